@@ -1,0 +1,133 @@
+//! Time, injected: wall time, a monotonic reading and a sleep that agree with each other.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::{Add, Sub};
+use std::pin::Pin;
+use std::time::Duration;
+
+/// A boxed sleep.
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A moment on the wall clock, in milliseconds since 1970-01-01T00:00:00Z.
+///
+/// Arithmetic saturates: no clock value, however absurd, panics.
+///
+/// ```
+/// use session_core::Timestamp;
+/// use std::time::Duration;
+///
+/// let login = Timestamp::from_millis(1_000);
+/// let later = login + Duration::from_secs(2);
+/// assert_eq!(later.as_millis(), 3_000);
+/// assert_eq!(later.since(login), Duration::from_secs(2));
+/// assert_eq!(login.since(later), Duration::ZERO);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The moment that lies `millis` milliseconds after the Unix epoch.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// The milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// How long ago `earlier` was; zero if it lies ahead.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(millis(span)))
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    fn sub(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(span)))
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}ms", self.0)
+    }
+}
+
+/// Milliseconds of a span as the databases store them; absurd spans saturate.
+pub(crate) fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The only source of time in these crates.
+///
+/// The three readings belong together: a fake must drive all of them, and a real clock must never
+/// be mixed with a faked sleep.
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// The wall clock's moment, which is stored and compared with what other nodes stored.
+    fn now(&self) -> Timestamp;
+
+    /// The time since an arbitrary origin; never steps back. It measures how long something took.
+    fn monotonic(&self) -> Duration;
+
+    /// A future that completes when `span` has passed on the monotonic reading.
+    fn sleep(&self, span: Duration) -> Sleep;
+}
+
+/// The machine's clock, with tokio's timer.
+#[derive(Clone, Copy)]
+pub struct SystemClock {
+    origin: std::time::Instant,
+}
+
+impl SystemClock {
+    /// The machine's clock, its monotonic reading counted from now.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that everyone else is given")]
+    pub fn new() -> Self {
+        Self { origin: std::time::Instant::now() }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for SystemClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SystemClock")
+    }
+}
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that everyone else is given")]
+    fn now(&self) -> Timestamp {
+        let since_epoch =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Timestamp(millis(since_epoch))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    fn sleep(&self, span: Duration) -> Sleep {
+        Box::pin(tokio::time::sleep(span))
+    }
+}

@@ -1,0 +1,91 @@
+//! What happened to a session, for the audit trail (A1).
+
+use crate::clock::Timestamp;
+use crate::session::{EndReason, ProviderName, SessionId, UserId};
+
+/// Something that happened to a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The session.
+    pub session: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// Its provider.
+    pub provider: ProviderName,
+    /// What happened.
+    pub kind: EventKind,
+    /// When, by the clock of the node where it happened.
+    pub at: Timestamp,
+}
+
+/// What can happen to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// It was created.
+    Created,
+    /// It ended.
+    Ended(EndReason),
+    /// Its tokens were renewed.
+    Renewed,
+    /// A renewal failed; the session stays.
+    RenewalFailed(RenewalFailure),
+}
+
+/// Why a renewal failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RenewalFailure {
+    /// The provider does not accept this client: its secret or registration is wrong.
+    Misconfigured,
+    /// The provider refused the refresh token.
+    Refused,
+    /// The provider asked to be left alone for a while.
+    Throttled,
+    /// The provider was away, too slow, or gave no usable answer.
+    Unavailable,
+}
+
+impl EventKind {
+    /// The kind and its detail, as they are stored.
+    #[must_use]
+    pub const fn as_strs(self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::Created => ("created", None),
+            Self::Ended(reason) => ("ended", Some(reason.as_str())),
+            Self::Renewed => ("renewed", None),
+            Self::RenewalFailed(failure) => ("renewal_failed", Some(failure.as_str())),
+        }
+    }
+
+    /// The kind that was stored so.
+    #[must_use]
+    pub fn parse(kind: &str, detail: Option<&str>) -> Option<Self> {
+        match (kind, detail) {
+            ("created", None) => Some(Self::Created),
+            ("renewed", None) => Some(Self::Renewed),
+            ("ended", Some(reason)) => EndReason::parse(reason).map(Self::Ended),
+            ("renewal_failed", Some(failure)) => {
+                RenewalFailure::parse(failure).map(Self::RenewalFailed)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl RenewalFailure {
+    const ALL: [Self; 4] = [Self::Misconfigured, Self::Refused, Self::Throttled, Self::Unavailable];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Misconfigured => "misconfigured",
+            Self::Refused => "refused",
+            Self::Throttled => "throttled",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|failure| failure.as_str() == name)
+    }
+}

@@ -1,0 +1,262 @@
+//! Builds a policy, and refuses what cannot be meant, by the name of its field.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::limit::{Limit, OnFull};
+use super::rule::{LimitKind, LimitSetting, Rule, is_pattern, narrowness};
+use super::{CheckedRule, Renewal, SessionPolicy, Timeouts};
+
+const DEFAULT_MAX_SESSIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Builds a [`SessionPolicy`].
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct PolicyBuilder {
+    limit: LimitSetting,
+    timeouts: Timeouts,
+    rules: Vec<Rule>,
+    renewal: Renewal,
+    max_staleness: Duration,
+    touch_interval: Option<Duration>,
+    retention: Duration,
+    store_timeout: Duration,
+}
+
+impl Default for PolicyBuilder {
+    fn default() -> Self {
+        Self {
+            limit: LimitSetting::default(),
+            timeouts: Timeouts { idle: Some(7 * DAY), absolute: Some(30 * DAY) },
+            rules: Vec::new(),
+            renewal: Renewal::default(),
+            max_staleness: Duration::from_secs(5),
+            touch_interval: None,
+            retention: 30 * DAY,
+            store_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl PolicyBuilder {
+    /// At most so many sessions per user, provider and subject (10).
+    pub const fn max_sessions(mut self, max: u32) -> Self {
+        self.limit.kind = Some(LimitKind::AtMost(max));
+        self
+    }
+
+    /// What a login at the cap does (the oldest leaves).
+    pub const fn on_full(mut self, on_full: OnFull) -> Self {
+        self.limit.on_full = Some(on_full);
+        self
+    }
+
+    /// As many sessions as there are logins.
+    pub const fn unlimited(mut self) -> Self {
+        self.limit.kind = Some(LimitKind::Unlimited);
+        self
+    }
+
+    /// One session, and a new login takes its place.
+    pub const fn replace(mut self) -> Self {
+        self.limit.kind = Some(LimitKind::Replace);
+        self
+    }
+
+    /// Another rule for a provider, or for all whose names begin alike.
+    pub fn rule(mut self, rule: Rule) -> Self {
+        self.rules.push(rule);
+        self
+    }
+
+    /// The longest time without use (7 days).
+    pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.idle = Some(timeout);
+        self
+    }
+
+    /// No bound on the time without use.
+    pub const fn without_idle_timeout(mut self) -> Self {
+        self.timeouts.idle = None;
+        self
+    }
+
+    /// The longest time in all (30 days).
+    pub const fn absolute_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.absolute = Some(timeout);
+        self
+    }
+
+    /// No bound on the time in all.
+    pub const fn without_absolute_timeout(mut self) -> Self {
+        self.timeouts.absolute = None;
+        self
+    }
+
+    /// How long before its expiry a token is renewed (60 s; never over a quarter of its lifetime).
+    pub const fn renewal_leeway(mut self, leeway: Duration) -> Self {
+        self.renewal.leeway = leeway;
+        self
+    }
+
+    /// By how much more, at most, a renewal is drawn forward (10 s).
+    pub const fn renewal_jitter(mut self, jitter: Duration) -> Self {
+        self.renewal.jitter = jitter;
+        self
+    }
+
+    /// The lifetime of a token whose provider gives none (one hour).
+    pub const fn assumed_lifetime(mut self, lifetime: Duration) -> Self {
+        self.renewal.assumed_lifetime = lifetime;
+        self
+    }
+
+    /// The shortest time between two renewals that rejections ask for (10 s).
+    pub const fn min_renewal_interval(mut self, interval: Duration) -> Self {
+        self.renewal.min_interval = interval;
+        self
+    }
+
+    /// How long a provider may take to answer (10 s).
+    pub const fn provider_timeout(mut self, timeout: Duration) -> Self {
+        self.renewal.provider_timeout = timeout;
+        self
+    }
+
+    /// A lease's term (30 s): at least twice the provider's timeout.
+    pub const fn lease_term(mut self, term: Duration) -> Self {
+        self.renewal.lease_term = term;
+        self
+    }
+
+    /// How long a request whose token has expired waits for the new one (10 s).
+    pub const fn max_renewal_wait(mut self, wait: Duration) -> Self {
+        self.renewal.max_wait = wait;
+        self
+    }
+
+    /// For how long a cached session is served after its row was read (5 s; 0 reads each time).
+    ///
+    /// This is the bound within which an end on one process is an end on every other.
+    pub const fn max_staleness(mut self, staleness: Duration) -> Self {
+        self.max_staleness = staleness;
+        self
+    }
+
+    /// How much time lies at least between two writes of a session's last use (60 s, or a quarter
+    /// of the shortest idle timeout if that is less).
+    pub const fn touch_interval(mut self, interval: Duration) -> Self {
+        self.touch_interval = Some(interval);
+        self
+    }
+
+    /// For how long ended sessions and events stay readable (30 days).
+    pub const fn retention(mut self, retention: Duration) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// How long a request waits for the store before it counts as away (5 s).
+    pub const fn store_timeout(mut self, timeout: Duration) -> Self {
+        self.store_timeout = timeout;
+        self
+    }
+
+    /// The policy.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`] names the first field whose value cannot be meant: a cap of zero, a timeout
+    /// of zero, a touch interval above a quarter of an idle timeout, a lease that does not outlive
+    /// the provider's timeout, a pattern with a `*` that is not at its end, two rules of one pattern.
+    pub fn build(self) -> Result<SessionPolicy, PolicyError> {
+        let default = Limit::AtMost { max: DEFAULT_MAX_SESSIONS, on_full: OnFull::default() };
+        let limit = self.limit.checked(default).ok_or(CAP_OF_ZERO)?;
+        check_timeouts(self.timeouts)?;
+        check_renewal(&self.renewal)?;
+        check(!self.store_timeout.is_zero(), "store_timeout", "must not be zero")?;
+        let mut rules = Vec::with_capacity(self.rules.len());
+        for rule in &self.rules {
+            rules.push(check_rule(rule, limit, self.timeouts)?);
+        }
+        rules.sort_by_key(|rule: &CheckedRule| std::cmp::Reverse(narrowness(&rule.pattern)));
+        let mut patterns: Vec<&str> = rules.iter().map(|rule| rule.pattern.as_str()).collect();
+        patterns.sort_unstable();
+        patterns.dedup();
+        check(patterns.len() == rules.len(), "rule", "has a pattern that another rule has")?;
+        let mut policy = SessionPolicy {
+            limit,
+            timeouts: self.timeouts,
+            rules,
+            renewal: self.renewal,
+            max_staleness: self.max_staleness,
+            touch_interval: Duration::ZERO,
+            retention: self.retention,
+            store_timeout: self.store_timeout,
+        };
+        policy.touch_interval = touch_interval(self.touch_interval, &policy)?;
+        Ok(policy)
+    }
+}
+
+const CAP_OF_ZERO: PolicyError = PolicyError {
+    field: "max_sessions",
+    problem: "must not be zero; say unlimited if it is meant",
+};
+
+fn check(holds: bool, field: &'static str, problem: &'static str) -> Result<(), PolicyError> {
+    if holds { Ok(()) } else { Err(PolicyError { field, problem }) }
+}
+
+fn check_timeouts(timeouts: Timeouts) -> Result<(), PolicyError> {
+    check(timeouts.idle != Some(Duration::ZERO), "idle_timeout", "must not be zero")?;
+    check(timeouts.absolute != Some(Duration::ZERO), "absolute_timeout", "must not be zero")
+}
+
+fn check_renewal(renewal: &Renewal) -> Result<(), PolicyError> {
+    check(!renewal.provider_timeout.is_zero(), "provider_timeout", "must not be zero")?;
+    check(!renewal.assumed_lifetime.is_zero(), "assumed_lifetime", "must not be zero")?;
+    // Half a term may pass between two beats, and the provider's timeout must fit in the rest.
+    let outlives = renewal.lease_term >= renewal.provider_timeout.saturating_mul(2);
+    check(outlives, "lease_term", "must be at least twice the provider's timeout")
+}
+
+fn check_rule(rule: &Rule, limit: Limit, timeouts: Timeouts) -> Result<CheckedRule, PolicyError> {
+    check(is_pattern(&rule.pattern), "rule", "has a pattern that is empty or has an inner *")?;
+    let limit = rule.limit.checked(limit).ok_or(CAP_OF_ZERO)?;
+    let timeouts = Timeouts {
+        idle: rule.idle.unwrap_or(timeouts.idle),
+        absolute: rule.absolute.unwrap_or(timeouts.absolute),
+    };
+    check_timeouts(timeouts)?;
+    Ok(CheckedRule { pattern: rule.pattern.clone(), limit, timeouts })
+}
+
+/// Store law 3: a touch interval above a quarter of the idle timeout could end an active session.
+fn touch_interval(
+    asked: Option<Duration>,
+    policy: &SessionPolicy,
+) -> Result<Duration, PolicyError> {
+    let longest = policy.shortest_timeouts().idle.map_or(Duration::MAX, |idle| idle / 4);
+    let interval = asked.unwrap_or(Duration::from_secs(60).min(longest));
+    let problem = "must be at most a quarter of the shortest idle timeout";
+    check(interval <= longest, "touch_interval", problem)?;
+    Ok(interval)
+}
+
+/// A policy that cannot be meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {problem}")]
+pub struct PolicyError {
+    field: &'static str,
+    problem: &'static str,
+}
+
+impl PolicyError {
+    /// The name of the builder's method that set the value.
+    #[must_use]
+    pub const fn field(&self) -> &'static str {
+        self.field
+    }
+}

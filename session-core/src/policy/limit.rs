@@ -1,0 +1,120 @@
+//! How many sessions may live side by side, and who leaves when one more comes in.
+
+use std::num::NonZeroU32;
+
+use crate::clock::Timestamp;
+use crate::session::{EndReason, SessionId};
+
+/// How many sessions may live side by side in one partition.
+///
+/// A cap is a non-zero number: there is no zero that could mean "none" or "unlimited" (F20).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Limit {
+    /// At most so many.
+    AtMost {
+        /// The cap.
+        max: NonZeroU32,
+        /// What happens at the cap.
+        on_full: OnFull,
+    },
+    /// One, and a new login takes its place: for tool clients.
+    Replace,
+    /// As many as there are logins.
+    Unlimited,
+}
+
+/// What a login at the cap does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum OnFull {
+    /// The sessions that were not used for the longest time leave.
+    EvictLeastRecentlyUsed,
+    /// The sessions that were admitted first leave.
+    #[default]
+    EvictOldest,
+    /// The login is refused, and the person is shown which sessions to end.
+    Reject,
+}
+
+/// What the policy needs to know of a session that holds a place in a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Occupant {
+    /// The session.
+    pub id: SessionId,
+    /// Its place in the order of admission: a counter, for clocks of nodes differ (store law 1).
+    pub admission: u64,
+    /// When it was last used.
+    pub last_seen_at: Timestamp,
+    /// From when its absolute timeout counts.
+    pub timeouts_from: Timestamp,
+}
+
+/// A session that leaves, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Departure {
+    /// The session.
+    pub id: SessionId,
+    /// Why it leaves.
+    pub reason: EndReason,
+}
+
+/// What the policy says of one more session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// It comes in, and these leave.
+    Admit(Vec<Departure>),
+    /// It does not come in: so many live ones hold every place.
+    Refuse {
+        /// The number of live sessions.
+        live: usize,
+    },
+}
+
+impl Limit {
+    /// Who of the live sessions leaves so that one more fits, or that it does not.
+    ///
+    /// All excess leaves at once, so that a table over its cap converges at the next login (F18).
+    /// The order is total: equal times are decided by the order of admission.
+    ///
+    /// ```
+    /// use session_core::policy::{Limit, Occupant, Verdict};
+    /// use session_core::{EndReason, SessionId, Timestamp};
+    ///
+    /// let now = Timestamp::from_millis(0);
+    /// let id = SessionId::generate(now);
+    /// let old = Occupant { id, admission: 1, last_seen_at: now, timeouts_from: now };
+    /// let Verdict::Admit(leaving) = Limit::Replace.admit(&[old]) else { unreachable!() };
+    /// assert_eq!(leaving[0].reason, EndReason::Replaced);
+    /// ```
+    pub fn admit(self, live: &[Occupant]) -> Verdict {
+        match self {
+            Self::Unlimited => Verdict::Admit(Vec::new()),
+            Self::Replace => Verdict::Admit(departures(live, EndReason::Replaced)),
+            Self::AtMost { max, on_full } => admit_at_most(max, on_full, live),
+        }
+    }
+}
+
+fn admit_at_most(max: NonZeroU32, on_full: OnFull, live: &[Occupant]) -> Verdict {
+    let places = usize::try_from(max.get()).unwrap_or(usize::MAX);
+    let excess = (live.len() + 1).saturating_sub(places);
+    if excess == 0 {
+        return Verdict::Admit(Vec::new());
+    }
+    let mut leaving = live.to_vec();
+    match on_full {
+        OnFull::Reject => return Verdict::Refuse { live: live.len() },
+        OnFull::EvictOldest => leaving.sort_by_key(|s| (s.admission, s.id)),
+        OnFull::EvictLeastRecentlyUsed => {
+            leaving.sort_by_key(|s| (s.last_seen_at, s.admission, s.id));
+        }
+    }
+    leaving.truncate(excess);
+    Verdict::Admit(departures(&leaving, EndReason::Evicted))
+}
+
+fn departures(leaving: &[Occupant], reason: EndReason) -> Vec<Departure> {
+    leaving.iter().map(|occupant| Departure { id: occupant.id, reason }).collect()
+}

@@ -1,0 +1,92 @@
+//! Why a session is over.
+
+use std::fmt;
+
+use crate::clock::Timestamp;
+
+/// Why a session is over; stays readable until the retention is over (store law 7).
+///
+/// ```
+/// use session_core::EndReason;
+///
+/// assert_eq!(EndReason::Evicted.as_str(), "evicted");
+/// assert_eq!(EndReason::parse("evicted"), Some(EndReason::Evicted));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EndReason {
+    /// It reached its absolute timeout.
+    Absolute,
+    /// A newer login took its place under the cap.
+    Evicted,
+    /// Nobody used it for the idle timeout.
+    Idle,
+    /// The provider said that the person signed out there.
+    ProviderLogout,
+    /// The provider refused to renew its tokens.
+    RenewalRefused,
+    /// A policy of one session let the new login take its place.
+    Replaced,
+    /// An administrator ended it.
+    RevokedByAdmin,
+    /// The user ended it from another device.
+    RevokedByUser,
+    /// The user signed out in it.
+    SignedOut,
+    /// The same browser signed in anew.
+    Superseded,
+}
+
+impl EndReason {
+    /// Every reason.
+    pub const ALL: [Self; 10] = [
+        Self::Absolute,
+        Self::Evicted,
+        Self::Idle,
+        Self::ProviderLogout,
+        Self::RenewalRefused,
+        Self::Replaced,
+        Self::RevokedByAdmin,
+        Self::RevokedByUser,
+        Self::SignedOut,
+        Self::Superseded,
+    ];
+
+    /// The reason's name, as it is stored and told.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Absolute => "absolute",
+            Self::Evicted => "evicted",
+            Self::Idle => "idle",
+            Self::ProviderLogout => "provider_logout",
+            Self::RenewalRefused => "renewal_refused",
+            Self::Replaced => "replaced",
+            Self::RevokedByAdmin => "revoked_by_admin",
+            Self::RevokedByUser => "revoked_by_user",
+            Self::SignedOut => "signed_out",
+            Self::Superseded => "superseded",
+        }
+    }
+
+    /// The reason with this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// When and why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// When, by the clock of the node that ended it.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: EndReason,
+}

@@ -1,0 +1,209 @@
+//! Who and what a session is about: its own id, the user, the provider.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::clock::Timestamp;
+
+/// The public id of a session: stable, safe in lists, addresses and logs, and never a secret.
+///
+/// A UUID of version 7 (RFC 9562), made from the login's moment.
+///
+/// ```
+/// use session_core::{SessionId, Timestamp};
+///
+/// let id = SessionId::generate(Timestamp::from_millis(1_700_000_000_000));
+/// assert_eq!(id.to_string().parse::<SessionId>().unwrap(), id);
+/// assert!("not an id".parse::<SessionId>().is_err());
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(Uuid);
+
+impl SessionId {
+    /// A new id for a session that begins at `now`.
+    #[must_use]
+    pub fn generate(now: Timestamp) -> Self {
+        let millis = u64::try_from(now.as_millis()).unwrap_or(0);
+        let (seconds, rest) = (millis / 1000, u32::try_from(millis % 1000).unwrap_or(0));
+        let moment = uuid::Timestamp::from_unix(uuid::NoContext, seconds, rest * 1_000_000);
+        Self(Uuid::new_v7(moment))
+    }
+
+    /// The id with this UUID.
+    #[must_use]
+    pub const fn from_uuid(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// The id as a UUID.
+    #[must_use]
+    pub const fn as_uuid(&self) -> Uuid {
+        self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0.hyphenated(), f)
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionId({self})")
+    }
+}
+
+impl FromStr for SessionId {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let uuid = Uuid::try_parse(text).map_err(|_| InvalidName { what: "session id" })?;
+        Ok(Self(uuid))
+    }
+}
+
+/// A name that cannot be one: empty, too long, or with control characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("invalid {what}")]
+pub struct InvalidName {
+    what: &'static str,
+}
+
+/// The longest user id, provider, issuer or subject, in bytes of UTF-8.
+const LONGEST_NAME: usize = 255;
+
+fn checked(text: &str, what: &'static str) -> Result<Arc<str>, InvalidName> {
+    let fits = !text.is_empty() && text.len() <= LONGEST_NAME;
+    if fits && !text.chars().any(char::is_control) {
+        Ok(Arc::from(text))
+    } else {
+        Err(InvalidName { what })
+    }
+}
+
+/// The application's id of a user.
+///
+/// Compared byte for byte, on every database: `Ann`, `ann` and `ann ` are three users.
+///
+/// ```
+/// use session_core::UserId;
+///
+/// assert_eq!(UserId::new("ann").unwrap().as_str(), "ann");
+/// assert!(UserId::new("").is_err());
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserId(Arc<str>);
+
+/// The name of an OAuth client registration, such as `okta` or `mcp:github`.
+///
+/// Compared byte for byte, on every database.
+///
+/// ```
+/// use session_core::ProviderName;
+///
+/// assert!(ProviderName::new("mcp:github").is_ok());
+/// assert!(ProviderName::new("line\nbreak").is_err());
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProviderName(Arc<str>);
+
+/// The subject (`sub`) that an issuer knows a person by (OpenID Connect Core, section 2).
+///
+/// ```
+/// use session_core::Subject;
+///
+/// assert_eq!(Subject::new("248289761001").unwrap().to_string(), "248289761001");
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Subject(Arc<str>);
+
+impl UserId {
+    /// The user id with this text.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidName`] if the text is empty, longer than 255 bytes, or has control characters.
+    pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidName> {
+        checked(text.as_ref(), "user id").map(Self)
+    }
+
+    /// The id's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl ProviderName {
+    /// The provider with this name.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidName`] if the text is empty, longer than 255 bytes, or has control characters.
+    pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidName> {
+        checked(text.as_ref(), "provider name").map(Self)
+    }
+
+    /// The name's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Subject {
+    /// The subject with this text.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidName`] if the text is empty, longer than 255 bytes, or has control characters.
+    pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidName> {
+        checked(text.as_ref(), "subject").map(Self)
+    }
+
+    /// The subject's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UserId({:?})", &*self.0)
+    }
+}
+
+impl fmt::Display for ProviderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ProviderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProviderName({:?})", &*self.0)
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Subject({:?})", &*self.0)
+    }
+}

@@ -1,0 +1,130 @@
+//! The secret that a cookie holds, and the digest by which a store knows it.
+
+use std::fmt;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// Bytes of randomness in a secret: 256 bits (OWASP asks for 64, ASVS 7.2.3 for 128).
+const RANDOM_BYTES: usize = 32;
+
+/// Characters of a secret's text.
+const TEXT_LENGTH: usize = 43;
+
+/// 256 random bits as base64url text: all that a cookie holds.
+///
+/// # Security
+///
+/// Never stored and never logged: `Debug` is redacted, memory is wiped on drop, and only
+/// [`digest`](Self::digest) leaves the process.
+///
+/// ```
+/// use session_core::SessionSecret;
+///
+/// let secret = SessionSecret::generate().unwrap();
+/// assert_eq!(SessionSecret::digest_of(secret.expose()), Some(secret.digest()));
+/// assert_eq!(SessionSecret::digest_of("chosen by somebody else"), None);
+/// assert_eq!(format!("{secret:?}"), "SessionSecret(..)");
+/// ```
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct SessionSecret(String);
+
+impl SessionSecret {
+    /// A new secret from the operating system's randomness.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRandomness`] if the operating system gives none; nobody is signed in then.
+    pub fn generate() -> Result<Self, NoRandomness> {
+        let mut bytes = [0_u8; RANDOM_BYTES];
+        getrandom::fill(&mut bytes).map_err(NoRandomness)?;
+        let text = Base64UrlUnpadded::encode_string(&bytes);
+        bytes.zeroize();
+        Ok(Self(text))
+    }
+
+    /// The digest of a cookie's value, if the value has the form of a secret (S5); no allocation.
+    #[must_use]
+    pub fn digest_of(value: &str) -> Option<SecretDigest> {
+        let is_base64url = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        let well_formed = value.len() == TEXT_LENGTH && value.bytes().all(is_base64url);
+        well_formed.then(|| SecretDigest::of(value))
+    }
+
+    /// The digest by which the store knows this secret.
+    #[must_use]
+    pub fn digest(&self) -> SecretDigest {
+        SecretDigest::of(&self.0)
+    }
+
+    /// The text for the cookie.
+    ///
+    /// # Security
+    ///
+    /// Whoever has this text is the user.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SessionSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionSecret(..)")
+    }
+}
+
+/// The operating system gave no randomness.
+#[derive(Debug, thiserror::Error)]
+#[error("no randomness from the operating system")]
+pub struct NoRandomness(#[source] pub(crate) getrandom::Error);
+
+/// SHA-256 of a cookie value's text: what is stored, unique, and the key of the cache.
+///
+/// A fast hash is right here: the input has 256 random bits, so there is nothing to guess.
+///
+/// ```
+/// use session_core::SecretDigest;
+///
+/// assert_eq!(SecretDigest::of("a"), SecretDigest::of("a"));
+/// assert_ne!(SecretDigest::of("a"), SecretDigest::of("b"));
+/// ```
+#[derive(Clone, Copy, Hash)]
+#[expect(clippy::derived_hash_with_manual_eq, reason = "equality is the same, in constant time")]
+pub struct SecretDigest([u8; 32]);
+
+impl SecretDigest {
+    /// The digest of a cookie value's text.
+    #[must_use]
+    pub fn of(value: &str) -> Self {
+        Self(Sha256::digest(value.as_bytes()).into())
+    }
+
+    /// The digest with these bytes, as a store read them.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The digest's bytes, for a store to write.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl PartialEq for SecretDigest {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for SecretDigest {}
+
+impl fmt::Debug for SecretDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretDigest(..)")
+    }
+}

@@ -1,0 +1,1 @@
+//! The store on SQLite, PostgreSQL and MySQL or MariaDB.

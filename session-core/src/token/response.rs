@@ -1,0 +1,144 @@
+//! The token endpoint's answer (RFC 6749, section 5.1).
+
+use std::fmt;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// The longest lifetime that is believed: ten years.
+const LONGEST_LIFETIME: u64 = 10 * 365 * 24 * 60 * 60;
+
+/// The fields of a token response that are not secret, or that nobody here knows.
+pub(crate) type ExtraFields = Map<String, Value>;
+
+/// A successful answer of a token endpoint (RFC 6749, section 5.1); unknown fields are kept.
+///
+/// ```
+/// use session_core::TokenResponse;
+/// use std::time::Duration;
+///
+/// let json = br#"{"access_token": "at", "token_type": "Bearer", "expires_in": 300, "tenant": 7}"#;
+/// let response = TokenResponse::from_json(json).unwrap();
+/// assert_eq!(response.expires_in(), Some(Duration::from_secs(300)));
+/// assert!(!format!("{response:?}").contains("\"at\""));
+/// ```
+#[derive(Clone, Deserialize)]
+pub struct TokenResponse {
+    pub(crate) access_token: SecretString,
+    pub(crate) token_type: Option<String>,
+    #[serde(default)]
+    expires_in: Value,
+    pub(crate) refresh_token: Option<SecretString>,
+    pub(crate) scope: Option<String>,
+    pub(crate) id_token: Option<SecretString>,
+    #[serde(flatten)]
+    pub(crate) extra: ExtraFields,
+}
+
+impl TokenResponse {
+    /// A response with this access token and nothing else.
+    #[must_use]
+    pub fn bearer(access_token: impl Into<String>) -> Self {
+        Self {
+            access_token: SecretString::from(access_token.into()),
+            token_type: Some("Bearer".to_owned()),
+            expires_in: Value::Null,
+            refresh_token: None,
+            scope: None,
+            id_token: None,
+            extra: Map::new(),
+        }
+    }
+
+    /// The response that this JSON object is.
+    ///
+    /// # Errors
+    ///
+    /// [`MalformedResponse`] if it is none, or has no access token. The text of it is not kept.
+    pub fn from_json(json: &[u8]) -> Result<Self, MalformedResponse> {
+        let response: Self = serde_json::from_slice(json).map_err(|_| MalformedResponse)?;
+        let is_empty = response.access_token.expose_secret().is_empty();
+        if is_empty { Err(MalformedResponse) } else { Ok(response.without_empty_fields()) }
+    }
+
+    /// This response with a refresh token.
+    #[must_use]
+    pub fn with_refresh_token(mut self, token: impl Into<String>) -> Self {
+        self.refresh_token = Some(SecretString::from(token.into()));
+        self
+    }
+
+    /// This response with an ID token.
+    #[must_use]
+    pub fn with_id_token(mut self, token: impl Into<String>) -> Self {
+        self.id_token = Some(SecretString::from(token.into()));
+        self
+    }
+
+    /// This response with the access token's lifetime.
+    #[must_use]
+    pub fn with_expires_in(mut self, lifetime: Duration) -> Self {
+        self.expires_in = Value::from(lifetime.as_secs());
+        self
+    }
+
+    /// This response with the granted scope, parted by spaces.
+    #[must_use]
+    pub fn with_scope(mut self, scope: impl Into<String>) -> Self {
+        self.scope = Some(scope.into());
+        self
+    }
+
+    /// This response with one more field.
+    #[must_use]
+    pub fn with_field(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.extra.insert(name.into(), value.into());
+        self
+    }
+
+    /// The lifetime that the provider gave, counted from the receipt (R5: it may give none).
+    ///
+    /// A value that cannot be one (zero, negative, over ten years, not a number) counts as none:
+    /// refusing the response for it would lose a rotated refresh token (F25).
+    #[must_use]
+    pub fn expires_in(&self) -> Option<Duration> {
+        let seconds = match &self.expires_in {
+            Value::Number(number) => number.as_u64().or_else(|| whole_seconds(number.as_f64()?)),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        seconds.filter(|s| (1..=LONGEST_LIFETIME).contains(s)).map(Duration::from_secs)
+    }
+
+    /// Some providers send `""` for what they do not give; that must not replace what is stored.
+    fn without_empty_fields(mut self) -> Self {
+        let is_given = |token: &SecretString| !token.expose_secret().is_empty();
+        self.refresh_token = self.refresh_token.filter(is_given);
+        self.id_token = self.id_token.filter(is_given);
+        self.scope = self.scope.filter(|scope| !scope.is_empty());
+        self
+    }
+}
+
+/// The whole seconds of a lifetime that a provider wrote as a fraction.
+fn whole_seconds(seconds: f64) -> Option<u64> {
+    let span = Duration::try_from_secs_f64(seconds).ok()?;
+    Some(span.as_secs())
+}
+
+impl fmt::Debug for TokenResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenResponse")
+            .field("expires_in", &self.expires_in())
+            .field("has_refresh_token", &self.refresh_token.is_some())
+            .field("has_id_token", &self.id_token.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An answer that is not a token response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the answer is not a token response")]
+pub struct MalformedResponse;
