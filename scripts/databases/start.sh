@@ -1,0 +1,151 @@
+# shellcheck shell=bash
+# Starts private servers below $work on free ports of the loopback interface.
+# Each start_* leaves the address in $url and the process id in $servers.
+# They are as fast as a crash may lose everything: that is what they are for.
+
+connections=500
+
+# The account under which a server runs. Servers refuse to run as root.
+account() { # preferred
+  if [ "$(id -u)" -ne 0 ]; then id -un; return; fi
+  if id -u "$1" >/dev/null 2>&1; then echo "$1"; else echo nobody; fi
+}
+
+# Runs a command as the account. With setpriv, a server also ends with this
+# script where that is killed without a chance to clean up.
+run_as() { # account, command...
+  local user=$1 as=()
+  shift
+  if command -v setpriv >/dev/null; then
+    if [ "$(id -u)" -eq 0 ]; then as=(--reuid="$user" --regid="$(id -g "$user")" --clear-groups); fi
+    exec setpriv ${as[@]+"${as[@]}"} --pdeathsig QUIT -- "$@"
+  elif [ "$(id -u)" -eq 0 ]; then
+    exec runuser -u "$user" -- "$@"
+  fi
+  exec "$@"
+}
+
+# A folder below $work that belongs to the account.
+folder_of() { # name, account
+  mkdir -m 700 "$work/$1"
+  if [ "$(id -u)" -eq 0 ]; then chown "$2" "$work/$1"; fi
+  echo "$work/$1"
+}
+
+# Runs a set-up step, silent unless it fails.
+prepare() { # folder, account, command...
+  local folder=$1 user=$2
+  shift 2
+  (cd "$folder" && run_as "$user" "$@") >"$folder.prepare.log" 2>&1 </dev/null && return
+  cat "$folder.prepare.log" >&2
+  echo "error: cannot prepare a database server: $1" >&2
+  exit 1
+}
+
+password() { od -An -N16 -tx1 /dev/urandom | tr -d ' \n'; }
+
+answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# Below the range from which the system takes ports for outgoing connections.
+free_port() {
+  local port
+  while :; do
+    port=$((20000 + RANDOM % 12000))
+    if ! answers "$port"; then echo "$port"; return; fi
+  done
+}
+
+# Starts a server, on another port where its port was taken in between.
+# The command's words PORT are replaced by the port, which is left in $port.
+launch() { # name, folder, account, line of the log that says it is ready, command...
+  local name=$1 folder=$2 user=$3 ready=$4 attempt
+  shift 4
+  for attempt in 1 2 3 4 5; do
+    port=$(free_port)
+    (cd "$folder" && run_as "$user" "${@//PORT/$port}") >"$folder.log" 2>&1 </dev/null &
+    servers+=("$!")
+    if wait_until_ready "$!" "$folder.log" "$ready"; then
+      echo "$name listens on 127.0.0.1:$port" >&2
+      return
+    fi
+    stop_server "$!"
+  done
+  tail -n 30 "$folder.log" >&2
+  echo "error: $name does not start ($attempt attempts)" >&2
+  exit 1
+}
+
+wait_until_ready() { # process id, log, line
+  local _
+  for _ in {1..600}; do
+    kill -0 "$1" 2>/dev/null || return 1
+    if grep -q "$3" "$2" && answers "$port"; then return; fi
+    sleep 0.1
+  done
+  return 1
+}
+
+# By the process id that we were given at its start, and by nothing else.
+stop_server() { # process id
+  local _
+  kill -QUIT "$1" 2>/dev/null || return 0
+  for _ in {1..100}; do
+    kill -0 "$1" 2>/dev/null || return 0
+    sleep 0.1
+  done
+  kill -KILL "$1" 2>/dev/null || true
+}
+
+start_postgres() { # folder of the binaries
+  local user folder secret
+  user=$(account postgres)
+  folder=$(folder_of postgres "$user")
+  secret=$(password)
+  printf '%s\n' "$secret" >"$folder/password"
+  chmod 644 "$folder/password" # its folder lets nobody else in
+  prepare "$folder" "$user" "$1/initdb" --pgdata="$folder/data" --username=session --pwfile="$folder/password" \
+    --auth=password --encoding=UTF8 --locale=C --no-sync
+  launch PostgreSQL "$folder" "$user" "ready to accept connections" \
+    "$1/postgres" -D "$folder/data" -p PORT -h 127.0.0.1 -c unix_socket_directories= \
+    -c max_connections="$connections" -c fsync=off -c synchronous_commit=off -c full_page_writes=off
+  url="postgres://session:$secret@127.0.0.1:$port/postgres"
+}
+
+start_mariadb() { # server
+  local user folder
+  user=$(account mysql)
+  folder=$(folder_of mariadb "$user")
+  prepare "$folder" "$user" "$(install_db_of "$1")" --no-defaults --datadir="$folder/data" \
+    --auth-root-authentication-method=normal --skip-test-db
+  start_mysql_family MariaDB "$1" "$folder" "$user" "IDENTIFIED BY"
+}
+
+start_mysql8() { # server
+  local user folder
+  user=$(account mysql)
+  folder=$(folder_of mysql8 "$user")
+  prepare "$folder" "$user" "$1" --no-defaults --initialize-insecure --secure-file-priv=NULL \
+    --datadir="$folder/data"
+  # Its newer default wants TLS or RSA for the first login.
+  start_mysql_family "MySQL 8" "$1" "$folder" "$user" "IDENTIFIED WITH mysql_native_password BY" \
+    --loose-mysql-native-password=ON --mysqlx=OFF --secure-file-priv=NULL
+}
+
+start_mysql_family() { # name, server, folder, account, how the password is given, options...
+  local name=$1 server=$2 folder=$3 user=$4 identified=$5 secret
+  shift 5
+  secret=$(password)
+  # Root has no password after the set-up, so it goes before the port opens.
+  cat >"$folder/init.sql" <<SQL
+CREATE USER 'session'@'%' $identified '$secret';
+GRANT ALL ON *.* TO 'session'@'%' WITH GRANT OPTION;
+DROP USER IF EXISTS 'root'@'localhost', 'root'@'127.0.0.1', 'root'@'::1', 'root'@'$(uname -n)';
+SQL
+  chmod 644 "$folder/init.sql" # its folder lets nobody else in
+  launch "$name" "$folder" "$user" "ready for connections" \
+    "$server" --no-defaults --datadir="$folder/data" --init-file="$folder/init.sql" \
+    --port=PORT --bind-address=127.0.0.1 --socket=server.sock --pid-file=server.pid --skip-name-resolve \
+    --max-connections="$connections" --character-set-server=utf8mb4 --skip-log-bin --performance-schema=OFF \
+    --innodb-flush-log-at-trx-commit=0 --loose-innodb-flush-method=nosync --loose-innodb-fast-shutdown=2 "$@"
+  url="mysql://session:$secret@127.0.0.1:$port/mysql"
+}

@@ -1,0 +1,71 @@
+use std::future::Future;
+
+use super::{Database, Kind};
+
+/// What a test that runs on every kind of database may take.
+pub trait Subject: Sized {
+    /// Makes the value for one kind, which is available.
+    fn of(kind: Kind) -> impl Future<Output = Self>;
+}
+
+/// For a test that creates its databases itself.
+impl Subject for Kind {
+    async fn of(kind: Kind) -> Self {
+        kind
+    }
+}
+
+/// An empty database.
+impl Subject for Database {
+    async fn of(kind: Kind) -> Self {
+        Self::create(kind).await
+    }
+}
+
+/// Runs a test's body on one kind; where that is not available, says so and returns.
+///
+/// # Panics
+///
+/// As [`Kind::is_available`], and as the body does.
+#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
+pub async fn run<S: Subject, F: Future<Output = ()>>(kind: Kind, body: impl FnOnce(S) -> F) {
+    if kind.is_available() {
+        // The body is large and each test has one: the heap is the place for it.
+        Box::pin(async { body(S::of(kind).await).await }).await;
+    } else {
+        eprintln!("not tested on {kind}: no server (./scripts/test starts them)");
+    }
+}
+
+/// Defines tests that run once for each [`Kind`], named `name::sqlite`, `name::postgres` and so on.
+///
+/// A body takes one [`Subject`]: an empty [`Database`], or the [`Kind`] to create its own of.
+#[macro_export]
+macro_rules! on_every_database {
+    ($($(#[$attribute:meta])* async fn $name:ident($argument:ident: $subject:ty) $body:block)+) => {$(
+        $(#[$attribute])*
+        async fn $name($argument: $subject) $body
+
+        mod $name {
+            #[tokio::test(flavor = "multi_thread")]
+            async fn sqlite() {
+                $crate::database::run($crate::database::Kind::Sqlite, super::$name).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn postgres() {
+                $crate::database::run($crate::database::Kind::Postgres, super::$name).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn mariadb() {
+                $crate::database::run($crate::database::Kind::MariaDb, super::$name).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn mysql() {
+                $crate::database::run($crate::database::Kind::MySql, super::$name).await;
+            }
+        }
+    )+};
+}

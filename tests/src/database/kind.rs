@@ -1,0 +1,92 @@
+//! Which databases there are to test on.
+
+use std::env;
+use std::fmt;
+
+/// A kind of database that the stores and migrations must hold on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A file of its own for each test; always there.
+    Sqlite,
+    /// The server at `SESSION_TEST_POSTGRES_URL`.
+    Postgres,
+    /// The server at `SESSION_TEST_MYSQL_URL`.
+    MariaDb,
+    /// The server at `SESSION_TEST_MYSQL8_URL`; never required.
+    MySql,
+}
+
+impl Kind {
+    /// Every kind, whether or not it is there.
+    pub const ALL: [Self; 4] = [Self::Sqlite, Self::Postgres, Self::MariaDb, Self::MySql];
+
+    /// The kinds that this run tests on.
+    ///
+    /// # Panics
+    ///
+    /// As [`is_available`](Self::is_available).
+    #[must_use]
+    pub fn available() -> Vec<Self> {
+        Self::ALL
+            .into_iter()
+            .filter(|kind| kind.is_available())
+            .collect()
+    }
+
+    /// Whether this run tests on this kind.
+    ///
+    /// # Panics
+    ///
+    /// If PostgreSQL or MariaDB is away although it is required: under `CI=true`,
+    /// or with `SESSION_TEST_REQUIRE` set to anything but nothing.
+    #[must_use]
+    pub fn is_available(self) -> bool {
+        let Some(variable) = self.variable() else {
+            return true;
+        };
+        let available = set(variable).is_some();
+        let required = self != Self::MySql
+            && (set("CI").is_some_and(|value| value == "true")
+                || set("SESSION_TEST_REQUIRE").is_some());
+        assert!(
+            available || !required,
+            "{self} must be tested, but {variable} is not set: run the tests with ./scripts/test"
+        );
+        available
+    }
+
+    /// The address of the server, with a user who may create databases.
+    ///
+    /// # Panics
+    ///
+    /// If the kind is SQLite, which has no server, or is not available.
+    #[must_use]
+    pub fn server_url(self) -> String {
+        let variable = self.variable().expect("SQLite has no server");
+        set(variable).unwrap_or_else(|| panic!("{self} is not available: {variable} is not set"))
+    }
+
+    fn variable(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some("SESSION_TEST_POSTGRES_URL"),
+            Self::MariaDb => Some("SESSION_TEST_MYSQL_URL"),
+            Self::MySql => Some("SESSION_TEST_MYSQL8_URL"),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+            Self::MariaDb => "MariaDB",
+            Self::MySql => "MySQL 8",
+        })
+    }
+}
+
+fn set(variable: &str) -> Option<String> {
+    env::var(variable).ok().filter(|value| !value.is_empty())
+}

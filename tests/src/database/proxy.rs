@@ -1,0 +1,195 @@
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+/// A TCP proxy on the loopback interface that can be cut, frozen and restored.
+///
+/// It stands in front of a server, so that a test takes the server away from
+/// itself and from nobody else.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    upstream: String,
+    frozen: watch::Sender<bool>,
+    door: Mutex<Door>,
+}
+
+/// Whether connections are taken.
+#[derive(Debug)]
+enum Door {
+    Open(Acceptor),
+    /// Bound, so that nobody else gets the port, and not listening, so that clients are refused.
+    Shut(TcpSocket),
+    /// Only while it moves from one to the other.
+    Between,
+}
+
+#[derive(Debug)]
+struct Acceptor {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Starts a proxy in front of `upstream`, a host and a port.
+    ///
+    /// # Errors
+    ///
+    /// If no port of the loopback interface can be had.
+    pub fn start(upstream: impl Into<String>) -> io::Result<Self> {
+        let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        let proxy = Self {
+            address: socket.local_addr()?,
+            upstream: upstream.into(),
+            frozen: watch::Sender::new(false),
+            door: Mutex::new(Door::Shut(socket)),
+        };
+        proxy.open()?;
+        Ok(proxy)
+    }
+
+    /// Where the proxy listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Drops all connections and has new ones refused, as of the return.
+    ///
+    /// # Errors
+    ///
+    /// If another process took the port in the moment in which it was free.
+    pub async fn cut(&self) -> io::Result<()> {
+        let door = std::mem::replace(&mut *self.door(), Door::Between);
+        let shut = match door {
+            Door::Open(acceptor) => {
+                acceptor.stop().await;
+                Door::Shut(bind(self.address)?)
+            }
+            other => other,
+        };
+        *self.door() = shut;
+        Ok(())
+    }
+
+    /// Holds back every byte, in both directions; connections stay open and new ones are taken.
+    pub fn freeze(&self) {
+        self.frozen.send_replace(true);
+    }
+
+    /// Undoes a cut and a freeze: held bytes flow again, dropped connections stay dropped.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not let the proxy listen again.
+    pub fn restore(&self) -> io::Result<()> {
+        self.frozen.send_replace(false);
+        self.open()
+    }
+
+    fn open(&self) -> io::Result<()> {
+        let mut door = self.door();
+        *door = match std::mem::replace(&mut *door, Door::Between) {
+            Door::Shut(socket) => {
+                let listener = socket.listen(1024)?;
+                Door::Open(Acceptor::start(
+                    listener,
+                    self.upstream.clone(),
+                    &self.frozen,
+                ))
+            }
+            other => other,
+        };
+        Ok(())
+    }
+
+    fn door(&self) -> MutexGuard<'_, Door> {
+        self.door.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A port that still has connections in their last states can be bound again.
+fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+impl Acceptor {
+    fn start(listener: TcpListener, upstream: String, frozen: &watch::Sender<bool>) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(accept(listener, upstream, frozen.subscribe(), stopped));
+        Self { stop, task }
+    }
+
+    /// Ends when the listener and every connection are closed.
+    async fn stop(self) {
+        drop(self.stop);
+        let _ = self.task.await;
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    upstream: String,
+    frozen: watch::Receiver<bool>,
+    mut stopped: oneshot::Receiver<()>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = &mut stopped => break,
+            Some(_) = connections.join_next() => {}
+            Ok((client, _)) = listener.accept() => {
+                connections.spawn(serve(client, upstream.clone(), frozen.clone()));
+            }
+        }
+    }
+    drop(listener);
+    connections.shutdown().await;
+}
+
+async fn serve(
+    client: TcpStream,
+    upstream: String,
+    frozen: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let server = TcpStream::connect(&upstream).await?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    // The first that fails takes the connection down; the end of one direction does not.
+    tokio::try_join!(
+        pump(from_client, to_server, frozen.clone()),
+        pump(from_server, to_client, frozen),
+    )?;
+    Ok(())
+}
+
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut frozen: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let read = from.read(&mut buffer).await?;
+        // What was read as the freeze came is held back too.
+        frozen
+            .wait_for(|frozen| !frozen)
+            .await
+            .map_err(io::Error::other)?;
+        if read == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(&buffer[..read]).await?;
+    }
+}

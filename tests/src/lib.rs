@@ -1,0 +1,13 @@
+//! What the tests that cross crates, databases and processes share.
+//!
+//! - [`database`]: a fresh database of each kind per test, and ways to take it away.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "this crate is test code: a panic is how a test fails"
+)]
+
+pub mod database;
