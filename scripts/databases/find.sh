@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # work comes from with-databases, which sources this
 # Finds the servers' binaries and, on Debian as root, installs them.
 
 # Prints the folder of the newest PostgreSQL binaries.

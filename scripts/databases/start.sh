@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # work, url and servers are shared with with-databases, which sources this
 # Starts private servers below $work on free ports of the loopback interface.
 # Each start_* leaves the address in $url and the process id in $servers.
 # They are as fast as a crash may lose everything: that is what they are for.

@@ -30,13 +30,7 @@ impl Database {
         let name = format!("session_test_{}", Uuid::now_v7().simple());
         let place = Place::create(kind, &name).await;
         let url = place.url(&name);
-        Self {
-            kind,
-            name,
-            url,
-            isolation: None,
-            _place: place,
-        }
+        Self { kind, name, url, isolation: None, _place: place }
     }
 
     /// Creates an empty database whose transactions are of `isolation` unless they say otherwise.
@@ -108,9 +102,7 @@ impl Database {
 }
 
 pub(super) async fn connect(options: ConnectOptions) -> DatabaseConnection {
-    sea_orm::Database::connect(options)
-        .await
-        .expect("the database takes a connection")
+    sea_orm::Database::connect(options).await.expect("the database takes a connection")
 }
 
 /// Where the database lies; takes it away when dropped.
@@ -130,18 +122,11 @@ impl Place {
             }
             Kind::Postgres => on_server(kind, &format!("CREATE DATABASE {name}")).await,
             Kind::MariaDb | Kind::MySql => {
-                on_server(
-                    kind,
-                    &format!("CREATE DATABASE {name} CHARACTER SET utf8mb4"),
-                )
-                .await
+                on_server(kind, &format!("CREATE DATABASE {name} CHARACTER SET utf8mb4")).await
             }
         }
         .expect("a database is created");
-        Self::Server {
-            kind,
-            name: name.to_owned(),
-        }
+        Self::Server { kind, name: name.to_owned() }
     }
 
     fn url(&self, name: &str) -> String {
@@ -178,9 +163,7 @@ fn drop_on_server(kind: Kind, name: &str) {
         _ => format!("DROP DATABASE {name}"),
     };
     let dropping = thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         // An open transaction of a pool that is still there can hold up MySQL's DROP.
         let bound = Duration::from_secs(10);
         runtime

@@ -27,10 +27,7 @@ impl Kind {
     /// As [`is_available`](Self::is_available).
     #[must_use]
     pub fn available() -> Vec<Self> {
-        Self::ALL
-            .into_iter()
-            .filter(|kind| kind.is_available())
-            .collect()
+        Self::ALL.into_iter().filter(|kind| kind.is_available()).collect()
     }
 
     /// Whether this run tests on this kind.

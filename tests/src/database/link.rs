@@ -30,12 +30,7 @@ impl Link {
             _ => through_proxy(database.url()),
         };
         let options = database.options(&url);
-        Self {
-            options,
-            kind: database.kind(),
-            url,
-            proxy,
-        }
+        Self { options, kind: database.kind(), url, proxy }
     }
 
     /// The address through the link, for SeaORM or for another process.
@@ -106,10 +101,7 @@ impl Link {
             .and_then(|row| row.expect("a mode").try_get_by_index(0))
             .expect("SQLite knows its mode");
         assert_ne!(mode, "wal", "in WAL mode no lock keeps readers out");
-        holder
-            .execute_unprepared("BEGIN EXCLUSIVE")
-            .await
-            .expect("the file is locked");
+        holder.execute_unprepared("BEGIN EXCLUSIVE").await.expect("the file is locked");
         Outage(Some(Cause::Lock(holder)))
     }
 
@@ -125,10 +117,8 @@ fn through_proxy(url: &str) -> (String, Option<Arc<Proxy>>) {
     let host = url.host_str().expect("the server has a host");
     let port = url.port().expect("the server has a port");
     let proxy = Proxy::start(format!("{host}:{port}")).expect("a proxy starts");
-    url.set_ip_host(proxy.address().ip())
-        .expect("the host can be replaced");
-    url.set_port(Some(proxy.address().port()))
-        .expect("the port can be replaced");
+    url.set_ip_host(proxy.address().ip()).expect("the host can be replaced");
+    url.set_port(Some(proxy.address().port())).expect("the port can be replaced");
     (url.into(), Some(Arc::new(proxy)))
 }
 

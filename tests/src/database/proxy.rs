@@ -98,11 +98,7 @@ impl Proxy {
         *door = match std::mem::replace(&mut *door, Door::Between) {
             Door::Shut(socket) => {
                 let listener = socket.listen(1024)?;
-                Door::Open(Acceptor::start(
-                    listener,
-                    self.upstream.clone(),
-                    &self.frozen,
-                ))
+                Door::Open(Acceptor::start(listener, self.upstream.clone(), &self.frozen))
             }
             other => other,
         };
@@ -183,10 +179,7 @@ async fn pump(
     loop {
         let read = from.read(&mut buffer).await?;
         // What was read as the freeze came is held back too.
-        frozen
-            .wait_for(|frozen| !frozen)
-            .await
-            .map_err(io::Error::other)?;
+        frozen.wait_for(|frozen| !frozen).await.map_err(io::Error::other)?;
         if read == 0 {
             return to.shutdown().await;
         }
