@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod event;
+pub mod manager;
 pub mod policy;
 pub mod provider;
 pub mod session;
@@ -12,6 +13,7 @@ pub mod testing;
 pub mod token;
 
 pub use clock::{Clock, SystemClock, Timestamp};
+pub use manager::SessionManager;
 pub use policy::{Limit, OnFull, SessionPolicy};
 pub use provider::Provider;
 pub use session::{

@@ -16,7 +16,7 @@ pub use expiry::Timeouts;
 pub use limit::{Departure, Limit, Occupant, OnFull, Verdict};
 pub use renewal::{Freshness, Renewal};
 pub use rule::Rule;
-pub(crate) use rule::fits;
+pub(crate) use rule::{fits, is_pattern, narrowness};
 
 use crate::clock::Timestamp;
 use crate::session::{ProviderName, Session};

@@ -1,0 +1,139 @@
+//! Puts a manager together, and refuses to start what could not work.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::flight::Flights;
+use super::gate::Gates;
+use super::observe::Observers;
+use super::presence::Presences;
+use super::tasks::Tasks;
+use super::{Inner, SessionManager, by_narrowness, reseal, watch};
+use crate::clock::{Clock, SystemClock};
+use crate::policy::{SessionPolicy, is_pattern};
+use crate::provider::Provider;
+use crate::store::{SessionStore, StoreError};
+use crate::token::{Keyring, Unreadable};
+
+/// Builds a [`SessionManager`].
+#[must_use]
+pub struct ManagerBuilder {
+    store: Arc<dyn SessionStore>,
+    policy: Option<SessionPolicy>,
+    keyring: Option<Keyring>,
+    clock: Arc<dyn Clock>,
+    providers: Vec<(String, Arc<dyn Provider>)>,
+}
+
+impl ManagerBuilder {
+    pub(super) fn new(store: Arc<dyn SessionStore>) -> Self {
+        let clock = Arc::new(SystemClock::new());
+        Self { store, policy: None, keyring: None, clock, providers: Vec::new() }
+    }
+
+    /// The policy; without it, the defaults of [`SessionPolicy::builder`].
+    pub fn policy(mut self, policy: SessionPolicy) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// The keys that seal and open tokens. There is no default (K3).
+    pub fn keyring(mut self, keyring: Keyring) -> Self {
+        self.keyring = Some(keyring);
+        self
+    }
+
+    /// The clock; without it, the machine's.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The provider of this name, or of all names that a pattern such as `mcp:*` fits; the
+    /// narrowest wins. Sessions of a provider that is not here are served, but not renewed.
+    pub fn provider(self, pattern: impl Into<String>, provider: impl Provider) -> Self {
+        self.shared_provider(pattern, Arc::new(provider))
+    }
+
+    /// A provider that others use as well; see [`provider`](Self::provider).
+    pub fn shared_provider(
+        mut self,
+        pattern: impl Into<String>,
+        provider: Arc<dyn Provider>,
+    ) -> Self {
+        self.providers.push((pattern.into(), provider));
+        self
+    }
+
+    /// The manager, after its keys have opened one stored session for each key id.
+    ///
+    /// Must be called in a tokio runtime, on which the manager's tasks run.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if there is no keyring, a pattern cannot be one, the store is away, or a key
+    /// does not open what bears its id. Nothing is deleted then. A key id that nobody has is only
+    /// reported: those sessions wait for their key.
+    pub async fn start(mut self) -> Result<SessionManager, StartError> {
+        let keyring = self.keyring.ok_or(StartError::NoKeyring)?;
+        if let Some((pattern, _)) = self.providers.iter().find(|(pattern, _)| !is_pattern(pattern))
+        {
+            return Err(StartError::BadPattern { pattern: pattern.clone() });
+        }
+        by_narrowness(&mut self.providers);
+        let policy = match self.policy {
+            Some(policy) => policy,
+            None => SessionPolicy::builder().build()?,
+        };
+        let inner = Arc::new(Inner {
+            store: self.store,
+            policy,
+            keyring,
+            clock: self.clock,
+            providers: self.providers,
+            flights: Flights::default(),
+            gates: Gates::default(),
+            presences: Presences::default(),
+            observers: Observers::default(),
+            tasks: Tasks::new(),
+        });
+        reseal::check_keys(&inner).await?;
+        watch::spawn(&inner);
+        Ok(SessionManager { inner })
+    }
+}
+
+impl fmt::Debug for ManagerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManagerBuilder").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// Why a manager does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A provider's pattern is empty or has an inner `*`.
+    #[error("provider pattern {pattern:?} is empty or has an inner *")]
+    BadPattern {
+        /// The pattern.
+        pattern: String,
+    },
+    /// There are no sealing keys.
+    #[error("keyring is missing: sealing keys have no default")]
+    NoKeyring,
+    /// The policy cannot be built.
+    #[error(transparent)]
+    Policy(#[from] crate::policy::PolicyError),
+    /// The store did not answer.
+    #[error("the session store cannot be read")]
+    Store(#[from] StoreError),
+    /// A key does not open what bears its id.
+    #[error("sealing key {key_id:?} does not open the stored sessions that bear its id")]
+    WrongKey {
+        /// The key's id.
+        key_id: String,
+        /// What happened.
+        source: Unreadable,
+    },
+}

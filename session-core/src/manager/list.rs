@@ -1,0 +1,62 @@
+//! The user's sessions, for a page of devices.
+
+use super::{ManagerError, SessionManager};
+use crate::session::{Origin, ProviderName, Session, SessionId, UserId};
+
+/// One of a user's live sessions, for a page of devices: never with a token (L3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedSession {
+    /// The session.
+    pub session: Session,
+    /// Whether it is the one that asks.
+    pub is_current: bool,
+}
+
+impl SessionManager {
+    /// The live sessions of a user, the last admitted first.
+    ///
+    /// # Errors
+    ///
+    /// [`ManagerError`] if the store is away.
+    pub async fn list(
+        &self,
+        user: &UserId,
+        current: Option<SessionId>,
+    ) -> Result<Vec<ListedSession>, ManagerError> {
+        let sessions = self.live_sessions(user).await?;
+        let listed = sessions.into_iter().map(|session| {
+            let is_current = Some(session.id) == current;
+            ListedSession { session, is_current }
+        });
+        Ok(listed.collect())
+    }
+
+    /// The connection of a tool client: the last of this user and provider that has no cookie.
+    ///
+    /// A browser's session is never lent to a tool client (F23).
+    ///
+    /// # Errors
+    ///
+    /// [`ManagerError`] if the store is away.
+    pub async fn find(
+        &self,
+        user: &UserId,
+        provider: &ProviderName,
+    ) -> Result<Option<Session>, ManagerError> {
+        let is_connection = |s: &Session| s.origin == Origin::Connection && s.provider == *provider;
+        Ok(self.live_sessions(user).await?.into_iter().find(is_connection))
+    }
+
+    /// What is live by the policy too; the last use is as exact as this process knows it.
+    async fn live_sessions(&self, user: &UserId) -> Result<Vec<Session>, ManagerError> {
+        let inner = &self.inner;
+        let mut sessions = inner.bounded(inner.store.list(user)).await?;
+        let now = inner.now();
+        for session in &mut sessions {
+            let known = inner.presences.last_seen_at(session.id);
+            session.last_seen_at = session.last_seen_at.max(known.unwrap_or(session.last_seen_at));
+        }
+        sessions.retain(|s| inner.policy.timed_out(s, s.last_seen_at, now).is_none());
+        Ok(sessions)
+    }
+}

@@ -1,0 +1,193 @@
+//! A session that was found, opened and is in use.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::presence::{EndedSignal, Presence};
+use super::{Inner, SessionManager, renewal};
+use crate::clock::Timestamp;
+use crate::policy::{Freshness, Timeouts, rotation};
+use crate::session::{SecretDigest, Session};
+use crate::store::{Digests, PreviousDigest};
+use crate::token::TokenSet;
+
+/// A live session with its opened tokens: what a cache may keep for the policy's `max_staleness`.
+///
+/// Plain values, but for the signal that it is over.
+#[derive(Clone)]
+pub struct LiveSession {
+    session: Session,
+    tokens: Arc<TokenSet>,
+    digests: Digests,
+    /// The old secret that found it, if it was not the current one.
+    found_by_previous: Option<PreviousDigest>,
+    timeouts: Timeouts,
+    presence: Arc<Presence>,
+    /// The clock's monotonic reading before its row was read.
+    read_at: Duration,
+}
+
+/// What may be done with a session that was kept in a cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Validity {
+    /// Serve it; but its access token has expired.
+    TokenExpired,
+    /// Serve it.
+    Usable,
+    /// Forget it and resolve the digest again.
+    Void,
+}
+
+pub(super) struct Found {
+    pub(super) session: Session,
+    pub(super) tokens: Arc<TokenSet>,
+    pub(super) digests: Digests,
+    pub(super) presented: Option<SecretDigest>,
+    pub(super) read_at: Duration,
+}
+
+impl LiveSession {
+    pub(super) fn new(found: Found, timeouts: Timeouts, presence: Arc<Presence>) -> Self {
+        let Found { session, tokens, digests, presented, read_at } = found;
+        let by_previous = |previous: &PreviousDigest| Some(previous.digest) == presented;
+        let found_by_previous = digests.previous.filter(by_previous);
+        Self { session, tokens, digests, found_by_previous, timeouts, presence, read_at }
+    }
+
+    /// The session.
+    #[must_use]
+    pub const fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Its tokens, as they were read.
+    #[must_use]
+    pub const fn tokens(&self) -> &Arc<TokenSet> {
+        &self.tokens
+    }
+
+    /// The last use that this process knows of.
+    #[must_use]
+    pub fn last_seen_at(&self) -> Timestamp {
+        self.presence.last_seen_at().max(self.session.last_seen_at)
+    }
+
+    /// When the session ends however much it is used.
+    #[must_use]
+    pub fn absolute_deadline(&self) -> Option<Timestamp> {
+        self.timeouts.absolute_deadline(self.session.timeouts_from)
+    }
+
+    /// A signal that completes when the session is over.
+    #[must_use]
+    pub fn ended_signal(&self) -> EndedSignal {
+        EndedSignal::of(&self.presence)
+    }
+
+    /// Whether the response with its new secret must be taken for lost, so that another rotation
+    /// is needed (see [`rotation::is_new_secret_lost`]).
+    #[must_use]
+    pub fn is_new_secret_lost(&self, now: Timestamp) -> bool {
+        self.found_by_previous.is_some_and(|previous| {
+            rotation::is_new_secret_lost(previous.rotated_at, previous.confirmed_at, now)
+        })
+    }
+
+    /// This session with tokens that were renewed after it was read.
+    #[must_use]
+    pub(super) fn with_tokens(&self, session: Session, tokens: Arc<TokenSet>) -> Self {
+        Self { session, tokens, ..self.clone() }
+    }
+
+    pub(super) const fn digests(&self) -> &Digests {
+        &self.digests
+    }
+
+    pub(super) const fn presence(&self) -> &Arc<Presence> {
+        &self.presence
+    }
+
+    /// Tells sessions apart for the renewal's jitter.
+    pub(super) fn spread(&self) -> u64 {
+        spread(&self.session)
+    }
+
+    fn is_void(&self, max_staleness: Duration, monotonic: Duration, now: Timestamp) -> bool {
+        let is_old_secret = self.found_by_previous.is_some_and(|previous| {
+            !rotation::is_previous_accepted(previous.rotated_at, previous.confirmed_at, now)
+        });
+        let is_stale = monotonic.saturating_sub(self.read_at) > max_staleness;
+        let last_seen_at = self.last_seen_at();
+        is_stale
+            || is_old_secret
+            || self.presence.end_reason().is_some()
+            || self.timeouts.reached(self.session.timeouts_from, last_seen_at, now).is_some()
+    }
+}
+
+/// The random end of the session's id tells sessions apart.
+pub(super) fn spread(session: &Session) -> u64 {
+    session.id.as_uuid().as_u64_pair().1
+}
+
+impl SessionManager {
+    /// What may be done with a session that a cache kept. If it may be served, this is a use of
+    /// it: the last use is noted, and a renewal that is due begins beside the request.
+    ///
+    /// Takes no lock and makes no query where nothing is due.
+    #[must_use]
+    pub fn revalidate(&self, live: &LiveSession) -> Validity {
+        let inner = &self.inner;
+        let now = inner.now();
+        if live.is_void(inner.policy.max_staleness(), inner.clock.monotonic(), now) {
+            return Validity::Void;
+        }
+        inner.note_use(live, now);
+        inner.renew_if_due(live, now)
+    }
+}
+
+impl Inner {
+    /// Notes a use, and writes it in a task of its own if it is time to.
+    pub(super) fn note_use(self: &Arc<Self>, live: &LiveSession, now: Timestamp) {
+        let interval = self.policy.touch_interval();
+        if live.presence.note_use(now, interval) {
+            let (inner, presence) = (Arc::clone(self), Arc::clone(&live.presence));
+            self.tasks.spawn(async move {
+                if let Err(error) = inner.bounded(inner.store.touch(presence.id(), now)).await {
+                    tracing::warn!(%error, "the last use of a session was not written");
+                    presence.unwrite_use(interval);
+                }
+            });
+        }
+    }
+
+    /// Begins a renewal if one is due; nobody waits for it while the token is valid.
+    pub(super) fn renew_if_due(self: &Arc<Self>, live: &LiveSession, now: Timestamp) -> Validity {
+        match self.freshness(&live.tokens, live.spread(), now) {
+            Freshness::Fresh => Validity::Usable,
+            Freshness::Expired => Validity::TokenExpired,
+            Freshness::Due => {
+                if live.tokens.refresh_token().is_some() {
+                    drop(renewal::begin(self, live.session(), renewal::Wish::Due));
+                }
+                Validity::Usable
+            }
+        }
+    }
+
+    pub(super) fn freshness(&self, tokens: &TokenSet, spread: u64, now: Timestamp) -> Freshness {
+        let renewal = self.policy.renewal();
+        renewal.freshness(tokens.received_at(), tokens.expires_at(), now, spread)
+    }
+}
+
+impl fmt::Debug for LiveSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveSession")
+            .field("session", &self.session)
+            .field("tokens", &self.tokens)
+            .finish_non_exhaustive()
+    }
+}

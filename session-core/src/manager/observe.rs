@@ -1,0 +1,50 @@
+//! Those who must forget a session when it changes.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use super::Inner;
+use crate::session::SecretDigest;
+use crate::store::{Digests, EndedSession};
+
+/// A cache that must forget what it knows of a digest.
+pub trait CacheInvalidation: Send + Sync + 'static {
+    /// Forgets what it knows of these digests, and drops whatever was read before this call and
+    /// arrives after it. Called in the task that made the change, before the change is reported;
+    /// must not block.
+    fn forget(&self, digests: &mut dyn Iterator<Item = SecretDigest>);
+}
+
+#[derive(Default)]
+pub(super) struct Observers {
+    caches: Mutex<Vec<Weak<dyn CacheInvalidation>>>,
+}
+
+impl Observers {
+    pub(super) fn add(&self, cache: &Arc<impl CacheInvalidation>) {
+        let cache: Weak<dyn CacheInvalidation> = {
+            let weak = Arc::downgrade(cache);
+            weak
+        };
+        let mut caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
+        caches.retain(|cache| cache.strong_count() > 0);
+        caches.push(cache);
+    }
+
+    pub(super) fn forget(&self, digests: &Digests) {
+        let caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for cache in caches.iter().filter_map(Weak::upgrade) {
+            cache.forget(&mut digests.iter());
+        }
+    }
+}
+
+impl Inner {
+    /// Makes sessions that a store's call ended be over on this process, at once.
+    pub(super) fn announce_ends(&self, ended: &[EndedSession]) {
+        for session in ended {
+            tracing::info!(session = %session.id, reason = %session.reason, "session ended");
+            self.presences.end(session.id, session.reason);
+            self.observers.forget(&session.digests);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Working off the outbox of revocations, beside all requests (RFC 7009).
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::{Inner, ManagerError, SessionManager};
+use crate::provider::{Provider, ProviderError, ProviderErrorKind, RevocationScope};
+use crate::store::{PendingRevocation, StoreError};
+use crate::token::{SealContext, SealedPart};
+
+/// For how long a revocation belongs to the process that took it.
+const CLAIM: Duration = Duration::from_secs(120);
+
+const FIRST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// How often a revocation is tried before it is given up: for about three days.
+const MOST_ATTEMPTS: u32 = 24;
+
+/// What working off a batch of the outbox did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkedOff {
+    /// Tokens that their provider has revoked.
+    pub revoked: usize,
+    /// Tokens that were not to be revoked: their grant is in use by another session, or the
+    /// provider revokes nothing.
+    pub dropped: usize,
+    /// Tokens that will be tried again.
+    pub postponed: usize,
+}
+
+enum Fate {
+    Revoked,
+    Dropped,
+    Postponed(Option<Duration>),
+}
+
+impl SessionManager {
+    /// Asks providers to revoke at most `limit` refresh tokens of sessions that have ended.
+    ///
+    /// Where a provider revokes whole grants (or nobody knows), it is asked only with the last
+    /// session of the grant, because else it would sign the other devices out (F38).
+    ///
+    /// # Errors
+    ///
+    /// [`ManagerError`] if the store is away; what was begun is tried again later.
+    pub async fn work_off_outbox(&self, limit: u64) -> Result<WorkedOff, ManagerError> {
+        let inner = &self.inner;
+        let now = inner.now();
+        let claimed = inner.store.claim_revocations(now, now + CLAIM, limit);
+        let mut done = WorkedOff::default();
+        for revocation in inner.bounded(claimed).await? {
+            match inner.revoke(&revocation).await? {
+                Fate::Postponed(asked) if revocation.attempts < MOST_ATTEMPTS => {
+                    let due_at = inner.now() + pause(revocation.attempts, asked);
+                    inner.bounded(inner.store.postpone_revocation(revocation.id, due_at)).await?;
+                    done.postponed += 1;
+                }
+                Fate::Revoked => {
+                    inner.bounded(inner.store.settle_revocation(revocation.id)).await?;
+                    done.revoked += 1;
+                }
+                Fate::Dropped | Fate::Postponed(_) => {
+                    inner.bounded(inner.store.settle_revocation(revocation.id)).await?;
+                    done.dropped += 1;
+                }
+            }
+        }
+        Ok(done)
+    }
+}
+
+impl Inner {
+    async fn revoke(&self, revocation: &PendingRevocation) -> Result<Fate, StoreError> {
+        let Some(provider) = self.provider(&revocation.provider) else {
+            return Ok(Fate::Dropped);
+        };
+        if provider.revocation_scope() != RevocationScope::Token
+            && self.bounded(self.store.count_live(&revocation.partition)).await? > 0
+        {
+            return Ok(Fate::Dropped);
+        }
+        let Some(token) = self.open_revocation(revocation) else {
+            // Its key may come back; until then the token only waits.
+            return Ok(Fate::Postponed(None));
+        };
+        Ok(match self.ask_to_revoke(provider.as_ref(), &token).await {
+            Ok(()) => Fate::Revoked,
+            Err(error) => {
+                tracing::warn!(session = %revocation.session, %error, "a token was not revoked");
+                match error.kind() {
+                    ProviderErrorKind::Unsupported => Fate::Dropped,
+                    _ => Fate::Postponed(error.asks_to_wait()),
+                }
+            }
+        })
+    }
+
+    async fn ask_to_revoke(
+        &self,
+        provider: &dyn Provider,
+        token: &SecretString,
+    ) -> Result<(), ProviderError> {
+        let bound = self.clock.sleep(self.policy.renewal().provider_timeout);
+        tokio::select! {
+            biased;
+            answer = provider.revoke(token) => answer,
+            () = bound => Err(ProviderError::new(ProviderErrorKind::Unavailable)),
+        }
+    }
+
+    fn open_revocation(&self, revocation: &PendingRevocation) -> Option<SecretString> {
+        let opened = self.keyring.open(revocation_context(revocation), &revocation.refresh_token);
+        let plain = opened.inspect_err(|error| {
+            tracing::error!(session = %revocation.session, %error, "a token cannot be revoked");
+        });
+        Some(SecretString::from(std::str::from_utf8(&plain.ok()?).ok()?))
+    }
+}
+
+/// The token in the outbox is still sealed for the session that held it.
+pub(super) const fn revocation_context(revocation: &PendingRevocation) -> SealContext<'_> {
+    SealContext {
+        session: revocation.session,
+        user: &revocation.user,
+        provider: &revocation.provider,
+        part: SealedPart::RefreshToken,
+    }
+}
+
+/// Each attempt doubles the pause; what the provider asked for is the least.
+fn pause(attempts: u32, asked: Option<Duration>) -> Duration {
+    let doubled = FIRST_PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(12));
+    doubled.min(LONGEST_PAUSE).max(asked.unwrap_or_default())
+}

@@ -1,0 +1,91 @@
+//! A new secret for a session that lives on.
+
+use std::sync::Arc;
+
+use super::{Inner, ManagerError, ManagerErrorKind, SessionManager};
+use crate::clock::Timestamp;
+use crate::policy::rotation;
+use crate::session::{SecretDigest, SessionId, SessionSecret};
+use crate::store::{Digests, PreviousDigest, SecretRotation, StoredSession};
+
+/// What became of a rotation.
+#[derive(Debug)]
+pub enum Rotated {
+    /// The cookie must hold this secret from now on; the old one is accepted for a while.
+    Anew {
+        /// The new secret.
+        secret: SessionSecret,
+        /// When the session ends however much it is used.
+        absolute_deadline: Option<Timestamp>,
+    },
+    /// Another rotation is under way: its response may not have arrived, so nothing was changed.
+    UnderWay,
+}
+
+impl SessionManager {
+    /// Gives a session a new secret: on a change of privilege, on demand, or at the first use of a
+    /// migrated system's cookie. One update of the same row: cap, age and tokens stay.
+    ///
+    /// The old secret is accepted until the new one was first presented plus 30 s, at most ten
+    /// minutes; meanwhile there is no second rotation, so that a lost `Set-Cookie` loses nobody.
+    /// If nobody has presented the new secret for a minute, its response is taken for lost and
+    /// another secret takes its place, while the old one keeps its ten minutes.
+    ///
+    /// # Errors
+    ///
+    /// [`ManagerError`] if the session has ended or never was, or the store is away.
+    pub async fn rotate_secret(&self, id: SessionId) -> Result<Rotated, ManagerError> {
+        let inner = Arc::clone(&self.inner);
+        let work = async move { inner.rotate_secret(id).await };
+        let shutting_down = || Err(ManagerError::new(ManagerErrorKind::ShuttingDown));
+        self.inner.tasks.detach(work).await.unwrap_or_else(shutting_down)
+    }
+}
+
+impl Inner {
+    async fn rotate_secret(self: &Arc<Self>, id: SessionId) -> Result<Rotated, ManagerError> {
+        let row = self.bounded(self.store.find(id)).await?;
+        let row = row.ok_or(ManagerError::new(ManagerErrorKind::NotFound))?;
+        if let Some(ended) = row.session.ended {
+            return Err(ManagerError::new(ManagerErrorKind::Ended(ended.reason)));
+        }
+        let now = self.now();
+        let Some(previous) = previous_after(&row.digests, now) else {
+            return Ok(Rotated::UnderWay);
+        };
+        let secret = SessionSecret::generate()?;
+        let (from, to) = (row.digests.current, secret.digest());
+        let rotation = SecretRotation { id, from, to, previous };
+        if !self.bounded(self.store.rotate_secret(rotation)).await? {
+            return Ok(Rotated::UnderWay);
+        }
+        self.forget_all(&row, to);
+        let timeouts = self.policy.timeouts(&row.session.provider);
+        let absolute_deadline = timeouts.absolute_deadline(row.session.timeouts_from);
+        Ok(Rotated::Anew { secret, absolute_deadline })
+    }
+
+    fn forget_all(&self, row: &StoredSession, new: SecretDigest) {
+        self.observers.forget(&row.digests);
+        self.observers.forget(&Digests { current: Some(new), previous: None });
+    }
+}
+
+/// What stays acceptable beside a new secret; `None` if no rotation may happen now.
+fn previous_after(digests: &Digests, now: Timestamp) -> Option<Option<PreviousDigest>> {
+    let replaced = digests.current.map(|digest| PreviousDigest {
+        digest,
+        rotated_at: now,
+        confirmed_at: None,
+    });
+    match digests.previous {
+        Some(old)
+            if rotation::is_new_secret_lost(old.rotated_at, old.confirmed_at, now)
+                && rotation::is_previous_accepted(old.rotated_at, old.confirmed_at, now) =>
+        {
+            Some(Some(old))
+        }
+        Some(old) if rotation::is_previous_accepted(old.rotated_at, old.confirmed_at, now) => None,
+        _ => Some(replaced),
+    }
+}
