@@ -1,1 +1,119 @@
-//! To be written.
+//! The tables of session-core as frozen SeaORM migrations, and the command `session-migrate`.
+//!
+//! Three ways to the tables, on SQLite, PostgreSQL, MySQL 8 and MariaDB:
+//!
+//! - the command: `session-migrate up --to postgres://…`;
+//! - [`up`], which is what the command does: one process at a time, safe to run again;
+//! - the steps themselves among your own, with [`migrations`]:
+//!
+//! ```
+//! use sea_orm_migration::{MigrationTrait, MigratorTrait};
+//!
+//! struct Migrator;
+//!
+//! impl MigratorTrait for Migrator {
+//!     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+//!         let mut steps = session_migrate::migrations();
+//!         // steps.extend(your own);
+//!         steps.truncate(steps.len());
+//!         steps
+//!     }
+//! }
+//!
+//! assert_eq!(Migrator::migrations()[0].name(), "m20260101_000001_create_session_tables");
+//! ```
+//!
+//! A released step never changes; what is new comes in a new step.
+//!
+//! # Features
+//!
+//! - `sqlite`, `postgres`, `mysql`: the databases to speak to.
+//! - `cli` (default): the command, with all three.
+
+mod connection;
+mod error;
+mod migration;
+
+use sea_orm_migration::MigrationTrait;
+use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::sea_orm::DynIden;
+use sea_orm_migration::sea_orm::sea_query::{Alias, IntoIden};
+
+pub use error::{MigrateError, MigrateErrorKind};
+
+/// The steps that create the tables, the oldest first, for a `Migrator` of your own.
+#[must_use]
+pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+    vec![Box::new(migration::CreateSessionTables)]
+}
+
+/// The steps as a migrator of their own.
+///
+/// It notes what it applied in the table `session_migration`, apart from an application's
+/// `seaql_migrations`. It takes no lock: where several processes may start at once, use [`up`].
+#[derive(Debug, Clone, Copy)]
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        migrations()
+    }
+
+    fn migration_table_name() -> DynIden {
+        Alias::new("session_migration").into_iden()
+    }
+}
+
+/// A step, and whether a database has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Step {
+    /// Its name.
+    pub name: String,
+    /// Whether it was applied.
+    pub is_applied: bool,
+}
+
+/// Applies every step that the database does not have yet; gives their names.
+///
+/// Several processes may call it at once: one works, the others wait up to a minute for it. A step
+/// that died half way is run again.
+///
+/// # Errors
+///
+/// [`MigrateError`], which never has the address's password in it.
+pub async fn up(url: &str) -> Result<Vec<String>, MigrateError> {
+    let connection = connection::open(url).await?;
+    let applied = connection.alone(connection::Work::Up).await;
+    connection.close().await;
+    applied
+}
+
+/// Takes every step back; gives their names.
+///
+/// # Errors
+///
+/// [`MigrateError`]
+///
+/// # Security
+///
+/// This drops the tables: everybody is signed out, and what is in the outbox of revocations is
+/// never revoked at its provider.
+pub async fn down(url: &str) -> Result<Vec<String>, MigrateError> {
+    let connection = connection::open(url).await?;
+    let reverted = connection.alone(connection::Work::Down).await;
+    connection.close().await;
+    reverted
+}
+
+/// The steps, and which of them the database has. Writes nothing.
+///
+/// # Errors
+///
+/// [`MigrateError`]
+pub async fn status(url: &str) -> Result<Vec<Step>, MigrateError> {
+    let connection = connection::open(url).await?;
+    let steps = connection.steps().await;
+    connection.close().await;
+    steps
+}
