@@ -1,5 +1,13 @@
-//! What tests of sessions are made of (feature `test-util`): a clock to set, and more.
+//! What tests of sessions are made of (feature `test-util`): a clock to set, a provider and a store
+//! that fail on demand, made-up logins, and the suite that every store must pass.
 
 mod clock;
+mod faulty;
+mod gate;
+mod provider;
+pub mod sample;
 
 pub use clock::FakeClock;
+pub use faulty::{Fault, FaultyStore, Method};
+pub use gate::Gate;
+pub use provider::{RenewalScript, ScriptedProvider};

@@ -1,0 +1,175 @@
+//! Every method of the store, passed on around its fault.
+
+use async_trait::async_trait;
+
+use super::{FaultyStore, Method};
+use crate::clock::Timestamp;
+use crate::event::Event;
+use crate::session::{EndReason, SecretDigest, Session, SessionId, UserId};
+use crate::store::{
+    Admission, Decide, EndTarget, EndedSession, Lease, LeaseOwner, NewSession, Partition,
+    PendingRevocation, RevocationId, SecretRotation, SessionStore, StaleQuery, StoreError,
+    StoredSession, TokenWrite,
+};
+use crate::token::{Sealed, SealedTokens};
+
+#[async_trait]
+impl SessionStore for FaultyStore {
+    async fn admit(&self, new: NewSession, decide: &Decide<'_>) -> Result<Admission, StoreError> {
+        self.call(Method::Admit, self.inner.admit(new, decide)).await
+    }
+
+    async fn find_by_digest(
+        &self,
+        digest: &SecretDigest,
+    ) -> Result<Option<StoredSession>, StoreError> {
+        self.call(Method::FindByDigest, self.inner.find_by_digest(digest)).await
+    }
+
+    async fn find(&self, id: SessionId) -> Result<Option<StoredSession>, StoreError> {
+        self.call(Method::Find, self.inner.find(id)).await
+    }
+
+    async fn find_all(&self, ids: &[SessionId]) -> Result<Vec<Session>, StoreError> {
+        self.call(Method::FindAll, self.inner.find_all(ids)).await
+    }
+
+    async fn list(&self, user: &UserId) -> Result<Vec<Session>, StoreError> {
+        self.call(Method::List, self.inner.list(user)).await
+    }
+
+    async fn write_tokens(&self, write: TokenWrite) -> Result<Option<u64>, StoreError> {
+        self.call(Method::WriteTokens, self.inner.write_tokens(write)).await
+    }
+
+    async fn reseal(
+        &self,
+        id: SessionId,
+        revision: u64,
+        tokens: SealedTokens,
+    ) -> Result<bool, StoreError> {
+        self.call(Method::Reseal, self.inner.reseal(id, revision, tokens)).await
+    }
+
+    async fn rotate_secret(&self, rotation: SecretRotation) -> Result<bool, StoreError> {
+        self.call(Method::RotateSecret, self.inner.rotate_secret(rotation)).await
+    }
+
+    async fn confirm_rotation(
+        &self,
+        id: SessionId,
+        presented: &SecretDigest,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.call(Method::ConfirmRotation, self.inner.confirm_rotation(id, presented, now)).await
+    }
+
+    async fn touch(&self, id: SessionId, at: Timestamp) -> Result<(), StoreError> {
+        self.call(Method::Touch, self.inner.touch(id, at)).await
+    }
+
+    async fn end(
+        &self,
+        target: EndTarget,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<Vec<EndedSession>, StoreError> {
+        self.call(Method::End, self.inner.end(target, reason, now)).await
+    }
+
+    async fn claim_lease(
+        &self,
+        id: SessionId,
+        seen: Option<&Lease>,
+        lease: &Lease,
+    ) -> Result<bool, StoreError> {
+        self.call(Method::ClaimLease, self.inner.claim_lease(id, seen, lease)).await
+    }
+
+    async fn raise_beat(&self, id: SessionId, lease: &Lease) -> Result<bool, StoreError> {
+        self.call(Method::RaiseBeat, self.inner.raise_beat(id, lease)).await
+    }
+
+    async fn release_lease(&self, id: SessionId, owner: LeaseOwner) -> Result<(), StoreError> {
+        self.call(Method::ReleaseLease, self.inner.release_lease(id, owner)).await
+    }
+
+    async fn stale(&self, query: StaleQuery) -> Result<Vec<Session>, StoreError> {
+        self.call(Method::Stale, self.inner.stale(query)).await
+    }
+
+    async fn purge_ended(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        self.call(Method::PurgeEnded, self.inner.purge_ended(before, limit)).await
+    }
+
+    async fn purge_events(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        self.call(Method::PurgeEvents, self.inner.purge_events(before, limit)).await
+    }
+
+    async fn record(&self, event: Event) -> Result<(), StoreError> {
+        self.call(Method::Record, self.inner.record(event)).await
+    }
+
+    async fn events(&self, id: SessionId) -> Result<Vec<Event>, StoreError> {
+        self.call(Method::Events, self.inner.events(id)).await
+    }
+
+    async fn enqueue_revocation(&self, revocation: PendingRevocation) -> Result<(), StoreError> {
+        self.call(Method::EnqueueRevocation, self.inner.enqueue_revocation(revocation)).await
+    }
+
+    async fn claim_revocations(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<PendingRevocation>, StoreError> {
+        self.call(Method::ClaimRevocations, self.inner.claim_revocations(now, until, limit)).await
+    }
+
+    async fn postpone_revocation(
+        &self,
+        id: RevocationId,
+        due_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.call(Method::PostponeRevocation, self.inner.postpone_revocation(id, due_at)).await
+    }
+
+    async fn settle_revocation(&self, id: RevocationId) -> Result<(), StoreError> {
+        self.call(Method::SettleRevocation, self.inner.settle_revocation(id)).await
+    }
+
+    async fn reseal_revocation(&self, id: RevocationId, sealed: Sealed) -> Result<(), StoreError> {
+        self.call(Method::ResealRevocation, self.inner.reseal_revocation(id, sealed)).await
+    }
+
+    async fn count_live(&self, partition: &Partition) -> Result<u64, StoreError> {
+        self.call(Method::CountLive, self.inner.count_live(partition)).await
+    }
+
+    async fn one_per_key(&self) -> Result<Vec<StoredSession>, StoreError> {
+        self.call(Method::OnePerKey, self.inner.one_per_key()).await
+    }
+
+    async fn sealed_otherwise(
+        &self,
+        key_id: &str,
+        after: Option<SessionId>,
+        limit: u64,
+    ) -> Result<Vec<StoredSession>, StoreError> {
+        self.call(Method::SealedOtherwise, self.inner.sealed_otherwise(key_id, after, limit)).await
+    }
+
+    async fn revocations_sealed_otherwise(
+        &self,
+        key_id: &str,
+        after: Option<RevocationId>,
+        limit: u64,
+    ) -> Result<Vec<PendingRevocation>, StoreError> {
+        self.call(
+            Method::RevocationsSealedOtherwise,
+            self.inner.revocations_sealed_otherwise(key_id, after, limit),
+        )
+        .await
+    }
+}

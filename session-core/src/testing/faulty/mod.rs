@@ -1,0 +1,286 @@
+//! A store that fails, hangs or loses its answers where a test tells it to.
+
+mod forward;
+
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::store::{SessionStore, StoreError, StoreErrorKind};
+use crate::testing::Gate;
+
+/// A method of [`SessionStore`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Method {
+    /// [`SessionStore::admit`]
+    Admit,
+    /// [`SessionStore::claim_lease`]
+    ClaimLease,
+    /// [`SessionStore::claim_revocations`]
+    ClaimRevocations,
+    /// [`SessionStore::confirm_rotation`]
+    ConfirmRotation,
+    /// [`SessionStore::count_live`]
+    CountLive,
+    /// [`SessionStore::end`]
+    End,
+    /// [`SessionStore::enqueue_revocation`]
+    EnqueueRevocation,
+    /// [`SessionStore::events`]
+    Events,
+    /// [`SessionStore::find`]
+    Find,
+    /// [`SessionStore::find_all`]
+    FindAll,
+    /// [`SessionStore::find_by_digest`]
+    FindByDigest,
+    /// [`SessionStore::list`]
+    List,
+    /// [`SessionStore::one_per_key`]
+    OnePerKey,
+    /// [`SessionStore::postpone_revocation`]
+    PostponeRevocation,
+    /// [`SessionStore::purge_ended`]
+    PurgeEnded,
+    /// [`SessionStore::purge_events`]
+    PurgeEvents,
+    /// [`SessionStore::raise_beat`]
+    RaiseBeat,
+    /// [`SessionStore::record`]
+    Record,
+    /// [`SessionStore::release_lease`]
+    ReleaseLease,
+    /// [`SessionStore::reseal`]
+    Reseal,
+    /// [`SessionStore::reseal_revocation`]
+    ResealRevocation,
+    /// [`SessionStore::revocations_sealed_otherwise`]
+    RevocationsSealedOtherwise,
+    /// [`SessionStore::rotate_secret`]
+    RotateSecret,
+    /// [`SessionStore::sealed_otherwise`]
+    SealedOtherwise,
+    /// [`SessionStore::settle_revocation`]
+    SettleRevocation,
+    /// [`SessionStore::stale`]
+    Stale,
+    /// [`SessionStore::touch`]
+    Touch,
+    /// [`SessionStore::write_tokens`]
+    WriteTokens,
+}
+
+impl Method {
+    /// Every method.
+    pub const ALL: [Self; 28] = [
+        Self::Admit,
+        Self::ClaimLease,
+        Self::ClaimRevocations,
+        Self::ConfirmRotation,
+        Self::CountLive,
+        Self::End,
+        Self::EnqueueRevocation,
+        Self::Events,
+        Self::Find,
+        Self::FindAll,
+        Self::FindByDigest,
+        Self::List,
+        Self::OnePerKey,
+        Self::PostponeRevocation,
+        Self::PurgeEnded,
+        Self::PurgeEvents,
+        Self::RaiseBeat,
+        Self::Record,
+        Self::ReleaseLease,
+        Self::Reseal,
+        Self::ResealRevocation,
+        Self::RevocationsSealedOtherwise,
+        Self::RotateSecret,
+        Self::SealedOtherwise,
+        Self::SettleRevocation,
+        Self::Stale,
+        Self::Touch,
+        Self::WriteTokens,
+    ];
+}
+
+/// What goes wrong with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// It fails after it took effect: the answer is lost on the way.
+    After(StoreErrorKind),
+    /// It fails and has no effect.
+    Before(StoreErrorKind),
+    /// It has its effect, and does not answer until it is [released](FaultyStore::release).
+    HangAfter,
+    /// It does nothing until it is [released](FaultyStore::release), then it is as always.
+    HangBefore,
+}
+
+impl Fault {
+    /// The store is away.
+    pub const AWAY: Self = Self::Before(StoreErrorKind::Unavailable);
+    /// The connection broke behind the effect.
+    pub const ANSWER_LOST: Self = Self::After(StoreErrorKind::Unavailable);
+}
+
+/// A store that fails, hangs or loses its answers where a test tells it to, and counts its calls;
+/// its clones are the same store.
+///
+/// ```
+/// use session_core::store::{SessionStore, memory::MemoryStore};
+/// use session_core::testing::{Fault, FaultyStore, Method, sample};
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let store = FaultyStore::new(MemoryStore::new());
+/// store.set(Method::List, Fault::AWAY);
+/// assert!(store.list(&sample::user("ann")).await.unwrap_err().is_transient());
+/// store.clear(Method::List);
+/// assert!(store.list(&sample::user("ann")).await.is_ok());
+/// assert_eq!(store.calls(Method::List), 2);
+/// # });
+/// ```
+#[derive(Debug, Clone)]
+pub struct FaultyStore {
+    inner: Arc<dyn SessionStore>,
+    switches: Arc<Mutex<HashMap<Method, Switch>>>,
+}
+
+/// What is set for one method.
+#[derive(Debug)]
+struct Switch {
+    calls: usize,
+    next: VecDeque<Fault>,
+    always: Option<Fault>,
+    gate: Gate,
+}
+
+impl Default for Switch {
+    fn default() -> Self {
+        // Only calls that are to hang come to the gate.
+        let gate = Gate::new();
+        gate.close();
+        Self { calls: 0, next: VecDeque::new(), always: None, gate }
+    }
+}
+
+impl FaultyStore {
+    /// This store, and nothing goes wrong yet.
+    #[must_use]
+    pub fn new(store: impl SessionStore) -> Self {
+        Self::over(Arc::new(store))
+    }
+
+    /// This store, and nothing goes wrong yet.
+    #[must_use]
+    pub fn over(store: Arc<dyn SessionStore>) -> Self {
+        Self { inner: store, switches: Arc::default() }
+    }
+
+    /// Lets every call of a method go wrong from now on.
+    pub fn set(&self, method: Method, fault: Fault) {
+        self.with(method, |switch| switch.always = Some(fault));
+    }
+
+    /// Lets every call of every method go wrong from now on.
+    pub fn set_all(&self, fault: Fault) {
+        Method::ALL.into_iter().for_each(|method| self.set(method, fault));
+    }
+
+    /// Lets the next call of a method go wrong; said twice, the two next ones.
+    pub fn set_next(&self, method: Method, fault: Fault) {
+        self.with(method, |switch| switch.next.push_back(fault));
+    }
+
+    /// Takes the faults of a method away, and lets go of calls that hang in it.
+    pub fn clear(&self, method: Method) {
+        self.with(method, |switch| {
+            switch.always = None;
+            switch.next.clear();
+        });
+        self.release(method);
+    }
+
+    /// Takes all faults away, and lets go of all calls that hang.
+    pub fn clear_all(&self) {
+        Method::ALL.into_iter().for_each(|method| self.clear(method));
+    }
+
+    /// Lets go of the calls that hang in a method; later ones hang as before.
+    pub fn release(&self, method: Method) {
+        let gate = self.gate(method);
+        gate.open();
+        gate.close();
+    }
+
+    /// Returns as soon as at least so many calls hang in a method.
+    pub async fn until_hanging(&self, method: Method, count: usize) {
+        self.gate(method).until_held(count).await;
+    }
+
+    /// How many calls hang in a method.
+    #[must_use]
+    pub fn hanging(&self, method: Method) -> usize {
+        self.gate(method).held()
+    }
+
+    /// How often a method was called, with whatever result.
+    #[must_use]
+    pub fn calls(&self, method: Method) -> usize {
+        self.with(method, |switch| switch.calls)
+    }
+
+    /// How often any method was called.
+    #[must_use]
+    pub fn total_calls(&self) -> usize {
+        self.lock().values().map(|switch| switch.calls).sum()
+    }
+
+    /// Counts from zero again.
+    pub fn reset_calls(&self) {
+        self.lock().values_mut().for_each(|switch| switch.calls = 0);
+    }
+
+    /// A call, with what goes wrong around it.
+    async fn call<T>(
+        &self,
+        method: Method,
+        effect: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        let fault = self.with(method, |switch| {
+            switch.calls += 1;
+            switch.next.pop_front().or(switch.always)
+        });
+        match fault {
+            None => effect.await,
+            Some(Fault::Before(kind)) => Err(StoreError::new(kind)),
+            Some(Fault::After(kind)) => {
+                effect.await?;
+                Err(StoreError::new(kind))
+            }
+            Some(Fault::HangBefore) => {
+                self.gate(method).pass().await;
+                effect.await
+            }
+            Some(Fault::HangAfter) => {
+                let result = effect.await;
+                self.gate(method).pass().await;
+                result
+            }
+        }
+    }
+
+    fn gate(&self, method: Method) -> Gate {
+        self.with(method, |switch| switch.gate.clone())
+    }
+
+    fn with<T>(&self, method: Method, change: impl FnOnce(&mut Switch) -> T) -> T {
+        change(self.lock().entry(method).or_default())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Method, Switch>> {
+        self.switches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

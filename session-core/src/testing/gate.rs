@@ -1,0 +1,109 @@
+//! A gate that holds calls until a test lets them go.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+/// Holds whoever passes while it is closed; its clones are the same gate.
+///
+/// So a test acts while a call is under way, and needs no sleep for it.
+///
+/// ```
+/// use session_core::testing::Gate;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let gate = Gate::new();
+/// gate.pass().await; // open
+/// gate.close();
+/// let held = tokio::spawn({ let gate = gate.clone(); async move { gate.pass().await } });
+/// gate.until_held(1).await;
+/// assert!(!held.is_finished());
+/// gate.open();
+/// held.await.unwrap();
+/// # });
+/// ```
+#[derive(Clone)]
+pub struct Gate {
+    state: Arc<watch::Sender<State>>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct State {
+    is_closed: bool,
+    /// Who was held before an opening goes on, even if the gate closes at once again.
+    openings: u64,
+    held: usize,
+}
+
+impl Gate {
+    /// An open gate.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { state: Arc::new(watch::Sender::new(State::default())) }
+    }
+
+    /// Holds every call from now on.
+    pub fn close(&self) {
+        self.state.send_modify(|state| state.is_closed = true);
+    }
+
+    /// Lets go of all that are held, and holds nobody any more.
+    pub fn open(&self) {
+        self.state.send_modify(|state| {
+            state.is_closed = false;
+            state.openings += 1;
+        });
+    }
+
+    /// How many calls are held.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.state.borrow().held
+    }
+
+    /// Returns as soon as at least so many calls are held.
+    pub async fn until_held(&self, count: usize) {
+        // The sender lives as long as this gate: waiting cannot fail.
+        self.state.subscribe().wait_for(|state| state.held >= count).await.ok();
+    }
+
+    /// Goes through, or is held until the gate opens.
+    pub async fn pass(&self) {
+        let mut changes = self.state.subscribe();
+        let seen = *changes.borrow();
+        if seen.is_closed {
+            let _held = Held::at(self);
+            changes.wait_for(|state| state.openings > seen.openings).await.ok();
+        }
+    }
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let State { is_closed, held, .. } = *self.state.borrow();
+        f.debug_struct("Gate").field("is_closed", &is_closed).field("held", &held).finish()
+    }
+}
+
+/// A call that is held; a dropped one is not any more.
+struct Held<'a>(&'a Gate);
+
+impl<'a> Held<'a> {
+    fn at(gate: &'a Gate) -> Self {
+        gate.state.send_modify(|state| state.held += 1);
+        Self(gate)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.state.send_modify(|state| state.held -= 1);
+    }
+}

@@ -1,0 +1,325 @@
+//! A provider that answers as a test tells it to.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::provider::{Provider, ProviderError, ProviderErrorKind, RevocationScope};
+use crate::testing::Gate;
+use crate::token::{TokenResponse, TokenSet};
+
+/// What the provider does with one renewal.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum RenewalScript {
+    /// Gives this answer.
+    Answer(TokenResponse),
+    /// Refuses with this error, and maybe the wish to be left alone for a while.
+    Fail(ProviderErrorKind, Option<Duration>),
+    /// Gives a new access token, and keeps the refresh token without naming it (F26).
+    KeepRefreshToken,
+    /// Gives new tokens, and spends the refresh token that was sent.
+    Rotate,
+    /// Does as [`Rotate`](Self::Rotate), but its answer is lost (F11).
+    RotateAndFail(ProviderErrorKind),
+}
+
+/// A provider that answers as a test tells it to; its clones are the same provider.
+///
+/// Unless told otherwise it rotates: `at-1` and `rt-1`, `at-2` and `rt-2`, and so on, valid for
+/// five minutes. With [reuse detection](Self::with_reuse_detection) a spent refresh token is
+/// refused and takes all that came of it along, as RFC 9700 (section 4.14.2) describes; without
+/// it a spent one is accepted again.
+///
+/// ```
+/// use session_core::testing::{RenewalScript, ScriptedProvider, sample};
+/// use session_core::provider::{Provider, ProviderErrorKind};
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let provider = ScriptedProvider::new();
+/// provider.script(RenewalScript::Fail(ProviderErrorKind::Unavailable, None));
+/// let tokens = sample::tokens();
+/// assert!(provider.renew(&tokens).await.is_err());
+/// assert!(provider.renew(&tokens).await.is_ok());
+/// assert_eq!(provider.renewals(), 2);
+/// # });
+/// ```
+#[derive(Clone)]
+pub struct ScriptedProvider {
+    state: Arc<Mutex<State>>,
+    requests: Gate,
+    answers: Gate,
+    revocation_requests: Gate,
+    scope: RevocationScope,
+}
+
+struct State {
+    script: VecDeque<RenewalScript>,
+    otherwise: RenewalScript,
+    revocation_script: VecDeque<(ProviderErrorKind, Option<Duration>)>,
+    lifetime: Option<Duration>,
+    detects_reuse: bool,
+    issued: u64,
+    begun: u64,
+    /// Which family a refresh token came of; one that was never seen begins its own.
+    families: HashMap<String, u64>,
+    spent: HashSet<String>,
+    dead: HashSet<u64>,
+    sent: Vec<String>,
+    revoked: Vec<String>,
+    reuses: usize,
+}
+
+impl ScriptedProvider {
+    /// A provider that rotates, detects no reuse, and whose revocation scope nobody knows.
+    #[must_use]
+    pub fn new() -> Self {
+        let state = State {
+            script: VecDeque::new(),
+            otherwise: RenewalScript::Rotate,
+            revocation_script: VecDeque::new(),
+            lifetime: Some(Duration::from_secs(300)),
+            detects_reuse: false,
+            issued: 0,
+            begun: 0,
+            families: HashMap::new(),
+            spent: HashSet::new(),
+            dead: HashSet::new(),
+            sent: Vec::new(),
+            revoked: Vec::new(),
+            reuses: 0,
+        };
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            requests: Gate::new(),
+            answers: Gate::new(),
+            revocation_requests: Gate::new(),
+            scope: RevocationScope::Unknown,
+        }
+    }
+
+    /// This provider with reuse detection.
+    #[must_use]
+    pub fn with_reuse_detection(self) -> Self {
+        self.lock().detects_reuse = true;
+        self
+    }
+
+    /// This provider with another lifetime of access tokens; `None` gives no `expires_in`.
+    #[must_use]
+    pub fn with_lifetime(self, lifetime: Option<Duration>) -> Self {
+        self.set_lifetime(lifetime);
+        self
+    }
+
+    /// This handle with another revocation scope.
+    #[must_use]
+    pub const fn with_revocation_scope(mut self, scope: RevocationScope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// Gives access tokens another lifetime from now on; `None` gives no `expires_in`.
+    pub fn set_lifetime(&self, lifetime: Option<Duration>) {
+        self.lock().lifetime = lifetime;
+    }
+
+    /// Appends what happens to the next renewal for which nothing is scripted yet.
+    pub fn script(&self, next: RenewalScript) {
+        self.lock().script.push_back(next);
+    }
+
+    /// Sets what happens to renewals for which nothing is scripted.
+    pub fn otherwise(&self, otherwise: RenewalScript) {
+        self.lock().otherwise = otherwise;
+    }
+
+    /// Appends a failure of the next revocation for which nothing is scripted yet.
+    pub fn fail_revocation(&self, kind: ProviderErrorKind, retry_after: Option<Duration>) {
+        self.lock().revocation_script.push_back((kind, retry_after));
+    }
+
+    /// The answer to a new sign-in: tokens that this provider knows, of a new family.
+    #[must_use]
+    pub fn sign_in(&self) -> TokenResponse {
+        let mut state = self.lock();
+        state.begun += 1;
+        let family = state.begun;
+        state.response(Some(family))
+    }
+
+    /// The gate in front of renewals: a request that is held there has had no effect.
+    #[must_use]
+    pub const fn requests(&self) -> &Gate {
+        &self.requests
+    }
+
+    /// The gate behind renewals: what is held there has happened, but nobody knows yet.
+    #[must_use]
+    pub const fn answers(&self) -> &Gate {
+        &self.answers
+    }
+
+    /// The gate in front of revocations.
+    #[must_use]
+    pub const fn revocation_requests(&self) -> &Gate {
+        &self.revocation_requests
+    }
+
+    /// How many renewals it was asked for, those at the gate too.
+    #[must_use]
+    pub fn renewals(&self) -> usize {
+        self.lock().sent.len()
+    }
+
+    /// How often a spent refresh token was sent.
+    #[must_use]
+    pub fn reuses(&self) -> usize {
+        self.lock().reuses
+    }
+
+    /// How many revocations it was asked for.
+    #[must_use]
+    pub fn revocations(&self) -> usize {
+        self.lock().revoked.len()
+    }
+
+    /// The refresh tokens that it was sent for renewal, in clear; empty where there was none.
+    #[must_use]
+    pub fn sent(&self) -> Vec<String> {
+        self.lock().sent.clone()
+    }
+
+    /// The refresh tokens that it was asked to revoke, in clear, failures too.
+    #[must_use]
+    pub fn revoked(&self) -> Vec<String> {
+        self.lock().revoked.clone()
+    }
+
+    /// Whether this refresh token would still be accepted: it was not spent, revoked, or taken
+    /// along by the reuse of another.
+    #[must_use]
+    pub fn accepts(&self, refresh_token: &str) -> bool {
+        let state = self.lock();
+        let family = state.families.get(refresh_token);
+        let is_dead = family.is_some_and(|family| state.dead.contains(family));
+        !is_dead && !state.spent.contains(refresh_token)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn renew(&mut self, refresh_token: &str) -> Result<TokenResponse, ProviderError> {
+        match self.script.pop_front().unwrap_or_else(|| self.otherwise.clone()) {
+            RenewalScript::Answer(response) => Ok(response),
+            RenewalScript::Fail(kind, wait) => Err(ProviderError::new(kind).retry_after(wait)),
+            RenewalScript::KeepRefreshToken => {
+                self.accept(refresh_token)?;
+                Ok(self.response(None))
+            }
+            RenewalScript::Rotate => self.rotate(refresh_token),
+            RenewalScript::RotateAndFail(kind) => {
+                self.rotate(refresh_token)?;
+                Err(ProviderError::new(kind))
+            }
+        }
+    }
+
+    fn rotate(&mut self, refresh_token: &str) -> Result<TokenResponse, ProviderError> {
+        let family = self.accept(refresh_token)?;
+        self.spent.insert(refresh_token.to_owned());
+        Ok(self.response(Some(family)))
+    }
+
+    /// The family of a refresh token, if it is still good.
+    fn accept(&mut self, refresh_token: &str) -> Result<u64, ProviderError> {
+        let family = self.family_of(refresh_token);
+        if self.detects_reuse && self.spent.contains(refresh_token) {
+            self.reuses += 1;
+            self.dead.insert(family);
+        }
+        let is_good = !self.dead.contains(&family);
+        is_good.then_some(family).ok_or_else(|| ProviderError::new(ProviderErrorKind::Refused))
+    }
+
+    fn family_of(&mut self, refresh_token: &str) -> u64 {
+        let begun = &mut self.begun;
+        *self.families.entry(refresh_token.to_owned()).or_insert_with(|| {
+            *begun += 1;
+            *begun
+        })
+    }
+
+    /// New tokens; with a refresh token if it has a family.
+    fn response(&mut self, family: Option<u64>) -> TokenResponse {
+        self.issued += 1;
+        let mut response = TokenResponse::bearer(format!("at-{}", self.issued));
+        if let Some(lifetime) = self.lifetime {
+            response = response.with_expires_in(lifetime);
+        }
+        let Some(family) = family else { return response };
+        let refresh_token = format!("rt-{}", self.issued);
+        self.families.insert(refresh_token.clone(), family);
+        response.with_refresh_token(refresh_token)
+    }
+
+    fn revoke(&mut self, token: &str, scope: RevocationScope) -> Result<(), ProviderError> {
+        self.revoked.push(token.to_owned());
+        if let Some((kind, wait)) = self.revocation_script.pop_front() {
+            return Err(ProviderError::new(kind).retry_after(wait));
+        }
+        let family = self.family_of(token);
+        if scope == RevocationScope::Token {
+            self.dead.insert(family);
+        } else {
+            // All that this provider has seen is taken for one person's grant.
+            self.dead.extend(self.families.values());
+        }
+        Ok(())
+    }
+}
+
+impl Default for ScriptedProvider {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for ScriptedProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        f.debug_struct("ScriptedProvider")
+            .field("renewals", &state.sent.len())
+            .field("revocations", &state.revoked.len())
+            .field("reuses", &state.reuses)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Provider for ScriptedProvider {
+    async fn renew(&self, tokens: &TokenSet) -> Result<TokenResponse, ProviderError> {
+        let refresh_token = tokens.refresh_token().unwrap_or_default();
+        self.lock().sent.push(refresh_token.to_owned());
+        self.requests.pass().await;
+        let result = self.lock().renew(refresh_token);
+        self.answers.pass().await;
+        result
+    }
+
+    async fn revoke(&self, refresh_token: &SecretString) -> Result<(), ProviderError> {
+        self.revocation_requests.pass().await;
+        self.lock().revoke(refresh_token.expose_secret(), self.scope)
+    }
+
+    fn revocation_scope(&self) -> RevocationScope {
+        self.scope
+    }
+}
