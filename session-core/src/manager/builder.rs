@@ -3,17 +3,31 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::error::StartError;
 use super::flight::Flights;
 use super::gate::Gates;
+use super::inner::{Inner, SessionManager};
 use super::observe::Observers;
 use super::presence::Presences;
 use super::tasks::Tasks;
-use super::{Inner, SessionManager, by_narrowness, reseal, watch};
+use super::{reseal, watch};
 use crate::clock::{Clock, SystemClock};
-use crate::policy::{SessionPolicy, is_pattern};
+use crate::policy::{SessionPolicy, is_pattern, narrowness};
 use crate::provider::Provider;
-use crate::store::{SessionStore, StoreError};
-use crate::token::{Keyring, Unreadable};
+use crate::store::SessionStore;
+use crate::token::Keyring;
+
+impl SessionManager {
+    /// A builder for a manager on this store.
+    pub fn builder(store: impl SessionStore) -> ManagerBuilder {
+        ManagerBuilder::new(Arc::new(store))
+    }
+
+    /// A builder for a manager on a store that others use as well.
+    pub fn builder_on(store: Arc<dyn SessionStore>) -> ManagerBuilder {
+        ManagerBuilder::new(store)
+    }
+}
 
 /// Builds a [`SessionManager`].
 #[must_use]
@@ -26,7 +40,7 @@ pub struct ManagerBuilder {
 }
 
 impl ManagerBuilder {
-    pub(super) fn new(store: Arc<dyn SessionStore>) -> Self {
+    fn new(store: Arc<dyn SessionStore>) -> Self {
         let clock = Arc::new(SystemClock::new());
         Self { store, policy: None, keyring: None, clock, providers: Vec::new() }
     }
@@ -103,37 +117,13 @@ impl ManagerBuilder {
     }
 }
 
+/// Sorts providers so that the first whose pattern fits is the narrowest.
+fn by_narrowness(providers: &mut [(String, Arc<dyn Provider>)]) {
+    providers.sort_by_key(|(pattern, _)| std::cmp::Reverse(narrowness(pattern)));
+}
+
 impl fmt::Debug for ManagerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ManagerBuilder").field("store", &self.store).finish_non_exhaustive()
     }
-}
-
-/// Why a manager does not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// A provider's pattern is empty or has an inner `*`.
-    #[error("provider pattern {pattern:?} is empty or has an inner *")]
-    BadPattern {
-        /// The pattern.
-        pattern: String,
-    },
-    /// There are no sealing keys.
-    #[error("keyring is missing: sealing keys have no default")]
-    NoKeyring,
-    /// The policy cannot be built.
-    #[error(transparent)]
-    Policy(#[from] crate::policy::PolicyError),
-    /// The store did not answer.
-    #[error("the session store cannot be read")]
-    Store(#[from] StoreError),
-    /// A key does not open what bears its id.
-    #[error("sealing key {key_id:?} does not open the stored sessions that bear its id")]
-    WrongKey {
-        /// The key's id.
-        key_id: String,
-        /// What happened.
-        source: Unreadable,
-    },
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Inner, ManagerError, ManagerErrorKind, SessionManager};
+use super::error::{ManagerError, ManagerErrorKind};
+use super::inner::{Inner, SessionManager};
 use crate::clock::Timestamp;
 use crate::session::{EndReason, ProviderName, SessionId, Subject, UserId};
 use crate::store::{EndTarget, EndedSession};

@@ -213,3 +213,32 @@ impl From<SealError> for TokenError {
         Self::unavailable(Duration::from_secs(1)).caused_by(error)
     }
 }
+
+/// Why a manager does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A provider's pattern is empty or has an inner `*`.
+    #[error("provider pattern {pattern:?} is empty or has an inner *")]
+    BadPattern {
+        /// The pattern.
+        pattern: String,
+    },
+    /// There are no sealing keys.
+    #[error("keyring is missing: sealing keys have no default")]
+    NoKeyring,
+    /// The policy cannot be built.
+    #[error(transparent)]
+    Policy(#[from] crate::policy::PolicyError),
+    /// The store did not answer.
+    #[error("the session store cannot be read")]
+    Store(#[from] StoreError),
+    /// A key does not open what bears its id.
+    #[error("sealing key {key_id:?} does not open the stored sessions that bear its id")]
+    WrongKey {
+        /// The key's id.
+        key_id: String,
+        /// What happened.
+        source: Unreadable,
+    },
+}

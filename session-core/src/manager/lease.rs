@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Inner;
+use super::inner::Inner;
 use crate::session::SessionId;
 use crate::store::{Lease, StoreError, StoredSession};
 

@@ -1,6 +1,7 @@
 //! The user's sessions, for a page of devices.
 
-use super::{ManagerError, SessionManager};
+use super::error::ManagerError;
+use super::inner::SessionManager;
 use crate::session::{Origin, ProviderName, Session, SessionId, UserId};
 
 /// One of a user's live sessions, for a page of devices: never with a token (L3).

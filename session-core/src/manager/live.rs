@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::inner::{Inner, SessionManager};
 use super::presence::{EndedSignal, Presence};
-use super::{Inner, SessionManager, renewal};
+use super::renewal;
 use crate::clock::Timestamp;
 use crate::policy::{Freshness, Timeouts, rotation};
 use crate::session::{SecretDigest, Session};
@@ -19,7 +20,6 @@ use crate::token::TokenSet;
 pub struct LiveSession {
     session: Session,
     tokens: Arc<TokenSet>,
-    digests: Digests,
     /// The old secret that found it, if it was not the current one.
     found_by_previous: Option<PreviousDigest>,
     timeouts: Timeouts,
@@ -52,7 +52,7 @@ impl LiveSession {
         let Found { session, tokens, digests, presented, read_at } = found;
         let by_previous = |previous: &PreviousDigest| Some(previous.digest) == presented;
         let found_by_previous = digests.previous.filter(by_previous);
-        Self { session, tokens, digests, found_by_previous, timeouts, presence, read_at }
+        Self { session, tokens, found_by_previous, timeouts, presence, read_at }
     }
 
     /// The session.
@@ -100,17 +100,9 @@ impl LiveSession {
         Self { session, tokens, ..self.clone() }
     }
 
-    pub(super) const fn digests(&self) -> &Digests {
-        &self.digests
-    }
-
-    pub(super) const fn presence(&self) -> &Arc<Presence> {
-        &self.presence
-    }
-
     /// Tells sessions apart for the renewal's jitter.
     pub(super) fn spread(&self) -> u64 {
-        spread(&self.session)
+        self.session.id.spread()
     }
 
     fn is_void(&self, max_staleness: Duration, monotonic: Duration, now: Timestamp) -> bool {
@@ -124,11 +116,6 @@ impl LiveSession {
             || self.presence.end_reason().is_some()
             || self.timeouts.reached(self.session.timeouts_from, last_seen_at, now).is_some()
     }
-}
-
-/// The random end of the session's id tells sessions apart.
-pub(super) fn spread(session: &Session) -> u64 {
-    session.id.as_uuid().as_u64_pair().1
 }
 
 impl SessionManager {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Inner, ManagerError, SessionManager};
+use super::error::ManagerError;
+use super::inner::{Inner, SessionManager};
 use crate::clock::Timestamp;
 use crate::session::{EndReason, Session, SessionId};
 use crate::store::{EndTarget, StaleBy, StaleQuery};
@@ -67,7 +68,7 @@ impl SessionManager {
         self.inner.tasks.spawn(async move {
             loop {
                 // Nodes that were started together must not come together.
-                let spread = SessionId::generate(manager.now()).as_uuid().as_u64_pair().1 % 256;
+                let spread = SessionId::generate(manager.now()).spread() % 256;
                 let share = u32::try_from(spread).unwrap_or(0);
                 let pause = interval + interval / 1024 * share;
                 tokio::select! {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::Inner;
+use super::inner::Inner;
 use crate::session::SecretDigest;
 use crate::store::{Digests, EndedSession};
 
@@ -21,10 +21,8 @@ pub(super) struct Observers {
 
 impl Observers {
     pub(super) fn add(&self, cache: &Arc<impl CacheInvalidation>) {
-        let cache: Weak<dyn CacheInvalidation> = {
-            let weak = Arc::downgrade(cache);
-            weak
-        };
+        let weak = Arc::downgrade(cache);
+        let cache: Weak<dyn CacheInvalidation> = weak;
         let mut caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
         caches.retain(|cache| cache.strong_count() > 0);
         caches.push(cache);

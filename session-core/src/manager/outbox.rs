@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::{Inner, ManagerError, SessionManager};
+use super::error::ManagerError;
+use super::inner::{Inner, SessionManager};
 use crate::provider::{Provider, ProviderError, ProviderErrorKind, RevocationScope};
 use crate::store::{PendingRevocation, StoreError};
 use crate::token::{SealContext, SealedPart};

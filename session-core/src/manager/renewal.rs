@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Inner;
 use super::error::{TokenError, TokenErrorKind};
 use super::flight::{Flight, Outcome, Renewed};
+use super::inner::Inner;
 use super::lease::{Bid, Held};
-use super::live::spread;
 use crate::event::{Event, EventKind, RenewalFailure};
 use crate::policy::Freshness;
 use crate::provider::{Provider, ProviderError, ProviderErrorKind};
@@ -108,7 +107,7 @@ impl Renewing<'_> {
     fn is_needed(&self, opened: &Opened) -> bool {
         match &self.wish {
             Wish::Due => {
-                let spread = spread(&opened.row.session);
+                let spread = opened.row.session.id.spread();
                 let now = self.inner.now();
                 self.inner.freshness(&opened.tokens, spread, now) != Freshness::Fresh
             }

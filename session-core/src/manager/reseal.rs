@@ -1,8 +1,8 @@
 //! Keys: the check at the start, and sealing anew what an older key has sealed (K1).
 
-use super::builder::StartError;
+use super::error::{ManagerError, StartError};
+use super::inner::{Inner, SessionManager};
 use super::outbox::revocation_context;
-use super::{Inner, ManagerError, SessionManager};
 use crate::session::SessionId;
 use crate::store::{PendingRevocation, RevocationId, StoreError, StoredSession};
 use crate::token::{SealedTokens, TokenSet, Unreadable};

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::error::ManagerError;
+use super::inner::{Inner, SessionManager};
 use super::live::{Found, LiveSession};
-use super::{Inner, ManagerError, SessionManager};
 use crate::clock::Timestamp;
 use crate::policy::rotation;
 use crate::session::{EndReason, Ended, SecretDigest, SessionId, UserId};

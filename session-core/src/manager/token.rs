@@ -6,9 +6,9 @@ use secrecy::SecretString;
 
 use super::error::{TokenError, TokenErrorKind};
 use super::flight::Outcome;
-use super::live::{LiveSession, spread};
+use super::inner::{Inner, SessionManager};
+use super::live::LiveSession;
 use super::renewal::{SOON, Wish, begin};
-use super::{Inner, SessionManager};
 use crate::policy::Freshness;
 use crate::session::SessionId;
 use crate::token::TokenSet;
@@ -57,7 +57,7 @@ impl SessionManager {
             return Err(TokenError::new(TokenErrorKind::Ended(reason)));
         }
         let tokens = Arc::new(inner.open_tokens(&row)?);
-        let freshness = inner.freshness(&tokens, spread(&row.session), inner.now());
+        let freshness = inner.freshness(&tokens, row.session.id.spread(), inner.now());
         match (freshness, tokens.refresh_token()) {
             (Freshness::Fresh, _) | (Freshness::Due, None) => Ok(tokens),
             (Freshness::Expired, None) => Err(TokenError::new(TokenErrorKind::SignInNeeded)),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::Inner;
+use super::inner::Inner;
 use super::presence::Presence;
 use crate::session::{EndReason, Session};
 

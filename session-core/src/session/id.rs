@@ -43,6 +43,12 @@ impl SessionId {
     pub const fn as_uuid(&self) -> Uuid {
         self.0
     }
+
+    /// A number from the id's random end, by which sessions are spread over a span of time.
+    #[must_use]
+    pub fn spread(&self) -> u64 {
+        self.0.as_u64_pair().1
+    }
 }
 
 impl fmt::Display for SessionId {
