@@ -118,3 +118,49 @@ impl Ledger {
 pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{CodeGrant, Ledger, Login, Redemption, random_token};
+    use crate::settings::Settings;
+    use crate::user::User;
+
+    fn sign_in(ledger: &mut Ledger, now: i64) -> super::Issued {
+        let login = Login {
+            auth_time: now,
+            client_id: "app".to_owned(),
+            nonce: None,
+            scope: Vec::new(),
+            sid: random_token(),
+            user: User::new("alice"),
+        };
+        let redirect_uri = "http://127.0.0.1/".to_owned();
+        let code = ledger.issue_code(CodeGrant { challenge: None, login, redirect_uri });
+        let presented = Redemption {
+            client_id: "app",
+            code: &code,
+            redirect_uri: Some("http://127.0.0.1/"),
+            verifier: None,
+        };
+        ledger.redeem(&presented, now, &Settings::default()).unwrap()
+    }
+
+    #[test]
+    fn sweeping_drops_the_dead_and_keeps_the_living() {
+        let mut ledger = Ledger::default();
+        let living = sign_in(&mut ledger, 0);
+        for login in 0..10_000 {
+            let issued = sign_in(&mut ledger, login * 1_000);
+            assert!(ledger.end_family(&issued.login.sid));
+        }
+        assert!(
+            ledger.refresh.len() < 2_000
+                && ledger.access.len() < 2_000
+                && ledger.codes.len() < 2_000
+        );
+        let token = living.refresh_token.unwrap();
+        let now = 10_000_000;
+        let renewed = ledger.renew(token.secret(), "app", None, now, &Settings::default()).unwrap();
+        assert!(ledger.login_of(renewed.access_token.secret(), now).is_some());
+    }
+}
