@@ -1,5 +1,65 @@
 //! Sessions of many devices for one user, with the OAuth 2.0 and OpenID Connect tokens of each
 //! sign-in kept safe on the server.
+//!
+//! Every login is a session of its own: one row, one secret in one browser's cookie, one token set.
+//! Sessions of a user live side by side up to a cap; each renews its own tokens; ending one leaves
+//! the others alone.
+//!
+//! # The parts
+//!
+//! - [`SessionManager`] signs people in, finds their sessions and keeps their tokens fresh. It is
+//!   where the other parts meet.
+//! - [`SessionPolicy`] decides: how many sessions, who leaves, what has timed out, what is due. It
+//!   is pure.
+//! - [`SessionStore`] keeps sessions and holds [eleven laws](store). There is one in
+//!   [memory](store::memory), and one for SQLite, PostgreSQL and MySQL or MariaDB.
+//! - [`Provider`] is the token service: renew and revoke.
+//! - [`Keyring`] seals tokens at rest, each for its own row.
+//! - [`Clock`] is the only source of time.
+//!
+//! # Example
+//!
+//! ```
+//! use session_core::manager::{Resolution, SignIn};
+//! use session_core::store::memory::MemoryStore;
+//! use session_core::{EndReason, Keyring, ProviderName, SessionManager, SessionPolicy};
+//! use session_core::{TokenResponse, UserId};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let sessions = SessionManager::builder(MemoryStore::new())
+//!     .policy(SessionPolicy::builder().max_sessions(2).build()?)
+//!     .keyring(Keyring::parse(&Keyring::generate_entry("2026")?)?)
+//!     .start()
+//!     .await?;
+//! let (ann, okta) = (UserId::new("ann")?, ProviderName::new("okta")?);
+//! let sign_in = |token: &str| SignIn::new(&ann, &okta, TokenResponse::bearer(token));
+//!
+//! let laptop = sessions.sign_in(sign_in("at-laptop")).await?;
+//! let phone = sessions.sign_in(sign_in("at-phone")).await?;
+//! let tablet = sessions.sign_in(sign_in("at-tablet")).await?;
+//!
+//! // The third login at a cap of two evicts the oldest, which is told why.
+//! assert_eq!(tablet.ended[0].id, laptop.session.id);
+//! let resolution = sessions.resolve(&laptop.secret.digest(), None).await?;
+//! assert!(matches!(resolution, Resolution::Ended { ended, .. } if ended.reason == EndReason::Evicted));
+//!
+//! // The phone goes on with its own token.
+//! let Resolution::Live(live) = sessions.resolve(&phone.secret.digest(), None).await? else {
+//!     unreachable!()
+//! };
+//! assert_eq!(live.tokens().access_token(), "at-phone");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `openid` | `provider::openid`: OpenID Connect on the openidconnect crate; you bring the HTTP client |
+//! | `sqlite`, `postgres`, `mysql` | `store::sea_orm`: the store on these databases; you choose TLS in your own manifest |
+//! | `test-util` | `testing`: a clock to set, a scripted provider, a store with faults, the conformance suite |
 
 pub mod clock;
 pub mod event;
