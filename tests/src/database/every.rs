@@ -1,4 +1,5 @@
 use std::future::Future;
+use std::ops::Deref;
 
 use super::{Database, Kind};
 
@@ -22,6 +23,24 @@ impl Subject for Database {
     }
 }
 
+/// A database with the tables that the crates under test need.
+#[derive(Debug)]
+pub struct Migrated(pub Database);
+
+impl Subject for Migrated {
+    async fn of(kind: Kind) -> Self {
+        Self(Database::migrated(kind).await)
+    }
+}
+
+impl Deref for Migrated {
+    type Target = Database;
+
+    fn deref(&self) -> &Database {
+        &self.0
+    }
+}
+
 /// Runs a test's body on one kind; where that is not available, says so and returns.
 ///
 /// # Panics
@@ -37,9 +56,10 @@ pub async fn run<S: Subject, F: Future<Output = ()>>(kind: Kind, body: impl FnOn
     }
 }
 
-/// Defines tests that run once for each [`Kind`], named `name::sqlite`, `name::postgres` and so on.
+/// Defines tests that run once for each [`Kind`](crate::database::Kind): `name::sqlite` and so on.
 ///
-/// A body takes one [`Subject`]: an empty [`Database`], or the [`Kind`] to create its own of.
+/// A body takes one [`Subject`](crate::database::Subject): an empty `Database`, one with the
+/// tables as `Migrated`, or the `Kind` to create databases of.
 #[macro_export]
 macro_rules! on_every_database {
     ($($(#[$attribute:meta])* async fn $name:ident($argument:ident: $subject:ty) $body:block)+) => {$(

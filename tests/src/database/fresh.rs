@@ -51,6 +51,18 @@ impl Database {
         database
     }
 
+    /// Creates a database with the tables that the crates under test need.
+    pub async fn migrated(kind: Kind) -> Self {
+        let database = Self::create(kind).await;
+        database.migrate().await;
+        database
+    }
+
+    /// Creates those tables in this database.
+    pub async fn migrate(&self) {
+        session_migrate::up(&self.url).await.expect("the tables are created");
+    }
+
     /// What kind of database this is.
     #[must_use]
     pub fn kind(&self) -> Kind {

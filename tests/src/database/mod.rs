@@ -27,7 +27,7 @@ mod kind;
 mod link;
 mod proxy;
 
-pub use every::{Subject, run};
+pub use every::{Migrated, Subject, run};
 pub use fresh::Database;
 pub use kind::Kind;
 pub use link::{Link, Outage};
