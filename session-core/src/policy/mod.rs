@@ -19,7 +19,7 @@ pub use rule::Rule;
 pub(crate) use rule::{fits, is_pattern, narrowness};
 
 use crate::clock::Timestamp;
-use crate::session::{ProviderName, Session};
+use crate::session::{EndReason, ProviderName, Session};
 
 /// How many sessions a user may have, how long they live, and when their tokens are renewed.
 ///
@@ -104,7 +104,7 @@ impl SessionPolicy {
         session: &Session,
         last_seen_at: Timestamp,
         now: Timestamp,
-    ) -> Option<crate::EndReason> {
+    ) -> Option<EndReason> {
         self.timeouts(&session.provider).reached(session.timeouts_from, last_seen_at, now)
     }
 

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::policy::{Occupant, Verdict};
 use crate::session::{ProviderName, SecretDigest, Session, Subject, UserId};
-use crate::store::EndedSession;
+use crate::store::row::EndedSession;
 use crate::token::SealedTokens;
 
 /// What a cap counts over: user, provider and subject, as one key of fixed length.

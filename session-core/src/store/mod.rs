@@ -23,6 +23,8 @@ mod error;
 mod lease;
 pub mod memory;
 mod outbox;
+mod request;
+mod row;
 #[cfg(feature = "sea-orm")]
 pub mod sea_orm;
 
@@ -34,165 +36,13 @@ pub use admission::{Admission, Decide, NewSession, Partition};
 pub use error::{StoreError, StoreErrorKind};
 pub use lease::{Lease, LeaseOwner};
 pub use outbox::{PendingRevocation, RevocationId};
+pub use request::{EndTarget, SecretRotation, StaleBy, StaleQuery, TokenWrite};
+pub use row::{Digests, EndedSession, PreviousDigest, StoredSession};
 
 use crate::clock::Timestamp;
 use crate::event::Event;
-use crate::session::{EndReason, ProviderName, SecretDigest, Session, SessionId, Subject, UserId};
+use crate::session::{EndReason, SecretDigest, Session, SessionId, UserId};
 use crate::token::{Sealed, SealedTokens};
-
-/// A session as it lies in its row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredSession {
-    /// The session.
-    pub session: Session,
-    /// What its cookie is known by.
-    pub digests: Digests,
-    /// Its tokens; `None` once it has ended.
-    pub tokens: Option<SealedTokens>,
-    /// Who has the right to renew it, and whether he lives.
-    pub lease: Option<Lease>,
-}
-
-/// What a session's cookie is known by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Digests {
-    /// The digest of the secret; `None` for a session without a cookie.
-    pub current: Option<SecretDigest>,
-    /// What was rotated away, as long as it may still be presented.
-    pub previous: Option<PreviousDigest>,
-}
-
-/// A secret that was rotated away, and is accepted for a while (see [`crate::policy::rotation`]).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PreviousDigest {
-    /// The digest of the old secret.
-    pub digest: SecretDigest,
-    /// When it was rotated away.
-    pub rotated_at: Timestamp,
-    /// When the new secret was first presented.
-    pub confirmed_at: Option<Timestamp>,
-}
-
-impl Digests {
-    /// Every digest that finds the row.
-    pub fn iter(&self) -> impl Iterator<Item = SecretDigest> + use<> {
-        [self.current, self.previous.map(|previous| previous.digest)].into_iter().flatten()
-    }
-}
-
-/// A session that a call of the store ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EndedSession {
-    /// Its id.
-    pub id: SessionId,
-    /// Whose it was.
-    pub user: UserId,
-    /// The provider.
-    pub provider: ProviderName,
-    /// Why it ended.
-    pub reason: EndReason,
-    /// Every digest that a cache may know it by.
-    pub digests: Digests,
-}
-
-/// Which sessions to end; only live ones are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EndTarget {
-    /// All of a user, or those of one provider.
-    AllOf {
-        /// The user.
-        user: UserId,
-        /// Only those of this provider.
-        provider: Option<ProviderName>,
-    },
-    /// All of a user but one.
-    Others {
-        /// The user.
-        user: UserId,
-        /// The one that stays.
-        except: SessionId,
-    },
-    /// The sessions at a provider that it says are over (OpenID Connect Back-Channel Logout, B4):
-    /// those of a `sid`, or all of a subject.
-    OfProvider {
-        /// The issuer.
-        issuer: String,
-        /// Only those of this subject.
-        subject: Option<Subject>,
-        /// Only those of this session at the provider.
-        sid: Option<String>,
-    },
-    /// One session; with a user, only if it is his (law 6).
-    One {
-        /// The session.
-        id: SessionId,
-        /// Whose it must be.
-        user: Option<UserId>,
-    },
-    /// One session, if it was not used since it was read (law 3).
-    Unused {
-        /// The session.
-        id: SessionId,
-        /// Its last use, as it was read.
-        last_seen_at: Timestamp,
-    },
-    /// One session, if nothing that a request sees has changed since it was read.
-    Unchanged {
-        /// The session.
-        id: SessionId,
-        /// Its revision, as it was read.
-        revision: u64,
-    },
-}
-
-/// New tokens for one session, as it was read.
-#[derive(Debug, Clone)]
-pub struct TokenWrite {
-    /// The session.
-    pub id: SessionId,
-    /// The revision that was read.
-    pub revision: u64,
-    /// The tokens.
-    pub tokens: SealedTokens,
-    /// When they were renewed.
-    pub now: Timestamp,
-}
-
-/// A new secret for one session, as it was read.
-#[derive(Debug, Clone, Copy)]
-pub struct SecretRotation {
-    /// The session.
-    pub id: SessionId,
-    /// The current digest that was read; `None` gives a session its first secret.
-    pub from: Option<SecretDigest>,
-    /// The new digest.
-    pub to: SecretDigest,
-    /// What stays acceptable for a while beside it.
-    pub previous: Option<PreviousDigest>,
-}
-
-/// By which time a live session may have reached a timeout; each has its index (law 9).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StaleBy {
-    /// By its last use: the idle timeout.
-    LastSeen,
-    /// By the base of its timeouts: the absolute one.
-    TimeoutsFrom,
-}
-
-/// A page of live sessions that were last used, or began, no later than a moment.
-#[derive(Debug, Clone, Copy)]
-pub struct StaleQuery {
-    /// By which time.
-    pub by: StaleBy,
-    /// No later than this.
-    pub until: Timestamp,
-    /// Behind this one, in the order of that time and the id.
-    pub after: Option<(Timestamp, SessionId)>,
-    /// At most so many.
-    pub limit: u64,
-}
 
 /// Keeps sessions. Every implementation holds the [laws](self), and proves it by the conformance
 /// suite of `session_core::testing` (feature `test-util`).

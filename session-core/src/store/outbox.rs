@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::session::{ProviderName, SessionId, UserId};
-use crate::store::Partition;
+use crate::store::admission::Partition;
 use crate::token::Sealed;
 
 /// The id of a revocation in the outbox.
