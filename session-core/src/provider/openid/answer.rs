@@ -1,0 +1,140 @@
+//! What a provider answered, and what that means for a session.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+use openidconnect::HttpResponse;
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use super::retry_after::retry_after;
+use crate::provider::{ProviderError, ProviderErrorKind};
+use crate::token::TokenResponse;
+
+/// Status, wish to be left alone, and body of an answer; the oauth2 crate keeps but the body.
+pub(super) struct Answer {
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    body: Zeroizing<Vec<u8>>,
+}
+
+impl Answer {
+    pub(super) fn of(response: HttpResponse) -> Self {
+        let answer = Self::without_body(&response);
+        Self { body: Zeroizing::new(response.into_body()), ..answer }
+    }
+
+    pub(super) fn without_body(response: &HttpResponse) -> Self {
+        let retry_after = retry_after(response.headers());
+        Self { status: response.status(), retry_after, body: Zeroizing::default() }
+    }
+
+    /// The token response that this answer is, with every field of it (RFC 6749, section 5.1).
+    pub(super) fn into_token_response(self) -> Result<TokenResponse, ProviderError> {
+        if !self.status.is_success() {
+            return Err(self.into_error());
+        }
+        TokenResponse::from_json(&self.body)
+            .map_err(|malformed| self.error_of(ProviderErrorKind::Malformed).caused_by(malformed))
+    }
+
+    /// Whether a token was revoked, or was not good any more anyway (RFC 7009, section 2.2; V2, V3).
+    pub(super) fn into_revocation(self) -> Result<(), ProviderError> {
+        let is_client_error = self.status.is_client_error();
+        match self.error_code() {
+            _ if self.status.is_success() => Ok(()),
+            Some("invalid_grant" | "invalid_token" | "unsupported_token_type")
+                if is_client_error && !self.asks_for_patience() =>
+            {
+                Ok(())
+            }
+            _ => Err(self.into_error()),
+        }
+    }
+
+    /// The error that this answer is; one that claims success is malformed.
+    pub(super) fn into_error(self) -> ProviderError {
+        let code = self.error_code();
+        let cause = ErrorAnswer { status: self.status, code };
+        self.error_of(kind_of(self.status, code)).caused_by(cause)
+    }
+
+    const fn error_of(&self, kind: ProviderErrorKind) -> ProviderError {
+        ProviderError::new(kind).retry_after(self.retry_after)
+    }
+
+    fn asks_for_patience(&self) -> bool {
+        matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
+    }
+
+    /// The `error` of a JSON error answer (RFC 6749, section 5.2), never a part of its text (R4).
+    fn error_code(&self) -> Option<&'static str> {
+        // A map, for a struct would be read from an array too.
+        let body: Map<String, Value> = serde_json::from_slice(&self.body).ok()?;
+        body.get("error")?.as_str().map(known_code)
+    }
+}
+
+/// Only a 4xx answer with the JSON error `invalid_grant` says that a grant is over. A 503 with the
+/// same body is a broken provider, and a wrong client secret is nobody's sign-out (F7, F42).
+fn kind_of(status: StatusCode, code: Option<&str>) -> ProviderErrorKind {
+    match (status.as_u16(), code) {
+        (429, _) | (400..=499, Some("slow_down")) => ProviderErrorKind::Throttled,
+        (408 | 500..=599, _) | (400..=499, Some("server_error" | "temporarily_unavailable")) => {
+            ProviderErrorKind::Unavailable
+        }
+        (400..=499, Some("invalid_grant")) => ProviderErrorKind::Refused,
+        (
+            400..=499,
+            Some(
+                "invalid_client"
+                | "invalid_request"
+                | "invalid_scope"
+                | "unauthorized_client"
+                | "unsupported_grant_type",
+            ),
+        ) => ProviderErrorKind::Misconfigured,
+        _ => ProviderErrorKind::Malformed,
+    }
+}
+
+/// RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750, RFC 7009, RFC 8628, OpenID Connect Core 3.1.2.6.
+const ERROR_CODES: [&str; 17] = [
+    "access_denied",
+    "account_selection_required",
+    "consent_required",
+    "interaction_required",
+    "invalid_client",
+    "invalid_grant",
+    "invalid_request",
+    "invalid_scope",
+    "invalid_token",
+    "login_required",
+    "server_error",
+    "slow_down",
+    "temporarily_unavailable",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "unsupported_response_type",
+    "unsupported_token_type",
+];
+
+/// The code, as a word of ours: what a provider writes there may be anything, a token too (R8).
+pub(super) fn known_code(code: &str) -> &'static str {
+    ERROR_CODES.into_iter().find(|known| *known == code).unwrap_or("an unknown error code")
+}
+
+/// An error answer, without its text.
+#[derive(Debug, thiserror::Error)]
+struct ErrorAnswer {
+    status: StatusCode,
+    code: Option<&'static str>,
+}
+
+impl fmt::Display for ErrorAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "status {}", self.status.as_u16())?;
+        self.code.map_or(Ok(()), |code| write!(f, " with {code}"))
+    }
+}

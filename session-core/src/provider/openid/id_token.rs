@@ -1,0 +1,217 @@
+//! What an ID token says, once it is verified (OpenID Connect Core, section 3.1.3.7).
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use chrono::{DateTime, Utc};
+use openidconnect::core::{
+    CoreGenderClaim, CoreJsonWebKey, CoreJsonWebKeySet, CoreJweContentEncryptionAlgorithm,
+    CoreJwsSigningAlgorithm,
+};
+use openidconnect::{
+    AccessToken, AccessTokenHash, AdditionalClaims, ClaimsVerificationError, ClientId,
+    ClientSecret, IdToken, IdTokenClaims, IdTokenVerifier, IssuerUrl, JsonWebKey as _,
+    JwsSigningAlgorithm as _, Nonce, SignatureVerificationError,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::clock::Timestamp;
+use crate::session::{ProviderIdentity, Subject};
+
+/// What a sign-in's ID token says of the person.
+#[derive(Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct SignInClaims {
+    /// The e-mail address; whether it is theirs, [`email_verified`](Self::email_verified) says.
+    pub email: Option<String>,
+    /// Whether the provider knows that the address is theirs.
+    pub email_verified: Option<bool>,
+    /// The name for people, in no language in particular.
+    pub name: Option<String>,
+    /// The name that they like to be called by; neither unique nor stable.
+    pub preferred_username: Option<String>,
+    /// All claims that OpenID Connect does not define, such as groups.
+    pub further: Map<String, Value>,
+}
+
+impl fmt::Debug for SignInClaims {
+    /// Prints no claim: they are about a person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignInClaims").finish_non_exhaustive()
+    }
+}
+
+/// The claims that the openidconnect crate does not know.
+#[derive(Debug, Deserialize, Serialize)]
+struct FurtherClaims {
+    #[serde(flatten)]
+    claims: Map<String, Value>,
+}
+
+impl AdditionalClaims for FurtherClaims {}
+
+type SignInToken = IdToken<
+    FurtherClaims,
+    CoreGenderClaim,
+    CoreJweContentEncryptionAlgorithm,
+    CoreJwsSigningAlgorithm,
+>;
+
+/// What ID tokens of this client are checked against.
+pub(super) struct IdTokenCheck {
+    client_id: ClientId,
+    client_secret: Option<ClientSecret>,
+    issuer: IssuerUrl,
+    algorithms: Vec<CoreJwsSigningAlgorithm>,
+}
+
+/// Why an ID token does not sign anybody in.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum IdTokenError {
+    #[error("the ID token is not for the access token that came with it")]
+    AccessToken,
+    #[error("the ID token's claims do not hold")]
+    Claims(#[source] ClaimsVerificationError),
+    #[error("the answer has no ID token")]
+    Missing,
+    #[error("the ID token is no JSON web token with the claims of one")]
+    Malformed,
+    #[error("the ID token's subject cannot be one")]
+    Subject,
+}
+
+impl IdTokenError {
+    /// Whether newer keys may help: the issuer may have rotated them.
+    pub(super) const fn is_of_the_key(&self) -> bool {
+        matches!(
+            self,
+            Self::Claims(ClaimsVerificationError::SignatureVerification(
+                SignatureVerificationError::CryptoError(_)
+                    | SignatureVerificationError::NoMatchingKey
+            ))
+        )
+    }
+}
+
+impl IdTokenCheck {
+    pub(super) fn new(
+        client_id: ClientId,
+        client_secret: Option<ClientSecret>,
+        issuer: IssuerUrl,
+        mut algorithms: Vec<CoreJwsSigningAlgorithm>,
+    ) -> Self {
+        // A provider may say that it also knows unsigned tokens; nobody is signed in by one.
+        algorithms.retain(|algorithm| *algorithm != CoreJwsSigningAlgorithm::None);
+        Self { client_id, client_secret, issuer, algorithms }
+    }
+
+    /// Who the ID token says it is, if its signature, issuer, audience, time, nonce and access
+    /// token are right.
+    pub(super) fn verified(
+        &self,
+        token: &str,
+        access_token: &str,
+        nonce: &str,
+        keys: &CoreJsonWebKeySet,
+        now: Timestamp,
+    ) -> Result<(ProviderIdentity, SignInClaims), IdTokenError> {
+        let token = SignInToken::from_str(token).map_err(|_| IdTokenError::Malformed)?;
+        let verifier = self.verifier(keys, now);
+        let nonce = Nonce::new(nonce.to_owned());
+        let claims = token.claims(&verifier, &nonce).map_err(IdTokenError::Claims)?;
+        if let Some(hash) = claims.access_token_hash() {
+            self.check_hash(&token, &verifier, access_token, hash)
+                .ok_or(IdTokenError::AccessToken)?;
+        }
+        Ok((identity(claims)?, sign_in_claims(claims)))
+    }
+
+    /// That the ID token is for this access token (OpenID Connect Core, section 3.1.3.8).
+    fn check_hash(
+        &self,
+        token: &SignInToken,
+        verifier: &IdTokenVerifier<'_, CoreJsonWebKey>,
+        access_token: &str,
+        hash: &AccessTokenHash,
+    ) -> Option<()> {
+        let algorithm = token.signing_alg().ok()?;
+        let shared;
+        let key = if algorithm.uses_shared_secret() {
+            let secret = self.client_secret.as_ref()?.secret();
+            shared = CoreJsonWebKey::new_symmetric(secret.clone().into_bytes());
+            &shared
+        } else {
+            token.signing_key(verifier).ok()?
+        };
+        let access_token = AccessToken::new(access_token.to_owned());
+        let actual = AccessTokenHash::from_token(&access_token, algorithm, key).ok()?;
+        (actual == *hash).then_some(())
+    }
+
+    fn verifier(
+        &self,
+        keys: &CoreJsonWebKeySet,
+        now: Timestamp,
+    ) -> IdTokenVerifier<'static, CoreJsonWebKey> {
+        let (client_id, issuer, keys) = (self.client_id.clone(), self.issuer.clone(), keys.clone());
+        let verifier = match &self.client_secret {
+            Some(secret) => {
+                IdTokenVerifier::new_confidential_client(client_id, secret.clone(), issuer, keys)
+            }
+            None => IdTokenVerifier::new_public_client(client_id, issuer, keys),
+        };
+        // A time that the calendar cannot hold is one at which every token has expired.
+        let now =
+            DateTime::from_timestamp_millis(now.as_millis()).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        verifier.set_allowed_algs(self.algorithms.iter().cloned()).set_time_fn(move || now)
+    }
+}
+
+type Claims = IdTokenClaims<FurtherClaims, CoreGenderClaim>;
+
+fn identity(claims: &Claims) -> Result<ProviderIdentity, IdTokenError> {
+    let subject = Subject::new(claims.subject().as_str()).map_err(|_| IdTokenError::Subject)?;
+    let further = &claims.additional_claims().claims;
+    Ok(ProviderIdentity {
+        issuer: Some(claims.issuer().as_str().to_owned()),
+        subject: Some(subject),
+        sid: further.get("sid").and_then(Value::as_str).map(str::to_owned),
+        account: None,
+    })
+}
+
+fn sign_in_claims(claims: &Claims) -> SignInClaims {
+    SignInClaims {
+        email: claims.email().map(|email| email.as_str().to_owned()),
+        email_verified: claims.email_verified(),
+        name: claims.name().and_then(|name| name.get(None)).map(|name| name.as_str().to_owned()),
+        preferred_username: claims.preferred_username().map(|name| name.as_str().to_owned()),
+        further: claims.additional_claims().claims.clone(),
+    }
+}
+
+/// Whether a renewal's ID token is about another person, or of another issuer, than the one before
+/// (OpenID Connect Core, section 12.2).
+///
+/// Both came from the token endpoint over TLS, which stands in for their signature (3.1.3.7, 6);
+/// what cannot be read says nothing.
+pub(super) fn is_about_another(before: &str, after: &str) -> bool {
+    match (who(before), who(after)) {
+        (Some(before), Some(after)) => before != after,
+        _ => false,
+    }
+}
+
+fn who(token: &str) -> Option<(String, String)> {
+    #[derive(Deserialize)]
+    struct Who {
+        iss: String,
+        sub: String,
+    }
+    let payload = token.split('.').nth(1)?;
+    let payload = Base64UrlUnpadded::decode_vec(payload).ok()?;
+    let who: Who = serde_json::from_slice(&payload).ok()?;
+    Some((who.iss, who.sub))
+}

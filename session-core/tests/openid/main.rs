@@ -1,0 +1,26 @@
+//! The OpenID Connect provider against a scripted issuer, in this process and without a socket.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a panic is how a test fails, and nobody imports a test"
+)]
+
+mod issuer;
+mod renewal;
+mod revocation;
+mod setup;
+mod sign_in;
+
+/// All that an error shows: `Display`, `Debug`, and those of its causes.
+fn everything_shown(error: &dyn std::error::Error) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        text += &format!("{error}\n{error:?}\n{error:#?}\n");
+        next = error.source();
+    }
+    text
+}
