@@ -114,4 +114,13 @@ impl Inner {
         let shutting_down = || Err(ManagerError::new(ManagerErrorKind::ShuttingDown));
         self.tasks.detach(work).await.unwrap_or_else(shutting_down)
     }
+
+    /// Makes sessions that a store's call ended be over on this process, at once.
+    pub(super) fn announce_ends(&self, ended: &[EndedSession]) {
+        for session in ended {
+            tracing::info!(session = %session.id, reason = %session.reason, "session ended");
+            self.presences.end(session.id, session.reason);
+            self.observers.forget(&session.digests);
+        }
+    }
 }

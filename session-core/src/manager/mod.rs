@@ -18,6 +18,7 @@ mod renewal;
 mod reseal;
 mod resolve;
 mod rotate;
+mod shutdown;
 mod sign_in;
 mod tasks;
 mod token;

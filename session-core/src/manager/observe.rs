@@ -2,9 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::inner::Inner;
 use crate::session::SecretDigest;
-use crate::store::{Digests, EndedSession};
+use crate::store::Digests;
 
 /// A cache that must forget what it knows of a digest.
 pub trait CacheInvalidation: Send + Sync + 'static {
@@ -32,17 +31,6 @@ impl Observers {
         let caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for cache in caches.iter().filter_map(Weak::upgrade) {
             cache.forget(&mut digests.iter());
-        }
-    }
-}
-
-impl Inner {
-    /// Makes sessions that a store's call ended be over on this process, at once.
-    pub(super) fn announce_ends(&self, ended: &[EndedSession]) {
-        for session in ended {
-            tracing::info!(session = %session.id, reason = %session.reason, "session ended");
-            self.presences.end(session.id, session.reason);
-            self.observers.forget(&session.digests);
         }
     }
 }

@@ -1,12 +1,8 @@
 //! The manager's own tasks: they outlive the requests that began them.
 
-use std::time::Duration;
-
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
-
-use super::inner::SessionManager;
 
 /// How far the manager is on its way down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,30 +70,27 @@ impl Tasks {
         }
     }
 
+    /// From now on nothing new is to begin.
+    pub(super) fn close(&self) {
+        self.go_to(Stage::Closing);
+        self.tracker.close();
+    }
+
+    /// From now on whoever still tries must give up.
+    pub(super) fn give_up(&self) {
+        self.go_to(Stage::GivingUp);
+    }
+
+    /// Completes when all tasks have come to their end.
+    pub(super) async fn all_done(&self) {
+        self.tracker.wait().await;
+    }
+
     fn go_to(&self, stage: Stage) {
         self.stage.send_if_modified(|current| {
             let is_later = stage > *current;
             *current = stage.max(*current);
             is_later
         });
-    }
-}
-
-impl SessionManager {
-    /// Lets what has begun come to its end, for at most `deadline`; whether all of it did.
-    ///
-    /// No renewal begins any more. A rotated token that the store does not take before the deadline
-    /// is lost for its session (store law 5).
-    pub async fn shutdown(&self, deadline: Duration) -> bool {
-        let inner = &self.inner;
-        inner.tasks.go_to(Stage::Closing);
-        inner.tasks.tracker.close();
-        let in_time = tokio::select! {
-            biased;
-            () = inner.tasks.tracker.wait() => true,
-            () = inner.clock.sleep(deadline) => false,
-        };
-        inner.tasks.go_to(Stage::GivingUp);
-        in_time
     }
 }
