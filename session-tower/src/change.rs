@@ -1,0 +1,107 @@
+//! A change of the cookie, on its way out with the response.
+
+use std::fmt;
+
+use http::header::{CACHE_CONTROL, SET_COOKIE};
+use http::{HeaderValue, Response};
+use session_core::manager::{Rotated, SignedIn};
+use session_core::{SessionSecret, Timestamp};
+
+use crate::cookie::SessionCookie;
+
+/// What the browser's cookie must become: put it into the response's extensions, and the layer
+/// writes `Set-Cookie` and `Cache-Control: no-store` (C7).
+///
+/// The session itself was changed by the awaited call on the manager; this only tells the browser.
+///
+/// ```
+/// use http::Response;
+/// use session_tower::SessionChange;
+///
+/// // After `manager.sign_out(current.id()).await`:
+/// let mut response = Response::new("signed out");
+/// response.extensions_mut().insert(SessionChange::signed_out());
+/// ```
+#[derive(Clone)]
+#[must_use = "put it into the response's extensions"]
+pub struct SessionChange(Change);
+
+#[derive(Clone)]
+enum Change {
+    Clear,
+    Give { secret: SessionSecret, absolute_deadline: Option<Timestamp> },
+    Keep,
+}
+
+impl SessionChange {
+    /// The cookie of a new session.
+    pub fn signed_in(signed_in: &SignedIn) -> Self {
+        let (secret, absolute_deadline) = (signed_in.secret.clone(), signed_in.absolute_deadline);
+        Self(Change::Give { secret, absolute_deadline })
+    }
+
+    /// The cookie after a rotation; as it was, if another rotation is under way.
+    pub fn rotated(rotated: &Rotated) -> Self {
+        Self(match rotated {
+            Rotated::Anew { secret, absolute_deadline } => {
+                let (secret, absolute_deadline) = (secret.clone(), *absolute_deadline);
+                Change::Give { secret, absolute_deadline }
+            }
+            Rotated::UnderWay => Change::Keep,
+        })
+    }
+
+    /// No cookie any more: the person has signed out.
+    pub const fn signed_out() -> Self {
+        Self(Change::Clear)
+    }
+
+    /// No cookie any more: this response tells the person why the session has ended.
+    pub const fn reason_told() -> Self {
+        Self(Change::Clear)
+    }
+}
+
+impl fmt::Debug for SessionChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Change::Clear => "SessionChange::Clear",
+            Change::Give { .. } => "SessionChange::Give(..)",
+            Change::Keep => "SessionChange::Keep",
+        })
+    }
+}
+
+/// Writes the cookie into the response: the handler's change, or else the layer's own.
+///
+/// A handler that leaves the cookie as it is does not hold back the layer's new secret, but a
+/// clearing that the layer wanted: the session was live for the handler.
+pub(crate) fn write<B>(
+    response: &mut Response<B>,
+    own: Option<SessionChange>,
+    cookie: &SessionCookie,
+    now: impl FnOnce() -> Timestamp,
+) {
+    let asked = response.extensions_mut().remove::<SessionChange>();
+    let change = match (asked.map(|change| change.0), own.map(|change| change.0)) {
+        (Some(Change::Keep), Some(Change::Clear)) => Change::Keep,
+        (Some(Change::Keep) | None, Some(own)) => own,
+        (Some(asked), _) => asked,
+        (None, None) => return,
+    };
+    let header = match change {
+        Change::Keep => return,
+        Change::Clear => cookie.removing(),
+        Change::Give { secret, absolute_deadline } => {
+            cookie.giving(&secret, absolute_deadline, now())
+        }
+    };
+    match header {
+        Ok(header) => {
+            response.headers_mut().append(SET_COOKIE, header);
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        // The builder has checked name and path, and a secret is base64url.
+        Err(error) => tracing::error!(%error, "the session cookie cannot be written"),
+    }
+}

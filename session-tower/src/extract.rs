@@ -1,0 +1,81 @@
+//! Extractors and response parts for axum, on axum-core (feature `axum`).
+
+use std::convert::Infallible;
+
+use axum_core::body::Body;
+use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum_core::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
+use http::request::Parts;
+use session_core::EndReason;
+
+use crate::change::SessionChange;
+use crate::current::{CurrentSession, EndedSession, PresentedCookie};
+use crate::failure::{Failure, Problem};
+
+impl<S: Sync> FromRequestParts<S> for CurrentSession {
+    type Rejection = Failure;
+
+    /// The request's session.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if there is none: 401 with the reason, as a [`Problem`].
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Failure> {
+        let current = parts.extensions.get::<Self>().cloned();
+        current.ok_or_else(|| match parts.extensions.get::<EndedSession>() {
+            Some(ended) => Failure::Ended(ended.reason),
+            None => Failure::NoSession,
+        })
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for CurrentSession {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned())
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for EndedSession {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get::<Self>().copied())
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for PresentedCookie {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Infallible> {
+        Ok(Self::of(&parts.extensions))
+    }
+}
+
+impl IntoResponseParts for SessionChange {
+    type Error = Infallible;
+
+    fn into_response_parts(self, mut response: ResponseParts) -> Result<ResponseParts, Infallible> {
+        response.extensions_mut().insert(self);
+        Ok(response)
+    }
+}
+
+impl IntoResponse for SessionChange {
+    fn into_response(self) -> Response {
+        (self, ()).into_response()
+    }
+}
+
+impl IntoResponse for Failure {
+    /// A [`Problem`]; one that tells why a session has ended clears its cookie.
+    fn into_response(self) -> Response {
+        let mut response: Response<Body> = Problem::of(&self);
+        response.extensions_mut().insert(self);
+        if matches!(self, Self::Ended(reason) if reason != EndReason::Superseded) {
+            response.extensions_mut().insert(SessionChange::reason_told());
+        }
+        response
+    }
+}
