@@ -85,6 +85,12 @@ impl LiveSession {
         EndedSignal::of(&self.presence)
     }
 
+    /// Whether a secret found it that was rotated away, and is accepted for a while.
+    #[must_use]
+    pub const fn is_found_by_previous_secret(&self) -> bool {
+        self.found_by_previous.is_some()
+    }
+
     /// Whether the response with its new secret must be taken for lost, so that another rotation
     /// is needed (see [`rotation::is_new_secret_lost`]).
     #[must_use]
