@@ -1,0 +1,82 @@
+//! The provider: renewing is not offered, and revoking deletes the token.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use reqwest::{Response, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use session_core::provider::{ProviderError, ProviderErrorKind, RevocationScope};
+use session_core::{Provider, TokenResponse, TokenSet};
+
+use crate::http::{trouble, unanswered};
+
+/// This application at the service.
+#[derive(Clone)]
+pub(crate) struct ForgeProvider {
+    http: reqwest::Client,
+    address: String,
+}
+
+impl ForgeProvider {
+    pub(crate) fn new(http: reqwest::Client, address: &str) -> Self {
+        Self { http, address: address.to_owned() }
+    }
+
+    /// Exchanges the code that the browser came back with.
+    pub(crate) async fn exchange(&self, code: &str) -> Result<TokenResponse, ProviderError> {
+        let request = self.http.post(format!("{}/login/oauth/access_token", self.address));
+        let answer = request.json(&json!({ "code": code })).send().await.map_err(unanswered)?;
+        let answer = usable(answer)?.bytes().await.map_err(unanswered)?;
+        // The answer has the form of RFC 6749, only without a lifetime and a refresh token.
+        let malformed = |_| ProviderError::new(ProviderErrorKind::Malformed);
+        TokenResponse::from_json(&answer).map_err(malformed)
+    }
+
+    /// Who a token's holder is; `None` if it is not good.
+    pub(crate) async fn user(&self, access_token: &str) -> Result<Option<String>, reqwest::Error> {
+        let request = self.http.get(format!("{}/user", self.address)).bearer_auth(access_token);
+        let answer = request.send().await?;
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            return Ok(None);
+        }
+        answer.error_for_status()?.text().await.map(Some)
+    }
+}
+
+#[async_trait]
+impl Provider for ForgeProvider {
+    /// There is nothing to renew: a token that is not good any more needs a new sign-in.
+    async fn renew(&self, _: &TokenSet) -> Result<TokenResponse, ProviderError> {
+        Err(ProviderError::new(ProviderErrorKind::Unsupported))
+    }
+
+    /// Deletes a token. One that is gone already is a success.
+    ///
+    /// The session manager's outbox holds refresh tokens only, and there is none here: an
+    /// application that wants the access token deleted calls this itself when it signs out.
+    async fn revoke(&self, token: &SecretString) -> Result<(), ProviderError> {
+        let request = self.http.delete(format!("{}/applications/my-app/token", self.address));
+        let body = json!({ "access_token": token.expose_secret() });
+        let answer = request.json(&body).send().await.map_err(unanswered)?;
+        if answer.status() == StatusCode::NOT_FOUND { Ok(()) } else { usable(answer).map(drop) }
+    }
+
+    fn revocation_scope(&self) -> RevocationScope {
+        RevocationScope::Token
+    }
+}
+
+fn usable(answer: Response) -> Result<Response, ProviderError> {
+    match trouble(&answer) {
+        Some(trouble) => Err(trouble),
+        None if answer.status().is_success() => Ok(answer),
+        None => Err(ProviderError::new(ProviderErrorKind::Malformed)),
+    }
+}
+
+impl fmt::Debug for ForgeProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ForgeProvider").field("address", &self.address).finish_non_exhaustive()
+    }
+}
