@@ -1,0 +1,104 @@
+//! Three routes, and the session layer around them.
+
+use std::convert::Infallible;
+use std::error::Error;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use session_core::manager::{ManagerError, SignIn};
+use session_core::store::memory::MemoryStore;
+use session_core::{Keyring, ProviderName, SessionManager, TokenResponse, UserId};
+use session_tower::{
+    CurrentSession, EndedSession, Failure, PresentedCookie, Problem, SessionChange, SessionCookie,
+    SessionLayer,
+};
+use tower::ServiceBuilder;
+use tower::util::BoxCloneSyncService;
+use tower_http::csrf::CsrfLayer;
+
+pub(crate) type Site = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
+
+type Body = Full<Bytes>;
+
+/// The site, with sessions in memory.
+pub(crate) async fn site() -> Result<Site, Box<dyn Error>> {
+    let manager = SessionManager::builder(MemoryStore::new())
+        .keyring(Keyring::parse(&Keyring::generate_entry("demonstration")?)?)
+        .start()
+        .await?;
+    // Plain http: browsers and curl would keep a secure cookie to themselves.
+    let cookie = SessionCookie::builder().dangerous_insecure().build()?;
+    let sessions = SessionLayer::new(manager.clone()).with_cookie(cookie);
+    let routes = ServiceBuilder::new().layer(CsrfLayer::new()).layer(sessions).service_fn(
+        move |request: Request<Incoming>| {
+            let manager = manager.clone();
+            async move { Ok(route(&manager, &request).await) }
+        },
+    );
+    Ok(BoxCloneSyncService::new(routes))
+}
+
+async fn route(manager: &SessionManager, request: &Request<Incoming>) -> Response<Body> {
+    let answer = match (request.method(), request.uri().path()) {
+        (&Method::GET, "/") => Ok(home(request)),
+        (&Method::POST, "/sign-in") => sign_in(manager, request).await,
+        (&Method::POST, "/sign-out") => sign_out(manager, request).await,
+        _ => Ok(text(StatusCode::NOT_FOUND, "no such page\n")),
+    };
+    answer.unwrap_or_else(|failure| Problem::of(&failure))
+}
+
+fn home(request: &Request<Incoming>) -> Response<Body> {
+    let extensions = request.extensions();
+    let current = extensions.get::<CurrentSession>();
+    let ended = extensions.get::<EndedSession>();
+    let line = match (current, ended) {
+        (Some(current), _) => format!("signed in as {}\n", current.user()),
+        (None, Some(ended)) => format!("no longer signed in: {}\n", ended.reason),
+        (None, None) => "not signed in\n".to_owned(),
+    };
+    text(StatusCode::OK, line)
+}
+
+/// For demonstration: whoever is named is signed in. A real site comes here with the answer of a
+/// provider's token endpoint.
+async fn sign_in(
+    manager: &SessionManager,
+    request: &Request<Incoming>,
+) -> Result<Response<Body>, Failure> {
+    let user = request.uri().query().and_then(|query| query.strip_prefix("user="));
+    let names = user.map(UserId::new).zip(Some(ProviderName::new("demonstration")));
+    let Some((Ok(user), Ok(provider))) = names else {
+        return Ok(text(StatusCode::BAD_REQUEST, "/sign-in?user=ann\n"));
+    };
+    let presented = PresentedCookie::of(request.extensions());
+    let sign_in = SignIn::new(&user, &provider, TokenResponse::bearer("access-token"))
+        .supersedes(presented.map(|cookie| cookie.digest()));
+    let signed_in = manager.sign_in(sign_in).await.map_err(failure)?;
+    let mut response = text(StatusCode::OK, format!("welcome, {user}\n"));
+    response.extensions_mut().insert(SessionChange::signed_in(&signed_in));
+    Ok(response)
+}
+
+async fn sign_out(
+    manager: &SessionManager,
+    request: &Request<Incoming>,
+) -> Result<Response<Body>, Failure> {
+    let current = request.extensions().get::<CurrentSession>().ok_or(Failure::NoSession)?;
+    manager.sign_out(current.id()).await.map_err(failure)?;
+    let mut response = text(StatusCode::OK, "bye\n");
+    response.extensions_mut().insert(SessionChange::signed_out());
+    Ok(response)
+}
+
+fn failure(error: ManagerError) -> Failure {
+    Failure::from(&error)
+}
+
+fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Full::new(text.into()));
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,77 @@
+//! Binding to a user whom the application already knows (S4, store law 6).
+
+use session_core::UserId;
+use session_core::testing::{Method, sample};
+use session_tower::SessionLayer;
+use tower::{Layer, ServiceExt, service_fn};
+
+use crate::site::{Answer, Site, SiteService, cookie, request, send, who};
+
+/// Bound to the user id in the extensions, if there is one.
+fn bound(layer: SessionLayer) -> impl SiteService {
+    layer.with_user(|extensions| extensions.get::<UserId>().cloned()).layer(service_fn(who))
+}
+
+async fn send_as(service: &impl SiteService, user: &str, cookies: &[&str]) -> Answer {
+    let mut request = request(cookies);
+    request.extensions_mut().insert(sample::user(user));
+    Answer::of(service.clone().oneshot(request).await.unwrap()).await
+}
+
+#[tokio::test]
+async fn s4_another_users_session_is_answered_like_none() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let (optional, required) = (bound(site.layer()), bound(site.layer().required()));
+    let foreign = cookie(&sample::secret());
+    // Before the session is in the cache, and after.
+    for _ in 0..2 {
+        assert_eq!(
+            send_as(&optional, "bob", &[&ann]).await,
+            send_as(&optional, "bob", &[&foreign]).await
+        );
+        assert_eq!(
+            send_as(&required, "bob", &[&ann]).await,
+            send_as(&required, "bob", &[&foreign]).await
+        );
+        assert_eq!(send_as(&required, "bob", &[&ann]).await.reason(), "no_session");
+        assert_eq!(send_as(&optional, "ann", &[&ann]).await.text, "ann");
+        assert_eq!(send_as(&required, "ann", &[&ann]).await.text, "ann");
+    }
+    // Nobody is known: the cookie alone decides.
+    assert_eq!(send(&optional, &[&ann]).await.text, "ann");
+}
+
+#[tokio::test]
+async fn s4_of_two_live_sessions_the_known_users_is_used() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let bob = cookie(&site.sign_in("bob").await.secret);
+    let service = bound(site.layer());
+    assert_eq!(send_as(&service, "ann", &[&ann, &bob]).await.text, "ann");
+    assert_eq!(send_as(&service, "bob", &[&ann, &bob]).await.text, "bob");
+    assert_eq!(send_as(&service, "eve", &[&ann, &bob]).await.text, "nobody");
+}
+
+#[tokio::test]
+async fn s4_a_known_users_session_is_served_from_the_cache() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let service = bound(site.layer());
+    site.store.reset_calls();
+    for _ in 0..3 {
+        assert_eq!(send_as(&service, "ann", &[&ann]).await.text, "ann");
+        assert_eq!(send_as(&service, "bob", &[&ann]).await.text, "nobody");
+    }
+    assert_eq!(site.store.calls(Method::FindByDigest), 1);
+}
+
+#[tokio::test]
+async fn s4_another_users_ended_session_is_answered_like_none() {
+    let site = Site::new().await;
+    let ann = site.sign_in("ann").await;
+    site.manager.sign_out(ann.session.id).await.unwrap();
+    let service = bound(site.layer().required());
+    assert_eq!(send_as(&service, "bob", &[&cookie(&ann.secret)]).await.reason(), "no_session");
+    assert_eq!(send_as(&service, "ann", &[&cookie(&ann.secret)]).await.reason(), "signed_out");
+}

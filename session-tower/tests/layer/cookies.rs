@@ -1,0 +1,100 @@
+//! What is presented under the cookie's name (S3, S5, F37, C6).
+
+use session_core::testing::{Method, sample};
+
+use crate::site::{Site, cookie, send};
+
+#[tokio::test]
+async fn a_live_session_is_found_by_its_cookie_among_others() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let service = site.service();
+    for cookies in [
+        vec![ann.clone()],
+        vec![format!("theme=dark; {ann}; _ga=GA1.1")],
+        vec![format!("theme=dark;{ann}")],
+        vec!["theme=dark".to_owned(), ann.clone()],
+    ] {
+        let cookies: Vec<&str> = cookies.iter().map(String::as_str).collect();
+        let answer = send(&service, &cookies).await;
+        assert_eq!(answer.text, "ann", "{cookies:?}");
+        assert!(answer.keeps_cookie());
+        assert_eq!(answer.cache_control, None);
+    }
+    assert_eq!(send(&site.required(), &[&ann]).await.text, "ann");
+}
+
+#[tokio::test]
+async fn s5_malformed_cookies_are_cleared_and_never_looked_up() {
+    let site = Site::new().await;
+    let secret = sample::secret().expose().to_owned();
+    let malformed = [
+        String::new(),
+        "short".to_owned(),
+        secret[1..].to_owned(),
+        format!("{secret}A"),
+        format!("{}.", &secret[1..]),
+        format!("{}%", &secret[1..]),
+        format!("\"{}\"", &secret[2..]),
+        "0190f5b2-1c3d-7e4f-8a9b-0c1d2e3f4a5b".to_owned(),
+        "x".repeat(5_000),
+        "deleted=".to_owned(),
+    ];
+    for value in malformed {
+        let cookies = format!("__Host-session={value}");
+        let answer = send(&site.service(), &[&cookies]).await;
+        assert_eq!(answer.text, "nobody", "{value}");
+        assert!(answer.clears_cookie(), "{value}");
+        let answer = send(&site.required(), &[&cookies]).await;
+        assert_eq!(answer.reason(), "no_session", "{value}");
+        assert!(answer.clears_cookie(), "{value}");
+    }
+    assert_eq!(site.store.total_calls(), 0);
+}
+
+#[tokio::test]
+async fn s3_f37_foreign_cookies_are_cleared_and_never_adopted() {
+    let site = Site::new().await;
+    let chosen = cookie(&sample::secret());
+    let answer = send(&site.service(), &[&chosen]).await;
+    assert_eq!(answer.text, "nobody");
+    assert!(answer.clears_cookie());
+    let removal = "__Host-session=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0; \
+                   Expires=Thu, 01 Jan 1970 00:00:00 GMT";
+    assert_eq!(answer.set_cookie, [removal]);
+    assert_eq!(site.store.calls(Method::FindByDigest), 1);
+    assert_eq!(send(&site.required(), &[&chosen]).await.reason(), "no_session");
+    assert!(site.manager.list(&sample::user("ann"), None).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn c6_names_that_only_resemble_ours_are_not_ours() {
+    let site = Site::new().await;
+    let secret = site.sign_in("ann").await.secret;
+    site.store.reset_calls();
+    for name in
+        ["__hOsT-session", "__HOST-SESSION", "x__Host-session", "__Host-session2", "session"]
+    {
+        let answer = send(&site.service(), &[&format!("{name}={}", secret.expose())]).await;
+        assert_eq!(answer.text, "nobody", "{name}");
+        assert!(answer.keeps_cookie(), "{name}");
+    }
+    assert_eq!(site.store.total_calls(), 0);
+    let planted = sample::secret();
+    let both = format!("__hOsT-session={}; {}", planted.expose(), cookie(&secret));
+    assert_eq!(send(&site.service(), &[&both]).await.text, "ann");
+}
+
+#[tokio::test]
+async fn values_that_are_not_utf8_are_malformed() {
+    use http::HeaderValue;
+    use http::header::COOKIE;
+    use tower::ServiceExt;
+
+    let site = Site::new().await;
+    let mut request = crate::site::request(&[]);
+    let value = HeaderValue::from_bytes(b"a=\xff; __Host-session=\xff\xfe").unwrap();
+    request.headers_mut().insert(COOKIE, value);
+    let response = site.service().oneshot(request).await.unwrap();
+    assert!(crate::site::Answer::of(response).await.clears_cookie());
+}

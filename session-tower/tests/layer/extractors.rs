@@ -1,0 +1,173 @@
+//! The extractors and response parts for axum.
+
+use axum::body::Body;
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use http::header::COOKIE;
+use http::{Request, StatusCode};
+use session_core::SessionManager;
+use session_core::testing::sample;
+use session_tower::{
+    CurrentSession, EndedSession, Failure, PresentedCookie, RedirectToLogin, SessionChange,
+};
+use tower::ServiceExt;
+
+use crate::site::{Answer, Site, cookie};
+
+fn app(site: &Site) -> Router {
+    Router::new()
+        .route("/", get(page))
+        .route("/me", get(me))
+        .route("/tool", get(tool))
+        .route("/presented", get(presented))
+        .route("/logout", post(logout))
+        .route("/bare-logout", post(async || SessionChange::signed_out()))
+        .layer(site.layer())
+        .layer(Extension(site.manager.clone()))
+}
+
+async fn page(session: Option<CurrentSession>, ended: Option<EndedSession>) -> String {
+    match (session, ended) {
+        (Some(session), _) => format!("hello {}", session.user()),
+        (None, Some(ended)) => format!("signed out: {}", ended.reason),
+        (None, None) => "hello".to_owned(),
+    }
+}
+
+async fn me(session: CurrentSession) -> String {
+    let listed = session.session();
+    assert_eq!((session.id(), session.provider()), (listed.id, &listed.provider));
+    assert_eq!(session.last_seen_at(), sample::now());
+    session.user().to_string()
+}
+
+async fn tool(session: CurrentSession) -> Result<String, Failure> {
+    Ok(session.access_token()?.to_owned())
+}
+
+async fn presented(cookie: Option<PresentedCookie>) -> String {
+    cookie.is_some().to_string()
+}
+
+async fn logout(
+    session: CurrentSession,
+    Extension(manager): Extension<SessionManager>,
+) -> (StatusCode, SessionChange) {
+    manager.sign_out(session.id()).await.unwrap();
+    (StatusCode::NO_CONTENT, SessionChange::signed_out())
+}
+
+async fn send(app: &Router, method: &str, uri: &str, cookie: &str) -> Answer {
+    let request = Request::builder().method(method).uri(uri).header(COOKIE, cookie);
+    let request = request.body(Body::empty()).unwrap();
+    Answer::of(app.clone().oneshot(request).await.unwrap()).await
+}
+
+#[tokio::test]
+async fn extractors_give_the_session_or_a_problem() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let app = app(&site);
+    assert_eq!(send(&app, "GET", "/", &ann).await.text, "hello ann");
+    assert_eq!(send(&app, "GET", "/me", &ann).await.text, "ann");
+    assert_eq!(send(&app, "GET", "/tool", &ann).await.text, "at-1");
+    assert_eq!(send(&app, "GET", "/", "").await.text, "hello");
+    let answer = send(&app, "GET", "/me", "").await;
+    assert_eq!((answer.reason().as_str(), answer.keeps_cookie()), ("no_session", true));
+}
+
+#[tokio::test]
+async fn f37_the_extractors_401_tells_the_reason_and_clears_and_an_optional_one_does_not() {
+    let site = Site::with_policy(|policy| policy.max_sessions(1)).await;
+    let evicted = cookie(&site.sign_in("ann").await.secret);
+    site.sign_in("ann").await;
+    let app = app(&site);
+    let answer = send(&app, "GET", "/", &evicted).await;
+    assert_eq!((answer.text.as_str(), answer.keeps_cookie()), ("signed out: evicted", true));
+    let answer = send(&app, "GET", "/me", &evicted).await;
+    assert_eq!((answer.reason().as_str(), answer.clears_cookie()), ("evicted", true));
+}
+
+#[tokio::test]
+async fn presented_cookies_are_known_whether_or_not_there_is_a_session() {
+    let site = Site::new().await;
+    let ann = site.sign_in("ann").await;
+    let (live, foreign) = (cookie(&ann.secret), cookie(&sample::secret()));
+    let app = app(&site);
+    for (cookie, is_presented) in
+        [(live.as_str(), true), (&foreign, true), ("__Host-session=junk", false), ("", false)]
+    {
+        let answer = send(&app, "GET", "/presented", cookie).await;
+        assert_eq!(answer.text, is_presented.to_string(), "{cookie}");
+    }
+    site.manager.sign_out(ann.session.id).await.unwrap();
+    assert_eq!(send(&app, "GET", "/presented", &live).await.text, "true");
+}
+
+#[tokio::test]
+async fn a_change_is_a_response_part() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let app = app(&site);
+    let answer = send(&app, "POST", "/logout", &ann).await;
+    assert_eq!((answer.status, answer.clears_cookie()), (StatusCode::NO_CONTENT, true));
+    assert_eq!(send(&app, "GET", "/me", &ann).await.reason(), "signed_out");
+    assert!(send(&app, "POST", "/bare-logout", "").await.clears_cookie());
+}
+
+#[tokio::test]
+async fn a_tool_without_a_token_answers_503_or_401_by_the_question_mark() {
+    use session_core::provider::ProviderErrorKind;
+    use session_core::testing::RenewalScript;
+
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let app = app(&site);
+    site.provider.otherwise(RenewalScript::Fail(ProviderErrorKind::Unavailable, None));
+    site.advance(301);
+    let answer = send(&app, "GET", "/tool", &ann).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.headers.contains_key("retry-after") && answer.keeps_cookie());
+    assert_eq!(send(&app, "GET", "/", &ann).await.text, "hello ann");
+}
+
+#[tokio::test]
+async fn a_superseded_session_clears_nothing_even_as_a_failure() {
+    use axum::response::IntoResponse;
+    use session_core::EndReason;
+
+    let site = Site::new().await;
+    let told = |reason| {
+        let failing = get(async move || Failure::Ended(reason).into_response());
+        Router::new().route("/", failing).layer(site.layer())
+    };
+    assert!(send(&told(EndReason::Superseded), "GET", "/", "").await.keeps_cookie());
+    assert!(send(&told(EndReason::Idle), "GET", "/", "").await.clears_cookie());
+}
+
+#[tokio::test]
+async fn pages_are_redirected_to_the_login_with_the_reason_and_the_rest_is_not() {
+    let site = Site::with_policy(|policy| policy.max_sessions(1)).await;
+    let evicted = cookie(&site.sign_in("ann").await.secret);
+    site.sign_in("ann").await;
+    let layer = |path: &str| {
+        let answers = RedirectToLogin::to(path).unwrap();
+        let layer = site.layer().required().with_failure_response(answers);
+        Router::new().route("/", get(page).post(page)).layer(layer)
+    };
+    let answer = send(&layer("/login"), "GET", "/", "").await;
+    assert_eq!(
+        (answer.status, &answer.headers["location"]),
+        (StatusCode::SEE_OTHER, &"/login".parse().unwrap())
+    );
+    assert!(answer.keeps_cookie());
+    let answer = send(&layer("/login"), "GET", "/", &evicted).await;
+    assert_eq!(answer.headers["location"], "/login?reason=evicted");
+    assert!(answer.clears_cookie());
+    let answer = send(&layer("/login?app=1"), "GET", "/", &evicted).await;
+    assert_eq!(answer.headers["location"], "/login?app=1&reason=evicted");
+    assert_eq!(send(&layer("/login"), "POST", "/", "").await.reason(), "no_session");
+    site.store.set_all(session_core::testing::Fault::AWAY);
+    let answer = send(&layer("/login"), "GET", "/", &cookie(&sample::secret())).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+}

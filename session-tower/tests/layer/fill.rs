@@ -1,0 +1,175 @@
+//! The cache: what it answers, and what it must not be filled with (F15, F16).
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use session_core::manager::Rotated;
+use session_core::testing::{Fault, Method};
+use session_tower::CurrentSession;
+use tower::{Layer, ServiceExt, service_fn};
+
+use crate::site::{Body, Site, SiteService, cookie, request, send, spawn};
+
+/// Answers the session's access token.
+fn token(site: &Site) -> impl SiteService {
+    site.layer().layer(service_fn(|request: Request<Body>| async move {
+        let current = request.extensions().get::<CurrentSession>().unwrap();
+        let token = current.access_token().unwrap().to_owned();
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(token)))
+    }))
+}
+
+#[tokio::test]
+async fn a_cached_session_is_served_without_a_query() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let service = site.service();
+    site.store.reset_calls();
+    for _ in 0..100 {
+        assert_eq!(send(&service, &[&ann]).await.text, "ann");
+    }
+    assert_eq!(site.store.total_calls(), 1);
+}
+
+#[tokio::test]
+async fn all_services_of_a_layer_and_its_clones_share_one_cache() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let layer = site.layer();
+    let [one, other] =
+        [layer.clone().required(), layer].map(|layer| layer.layer(service_fn(crate::site::who)));
+    site.store.reset_calls();
+    assert_eq!(send(&one, &[&ann]).await.text, "ann");
+    assert_eq!(send(&other, &[&ann]).await.text, "ann");
+    assert_eq!(site.store.total_calls(), 1);
+}
+
+#[tokio::test]
+async fn the_cache_is_bounded() {
+    let site = Site::with_policy(|policy| policy.unlimited()).await;
+    let layer = site.layer().with_cache_capacity(8);
+    let service = layer.layer(service_fn(crate::site::who));
+    for _ in 0..200 {
+        let ann = cookie(&site.sign_in("ann").await.secret);
+        assert_eq!(send(&service, &[&ann]).await.text, "ann");
+    }
+    let shown = format!("{layer:?}");
+    let entries = shown.split("entries: ").nth(1).unwrap();
+    let entries: String = entries.chars().take_while(char::is_ascii_digit).collect();
+    // moka evicts in batches of its own choice.
+    assert!(entries.parse::<u64>().unwrap() < 200, "{shown}");
+}
+
+#[tokio::test]
+async fn f15_an_end_during_a_cache_fill_is_not_undone() {
+    let site = Site::new().await;
+    let ann = site.sign_in("ann").await;
+    let service = site.service();
+    site.store.set_next(Method::FindByDigest, Fault::HangAfter);
+    let reading = spawn(&service, &cookie(&ann.secret));
+    site.store.until_hanging(Method::FindByDigest, 1).await;
+    // The row was read live; its end comes before the answer.
+    assert!(site.manager.sign_out(ann.session.id).await.unwrap());
+    site.store.release(Method::FindByDigest);
+    assert_eq!(reading.await.unwrap().text, "ended: signed_out");
+    assert_eq!(send(&service, &[&cookie(&ann.secret)]).await.text, "ended: signed_out");
+}
+
+#[tokio::test]
+async fn f15_a_fill_that_a_renewal_overtook_is_dropped() {
+    let site = Site::new().await;
+    let ann = site.sign_in("ann").await;
+    let (service, cookie) = (token(&site), cookie(&ann.secret));
+    site.store.set_next(Method::FindByDigest, Fault::HangAfter);
+    let reading = spawn(&service, &cookie);
+    site.store.until_hanging(Method::FindByDigest, 1).await;
+    let renewed = site.manager.access_token_after_rejection(ann.session.id, "at-1").await.unwrap();
+    assert_eq!(renewed.access_token(), "at-2");
+    site.store.release(Method::FindByDigest);
+    assert_eq!(reading.await.unwrap().text, "at-2");
+    assert_eq!(send(&service, &[&cookie]).await.text, "at-2");
+}
+
+#[tokio::test]
+async fn f15_a_fill_that_a_rotation_overtook_is_dropped() {
+    let site = Site::new().await;
+    let ann = site.sign_in("ann").await;
+    let service = site.service();
+    site.store.set_next(Method::FindByDigest, Fault::HangAfter);
+    let reading = spawn(&service, &cookie(&ann.secret));
+    site.store.until_hanging(Method::FindByDigest, 1).await;
+    let Rotated::Anew { secret, .. } = site.manager.rotate_secret(ann.session.id).await.unwrap()
+    else {
+        panic!("nobody else rotates");
+    };
+    site.store.release(Method::FindByDigest);
+    assert_eq!(reading.await.unwrap().text, "ann");
+    assert_eq!(send(&service, &[&cookie(&secret)]).await.text, "ann");
+    // The old secret is good for 30 s more, and not for as long as an entry that knew no better.
+    site.advance(31);
+    for _ in 0..2 {
+        crate::site::until(|| true).await;
+        let answer = send(&service, &[&cookie(&ann.secret)]).await;
+        assert_eq!(answer.text, "nobody");
+    }
+}
+
+#[tokio::test]
+async fn f15_a_row_that_changes_at_every_reading_is_answered_503_in_the_end() {
+    let site = Site::new().await;
+    let ann = site.sign_in("ann").await;
+    let service = site.service();
+    site.store.set(Method::FindByDigest, Fault::HangAfter);
+    let mut reading = spawn(&service, &cookie(&ann.secret));
+    let mut readings = 0;
+    let answer = loop {
+        tokio::select! {
+            biased;
+            answer = &mut reading => break answer.unwrap(),
+            () = site.store.until_hanging(Method::FindByDigest, 1) => {}
+        }
+        readings += 1;
+        // Each renewal raises the revision, and overtakes the reading.
+        site.clock.advance(Duration::from_secs(11));
+        let token = site.manager.access_token(ann.session.id).await.unwrap();
+        let token = token.access_token().to_owned();
+        let renewed = site.manager.access_token_after_rejection(ann.session.id, &token).await;
+        assert_ne!(renewed.unwrap().access_token(), token);
+        site.store.release(Method::FindByDigest);
+    };
+    assert_eq!(answer.status, 503);
+    assert!(answer.keeps_cookie());
+    assert!((2..=16).contains(&readings), "{readings}");
+    site.store.clear(Method::FindByDigest);
+    assert_eq!(send(&service, &[&cookie(&ann.secret)]).await.text, "ann");
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_during_a_reading_leaves_nothing_behind() {
+    let site = Site::new().await;
+    let ann = site.sign_in("ann").await;
+    let service = site.service();
+    site.store.set_next(Method::FindByDigest, Fault::HangBefore);
+    let reading = spawn(&service, &cookie(&ann.secret));
+    site.store.until_hanging(Method::FindByDigest, 1).await;
+    reading.abort();
+    assert!(reading.await.unwrap_err().is_cancelled());
+    let response = service.oneshot(request(&[&cookie(&ann.secret)])).await.unwrap();
+    assert_eq!(crate::site::Answer::of(response).await.text, "ann");
+}
+
+#[tokio::test]
+async fn without_staleness_every_request_reads() {
+    let site = Site::with_policy(|policy| policy.max_staleness(Duration::ZERO)).await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let service = site.service();
+    site.store.reset_calls();
+    for reading in 1..=3 {
+        assert_eq!(send(&service, &[&ann]).await.text, "ann");
+        assert_eq!(site.store.calls(Method::FindByDigest), reading);
+        site.clock.advance(Duration::from_millis(1));
+    }
+}

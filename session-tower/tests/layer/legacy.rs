@@ -1,0 +1,214 @@
+//! Another system's cookie values, and secrets that are rotated (F36, S7).
+
+use std::convert::Infallible;
+
+use http::{Request, Response, StatusCode};
+use session_core::store::{NewSession, SessionStore};
+use session_core::testing::sample::Login;
+use session_core::testing::{Fault, Method, sample};
+use session_core::{EndReason, SecretDigest};
+use session_tower::{CurrentSession, LegacyFormat, SessionChange, SessionCookie};
+use tower::{Layer, service_fn};
+
+use crate::site::{Body, Site, SiteService, keyring, send, shared, who};
+
+const UUID: &str = "0190f5b2-1c3d-4e4f-8a9b-0c1d2e3f4a5b";
+
+/// A session whose cookie still holds a UUID.
+async fn import(site: &Site, value: &str) -> session_core::SessionId {
+    let login = Login::of("ann", "okta");
+    let new = NewSession {
+        digest: Some(SecretDigest::of(value)),
+        ..login.new_session_sealed_by(&keyring())
+    };
+    let admit_all =
+        |_: &[session_core::policy::Occupant]| session_core::policy::Verdict::Admit(Vec::new());
+    site.store.admit(new, &admit_all).await.unwrap();
+    site.store.reset_calls();
+    login.id()
+}
+
+fn cookie() -> SessionCookie {
+    SessionCookie::builder().name("oauth_session_id").legacy(LegacyFormat::Uuid).build().unwrap()
+}
+
+fn service(site: &Site) -> impl SiteService {
+    site.layer().with_cookie(cookie()).layer(service_fn(who))
+}
+
+fn old() -> String {
+    format!("oauth_session_id={UUID}")
+}
+
+#[tokio::test]
+async fn a_legacy_value_is_replaced_at_first_use_and_accepted_meanwhile() {
+    let site = Site::new().await;
+    import(&site, UUID).await;
+    let service = service(&site);
+    let answer = send(&service, &[&old()]).await;
+    assert_eq!(answer.text, "ann");
+    let new = answer.new_cookie();
+    assert!(new.starts_with("oauth_session_id=") && new.len() == "oauth_session_id=".len() + 43);
+    // The response may still be under way: the old value is accepted, and not replaced again.
+    site.store.reset_calls();
+    for _ in 0..5 {
+        let answer = send(&service, &[&old()]).await;
+        assert_eq!((answer.text.as_str(), answer.keeps_cookie()), ("ann", true));
+    }
+    assert_eq!(site.store.calls(Method::RotateSecret), 0);
+    assert_eq!(site.store.calls(Method::FindByDigest), 1);
+    let answer = send(&service, &[&new]).await;
+    assert_eq!((answer.text.as_str(), answer.keeps_cookie()), ("ann", true));
+    // The new one has arrived: the old one is good for 30 s more.
+    site.advance(31);
+    let answer = send(&service, &[&old()]).await;
+    assert_eq!((answer.text.as_str(), answer.clears_cookie()), ("nobody", true));
+    assert_eq!(send(&service, &[&new]).await.text, "ann");
+}
+
+#[tokio::test]
+async fn of_requests_at_once_with_a_legacy_value_one_replaces_it() {
+    let site = Site::new().await;
+    import(&site, UUID).await;
+    let service = service(&site);
+    site.store.set(Method::Find, Fault::HangAfter);
+    let requests: Vec<_> = (0..5).map(|_| crate::site::spawn(&service, &old())).collect();
+    site.store.until_hanging(Method::Find, 5).await;
+    site.store.clear(Method::Find);
+    let mut replaced = 0;
+    for request in requests {
+        let answer = request.await.unwrap();
+        assert_eq!(answer.text, "ann");
+        replaced += usize::from(!answer.keeps_cookie());
+    }
+    assert_eq!(replaced, 1);
+}
+
+#[tokio::test]
+async fn a_new_secret_whose_response_was_lost_is_replaced_after_a_minute() {
+    let site = Site::new().await;
+    import(&site, UUID).await;
+    let service = service(&site);
+    let lost = send(&service, &[&old()]).await.new_cookie();
+    site.advance(59);
+    assert!(send(&service, &[&old()]).await.keeps_cookie());
+    site.advance(2);
+    let new = send(&service, &[&old()]).await.new_cookie();
+    assert_ne!(new, lost);
+    assert_eq!(send(&service, &[&new]).await.text, "ann");
+    assert_eq!(send(&service, &[&lost]).await.text, "nobody");
+}
+
+#[tokio::test]
+async fn s5_legacy_values_are_accepted_only_where_configured_and_in_their_form() {
+    let site = Site::new().await;
+    import(&site, UUID).await;
+    let plain = SessionCookie::builder().name("oauth_session_id").build().unwrap();
+    let answer = send(&site.layer().with_cookie(plain).layer(service_fn(who)), &[&old()]).await;
+    assert!(answer.text == "nobody" && answer.clears_cookie());
+    for value in [
+        UUID.to_uppercase(),
+        UUID.replace('-', ""),
+        format!("{{{UUID}}}"),
+        format!("urn:uuid:{UUID}"),
+        UUID.replace('a', "g"),
+        UUID.replacen('0', "-", 1),
+    ] {
+        let answer = send(&service(&site), &[&format!("oauth_session_id={value}")]).await;
+        assert!(answer.text == "nobody" && answer.clears_cookie(), "{value}");
+    }
+    assert_eq!(site.store.total_calls(), 0);
+}
+
+#[tokio::test]
+async fn a_custom_check_decides_what_a_legacy_value_is() {
+    let site = Site::new().await;
+    import(&site, "old-17").await;
+    let is_ours = |value: &str| value.starts_with("old-");
+    let cookie = SessionCookie::builder().legacy(LegacyFormat::Custom(is_ours)).build().unwrap();
+    let service = site.layer().with_cookie(cookie).layer(service_fn(who));
+    assert!(send(&service, &["__Host-session=new-17"]).await.clears_cookie());
+    assert!(send(&service, &["__Host-session="]).await.clears_cookie());
+    assert_eq!(site.store.total_calls(), 0);
+    let answer = send(&service, &["__Host-session=old-17"]).await;
+    assert_eq!(answer.text, "ann");
+    answer.new_cookie();
+}
+
+#[tokio::test]
+async fn f36_a_replaced_secret_reaches_the_client_on_error_responses_too() {
+    let site = Site::new().await;
+    import(&site, UUID).await;
+    let service = site.layer().with_cookie(cookie()).layer(service_fn(|_: Request<Body>| async {
+        let mut response = Response::new(Body::default());
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        Ok::<_, Infallible>(response)
+    }));
+    let answer = send(&service, &[&old()]).await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(send(&self::service(&site), &[&answer.new_cookie()]).await.text, "ann");
+}
+
+#[tokio::test]
+async fn a_rotation_that_fails_fails_no_request() {
+    let site = Site::new().await;
+    import(&site, UUID).await;
+    let service = service(&site);
+    site.store.set_next(Method::RotateSecret, Fault::AWAY);
+    let answer = send(&service, &[&old()]).await;
+    assert_eq!((answer.text.as_str(), answer.keeps_cookie()), ("ann", true));
+    send(&service, &[&old()]).await.new_cookie();
+}
+
+#[tokio::test]
+async fn a_session_that_ends_before_its_rotation_is_told_so() {
+    let site = Site::new().await;
+    let id = import(&site, UUID).await;
+    let service = service(&site);
+    site.store.set_next(Method::Find, Fault::HangBefore);
+    let request = crate::site::spawn(&service, &old());
+    site.store.until_hanging(Method::Find, 1).await;
+    site.store
+        .end(
+            session_core::store::EndTarget::One { id, user: None },
+            EndReason::RevokedByAdmin,
+            sample::now(),
+        )
+        .await
+        .unwrap();
+    site.store.release(Method::Find);
+    assert_eq!(request.await.unwrap().text, "ended: revoked_by_admin");
+}
+
+/// What a handler asks for goes out, and the layer's own new secret only if it does not.
+#[tokio::test]
+async fn the_handlers_change_wins_over_the_layers_own() {
+    let site = shared(Site::new().await);
+    import(&site, UUID).await;
+    let layer = site.layer().with_cookie(cookie());
+    let rotating = layer.clone().layer(service_fn({
+        let site = site.clone();
+        move |request: Request<Body>| {
+            let site = site.clone();
+            async move {
+                let id = request.extensions().get::<CurrentSession>().unwrap().id();
+                let rotated = site.manager.rotate_secret(id).await.unwrap();
+                let mut response = Response::new(Body::default());
+                response.extensions_mut().insert(SessionChange::rotated(&rotated));
+                Ok::<_, Infallible>(response)
+            }
+        }
+    }));
+    // The layer has just rotated: the handler's rotation changes nothing, and holds nothing back.
+    let new = send(&rotating, &[&old()]).await.new_cookie();
+    assert_eq!(send(&service(&site), &[&new]).await.text, "ann");
+    let leaving = layer.layer(service_fn(|_: Request<Body>| async {
+        let mut response = Response::new(Body::default());
+        response.extensions_mut().insert(SessionChange::signed_out());
+        Ok::<_, Infallible>(response)
+    }));
+    site.advance(61);
+    import(&site, "0190f5b2-1c3d-4e4f-8a9b-0c1d2e3f4a5c").await;
+    let other = "oauth_session_id=0190f5b2-1c3d-4e4f-8a9b-0c1d2e3f4a5c";
+    assert!(send(&leaving, &[other]).await.clears_cookie());
+}

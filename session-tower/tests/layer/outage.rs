@@ -1,0 +1,108 @@
+//! A store that is away, and rows that do not open: 503, and never "anonymous" (F6, F35).
+
+use std::time::Duration;
+
+use session_core::store::SessionStore;
+use session_core::testing::{Fault, Method, sample};
+
+use crate::site::{Answer, Site, cookie, send, spawn};
+
+fn is_unavailable(answer: &Answer, error: &str) -> bool {
+    answer.status == 503
+        && answer.keeps_cookie()
+        && answer.problem()["error"] == error
+        && answer.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() > 0
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_503_in_both_modes_and_never_anonymous() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    site.store.set_all(Fault::AWAY);
+    for cookie in [&ann, &cookie(&sample::secret())] {
+        assert!(is_unavailable(&send(&site.service(), &[cookie]).await, "unavailable"));
+        assert!(is_unavailable(&send(&site.required(), &[cookie]).await, "unavailable"));
+    }
+    assert_eq!(send(&site.service(), &[]).await.text, "nobody");
+    site.store.clear_all();
+    assert_eq!(send(&site.service(), &[&ann]).await.text, "ann");
+}
+
+#[tokio::test]
+async fn a_cached_session_outlives_an_outage_for_max_staleness_and_no_longer() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let service = site.service();
+    assert_eq!(send(&service, &[&ann]).await.text, "ann");
+    site.store.set_all(Fault::AWAY);
+    site.clock.advance(site.manager.policy().max_staleness());
+    assert_eq!(send(&service, &[&ann]).await.text, "ann");
+    site.clock.advance(Duration::from_millis(1));
+    assert!(is_unavailable(&send(&service, &[&ann]).await, "unavailable"));
+    site.store.clear_all();
+    assert_eq!(send(&service, &[&ann]).await.text, "ann");
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_is_503_after_its_bound() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    site.store.set(Method::FindByDigest, Fault::HangBefore);
+    let waiting = spawn(&site.service(), &ann);
+    site.store.until_hanging(Method::FindByDigest, 1).await;
+    let bound = site.manager.policy().store_timeout();
+    site.clock.advance(bound - Duration::from_millis(1));
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!waiting.is_finished());
+    site.clock.advance(Duration::from_millis(1));
+    assert!(is_unavailable(&waiting.await.unwrap(), "unavailable"));
+}
+
+#[tokio::test]
+async fn with_several_cookies_one_that_cannot_be_looked_up_is_enough_for_503() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let service = site.service();
+    assert_eq!(send(&service, &[&ann]).await.text, "ann");
+    site.store.set_next(Method::FindByDigest, Fault::AWAY);
+    let other = cookie(&sample::secret());
+    assert!(is_unavailable(&send(&service, &[&ann, &other]).await, "unavailable"));
+}
+
+/// Puts another session's sealed tokens into a row.
+async fn tamper(site: &Site, victim: session_core::SessionId) {
+    let other = site.sign_in("other").await.session.id;
+    let foreign = site.store.find(other).await.unwrap().unwrap().tokens.unwrap();
+    let revision = site.store.find(victim).await.unwrap().unwrap().session.revision;
+    assert!(site.store.reseal(victim, revision, foreign).await.unwrap());
+}
+
+#[tokio::test]
+async fn k2_f35_a_tampered_row_is_503_unreadable_and_row_and_cookie_are_kept() {
+    let site = Site::new().await;
+    let ann = site.sign_in("ann").await;
+    tamper(&site, ann.session.id).await;
+    for _ in 0..2 {
+        let answer = send(&site.service(), &[&cookie(&ann.secret)]).await;
+        assert!(is_unavailable(&answer, "unreadable"), "{answer:?}");
+        let answer = send(&site.required(), &[&cookie(&ann.secret)]).await;
+        assert!(is_unavailable(&answer, "unreadable"), "{answer:?}");
+    }
+    let row = site.store.find(ann.session.id).await.unwrap().unwrap();
+    assert!(row.session.is_live() && row.tokens.is_some());
+    // Signing in anew works.
+    let anew = site.login("ann").supersedes(Some(ann.secret.digest()));
+    let anew = site.manager.sign_in(anew).await.unwrap();
+    assert_eq!(send(&site.service(), &[&cookie(&anew.secret)]).await.text, "ann");
+}
+
+#[tokio::test]
+async fn an_unreadable_session_does_not_stand_in_the_way_of_a_live_one() {
+    let site = Site::new().await;
+    let (broken, ann) = (site.sign_in("bob").await, site.sign_in("ann").await);
+    tamper(&site, broken.session.id).await;
+    let cookies = [cookie(&broken.secret), cookie(&ann.secret)].join("; ");
+    assert_eq!(send(&site.service(), &[&cookies]).await.text, "ann");
+}

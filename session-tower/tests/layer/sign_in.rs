@@ -1,0 +1,166 @@
+//! Changes of the cookie: signing in and out (C1 to C7, F36, S2).
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use session_core::EndReason;
+use session_core::testing::sample;
+use session_tower::{CurrentSession, PresentedCookie, SessionChange, SessionCookie};
+use tower::{Layer, service_fn};
+
+use crate::site::{Body, Site, SiteService, cookie, send, shared, who};
+
+/// Signs ann in at each request, superseding what the browser presents.
+fn login(site: Site, status: StatusCode) -> impl SiteService {
+    let layer = site.layer();
+    let site = shared(site);
+    layer.layer(service_fn(move |request: Request<Body>| {
+        let site = site.clone();
+        async move {
+            let presented = PresentedCookie::of(request.extensions());
+            let superseded = presented.map(|cookie| cookie.digest());
+            let sign_in = site.login("ann").supersedes(superseded);
+            let signed_in = site.manager.sign_in(sign_in).await.unwrap();
+            let mut response = Response::new(Full::<Bytes>::from("welcome"));
+            *response.status_mut() = status;
+            response.extensions_mut().insert(SessionChange::signed_in(&signed_in));
+            Ok::<_, Infallible>(response)
+        }
+    }))
+}
+
+#[tokio::test]
+async fn c1_c2_c3_c5_c7_signing_in_sets_the_whole_cookie() {
+    let site = Site::new().await;
+    let service = site.service();
+    let answer = send(&login(site, StatusCode::OK), &[]).await;
+    let pair = answer.new_cookie();
+    let rest = answer.set_cookie[0].strip_prefix(&pair).unwrap();
+    assert_eq!(rest, "; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=2592000");
+    assert!(pair.starts_with("__Host-session=") && pair.len() < 4096);
+    assert_eq!(send(&service, &[&pair]).await.text, "ann");
+}
+
+#[tokio::test]
+async fn c5_max_age_is_at_most_400_days_and_what_is_left_of_the_absolute_timeout() {
+    let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
+    let site = Site::with_policy(|policy| policy.absolute_timeout(days(500))).await;
+    let answer = send(&login(site, StatusCode::OK), &[]).await;
+    assert!(answer.set_cookie[0].ends_with("Max-Age=34560000"), "{answer:?}");
+    let site = Site::with_policy(|policy| policy.without_absolute_timeout()).await;
+    let answer = send(&login(site, StatusCode::OK), &[]).await;
+    assert!(answer.set_cookie[0].ends_with("Max-Age=34560000"), "{answer:?}");
+    // A rotation late in the session's life leaves the rest of it.
+    let site = Site::with_policy(|policy| policy.absolute_timeout(days(2))).await;
+    let signed_in = site.sign_in("ann").await;
+    site.clock.advance(days(1));
+    let rotated = site.manager.rotate_secret(signed_in.session.id).await.unwrap();
+    let change = SessionChange::rotated(&rotated);
+    let service = site.layer().layer(service_fn(move |_: Request<Body>| {
+        let mut response = Response::new(Body::default());
+        response.extensions_mut().insert(change.clone());
+        std::future::ready(Ok::<_, Infallible>(response))
+    }));
+    let answer = send(&service, &[]).await;
+    assert!(answer.set_cookie[0].ends_with("Max-Age=86400"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn f36_a_new_cookie_reaches_the_client_on_error_responses_too() {
+    let site = Site::new().await;
+    let service = site.service();
+    let answer = send(&login(site, StatusCode::INTERNAL_SERVER_ERROR), &[]).await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(send(&service, &[&answer.new_cookie()]).await.text, "ann");
+}
+
+#[tokio::test]
+async fn s2_signing_in_anew_supersedes_and_wins_over_clearing() {
+    let site = Site::new().await;
+    let (service, manager) = (site.service(), site.manager.clone());
+    let login = login(site, StatusCode::OK);
+    // A foreign cookie would be cleared; the sign-in's cookie is the only one that is set.
+    let first = send(&login, &[&cookie(&sample::secret())]).await.new_cookie();
+    let second = send(&login, &[&first]).await.new_cookie();
+    assert_eq!(send(&service, &[&second]).await.text, "ann");
+    assert_eq!(manager.list(&sample::user("ann"), None).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_superseded_cookie_counts_as_none_and_is_cleared_only_a_minute_later() {
+    let site = Site::new().await;
+    let (service, required, clock) = (site.service(), site.required(), site.clock.clone());
+    let login = login(site, StatusCode::OK);
+    let old = send(&login, &[]).await.new_cookie();
+    let new = send(&login, &[&old]).await.new_cookie();
+    let answer = send(&service, &[&old]).await;
+    assert_eq!((answer.text.as_str(), answer.keeps_cookie()), ("nobody", true));
+    let answer = send(&required, &[&old]).await;
+    assert_eq!((answer.reason().as_str(), answer.keeps_cookie()), ("no_session", true));
+    assert_eq!(send(&service, &[&old, &new]).await.text, "ann");
+    clock.advance(Duration::from_secs(61));
+    assert!(send(&service, &[&old]).await.clears_cookie());
+}
+
+#[tokio::test]
+async fn the_late_response_to_a_superseded_cookie_does_not_clear_the_new_one() {
+    let site = Site::new().await;
+    let old = site.sign_in("ann").await;
+    let arrived = session_core::testing::Gate::new();
+    arrived.close();
+    let slow = site.layer().layer(service_fn({
+        let arrived = arrived.clone();
+        move |request| {
+            let arrived = arrived.clone();
+            async move {
+                arrived.pass().await;
+                who(request).await
+            }
+        }
+    }));
+    let late = crate::site::spawn(&slow, &cookie(&old.secret));
+    arrived.until_held(1).await;
+    let anew = site.login("ann").supersedes(Some(old.secret.digest()));
+    let new = site.manager.sign_in(anew).await.unwrap();
+    arrived.open();
+    assert!(late.await.unwrap().keeps_cookie());
+    assert_eq!(send(&site.service(), &[&cookie(&new.secret)]).await.text, "ann");
+}
+
+#[tokio::test]
+async fn signing_out_clears_the_cookie_and_ends_the_session_at_once() {
+    let site = Site::new().await;
+    let (ann, other) = (site.sign_in("ann").await, site.sign_in("ann").await);
+    let manager = site.manager.clone();
+    let logout = site.layer().layer(service_fn(move |request: Request<Body>| {
+        let manager = manager.clone();
+        async move {
+            let current = request.extensions().get::<CurrentSession>().unwrap();
+            assert!(manager.sign_out(current.id()).await.unwrap());
+            let mut response = Response::new(Body::default());
+            response.extensions_mut().insert(SessionChange::signed_out());
+            Ok::<_, Infallible>(response)
+        }
+    }));
+    let service = site.service();
+    let (ann, other) = (cookie(&ann.secret), cookie(&other.secret));
+    assert_eq!(send(&service, &[&ann]).await.text, "ann");
+    assert!(send(&logout, &[&ann]).await.clears_cookie());
+    let reason = format!("ended: {}", EndReason::SignedOut);
+    assert_eq!(send(&service, &[&ann]).await.text, reason);
+    assert_eq!(send(&service, &[&other]).await.text, "ann");
+}
+
+#[tokio::test]
+async fn a_removal_has_the_attributes_of_the_cookie() {
+    let site = Site::new().await;
+    let insecure = SessionCookie::builder().dangerous_insecure().path("/app").build().unwrap();
+    let service = site.layer().with_cookie(insecure).layer(service_fn(who));
+    let answer = send(&service, &["session=junk"]).await;
+    assert!(answer.clears_cookie());
+    assert!(answer.set_cookie[0].starts_with("session=; HttpOnly; SameSite=Lax; Path=/app; "));
+    assert!(!answer.set_cookie[0].contains("Secure"));
+}

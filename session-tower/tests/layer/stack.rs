@@ -1,0 +1,234 @@
+//! The layer in a stack: readiness, bodies, other layers, errors.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use session_core::testing::{Fault, Method, sample};
+use session_tower::{CurrentSession, Failure};
+use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+
+use crate::site::{Answer, Body, Site, cookie, request, spawn, who};
+
+/// Panics if it is called without having been ready; a clone is not ready.
+#[derive(Default)]
+struct NeedsReadiness {
+    is_ready: bool,
+}
+
+impl Clone for NeedsReadiness {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Service<Request<Body>> for NeedsReadiness {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.is_ready = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        assert!(std::mem::take(&mut self.is_ready), "called without having been ready");
+        Box::pin(who(request))
+    }
+}
+
+#[tokio::test]
+async fn the_service_that_was_ready_is_the_one_that_is_called() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let mut service = site.layer().layer(NeedsReadiness::default());
+    // Read, cached, anonymous, and cleared; again and again on one instance.
+    for _ in 0..3 {
+        for (cookies, text) in
+            [(&[&*ann][..], "ann"), (&[], "nobody"), (&["__Host-session=junk"], "nobody")]
+        {
+            let response = service.ready().await.unwrap().call(request(cookies)).await.unwrap();
+            assert_eq!(Answer::of(response).await.text, text);
+        }
+        site.advance(6);
+    }
+}
+
+#[tokio::test]
+async fn a_concurrency_limit_inside_is_kept_and_its_permits_come_back() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let inner = ServiceBuilder::new().concurrency_limit(1).service_fn(who);
+    let mut service = site.layer().layer(inner);
+    // A request that is refused after it was let in gives its permit back.
+    for _ in 0..3 {
+        site.store.set_next(Method::FindByDigest, Fault::AWAY);
+        let ready = service.ready().await.unwrap();
+        let response = ready.call(request(&[&cookie(&sample::secret())])).await.unwrap();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let response = service.ready().await.unwrap().call(request(&[&ann])).await.unwrap();
+        assert_eq!(Answer::of(response).await.text, "ann");
+        site.advance(6);
+    }
+    // So does one whose client hangs up while its session is being read.
+    site.store.set_next(Method::FindByDigest, Fault::HangBefore);
+    let reading = spawn(&service, &ann);
+    site.store.until_hanging(Method::FindByDigest, 1).await;
+    reading.abort();
+    assert!(reading.await.unwrap_err().is_cancelled());
+    let response = service.ready().await.unwrap().call(request(&[&ann])).await.unwrap();
+    assert_eq!(Answer::of(response).await.text, "ann");
+}
+
+#[tokio::test]
+async fn a_buffered_service_works_inside_and_outside() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let mut service = ServiceBuilder::new().buffer(4).layer(site.layer()).buffer(4).service_fn(who);
+    for _ in 0..3 {
+        let ready: &mut _ = service.ready().await.unwrap();
+        let response = ready.call(request(&[&ann])).await.unwrap();
+        assert_eq!(Answer::of(response).await.text, "ann");
+        site.advance(6);
+    }
+}
+
+#[tokio::test]
+async fn the_inner_services_error_passes_unchanged() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let failing = service_fn(|_: Request<Body>| async {
+        Err::<Response<Body>, BoxError>("the inner one".into())
+    });
+    let service = site.layer().layer(failing);
+    for cookies in [&[&*ann][..], &[&*ann], &[]] {
+        let error = service.clone().oneshot(request(cookies)).await.unwrap_err();
+        assert_eq!(error.to_string(), "the inner one");
+    }
+}
+
+#[tokio::test]
+async fn it_works_with_tower_https_layers_around_and_inside() {
+    use tower_http::compression::CompressionLayer;
+    use tower_http::csrf::CsrfLayer;
+    use tower_http::set_header::SetResponseHeaderLayer;
+    use tower_http::timeout::TimeoutLayer;
+    use tower_http::trace::TraceLayer;
+
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let name = http::HeaderName::from_static("x-inside");
+    let inside = SetResponseHeaderLayer::overriding(name, http::HeaderValue::from_static("yes"));
+    let timeout =
+        TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::from_secs(60));
+    let service = ServiceBuilder::new()
+        .layer(TraceLayer::new_for_http())
+        .layer(CompressionLayer::new())
+        .layer(CsrfLayer::new())
+        .layer(site.layer())
+        .layer(timeout)
+        .layer(inside)
+        .service_fn(who);
+    for _ in 0..2 {
+        let response = service.clone().oneshot(request(&[&ann])).await.unwrap();
+        assert_eq!(response.headers()["x-inside"], "yes");
+        assert_eq!(Answer::of(response).await.text, "ann");
+    }
+    let cross_site = Request::post("/").header("sec-fetch-site", "cross-site");
+    let cross_site = cross_site.header("cookie", &ann).body(Body::default()).unwrap();
+    let response = service.clone().oneshot(cross_site).await.unwrap();
+    assert_eq!(response.status(), StatusCode::FORBIDDEN);
+    let response = service.oneshot(request(&["__Host-session=junk"])).await.unwrap();
+    assert!(Answer::of(response).await.clears_cookie());
+}
+
+/// A body that this crate knows nothing of, and that is not `Send` by accident only.
+#[derive(Debug)]
+struct Text(Full<Bytes>);
+
+impl http_body::Body for Text {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.0).poll_frame(cx)
+    }
+}
+
+#[tokio::test]
+async fn it_is_generic_over_both_bodies_and_closures_answer_failures() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let answers = |failure: &Failure, request: &Parts| {
+        let text = format!("{} {}", request.method, failure.reason().unwrap_or_default());
+        let mut response = Response::new(Text(Full::from(text)));
+        *response.status_mut() = StatusCode::IM_A_TEAPOT;
+        response
+    };
+    // The request's body is neither `Send` nor a body at all.
+    let service = site.layer().required().with_failure_response(answers).layer(service_fn(
+        |request: Request<std::rc::Rc<str>>| async move {
+            let current = request.extensions().get::<CurrentSession>().unwrap();
+            let text = format!("{} {}", request.body(), current.user());
+            Ok::<_, Infallible>(Response::new(Text(Full::from(text))))
+        },
+    ));
+    let ask = |cookies: &[&str]| {
+        let request = request(cookies).map(|_| std::rc::Rc::from("hello"));
+        let response = service.clone().oneshot(request);
+        async { Answer::of(response.await.unwrap()).await }
+    };
+    assert_eq!(ask(&[&ann]).await.text, "hello ann");
+    assert_eq!(ask(&[&ann]).await.text, "hello ann");
+    let answer = ask(&["__Host-session=junk"]).await;
+    assert_eq!((answer.status, answer.text.as_str()), (StatusCode::IM_A_TEAPOT, "GET no_session"));
+    assert!(answer.clears_cookie());
+    assert_eq!(ask(&[]).await.text, "GET no_session");
+}
+
+#[tokio::test]
+async fn failures_travel_with_their_responses() {
+    let site = Site::new().await;
+    let response = site.required().oneshot(request(&[])).await.unwrap();
+    assert_eq!(response.extensions().get::<Failure>(), Some(&Failure::NoSession));
+}
+
+#[tokio::test]
+async fn the_response_future_can_be_named() {
+    use session_tower::{Problem, ResponseFuture, SessionService};
+
+    struct Outer<S> {
+        inner: SessionService<S, Problem>,
+    }
+
+    impl<S> Service<Request<Body>> for Outer<S>
+    where
+        S: Service<Request<Body>, Response = Response<Body>> + Clone,
+    {
+        type Response = S::Response;
+        type Error = S::Error;
+        type Future = ResponseFuture<S, Body, Problem>;
+
+        fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+            self.inner.poll_ready(cx)
+        }
+
+        fn call(&mut self, request: Request<Body>) -> Self::Future {
+            self.inner.call(request)
+        }
+    }
+
+    let site = Site::new().await;
+    let outer = Outer { inner: site.layer().layer(service_fn(who)) };
+    let response = outer.oneshot(request(&[])).await.unwrap();
+    assert_eq!(Answer::of(response).await.text, "nobody");
+}

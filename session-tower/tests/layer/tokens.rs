@@ -1,0 +1,143 @@
+//! The access token of a request (F2, F10, renewal).
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use session_core::provider::ProviderErrorKind;
+use session_core::testing::RenewalScript;
+use session_tower::{CurrentSession, EndedSession, Failure, Problem};
+use tower::{Layer, service_fn};
+
+use crate::site::{Body, Site, SiteService, cookie, send, spawn, until};
+
+/// Answers the access token, or why there is none; and who asks, at any rate.
+fn tool(site: &Site) -> impl SiteService {
+    site.layer().layer(service_fn(|request: Request<Body>| async move {
+        if let Some(ended) = request.extensions().get::<EndedSession>() {
+            return Ok(Problem::of(&Failure::Ended(ended.reason)));
+        }
+        let current = request.extensions().get::<CurrentSession>().unwrap();
+        let mut response = match current.access_token() {
+            Ok(token) => Response::new(Full::<Bytes>::from(token.to_owned())),
+            Err(error) => Problem::of(&Failure::from(error)),
+        };
+        let user = current.user().as_str().parse().unwrap();
+        response.headers_mut().insert("x-user", user);
+        Ok::<_, Infallible>(response)
+    }))
+}
+
+#[tokio::test]
+async fn a_request_whose_token_is_still_valid_never_waits_for_a_renewal() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let service = tool(&site);
+    site.provider.requests().close();
+    assert_eq!(send(&service, &[&ann]).await.text, "at-1");
+    // Due, and the provider does not answer: cached or read anew, requests go on.
+    site.advance(295);
+    assert_eq!(send(&service, &[&ann]).await.text, "at-1");
+    assert_eq!(send(&service, &[&ann]).await.text, "at-1");
+    site.provider.requests().until_held(1).await;
+    site.provider.requests().open();
+    until(|| site.provider.renewals() == 1).await;
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(send(&service, &[&ann]).await.text, "at-2");
+    assert_eq!(site.provider.renewals(), 1);
+}
+
+#[tokio::test]
+async fn f2_a_hundred_requests_at_expiry_wait_for_one_renewal() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let service = tool(&site);
+    site.advance(301);
+    site.provider.answers().close();
+    let requests: Vec<_> = (0..100).map(|_| spawn(&service, &ann)).collect();
+    site.provider.answers().until_held(1).await;
+    site.provider.answers().open();
+    for request in requests {
+        assert_eq!(request.await.unwrap().text, "at-2");
+    }
+    assert_eq!(send(&service, &[&ann]).await.text, "at-2");
+    assert_eq!(site.provider.renewals(), 1);
+}
+
+#[tokio::test]
+async fn with_the_provider_down_requests_keep_their_session_and_tools_get_503() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let (service, who) = (tool(&site), site.required());
+    site.provider.otherwise(RenewalScript::Fail(ProviderErrorKind::Unavailable, None));
+    site.advance(301);
+    for _ in 0..3 {
+        let answer = send(&service, &[&ann]).await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.headers["x-user"]),
+            (503, &"ann".parse().unwrap())
+        );
+        assert_eq!(answer.problem()["error"], "unavailable");
+        assert!(answer.headers.contains_key("retry-after"));
+        assert!(answer.keeps_cookie());
+        assert_eq!(send(&who, &[&ann]).await.text, "ann");
+    }
+    assert_eq!(site.provider.renewals(), 1, "a provider that is down is not hammered");
+    site.provider.otherwise(RenewalScript::Rotate);
+    site.advance(120);
+    assert_eq!(send(&service, &[&ann]).await.text, "at-2");
+}
+
+#[tokio::test]
+async fn without_a_refresh_token_the_session_stays_and_a_sign_in_is_asked_for() {
+    use session_core::TokenResponse;
+    use session_core::manager::SignIn;
+    use session_core::testing::sample;
+
+    let site = Site::new().await;
+    let response = TokenResponse::bearer("at").with_expires_in(Duration::from_secs(60));
+    let sign_in = SignIn::new(&sample::user("ann"), &sample::provider("okta"), response);
+    let ann = cookie(&site.manager.sign_in(sign_in).await.unwrap().secret);
+    assert_eq!(send(&tool(&site), &[&ann]).await.text, "at");
+    site.advance(61);
+    let answer = send(&tool(&site), &[&ann]).await;
+    assert_eq!(answer.reason(), "sign_in_needed");
+    assert!(answer.keeps_cookie());
+    assert_eq!(send(&site.required(), &[&ann]).await.text, "ann");
+    assert_eq!(site.provider.renewals(), 0);
+}
+
+#[tokio::test]
+async fn a_refused_renewal_ends_the_session_and_its_reason_is_told() {
+    let site = Site::new().await;
+    let (ann, bob) = (site.sign_in("ann").await, site.sign_in("bob").await);
+    site.provider.otherwise(RenewalScript::Fail(ProviderErrorKind::Refused, None));
+    site.advance(301);
+    let answer = send(&tool(&site), &[&cookie(&ann.secret)]).await;
+    assert_eq!((answer.reason().as_str(), answer.keeps_cookie()), ("renewal_refused", true));
+    let answer = send(&site.required(), &[&cookie(&bob.secret)]).await;
+    assert_eq!((answer.reason().as_str(), answer.clears_cookie()), ("renewal_refused", true));
+    let answer = send(&site.service(), &[&cookie(&ann.secret)]).await;
+    assert_eq!(answer.text, "ended: renewal_refused");
+}
+
+#[tokio::test]
+async fn f10_a_client_that_hangs_up_during_a_renewal_loses_no_token() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let service = tool(&site);
+    site.advance(301);
+    site.provider.answers().close();
+    let request = spawn(&service, &ann);
+    site.provider.answers().until_held(1).await;
+    request.abort();
+    assert!(request.await.unwrap_err().is_cancelled());
+    site.provider.answers().open();
+    assert_eq!(send(&service, &[&ann]).await.text, "at-2");
+    assert_eq!(site.provider.renewals(), 1);
+    assert_eq!(site.provider.sent(), ["rt-1"]);
+}
