@@ -2,6 +2,7 @@
 //! that fail on demand, made-up logins, and the suite that every store must pass.
 
 mod clock;
+pub mod conformance;
 mod faulty;
 mod gate;
 mod provider;

@@ -1,0 +1,59 @@
+//! For how long an old secret is accepted.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::{moments, spans};
+use crate::clock::Timestamp;
+use crate::policy::rotation::{accepted_until, is_new_secret_lost, is_previous_accepted};
+
+proptest! {
+    #[test]
+    fn an_old_secret_that_is_over_stays_over(
+        rotated in moments(), confirmed in prop::option::of(moments()),
+        now in moments(), later in spans(),
+    ) {
+        let first = is_previous_accepted(rotated, confirmed, now);
+        let second = is_previous_accepted(rotated, confirmed, now + later);
+        prop_assert!(first || !second);
+    }
+
+    #[test]
+    fn an_old_secret_lives_ten_minutes_at_most(
+        rotated in moments(), confirmed in prop::option::of(moments()),
+    ) {
+        let until = accepted_until(rotated, confirmed);
+        prop_assert!(until <= rotated + Duration::from_secs(600));
+        prop_assert!(!is_previous_accepted(rotated, confirmed, until));
+        if let Some(confirmed) = confirmed {
+            prop_assert!(until <= confirmed + Duration::from_secs(30));
+        }
+    }
+
+    #[test]
+    fn a_secret_that_was_presented_is_not_lost(
+        rotated in moments(), confirmed in moments(), now in moments(),
+    ) {
+        prop_assert!(!is_new_secret_lost(rotated, Some(confirmed), now));
+    }
+}
+
+#[test]
+fn the_old_secret_goes_thirty_seconds_behind_the_first_use_of_the_new_one() {
+    let rotated = Timestamp::from_millis(0);
+    let second = Duration::from_secs(1);
+    let confirmed = Some(rotated + second * 100);
+    assert!(is_previous_accepted(rotated, confirmed, rotated + second * 129));
+    assert!(!is_previous_accepted(rotated, confirmed, rotated + second * 130));
+}
+
+#[test]
+fn a_new_secret_that_nobody_presents_is_lost_in_a_minute() {
+    let rotated = Timestamp::from_millis(0);
+    let minute = Duration::from_secs(60);
+    assert!(!is_new_secret_lost(rotated, None, rotated + minute / 2));
+    assert!(is_new_secret_lost(rotated, None, rotated + minute));
+    // The old one is accepted still: nobody is lost.
+    assert!(is_previous_accepted(rotated, None, rotated + minute));
+}

@@ -1,0 +1,80 @@
+//! Law 7, the audit trail: what happened to a session, in order (A1).
+
+use super::kit::{Nodes, Outcome, at, capped, end_one, ensure_eq, sign_in, signed_in, token_write};
+use crate::event::{Event, EventKind, RenewalFailure};
+use crate::policy::OnFull;
+use crate::session::{EndReason, Session};
+use crate::testing::sample::Login;
+
+cases! { 7:
+    law_7_a_sessions_life_is_recorded_in_order,
+    law_7_every_kind_of_event_comes_back,
+    law_7_who_leaves_for_a_login_is_recorded,
+}
+
+fn event(session: &Session, kind: EventKind, second: u64) -> Event {
+    Event {
+        session: session.id,
+        user: session.user.clone(),
+        provider: session.provider.clone(),
+        kind,
+        at: at(second),
+    }
+}
+
+async fn law_7_a_sessions_life_is_recorded_in_order(nodes: Nodes) -> Outcome {
+    let store = nodes.first();
+    let login = Login::of("ann", "okta").at(at(1));
+    let session = signed_in(store, &login).await?.session;
+    signed_in(store, &Login::of("ann", "okta").at(at(1))).await?;
+    store.write_tokens(token_write(&session, at(2))).await?;
+    let failed = EventKind::RenewalFailed(RenewalFailure::Throttled);
+    nodes.other().record(event(&session, failed, 3)).await?;
+    store.touch(session.id, at(4)).await?;
+    end_one(store, session.id, EndReason::RevokedByUser, at(5)).await?;
+    let life = [
+        event(&session, EventKind::Created, 1),
+        event(&session, EventKind::Renewed, 2),
+        event(&session, failed, 3),
+        event(&session, EventKind::Ended(EndReason::RevokedByUser), 5),
+    ];
+    let recorded = nodes.other().events(session.id).await?;
+    ensure_eq(recorded, life.to_vec(), "each step, the oldest first, and no other session's")
+}
+
+async fn law_7_every_kind_of_event_comes_back(nodes: Nodes) -> Outcome {
+    let session = Login::of("ann", "okta").session;
+    let failures = [
+        RenewalFailure::Misconfigured,
+        RenewalFailure::Refused,
+        RenewalFailure::Throttled,
+        RenewalFailure::Unavailable,
+    ];
+    let kinds = [EventKind::Created, EventKind::Renewed]
+        .into_iter()
+        .chain(EndReason::ALL.map(EventKind::Ended))
+        .chain(failures.map(EventKind::RenewalFailed));
+    let events: Vec<_> =
+        kinds.zip(1..).map(|(kind, second)| event(&session, kind, second)).collect();
+    for event in &events {
+        nodes.first().record(event.clone()).await?;
+    }
+    let recorded = nodes.other().events(session.id).await?;
+    ensure_eq(recorded, events, "each with its detail")
+}
+
+async fn law_7_who_leaves_for_a_login_is_recorded(nodes: Nodes) -> Outcome {
+    let store = nodes.first();
+    let [evicted, superseded] = [Login::of("ann", "okta"), Login::of("ann", "google")];
+    signed_in(store, &evicted).await?;
+    signed_in(store, &superseded).await?;
+    let new = Login::of("ann", "okta").at(at(60)).superseding(superseded.digest());
+    sign_in(store, &new, &capped(1, OnFull::EvictOldest)?).await?;
+    for (login, reason) in [(&evicted, EndReason::Evicted), (&superseded, EndReason::Superseded)] {
+        let last = store.events(login.id()).await?.pop();
+        let expected = event(&login.session, EventKind::Ended(reason), 60);
+        ensure_eq(last, Some(expected), "with its reason and moment")?;
+    }
+    let created = store.events(new.id()).await?;
+    ensure_eq(created, vec![event(&new.session, EventKind::Created, 60)], "and who came in")
+}

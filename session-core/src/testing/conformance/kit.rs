@@ -1,0 +1,286 @@
+//! What the cases are written with.
+
+use std::error::Error;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Barrier;
+
+use crate::clock::Timestamp;
+use crate::policy::{Limit, Occupant, OnFull, PolicyError, SessionPolicy, Verdict};
+use crate::session::{EndReason, SecretDigest, Session, SessionId};
+use crate::store::{
+    Admission, EndTarget, EndedSession, PendingRevocation, SessionStore, StoreError, StoredSession,
+    TokenWrite,
+};
+use crate::testing::sample::{self, Login};
+
+/// What a case gives: nothing, or how the law was broken.
+pub(super) type Outcome<T = ()> = Result<T, Violation>;
+
+/// How a store broke a law, or which call failed.
+#[derive(Debug)]
+pub struct Violation {
+    message: String,
+    location: &'static Location<'static>,
+}
+
+impl Violation {
+    #[track_caller]
+    fn new(message: String) -> Self {
+        Self { message, location: Location::caller() }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.message, self.location)
+    }
+}
+
+impl Error for Violation {}
+
+impl From<StoreError> for Violation {
+    #[track_caller]
+    fn from(error: StoreError) -> Self {
+        let mut message = format!("a call failed: {error}");
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            message.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        Self::new(message)
+    }
+}
+
+impl From<PolicyError> for Violation {
+    #[track_caller]
+    fn from(error: PolicyError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+#[track_caller]
+pub(super) fn ensure(holds: bool, law: &str) -> Outcome {
+    if holds { Ok(()) } else { Err(Violation::new(format!("does not hold: {law}"))) }
+}
+
+#[track_caller]
+pub(super) fn ensure_eq<T: PartialEq + fmt::Debug>(found: T, expected: T, law: &str) -> Outcome {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Violation::new(format!(
+        "does not hold: {law}\n  found    {found:?}\n  expected {expected:?}"
+    )))
+}
+
+/// Handles to one store; what one does, the others see.
+#[derive(Debug, Clone)]
+pub(super) struct Nodes {
+    first: Arc<dyn SessionStore>,
+    all: Vec<Arc<dyn SessionStore>>,
+}
+
+impl Nodes {
+    pub(super) fn new(all: Vec<Arc<dyn SessionStore>>) -> Outcome<Self> {
+        let first = all.first().cloned();
+        let first = first.ok_or_else(|| Violation::new("there is no node".to_owned()))?;
+        Ok(Self { first, all })
+    }
+
+    pub(super) fn first(&self) -> &dyn SessionStore {
+        &*self.first
+    }
+
+    /// Another node than the first, if there is one.
+    pub(super) fn other(&self) -> &dyn SessionStore {
+        self.all.last().map_or(self.first(), |node| &**node)
+    }
+
+    fn nth(&self, index: usize) -> Arc<dyn SessionStore> {
+        let node = self.all.get(index % self.all.len());
+        Arc::clone(node.unwrap_or(&self.first))
+    }
+
+    /// Runs as many tasks as there are inputs, all at once, over all nodes in turn; gives their
+    /// results in the order of the inputs.
+    pub(super) async fn at_once<I, T, F, Fut>(&self, inputs: Vec<I>, task: F) -> Outcome<Vec<T>>
+    where
+        I: Send + 'static,
+        T: Send + 'static,
+        F: Fn(Arc<dyn SessionStore>, I) -> Fut + Clone + Send + 'static,
+        Fut: Future<Output = Outcome<T>> + Send,
+    {
+        let start = Arc::new(Barrier::new(inputs.len()));
+        let tasks = inputs.into_iter().enumerate().map(|(index, input)| {
+            let (node, task, start) = (self.nth(index), task.clone(), Arc::clone(&start));
+            tokio::spawn(async move {
+                start.wait().await;
+                task(node, input).await
+            })
+        });
+        let mut results = Vec::new();
+        for task in tasks.collect::<Vec<_>>() {
+            let ended = task.await;
+            results.push(ended.map_err(|error| Violation::new(format!("a task: {error}")))??);
+        }
+        Ok(results)
+    }
+}
+
+/// A moment so many seconds after that of the samples.
+pub(super) fn at(seconds: u64) -> Timestamp {
+    sample::now() + Duration::from_secs(seconds)
+}
+
+/// Later than everything that a case does, but the far future.
+pub(super) fn later() -> Timestamp {
+    at(1_000_000)
+}
+
+pub(super) fn limited(limit: Limit) -> Outcome<SessionPolicy> {
+    let policy = SessionPolicy::builder().without_idle_timeout().without_absolute_timeout();
+    let policy = match limit {
+        Limit::AtMost { max, on_full } => policy.max_sessions(max.get()).on_full(on_full),
+        Limit::Replace => policy.replace(),
+        Limit::Unlimited => policy.unlimited(),
+    };
+    Ok(policy.build()?)
+}
+
+pub(super) fn unlimited() -> Outcome<SessionPolicy> {
+    limited(Limit::Unlimited)
+}
+
+pub(super) fn capped(max: u32, on_full: OnFull) -> Outcome<SessionPolicy> {
+    let max = NonZeroU32::new(max).unwrap_or(NonZeroU32::MIN);
+    limited(Limit::AtMost { max, on_full })
+}
+
+/// What the policy was asked in the transaction that counted, and what it said.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Asked {
+    pub(super) present: Vec<Occupant>,
+    pub(super) verdict: Option<Verdict>,
+}
+
+/// Puts a login in, as the manager does, and tells what the policy was asked.
+pub(super) async fn admit_asked(
+    store: &dyn SessionStore,
+    login: &Login,
+    policy: &SessionPolicy,
+) -> Outcome<(Admission, Asked)> {
+    let asked = Mutex::new(Asked::default());
+    let decide = |present: &[Occupant]| {
+        let verdict = policy.admit(&login.session.provider, present, login.session.created_at);
+        // A repeated transaction asks again: its last question counts.
+        let answer = Asked { present: present.to_vec(), verdict: Some(verdict.clone()) };
+        *asked.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+        verdict
+    };
+    let admission = store.admit(login.new_session(), &decide).await?;
+    Ok((admission, asked.into_inner().unwrap_or_else(PoisonError::into_inner)))
+}
+
+/// Puts a login in, as the manager does.
+pub(super) async fn admit(
+    store: &dyn SessionStore,
+    login: &Login,
+    policy: &SessionPolicy,
+) -> Outcome<Admission> {
+    admit_asked(store, login, policy).await.map(|(admission, _)| admission)
+}
+
+/// Puts a login in that must not be refused; gives who ended for it.
+pub(super) async fn sign_in(
+    store: &dyn SessionStore,
+    login: &Login,
+    policy: &SessionPolicy,
+) -> Outcome<Vec<EndedSession>> {
+    match admit(store, login, policy).await? {
+        Admission::Admitted { ended } => Ok(ended),
+        Admission::Refused { live } => {
+            Err(Violation::new(format!("a login was refused for {live} live sessions")))
+        }
+    }
+}
+
+/// Puts logins in side by side, one after the other.
+pub(super) async fn sign_in_all(store: &dyn SessionStore, logins: &[Login]) -> Outcome {
+    let policy = unlimited()?;
+    for login in logins {
+        sign_in(store, login, &policy).await?;
+    }
+    Ok(())
+}
+
+/// Puts one login in, and gives it as it is stored.
+pub(super) async fn signed_in(store: &dyn SessionStore, login: &Login) -> Outcome<StoredSession> {
+    sign_in(store, login, &unlimited()?).await?;
+    stored(store, login.id()).await
+}
+
+/// The row of a session that must be there.
+pub(super) async fn stored(store: &dyn SessionStore, id: SessionId) -> Outcome<StoredSession> {
+    let found = store.find(id).await?;
+    found.ok_or_else(|| Violation::new(format!("there is no session {id}")))
+}
+
+/// Who holds a place in the partition of this login: what a policy is told before it refuses.
+pub(super) async fn occupants(store: &dyn SessionStore, like: &Login) -> Outcome<Vec<Occupant>> {
+    let seen = Mutex::new(Vec::new());
+    let decide = |present: &[Occupant]| {
+        *seen.lock().unwrap_or_else(PoisonError::into_inner) = present.to_vec();
+        Verdict::Refuse { live: present.len() }
+    };
+    let probe = Login { secret: Some(sample::secret()), supersedes: None, ..like.clone() };
+    let mut probe = probe.new_session();
+    probe.session.id = SessionId::generate(sample::now());
+    store.admit(probe, &decide).await?;
+    Ok(seen.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Ends one session that must be live.
+pub(super) async fn end_one(
+    store: &dyn SessionStore,
+    id: SessionId,
+    reason: EndReason,
+    now: Timestamp,
+) -> Outcome<EndedSession> {
+    let ended = store.end(EndTarget::One { id, user: None }, reason, now).await?;
+    let one = ended.into_iter().next();
+    one.ok_or_else(|| Violation::new(format!("session {id} was not there to end")))
+}
+
+/// New tokens for a session as it was read.
+pub(super) fn token_write(read: &Session, now: Timestamp) -> TokenWrite {
+    let tokens = sample::sealed(&sample::tokens(), read);
+    TokenWrite { id: read.id, revision: read.revision, tokens, now }
+}
+
+/// All that is in the outbox, as a claim shows it.
+pub(super) async fn outbox(store: &dyn SessionStore) -> Outcome<Vec<PendingRevocation>> {
+    Ok(store.claim_revocations(later(), later(), 10_000).await?)
+}
+
+pub(super) fn ids(sessions: &[Session]) -> Vec<SessionId> {
+    sessions.iter().map(|session| session.id).collect()
+}
+
+pub(super) fn sorted(mut ids: Vec<SessionId>) -> Vec<SessionId> {
+    ids.sort_unstable();
+    ids
+}
+
+pub(super) fn ended_ids(ended: &[EndedSession]) -> Vec<SessionId> {
+    sorted(ended.iter().map(|ended| ended.id).collect())
+}
+
+/// The digest of a login's cookie, which it must have.
+pub(super) fn digest(login: &Login) -> Outcome<SecretDigest> {
+    login.digest().ok_or_else(|| Violation::new("the sample has no cookie".to_owned()))
+}

@@ -1,0 +1,229 @@
+//! Law 11: the outbox of revocations.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::kit::{
+    Nodes, Outcome, at, end_one, ensure, ensure_eq, later, outbox, sign_in_all, signed_in, stored,
+};
+use crate::session::{EndReason, Session};
+use crate::store::{PendingRevocation, RevocationId, SessionStore};
+use crate::testing::sample::{self, Login};
+use crate::token::{Keyring, Sealed};
+
+cases! { 11:
+    law_11_an_end_puts_the_sealed_refresh_token_out,
+    law_11_what_is_put_in_comes_back_whole,
+    law_11_what_is_claimed_is_hidden_until_its_time,
+    law_11_the_longest_due_come_first,
+    law_11_of_two_nodes_one_gets_each_revocation,
+    law_11_attempts_are_counted,
+    law_11_a_postponed_one_comes_at_its_new_time,
+    law_11_a_settled_one_never_comes_again,
+    law_11_live_sessions_of_a_grant_are_counted,
+    law_11_resealing_reaches_the_outbox,
+}
+
+fn refresh_token(keyring: &Keyring, session: &Session) -> Outcome<Sealed> {
+    let sealed = sample::sealed_by(keyring, &sample::tokens(), session).refresh_token;
+    Ok(sealed.unwrap_or_else(|| Sealed::from_bytes(Vec::new())))
+}
+
+/// A revocation that no row's end put out, due at this second.
+fn revocation(keyring: &Keyring, second: u64) -> Outcome<PendingRevocation> {
+    let login = Login::of("ann", "okta");
+    Ok(PendingRevocation {
+        id: RevocationId::generate(),
+        session: login.id(),
+        user: login.session.user.clone(),
+        provider: login.session.provider.clone(),
+        partition: login.new_session().partition(),
+        refresh_token: refresh_token(keyring, &login.session)?,
+        created_at: at(0),
+        due_at: at(second),
+        attempts: 0,
+    })
+}
+
+/// So many revocations, due one second after the other.
+async fn enqueued(store: &dyn SessionStore, count: u64) -> Outcome<Vec<RevocationId>> {
+    let mut ids = Vec::new();
+    for second in 0..count {
+        let revocation = revocation(sample::keyring(), second)?;
+        ids.push(revocation.id);
+        store.enqueue_revocation(revocation).await?;
+    }
+    Ok(ids)
+}
+
+fn ids(revocations: &[PendingRevocation]) -> Vec<RevocationId> {
+    revocations.iter().map(|revocation| revocation.id).collect()
+}
+
+async fn law_11_an_end_puts_the_sealed_refresh_token_out(nodes: Nodes) -> Outcome {
+    let login = Login::of("ann", "okta");
+    let before = signed_in(nodes.first(), &login).await?;
+    ensure_eq(outbox(nodes.first()).await?, Vec::new(), "nothing is to be revoked while it lives")?;
+    end_one(nodes.first(), login.id(), EndReason::SignedOut, at(5)).await?;
+    ensure_eq(stored(nodes.other(), login.id()).await?.tokens, None, "the tokens leave the row")?;
+    let early = nodes.other().claim_revocations(at(4), later(), 10).await?;
+    ensure_eq(early, Vec::new(), "it is due from the end on")?;
+    let out = nodes.other().claim_revocations(at(5), at(5), 10).await?;
+    let expected = out.iter().map(|revocation| PendingRevocation {
+        id: revocation.id,
+        session: login.id(),
+        user: login.session.user.clone(),
+        provider: login.session.provider.clone(),
+        partition: login.new_session().partition(),
+        refresh_token: before
+            .tokens
+            .as_ref()
+            .and_then(|tokens| tokens.refresh_token.clone())
+            .unwrap_or_else(|| Sealed::from_bytes(Vec::new())),
+        created_at: at(5),
+        due_at: revocation.due_at,
+        attempts: revocation.attempts,
+    });
+    let expected: Vec<_> = expected.collect();
+    ensure_eq(out.len(), 1, "one revocation is due")?;
+    ensure_eq(out, expected, "as it was sealed, with whose it was")
+}
+
+async fn law_11_what_is_put_in_comes_back_whole(nodes: Nodes) -> Outcome {
+    let put = PendingRevocation { attempts: 3, ..revocation(sample::keyring(), 5)? };
+    nodes.first().enqueue_revocation(put.clone()).await?;
+    let out = nodes.other().claim_revocations(at(5), at(90), 10).await?;
+    let expected = PendingRevocation { attempts: 4, due_at: at(90), ..put };
+    ensure_eq(out, vec![expected], "with one attempt more, and its next time")
+}
+
+async fn law_11_what_is_claimed_is_hidden_until_its_time(nodes: Nodes) -> Outcome {
+    enqueued(nodes.first(), 2).await?;
+    let first = nodes.first().claim_revocations(at(10), at(60), 10).await?;
+    ensure_eq(first.len(), 2, "both are due")?;
+    let hidden = nodes.other().claim_revocations(at(59), at(120), 10).await?;
+    ensure_eq(hidden, Vec::new(), "nobody else gets them")?;
+    let again = nodes.other().claim_revocations(at(60), at(120), 10).await?;
+    ensure_eq(again.len(), 2, "until their time: who took them may be dead")
+}
+
+async fn law_11_the_longest_due_come_first(nodes: Nodes) -> Outcome {
+    let put = enqueued(nodes.first(), 5).await?;
+    let none = nodes.first().claim_revocations(at(9), at(60), 0).await?;
+    ensure_eq(none, Vec::new(), "none of nothing")?;
+    let (mut batches, expected) = (Vec::new(), [[0, 1].as_slice(), &[2, 3], &[4], &[]]);
+    for _ in expected {
+        let mut batch = ids(&nodes.other().claim_revocations(at(9), at(60), 2).await?);
+        batch.sort_unstable();
+        batches.push(batch);
+    }
+    let expected = expected.map(|numbers| {
+        let mut batch: Vec<_> =
+            numbers.iter().filter_map(|n: &usize| put.get(*n).copied()).collect();
+        batch.sort_unstable();
+        batch
+    });
+    ensure_eq(batches, expected.to_vec(), "in batches, none over the limit")
+}
+
+async fn law_11_of_two_nodes_one_gets_each_revocation(nodes: Nodes) -> Outcome {
+    let put = enqueued(nodes.first(), 40).await?;
+    let claims = nodes
+        .at_once(vec![7; 12], |node, limit| async move {
+            Ok(node.claim_revocations(at(100), at(200), limit).await?)
+        })
+        .await?;
+    let claimed: Vec<_> = claims.iter().flat_map(|claim| ids(claim)).collect();
+    let distinct: BTreeSet<_> = claimed.iter().copied().collect();
+    ensure_eq(distinct.len(), claimed.len(), "no revocation is claimed twice")?;
+    let rest = nodes.first().claim_revocations(at(100), at(200), 100).await?;
+    let all: BTreeSet<_> = claimed.into_iter().chain(ids(&rest)).collect();
+    ensure_eq(all, put.into_iter().collect(), "and none is lost")
+}
+
+async fn law_11_attempts_are_counted(nodes: Nodes) -> Outcome {
+    enqueued(nodes.first(), 1).await?;
+    let mut counts = Vec::new();
+    for hour in 1..=3 {
+        let moment = at(0) + Duration::from_secs(3600) * hour;
+        let claimed = nodes.other().claim_revocations(moment, moment, 10).await?;
+        counts.extend(claimed.iter().map(|revocation| revocation.attempts));
+    }
+    ensure_eq(counts, vec![1, 2, 3], "each claim is an attempt")
+}
+
+async fn law_11_a_postponed_one_comes_at_its_new_time(nodes: Nodes) -> Outcome {
+    let put = enqueued(nodes.first(), 2).await?;
+    nodes.first().claim_revocations(at(10), at(60), 10).await?;
+    for (id, second) in put.iter().zip([30, 300]) {
+        nodes.first().postpone_revocation(*id, at(second)).await?;
+    }
+    let first: Vec<_> = put.iter().take(1).copied().collect();
+    let early = nodes.other().claim_revocations(at(30), at(900), 10).await?;
+    ensure_eq(ids(&early), first, "to earlier than it was hidden")?;
+    let none = nodes.other().claim_revocations(at(299), at(900), 10).await?;
+    ensure_eq(none, Vec::new(), "and to later")?;
+    let last: Vec<_> = put.iter().skip(1).copied().collect();
+    let late = nodes.other().claim_revocations(at(300), at(900), 10).await?;
+    ensure_eq(ids(&late), last, "as long as the provider asked for (V2)")?;
+    nodes.first().postpone_revocation(RevocationId::generate(), at(0)).await?;
+    ensure_eq(nodes.first().claim_revocations(at(301), at(900), 10).await?, Vec::new(), "no more")
+}
+
+async fn law_11_a_settled_one_never_comes_again(nodes: Nodes) -> Outcome {
+    let put = enqueued(nodes.first(), 2).await?;
+    let Some((done, kept)) = put.split_first() else { return Ok(()) };
+    nodes.first().settle_revocation(*done).await?;
+    nodes.other().settle_revocation(*done).await?;
+    nodes.other().postpone_revocation(*done, at(1)).await?;
+    ensure_eq(ids(&outbox(nodes.first()).await?), kept.to_vec(), "the other one is left")
+}
+
+async fn law_11_live_sessions_of_a_grant_are_counted(nodes: Nodes) -> Outcome {
+    let logins = [Login::of("ann", "okta"), Login::of("ann", "okta"), Login::of("ben", "okta")];
+    sign_in_all(nodes.first(), &logins).await?;
+    let [one, two, other] = &logins;
+    let partition = one.new_session().partition();
+    let mut counts = vec![nodes.other().count_live(&partition).await?];
+    for login in [one, two] {
+        end_one(nodes.first(), login.id(), EndReason::SignedOut, at(5)).await?;
+        counts.push(nodes.other().count_live(&partition).await?);
+    }
+    ensure_eq(counts, vec![2, 1, 0], "until the last has ended (F38)")?;
+    let others = nodes.first().count_live(&other.new_session().partition()).await?;
+    ensure_eq(others, 1, "whatever others do")
+}
+
+async fn law_11_resealing_reaches_the_outbox(nodes: Nodes) -> Outcome {
+    let store = nodes.first();
+    let (old, new) = (sample::keyring_of(&["old"]), sample::keyring_of(&["new"]));
+    let mut put = Vec::new();
+    for keyring in [&old, &old, &old, &new, &old] {
+        let revocation = revocation(keyring, 0)?;
+        put.push((revocation.id, revocation.refresh_token.key_id() == Some("old")));
+        store.enqueue_revocation(revocation).await?;
+    }
+    put.sort_unstable();
+    let expected: Vec<_> = put.into_iter().filter(|(_, old)| *old).map(|(id, _)| id).collect();
+    let (mut found, mut after) = (Vec::new(), None);
+    for _ in 0..4 {
+        let page = nodes.other().revocations_sealed_otherwise("new", after, 2).await?;
+        ensure(page.len() <= 2, "no page is over the limit")?;
+        after = page.last().map(|revocation| revocation.id).or(after);
+        found.extend(page);
+    }
+    ensure_eq(ids(&found), expected, "each once, in the order of ids")?;
+    for revocation in found {
+        let sealed = Sealed::from_bytes([&[1, 3], b"new".as_slice(), &[0; 40]].concat());
+        store.reseal_revocation(revocation.id, sealed.clone()).await?;
+        let left = nodes.other().revocations_sealed_otherwise("new", None, 9).await?;
+        ensure(!ids(&left).contains(&revocation.id), "it is sealed anew")?;
+        let due = outbox(store).await?;
+        let kept = due.into_iter().find(|claimed| claimed.id == revocation.id);
+        let kept = kept.map(|kept| PendingRevocation { due_at: at(0), ..kept });
+        let attempts = kept.as_ref().map_or(0, |kept| kept.attempts);
+        let expected = PendingRevocation { refresh_token: sealed, attempts, ..revocation };
+        ensure_eq(kept, Some(expected), "and only that changes")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! Law 9: purging is batched, and goes by the session's own end or timeout.
+
+use std::time::Duration;
+
+use super::kit::{
+    Nodes, Outcome, at, end_one, ensure, ensure_eq, ids, later, sign_in, sign_in_all, signed_in,
+    stored, unlimited,
+};
+use crate::clock::Timestamp;
+use crate::event::{Event, EventKind};
+use crate::session::{EndReason, SessionId};
+use crate::store::{SessionStore, StaleBy, StaleQuery};
+use crate::testing::sample::{self, Login};
+use crate::token::TokenSet;
+
+cases! { 9:
+    law_9_ended_sessions_are_purged_in_batches,
+    law_9_only_what_ended_before_is_purged,
+    law_9_a_tokens_expiry_purges_nothing,
+    law_9_a_purge_frees_everything_of_the_row,
+    law_9_a_purge_leaves_events_and_outbox,
+    law_9_events_are_purged_in_batches,
+    law_9_stale_sessions_come_in_pages_and_in_order,
+    law_9_only_live_sessions_are_stale,
+    law_9_two_purges_at_once_delete_each_row_once,
+}
+
+/// Logins that ended one second after the other.
+async fn ended(store: &dyn SessionStore, count: u64) -> Outcome<Vec<Login>> {
+    let logins: Vec<_> = (0..count).map(|_| Login::of("ann", "okta")).collect();
+    sign_in_all(store, &logins).await?;
+    for (login, second) in logins.iter().zip(0..) {
+        end_one(store, login.id(), EndReason::SignedOut, at(second)).await?;
+    }
+    Ok(logins)
+}
+
+async fn law_9_ended_sessions_are_purged_in_batches(nodes: Nodes) -> Outcome {
+    ended(nodes.first(), 7).await?;
+    let mut batches = Vec::new();
+    for _ in 0..4 {
+        batches.push(nodes.other().purge_ended(later(), 3).await?);
+    }
+    ensure_eq(batches, vec![3, 3, 1, 0], "no batch is over the limit (F34)")?;
+    ensure_eq(nodes.first().purge_ended(later(), 0).await?, 0, "and none of nothing")
+}
+
+async fn law_9_only_what_ended_before_is_purged(nodes: Nodes) -> Outcome {
+    let over = ended(nodes.first(), 4).await?;
+    let live = Login::of("ann", "okta");
+    signed_in(nodes.first(), &live).await?;
+    ensure_eq(nodes.first().purge_ended(at(2), 100).await?, 2, "two ended before")?;
+    let mut left = Vec::new();
+    for login in over.iter().chain([&live]) {
+        left.push(nodes.other().find(login.id()).await?.is_some());
+    }
+    ensure_eq(left, vec![false, false, true, true, true], "the rest is readable (law 7)")
+}
+
+async fn law_9_a_tokens_expiry_purges_nothing(nodes: Nodes) -> Outcome {
+    let long_ago = Timestamp::from_millis(1);
+    let response = sample::response().with_expires_in(Duration::from_secs(1));
+    let tokens = TokenSet::new(response, long_ago, Duration::from_secs(1));
+    let login = Login::of("ann", "okta").with_tokens(tokens).at(long_ago);
+    signed_in(nodes.first(), &login).await?;
+    ensure_eq(nodes.first().purge_ended(later(), 100).await?, 0, "it has not ended")?;
+    ensure(stored(nodes.other(), login.id()).await?.session.is_live(), "it lives")
+}
+
+async fn law_9_a_purge_frees_everything_of_the_row(nodes: Nodes) -> Outcome {
+    let over = ended(nodes.first(), 1).await?;
+    nodes.first().purge_ended(later(), 100).await?;
+    for login in over {
+        ensure_eq(nodes.first().find(login.id()).await?, None, "it is gone")?;
+        // The same cookie and id may come again: nothing of them is held.
+        let again = sign_in(nodes.other(), &login, &unlimited()?).await?;
+        ensure_eq(again, Vec::new(), "and nothing stands in the way of a new one")?;
+        ensure(stored(nodes.first(), login.id()).await?.session.is_live(), "which lives")?;
+    }
+    Ok(())
+}
+
+async fn law_9_a_purge_leaves_events_and_outbox(nodes: Nodes) -> Outcome {
+    let over = ended(nodes.first(), 2).await?;
+    nodes.first().purge_ended(later(), 100).await?;
+    for login in over {
+        let events = nodes.first().events(login.id()).await?;
+        ensure_eq(events.len(), 2, "events are purged by their own age")?;
+    }
+    let out = nodes.first().claim_revocations(later(), later(), 100).await?;
+    ensure_eq(out.len(), 2, "refresh tokens are to be revoked all the same")
+}
+
+async fn law_9_events_are_purged_in_batches(nodes: Nodes) -> Outcome {
+    let session = Login::of("ann", "okta").session;
+    for second in 0..7 {
+        let (user, provider) = (session.user.clone(), session.provider.clone());
+        let kind = EventKind::Renewed;
+        let event = Event { session: session.id, user, provider, kind, at: at(second) };
+        nodes.first().record(event).await?;
+    }
+    ensure_eq(nodes.other().purge_events(at(5), 3).await?, 3, "no batch is over the limit")?;
+    ensure_eq(nodes.other().purge_events(at(5), 3).await?, 2, "the rest follows")?;
+    ensure_eq(nodes.other().purge_events(at(5), 3).await?, 0, "then nothing is left")?;
+    let left = nodes.first().events(session.id).await?;
+    let left: Vec<_> = left.iter().map(|event| event.at).collect();
+    ensure_eq(left, vec![at(5), at(6)], "later ones stay")
+}
+
+/// All pages of stale sessions, read one after the other.
+async fn pages(
+    store: &dyn SessionStore,
+    by: StaleBy,
+    until: Timestamp,
+) -> Outcome<Vec<Vec<SessionId>>> {
+    let mut pages = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.stale(StaleQuery { by, until, after, limit: 3 }).await?;
+        let Some(last) = page.last() else { return Ok(pages) };
+        let moment = match by {
+            StaleBy::LastSeen => last.last_seen_at,
+            StaleBy::TimeoutsFrom => last.timeouts_from,
+        };
+        after = Some((moment, last.id));
+        pages.push(ids(&page));
+        ensure(pages.len() < 100, "the pages come to an end")?;
+    }
+}
+
+async fn law_9_stale_sessions_come_in_pages_and_in_order(nodes: Nodes) -> Outcome {
+    // Two by two at one moment, so that ids decide; the last uses run against the bases.
+    let logins: Vec<_> = (0..8_u64)
+        .map(|n| Login::of("ann", "okta").at(at(n / 2)).last_seen(at(100 - n / 2)))
+        .collect();
+    sign_in_all(nodes.first(), &logins).await?;
+    type Key = fn(&Login) -> (Timestamp, SessionId);
+    let keys: [(StaleBy, Timestamp, Key); 2] = [
+        (StaleBy::TimeoutsFrom, at(2), |l| (l.session.timeouts_from, l.id())),
+        (StaleBy::LastSeen, at(99), |l| (l.session.last_seen_at, l.id())),
+    ];
+    for (by, until, key) in keys {
+        let mut expected: Vec<_> = logins.iter().map(key).filter(|(m, _)| *m <= until).collect();
+        expected.sort_unstable();
+        let expected: Vec<_> = expected.into_iter().map(|(_, id)| id).collect();
+        let expected: Vec<_> = expected.chunks(3).map(<[SessionId]>::to_vec).collect();
+        let found = pages(nodes.other(), by, until).await?;
+        ensure_eq(found, expected, "each once, by moment and id, until the moment itself")?;
+    }
+    Ok(())
+}
+
+async fn law_9_only_live_sessions_are_stale(nodes: Nodes) -> Outcome {
+    let logins = [Login::of("ann", "okta"), Login::of("ben", "google")];
+    sign_in_all(nodes.first(), &logins).await?;
+    let [over, live] = &logins;
+    end_one(nodes.first(), over.id(), EndReason::Idle, at(5)).await?;
+    for by in [StaleBy::LastSeen, StaleBy::TimeoutsFrom] {
+        let found = pages(nodes.other(), by, later()).await?;
+        ensure_eq(found, vec![vec![live.id()]], "what has ended cannot time out")?;
+        let query =
+            StaleQuery { by, until: at(0) - Duration::from_millis(1), after: None, limit: 9 };
+        ensure_eq(nodes.first().stale(query).await?, Vec::new(), "nor what is younger")?;
+    }
+    Ok(())
+}
+
+async fn law_9_two_purges_at_once_delete_each_row_once(nodes: Nodes) -> Outcome {
+    ended(nodes.first(), 20).await?;
+    let mut deleted = 0;
+    for _ in 0..20 {
+        let batches = nodes
+            .at_once(vec![4, 4], |node, limit| async move {
+                Ok(node.purge_ended(later(), limit).await?)
+            })
+            .await?;
+        ensure(batches.iter().all(|batch| *batch <= 4), "no batch is over the limit")?;
+        deleted += batches.iter().sum::<u64>();
+    }
+    ensure_eq(deleted, 20, "each is counted by who deleted it")
+}

@@ -1,0 +1,223 @@
+//! Law 11, for each way to end: exactly those end who are named, and their refresh tokens go out.
+
+use super::kit::{
+    Nodes, Outcome, at, capped, ended_ids, ensure, ensure_eq, limited, outbox, sign_in,
+    sign_in_all, signed_in, sorted, stored,
+};
+use crate::policy::{Limit, OnFull, SessionPolicy};
+use crate::session::{EndReason, SessionId};
+use crate::store::EndTarget;
+use crate::testing::sample::{self, Login};
+use crate::token::{TokenResponse, TokenSet};
+
+cases! { 11:
+    law_11_all_of_a_user_end,
+    law_11_all_of_one_provider_end,
+    law_11_all_others_end,
+    law_11_one_ends,
+    law_11_a_session_of_the_provider_ends,
+    law_11_a_subject_of_the_provider_ends,
+    law_11_a_provider_that_names_nobody_ends_nobody,
+    law_11_an_unused_or_unchanged_one_ends,
+    law_11_who_leaves_for_a_login_goes_out_once,
+    law_11_who_times_out_at_a_login_goes_out_once,
+    law_11_without_refresh_token_nothing_goes_out,
+    law_11_ends_that_race_put_one_out,
+}
+
+/// Sessions of two users and two providers, with and without a cookie.
+fn logins() -> [Login; 6] {
+    [
+        Login::of("ann", "okta").sid("sid-1"),
+        Login::of("ann", "okta").sid("sid-2").at(at(1)),
+        Login::of("ann", "google").issuer("https://other.example").sid("sid-1"),
+        Login::of("ann", "mcp:tool").issuer("https://tool.example").connection(),
+        Login::of("ben", "okta").sid("sid-3").subject(Some("ben-subject")),
+        Login::of("ben", "google").issuer("https://other.example").subject(None),
+    ]
+}
+
+/// Ends a target; exactly the named sessions end, each with its refresh token put out once.
+async fn ensure_ends(nodes: &Nodes, all: &[Login], target: EndTarget, named: &[&Login]) -> Outcome {
+    sign_in_all(nodes.first(), all).await?;
+    let mut before = Vec::new();
+    for login in all {
+        before.push(stored(nodes.first(), login.id()).await?);
+    }
+    let ended = nodes.other().end(target, EndReason::RevokedByUser, at(9)).await?;
+    let expected = sorted(named.iter().map(|login| login.id()).collect());
+    ensure_eq(ended_ids(&ended), expected.clone(), "those end who are named")?;
+    for row in before {
+        let id = row.session.id;
+        let now = stored(nodes.first(), id).await?;
+        if expected.contains(&id) {
+            ensure_eq(now.tokens, None, "their tokens leave the row")?;
+        } else {
+            ensure_eq(now, row, "all others stay, byte for byte (L5)")?;
+        }
+    }
+    ensure_put_out(nodes, all, &expected).await
+}
+
+async fn ensure_put_out(nodes: &Nodes, all: &[Login], ended: &[SessionId]) -> Outcome {
+    let out = outbox(nodes.first()).await?;
+    let out_ids = sorted(out.iter().map(|revocation| revocation.session).collect());
+    ensure_eq(out_ids, ended.to_vec(), "each refresh token goes out once")?;
+    for revocation in out {
+        let of = all.iter().find(|login| login.id() == revocation.session);
+        let partition = of.map(|login| login.new_session().partition());
+        ensure_eq(Some(revocation.partition), partition, "with its session's partition")?;
+    }
+    Ok(())
+}
+
+async fn law_11_all_of_a_user_end(nodes: Nodes) -> Outcome {
+    let all = logins();
+    let [one, two, other, tool, ..] = &all;
+    let target = EndTarget::AllOf { user: sample::user("ann"), provider: None };
+    ensure_ends(&nodes, &all, target, &[one, two, other, tool]).await
+}
+
+async fn law_11_all_of_one_provider_end(nodes: Nodes) -> Outcome {
+    let all = logins();
+    let [one, two, ..] = &all;
+    let provider = Some(sample::provider("okta"));
+    let target = EndTarget::AllOf { user: sample::user("ann"), provider };
+    ensure_ends(&nodes, &all, target, &[one, two]).await
+}
+
+async fn law_11_all_others_end(nodes: Nodes) -> Outcome {
+    let all = logins();
+    let [one, two, other, tool, ..] = &all;
+    let target = EndTarget::Others { user: sample::user("ann"), except: two.id() };
+    ensure_ends(&nodes, &all, target, &[one, other, tool]).await
+}
+
+async fn law_11_one_ends(nodes: Nodes) -> Outcome {
+    let all = logins();
+    let [_, two, ..] = &all;
+    let target = EndTarget::One { id: two.id(), user: Some(sample::user("ann")) };
+    ensure_ends(&nodes, &all, target, &[two]).await
+}
+
+async fn law_11_a_session_of_the_provider_ends(nodes: Nodes) -> Outcome {
+    let all = logins();
+    let [one, ..] = &all;
+    let target = EndTarget::OfProvider {
+        issuer: sample::ISSUER.to_owned(),
+        subject: one.session.identity.subject.clone(),
+        sid: Some("sid-1".to_owned()),
+    };
+    ensure_ends(&nodes, &all, target, &[one]).await?;
+    let mismatch = EndTarget::OfProvider {
+        issuer: sample::ISSUER.to_owned(),
+        subject: Some(sample::subject("ben-subject")),
+        sid: Some("sid-2".to_owned()),
+    };
+    let ended = nodes.first().end(mismatch, EndReason::ProviderLogout, at(9)).await?;
+    ensure_eq(ended, Vec::new(), "both must be its own, where both are named (B4)")
+}
+
+async fn law_11_a_subject_of_the_provider_ends(nodes: Nodes) -> Outcome {
+    let all = logins();
+    let [one, two, ..] = &all;
+    let target = EndTarget::OfProvider {
+        issuer: sample::ISSUER.to_owned(),
+        subject: one.session.identity.subject.clone(),
+        sid: None,
+    };
+    ensure_ends(&nodes, &all, target, &[one, two]).await
+}
+
+async fn law_11_a_provider_that_names_nobody_ends_nobody(nodes: Nodes) -> Outcome {
+    let all = logins();
+    let issuer = sample::ISSUER.to_owned();
+    let target = EndTarget::OfProvider { issuer, subject: None, sid: None };
+    ensure_ends(&nodes, &all, target, &[]).await
+}
+
+async fn law_11_an_unused_or_unchanged_one_ends(nodes: Nodes) -> Outcome {
+    let all = logins();
+    let [one, two, ..] = &all;
+    let last_seen_at = one.session.last_seen_at;
+    let target = EndTarget::Unused { id: one.id(), last_seen_at };
+    ensure_ends(&nodes, &all, target, &[one]).await?;
+    for revocation in outbox(nodes.first()).await? {
+        nodes.first().settle_revocation(revocation.id).await?;
+    }
+    let target = EndTarget::Unchanged { id: two.id(), revision: two.session.revision };
+    nodes.first().end(target, EndReason::RenewalRefused, at(9)).await?;
+    let out = outbox(nodes.first()).await?;
+    let out: Vec<_> = out.iter().map(|revocation| revocation.session).collect();
+    ensure(out.iter().all(|id| *id != one.id()), "what is settled stays settled")?;
+    ensure_eq(out, Vec::from([two.id()]), "and the second one follows")
+}
+
+async fn law_11_who_leaves_for_a_login_goes_out_once(nodes: Nodes) -> Outcome {
+    let policies = [capped(1, OnFull::EvictOldest)?, limited(Limit::Replace)?];
+    let mut known: Vec<Login> = Vec::new();
+    let mut over: Vec<SessionId> = Vec::new();
+    for policy in policies {
+        let held = Login::of("ann", "google");
+        let before = Login::of("ben", "okta").at(at(1));
+        signed_in(nodes.first(), &held).await?;
+        signed_in(nodes.first(), &before).await?;
+        let new = Login::of("ben", "okta").at(at(60)).superseding(held.digest());
+        let ended = sign_in(nodes.other(), &new, &policy).await?;
+        over.extend(ended.iter().map(|ended| ended.id));
+        known.extend([held, before, new]);
+    }
+    over.sort_unstable();
+    ensure_eq(over.len(), 5, "superseded, evicted and replaced")?;
+    ensure_put_out(&nodes, &known, &over).await
+}
+
+async fn law_11_who_times_out_at_a_login_goes_out_once(nodes: Nodes) -> Outcome {
+    let old = Login::of("ann", "okta");
+    signed_in(nodes.first(), &old).await?;
+    let policy = SessionPolicy::builder().idle_timeout(std::time::Duration::from_secs(60));
+    let new = Login::of("ann", "okta").at(at(60));
+    let ended = sign_in(nodes.first(), &new, &policy.build()?).await?;
+    ensure_eq(ended_ids(&ended), vec![old.id()], "it leaves as idle")?;
+    ensure_put_out(&nodes, &[old.clone(), new], &[old.id()]).await
+}
+
+async fn law_11_without_refresh_token_nothing_goes_out(nodes: Nodes) -> Outcome {
+    let bare = TokenResponse::bearer("at");
+    let tokens = TokenSet::new(bare, at(0), std::time::Duration::from_secs(60));
+    let login = Login::of("ann", "okta").with_tokens(tokens);
+    let target = EndTarget::One { id: login.id(), user: None };
+    sign_in_all(nodes.first(), std::slice::from_ref(&login)).await?;
+    let ended = nodes.first().end(target, EndReason::SignedOut, at(9)).await?;
+    ensure_eq(ended.len(), 1, "it ends")?;
+    ensure_eq(stored(nodes.first(), login.id()).await?.tokens, None, "its tokens go")?;
+    ensure_eq(outbox(nodes.other()).await?, Vec::new(), "and there is nothing to revoke")
+}
+
+async fn law_11_ends_that_race_put_one_out(nodes: Nodes) -> Outcome {
+    let all = logins();
+    sign_in_all(nodes.first(), &all).await?;
+    let ann = || sample::user("ann");
+    let [one, two, ..] = &all;
+    let targets = vec![
+        EndTarget::AllOf { user: ann(), provider: None },
+        EndTarget::AllOf { user: ann(), provider: Some(sample::provider("okta")) },
+        EndTarget::Others { user: ann(), except: two.id() },
+        EndTarget::One { id: one.id(), user: None },
+        EndTarget::OfProvider {
+            issuer: sample::ISSUER.to_owned(),
+            subject: one.session.identity.subject.clone(),
+            sid: None,
+        },
+        EndTarget::AllOf { user: ann(), provider: None },
+    ];
+    let ended = nodes
+        .at_once(targets, |node, target| async move {
+            Ok(node.end(target, EndReason::SignedOut, at(9)).await?)
+        })
+        .await?;
+    let ended = ended_ids(&ended.concat());
+    let expected = sorted(all.iter().take(4).map(Login::id).collect());
+    ensure_eq(ended.clone(), expected, "each is told to have ended once")?;
+    ensure_put_out(&nodes, &all, &ended).await
+}
