@@ -1,0 +1,121 @@
+//! Opening a store with the options that suit it.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend};
+
+use super::SeaOrmStore;
+use super::failure::Failure;
+use crate::store::StoreError;
+
+/// How long a statement of PostgreSQL may take before the server gives it up.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a request waits for a connection of the pool.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connections to a SQLite file: readers do not wait for the one writer.
+const SQLITE_CONNECTIONS: u32 = 4;
+
+impl SeaOrmStore {
+    /// A store on the database at this address, with the options of
+    /// [`connect_options`](Self::connect_options).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; the address is not in it, for it holds a password.
+    pub async fn connect(url: impl Into<String>) -> Result<Self, StoreError> {
+        Self::connect_options(ConnectOptions::new(url)).await
+    }
+
+    /// A store on the database that these options name.
+    ///
+    /// What the options leave open is set: a request waits 5 s for a connection, a statement of
+    /// PostgreSQL ends after 30 s, a SQLite file is written in WAL mode and read by four
+    /// connections, and a SQLite database in memory lives in one connection that never closes.
+    ///
+    /// Two things are set in any case. Connections are not tested before each use: that costs a
+    /// round trip, and the store repeats what meets a dead one. And SQLx does not log statements;
+    /// who wants that opens the connection himself and uses [`new`](Self::new).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; the address is not in it, for it holds a password.
+    pub async fn connect_options(mut options: ConnectOptions) -> Result<Self, StoreError> {
+        let backend = backend_of(options.get_url());
+        options.test_before_acquire(false).sqlx_logging(false);
+        if options.get_acquire_timeout().is_none() && options.get_connect_timeout().is_none() {
+            options.acquire_timeout(ACQUIRE_TIMEOUT);
+        }
+        if options.get_statement_timeout().is_none() {
+            options.statement_timeout(STATEMENT_TIMEOUT);
+        }
+        let in_memory = backend == DbBackend::Sqlite && is_in_memory(options.get_url());
+        if in_memory {
+            options.max_connections(1).min_connections(1).idle_timeout(None).max_lifetime(None);
+        } else if backend == DbBackend::Sqlite && options.get_max_connections().is_none() {
+            options.max_connections(SQLITE_CONNECTIONS);
+        }
+        let failed = |error| Failure::without_effect(backend, error).error;
+        let connection = Database::connect(options).await.map_err(failed)?;
+        if backend == DbBackend::Sqlite && !in_memory {
+            // The file keeps it.
+            connection.execute_unprepared("PRAGMA journal_mode = WAL").await.map_err(failed)?;
+        }
+        Ok(Self::new(connection))
+    }
+
+    /// How many connections the pool may hold: so many may be dead.
+    pub(super) fn most_connections(&self) -> u32 {
+        pool_size(&self.connection, self.backend)
+    }
+}
+
+/// For the errors of connecting only; SeaORM decides for itself.
+fn backend_of(url: &str) -> DbBackend {
+    let scheme = url.split(':').next().unwrap_or_default();
+    match scheme {
+        "mysql" => DbBackend::MySql,
+        "sqlite" => DbBackend::Sqlite,
+        _ => DbBackend::Postgres,
+    }
+}
+
+fn is_in_memory(url: &str) -> bool {
+    url.contains(":memory:") || url.contains("mode=memory")
+}
+
+/// What a pool may hold where it cannot be asked.
+const UNKNOWN_POOL: u32 = 10;
+
+fn pool_size(connection: &DatabaseConnection, backend: DbBackend) -> u32 {
+    match backend {
+        _ if connection.is_mock_connection() => UNKNOWN_POOL,
+        #[cfg(feature = "postgres")]
+        DbBackend::Postgres => {
+            connection.get_postgres_connection_pool().options().get_max_connections()
+        }
+        #[cfg(feature = "mysql")]
+        DbBackend::MySql => connection.get_mysql_connection_pool().options().get_max_connections(),
+        #[cfg(feature = "sqlite")]
+        DbBackend::Sqlite => {
+            connection.get_sqlite_connection_pool().options().get_max_connections()
+        }
+        _ => UNKNOWN_POOL,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SeaOrmStore;
+    use crate::store::StoreErrorKind;
+
+    #[tokio::test]
+    async fn no_error_repeats_the_address() {
+        for url in ["postgres://u:hunter2@/?sslmode=hunter2", "hunter2", "redis://u:hunter2@host"] {
+            let error = SeaOrmStore::connect(url).await.unwrap_err();
+            assert_eq!(error.kind(), StoreErrorKind::Rejected);
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+}

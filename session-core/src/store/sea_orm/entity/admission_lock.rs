@@ -1,0 +1,22 @@
+//! `admission_lock`: what logins of one partition wait for each other at.
+
+use sea_orm::entity::prelude::*;
+
+use super::Octets;
+
+/// A row of `admission_lock`.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "admission_lock")]
+pub struct Model {
+    /// The partition.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub partition_key: Octets,
+    /// How many sessions were admitted: the order of admission.
+    pub admissions: i64,
+}
+
+/// None.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,30 @@
+//! `login_session_event`: what happened, appended and purged by age.
+
+use sea_orm::entity::prelude::*;
+
+/// A row of `login_session_event`.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "login_session_event")]
+pub struct Model {
+    /// A UUID of version 7: the order of events of one moment.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    /// The session; its row may be gone already.
+    pub session_id: Uuid,
+    /// Whose it is.
+    pub user_id: String,
+    /// Its provider.
+    pub provider: String,
+    /// What happened.
+    pub kind: String,
+    /// Why.
+    pub detail: Option<String>,
+    /// When, in milliseconds since the Unix epoch.
+    pub at: i64,
+}
+
+/// None.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

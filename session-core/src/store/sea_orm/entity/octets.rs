@@ -1,0 +1,20 @@
+use std::fmt;
+
+use sea_orm::{DbErr, DeriveValueType, TryFromU64};
+
+/// Bytes of a column; `Debug` shows how many, for they are digests and sealed tokens.
+#[derive(Clone, PartialEq, Eq, DeriveValueType)]
+pub struct Octets(pub Vec<u8>);
+
+impl fmt::Debug for Octets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+/// No number that a database counts is one; SeaORM asks this of every key.
+impl TryFromU64 for Octets {
+    fn try_from_u64(_: u64) -> Result<Self, DbErr> {
+        Err(DbErr::ConvertFromU64("Octets"))
+    }
+}
