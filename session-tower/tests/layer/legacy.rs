@@ -10,7 +10,7 @@ use session_core::{EndReason, SecretDigest};
 use session_tower::{CurrentSession, LegacyFormat, SessionChange, SessionCookie};
 use tower::{Layer, service_fn};
 
-use crate::site::{Body, Site, SiteService, keyring, send, shared, who};
+use crate::site::{Body, Site, SiteService, keyring, send, shared, until, who};
 
 const UUID: &str = "0190f5b2-1c3d-4e4f-8a9b-0c1d2e3f4a5b";
 
@@ -60,6 +60,7 @@ async fn a_legacy_value_is_replaced_at_first_use_and_accepted_meanwhile() {
     let answer = send(&service, &[&new]).await;
     assert_eq!((answer.text.as_str(), answer.keeps_cookie()), ("ann", true));
     // The new one has arrived: the old one is good for 30 s more.
+    until(|| site.store.calls(Method::ConfirmRotation) == 1).await;
     site.advance(31);
     let answer = send(&service, &[&old()]).await;
     assert_eq!((answer.text.as_str(), answer.clears_cookie()), ("nobody", true));

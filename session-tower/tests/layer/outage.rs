@@ -35,7 +35,7 @@ async fn a_cached_session_outlives_an_outage_for_max_staleness_and_no_longer() {
     let service = site.service();
     assert_eq!(send(&service, &[&ann]).await.text, "ann");
     site.store.set_all(Fault::AWAY);
-    site.clock.advance(site.manager.policy().max_staleness());
+    site.clock.advance(site.manager.policy().max_staleness() - Duration::from_millis(1));
     assert_eq!(send(&service, &[&ann]).await.text, "ann");
     site.clock.advance(Duration::from_millis(1));
     assert!(is_unavailable(&send(&service, &[&ann]).await, "unavailable"));

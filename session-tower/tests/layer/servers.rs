@@ -42,7 +42,7 @@ async fn it_serves_on_hyper_with_hypers_own_bodies() {
         client.ready().await.unwrap();
         let answer = Answer::of(client.send_request(request).await.unwrap()).await;
         assert_eq!(answer.text, text);
-        assert_eq!(answer.clears_cookie(), cookie.contains("Host"));
+        assert_eq!(answer.clears_cookie(), cookie.ends_with("=x"));
     }
     drop(client);
     connection.await.unwrap().unwrap();
