@@ -105,6 +105,12 @@ impl Link {
         Outage(Some(Cause::Lock(holder)))
     }
 
+    /// How often clients have waited for the server so far; `None` where there is no server.
+    #[must_use]
+    pub fn round_trips(&self) -> Option<u64> {
+        self.proxy.as_ref().map(|proxy| proxy.round_trips())
+    }
+
     /// What kind of database is at the end of it.
     #[must_use]
     pub fn kind(&self) -> Kind {

@@ -1,6 +1,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -17,6 +18,7 @@ pub struct Proxy {
     address: SocketAddr,
     upstream: String,
     frozen: watch::Sender<bool>,
+    round_trips: Arc<AtomicU64>,
     door: Mutex<Door>,
 }
 
@@ -48,6 +50,7 @@ impl Proxy {
             address: socket.local_addr()?,
             upstream: upstream.into(),
             frozen: watch::Sender::new(false),
+            round_trips: Arc::default(),
             door: Mutex::new(Door::Shut(socket)),
         };
         proxy.open()?;
@@ -58,6 +61,12 @@ impl Proxy {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How often a client spoke after its server had, on all connections so far.
+    #[must_use]
+    pub fn round_trips(&self) -> u64 {
+        self.round_trips.load(Ordering::Relaxed)
     }
 
     /// Drops all connections and has new ones refused, as of the return.
@@ -98,15 +107,45 @@ impl Proxy {
         *door = match std::mem::replace(&mut *door, Door::Between) {
             Door::Shut(socket) => {
                 let listener = socket.listen(1024)?;
-                Door::Open(Acceptor::start(listener, self.upstream.clone(), &self.frozen))
+                Door::Open(Acceptor::start(listener, self.upstream.clone(), self.wire()))
             }
             other => other,
         };
         Ok(())
     }
 
+    fn wire(&self) -> Wire {
+        let server_spoke = Arc::new(AtomicBool::new(true));
+        let round_trips = Arc::clone(&self.round_trips);
+        Wire { frozen: self.frozen.subscribe(), round_trips, server_spoke }
+    }
+
     fn door(&self) -> MutexGuard<'_, Door> {
         self.door.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What both directions of a connection share.
+#[derive(Debug, Clone)]
+struct Wire {
+    frozen: watch::Receiver<bool>,
+    round_trips: Arc<AtomicU64>,
+    server_spoke: Arc<AtomicBool>,
+}
+
+impl Wire {
+    fn for_connection(&self) -> Self {
+        Self { server_spoke: Arc::new(AtomicBool::new(true)), ..self.clone() }
+    }
+
+    fn client_speaks(&self) {
+        if self.server_spoke.swap(false, Ordering::Relaxed) {
+            self.round_trips.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn server_speaks(&self) {
+        self.server_spoke.store(true, Ordering::Relaxed);
     }
 }
 
@@ -119,9 +158,9 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
 }
 
 impl Acceptor {
-    fn start(listener: TcpListener, upstream: String, frozen: &watch::Sender<bool>) -> Self {
+    fn start(listener: TcpListener, upstream: String, wire: Wire) -> Self {
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(accept(listener, upstream, frozen.subscribe(), stopped));
+        let task = tokio::spawn(accept(listener, upstream, wire, stopped));
         Self { stop, task }
     }
 
@@ -135,7 +174,7 @@ impl Acceptor {
 async fn accept(
     listener: TcpListener,
     upstream: String,
-    frozen: watch::Receiver<bool>,
+    wire: Wire,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let mut connections = JoinSet::new();
@@ -144,7 +183,7 @@ async fn accept(
             _ = &mut stopped => break,
             Some(_) = connections.join_next() => {}
             Ok((client, _)) = listener.accept() => {
-                connections.spawn(serve(client, upstream.clone(), frozen.clone()));
+                connections.spawn(serve(client, upstream.clone(), wire.for_connection()));
             }
         }
     }
@@ -152,11 +191,7 @@ async fn accept(
     connections.shutdown().await;
 }
 
-async fn serve(
-    client: TcpStream,
-    upstream: String,
-    frozen: watch::Receiver<bool>,
-) -> io::Result<()> {
+async fn serve(client: TcpStream, upstream: String, wire: Wire) -> io::Result<()> {
     let server = TcpStream::connect(&upstream).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
@@ -164,8 +199,8 @@ async fn serve(
     let (from_server, to_server) = server.into_split();
     // The first that fails takes the connection down; the end of one direction does not.
     tokio::try_join!(
-        pump(from_client, to_server, frozen.clone()),
-        pump(from_server, to_client, frozen),
+        pump(from_client, to_server, wire.frozen.clone(), || wire.client_speaks()),
+        pump(from_server, to_client, wire.frozen.clone(), || wire.server_speaks()),
     )?;
     Ok(())
 }
@@ -174,6 +209,7 @@ async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut frozen: watch::Receiver<bool>,
+    speaks: impl Fn(),
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
@@ -183,6 +219,7 @@ async fn pump(
         if read == 0 {
             return to.shutdown().await;
         }
+        speaks();
         to.write_all(&buffer[..read]).await?;
     }
 }

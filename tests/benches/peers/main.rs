@@ -1,0 +1,58 @@
+//! What a request costs, ours beside the peers', in one run:
+//!
+//!     cargo bench -p session-tests --bench peers
+//!
+//! Every row is the same request (three cookies, one of 10,000 sessions, uniformly) on the same
+//! router; only the layer differs. Rows are measured in turn, round by round, and compared round by
+//! round: what the machine does meanwhile hits all of them. With `scripts/with-databases` in front,
+//! a miss is measured on PostgreSQL and MariaDB too; without, on SQLite.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    reason = "a bench measures real time, prints, and fails by panicking"
+)]
+
+mod login;
+mod measure;
+mod miss;
+mod rows;
+mod sample;
+
+use measure::{Measured, median, ratio};
+
+/// How many sessions the requests are spread over.
+const SESSIONS: usize = 10_000;
+
+fn main() {
+    // `cargo test --benches` runs this too: a smoke test then, with few rounds.
+    let is_bench = std::env::args().any(|argument| argument == "--bench");
+    let rounds = if is_bench { 31 } else { 1 };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let overhead = hits(&runtime, rounds);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(miss::print(rounds));
+    runtime.block_on(login::print());
+    println!("overhead ratio: {overhead:.2}");
+}
+
+/// A cached request: prints a line a row, and gives our overhead as a ratio to the peer's.
+fn hits(runtime: &tokio::runtime::Runtime, rounds: usize) -> f64 {
+    let mut rows = runtime.block_on(rows::all());
+    let measured: Vec<Measured> = measure::in_turn(runtime, &mut rows, rounds);
+    let [bare, noop, peer, ours] = &measured[..] else { panic!("four rows") };
+    println!("a cached request, {SESSIONS} sessions, a token set of {} bytes", sample::size());
+    println!("{:<44} {:>9} {:>7} {:>22}", "", "median", "allocs", "overhead to the peer's");
+    for row in &measured {
+        let overhead = ratio(&row.over(bare), &peer.over(bare));
+        let nanos = median(&row.nanos);
+        println!("{:<44} {:>6.0} ns {:>7} {:>22.2}", row.name, nanos, row.allocations, overhead);
+    }
+    let more = ours.allocations.saturating_sub(noop.allocations);
+    println!("allocations over a no-op layer: {more}");
+    ratio(&ours.over(bare), &peer.over(bare))
+}

@@ -1,0 +1,101 @@
+//! Rows measured in turn, and compared round by round.
+
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::http::{Request, Response, StatusCode};
+use tokio::runtime::Runtime;
+use tower::{Service, ServiceExt};
+
+use crate::SESSIONS;
+
+/// How many requests one round sends.
+const REQUESTS: usize = 20_000;
+
+/// A service to be measured, and the cookie headers of its sessions.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) router: axum::Router,
+    pub(crate) cookies: Vec<String>,
+}
+
+/// What a row took: nanoseconds a request for each round.
+pub(crate) struct Measured {
+    pub(crate) name: &'static str,
+    pub(crate) nanos: Vec<f64>,
+    pub(crate) allocations: u64,
+}
+
+impl Measured {
+    /// What it took more than another row, round by round.
+    pub(crate) fn over(&self, other: &Self) -> Vec<f64> {
+        self.nanos.iter().zip(&other.nanos).map(|(mine, theirs)| mine - theirs).collect()
+    }
+}
+
+pub(crate) fn in_turn(runtime: &Runtime, rows: &mut [Row], rounds: usize) -> Vec<Measured> {
+    let mut measured: Vec<Measured> = rows
+        .iter_mut()
+        .map(|row| {
+            // Warms the caches: each session is asked for once.
+            runtime.block_on(round(row, 0, SESSIONS));
+            let allocations = allocations(runtime, row);
+            Measured { name: row.name, nanos: Vec::new(), allocations }
+        })
+        .collect();
+    for number in 0..rounds {
+        for (row, measured) in rows.iter_mut().zip(&mut measured) {
+            let begun = Instant::now();
+            runtime.block_on(round(row, number + 1, REQUESTS));
+            measured.nanos.push(begun.elapsed().as_nanos() as f64 / REQUESTS as f64);
+        }
+    }
+    measured
+}
+
+/// Requests spread over the sessions by a generator that is the same for every row.
+async fn round(row: &mut Row, seed: usize, requests: usize) {
+    let mut state = seed as u64 ^ 0x9E37_79B9_7F4A_7C15;
+    for number in 0..requests {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let session = if seed == 0 { number } else { (state >> 33) as usize } % SESSIONS;
+        let request = request(&row.cookies[session]);
+        let response = send(&mut row.router, request).await;
+        assert_eq!(response.status(), StatusCode::OK, "{}", row.name);
+    }
+}
+
+pub(crate) async fn send(router: &mut axum::Router, request: Request<Body>) -> Response<Body> {
+    let ready = ServiceExt::<Request<Body>>::ready(router).await;
+    ready.unwrap().call(request).await.unwrap()
+}
+
+fn request(cookies: &str) -> Request<Body> {
+    Request::get("/").header("cookie", cookies).body(Body::empty()).unwrap()
+}
+
+/// The allocations of one request, the request's own included; the least of several.
+fn allocations(runtime: &Runtime, row: &mut Row) -> u64 {
+    let count = |row: &mut Row| {
+        let request = request(&row.cookies[7]);
+        let counted = allocation_counter::measure(|| {
+            let response = runtime.block_on(row.router.call(request)).unwrap();
+            assert_eq!(response.status(), StatusCode::OK);
+        });
+        counted.count_total
+    };
+    (0..5).map(|_| count(row)).min().unwrap()
+}
+
+pub(crate) fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// The median of the ratios, round by round.
+pub(crate) fn ratio(one: &[f64], other: &[f64]) -> f64 {
+    let ratios: Vec<f64> = one.iter().zip(other).map(|(one, other)| one / other).collect();
+    median(&ratios)
+}

@@ -1,0 +1,193 @@
+//! A request that misses the cache, beside the bare query and the opening of the seal.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use axum::routing::get;
+use axum::{Extension, Router};
+use sea_orm::sqlx::{self, Row as _};
+use sea_orm::{ConnectOptions, DatabaseConnection};
+use session_core::manager::SignIn;
+use session_core::store::sea_orm::SeaOrmStore;
+use session_core::token::{Sealed, SealedTokens};
+use session_core::{
+    Keyring, ProviderName, SecretDigest, Session, SessionManager, SessionPolicy, SessionStore as _,
+    TokenSet, UserId,
+};
+use session_tests::database::{Database, Kind};
+use session_tower::{CurrentSession, SessionLayer};
+
+use crate::measure::{median, ratio, send};
+use crate::sample::Login;
+
+/// How many sessions lie in the table, and how many requests a round sends.
+const SESSIONS: usize = 2_000;
+const REQUESTS: usize = 1_000;
+
+/// Prints a line a database: the whole request that misses, as a ratio to a handler on the same
+/// router that sends the same statement to the same pool and opens the seal.
+pub(crate) async fn print(rounds: usize) {
+    println!("a miss, {SESSIONS} sessions in the table, to the same SELECT and the opened seal");
+    for kind in Kind::available() {
+        let database = Database::migrated(kind).await;
+        let bench = Bench::new(&database).await;
+        let (mut bare, mut ours) = (bench.bare(kind), bench.ours());
+        let (mut bare_nanos, mut our_nanos) = (Vec::new(), Vec::new());
+        for number in 0..=rounds {
+            bare_nanos.push(bench.round(&mut bare, number).await);
+            our_nanos.push(bench.round(&mut ours, number).await);
+        }
+        // The first round warms the connections and their prepared statements.
+        let ratio = ratio(&our_nanos[1..], &bare_nanos[1..]);
+        let micros = |nanos: &[f64]| median(&nanos[1..]) / 1_000.0;
+        println!(
+            "{:<44} {ratio:>6.2} ({:.1} to {:.1} µs)",
+            kind.to_string(),
+            micros(&our_nanos),
+            micros(&bare_nanos)
+        );
+    }
+}
+
+pub(crate) fn keyring() -> Keyring {
+    // The same in all managers of a run.
+    static ENTRY: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    let entry = ENTRY.get_or_init(|| Keyring::generate_entry("bench").unwrap().to_string());
+    Keyring::parse(entry).unwrap()
+}
+
+struct Bench {
+    pool: DatabaseConnection,
+    manager: SessionManager,
+    /// The statement by which the store finds a session, as it was sent.
+    sql: String,
+    logins: Arc<Vec<(String, SecretDigest, Session)>>,
+}
+
+impl Bench {
+    async fn new(database: &Database) -> Self {
+        let pool = database.connect_with(same_options).await;
+        let policy = SessionPolicy::builder()
+            .max_staleness(Duration::ZERO)
+            .without_idle_timeout()
+            .touch_interval(Duration::from_secs(24 * 3600));
+        let manager = SessionManager::builder(SeaOrmStore::new(pool.clone()))
+            .policy(policy.build().unwrap())
+            .keyring(keyring())
+            .start()
+            .await
+            .unwrap();
+        let logins = Arc::new(logins(&manager).await);
+        let sql = sql_of_find(database, &logins[0].1).await;
+        Self { pool, manager, sql, logins }
+    }
+
+    fn ours(&self) -> Router {
+        let layer = SessionLayer::new(self.manager.clone());
+        Router::new().route("/", get(ours)).layer(layer)
+    }
+
+    /// The bare query, in a handler of the same router.
+    fn bare(&self, kind: Kind) -> Router {
+        let query = BareQuery { pool: self.pool.clone(), kind, sql: self.sql.clone().into() };
+        let query = (Arc::new(query), Arc::clone(&self.logins));
+        Router::new().route("/", get(bare)).layer(Extension(query))
+    }
+
+    async fn round(&self, router: &mut Router, seed: usize) -> f64 {
+        let begun = Instant::now();
+        for number in 0..REQUESTS {
+            let session = (seed * 7919 + number * 31) % SESSIONS;
+            let cookies = format!("theme=dark; __Host-session={}; _ga=1", self.logins[session].0);
+            let request = Request::get("/")
+                .header("cookie", cookies)
+                .extension(Asked(session))
+                .body(Body::empty())
+                .unwrap();
+            let response = send(router, request).await;
+            assert_eq!(response.status(), StatusCode::OK);
+        }
+        begun.elapsed().as_nanos() as f64 / REQUESTS as f64
+    }
+}
+
+/// Which session a request is for, so that the bare query needs no cookie.
+#[derive(Clone, Copy)]
+struct Asked(usize);
+
+async fn ours(session: CurrentSession) -> &'static str {
+    assert!(session.access_token().unwrap().len() > 1_000);
+    "ok"
+}
+
+type Bare = (Arc<BareQuery>, Arc<Vec<(String, SecretDigest, Session)>>);
+
+async fn bare(
+    Extension((query, logins)): Extension<Bare>,
+    Extension(Asked(number)): Extension<Asked>,
+) -> &'static str {
+    let (_, digest, session) = &logins[number];
+    let sealed = query.run(digest.as_bytes()).await;
+    let opened = TokenSet::open(&sealed, &keyring(), session.id, &session.user, &session.provider);
+    assert!(opened.unwrap().access_token().len() > 1_000);
+    "ok"
+}
+
+struct BareQuery {
+    pool: DatabaseConnection,
+    kind: Kind,
+    sql: Arc<str>,
+}
+
+impl BareQuery {
+    /// The store's own statement, with nothing around it.
+    async fn run(&self, digest: &[u8]) -> SealedTokens {
+        macro_rules! fetch {
+            ($pool:expr) => {{
+                let sql = sqlx::AssertSqlSafe(Arc::clone(&self.sql));
+                let query = sqlx::query(sql).bind(digest).bind(digest);
+                let row = query.fetch_one($pool).await.unwrap();
+                (row.get("sealed_tokens"), row.get::<Option<Vec<u8>>, _>("sealed_refresh_token"))
+            }};
+        }
+        let (tokens, refresh_token): (Vec<u8>, _) = match self.kind {
+            Kind::Sqlite => fetch!(self.pool.get_sqlite_connection_pool()),
+            Kind::Postgres => fetch!(self.pool.get_postgres_connection_pool()),
+            Kind::MariaDb | Kind::MySql => fetch!(self.pool.get_mysql_connection_pool()),
+        };
+        let refresh_token = refresh_token.map(Sealed::from_bytes);
+        SealedTokens { tokens: Sealed::from_bytes(tokens), refresh_token }
+    }
+}
+
+/// The statement by which the store finds a session, as it was sent over a pool of its own: a
+/// pool that is listened to is slower.
+async fn sql_of_find(database: &Database, digest: &SecretDigest) -> String {
+    let sent = Arc::new(Mutex::new(String::new()));
+    let mut pool = database.connect_with(same_options).await;
+    let note = Arc::clone(&sent);
+    pool.set_metric_callback(move |info| *note.lock().unwrap() = info.statement.sql.clone());
+    SeaOrmStore::new(pool).find_by_digest(digest).await.unwrap().unwrap();
+    let sql = sent.lock().unwrap();
+    sql.clone()
+}
+
+fn same_options(options: &mut ConnectOptions) {
+    options.test_before_acquire(false).sqlx_logging(false).max_connections(4);
+}
+
+async fn logins(manager: &SessionManager) -> Vec<(String, SecretDigest, Session)> {
+    let mut logins = Vec::with_capacity(SESSIONS);
+    for number in 0..SESSIONS {
+        let login = Login::of(number);
+        let user = UserId::new(&login.user).unwrap();
+        let provider = ProviderName::new(&login.provider).unwrap();
+        let signed_in = manager.sign_in(SignIn::new(&user, &provider, login.response())).await;
+        let signed_in = signed_in.unwrap();
+        let (secret, digest) = (signed_in.secret.expose().to_owned(), signed_in.secret.digest());
+        logins.push((secret, digest, signed_in.session));
+    }
+    logins
+}
