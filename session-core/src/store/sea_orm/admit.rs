@@ -152,9 +152,8 @@ impl SeaOrmStore {
         row.map_err(|error| self.failed(error))
     }
 
-    /// The new session's place in the order of admission: behind all that are here, even where the
-    /// lock row is younger than they (it goes with the last row that a purge deletes, and moved
-    /// rows may come without one).
+    /// The new session's place in the order of admission: behind all that are here, even where
+    /// they were moved here without their counter.
     async fn next(
         &self,
         transaction: &Transaction,

@@ -1,0 +1,58 @@
+//! What the tests of stores share.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses some of it")]
+
+pub mod saboteur;
+
+use std::future::Future;
+use std::num::NonZeroU32;
+use std::pin::pin;
+use std::task::Poll;
+
+use session_core::SessionStore;
+use session_core::policy::{OnFull, SessionPolicy};
+use session_core::session::SessionId;
+use session_core::store::{Admission, StoreError};
+use session_core::testing::sample::Login;
+use session_tests::database::{Database, Kind};
+
+/// A database with the tables.
+pub async fn migrated(kind: Kind) -> Database {
+    let database = Database::create(kind).await;
+    session_migrate::up(database.url()).await.unwrap();
+    database
+}
+
+/// A policy with a cap, under which nothing times out.
+pub fn capped(max: u32, on_full: OnFull) -> SessionPolicy {
+    let max = NonZeroU32::new(max).unwrap().get();
+    let policy = SessionPolicy::builder().max_sessions(max).on_full(on_full);
+    policy.without_idle_timeout().without_absolute_timeout().build().unwrap()
+}
+
+/// Puts a login in that must not be refused; gives who ended for it.
+pub async fn admit(
+    store: &dyn SessionStore,
+    login: &Login,
+    policy: &SessionPolicy,
+) -> Result<Vec<SessionId>, StoreError> {
+    let decide = |here: &[_]| policy.admit(&login.session.provider, here, login.session.created_at);
+    match store.admit(login.new_session(), &decide).await? {
+        Admission::Admitted { ended } => Ok(ended.iter().map(|ended| ended.id).collect()),
+        Admission::Refused { live } => panic!("refused for {live} live sessions"),
+    }
+}
+
+/// Polls a future so many times at most, and drops it; its output if it came to that.
+pub async fn polled<T>(future: impl Future<Output = T>, most: usize) -> Option<T> {
+    let mut future = pin!(future);
+    let mut polls = 0;
+    std::future::poll_fn(move |context| {
+        polls += 1;
+        match future.as_mut().poll(context) {
+            Poll::Ready(value) => Poll::Ready(Some(value)),
+            Poll::Pending if polls >= most => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
