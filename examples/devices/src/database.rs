@@ -1,0 +1,172 @@
+//! The address of the database, the tables in it, and the store on them.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use percent_encoding::percent_decode_str;
+use secrecy::{ExposeSecret, SecretString};
+use session_core::SessionStore;
+use session_core::store::sea_orm::SeaOrmStore;
+use url::Url;
+
+use crate::failure::Failure;
+
+/// The address of a database. It may hold a password, which is never printed.
+#[derive(Clone)]
+pub(crate) struct DatabaseUrl {
+    text: SecretString,
+    file: Option<PathBuf>,
+}
+
+impl DatabaseUrl {
+    /// The SQLite file `devices.sqlite` in the working directory.
+    pub(crate) fn in_working_directory() -> Self {
+        Self::sqlite_file(Path::new("devices.sqlite"))
+    }
+
+    /// An SQLite file, which is created where it is missing.
+    pub(crate) fn sqlite_file(file: &Path) -> Self {
+        let path = file.display().to_string();
+        let path = percent_encoding::utf8_percent_encode(&path, IN_A_PATH);
+        let text = SecretString::from(format!("sqlite:{path}?mode=rwc"));
+        Self { text, file: Some(file.to_owned()) }
+    }
+
+    /// The address that `text` is, or what is wrong with it.
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+        if let Some(rest) = text.strip_prefix("sqlite:") {
+            return Self::parse_sqlite(rest.strip_prefix("//").unwrap_or(rest));
+        }
+        // One driver speaks to both, by one name.
+        let text = match text.strip_prefix("mariadb:") {
+            Some(rest) => format!("mysql:{rest}"),
+            None => text.to_owned(),
+        };
+        let url = Url::parse(&text).map_err(|_| UNKNOWN)?;
+        match url.scheme() {
+            "postgres" | "postgresql" | "mysql" if url.has_host() => {
+                Ok(Self { text: SecretString::from(text), file: None })
+            }
+            "postgres" | "postgresql" | "mysql" => Err("names no host"),
+            _ => Err(UNKNOWN),
+        }
+    }
+
+    fn parse_sqlite(rest: &str) -> Result<Self, &'static str> {
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let has = |wanted: &str| query.split('&').any(|pair| pair.starts_with(wanted));
+        if path.is_empty() {
+            return Err("names no file");
+        }
+        // Each connection of the pool, and each copy, would have a database of its own.
+        if path == ":memory:" || has("mode=memory") {
+            return Err("must be a file: a database in memory has no second connection");
+        }
+        let file = percent_decode_str(path).decode_utf8().map_err(|_| "is not UTF-8")?;
+        let mode = match (has("mode="), query.is_empty()) {
+            (true, _) => "",
+            (false, true) => "mode=rwc",
+            (false, false) => "&mode=rwc",
+        };
+        let text = SecretString::from(format!("sqlite:{path}?{query}{mode}"));
+        Ok(Self { text, file: Some(PathBuf::from(&*file)) })
+    }
+
+    /// The directory in which the database's file lies; the working directory for a server.
+    pub(crate) fn directory(&self) -> PathBuf {
+        let parent = self.file.as_deref().and_then(Path::parent);
+        parent.map(Path::to_owned).unwrap_or_default()
+    }
+
+    /// Creates the tables that are missing, and opens the store on them. Any number of copies may
+    /// do so at once.
+    pub(crate) async fn open(&self) -> Result<Arc<dyn SessionStore>, Failure> {
+        session_migrate::up(self.text.expose_secret())
+            .await
+            .map_err(|error| self.failure("the database's tables cannot be created", &error))?;
+        let store = SeaOrmStore::connect(self.text.expose_secret())
+            .await
+            .map_err(|error| self.failure("the database cannot be opened", &error))?;
+        Ok(Arc::new(store))
+    }
+
+    /// A failure whose causes do not repeat the password.
+    fn failure(&self, what: &str, error: &dyn std::error::Error) -> Failure {
+        let mut causes = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            causes = format!("{causes}: {error}");
+            cause = error.source();
+        }
+        Failure::caused_by(format!("{what} (--database-url)"), self.without_password(&causes))
+    }
+
+    fn without_password(&self, text: &str) -> String {
+        let address = self.text.expose_secret();
+        let text = text.replace(address, "the address");
+        let url = Url::parse(address).ok();
+        let password = url.as_ref().and_then(Url::password).unwrap_or_default();
+        let decoded = percent_decode_str(password).decode_utf8_lossy();
+        match password.is_empty() {
+            true => text,
+            false => text.replace(password, "***").replace(&*decoded, "***"),
+        }
+    }
+}
+
+const UNKNOWN: &str = "must begin with sqlite:, postgres:// or mysql://";
+
+/// What would end the path in an address, or be decoded in it.
+const IN_A_PATH: &percent_encoding::AsciiSet =
+    &percent_encoding::CONTROLS.add(b'?').add(b'#').add(b'%').add(b' ');
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatabaseUrl").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(url: &str) -> String {
+        DatabaseUrl::parse(url).unwrap().text.expose_secret().to_owned()
+    }
+
+    #[test]
+    fn an_sqlite_file_is_created_unless_another_mode_is_asked_for() {
+        assert_eq!(text("sqlite:a.db"), "sqlite:a.db?mode=rwc");
+        assert_eq!(text("sqlite:///tmp/a.db"), "sqlite:/tmp/a.db?mode=rwc");
+        assert_eq!(text("sqlite://a.db?mode=rw"), "sqlite:a.db?mode=rw");
+        assert_eq!(text("sqlite:a.db?cache=shared"), "sqlite:a.db?cache=shared&mode=rwc");
+    }
+
+    #[test]
+    fn servers_are_known_by_their_scheme() {
+        assert_eq!(text("postgres://u:p@h/d"), "postgres://u:p@h/d");
+        assert_eq!(text("mariadb://u:p@h/d"), "mysql://u:p@h/d");
+        for url in ["", "redis://h/0", "postgres:", "sqlite:", "sqlite::memory:", "devices.sqlite"]
+        {
+            assert!(DatabaseUrl::parse(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_keys_lie_beside_the_file() {
+        let directory = |url| DatabaseUrl::parse(url).unwrap().directory();
+        assert_eq!(directory("sqlite:///var/lib/a.db"), Path::new("/var/lib"));
+        assert_eq!(directory("sqlite:some%20where/a.db"), Path::new("some where"));
+        assert_eq!(directory("sqlite:a.db"), Path::new(""));
+        assert_eq!(directory("postgres://h/d"), Path::new(""));
+    }
+
+    #[test]
+    fn no_password_is_printed() {
+        let url = DatabaseUrl::parse("postgres://u:hunt%21er2@h/d").unwrap();
+        assert!(!format!("{url:?}").contains("hunt"));
+        let said = "cannot use postgres://u:hunt%21er2@h/d: hunt!er2 was refused";
+        assert_eq!(url.without_password(said), "cannot use the address: *** was refused");
+    }
+}

@@ -1,0 +1,107 @@
+//! The pages. They work without scripts: links and forms only.
+
+mod devices;
+mod html;
+mod time;
+
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse as _, Response};
+use session_core::EndReason;
+
+pub(crate) use devices::devices;
+
+use crate::refusal::Refusal;
+use html::escaped;
+
+/// The whole document around a body.
+fn document(status: StatusCode, title: &str, body: &str) -> Response {
+    let title = escaped(title);
+    let html = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{title}</title>\n<link rel=\"stylesheet\" href=\"/style.css\">\n</head>\n\
+         <body>\n<main>\n<h1>{title}</h1>\n{body}</main>\n</body>\n</html>\n"
+    );
+    (status, Html(html)).into_response()
+}
+
+/// The way in, and why this device is out.
+pub(crate) fn signed_out(ended: Option<EndReason>, offers_names: bool) -> Response {
+    let notice = ended.map(why).map_or_else(String::new, |why| {
+        format!("<p class=\"notice\" role=\"status\">{}</p>\n", escaped(why))
+    });
+    let names = if offers_names { NAMES } else { "" };
+    let body = format!(
+        "{notice}<p>You are not signed in on this device.</p>\n\
+         <p><a class=\"button\" href=\"/login\">Sign in</a></p>\n{names}"
+    );
+    document(StatusCode::OK, "Your devices", &body)
+}
+
+/// The built-in provider takes any name.
+const NAMES: &str = "<p class=\"hint\">The built-in identity provider knows no passwords: sign in as \
+     <a href=\"/login?login_hint=alice\">alice</a>, \
+     <a href=\"/login?login_hint=bob\">bob</a>, or whoever you like.</p>\n";
+
+/// Why a session is over, for the person.
+fn why(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::Absolute => "You were signed out because you signed in a long time ago.",
+        EndReason::Evicted => {
+            "You were signed out here because you signed in on another device, and every place was \
+             taken."
+        }
+        EndReason::Idle => "You were signed out because this device was not used for a long time.",
+        EndReason::ProviderLogout => "You were signed out because you left the identity provider.",
+        EndReason::RenewalRefused => {
+            "You were signed out because the identity provider did not renew your sign-in."
+        }
+        EndReason::Replaced => "A newer connection took the place of this one.",
+        EndReason::RevokedByAdmin => "You were signed out by an administrator.",
+        EndReason::RevokedByUser => "You were signed out here from another of your devices.",
+        EndReason::SignedOut => "You have signed out.",
+        EndReason::Superseded => "You signed in anew in this browser.",
+        _ => "You were signed out.",
+    }
+}
+
+/// Why something was not done, and the way back.
+pub(crate) fn refusal(refusal: &Refusal) -> Response {
+    let body = format!(
+        "<p class=\"notice\" role=\"alert\">{}</p>\n\
+         <p><a class=\"button\" href=\"/login\">Try again</a> <a href=\"/\">Back</a></p>\n",
+        escaped(refusal.says)
+    );
+    let mut response = document(refusal.status(), "That did not work", &body);
+    if let Some((name, value)) = refusal.retry_after() {
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn text(response: Response) -> String {
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_evicted_device_is_told_why() {
+        let page = text(signed_out(Some(EndReason::Evicted), true)).await;
+        assert!(page.contains("every place was taken"));
+        assert!(page.contains("/login?login_hint=alice"));
+        let page = text(signed_out(None, false)).await;
+        assert!(!page.contains("notice") && !page.contains("alice"));
+    }
+
+    #[test]
+    fn each_reason_has_its_own_words() {
+        let words: std::collections::HashSet<_> = EndReason::ALL.map(why).into();
+        assert_eq!(words.len(), EndReason::ALL.len());
+        assert!(!words.contains("You were signed out."));
+    }
+}

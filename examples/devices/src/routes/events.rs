@@ -1,0 +1,42 @@
+//! `GET /api/events`: a stream that ends when the session does.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::{Stream, StreamExt as _, stream};
+use serde_json::json;
+use session_tower::CurrentSession;
+
+use crate::site::Site;
+
+/// Between two comments that keep the connection open.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Says nothing until the session is over, then why. Holding it is no use of the session.
+pub(crate) async fn events(
+    State(site): State<Arc<Site>>,
+    current: CurrentSession,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let mut ended = current.ended();
+    let mut closing = site.closing.clone();
+    // The stream holds the signal only: tokens must not live as long as a connection.
+    drop(current);
+    let last = async move {
+        tokio::select! {
+            biased;
+            reason = ended.wait() => {
+                let reason = json!({ "reason": reason.as_str() });
+                Some(Event::default().event("ended").data(reason.to_string()))
+            }
+            // An error says that the server is gone.
+            _ = closing.wait_for(|is_closing| *is_closing) => None,
+        }
+    };
+    let open = stream::once(async { Event::default().comment("open") });
+    let last = stream::once(last).filter_map(std::future::ready);
+    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
+    Sse::new(open.chain(last).map(Ok)).keep_alive(keep_alive)
+}

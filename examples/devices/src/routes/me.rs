@@ -1,0 +1,26 @@
+//! `GET /api/me`: who is signed in on this device.
+
+use axum::Json;
+use serde::Serialize;
+use session_tower::CurrentSession;
+
+/// Times are epoch milliseconds.
+#[derive(Serialize)]
+pub(crate) struct Me {
+    user: String,
+    provider: String,
+    session_id: String,
+    created_at: i64,
+    last_seen_at: i64,
+}
+
+/// 401 with `{error, reason}` where nobody is.
+pub(crate) async fn me(current: CurrentSession) -> Json<Me> {
+    Json(Me {
+        user: current.user().to_string(),
+        provider: current.provider().to_string(),
+        session_id: current.id().to_string(),
+        created_at: current.session().created_at.as_millis(),
+        last_seen_at: current.last_seen_at().as_millis(),
+    })
+}

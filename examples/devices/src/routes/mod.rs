@@ -1,0 +1,93 @@
+//! The routes: `/api/*` for programs, forms for the page.
+
+mod events;
+mod forms;
+mod health;
+mod home;
+mod me;
+mod sessions;
+mod sign_out;
+mod tool;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{delete, get, post};
+use session_tower::{Failure, SessionLayer};
+use tower_http::csrf::{CsrfLayer, ProtectionError};
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::trace::TraceLayer;
+
+use crate::page;
+use crate::refusal::Refusal;
+use crate::sign_in;
+use crate::site::{Site, wants_page};
+
+/// Nothing from elsewhere, no scripts, in nobody's frame.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
+     base-uri 'none'; frame-ancestors 'none'";
+
+/// All routes. Requests from other sites are refused before a session is looked up, so that they
+/// are not even a use of it.
+pub(crate) fn router(site: Arc<Site>, sessions: SessionLayer) -> Router {
+    let with_sessions = Router::new()
+        .route("/", get(home::home))
+        .route("/login", get(sign_in::login))
+        .route("/callback", get(sign_in::callback))
+        .route("/logout", post(sign_out::sign_out))
+        .route("/api/me", get(me::me))
+        .route("/api/tool", get(tool::tool))
+        .route("/api/events", get(events::events))
+        .route("/api/sessions", get(sessions::list))
+        .route("/api/sessions/{id}", delete(sessions::end_one))
+        .route("/api/sessions/end-others", post(sessions::end_others))
+        .route("/sessions/{id}/end", post(forms::end_one))
+        .route("/sessions/end-others", post(forms::end_others))
+        .layer(sessions.with_failure_response(no_session));
+    Router::new()
+        .route("/healthz", get(health::health))
+        .route("/style.css", get(style))
+        .merge(with_sessions)
+        .with_state(site)
+        .layer(CsrfLayer::new().with_rejection_response(cross_site))
+        .layer(header(CACHE_CONTROL, "no-store"))
+        .layer(header(CONTENT_SECURITY_POLICY, POLICY))
+        .layer(header(REFERRER_POLICY, "same-origin"))
+        .layer(header(X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(TraceLayer::new_for_http().make_span_with(span))
+}
+
+/// A header for every answer that has not said otherwise.
+fn header(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}
+
+/// The path only: the query of the callback holds a code.
+fn span(request: &Request) -> tracing::Span {
+    tracing::info_span!("request", method = %request.method(), path = request.uri().path())
+}
+
+fn cross_site(_: ProtectionError) -> Response {
+    let says = "A request from another site cannot change anything here.";
+    Refusal::new(StatusCode::FORBIDDEN, "cross_site", says).into_response()
+}
+
+/// The store is away, or a session cannot be read: data for programs, a page for people.
+fn no_session(failure: &Failure, request: &Parts) -> Response {
+    match wants_page(&request.headers) {
+        true => page::refusal(&Refusal::from(*failure)),
+        false => failure.into_response(),
+    }
+}
+
+async fn style() -> Response {
+    let headers = [(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "max-age=300")];
+    (headers, include_str!("../page/style.css")).into_response()
+}

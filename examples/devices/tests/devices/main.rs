@@ -1,0 +1,10 @@
+//! The program itself, driven from outside.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod browser;
+mod check;
+mod copies;
+mod flags;
+mod keys;
+mod program;
+mod story;

@@ -1,0 +1,90 @@
+use reqwest::{Method, StatusCode};
+
+use crate::browser::Browser;
+use crate::program::{Copy, Directory};
+
+#[tokio::test]
+async fn two_devices_sign_in_and_one_signs_out() {
+    let directory = Directory::new();
+    let copy = Copy::start(&directory, &[]);
+    let at = |path: &str| format!("{}{path}", copy.address);
+    let phone = Browser::signed_in(&copy.address, "alice").await;
+    let laptop = Browser::signed_in(&copy.address, "alice").await;
+
+    let (_, me) = phone.me(&copy.address).await;
+    assert_eq!((&me["user"], &me["provider"]), (&"alice".into(), &"builtin".into()));
+    assert!(me["created_at"].as_i64().unwrap() <= me["last_seen_at"].as_i64().unwrap());
+    let (_, listed) = phone.json(&at("/api/sessions")).await;
+    let listed = listed.as_array().unwrap();
+    assert_eq!(listed.len(), 2);
+    for device in listed {
+        assert_eq!(device["device"], "curl");
+        assert_eq!(device["current"], device["session_id"] == me["session_id"]);
+        assert_eq!(device.as_object().unwrap().len(), 6, "{device}");
+    }
+    let (status, tool) = laptop.json(&at("/api/tool")).await;
+    assert_eq!((status, &tool["sub"]), (StatusCode::OK, &"alice".into()));
+
+    let signed_out = laptop.send(Method::POST, &at("/logout")).await;
+    assert_eq!(signed_out.status(), StatusCode::NO_CONTENT);
+    let (status, why) = laptop.me(&copy.address).await;
+    assert_eq!((status, &why["reason"]), (StatusCode::UNAUTHORIZED, &"no_session".into()));
+    assert_eq!(phone.session_id(&copy.address).await, me["session_id"]);
+    // Nobody is signed in on this device any more, and asking again is no error.
+    let again = laptop.send(Method::POST, &at("/logout")).await;
+    assert_eq!(again.status(), StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn the_page_works_without_scripts() {
+    let directory = Directory::new();
+    let copy = Copy::start(&directory, &["--insecure-cookie"]);
+    let at = |path: &str| format!("{}{path}", copy.address);
+    let html = ["Accept", "text/html"];
+    let phone = Browser::signed_in(&copy.address, "%3Cb%3Ealice%22").await;
+    let laptop = Browser::signed_in(&copy.address, "%3Cb%3Ealice%22").await;
+    let page = phone.send_with(Method::GET, &copy.address, html).await;
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"));
+    assert_eq!(page.headers()["cache-control"], "no-store");
+    let page = page.text().await.unwrap();
+    assert!(page.contains("&lt;b&gt;alice&quot;") && !page.contains("<b>"), "{page}");
+    assert!(page.contains("this device"));
+
+    let id = laptop.session_id(&copy.address).await;
+    let ended = phone.send_with(Method::POST, &at(&format!("/sessions/{id}/end")), html).await;
+    assert_eq!((ended.status(), ended.url().path()), (StatusCode::OK, "/"));
+    let told = laptop.send_with(Method::GET, &copy.address, html).await.text().await.unwrap();
+    assert!(told.contains("from another of your devices"), "{told}");
+    let out = phone.send_with(Method::POST, &at("/logout"), html).await;
+    assert_eq!(out.url().path(), "/");
+    assert!(out.text().await.unwrap().contains("/login"));
+}
+
+#[tokio::test]
+async fn a_sign_in_that_does_not_fit_is_refused() {
+    let directory = Directory::new();
+    let copy = Copy::start(&directory, &["--max-sessions", "1", "--on-full", "reject"]);
+    let alice = Browser::signed_in(&copy.address, "alice").await;
+    let login = format!("{}/login?login_hint=alice", copy.address);
+    let (status, refused) = Browser::new().json(&login).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert_eq!((&refused["error"], &refused["live"]), (&"limit_reached".into(), &1.into()));
+    let page = Browser::new().send_with(Method::GET, &login, ["Accept", "text/html"]).await;
+    assert_eq!(page.status(), StatusCode::CONFLICT);
+    assert!(page.text().await.unwrap().contains("All places are taken"));
+    alice.session_id(&copy.address).await;
+    // The same browser takes its own place.
+    assert_eq!(alice.get(&login).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_answer_that_no_sign_in_asked_for_is_refused() {
+    let directory = Directory::new();
+    let copy = Copy::start(&directory, &[]);
+    for query in ["", "?code=a&state=b", "?error=access_denied&state=%0d%0a"] {
+        let answer = Browser::new().get(&format!("{}/callback{query}", copy.address)).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{query}");
+        assert!(answer.headers().get("set-cookie").is_none());
+    }
+}
