@@ -18,6 +18,10 @@ const FAILURES_TO_CLOSE: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// How long after its pause a session's failures are remembered: else those that nobody uses any
+/// more would be remembered for ever.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+
 /// Pauses after failures: of one session, and of a provider that is down or told us to wait.
 #[derive(Debug, Default)]
 pub(super) struct Gates {
@@ -40,20 +44,37 @@ struct ProviderGate {
 #[derive(Debug, Clone, Copy, Default)]
 struct Pause {
     until: Duration,
+    /// Until when the provider asked to be left alone.
+    asked_until: Duration,
     failures: u32,
 }
 
 impl Pause {
     fn left(&self, now: Duration) -> Duration {
-        self.until.saturating_sub(now)
+        self.until.max(self.asked_until).saturating_sub(now)
     }
 
     /// One more failure: each doubles the pause; what the provider asked for is the least.
+    ///
+    /// Failures of what was under way when the pause began are not counted: else one hiccup of a
+    /// busy provider would make the longest pause.
     fn lengthen(&mut self, asked: Option<Duration>, now: Duration) {
-        let doubled = FIRST_PAUSE.saturating_mul(1 << self.failures.min(6));
-        let pause = doubled.min(LONGEST_PAUSE).max(asked.unwrap_or_default());
-        self.failures = self.failures.saturating_add(1);
-        self.until = self.until.max(now.saturating_add(pause));
+        if self.left(now).is_zero() {
+            let doubled = FIRST_PAUSE.saturating_mul(1 << self.failures.min(6));
+            self.failures = self.failures.saturating_add(1);
+            self.until = now.saturating_add(doubled.min(LONGEST_PAUSE));
+        }
+        let asked_until = now.saturating_add(asked.unwrap_or_default());
+        self.asked_until = self.asked_until.max(asked_until);
+    }
+
+    /// One success. What the provider asked for stands: this was under way when it did.
+    fn succeed(&mut self) {
+        (self.until, self.failures) = (Duration::ZERO, 0);
+    }
+
+    fn is_forgotten(&self, now: Duration) -> bool {
+        now > self.until.max(self.asked_until).saturating_add(FORGOTTEN_AFTER)
     }
 }
 
@@ -87,7 +108,7 @@ impl Gates {
     ) -> Duration {
         let asked = error.asks_to_wait();
         let mut state = self.lock();
-        state.sessions.retain(|_, pause| !pause.left(now).is_zero() || pause.failures > 1);
+        state.sessions.retain(|_, pause| !pause.is_forgotten(now));
         let gate = state.gate(provider);
         let concerns_all = asked.is_some()
             || matches!(
@@ -106,11 +127,19 @@ impl Gates {
         of_session.left(now).max(of_provider)
     }
 
-    /// The provider has answered: nobody waits any more.
+    /// Lets this session alone wait, as after a failure of its own; gives its pause.
+    pub(super) fn hold(&self, session: SessionId, now: Duration) -> Duration {
+        let mut state = self.lock();
+        let pause = state.sessions.entry(session).or_default();
+        pause.lengthen(None, now);
+        pause.left(now)
+    }
+
+    /// The provider has answered: nobody waits any more, unless it has asked for that.
     pub(super) fn succeeded(&self, provider: &ProviderName, session: SessionId) {
         let mut state = self.lock();
         state.sessions.remove(&session);
-        state.gate(provider).pause = Pause::default();
+        state.gate(provider).pause.succeed();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -17,9 +17,11 @@ pub(super) struct Held {
 /// What came of trying to win a lease.
 #[derive(Debug)]
 pub(super) enum Bid {
-    Won(Held),
+    /// The manager shuts down: no renewal begins any more.
+    Closing,
     /// The row has changed: read it again, it may be renewed already.
     RowChanged,
+    Won(Held),
 }
 
 impl Inner {
@@ -33,7 +35,11 @@ impl Inner {
         // Counted from after the reading that saw it, on this machine's monotonic clock alone.
         let mut still_since = Some(self.clock.monotonic());
         loop {
-            self.clock.sleep(poll_interval(seen.term)).await;
+            tokio::select! {
+                biased;
+                () = self.tasks.closing() => return Ok(Bid::Closing),
+                () = self.clock.sleep(poll_interval(seen.term)) => {}
+            }
             let Ok(now_read) = self.bounded(self.store.find(id)).await else {
                 // While the store is away its owner cannot beat: that is no sign of his death.
                 still_since = None;
@@ -59,13 +65,40 @@ impl Inner {
         seen: Option<Lease>,
         mine: Lease,
     ) -> Result<Bid, StoreError> {
-        let won = self.bounded(self.store.claim_lease(id, seen.as_ref(), &mine)).await?;
         let held = Held { lease: mine, was_taken_over: seen.is_some() };
-        Ok(if won { Bid::Won(held) } else { Bid::RowChanged })
+        match self.bounded(self.store.claim_lease(id, seen.as_ref(), &mine)).await {
+            Ok(true) => Ok(Bid::Won(held)),
+            Ok(false) => Ok(Bid::RowChanged),
+            Err(error) => {
+                // It may be ours although the answer was lost, and nobody would beat for it. One
+                // that was taken over stays, so that the next one knows of it.
+                if !held.was_taken_over {
+                    self.give_back(id, &held).await;
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Shows that the owner lives. `false`: the lease is somebody else's, or the session is over.
     pub(super) async fn beat(&self, id: SessionId, held: &mut Held) -> Result<bool, StoreError> {
+        if self.raise_beat(id, held).await? {
+            return Ok(true);
+        }
+        // An earlier beat may have arrived although nobody waited for its answer, or it was lost.
+        // No other task has this owner's id, so the row's beat is ours to go on from.
+        let row = self.bounded(self.store.find(id)).await?;
+        let lease = row.filter(|row| row.session.is_live()).and_then(|row| row.lease);
+        match lease.filter(|lease| lease.owner == held.lease.owner) {
+            Some(lease) if lease.beat != held.lease.beat => {
+                held.lease = lease;
+                self.raise_beat(id, held).await
+            }
+            _ => Ok(false),
+        }
+    }
+
+    async fn raise_beat(&self, id: SessionId, held: &mut Held) -> Result<bool, StoreError> {
         let raised = self.bounded(self.store.raise_beat(id, &held.lease)).await?;
         if raised {
             held.lease = held.lease.raised();

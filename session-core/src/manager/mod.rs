@@ -14,6 +14,7 @@ mod observe;
 mod outbox;
 mod persist;
 mod presence;
+mod refusal;
 mod renewal;
 mod reseal;
 mod resolve;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::error::{TokenError, TokenErrorKind};
 use super::flight::{Flight, Outcome, Renewed};
@@ -12,8 +13,8 @@ use super::lease::{Bid, Held};
 use crate::event::{Event, EventKind, RenewalFailure};
 use crate::policy::Freshness;
 use crate::provider::{Provider, ProviderError, ProviderErrorKind};
-use crate::session::{EndReason, Session, SessionId};
-use crate::store::{EndTarget, StoredSession};
+use crate::session::{ProviderName, Session, SessionId};
+use crate::store::StoredSession;
 use crate::token::{TokenResponse, TokenSet};
 
 /// Why somebody wants other tokens than the stored ones.
@@ -26,7 +27,7 @@ pub(super) enum Wish {
 }
 
 /// How often a row that others change is read again before the attempt is given up.
-const MOST_ROUNDS: u32 = 16;
+pub(super) const MOST_ROUNDS: u32 = 16;
 
 /// How long a caller is asked to wait after a failure that has no time of its own.
 pub(super) const SOON: Duration = Duration::from_secs(1);
@@ -58,7 +59,7 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    fn renewed(self) -> Renewed {
+    pub(super) fn renewed(self) -> Renewed {
         Renewed { session: self.row.session, tokens: self.tokens }
     }
 }
@@ -79,10 +80,13 @@ impl Renewing<'_> {
             }
             let provider = self.may_ask(&opened)?;
             match self.inner.win_lease(&opened.row).await? {
+                Bid::Closing => return Err(TokenError::unavailable(SOON)),
                 Bid::RowChanged => {}
                 Bid::Won(mut held) => {
                     let outcome = self.with_lease(provider, &mut held).await;
-                    self.inner.give_back(self.id, &held).await;
+                    if !(held.was_taken_over && is_open(outcome.as_ref())) {
+                        self.inner.give_back(self.id, &held).await;
+                    }
                     if let Some(outcome) = outcome {
                         return outcome;
                     }
@@ -97,22 +101,27 @@ impl Renewing<'_> {
         let inner = self.inner;
         let row = inner.bounded(inner.store.find(self.id)).await?;
         let row = row.ok_or(TokenError::new(TokenErrorKind::NotFound))?;
-        if let Some(ended) = row.session.ended {
-            return Err(TokenError::new(TokenErrorKind::Ended(ended.reason)));
+        let ended = row.session.ended.map(|ended| ended.reason);
+        if let Some(reason) = ended.or_else(|| inner.timed_out(&row, inner.now())) {
+            return Err(TokenError::new(TokenErrorKind::Ended(reason)));
         }
         let tokens = Arc::new(inner.open_tokens(&row)?);
         Ok(Opened { row, tokens })
     }
 
+    /// An expired token is of no use to anybody, whatever this renewal was begun for: others may
+    /// have joined it.
     fn is_needed(&self, opened: &Opened) -> bool {
-        match &self.wish {
-            Wish::Due => {
-                let spread = opened.row.session.id.spread();
-                let now = self.inner.now();
-                self.inner.freshness(&opened.tokens, spread, now) != Freshness::Fresh
-            }
-            Wish::Rejected(token) => opened.tokens.is_access_token(token.expose_secret()),
+        match (&self.wish, self.freshness(opened)) {
+            (_, Freshness::Expired) | (Wish::Due, Freshness::Due) => true,
+            (Wish::Due, Freshness::Fresh) => false,
+            (Wish::Rejected(token), _) => opened.tokens.is_access_token(token.expose_secret()),
         }
+    }
+
+    fn freshness(&self, opened: &Opened) -> Freshness {
+        let spread = opened.row.session.id.spread();
+        self.inner.freshness(&opened.tokens, spread, self.inner.now())
     }
 
     /// The provider, if it may be asked now and there is a refresh token to send.
@@ -123,7 +132,7 @@ impl Renewing<'_> {
         let provider = provider.filter(|_| opened.tokens.refresh_token().is_some());
         let provider = provider.ok_or(sign_in_needed)?;
         let paused = inner.gates.pause(&session.provider, self.id, inner.clock.monotonic());
-        let too_soon = self.too_soon_after_rejection(session);
+        let too_soon = self.too_soon_after_rejection(opened);
         match paused.max(too_soon) {
             Some(pause) => Err(TokenError::unavailable(pause)),
             None if inner.tasks.is_closing() => Err(TokenError::unavailable(SOON)),
@@ -132,8 +141,12 @@ impl Renewing<'_> {
     }
 
     /// A resource server that rejects each new token must not make us spend one after the other.
-    fn too_soon_after_rejection(&self, session: &Session) -> Option<Duration> {
-        let renewed_at = session.renewed_at.filter(|_| matches!(self.wish, Wish::Rejected(_)))?;
+    fn too_soon_after_rejection(&self, opened: &Opened) -> Option<Duration> {
+        let is_for_rejection = matches!(self.wish, Wish::Rejected(_));
+        if !is_for_rejection || self.freshness(opened) == Freshness::Expired {
+            return None;
+        }
+        let renewed_at = opened.row.session.renewed_at?;
         let passed = self.inner.now().since(renewed_at);
         let left = self.inner.policy.renewal().min_interval.saturating_sub(passed);
         (!left.is_zero()).then_some(left)
@@ -158,8 +171,9 @@ impl Renewing<'_> {
             return Ok(Some(opened.renewed()));
         }
         let inner = self.inner;
-        let places = inner.gates.places(&opened.row.session.provider);
-        let place = inner.beating(self.id, held, places.acquire_owned()).await;
+        let place = inner.beating(self.id, held, self.place(&opened.row.session.provider)).await;
+        // While this waited for its turn, the provider may have asked to be left alone.
+        self.may_ask(&opened)?;
         if !inner.may_send(self.id, held).await? {
             return Ok(None);
         }
@@ -173,6 +187,15 @@ impl Renewing<'_> {
             }
             Err(error) if error.is_refused() => self.refused(opened, held).await.map(Some),
             Err(error) => Err(self.failed(&opened, error).await),
+        }
+    }
+
+    /// A turn to ask the provider; none at a shutdown.
+    async fn place(&self, provider: &ProviderName) -> Option<OwnedSemaphorePermit> {
+        tokio::select! {
+            biased;
+            () = self.inner.tasks.closing() => None,
+            place = self.inner.gates.places(provider).acquire_owned() => place.ok(),
         }
     }
 
@@ -190,52 +213,6 @@ impl Renewing<'_> {
         }
     }
 
-    /// The provider refused: the session ends, unless somebody else has new tokens for it (F8).
-    async fn refused(&self, opened: Opened, held: &mut Held) -> Result<Renewed, TokenError> {
-        let revision = opened.row.session.revision;
-        if held.was_taken_over {
-            // The former owner may have rotated the token, and still try to write it.
-            self.wait_for_former_owner(revision, held).await;
-        }
-        let now_stored = self.read().await?;
-        let is_unchanged = now_stored.tokens.has_refresh_token_of(&opened.tokens);
-        if !is_unchanged {
-            return Ok(now_stored.renewed());
-        }
-        let revision = now_stored.row.session.revision;
-        let target = EndTarget::Unchanged { id: self.id, revision };
-        let inner = self.inner;
-        let ended = inner.end(target, EndReason::RenewalRefused, inner.now()).await;
-        self.record(&opened.row.session, RenewalFailure::Refused).await;
-        match ended {
-            Ok(ended) if !ended.is_empty() => {
-                Err(TokenError::new(TokenErrorKind::Ended(EndReason::RenewalRefused)))
-            }
-            Ok(_) => self.read().await.map(Opened::renewed),
-            Err(error) => Err(TokenError::unavailable(SOON).caused_by(error)),
-        }
-    }
-
-    /// Waits one whole term for the row to change, and shows meanwhile that this owner lives. Only
-    /// time in which the store could be read counts.
-    async fn wait_for_former_owner(&self, revision: u64, held: &mut Held) {
-        let inner = self.inner;
-        let step = held.lease.term / 8;
-        let mut still = Duration::ZERO;
-        while still < held.lease.term && !inner.tasks.is_closing() {
-            let before = inner.clock.monotonic();
-            inner.clock.sleep(step).await;
-            match self.read().await {
-                Ok(opened) if opened.row.session.revision == revision => {
-                    still += inner.clock.monotonic().saturating_sub(before);
-                }
-                Err(error) if error.is_transient() => still = Duration::ZERO,
-                Ok(_) | Err(_) => return,
-            }
-            drop(inner.beat(self.id, held).await);
-        }
-    }
-
     /// Everything but a refusal keeps the session (F7): note it, and leave the provider alone.
     async fn failed(&self, opened: &Opened, error: ProviderError) -> TokenError {
         let (inner, session) = (self.inner, &opened.row.session);
@@ -246,7 +223,7 @@ impl Renewing<'_> {
         TokenError::unavailable(pause).caused_by(error)
     }
 
-    async fn record(&self, session: &Session, failure: RenewalFailure) {
+    pub(super) async fn record(&self, session: &Session, failure: RenewalFailure) {
         let event = Event {
             session: session.id,
             user: session.user.clone(),
@@ -256,6 +233,20 @@ impl Renewing<'_> {
         };
         if let Err(error) = self.inner.bounded(self.inner.store.record(event)).await {
             tracing::warn!(%error, "a failed renewal was not recorded");
+        }
+    }
+}
+
+/// Whether an attempt leaves open what becomes of the refresh token.
+///
+/// A lease that was taken over is then not given back: whoever comes next must watch it, and so
+/// learns that a former owner may still write.
+fn is_open(outcome: Option<&Outcome>) -> bool {
+    match outcome {
+        None => true,
+        Some(Ok(_)) => false,
+        Some(Err(error)) => {
+            !matches!(error.kind(), TokenErrorKind::Ended(_) | TokenErrorKind::NotFound)
         }
     }
 }
