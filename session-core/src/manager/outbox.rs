@@ -10,8 +10,11 @@ use crate::provider::{Provider, ProviderError, ProviderErrorKind, RevocationScop
 use crate::store::{PendingRevocation, StoreError};
 use crate::token::{SealContext, SealedPart};
 
-/// For how long a revocation belongs to the process that took it.
+/// For how long revocations belong to the process that took them, at least.
 const CLAIM: Duration = Duration::from_secs(120);
+
+/// How many are taken at a time: all of them must be asked for within a claim.
+const BATCH: u64 = 8;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
@@ -36,6 +39,8 @@ enum Fate {
     Revoked,
     Dropped,
     Postponed(Option<Duration>),
+    /// Its key is not here.
+    Unreadable,
 }
 
 impl SessionManager {
@@ -49,34 +54,61 @@ impl SessionManager {
     /// [`ManagerError`] if the store is away; what was begun is tried again later.
     pub async fn work_off_outbox(&self, limit: u64) -> Result<WorkedOff, ManagerError> {
         let inner = &self.inner;
-        let now = inner.now();
-        let claimed = inner.store.claim_revocations(now, now + CLAIM, limit);
         let mut done = WorkedOff::default();
-        for revocation in inner.bounded(claimed).await? {
-            match inner.revoke(&revocation).await? {
-                Fate::Postponed(asked) if revocation.attempts < MOST_ATTEMPTS => {
-                    let due_at = inner.now() + pause(revocation.attempts, asked);
-                    inner.bounded(inner.store.postpone_revocation(revocation.id, due_at)).await?;
-                    done.postponed += 1;
-                }
-                Fate::Revoked => {
-                    inner.bounded(inner.store.settle_revocation(revocation.id)).await?;
-                    done.revoked += 1;
-                }
-                Fate::Dropped | Fate::Postponed(_) => {
-                    inner.bounded(inner.store.settle_revocation(revocation.id)).await?;
-                    done.dropped += 1;
-                }
+        let mut left = limit;
+        while left > 0 {
+            let now = inner.now();
+            let claimed =
+                inner.store.claim_revocations(now, now + inner.claim_span(), left.min(BATCH));
+            let claimed = inner.bounded(claimed).await?;
+            for revocation in &claimed {
+                inner.work_off(revocation, &mut done).await?;
             }
+            let count = u64::try_from(claimed.len()).unwrap_or(u64::MAX);
+            left = if count < left.min(BATCH) { 0 } else { left.saturating_sub(count) };
         }
         Ok(done)
     }
 }
 
 impl Inner {
+    /// Long enough for a batch whose every token is asked for until the timeout.
+    fn claim_span(&self) -> Duration {
+        let calls = u32::try_from(BATCH).unwrap_or(u32::MAX);
+        CLAIM.max(self.policy.renewal().provider_timeout.saturating_mul(calls * 2))
+    }
+
+    async fn work_off(
+        &self,
+        revocation: &PendingRevocation,
+        done: &mut WorkedOff,
+    ) -> Result<(), StoreError> {
+        let due_at = match self.revoke(revocation).await? {
+            Fate::Postponed(asked) if revocation.attempts < MOST_ATTEMPTS => {
+                Some(self.now() + pause(revocation.attempts, asked))
+            }
+            // Its key may come back; until then the token only waits (F35).
+            Fate::Unreadable => Some(self.now() + pause(revocation.attempts, None)),
+            Fate::Revoked => {
+                done.revoked += 1;
+                None
+            }
+            Fate::Dropped | Fate::Postponed(_) => {
+                done.dropped += 1;
+                None
+            }
+        };
+        let Some(due_at) = due_at else {
+            return self.bounded(self.store.settle_revocation(revocation.id)).await;
+        };
+        done.postponed += 1;
+        self.bounded(self.store.postpone_revocation(revocation.id, due_at)).await
+    }
+
     async fn revoke(&self, revocation: &PendingRevocation) -> Result<Fate, StoreError> {
         let Some(provider) = self.provider(&revocation.provider) else {
-            return Ok(Fate::Dropped);
+            // Another node may know it, which is newer or older than this one.
+            return Ok(Fate::Postponed(None));
         };
         if provider.revocation_scope() != RevocationScope::Token
             && self.bounded(self.store.count_live(&revocation.partition)).await? > 0
@@ -84,8 +116,7 @@ impl Inner {
             return Ok(Fate::Dropped);
         }
         let Some(token) = self.open_revocation(revocation) else {
-            // Its key may come back; until then the token only waits.
-            return Ok(Fate::Postponed(None));
+            return Ok(Fate::Unreadable);
         };
         Ok(match self.ask_to_revoke(provider.as_ref(), &token).await {
             Ok(()) => Fate::Revoked,
