@@ -117,9 +117,10 @@ impl Inner {
 
     /// Makes sessions that a store's call ended be over on this process, at once.
     pub(super) fn announce_ends(&self, ended: &[EndedSession]) {
+        let monotonic = self.clock.monotonic();
         for session in ended {
             tracing::info!(session = %session.id, reason = %session.reason, "session ended");
-            self.presences.end(session.id, session.reason);
+            self.presences.end(session.id, session.reason, monotonic);
             self.observers.forget(&session.digests);
         }
     }

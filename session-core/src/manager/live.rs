@@ -111,15 +111,20 @@ impl LiveSession {
         self.session.id.spread()
     }
 
+    /// Whether this process knows that it has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.presence.end_reason().is_some()
+    }
+
     fn is_void(&self, max_staleness: Duration, monotonic: Duration, now: Timestamp) -> bool {
         let is_old_secret = self.found_by_previous.is_some_and(|previous| {
             !rotation::is_previous_accepted(previous.rotated_at, previous.confirmed_at, now)
         });
-        let is_stale = monotonic.saturating_sub(self.read_at) > max_staleness;
+        let is_stale = monotonic.saturating_sub(self.read_at) >= max_staleness;
         let last_seen_at = self.last_seen_at();
         is_stale
             || is_old_secret
-            || self.presence.end_reason().is_some()
+            || self.is_over()
             || self.timeouts.reached(self.session.timeouts_from, last_seen_at, now).is_some()
     }
 }

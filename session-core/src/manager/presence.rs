@@ -1,6 +1,6 @@
 //! What one process knows of a session beside its row: that it was just used, and that it is over.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -93,10 +93,12 @@ impl EndedSignal {
 
     /// Why the session is over, as soon as it is.
     pub async fn wait(&mut self) -> EndReason {
-        match self.receiver.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(reason)) => *reason,
+        // No reference to the value may live over an await: it is not `Send`.
+        let reason = self.receiver.wait_for(Option::is_some).await.ok().and_then(|reason| *reason);
+        match reason {
+            Some(reason) => reason,
             // The sender lives as long as `_presence`, and the value waited for is there.
-            Ok(None) | Err(_) => std::future::pending().await,
+            None => std::future::pending().await,
         }
     }
 
@@ -110,34 +112,50 @@ impl EndedSignal {
 /// The sessions that somebody on this process holds.
 #[derive(Debug, Default)]
 pub(crate) struct Presences {
-    known: Mutex<HashMap<SessionId, Weak<Presence>>>,
+    state: Mutex<State>,
 }
 
+#[derive(Debug, Default)]
+struct State {
+    known: HashMap<SessionId, Weak<Presence>>,
+    /// What ended here a moment ago: a reading that began before may still bring it back alive.
+    over: HashMap<SessionId, EndReason>,
+    /// The same in their order, with the monotonic moment of the end.
+    over_since: VecDeque<(Duration, SessionId)>,
+}
+
+/// For how long an end is remembered: longer than any reading takes.
+const LONGEST_READING: Duration = Duration::from_secs(120);
+
 impl Presences {
-    /// The presence of a session whose row was just read.
+    /// The presence of a session whose row was just read. It is over already if the session ended
+    /// on this process after its row was read.
     pub(crate) fn of(&self, id: SessionId, last_seen_at: Timestamp) -> Arc<Presence> {
-        let mut known = self.lock();
-        if let Some(presence) = known.get(&id).and_then(Weak::upgrade) {
-            presence.learn_use(last_seen_at);
-            return presence;
+        let mut state = self.lock();
+        let over = state.over.get(&id).copied();
+        let presence = state.presence(id, last_seen_at);
+        if let Some(reason) = over {
+            presence.end(reason);
         }
-        if known.len() == known.capacity() {
-            known.retain(|_, presence| presence.strong_count() > 0);
-        }
-        let presence = Arc::new(Presence::new(id, last_seen_at));
-        known.insert(id, Arc::downgrade(&presence));
         presence
     }
 
     /// The last use that this process knows of, if anybody here holds the session.
     pub(crate) fn last_seen_at(&self, id: SessionId) -> Option<Timestamp> {
-        let presence = self.lock().get(&id).and_then(Weak::upgrade)?;
+        let presence = self.lock().known.get(&id).and_then(Weak::upgrade)?;
         Some(presence.last_seen_at())
     }
 
-    /// Tells all who hold this session that it is over.
-    pub(crate) fn end(&self, id: SessionId, reason: EndReason) {
-        let presence = self.lock().remove(&id).and_then(|presence| presence.upgrade());
+    /// Tells all who hold this session, or are about to, that it is over.
+    pub(crate) fn end(&self, id: SessionId, reason: EndReason, monotonic: Duration) {
+        let presence = {
+            let mut state = self.lock();
+            state.forget_over(monotonic);
+            if state.over.insert(id, reason).is_none() {
+                state.over_since.push_back((monotonic, id));
+            }
+            state.known.remove(&id).and_then(|presence| presence.upgrade())
+        };
         if let Some(presence) = presence {
             presence.end(reason);
         }
@@ -145,11 +163,37 @@ impl Presences {
 
     /// The sessions for whose end somebody waits.
     pub(crate) fn watched(&self) -> Vec<Arc<Presence>> {
-        let known = self.lock();
-        known.values().filter_map(Weak::upgrade).filter(|presence| presence.is_watched()).collect()
+        let state = self.lock();
+        let held = state.known.values().filter_map(Weak::upgrade);
+        held.filter(|presence| presence.is_watched()).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Weak<Presence>>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn presence(&mut self, id: SessionId, last_seen_at: Timestamp) -> Arc<Presence> {
+        if let Some(presence) = self.known.get(&id).and_then(Weak::upgrade) {
+            presence.learn_use(last_seen_at);
+            return presence;
+        }
+        if self.known.len() == self.known.capacity() {
+            self.known.retain(|_, presence| presence.strong_count() > 0);
+        }
+        let presence = Arc::new(Presence::new(id, last_seen_at));
+        self.known.insert(id, Arc::downgrade(&presence));
+        presence
+    }
+
+    fn forget_over(&mut self, monotonic: Duration) {
+        while let Some((since, id)) = self.over_since.front().copied() {
+            if monotonic.saturating_sub(since) <= LONGEST_READING {
+                return;
+            }
+            self.over_since.pop_front();
+            self.over.remove(&id);
+        }
     }
 }

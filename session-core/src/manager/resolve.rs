@@ -90,6 +90,10 @@ impl Inner {
         }
         self.confirm_new_secret(&row, digest, now);
         let live = self.open(row, Some(*digest), read_at)?;
+        if live.is_over() {
+            // It ended on this process while its row was on the way here.
+            return Ok(Reading::Again);
+        }
         self.note_use(&live, now);
         self.renew_if_due(&live, now);
         Ok(Reading::Settled(Resolution::Live(Arc::new(live))))
