@@ -30,7 +30,7 @@ impl SessionManager {
     /// The old secret is accepted until the new one was first presented plus 30 s, at most ten
     /// minutes; meanwhile there is no second rotation, so that a lost `Set-Cookie` loses nobody.
     /// If nobody has presented the new secret for a minute, its response is taken for lost and
-    /// another secret takes its place, while the old one keeps its ten minutes.
+    /// another secret takes its place, once, while the old one keeps its ten minutes.
     ///
     /// # Errors
     ///
@@ -72,6 +72,19 @@ impl Inner {
     }
 }
 
+/// The old secret beside one that takes a lost one's place.
+///
+/// The new secret's response is under way from now on, so that a second request with the old one
+/// does not replace it at once: only one response's cookie would be good then. The old secret's
+/// ten minutes go on; as there is one place for the moment they end at, they end as if the new
+/// secret was first presented 30 s before, and there is no third secret.
+fn reissued(old: PreviousDigest, now: Timestamp) -> PreviousDigest {
+    let until = rotation::accepted_until(old.rotated_at, old.confirmed_at);
+    let after_confirmation = rotation::accepted_until(now, Some(now)).since(now);
+    let confirmed_at = Some(until - after_confirmation);
+    PreviousDigest { rotated_at: now, confirmed_at, ..old }
+}
+
 /// What stays acceptable beside a new secret; `None` if no rotation may happen now.
 fn previous_after(digests: &Digests, now: Timestamp) -> Option<Option<PreviousDigest>> {
     let replaced = digests.current.map(|digest| PreviousDigest {
@@ -84,7 +97,7 @@ fn previous_after(digests: &Digests, now: Timestamp) -> Option<Option<PreviousDi
             if rotation::is_new_secret_lost(old.rotated_at, old.confirmed_at, now)
                 && rotation::is_previous_accepted(old.rotated_at, old.confirmed_at, now) =>
         {
-            Some(Some(old))
+            Some(Some(reissued(old, now)))
         }
         Some(old) if rotation::is_previous_accepted(old.rotated_at, old.confirmed_at, now) => None,
         _ => Some(replaced),
