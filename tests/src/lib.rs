@@ -1,6 +1,7 @@
 //! What the tests that cross crates, databases and processes share.
 //!
 //! - [`database`]: a fresh database of each kind per test, and ways to take it away.
+//! - [`manager`]: a manager whose clock, provider and store are the test's.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -11,3 +12,4 @@
 )]
 
 pub mod database;
+pub mod manager;

@@ -1,0 +1,257 @@
+//! One lease at a time, whatever the clocks say (law 4, F5).
+
+use std::time::Duration;
+
+use session_core::SessionId;
+use session_core::manager::SignedIn;
+use session_core::store::Lease;
+use session_core::testing::{Fault, Method, ScriptedProvider};
+use session_tests::manager::{LIFETIME, Step, TERM, World, policy, settle, until};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A lease of a process that is not here; the test decides whether it lives.
+pub(crate) async fn of_another_process(world: &World, id: SessionId) -> Lease {
+    let lease = Lease::new(TERM);
+    assert!(world.sessions().claim_lease(id, None, &lease).await.unwrap());
+    lease
+}
+
+#[tokio::test]
+async fn law_4_a_dead_owner_is_succeeded_after_a_whole_term_of_standing_still() {
+    let world = World::new().await;
+    let laptop = world.sign_in().await;
+    world.clock.advance(LIFETIME);
+    of_another_process(&world, laptop.session.id).await;
+    let waiting = world.token_later(&laptop);
+    Step::SMALL.pass(&world.clock, TERM - SECOND).await;
+    assert!(waiting.await.unwrap().unwrap_err().is_transient(), "503 after the longest wait");
+    assert_eq!(world.provider.renewals(), 0, "taken over before the term was over");
+    let waiting = world.token_later(&laptop);
+    Step::SMALL.pass(&world.clock, SECOND * 2).await;
+    assert_eq!(waiting.await.unwrap().unwrap(), "at-2");
+    assert_eq!(world.row(laptop.session.id).await.lease, None);
+}
+
+#[tokio::test]
+async fn law_8_no_jump_of_the_wall_clock_makes_an_owner_dead() {
+    let world = World::new().await;
+    let laptop = world.sign_in().await;
+    world.clock.advance(LIFETIME);
+    of_another_process(&world, laptop.session.id).await;
+    let waiting = world.token_later(&laptop);
+    settle().await;
+    for _ in 0..10 {
+        world.clock.suspend(SECOND * 3600);
+        Step::SMALL.pass(&world.clock, SECOND * 2).await;
+    }
+    assert_eq!(world.provider.renewals(), 0);
+    waiting.abort();
+}
+
+#[tokio::test]
+async fn law_4_an_owner_who_beats_is_never_overtaken() {
+    let world = World::new().await;
+    let laptop = world.sign_in().await;
+    let id = laptop.session.id;
+    world.clock.advance(LIFETIME);
+    let mut lease = of_another_process(&world, id).await;
+    let waiting = world.token_later(&laptop);
+    for _ in 0..12 {
+        Step::SMALL.pass(&world.clock, TERM - SECOND).await;
+        assert!(world.sessions().raise_beat(id, &lease).await.unwrap(), "overtaken");
+        lease = lease.raised();
+    }
+    assert_eq!(world.provider.renewals(), 0);
+    Step::SMALL.pass(&world.clock, TERM + SECOND).await;
+    assert_eq!(world.provider.renewals(), 1, "now it is dead");
+    assert!(waiting.await.unwrap().unwrap_err().is_transient());
+}
+
+#[tokio::test]
+async fn f5_a_node_with_a_slow_provider_keeps_its_lease() {
+    let slow = policy().provider_timeout(SECOND * 600).lease_term(SECOND * 1200);
+    let here = World::with(slow).await;
+    let there = here.another().await;
+    let laptop = here.sign_in().await;
+    here.clock.advance(LIFETIME);
+    here.provider.requests().close();
+    let first = here.token_later(&laptop);
+    here.provider.requests().until_held(1).await;
+    let second = there.token_later(&laptop);
+    let before = here.row(laptop.session.id).await.lease.unwrap();
+    Step(SECOND).pass(&here.clock, SECOND * 599).await;
+    let after = here.row(laptop.session.id).await.lease.unwrap();
+    assert_eq!(before.owner, after.owner);
+    assert!(after.beat > before.beat, "it does not beat");
+    here.provider.requests().open();
+    drop((first.await, second.await));
+    assert_eq!((here.provider.renewals(), here.provider.reuses()), (1, 0));
+}
+
+#[tokio::test]
+async fn law_4_a_watchers_own_outage_is_no_sign_of_the_owners_death() {
+    let world = World::new().await;
+    let laptop = world.sign_in().await;
+    world.clock.advance(LIFETIME);
+    of_another_process(&world, laptop.session.id).await;
+    let waiting = world.token_later(&laptop);
+    Step::SMALL.pass(&world.clock, TERM - SECOND).await;
+    world.store.set(Method::Find, Fault::AWAY);
+    Step::SMALL.pass(&world.clock, SECOND * 60).await;
+    world.store.clear(Method::Find);
+    Step::SMALL.pass(&world.clock, TERM - SECOND).await;
+    assert_eq!(world.provider.renewals(), 0, "the time of the outage counted");
+    Step::SMALL.pass(&world.clock, SECOND * 2).await;
+    assert_eq!(world.provider.renewals(), 1);
+    waiting.abort();
+}
+
+#[tokio::test]
+async fn law_4_a_machine_that_was_suspended_after_its_beat_does_not_send() {
+    let world = World::new().await;
+    let laptop = world.sign_in().await;
+    world.clock.advance(LIFETIME);
+    world.store.set(Method::RaiseBeat, Fault::HangAfter);
+    let waiting = world.token_later(&laptop);
+    world.store.until_hanging(Method::RaiseBeat, 1).await;
+    world.clock.suspend(TERM - SECOND * 10);
+    world.store.release(Method::RaiseBeat);
+    until("a second beat", || world.store.calls(Method::RaiseBeat) == 2).await;
+    assert_eq!(world.provider.renewals(), 0, "it sent although the term may be over");
+    world.store.clear(Method::RaiseBeat);
+    assert_eq!(waiting.await.unwrap().unwrap(), "at-2", "it began again");
+}
+
+#[tokio::test]
+async fn law_4_a_beat_that_took_long_on_the_monotonic_clock_does_not_send_either() {
+    let patient = policy().store_timeout(SECOND * 60).max_renewal_wait(SECOND * 600);
+    let world = World::with(patient).await;
+    let laptop = world.sign_in().await;
+    world.clock.advance(LIFETIME);
+    world.store.set(Method::RaiseBeat, Fault::HangAfter);
+    let waiting = world.token_later(&laptop);
+    world.store.until_hanging(Method::RaiseBeat, 1).await;
+    world.clock.advance(TERM - SECOND * 10);
+    world.store.release(Method::RaiseBeat);
+    until("a second beat", || world.store.calls(Method::RaiseBeat) == 2).await;
+    assert_eq!(world.provider.renewals(), 0, "it sent although the term may be over");
+    world.store.clear(Method::RaiseBeat);
+    assert_eq!(waiting.await.unwrap().unwrap(), "at-2");
+}
+
+#[tokio::test]
+async fn law_4_an_owner_who_was_overtaken_before_he_sent_does_not_send() {
+    let world = World::new().await;
+    let laptop = world.sign_in().await;
+    let id = laptop.session.id;
+    world.clock.advance(LIFETIME);
+    world.store.set_next(Method::RaiseBeat, Fault::HangBefore);
+    let waiting = world.token_later(&laptop);
+    world.store.until_hanging(Method::RaiseBeat, 1).await;
+    let mine = world.row(id).await.lease.unwrap();
+    let theirs = Lease::new(TERM);
+    assert!(world.sessions().claim_lease(id, Some(&mine), &theirs).await.unwrap());
+    world.store.release(Method::RaiseBeat);
+    settle().await;
+    assert_eq!(world.provider.renewals(), 0);
+    assert_eq!(world.row(id).await.lease, Some(theirs), "nor does it give back what is not its");
+    waiting.abort();
+}
+
+/// A node with much time for a provider, and a session whose long-lived token has expired.
+async fn slow() -> (World, SignedIn) {
+    let day = SECOND * 24 * 3600;
+    let policy = policy().provider_timeout(SECOND * 300).lease_term(SECOND * 600);
+    let provider = ScriptedProvider::new().with_reuse_detection().with_lifetime(Some(day));
+    let world = World::of(policy, provider).await;
+    let laptop = world.sign_in().await;
+    world.clock.advance(day);
+    (world, laptop)
+}
+
+#[tokio::test]
+async fn law_4_an_owner_whose_beats_answer_was_lost_goes_on_beating() {
+    let (here, laptop) = slow().await;
+    let there = here.another().await;
+    here.provider.answers().close();
+    let first = here.token_later(&laptop);
+    here.provider.answers().until_held(1).await;
+    // The answer of one beat is lost, while the provider is asked; then only writes fail.
+    here.store.set_next(Method::RaiseBeat, Fault::ANSWER_LOST);
+    here.store.set(Method::WriteTokens, Fault::AWAY);
+    Step(SECOND).pass(&here.clock, SECOND * 290).await;
+    here.provider.answers().open();
+    let second = there.token_later(&laptop);
+    Step(SECOND).pass(&here.clock, SECOND * 2000).await;
+    assert_eq!(here.provider.renewals(), 1, "it was taken for dead");
+    here.store.clear(Method::WriteTokens);
+    Step(SECOND).pass(&here.clock, SECOND * 100).await;
+    drop((first.await, second.await));
+    assert_eq!(here.stored(&laptop).await.access_token(), "at-2");
+    assert_eq!((here.provider.renewals(), here.provider.reuses()), (1, 0));
+}
+
+#[tokio::test]
+async fn law_4_an_answer_in_the_middle_of_a_beat_costs_no_later_beat() {
+    let (here, laptop) = slow().await;
+    let there = here.another().await;
+    here.provider.answers().close();
+    let first = here.token_later(&laptop);
+    here.provider.answers().until_held(1).await;
+    here.store.set_next(Method::RaiseBeat, Fault::HangAfter);
+    Step(SECOND).pass(&here.clock, SECOND * 150).await;
+    here.store.until_hanging(Method::RaiseBeat, 1).await;
+    here.store.set(Method::WriteTokens, Fault::AWAY);
+    here.provider.answers().open();
+    let second = there.token_later(&laptop);
+    Step(SECOND).pass(&here.clock, SECOND * 2000).await;
+    assert_eq!(here.provider.renewals(), 1, "it was taken for dead");
+    here.store.clear(Method::WriteTokens);
+    Step(SECOND).pass(&here.clock, SECOND * 100).await;
+    drop((first.await, second.await));
+    assert_eq!((here.provider.renewals(), here.provider.reuses()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_claim_whose_answer_was_lost_blocks_nobody() {
+    let world = World::new().await;
+    let laptop = world.sign_in().await;
+    world.clock.advance(LIFETIME);
+    world.store.set_next(Method::ClaimLease, Fault::ANSWER_LOST);
+    assert!(world.token(&laptop).await.unwrap_err().is_transient());
+    assert_eq!(world.token(&laptop).await.unwrap(), "at-2", "without waiting for a term");
+}
+
+#[tokio::test]
+async fn f6_a_lease_that_cannot_be_had_keeps_the_session_and_the_valid_token() {
+    let world = World::new().await;
+    let laptop = world.sign_in().await;
+    world.store.set(Method::ClaimLease, Fault::AWAY);
+    world.clock.advance(LIFETIME - SECOND);
+    assert_eq!(world.token(&laptop).await.unwrap(), "at-1");
+    settle().await;
+    assert_eq!(world.token(&laptop).await.unwrap(), "at-1");
+    world.clock.advance(SECOND);
+    let error = world.token(&laptop).await.unwrap_err();
+    assert!(error.is_transient() && !error.needs_sign_in());
+    assert_eq!(world.provider.renewals(), 0);
+    world.store.clear(Method::ClaimLease);
+    assert_eq!(world.token(&laptop).await.unwrap(), "at-2");
+}
+
+#[tokio::test]
+async fn f31_nothing_is_held_in_the_store_while_the_provider_is_asked() {
+    let world = World::new().await;
+    let laptop = world.sign_in().await;
+    world.clock.advance(LIFETIME);
+    world.provider.requests().close();
+    let waiting = world.token_later(&laptop);
+    world.provider.requests().until_held(1).await;
+    let phone = world.sign_in().await;
+    assert!(world.manager.rotate_secret(laptop.session.id).await.is_ok());
+    assert_eq!(world.manager.list(&phone.session.user, None).await.unwrap().len(), 2);
+    world.provider.requests().open();
+    let token = Step::SMALL.drive(&world.clock, waiting).await;
+    assert_eq!(token.unwrap().unwrap(), "at-3");
+}

@@ -1,0 +1,14 @@
+//! The manager renews tokens: when, once, whatever fails, and whoever else does (DESIGN: renewal).
+//!
+//! Memory and a clock that stands still: nothing here takes time.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod due;
+mod flight;
+mod keep;
+mod lease;
+mod provider;
+mod refusal;
+mod rejection;
+mod shutdown;
+mod take_over;
