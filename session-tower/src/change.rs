@@ -29,8 +29,15 @@ pub struct SessionChange(Change);
 #[derive(Clone)]
 enum Change {
     Clear,
-    Give { secret: SessionSecret, absolute_deadline: Option<Timestamp> },
+    Give {
+        secret: SessionSecret,
+        absolute_deadline: Option<Timestamp>,
+    },
     Keep,
+    /// A layer further inside has changed the cookie of this name.
+    Written {
+        name: String,
+    },
 }
 
 impl SessionChange {
@@ -68,6 +75,7 @@ impl fmt::Debug for SessionChange {
             Change::Clear => "SessionChange::Clear",
             Change::Give { .. } => "SessionChange::Give(..)",
             Change::Keep => "SessionChange::Keep",
+            Change::Written { .. } => "SessionChange::Written",
         })
     }
 }
@@ -84,13 +92,18 @@ pub(crate) fn write<B>(
 ) {
     let asked = response.extensions_mut().remove::<SessionChange>();
     let change = match (asked.map(|change| change.0), own.map(|change| change.0)) {
-        (Some(Change::Keep), Some(Change::Clear)) => Change::Keep,
-        (Some(Change::Keep) | None, Some(own)) => own,
+        (Some(Change::Written { name }), _) if name == cookie.name() => Change::Written { name },
+        (Some(Change::Keep), Some(Change::Clear)) => return,
+        (Some(Change::Keep | Change::Written { .. }) | None, Some(own)) => own,
         (Some(asked), _) => asked,
         (None, None) => return,
     };
     let header = match change {
         Change::Keep => return,
+        Change::Written { .. } => {
+            response.extensions_mut().insert(SessionChange(change));
+            return;
+        }
         Change::Clear => cookie.removing(),
         Change::Give { secret, absolute_deadline } => {
             cookie.giving(&secret, absolute_deadline, now())
@@ -100,6 +113,9 @@ pub(crate) fn write<B>(
         Ok(header) => {
             response.headers_mut().append(SET_COOKIE, header);
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            // A layer further outside must not clear what was just given.
+            let written = Change::Written { name: cookie.name().to_owned() };
+            response.extensions_mut().insert(SessionChange(written));
         }
         // The builder has checked name and path, and a secret is base64url.
         Err(error) => tracing::error!(%error, "the session cookie cannot be written"),

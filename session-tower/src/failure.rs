@@ -29,6 +29,8 @@ const UNREADABLE: Duration = Duration::from_secs(60);
 pub enum Failure {
     /// The session has ended: 401 with its reason.
     Ended(EndReason),
+    /// The policy refuses one more session, for every place is taken: 409.
+    LimitReached,
     /// There is no session: 401.
     NoSession,
     /// The session is live, but its access token cannot be renewed without the person: 401.
@@ -50,15 +52,17 @@ impl Failure {
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::Ended(_) | Self::NoSession | Self::SignInNeeded => StatusCode::UNAUTHORIZED,
+            Self::LimitReached => StatusCode::CONFLICT,
             Self::Unavailable { .. } | Self::Unreadable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
-    /// What it is called: `unauthenticated`, `unavailable` or `unreadable`.
+    /// What it is called: `limit_reached`, `unauthenticated`, `unavailable` or `unreadable`.
     #[must_use]
     pub const fn error(&self) -> &'static str {
         match self {
             Self::Ended(_) | Self::NoSession | Self::SignInNeeded => "unauthenticated",
+            Self::LimitReached => "limit_reached",
             Self::Unavailable { .. } => "unavailable",
             Self::Unreadable => "unreadable",
         }
@@ -72,7 +76,7 @@ impl Failure {
             Self::Ended(reason) => Some(reason.as_str()),
             Self::NoSession => Some("no_session"),
             Self::SignInNeeded => Some("sign_in_needed"),
-            Self::Unavailable { .. } | Self::Unreadable => None,
+            Self::LimitReached | Self::Unavailable { .. } | Self::Unreadable => None,
         }
     }
 
@@ -100,10 +104,11 @@ impl From<TokenError> for Failure {
     }
 }
 
-impl From<&ManagerError> for Failure {
-    fn from(error: &ManagerError) -> Self {
+impl From<ManagerError> for Failure {
+    fn from(error: ManagerError) -> Self {
         match error.kind() {
             ManagerErrorKind::Ended(reason) => Self::Ended(reason),
+            ManagerErrorKind::LimitReached { .. } => Self::LimitReached,
             ManagerErrorKind::NotFound => Self::NoSession,
             ManagerErrorKind::Unreadable => Self::Unreadable,
             _ => Self::UNAVAILABLE,

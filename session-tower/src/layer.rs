@@ -89,7 +89,7 @@ impl<F> SessionLayer<F> {
 
 /// A cache that the manager keeps informed as long as somebody holds it.
 fn cache_of(capacity: u64, manager: &SessionManager) -> Arc<SessionCache> {
-    let cache = Arc::new(SessionCache::new(capacity));
+    let cache = Arc::new(SessionCache::new(capacity, manager.policy().max_staleness()));
     manager.keep_informed(&cache);
     cache
 }

@@ -143,7 +143,7 @@ impl Resolver {
         let ticket = self.cache.ticket(&digest);
         let lookup = match self.manager.resolve(&digest, user).await {
             Ok(Resolution::Live(live)) => {
-                let filled = self.cache.fill(digest, ticket, &live);
+                let filled = self.cache.fill(&digest, ticket, &live);
                 return Ok(filled.is_ok().then_some(Lookup::Live(live, *candidate)));
             }
             Ok(Resolution::Ended { id, ended }) => {
@@ -156,7 +156,7 @@ impl Resolver {
             Err(error) if error.kind() == ManagerErrorKind::Unreadable => Lookup::Unreadable,
             Err(error) => {
                 tracing::warn!(%error, "a session cookie cannot be resolved");
-                return Err(Failure::from(&error));
+                return Err(Failure::from(error));
             }
         };
         Ok(Some(lookup))

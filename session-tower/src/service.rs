@@ -45,6 +45,8 @@ where
         if presented.is_none() {
             return match resolver.admit(Absence::default()) {
                 Admission::Refused(failure, own) => {
+                    // The readiness that is not used is given back.
+                    self.inner = self.inner.clone();
                     let response = self.failure.response(&failure, &request.into_parts().0);
                     ResponseFuture::refused(Arc::clone(resolver), response, failure, own)
                 }

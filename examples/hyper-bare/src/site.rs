@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use session_core::manager::{ManagerError, SignIn};
+use session_core::manager::SignIn;
 use session_core::store::memory::MemoryStore;
 use session_core::{Keyring, ProviderName, SessionManager, TokenResponse, UserId};
 use session_tower::{
@@ -76,7 +76,7 @@ async fn sign_in(
     let presented = PresentedCookie::of(request.extensions());
     let sign_in = SignIn::new(&user, &provider, TokenResponse::bearer("access-token"))
         .supersedes(presented.map(|cookie| cookie.digest()));
-    let signed_in = manager.sign_in(sign_in).await.map_err(failure)?;
+    let signed_in = manager.sign_in(sign_in).await?;
     let mut response = text(StatusCode::OK, format!("welcome, {user}\n"));
     response.extensions_mut().insert(SessionChange::signed_in(&signed_in));
     Ok(response)
@@ -87,14 +87,10 @@ async fn sign_out(
     request: &Request<Incoming>,
 ) -> Result<Response<Body>, Failure> {
     let current = request.extensions().get::<CurrentSession>().ok_or(Failure::NoSession)?;
-    manager.sign_out(current.id()).await.map_err(failure)?;
+    manager.sign_out(current.id()).await?;
     let mut response = text(StatusCode::OK, "bye\n");
     response.extensions_mut().insert(SessionChange::signed_out());
     Ok(response)
-}
-
-fn failure(error: ManagerError) -> Failure {
-    Failure::from(&error)
 }
 
 fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {

@@ -132,6 +132,20 @@ async fn a_tool_without_a_token_answers_503_or_401_by_the_question_mark() {
 }
 
 #[tokio::test]
+async fn a_login_that_the_policy_refuses_is_409() {
+    use session_core::policy::OnFull;
+
+    let full = |policy: session_core::policy::PolicyBuilder| {
+        policy.max_sessions(1).on_full(OnFull::Reject)
+    };
+    let site = Site::with_policy(full).await;
+    site.sign_in("ann").await;
+    let error = site.manager.sign_in(site.login("ann")).await.unwrap_err();
+    let failure = Failure::from(error);
+    assert_eq!((failure.status(), failure.error()), (StatusCode::CONFLICT, "limit_reached"));
+}
+
+#[tokio::test]
 async fn a_superseded_session_clears_nothing_even_as_a_failure() {
     use axum::response::IntoResponse;
     use session_core::EndReason;

@@ -181,6 +181,33 @@ async fn a_session_that_ends_before_its_rotation_is_told_so() {
     assert_eq!(request.await.unwrap().text, "ended: revoked_by_admin");
 }
 
+#[tokio::test]
+async fn s2_signing_in_anew_with_a_legacy_value_supersedes_its_session() {
+    use session_tower::PresentedCookie;
+
+    let site = shared(Site::new().await);
+    let imported = import(&site, UUID).await;
+    let login = site.layer().with_cookie(cookie()).layer(service_fn({
+        let site = site.clone();
+        move |request: Request<Body>| {
+            let site = site.clone();
+            async move {
+                let presented = PresentedCookie::of(request.extensions()).unwrap();
+                let sign_in = site.login("ann").supersedes(Some(presented.digest()));
+                let signed_in = site.manager.sign_in(sign_in).await.unwrap();
+                let mut response = Response::new(Body::default());
+                response.extensions_mut().insert(SessionChange::signed_in(&signed_in));
+                Ok::<_, Infallible>(response)
+            }
+        }
+    }));
+    // The layer has just given it another secret, and the sign-in's cookie wins over that.
+    let new = send(&login, &[&old()]).await.new_cookie();
+    assert_eq!(send(&service(&site), &[&new]).await.text, "ann");
+    let ended = site.store.find(imported).await.unwrap().unwrap().session.ended.unwrap();
+    assert_eq!(ended.reason, EndReason::Superseded);
+}
+
 /// What a handler asks for goes out, and the layer's own new secret only if it does not.
 #[tokio::test]
 async fn the_handlers_change_wins_over_the_layers_own() {

@@ -155,6 +155,24 @@ async fn signing_out_clears_the_cookie_and_ends_the_session_at_once() {
 }
 
 #[tokio::test]
+async fn of_two_layers_the_outer_one_leaves_what_the_inner_one_has_set() {
+    let site = Site::new().await;
+    let (outer, service) = (site.layer(), site.service());
+    let inside_of_other = SessionCookie::builder().name("other").build().unwrap();
+    let other = site.layer().with_cookie(inside_of_other);
+    let login = login(site, StatusCode::OK);
+    // Both would clear the foreign cookie, and the inner one gives another in its place.
+    let foreign = cookie(&sample::secret());
+    let new = send(&outer.layer(login.clone()), &[&foreign]).await.new_cookie();
+    assert_eq!(send(&service, &[&new]).await.text, "ann");
+    // A layer of another cookie goes its own way.
+    let both = format!("{foreign}; other={}", sample::secret().expose());
+    let answer = send(&other.layer(login), &[&both]).await;
+    assert_eq!(answer.set_cookie.len(), 2);
+    assert!(answer.set_cookie[1].starts_with("other=;"));
+}
+
+#[tokio::test]
 async fn a_removal_has_the_attributes_of_the_cookie() {
     let site = Site::new().await;
     let insecure = SessionCookie::builder().dangerous_insecure().path("/app").build().unwrap();

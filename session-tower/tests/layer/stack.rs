@@ -87,6 +87,18 @@ async fn a_concurrency_limit_inside_is_kept_and_its_permits_come_back() {
 }
 
 #[tokio::test]
+async fn a_request_that_is_refused_at_once_keeps_no_permit() {
+    let site = Site::new().await;
+    let inner = ServiceBuilder::new().concurrency_limit(1).service_fn(who);
+    let mut service = site.layer().required().layer(inner);
+    let mut other = service.clone();
+    let response = service.ready().await.unwrap().call(request(&[])).await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    let mut context = Context::from_waker(std::task::Waker::noop());
+    assert!(other.poll_ready(&mut context).is_ready());
+}
+
+#[tokio::test]
 async fn a_buffered_service_works_inside_and_outside() {
     let site = Site::new().await;
     let ann = cookie(&site.sign_in("ann").await.secret);
