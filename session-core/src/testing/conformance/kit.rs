@@ -132,6 +132,9 @@ impl Nodes {
     }
 }
 
+/// How often a race of two or a few is run: one that happens to be run in turn proves nothing.
+pub(super) const ROUNDS: usize = 8;
+
 /// A moment so many seconds after that of the samples.
 pub(super) fn at(seconds: u64) -> Timestamp {
     sample::now() + Duration::from_secs(seconds)

@@ -1,7 +1,7 @@
 //! Law 3: nothing is resurrected, nothing is lost.
 
 use super::kit::{
-    Nodes, Outcome, at, end_one, ensure, ensure_eq, outbox, sign_in_all, signed_in, stored,
+    Nodes, Outcome, ROUNDS, at, end_one, ensure, ensure_eq, outbox, sign_in_all, signed_in, stored,
     token_write,
 };
 use crate::event::EventKind;
@@ -90,6 +90,13 @@ async fn law_3_a_write_never_inserts(nodes: Nodes) -> Outcome {
 }
 
 async fn law_3_of_many_writes_of_one_revision_one_lands(nodes: Nodes) -> Outcome {
+    for _ in 0..ROUNDS {
+        race_of_writes(&nodes).await?;
+    }
+    Ok(())
+}
+
+async fn race_of_writes(nodes: &Nodes) -> Outcome {
     let read = signed_in(nodes.first(), &Login::of("ann", "okta")).await?;
     let writes: Vec<TokenWrite> = (0..16).map(|n| token_write(&read.session, at(n))).collect();
     let written = nodes
@@ -111,7 +118,7 @@ enum Racer {
 }
 
 async fn law_3_an_end_beats_the_writes_that_race_with_it(nodes: Nodes) -> Outcome {
-    for round in 0..8 {
+    for round in 0..ROUNDS {
         let read = signed_in(nodes.first(), &Login::of("ann", "okta")).await?;
         let id = read.session.id;
         let write = token_write(&read.session, at(1));

@@ -1,0 +1,254 @@
+//! Every method, with what is wrong about it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use session_core::event::Event;
+use session_core::store::{
+    Admission, Decide, EndTarget, EndedSession, Lease, LeaseOwner, NewSession, Partition,
+    PendingRevocation, RevocationId, SecretRotation, StaleQuery, StoreError, StoredSession,
+    TokenWrite,
+};
+use session_core::token::{Sealed, SealedTokens};
+use session_core::{EndReason, SecretDigest, Session, SessionId, SessionStore, Timestamp, UserId};
+
+use super::{Flaw, Flawed};
+
+#[async_trait]
+impl SessionStore for Flawed {
+    async fn admit(&self, new: NewSession, decide: &Decide<'_>) -> Result<Admission, StoreError> {
+        self.admit_flawed(new, decide).await
+    }
+
+    async fn find_by_digest(
+        &self,
+        digest: &SecretDigest,
+    ) -> Result<Option<StoredSession>, StoreError> {
+        let found = self.inner.find_by_digest(digest).await?;
+        let found = found.filter(|row| {
+            self.flaw != Flaw::KnowsCurrentCookiesOnly || row.digests.current == Some(*digest)
+        });
+        Ok(found.map(|row| self.read(row)))
+    }
+
+    async fn find(&self, id: SessionId) -> Result<Option<StoredSession>, StoreError> {
+        let found = self.inner.find(id).await?.map(|row| self.read(row));
+        if self.flaw != Flaw::ReadsFromACache {
+            return Ok(found);
+        }
+        let mut cache = self.cache.lock().unwrap();
+        Ok(cache.entry(id).or_insert(found).clone())
+    }
+
+    async fn find_all(&self, ids: &[SessionId]) -> Result<Vec<Session>, StoreError> {
+        self.inner.find_all(ids).await
+    }
+
+    async fn list(&self, user: &UserId) -> Result<Vec<Session>, StoreError> {
+        let user = self.folded_user(user);
+        let mut list = self.inner.list(&user).await?;
+        if self.flaw == Flaw::ListsOldestFirst {
+            list.reverse();
+        }
+        Ok(list)
+    }
+
+    async fn write_tokens(&self, write: TokenWrite) -> Result<Option<u64>, StoreError> {
+        if matches!(self.flaw, Flaw::WritesAnyRevision | Flaw::WritesInTwoSteps) {
+            let read = self.inner.find(write.id).await?;
+            let Some(read) = read else { return Ok(None) };
+            let stale = read.session.revision != write.revision;
+            if stale && self.flaw == Flaw::WritesInTwoSteps {
+                return Ok(None);
+            }
+            self.pause().await;
+            let now = self.inner.find(write.id).await?.unwrap();
+            let revision = now.session.revision;
+            return self.inner.write_tokens(TokenWrite { revision, ..write }).await;
+        }
+        self.inner.write_tokens(write).await
+    }
+
+    async fn reseal(
+        &self,
+        id: SessionId,
+        revision: u64,
+        tokens: SealedTokens,
+    ) -> Result<bool, StoreError> {
+        match self.flaw {
+            Flaw::ResealsAsRenewal => {
+                let now = Timestamp::from_millis(0);
+                let write = TokenWrite { id, revision, tokens, now };
+                Ok(self.inner.write_tokens(write).await?.is_some())
+            }
+            Flaw::ResealsAnyRevision => {
+                let row = self.inner.find(id).await?;
+                let revision = row.map_or(revision, |row| row.session.revision);
+                self.inner.reseal(id, revision, tokens).await
+            }
+            _ => self.inner.reseal(id, revision, tokens).await,
+        }
+    }
+
+    async fn rotate_secret(&self, rotation: SecretRotation) -> Result<bool, StoreError> {
+        if self.flaw == Flaw::RotatesAnySecret {
+            let row = self.inner.find(rotation.id).await?;
+            let from = row.and_then(|row| row.digests.current);
+            return self.inner.rotate_secret(SecretRotation { from, ..rotation }).await;
+        }
+        self.inner.rotate_secret(rotation).await
+    }
+
+    async fn confirm_rotation(
+        &self,
+        id: SessionId,
+        presented: &SecretDigest,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if self.flaw == Flaw::ConfirmsWithTheOldSecret {
+            let row = self.inner.find(id).await?;
+            let current = row.and_then(|row| row.digests.current).unwrap_or(*presented);
+            return self.inner.confirm_rotation(id, &current, now).await;
+        }
+        self.inner.confirm_rotation(id, presented, now).await
+    }
+
+    async fn touch(&self, id: SessionId, at: Timestamp) -> Result<(), StoreError> {
+        self.inner.touch(id, at).await
+    }
+
+    async fn end(
+        &self,
+        target: EndTarget,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<Vec<EndedSession>, StoreError> {
+        self.end_flawed(target, reason, now).await
+    }
+
+    async fn claim_lease(
+        &self,
+        id: SessionId,
+        seen: Option<&Lease>,
+        lease: &Lease,
+    ) -> Result<bool, StoreError> {
+        let held = self.inner.find(id).await?.and_then(|row| row.lease);
+        let seen = match (self.flaw, seen, held.as_ref()) {
+            (Flaw::ClaimsHeldLeases, None, held) => held,
+            (Flaw::TakesOverMovingLeases, Some(seen), Some(held)) if seen.owner == held.owner => {
+                Some(held)
+            }
+            (Flaw::ClaimsInTwoSteps, seen, held) if seen == held => {
+                self.pause().await;
+                let now = self.inner.find(id).await?.and_then(|row| row.lease);
+                return self.inner.claim_lease(id, now.as_ref(), lease).await;
+            }
+            _ => seen,
+        };
+        self.inner.claim_lease(id, seen, lease).await
+    }
+
+    async fn raise_beat(&self, id: SessionId, lease: &Lease) -> Result<bool, StoreError> {
+        let held = self.inner.find(id).await?.and_then(|row| row.lease);
+        match held.filter(|_| self.flaw == Flaw::RaisesForAnybody) {
+            Some(held) => self.inner.raise_beat(id, &held).await,
+            None => self.inner.raise_beat(id, lease).await,
+        }
+    }
+
+    async fn release_lease(&self, id: SessionId, owner: LeaseOwner) -> Result<(), StoreError> {
+        let held = self.inner.find(id).await?.and_then(|row| row.lease);
+        let held = held.filter(|_| self.flaw == Flaw::ReleasesForAnybody);
+        self.inner.release_lease(id, held.map_or(owner, |held| held.owner)).await
+    }
+
+    async fn stale(&self, query: StaleQuery) -> Result<Vec<Session>, StoreError> {
+        let after = query.after.filter(|_| self.flaw != Flaw::StaleWithoutCursor);
+        self.inner.stale(StaleQuery { after, ..query }).await
+    }
+
+    async fn purge_ended(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        let limit = if self.flaw == Flaw::PurgesAll { u64::MAX } else { limit };
+        let early = self.flaw == Flaw::PurgesTooEarly;
+        let before = if early { before + Duration::from_millis(1) } else { before };
+        self.inner.purge_ended(before, limit).await
+    }
+
+    async fn purge_events(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        self.inner.purge_events(before, limit).await
+    }
+
+    async fn record(&self, event: Event) -> Result<(), StoreError> {
+        self.inner.record(event).await
+    }
+
+    async fn events(&self, id: SessionId) -> Result<Vec<Event>, StoreError> {
+        let mut events = self.inner.events(id).await?;
+        if self.flaw == Flaw::ReversesEvents {
+            events.reverse();
+        }
+        Ok(events)
+    }
+
+    async fn enqueue_revocation(&self, revocation: PendingRevocation) -> Result<(), StoreError> {
+        self.inner.enqueue_revocation(revocation).await
+    }
+
+    async fn claim_revocations(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<PendingRevocation>, StoreError> {
+        let claimed = self.inner.claim_revocations(now, until, limit).await?;
+        if self.flaw == Flaw::ClaimsRevocationsForAll {
+            for revocation in &claimed {
+                self.inner.postpone_revocation(revocation.id, now).await?;
+            }
+        }
+        Ok(claimed)
+    }
+
+    async fn postpone_revocation(
+        &self,
+        id: RevocationId,
+        due_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.inner.postpone_revocation(id, due_at).await
+    }
+
+    async fn settle_revocation(&self, id: RevocationId) -> Result<(), StoreError> {
+        self.inner.settle_revocation(id).await
+    }
+
+    async fn reseal_revocation(&self, id: RevocationId, sealed: Sealed) -> Result<(), StoreError> {
+        self.inner.reseal_revocation(id, sealed).await
+    }
+
+    async fn count_live(&self, partition: &Partition) -> Result<u64, StoreError> {
+        self.inner.count_live(partition).await
+    }
+
+    async fn one_per_key(&self) -> Result<Vec<StoredSession>, StoreError> {
+        self.inner.one_per_key().await
+    }
+
+    async fn sealed_otherwise(
+        &self,
+        key_id: &str,
+        after: Option<SessionId>,
+        limit: u64,
+    ) -> Result<Vec<StoredSession>, StoreError> {
+        let after = after.filter(|_| self.flaw != Flaw::ForgetsOtherKeys);
+        self.inner.sealed_otherwise(key_id, after, limit).await
+    }
+
+    async fn revocations_sealed_otherwise(
+        &self,
+        key_id: &str,
+        after: Option<RevocationId>,
+        limit: u64,
+    ) -> Result<Vec<PendingRevocation>, StoreError> {
+        self.inner.revocations_sealed_otherwise(key_id, after, limit).await
+    }
+}

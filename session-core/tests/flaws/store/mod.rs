@@ -1,0 +1,316 @@
+//! A store in memory that does one thing wrong.
+
+mod methods;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use session_core::policy::{Departure, Occupant, Verdict};
+use session_core::store::memory::MemoryStore;
+use session_core::store::{
+    Admission, Decide, EndTarget, EndedSession, NewSession, PendingRevocation, RevocationId,
+    StoreError, StoredSession,
+};
+use session_core::token::Sealed;
+use session_core::{EndReason, ProviderName, Session, SessionId, SessionStore, Timestamp, UserId};
+
+/// What is done wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    None,
+    AdmitsInTwoSteps,
+    CarriesOutRefusals,
+    ClaimsHeldLeases,
+    ClaimsInTwoSteps,
+    ClaimsRevocationsForAll,
+    ConfirmsWithTheOldSecret,
+    CountsAllPartitionsTogether,
+    CutsLargeValues,
+    DropsRefreshTokens,
+    EndsAllOfAnIssuer,
+    EndsChangedOnes,
+    EndsForAnyUser,
+    EndsOneProviderAsAll,
+    EndsSiblings,
+    EndsUsedOnes,
+    EvictsAsTimedOut,
+    EvictsOneOnly,
+    EvictsTheAdmitted,
+    FoldsCase,
+    ForgetsOtherKeys,
+    ForgetsReasons,
+    ForgetsTheBrowser,
+    KnowsCurrentCookiesOnly,
+    ListsOldestFirst,
+    OrdersByClock,
+    PurgesAll,
+    PurgesTooEarly,
+    PutsOutTwice,
+    RaisesForAnybody,
+    ReadsFromACache,
+    ReleasesForAnybody,
+    ResealsAnyRevision,
+    ResealsAsRenewal,
+    ReversesEvents,
+    RotatesAnySecret,
+    RoundsToSeconds,
+    StaleWithoutCursor,
+    SupersedesBehindTheCount,
+    SupersedesOnRefusal,
+    TakesOverMovingLeases,
+    TellsNoLastUse,
+    TouchesSiblings,
+    TrimsNames,
+    WritesAnyRevision,
+    WritesInTwoSteps,
+}
+
+/// A store in memory that does one thing wrong.
+#[derive(Debug, Clone)]
+pub(crate) struct Flawed {
+    inner: MemoryStore,
+    flaw: Flaw,
+    /// What this node has read before.
+    cache: Arc<Mutex<HashMap<SessionId, Option<StoredSession>>>>,
+}
+
+impl Flawed {
+    pub(crate) fn new(inner: MemoryStore, flaw: Flaw) -> Self {
+        Self { inner, flaw, cache: Arc::default() }
+    }
+
+    /// Another node of the same store.
+    pub(crate) fn node(&self) -> Self {
+        Self::new(self.inner.clone(), self.flaw)
+    }
+
+    /// Lets other tasks come in between.
+    async fn pause(&self) {
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// What a row looks like to those who read it.
+    fn read(&self, mut row: StoredSession) -> StoredSession {
+        if self.flaw == Flaw::RoundsToSeconds {
+            let rounded = row.session.last_seen_at.as_millis() / 1_000 * 1_000;
+            row.session.last_seen_at = Timestamp::from_millis(rounded);
+        }
+        row
+    }
+
+    fn folded_user(&self, user: &UserId) -> UserId {
+        UserId::new(self.folded(user.as_str())).unwrap()
+    }
+
+    /// A name as a careless collation sees it.
+    fn folded(&self, name: &str) -> String {
+        match self.flaw {
+            Flaw::FoldsCase => name.to_lowercase(),
+            Flaw::TrimsNames if !name.trim().is_empty() => name.trim_end().to_owned(),
+            _ => name.to_owned(),
+        }
+    }
+
+    async fn admit_flawed(
+        &self,
+        mut new: NewSession,
+        decide: &Decide<'_>,
+    ) -> Result<Admission, StoreError> {
+        if matches!(self.flaw, Flaw::FoldsCase | Flaw::TrimsNames) {
+            new.session.user = self.folded_user(&new.session.user);
+            let provider = self.folded(new.session.provider.as_str());
+            new.session.provider = ProviderName::new(provider).unwrap();
+        }
+        if self.flaw == Flaw::CutsLargeValues {
+            new.tokens.tokens = self.cut(new.tokens.tokens);
+        }
+        match self.flaw {
+            Flaw::AdmitsInTwoSteps => {
+                let present = self.present(&new).await?;
+                self.pause().await;
+                self.inner.admit(new, &|_| decide(&present)).await
+            }
+            Flaw::EndsSiblings => {
+                let (user, except) = (new.session.user.clone(), new.session.id);
+                let now = new.session.created_at;
+                let admission = self.inner.admit(new, decide).await?;
+                let target = EndTarget::Others { user, except };
+                self.inner.end(target, EndReason::Evicted, now).await?;
+                Ok(admission)
+            }
+            Flaw::TouchesSiblings => {
+                let now = new.session.created_at;
+                for sibling in self.inner.list(&new.session.user).await? {
+                    self.inner.touch(sibling.id, now).await?;
+                }
+                self.inner.admit(new, decide).await
+            }
+            Flaw::CarriesOutRefusals => {
+                let verdict = |present: &[Occupant]| match decide(present) {
+                    Verdict::Refuse { .. } => Verdict::Admit(Vec::new()),
+                    verdict @ Verdict::Admit(_) => verdict,
+                };
+                self.inner.admit(new, &verdict).await
+            }
+            Flaw::SupersedesOnRefusal | Flaw::SupersedesBehindTheCount => {
+                self.supersede_apart(new, decide).await
+            }
+            Flaw::KnowsCurrentCookiesOnly => {
+                let known = match new.supersedes {
+                    Some(digest) => self.find_by_digest(&digest).await?.is_some(),
+                    None => false,
+                };
+                new.supersedes = new.supersedes.filter(|_| known);
+                self.inner.admit(new, decide).await
+            }
+            Flaw::ForgetsTheBrowser => {
+                new.supersedes = None;
+                self.inner.admit(new, decide).await
+            }
+            Flaw::CountsAllPartitionsTogether => {
+                let listed = self.inner.list(&new.session.user).await?;
+                let all: Vec<Occupant> = listed.iter().map(occupant).collect();
+                self.inner.admit(new, &|_| decide(&all)).await
+            }
+            Flaw::EvictsTheAdmitted => {
+                let (id, now) = (new.session.id, new.session.created_at);
+                let admission = self.inner.admit(new, decide).await?;
+                if matches!(&admission, Admission::Admitted { ended } if !ended.is_empty()) {
+                    let target = EndTarget::One { id, user: None };
+                    self.inner.end(target, EndReason::Evicted, now).await?;
+                }
+                Ok(admission)
+            }
+            _ => self.inner.admit(new, &|present| self.judge(present, decide)).await,
+        }
+    }
+
+    /// The verdict, with what is wrong about the question or the answer.
+    fn judge(&self, present: &[Occupant], decide: &Decide<'_>) -> Verdict {
+        let told: Vec<Occupant> = present.iter().map(|o| self.told(*o)).collect();
+        let Verdict::Admit(mut leaving) = decide(&told) else { return decide(&told) };
+        match self.flaw {
+            Flaw::EvictsOneOnly => leaving.truncate(1),
+            Flaw::EvictsAsTimedOut => {
+                let idle = |d: Departure| Departure { reason: EndReason::Idle, ..d };
+                leaving = leaving.into_iter().map(idle).collect();
+            }
+            _ => {}
+        }
+        Verdict::Admit(leaving)
+    }
+
+    fn told(&self, occupant: Occupant) -> Occupant {
+        let by_clock = u64::try_from(occupant.timeouts_from.as_millis()).unwrap_or(0);
+        match self.flaw {
+            Flaw::OrdersByClock => Occupant { admission: by_clock, ..occupant },
+            Flaw::TellsNoLastUse => Occupant { last_seen_at: occupant.timeouts_from, ..occupant },
+            _ => occupant,
+        }
+    }
+
+    /// Ends the browser's session in a step of its own, before or behind the count.
+    async fn supersede_apart(
+        &self,
+        mut new: NewSession,
+        decide: &Decide<'_>,
+    ) -> Result<Admission, StoreError> {
+        let now = new.session.created_at;
+        let held = match new.supersedes.take() {
+            Some(digest) => self.inner.find_by_digest(&digest).await?,
+            None => None,
+        };
+        let end = held.map(|row| EndTarget::One { id: row.session.id, user: None });
+        let mut first = Vec::new();
+        if let Some(target) = end.clone().filter(|_| self.flaw == Flaw::SupersedesOnRefusal) {
+            first = self.inner.end(target, EndReason::Superseded, now).await?;
+        }
+        let Admission::Admitted { mut ended } = self.inner.admit(new.clone(), decide).await? else {
+            let live = self.present(&new).await?.len();
+            return Ok(Admission::Refused { live });
+        };
+        if let Some(target) = end.filter(|_| self.flaw == Flaw::SupersedesBehindTheCount) {
+            ended.extend(self.inner.end(target, EndReason::Superseded, now).await?);
+        }
+        first.extend(ended);
+        Ok(Admission::Admitted { ended: first })
+    }
+
+    /// Who holds a place, as a transaction of its own reads it.
+    async fn present(&self, new: &NewSession) -> Result<Vec<Occupant>, StoreError> {
+        let seen = Mutex::new(Vec::new());
+        let refuse = |present: &[Occupant]| {
+            *seen.lock().unwrap() = present.to_vec();
+            Verdict::Refuse { live: present.len() }
+        };
+        self.inner.admit(new.clone(), &refuse).await?;
+        Ok(seen.into_inner().unwrap())
+    }
+
+    fn cut(&self, sealed: Sealed) -> Sealed {
+        Sealed::from_bytes(sealed.as_bytes().iter().copied().take(60_000).collect())
+    }
+
+    async fn end_flawed(
+        &self,
+        target: EndTarget,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<Vec<EndedSession>, StoreError> {
+        let target = self.aimed(target);
+        let reason = match self.flaw {
+            Flaw::ForgetsReasons if reason == EndReason::Evicted => EndReason::SignedOut,
+            _ => reason,
+        };
+        let ended = self.inner.end(target, reason, now).await?;
+        for one in &ended {
+            let due = self.inner.claim_revocations(now, now, u64::MAX).await?;
+            let Some(own) = due.into_iter().find(|revocation| revocation.session == one.id) else {
+                continue;
+            };
+            match self.flaw {
+                Flaw::DropsRefreshTokens => self.inner.settle_revocation(own.id).await?,
+                Flaw::PutsOutTwice => {
+                    let again = PendingRevocation { id: RevocationId::generate(), ..own };
+                    self.inner.enqueue_revocation(again).await?;
+                }
+                _ => {
+                    // The look at the outbox was no attempt of anybody.
+                    let untried = PendingRevocation { attempts: own.attempts - 1, ..own.clone() };
+                    self.inner.settle_revocation(own.id).await?;
+                    self.inner.enqueue_revocation(untried).await?;
+                }
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Whom an end is aimed at, wrongly.
+    fn aimed(&self, target: EndTarget) -> EndTarget {
+        match (self.flaw, target) {
+            (Flaw::EndsForAnyUser, EndTarget::One { id, .. })
+            | (Flaw::EndsUsedOnes, EndTarget::Unused { id, .. })
+            | (Flaw::EndsChangedOnes, EndTarget::Unchanged { id, .. }) => {
+                EndTarget::One { id, user: None }
+            }
+            (Flaw::EndsOneProviderAsAll, EndTarget::AllOf { user, .. }) => {
+                EndTarget::AllOf { user, provider: None }
+            }
+            (Flaw::EndsAllOfAnIssuer, EndTarget::OfProvider { issuer, subject, .. }) => {
+                EndTarget::OfProvider { issuer, subject, sid: None }
+            }
+            (_, target) => target,
+        }
+    }
+}
+
+fn occupant(session: &Session) -> Occupant {
+    Occupant {
+        id: session.id,
+        admission: 0,
+        last_seen_at: session.last_seen_at,
+        timeouts_from: session.timeouts_from,
+    }
+}
