@@ -158,7 +158,7 @@ async fn law_1_races_of_many_users_do_not_mix(nodes: Nodes) -> Outcome {
 
 async fn law_1_clocks_that_differ_change_no_order_in_a_race(nodes: Nodes) -> Outcome {
     // Every other login comes in on a node whose clock is a minute behind.
-    let moment = |number: u64| if number % 2 == 0 { at(60) } else { at(0) };
+    let moment = |number: u64| if number.is_multiple_of(2) { at(60) } else { at(0) };
     let logins = (0..LOGINS).map(|n| Login::of("ann", "okta").at(moment(n))).collect();
     let race = Race::run(&nodes, logins, capped(10, OnFull::EvictOldest)?).await?;
     race.ensure_verdicts_were_carried_out()?;

@@ -113,19 +113,25 @@ impl Flawed {
         }
     }
 
-    async fn admit_flawed(
-        &self,
-        mut new: NewSession,
-        decide: &Decide<'_>,
-    ) -> Result<Admission, StoreError> {
+    /// What comes in, as it is kept.
+    fn spoil(&self, new: &mut NewSession) {
         if matches!(self.flaw, Flaw::FoldsCase | Flaw::TrimsNames) {
             new.session.user = self.folded_user(&new.session.user);
             let provider = self.folded(new.session.provider.as_str());
             new.session.provider = ProviderName::new(provider).unwrap();
         }
         if self.flaw == Flaw::CutsLargeValues {
-            new.tokens.tokens = self.cut(new.tokens.tokens);
+            let bytes = new.tokens.tokens.as_bytes().iter().copied().take(60_000);
+            new.tokens.tokens = Sealed::from_bytes(bytes.collect());
         }
+    }
+
+    async fn admit_flawed(
+        &self,
+        mut new: NewSession,
+        decide: &Decide<'_>,
+    ) -> Result<Admission, StoreError> {
+        self.spoil(&mut new);
         match self.flaw {
             Flaw::AdmitsInTwoSteps => {
                 let present = self.present(&new).await?;
@@ -174,17 +180,24 @@ impl Flawed {
                 let all: Vec<Occupant> = listed.iter().map(occupant).collect();
                 self.inner.admit(new, &|_| decide(&all)).await
             }
-            Flaw::EvictsTheAdmitted => {
-                let (id, now) = (new.session.id, new.session.created_at);
-                let admission = self.inner.admit(new, decide).await?;
-                if matches!(&admission, Admission::Admitted { ended } if !ended.is_empty()) {
-                    let target = EndTarget::One { id, user: None };
-                    self.inner.end(target, EndReason::Evicted, now).await?;
-                }
-                Ok(admission)
-            }
+            Flaw::EvictsTheAdmitted => self.admit_and_evict(new, decide).await,
             _ => self.inner.admit(new, &|present| self.judge(present, decide)).await,
         }
+    }
+
+    /// Ends whoever came in, if somebody had to leave.
+    async fn admit_and_evict(
+        &self,
+        new: NewSession,
+        decide: &Decide<'_>,
+    ) -> Result<Admission, StoreError> {
+        let (id, now) = (new.session.id, new.session.created_at);
+        let admission = self.inner.admit(new, decide).await?;
+        if matches!(&admission, Admission::Admitted { ended } if !ended.is_empty()) {
+            let target = EndTarget::One { id, user: None };
+            self.inner.end(target, EndReason::Evicted, now).await?;
+        }
+        Ok(admission)
     }
 
     /// The verdict, with what is wrong about the question or the answer.
@@ -247,10 +260,6 @@ impl Flawed {
         };
         self.inner.admit(new.clone(), &refuse).await?;
         Ok(seen.into_inner().unwrap())
-    }
-
-    fn cut(&self, sealed: Sealed) -> Sealed {
-        Sealed::from_bytes(sealed.as_bytes().iter().copied().take(60_000).collect())
     }
 
     async fn end_flawed(
