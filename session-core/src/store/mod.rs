@@ -226,7 +226,8 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     async fn enqueue_revocation(&self, revocation: PendingRevocation) -> Result<(), StoreError>;
 
     /// Takes at most `limit` revocations that are due at `now`; nobody else gets them before
-    /// `until`, unless they are postponed to earlier. Raises their count of attempts.
+    /// `until`, unless they are postponed to earlier. Raises their count of attempts, and gives
+    /// them as they lie there then.
     ///
     /// # Errors
     ///

@@ -24,7 +24,7 @@ pub enum EndTarget {
         except: SessionId,
     },
     /// The sessions at a provider that it says are over (OpenID Connect Back-Channel Logout, B4):
-    /// those of a `sid`, or all of a subject.
+    /// those of a `sid`, or all of a subject; one that names neither names nobody.
     OfProvider {
         /// The issuer.
         issuer: String,
