@@ -48,7 +48,9 @@ fn checked(url: &str) -> Result<Url, MigrateError> {
             || (cfg!(feature = "postgres") && matches!(scheme, "postgres" | "postgresql"))
             || (cfg!(feature = "mysql") && scheme == "mysql")
     };
+    let whole = |address: &Url| address.scheme() == "sqlite" || !address.cannot_be_a_base();
     let address = Url::parse(url).ok().filter(|address| supported(address.scheme()));
+    let address = address.filter(whole);
     address.ok_or(MigrateError::new(MigrateErrorKind::Address))
 }
 
@@ -166,7 +168,13 @@ mod tests {
 
     #[test]
     fn an_address_of_no_database_is_refused_without_repeating_it() {
-        for url in ["", "hunter2", "redis://u:hunter2@host/0", "postgres//u:hunter2@host"] {
+        for url in [
+            "",
+            "hunter2",
+            "redis://u:hunter2@host/0",
+            "postgres//u:hunter2@host",
+            "mysql:u:hunter2",
+        ] {
             let error = checked(url).unwrap_err();
             assert_eq!(error.kind(), MigrateErrorKind::Address);
             assert!(!format!("{error} {error:?}").contains("hunter2"));

@@ -92,6 +92,20 @@ mod tests {
         }
     }
 
+    /// A released step is run nowhere twice: change the tables by a new one.
+    #[test]
+    fn a_step_never_changes() {
+        let fold = |sum: u64, byte: u8| sum.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte);
+        let sum = |sql: &str| sql.bytes().fold(0xcbf2_9ce4_8422_2325, fold);
+        let sqlite = sum(include_str!("sqlite.sql"));
+        let postgres = sum(include_str!("postgres.sql"));
+        let mysql = sum(include_str!("mysql.sql"));
+        assert_eq!(
+            [sqlite, postgres, mysql],
+            [0x0802_df46_9a89_1309, 0xd38b_032e_deba_c8e1, 0xc8e5_ee16_ef85_c842]
+        );
+    }
+
     #[test]
     fn no_statement_can_fail_for_having_run_before() {
         for sql in

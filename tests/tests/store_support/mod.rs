@@ -1,6 +1,14 @@
 //! What the tests of stores share.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses some of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "each test file uses some of it; a panic is how a test fails"
+)]
 
+pub mod plans;
 pub mod saboteur;
 
 use std::future::Future;

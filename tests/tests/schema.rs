@@ -1,0 +1,173 @@
+//! The migrations against the entities, the values and the questions of the store, on every
+//! database.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a panic is how a test fails"
+)]
+
+mod store_support;
+
+use std::collections::BTreeSet;
+
+use sea_orm::sea_query::ColumnType;
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, Iterable, Statement};
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+use session_core::SessionStore;
+use session_core::policy::OnFull;
+use session_core::store::sea_orm::SeaOrmStore;
+use session_core::store::sea_orm::entity::{admission_lock, event, revocation, session};
+use session_core::testing::sample::{self, Login};
+use session_tests::database::{Database, Kind};
+use session_tests::on_every_database;
+use store_support::{admit, capped, migrated};
+
+/// A column as a database describes it, or as an entity does.
+#[derive(Debug, PartialEq, Eq)]
+struct Described {
+    name: String,
+    kind: &'static str,
+    is_nullable: bool,
+}
+
+on_every_database! {
+    async fn the_tables_are_those_of_the_entities(kind: Kind) {
+        let pool = migrated(kind).await;
+        let pool = pool.connect().await;
+        assert_eq!(of_table(&pool, kind, "login_session").await, of_entity::<session::Entity>());
+        assert_eq!(of_table(&pool, kind, "login_session_event").await, of_entity::<event::Entity>());
+        let outbox = of_table(&pool, kind, "provider_revocation").await;
+        assert_eq!(outbox, of_entity::<revocation::Entity>());
+        let locks = of_table(&pool, kind, "admission_lock").await;
+        assert_eq!(locks, of_entity::<admission_lock::Entity>());
+    }
+
+    async fn a_step_that_died_half_way_is_run_again(kind: Kind) {
+        let database = Database::create(kind).await;
+        session_migrate::up(database.url()).await.unwrap();
+        let pool = database.connect().await;
+        pool.execute_unprepared("DROP TABLE admission_lock").await.unwrap();
+        pool.execute_unprepared("DELETE FROM session_migration").await.unwrap();
+        let applied = session_migrate::up(database.url()).await.unwrap();
+        assert_eq!(applied.len(), session_migrate::migrations().len());
+        let locks = of_table(&pool, kind, "admission_lock").await;
+        assert_eq!(locks, of_entity::<admission_lock::Entity>());
+        assert!(session_migrate::up(database.url()).await.unwrap().is_empty(), "nothing is left");
+    }
+
+    async fn of_many_processes_one_migrates(kind: Kind) {
+        let database = Database::create(kind).await;
+        let all = (0..6).map(|_| session_migrate::up(database.url()));
+        let all = futures_util::future::join_all(all).await;
+        let applied: usize = all.into_iter().map(|applied| applied.unwrap().len()).sum();
+        assert_eq!(applied, session_migrate::migrations().len());
+    }
+
+    async fn down_takes_away_what_up_made(kind: Kind) {
+        let database = migrated(kind).await;
+        assert!(session_migrate::status(database.url()).await.unwrap().iter().all(|s| s.is_applied));
+        session_migrate::down(database.url()).await.unwrap();
+        let steps = session_migrate::status(database.url()).await.unwrap();
+        assert!(!steps.is_empty() && steps.iter().all(|step| !step.is_applied));
+        let pool = database.connect().await;
+        assert!(pool.execute_unprepared("SELECT 1 FROM login_session").await.is_err());
+        session_migrate::up(database.url()).await.unwrap();
+    }
+
+    async fn the_steps_stand_among_an_applications_own(kind: Kind) {
+        let database = Database::create(kind).await;
+        let pool = database.connect().await;
+        Application::up(&pool, None).await.unwrap();
+        let store = SeaOrmStore::new(pool.clone());
+        assert!(store.list(&sample::user("ann")).await.unwrap().is_empty());
+        // The steps as a migrator of their own note theirs elsewhere, and find the tables there.
+        session_migrate::up(database.url()).await.unwrap();
+        assert_eq!(Application::get_applied_migrations(&pool).await.unwrap().len(), 1);
+    }
+
+    async fn text_is_compared_byte_for_byte(kind: Kind) {
+        let database = migrated(kind).await;
+        let store = SeaOrmStore::connect(database.url()).await.unwrap();
+        let policy = capped(1, OnFull::EvictOldest);
+        let names = ["ann", "Ann", "ann ", "änn", "a\u{308}nn", "ann\u{200b}", "ÅNN", "ß", "ss"];
+        for name in names {
+            let login = Login::of(name, "okta").sid(name);
+            assert!(admit(&store, &login, &policy).await.unwrap().is_empty(), "{name:?} is its own");
+        }
+        for name in names {
+            let sessions = store.list(&sample::user(name)).await.unwrap();
+            assert_eq!(sessions.len(), 1, "{name:?}");
+            assert_eq!(sessions[0].user, sample::user(name));
+        }
+    }
+
+    async fn every_question_goes_along_an_index(kind: Kind) {
+        let database = migrated(kind).await;
+        store_support::plans::check(&database).await;
+    }
+}
+
+/// An application whose migrator has the steps among its own.
+struct Application;
+
+impl MigratorTrait for Application {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        session_migrate::migrations()
+    }
+}
+
+fn of_entity<E: EntityTrait>() -> Vec<Described> {
+    let described = E::Column::iter().map(|column| {
+        let definition = column.def();
+        let kind = match definition.get_column_type() {
+            ColumnType::Uuid => "uuid",
+            ColumnType::BigInteger => "integer",
+            ColumnType::String(_) | ColumnType::Text => "text",
+            ColumnType::VarBinary(_) | ColumnType::Blob | ColumnType::Binary(_) => "bytes",
+            other => panic!("{}: {other:?}", E::default().table_name()),
+        };
+        let name = sea_orm::Iden::to_string(&column);
+        Described { name, kind, is_nullable: definition.is_null() }
+    });
+    described.collect()
+}
+
+async fn of_table(pool: &DatabaseConnection, kind: Kind, table: &str) -> Vec<Described> {
+    let sql = match kind {
+        Kind::Sqlite => format!(
+            "SELECT name, type, CASE \"notnull\" WHEN 0 THEN 'YES' ELSE 'NO' END \
+             FROM pragma_table_info('{table}') ORDER BY cid"
+        ),
+        Kind::Postgres => format!(
+            "SELECT column_name::text, udt_name::text, is_nullable::text \
+             FROM information_schema.columns \
+             WHERE table_schema = current_schema() AND table_name = '{table}' \
+             ORDER BY ordinal_position"
+        ),
+        _ => format!(
+            "SELECT CONVERT(column_name USING utf8mb4), CONVERT(column_type USING utf8mb4), \
+             CONVERT(is_nullable USING utf8mb4) FROM information_schema.columns \
+             WHERE table_schema = DATABASE() AND table_name = '{table}' ORDER BY ordinal_position"
+        ),
+    };
+    let statement = Statement::from_string(pool.get_database_backend(), sql);
+    let rows = pool.query_all_raw(statement).await.unwrap();
+    let ids: BTreeSet<&str> = ["id", "session_id", "lease_owner"].into();
+    let described = rows.iter().map(|row| {
+        let (name, declared): (String, String) =
+            (row.try_get_by_index(0).unwrap(), row.try_get_by_index(1).unwrap());
+        let is_nullable = row.try_get_by_index::<String>(2).unwrap() == "YES";
+        // SQLite and MySQL have no type for UUIDs: they are bytes there.
+        let kind = match declared.to_lowercase().as_str() {
+            "uuid" | "binary(16)" => "uuid",
+            "blob" if ids.contains(name.as_str()) => "uuid",
+            "blob" | "bytea" | "binary(32)" | "mediumblob" => "bytes",
+            "bigint" | "bigint(20)" | "int8" => "integer",
+            text if text.starts_with("varchar") || text == "text" => "text",
+            other => panic!("{table}.{name} is {other}"),
+        };
+        Described { name, kind, is_nullable }
+    });
+    described.collect()
+}

@@ -1,0 +1,203 @@
+//! How a database goes about the store's own statements.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use session_core::policy::OnFull;
+use session_core::session::{EndReason, SessionId};
+use session_core::store::sea_orm::SeaOrmStore;
+use session_core::store::{
+    EndTarget, Lease, RevocationId, SecretRotation, StaleBy, StaleQuery, TokenWrite,
+};
+use session_core::testing::sample::{self, Login};
+use session_core::{SessionStore, Timestamp};
+use session_tests::database::{Database, Kind};
+
+use super::{admit, capped};
+
+const USERS: usize = 150;
+const SESSIONS: usize = 20;
+
+/// Fills the tables, calls every method, and asks the database for the plan of each statement
+/// that was sent: none may read a whole table.
+pub async fn check(database: &Database) {
+    let mut pool = database
+        .connect_with(|options| {
+            // SQLite has one writer, and waiting for him takes long; nor need this file survive
+            // the machine.
+            options.max_connections(if database.kind() == Kind::Sqlite { 1 } else { 8 });
+            options.map_sqlx_sqlite_opts(|sqlite| sqlite.pragma("synchronous", "OFF"));
+        })
+        .await;
+    let logins = fill(&SeaOrmStore::new(pool.clone())).await;
+    analyse(&pool).await;
+    let sent = Arc::new(Mutex::new(Vec::<Statement>::new()));
+    let told = Arc::clone(&sent);
+    let asker = pool.clone();
+    pool.set_metric_callback(move |info| told.lock().unwrap().push(info.statement.clone()));
+    call_every_method(&SeaOrmStore::new(pool), &logins).await;
+    let sent = sent.lock().unwrap().clone();
+    assert!(sent.len() > 30, "only {} statements were sent", sent.len());
+    for statement in sent.into_iter().filter(reads) {
+        let plan = plan(&asker, &statement).await;
+        assert!(!scans(asker.get_database_backend(), &plan), "{}\n{plan}", statement.sql);
+    }
+}
+
+/// What only inserts has nothing to find.
+fn reads(statement: &Statement) -> bool {
+    !statement.sql.starts_with("INSERT") || statement.sql.contains("SELECT")
+}
+
+async fn fill(store: &SeaOrmStore) -> Vec<Login> {
+    let policy = capped(1000, OnFull::EvictOldest);
+    let mut logins = Vec::new();
+    for user in 0..USERS {
+        let user = format!("user-{user}");
+        let of_user: Vec<_> = (0..SESSIONS).map(|n| login(&user, n)).collect();
+        for some in of_user.chunks(8) {
+            let admitted = some.iter().map(|login| admit(store, login, &policy));
+            futures_util::future::join_all(admitted)
+                .await
+                .into_iter()
+                .for_each(|one| drop(one.unwrap()));
+        }
+        // Half of them have ended; their tokens wait in the outbox.
+        let half = of_user.iter().step_by(2).map(|login| {
+            let one = EndTarget::One { id: login.id(), user: None };
+            store.end(one, EndReason::SignedOut, login.session.created_at)
+        });
+        futures_util::future::join_all(half).await.into_iter().for_each(|one| drop(one.unwrap()));
+        if user.ends_with('7') {
+            seal_with_an_old_key(store, &of_user).await;
+        }
+        logins.extend(of_user.into_iter().skip(1).step_by(2));
+    }
+    logins
+}
+
+fn login(user: &str, number: usize) -> Login {
+    let moment = sample::now() + Duration::from_secs(u64::try_from(number).unwrap() * 60);
+    Login::of(user, "okta").at(moment).sid(&format!("{user} {number}")).subject(Some(user))
+}
+
+/// What a change of the key leaves: a few that are still sealed with the old one.
+async fn seal_with_an_old_key(store: &SeaOrmStore, logins: &[Login]) {
+    let old = sample::keyring_of(&["old"]);
+    let login = &logins[1];
+    let sealed = sample::sealed_by(&old, &login.tokens, &login.session);
+    assert!(store.reseal(login.id(), 1, sealed.clone()).await.unwrap());
+    let revocation = RevocationId::from_uuid(logins[0].id().as_uuid());
+    store.reseal_revocation(revocation, sealed.refresh_token.unwrap()).await.unwrap();
+}
+
+async fn analyse(pool: &DatabaseConnection) {
+    let tables = ["login_session", "login_session_event", "provider_revocation", "admission_lock"];
+    for table in tables {
+        let sql = match pool.get_database_backend() {
+            DbBackend::MySql => format!("ANALYZE TABLE {table}"),
+            _ => format!("ANALYZE {table}"),
+        };
+        pool.execute_unprepared(&sql).await.unwrap();
+    }
+}
+
+async fn call_every_method(store: &SeaOrmStore, logins: &[Login]) {
+    let [one, two, three] = [&logins[3], &logins[40], &logins[77]];
+    let now = sample::now() + Duration::from_secs(100_000);
+    let policy = capped(5, OnFull::EvictOldest);
+    admit(store, &login("user-5", 99).superseding(one.digest()), &policy).await.unwrap();
+    store.find_by_digest(&two.digest().unwrap()).await.unwrap().unwrap();
+    store.find(two.id()).await.unwrap().unwrap();
+    store.find_all(&[one.id(), two.id(), three.id()]).await.unwrap();
+    assert!(!store.list(&two.session.user).await.unwrap().is_empty());
+    let tokens = sample::sealed(&sample::tokens(), &two.session);
+    let write = TokenWrite { id: two.id(), revision: 1, tokens: tokens.clone(), now };
+    assert_eq!(store.write_tokens(write).await.unwrap(), Some(2));
+    assert!(store.reseal(two.id(), 2, tokens).await.unwrap());
+    let (from, to) = (two.digest(), sample::secret().digest());
+    let rotation = SecretRotation { id: two.id(), from, to, previous: None };
+    assert!(store.rotate_secret(rotation).await.unwrap());
+    store.confirm_rotation(two.id(), &to, now).await.unwrap();
+    store.touch(two.id(), now).await.unwrap();
+    let lease = Lease::new(Duration::from_secs(60));
+    assert!(store.claim_lease(two.id(), None, &lease).await.unwrap());
+    assert!(store.raise_beat(two.id(), &lease).await.unwrap());
+    store.release_lease(two.id(), lease.owner).await.unwrap();
+    ends(store, logins, now).await;
+    upkeep(store, two, now).await;
+}
+
+async fn ends(store: &SeaOrmStore, logins: &[Login], now: Timestamp) {
+    let (user, provider) = (logins[100].session.user.clone(), sample::provider("okta"));
+    let targets = [
+        EndTarget::AllOf { user: logins[90].session.user.clone(), provider: Some(provider) },
+        EndTarget::Others { user: user.clone(), except: logins[100].id() },
+        EndTarget::OfProvider {
+            issuer: sample::ISSUER.to_owned(),
+            subject: None,
+            sid: Some("user-20 1".to_owned()),
+        },
+        EndTarget::OfProvider {
+            issuer: sample::ISSUER.to_owned(),
+            subject: Some(sample::subject("user-21")),
+            sid: None,
+        },
+        EndTarget::One { id: logins[100].id(), user: Some(user) },
+    ];
+    for target in targets {
+        let ended = store.end(target.clone(), EndReason::RevokedByAdmin, now).await.unwrap();
+        assert!(!ended.is_empty(), "{target:?} names nobody");
+    }
+}
+
+async fn upkeep(store: &SeaOrmStore, login: &Login, now: Timestamp) {
+    for by in [StaleBy::LastSeen, StaleBy::TimeoutsFrom] {
+        let until = sample::now() + Duration::from_secs(61);
+        let after = Some((sample::now(), login.id()));
+        let page = store.stale(StaleQuery { by, until, after, limit: 10 }).await.unwrap();
+        assert_eq!(page.len(), 10);
+    }
+    let before = sample::now() + Duration::from_secs(1);
+    assert_eq!(store.purge_ended(before, 20).await.unwrap(), 20);
+    assert_eq!(store.purge_events(before, 20).await.unwrap(), 20);
+    assert!(!store.events(login.id()).await.unwrap().is_empty());
+    let claimed = store.claim_revocations(before, now, 10).await.unwrap();
+    store.postpone_revocation(claimed[0].id, now).await.unwrap();
+    store.reseal_revocation(claimed[0].id, claimed[0].refresh_token.clone()).await.unwrap();
+    store.settle_revocation(claimed[0].id).await.unwrap();
+    store.count_live(&login.new_session().partition()).await.unwrap();
+    assert_eq!(store.one_per_key().await.unwrap().len(), 2);
+    assert_eq!(store.sealed_otherwise("sample", None, 10).await.unwrap().len(), 10);
+    let first = SessionId::from_uuid(uuid::Uuid::nil());
+    assert_eq!(store.sealed_otherwise("sample", Some(first), 5).await.unwrap().len(), 5);
+    assert_eq!(store.revocations_sealed_otherwise("sample", None, 5).await.unwrap().len(), 5);
+}
+
+async fn plan(pool: &DatabaseConnection, statement: &Statement) -> String {
+    let explain = match pool.get_database_backend() {
+        DbBackend::Sqlite => "EXPLAIN QUERY PLAN",
+        _ => "EXPLAIN",
+    };
+    let asked = Statement { sql: format!("{explain} {}", statement.sql), ..statement.clone() };
+    let rows = pool.query_all_raw(asked).await.unwrap();
+    let line = |row: &sea_orm::QueryResult| match pool.get_database_backend() {
+        DbBackend::Sqlite => row.try_get::<String>("", "detail").unwrap(),
+        DbBackend::MySql => {
+            let field = |name| row.try_get::<Option<String>>("", name).unwrap().unwrap_or_default();
+            format!("{} {} by {}", field("table"), field("type"), field("key"))
+        }
+        _ => row.try_get_by_index(0).unwrap(),
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a plan reads a whole table, or a whole index.
+fn scans(backend: DbBackend, plan: &str) -> bool {
+    plan.lines().any(|line| match backend {
+        DbBackend::Sqlite => line.starts_with("SCAN ") && !line.contains("CONSTANT ROW"),
+        DbBackend::MySql => line.contains(" ALL ") || line.contains(" index by "),
+        _ => line.contains("Seq Scan"),
+    })
+}
