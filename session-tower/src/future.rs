@@ -10,10 +10,11 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower::Service;
 
+use crate::admission::{Absence, Admission};
 use crate::change::{self, SessionChange};
 use crate::cookie::Presented;
 use crate::failure::{Failure, FailureResponse};
-use crate::resolve::{Absence, Admission, Resolver};
+use crate::resolve::Resolver;
 
 pin_project! {
     /// The future of [`SessionService`](crate::SessionService)'s response.

@@ -81,6 +81,7 @@
 //!   layer outside of this one that logs request headers should mark `Cookie` as sensitive too
 //!   (tower-http's `SetSensitiveRequestHeadersLayer`).
 
+mod admission;
 mod cache;
 mod change;
 mod cookie;
@@ -88,6 +89,7 @@ mod current;
 #[cfg(feature = "axum")]
 mod extract;
 mod failure;
+mod findings;
 mod future;
 mod layer;
 mod resolve;

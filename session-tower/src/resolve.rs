@@ -9,11 +9,13 @@ use session_core::manager::{
 };
 use session_core::{EndReason, SessionId, SessionManager, UserId};
 
+use crate::admission::{Absence, Admission};
 use crate::cache::SessionCache;
 use crate::change::SessionChange;
 use crate::cookie::{Candidate, Presented, SessionCookie};
 use crate::current::{CurrentSession, EndedSession, PresentedCookie};
 use crate::failure::Failure;
+use crate::findings::{Conclusion, Findings, Lookup};
 
 /// How often a row is read again whose reading was overtaken.
 const MOST_READINGS: u32 = 8;
@@ -29,44 +31,6 @@ pub(crate) struct Resolver {
     pub(crate) cache: Arc<SessionCache>,
     pub(crate) known_user: Option<KnownUser>,
     pub(crate) is_required: bool,
-}
-
-/// What becomes of a request.
-#[derive(Debug)]
-pub(crate) enum Admission {
-    /// It goes on with its session; the cookie may have to change.
-    Session(CurrentSession, Option<SessionChange>),
-    /// It goes on without one, and may be told that one has ended.
-    Without(Absence),
-    /// It goes no further.
-    Refused(Failure, Option<SessionChange>),
-}
-
-/// What a request without a session carries.
-#[derive(Debug, Default)]
-pub(crate) struct Absence {
-    pub(crate) ended: Option<EndedSession>,
-    pub(crate) presented: Option<PresentedCookie>,
-    pub(crate) change: Option<SessionChange>,
-}
-
-/// What one value leads to.
-enum Lookup {
-    Live(Arc<LiveSession>, Candidate),
-    Ended(EndedSession),
-    Superseded,
-    Unknown,
-    Unreadable,
-}
-
-/// All that the values lead to, together.
-#[derive(Default)]
-struct Findings {
-    live: Option<(Arc<LiveSession>, Candidate)>,
-    are_several_live: bool,
-    ended: Option<EndedSession>,
-    is_superseded: bool,
-    is_unreadable: bool,
 }
 
 impl Resolver {
@@ -105,10 +69,20 @@ impl Resolver {
         }
         let first = presented.candidates().next();
         let first = first.map(|candidate| PresentedCookie::new(candidate.digest));
-        match findings.live.take().filter(|_| !findings.are_several_live) {
-            Some((live, candidate)) => self.enter(live, &candidate).await,
-            None => self.without(&findings, first),
-        }
+        let absence = match findings.conclude() {
+            Conclusion::Live(live, candidate) => match self.enter(live, &candidate).await {
+                Ok(admission) => return admission,
+                Err(absence) => absence,
+            },
+            Conclusion::Unreadable => return Admission::Refused(Failure::Unreadable, None),
+            Conclusion::Ended(ended) => Absence::after(ended, first),
+            Conclusion::None => Absence::keeping(first),
+            Conclusion::Unknown => {
+                tracing::debug!("a session cookie that leads to no session is cleared");
+                Absence::clearing(first)
+            }
+        };
+        absence.admitted(self.is_required)
     }
 
     async fn look_up(
@@ -162,88 +136,65 @@ impl Resolver {
         Ok(Some(lookup))
     }
 
-    /// Lets a request in with its session. The token is waited for first: a client that hangs up
-    /// meanwhile must not take a new secret along.
-    async fn enter(&self, live: Arc<LiveSession>, candidate: &Candidate) -> Admission {
+    /// Lets a request in with its session, unless that turns out to be over on the way.
+    ///
+    /// The token is waited for first: a client that hangs up meanwhile must not take a new secret
+    /// along.
+    async fn enter(
+        &self,
+        live: Arc<LiveSession>,
+        candidate: &Candidate,
+    ) -> Result<Admission, Absence> {
         let id = live.session().id;
         let presented = PresentedCookie::new(candidate.digest);
         let (live, token_error) = match self.manager.with_valid_token(&live).await {
             Ok(live) => (live, None),
             Err(error) => match error.kind() {
-                TokenErrorKind::Ended(reason) => return self.over(id, reason, presented),
-                TokenErrorKind::NotFound => return self.unknown(Some(presented)),
+                TokenErrorKind::Ended(reason) => return Err(self.over(id, reason, presented)),
+                TokenErrorKind::NotFound => return Err(Absence::clearing(Some(presented))),
                 TokenErrorKind::Unreadable => {
-                    return Admission::Refused(Failure::Unreadable, None);
+                    return Ok(Admission::Refused(Failure::Unreadable, None));
                 }
                 _ => (live, Some(error)),
             },
         };
-        let change = if self.needs_new_secret(&live, candidate) {
-            match self.manager.rotate_secret(id).await {
-                Ok(rotated @ Rotated::Anew { .. }) => Some(SessionChange::rotated(&rotated)),
-                Ok(Rotated::UnderWay) => None,
-                Err(error) => {
-                    if let Some(reason) = error.end_reason() {
-                        return self.over(id, reason, presented);
-                    }
-                    // The session is good; the next request tries again.
-                    tracing::warn!(%error, "a session got no new secret");
-                    None
-                }
-            }
-        } else {
-            None
-        };
-        Admission::Session(CurrentSession::new(live, candidate.digest, token_error), change)
+        let change = self.replace_secret(&live, candidate).await;
+        let change = change.map_err(|reason| self.over(id, reason, presented))?;
+        let current = CurrentSession::new(live, candidate.digest, token_error);
+        Ok(Admission::Session(current, change))
     }
 
-    /// The answer where no value leads to exactly one live session.
-    fn without(&self, findings: &Findings, presented: Option<PresentedCookie>) -> Admission {
-        if findings.are_several_live {
-            tracing::warn!("a request has cookies of several live sessions: they count as none");
-            return self.admit(Absence { presented, ..Absence::default() });
+    /// A new secret where one is needed; or why the session is over.
+    async fn replace_secret(
+        &self,
+        live: &LiveSession,
+        candidate: &Candidate,
+    ) -> Result<Option<SessionChange>, EndReason> {
+        if !self.needs_new_secret(live, candidate) {
+            return Ok(None);
         }
-        if findings.is_unreadable {
-            return Admission::Refused(Failure::Unreadable, None);
-        }
-        match findings.ended {
-            // The new cookie may stand in its place already.
-            _ if findings.is_superseded => self.admit(Absence { presented, ..Absence::default() }),
-            Some(ended) => self.tell(ended, presented),
-            None => self.unknown(presented),
+        match self.manager.rotate_secret(live.session().id).await {
+            Ok(rotated @ Rotated::Anew { .. }) => Ok(Some(SessionChange::rotated(&rotated))),
+            Ok(Rotated::UnderWay) => Ok(None),
+            Err(error) => match error.end_reason() {
+                Some(reason) => Err(reason),
+                // The session is good; the next request tries again.
+                None => {
+                    tracing::warn!(%error, "a session got no new secret");
+                    Ok(None)
+                }
+            },
         }
     }
 
     /// A session that turned out to be over on the way in.
-    fn over(&self, id: SessionId, reason: EndReason, presented: PresentedCookie) -> Admission {
-        let presented = Some(presented);
+    fn over(&self, id: SessionId, reason: EndReason, presented: PresentedCookie) -> Absence {
         match reason {
-            EndReason::Superseded => self.admit(Absence { presented, ..Absence::default() }),
-            _ => self.tell(EndedSession { id, reason, at: self.manager.now() }, presented),
-        }
-    }
-
-    /// The reason goes out with the answer that clears the cookie: here, or in the handler.
-    fn tell(&self, ended: EndedSession, presented: Option<PresentedCookie>) -> Admission {
-        if self.is_required {
-            let told = Some(SessionChange::reason_told());
-            return Admission::Refused(Failure::Ended(ended.reason), told);
-        }
-        Admission::Without(Absence { ended: Some(ended), presented, change: None })
-    }
-
-    /// A value that we did not issue, or know no more, is never adopted (S3, F37).
-    fn unknown(&self, presented: Option<PresentedCookie>) -> Admission {
-        tracing::debug!("a session cookie that leads to no session is cleared");
-        let change = Some(SessionChange::signed_out());
-        self.admit(Absence { ended: None, presented, change })
-    }
-
-    pub(crate) fn admit(&self, absence: Absence) -> Admission {
-        if self.is_required {
-            Admission::Refused(Failure::NoSession, absence.change)
-        } else {
-            Admission::Without(absence)
+            EndReason::Superseded => Absence::keeping(Some(presented)),
+            _ => {
+                let ended = EndedSession { id, reason, at: self.manager.now() };
+                Absence::after(ended, Some(presented))
+            }
         }
     }
 
@@ -256,24 +207,6 @@ impl Resolver {
         match live.is_found_by_previous_secret() {
             true => live.is_new_secret_lost(self.manager.now()),
             false => candidate.is_legacy,
-        }
-    }
-}
-
-impl Findings {
-    fn add(&mut self, lookup: Lookup) {
-        match lookup {
-            Lookup::Live(live, candidate) => match &self.live {
-                // The old and the new secret of one session are one session.
-                Some((known, _)) => {
-                    self.are_several_live |= known.session().id != live.session().id;
-                }
-                None => self.live = Some((live, candidate)),
-            },
-            Lookup::Ended(ended) => self.ended = self.ended.or(Some(ended)),
-            Lookup::Superseded => self.is_superseded = true,
-            Lookup::Unknown => {}
-            Lookup::Unreadable => self.is_unreadable = true,
         }
     }
 }

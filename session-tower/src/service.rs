@@ -7,9 +7,10 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower::Service;
 
+use crate::admission::{Absence, Admission};
 use crate::failure::FailureResponse;
 use crate::future::ResponseFuture;
-use crate::resolve::{Absence, Admission, Resolver};
+use crate::resolve::Resolver;
 
 /// What [`SessionLayer`](crate::SessionLayer) makes of a service.
 ///
@@ -43,7 +44,7 @@ where
         let resolver = &self.resolver;
         let presented = resolver.cookie.presented(request.headers());
         if presented.is_none() {
-            return match resolver.admit(Absence::default()) {
+            return match Absence::default().admitted(resolver.is_required) {
                 Admission::Refused(failure, own) => {
                     // The readiness that is not used is given back.
                     self.inner = self.inner.clone();

@@ -94,6 +94,24 @@ async fn f15_a_fill_that_a_renewal_overtook_is_dropped() {
 }
 
 #[tokio::test]
+async fn f15_a_fill_that_is_older_than_the_entry_is_dropped() {
+    let site = Site::new().await;
+    let other = site.other_process().await;
+    let ann = site.sign_in("ann").await;
+    let (service, cookie) = (token(&site), cookie(&ann.secret));
+    site.store.set_next(Method::FindByDigest, Fault::HangAfter);
+    let reading = spawn(&service, &cookie);
+    site.store.until_hanging(Method::FindByDigest, 1).await;
+    // Renewed by another process, of which this one hears nothing but what it reads.
+    let renewed = other.manager.access_token_after_rejection(ann.session.id, "at-1").await;
+    assert_eq!(renewed.unwrap().access_token(), "at-2");
+    assert_eq!(send(&service, &[&cookie]).await.text, "at-2");
+    site.store.release(Method::FindByDigest);
+    assert_eq!(reading.await.unwrap().text, "at-2");
+    assert_eq!(send(&service, &[&cookie]).await.text, "at-2");
+}
+
+#[tokio::test]
 async fn f15_a_fill_that_a_rotation_overtook_is_dropped() {
     let site = Site::new().await;
     let ann = site.sign_in("ann").await;

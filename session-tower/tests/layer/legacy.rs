@@ -130,6 +130,9 @@ async fn a_custom_check_decides_what_a_legacy_value_is() {
     let service = site.layer().with_cookie(cookie).layer(service_fn(who));
     assert!(send(&service, &["__Host-session=new-17"]).await.clears_cookie());
     assert!(send(&service, &["__Host-session="]).await.clears_cookie());
+    let oversized = format!("__Host-session=old-{}", "7".repeat(253));
+    assert!(send(&service, &[&oversized]).await.clears_cookie());
+    assert!(send(&service, &["__Host-session=old-é"]).await.clears_cookie());
     assert_eq!(site.store.total_calls(), 0);
     let answer = send(&service, &["__Host-session=old-17"]).await;
     assert_eq!(answer.text, "ann");

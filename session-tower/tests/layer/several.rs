@@ -59,6 +59,22 @@ async fn old_and_new_secret_of_one_session_are_one_session() {
 }
 
 #[tokio::test]
+async fn a_new_secret_that_arrives_beside_the_old_one_is_not_taken_for_lost() {
+    let site = Site::new().await;
+    let signed_in = site.sign_in("ann").await;
+    let rotated = site.manager.rotate_secret(signed_in.session.id).await.unwrap();
+    let Rotated::Anew { secret, .. } = rotated else { panic!("nobody else rotates") };
+    let (old, new) = (cookie(&signed_in.secret), cookie(&secret));
+    site.advance(61);
+    for cookies in [[&*old, &*new], [&*new, &*old]] {
+        let answer = send(&site.service(), &cookies).await;
+        assert_eq!((answer.text.as_str(), answer.keeps_cookie()), ("ann", true));
+    }
+    // The rotation above; nobody has tried another.
+    assert_eq!(site.store.calls(Method::Find), 1);
+}
+
+#[tokio::test]
 async fn at_most_four_cookies_of_the_name_are_looked_at() {
     let site = Site::new().await;
     let ann = cookie(&site.sign_in("ann").await.secret);

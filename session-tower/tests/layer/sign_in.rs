@@ -155,6 +155,21 @@ async fn signing_out_clears_the_cookie_and_ends_the_session_at_once() {
 }
 
 #[tokio::test]
+async fn a_handler_that_keeps_the_cookie_holds_back_a_clearing() {
+    let site = Site::new().await;
+    let ann = site.sign_in("ann").await;
+    site.manager.rotate_secret(ann.session.id).await.unwrap();
+    let under_way = site.manager.rotate_secret(ann.session.id).await.unwrap();
+    let change = SessionChange::rotated(&under_way);
+    let service = site.layer().layer(service_fn(move |_: Request<Body>| {
+        let mut response = Response::new(Body::default());
+        response.extensions_mut().insert(change.clone());
+        std::future::ready(Ok::<_, Infallible>(response))
+    }));
+    assert!(send(&service, &[&cookie(&sample::secret())]).await.keeps_cookie());
+}
+
+#[tokio::test]
 async fn of_two_layers_the_outer_one_leaves_what_the_inner_one_has_set() {
     let site = Site::new().await;
     let (outer, service) = (site.layer(), site.service());
