@@ -1,0 +1,156 @@
+//! Ending: this one, another one, all others, all; by the person, an administrator, the provider.
+
+use session_core::event::EventKind;
+use session_core::manager::{ManagerErrorKind, Resolution, SignIn, SignedIn};
+use session_core::testing::sample;
+use session_core::{EndReason, ProviderIdentity, SessionId};
+use session_tests::manager::{OKTA, World};
+
+async fn ends(world: &World, devices: &[&SignedIn]) -> Vec<Option<EndReason>> {
+    let mut reasons = Vec::new();
+    for device in devices {
+        reasons.push(world.end_reason(device.session.id).await);
+    }
+    reasons
+}
+
+#[tokio::test]
+async fn l5_signing_out_leaves_the_other_devices_as_they_were() {
+    let world = World::new().await;
+    let (laptop, phone) = (world.sign_in().await, world.sign_in().await);
+    let before = world.row(phone.session.id).await;
+    assert!(world.manager.sign_out(laptop.session.id).await.unwrap());
+    assert!(!world.manager.sign_out(laptop.session.id).await.unwrap(), "twice is no error");
+    assert_eq!(ends(&world, &[&laptop]).await, [Some(EndReason::SignedOut)]);
+    assert_eq!(world.row(phone.session.id).await, before);
+    let Resolution::Ended { ended, .. } = world.resolve(&laptop).await else { panic!("it lives") };
+    assert_eq!(ended.reason, EndReason::SignedOut);
+}
+
+#[tokio::test]
+async fn law_6_another_users_session_cannot_be_ended_and_is_not_told_from_none() {
+    let world = World::new().await;
+    let laptop = world.sign_in().await;
+    let (ann, bob) = (sample::user("ann"), sample::user("bob"));
+    let unknown = SessionId::generate(world.manager.now());
+    for (user, id) in [(&bob, laptop.session.id), (&ann, unknown)] {
+        let error = world.manager.end_one(user, id).await.unwrap_err();
+        assert_eq!(error.kind(), ManagerErrorKind::NotFound);
+    }
+    assert_eq!(ends(&world, &[&laptop]).await, [None]);
+    world.manager.end_one(&ann, laptop.session.id).await.unwrap();
+    assert_eq!(ends(&world, &[&laptop]).await, [Some(EndReason::RevokedByUser)]);
+    let again = world.manager.end_one(&ann, laptop.session.id).await.unwrap_err();
+    assert_eq!(again.kind(), ManagerErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn l2_ending_the_others_leaves_this_one_and_other_users() {
+    let world = World::new().await;
+    let (this, one, two) = (world.sign_in().await, world.sign_in().await, world.sign_in().await);
+    let bob = world.sign_in_as("bob").await;
+    assert_eq!(world.manager.end_others(&sample::user("ann"), this.session.id).await.unwrap(), 2);
+    let ended = Some(EndReason::RevokedByUser);
+    assert_eq!(ends(&world, &[&this, &one, &two, &bob]).await, [None, ended, ended, None]);
+}
+
+#[tokio::test]
+async fn l2_ending_the_others_but_for_somebody_elses_session_spares_none_of_ones_own() {
+    let world = World::new().await;
+    let (laptop, bob) = (world.sign_in().await, world.sign_in_as("bob").await);
+    assert_eq!(world.manager.end_others(&sample::user("ann"), bob.session.id).await.unwrap(), 1);
+    assert_eq!(ends(&world, &[&laptop, &bob]).await, [Some(EndReason::RevokedByUser), None]);
+}
+
+#[tokio::test]
+async fn l2_an_administrator_ends_all_or_those_of_one_provider() {
+    let world = World::new().await;
+    let (ann, github) = (sample::user("ann"), sample::provider("github"));
+    let okta = world.sign_in().await;
+    let sign_in = SignIn::new(&ann, &github, world.provider.sign_in());
+    let hub = world.manager.sign_in(sign_in).await.unwrap();
+    let reason = EndReason::RevokedByAdmin;
+    let ended = world.manager.end_all(&ann, Some(&github), reason).await.unwrap();
+    assert_eq!((ended, ends(&world, &[&okta, &hub]).await), (1, vec![None, Some(reason)]));
+    assert_eq!(world.manager.end_all(&ann, None, reason).await.unwrap(), 1);
+    assert_eq!(ends(&world, &[&okta]).await, [Some(reason)]);
+}
+
+async fn by(world: &World, user: &str, issuer: &str, subject: &str, sid: &str) -> SignedIn {
+    let identity = ProviderIdentity {
+        issuer: Some(issuer.to_owned()),
+        subject: Some(sample::subject(subject)),
+        sid: Some(sid.to_owned()),
+        account: None,
+    };
+    world.manager.sign_in(world.login(user).identity(identity)).await.unwrap()
+}
+
+#[tokio::test]
+async fn b4_a_sid_names_its_rows_and_a_subject_all_of_its_issuers() {
+    let world = World::new().await;
+    let one = by(&world, "ann", "https://a.example", "s", "1").await;
+    let two = by(&world, "ann", "https://a.example", "s", "2").await;
+    let elsewhere = by(&world, "ann", "https://b.example", "s", "1").await;
+    let bob = by(&world, "bob", "https://a.example", "t", "3").await;
+    let plain = world.sign_in().await;
+    let all = [&one, &two, &elsewhere, &bob, &plain];
+    let end = async |subject: Option<&str>, sid: Option<&str>| {
+        let subject = subject.map(sample::subject);
+        let issuer = "https://a.example";
+        world.manager.end_by_provider(issuer, subject.as_ref(), sid).await.unwrap()
+    };
+    let over = Some(EndReason::ProviderLogout);
+
+    assert_eq!(end(None, None).await, 0, "a sign-out that names nobody is nobody's");
+    assert_eq!(end(Some("t"), Some("1")).await, 0, "both must fit");
+    assert_eq!(ends(&world, &all).await, [None; 5]);
+    assert_eq!(end(Some("s"), Some("1")).await, 1);
+    assert_eq!(ends(&world, &all).await, [over, None, None, None, None]);
+    assert_eq!(end(Some("s"), None).await, 1);
+    assert_eq!(ends(&world, &all).await, [over, over, None, None, None]);
+    assert_eq!(end(None, Some("3")).await, 1);
+    assert_eq!(ends(&world, &all).await, [over, over, None, over, None]);
+    assert_eq!(end(None, Some("3")).await, 0, "B5: once more has no second effect");
+}
+
+#[tokio::test]
+async fn b4_tool_clients_are_untouched_by_a_sign_out_at_the_provider() {
+    let world = World::new().await;
+    let (ann, mcp) = (sample::user("ann"), sample::provider("mcp:github"));
+    let tool = world.manager.connect(&ann, &mcp, sample::response()).await.unwrap();
+    let laptop = by(&world, "ann", "https://a.example", "s", "1").await;
+    let subject = sample::subject("s");
+    let ended = world.manager.end_by_provider("https://a.example", Some(&subject), None).await;
+    assert_eq!(ended.unwrap(), 1);
+    assert_eq!(ends(&world, &[&laptop]).await, [Some(EndReason::ProviderLogout)]);
+    assert_eq!(world.end_reason(tool.session.id).await, None);
+}
+
+#[tokio::test]
+async fn a1_the_trail_tells_a_sessions_whole_life() {
+    let world = World::new().await;
+    let laptop = world.sign_in().await;
+    world.clock.advance(session_tests::manager::LIFETIME);
+    world.token(&laptop).await.unwrap();
+    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.manager.sign_out(laptop.session.id).await.unwrap();
+    let events = world.sessions().events(laptop.session.id).await.unwrap();
+    let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
+    let ended = EventKind::Ended(EndReason::SignedOut);
+    assert_eq!(kinds, [EventKind::Created, EventKind::Renewed, ended]);
+    for event in &events {
+        assert_eq!((event.user.as_str(), event.provider.as_str()), ("ann", OKTA));
+    }
+    assert_eq!(events[2].at, world.manager.now());
+}
+
+#[tokio::test]
+async fn l1_an_end_elsewhere_is_seen_by_the_next_reading() {
+    let here = World::new().await;
+    let there = here.another().await;
+    let laptop = here.sign_in().await;
+    there.live(&laptop).await;
+    here.manager.sign_out(laptop.session.id).await.unwrap();
+    assert!(matches!(there.resolve(&laptop).await, Resolution::Ended { .. }));
+}

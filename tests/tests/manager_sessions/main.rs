@@ -1,0 +1,17 @@
+//! The manager signs in, resolves, lists, ends, rotates, purges and revokes (DESIGN: laws of the
+//! store, cookie, ended signal).
+//!
+//! Memory and a clock that stands still: nothing here takes time.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod admission;
+mod end;
+mod keys;
+mod list;
+mod outbox;
+mod purge;
+mod resolve;
+mod rotation;
+mod signal;
+mod timeouts;
+mod trouble;

@@ -1,0 +1,239 @@
+//! Refresh tokens of ended sessions are revoked at their provider, beside all requests (law 11).
+
+use std::time::Duration;
+
+use session_core::EndReason;
+use session_core::manager::WorkedOff;
+use session_core::provider::{ProviderErrorKind, RevocationScope};
+use session_core::testing::{Fault, Method, ScriptedProvider, sample};
+use session_tests::manager::{World, policy, settle};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+async fn world(scope: RevocationScope) -> World {
+    World::of(policy(), ScriptedProvider::new().with_revocation_scope(scope)).await
+}
+
+/// How many were revoked, dropped and put off.
+async fn work_off(world: &World) -> (usize, usize, usize) {
+    let WorkedOff { revoked, dropped, postponed, .. } =
+        world.manager.work_off_outbox(100).await.unwrap();
+    (revoked, dropped, postponed)
+}
+
+#[tokio::test]
+async fn v3_f41_signing_out_does_not_wait_for_the_provider() {
+    let world = world(RevocationScope::Token).await;
+    let laptop = world.sign_in().await;
+    world.provider.revocation_requests().close();
+    assert!(world.manager.sign_out(laptop.session.id).await.unwrap());
+    settle().await;
+    assert_eq!(world.provider.revocations(), 0);
+    assert_eq!(world.outbox().await, ["rt-1"]);
+    assert_eq!(world.row(laptop.session.id).await.tokens, None, "it left the row");
+}
+
+#[tokio::test]
+async fn v1_with_token_scope_each_token_is_revoked_once() {
+    let world = world(RevocationScope::Token).await;
+    let devices = [world.sign_in().await, world.sign_in().await, world.sign_in().await];
+    for device in &devices[..2] {
+        world.manager.sign_out(device.session.id).await.unwrap();
+    }
+    assert_eq!(work_off(&world).await, (2, 0, 0));
+    let mut revoked = world.provider.revoked();
+    revoked.sort_unstable();
+    assert_eq!(revoked, ["rt-1", "rt-2"]);
+    assert!(world.provider.accepts("rt-3"));
+    assert_eq!(work_off(&world).await, (0, 0, 0));
+    assert_eq!(world.outbox().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn f38_with_grant_or_unknown_scope_the_provider_is_asked_with_the_last_session_only() {
+    for scope in [RevocationScope::Grant, RevocationScope::Unknown] {
+        let world = world(scope).await;
+        let (laptop, phone) = (world.sign_in().await, world.sign_in().await);
+        let bob = world.sign_in_as("bob").await;
+        world.manager.sign_out(laptop.session.id).await.unwrap();
+        assert_eq!(work_off(&world).await, (0, 1, 0), "{scope:?}: the phone uses the grant");
+        assert_eq!(world.provider.revocations(), 0);
+        world.manager.sign_out(phone.session.id).await.unwrap();
+        assert_eq!(work_off(&world).await, (1, 0, 0), "{scope:?}: the last one of ann's");
+        assert_eq!(world.provider.revoked(), ["rt-2"]);
+        assert_eq!(world.end_reason(bob.session.id).await, None);
+    }
+}
+
+#[tokio::test]
+async fn f38_signing_in_anew_in_the_last_browser_keeps_the_grant() {
+    let world = world(RevocationScope::Grant).await;
+    let laptop = world.sign_in().await;
+    let again = world.login("ann").supersedes(Some(laptop.secret.digest()));
+    world.manager.sign_in(again).await.unwrap();
+    assert_eq!(work_off(&world).await, (0, 1, 0));
+    assert_eq!(world.provider.revocations(), 0);
+}
+
+#[tokio::test]
+async fn v2_a_503_is_tried_again_when_retry_after_is_over() {
+    let world = world(RevocationScope::Token).await;
+    let laptop = world.sign_in().await;
+    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.provider.fail_revocation(ProviderErrorKind::Unavailable, Some(SECOND * 600));
+    assert_eq!(work_off(&world).await, (0, 0, 1));
+    world.clock.advance(SECOND * 600 - Duration::from_millis(1));
+    assert_eq!(work_off(&world).await, (0, 0, 0), "not before");
+    world.clock.advance(Duration::from_millis(1));
+    assert_eq!(work_off(&world).await, (1, 0, 0));
+    assert_eq!(world.provider.revocations(), 2);
+}
+
+#[tokio::test]
+async fn a_provider_that_stays_away_is_asked_ever_more_rarely_and_given_up_in_days() {
+    let world = world(RevocationScope::Token).await;
+    let laptop = world.sign_in().await;
+    world.manager.sign_out(laptop.session.id).await.unwrap();
+    for _ in 0..100 {
+        world.provider.fail_revocation(ProviderErrorKind::Unavailable, None);
+    }
+    let mut hours = 0;
+    while !world.outbox().await.is_empty() {
+        for _ in 0..60 {
+            world.manager.work_off_outbox(10).await.unwrap();
+            world.clock.advance(SECOND * 60);
+        }
+        hours += 1;
+        assert!(hours < 24 * 7, "for ever");
+    }
+    assert!(hours > 48, "given up after {hours} hours");
+    assert!(world.provider.revocations() < 30);
+}
+
+#[tokio::test]
+async fn v3_what_a_provider_does_not_offer_is_dropped() {
+    let world = world(RevocationScope::Token).await;
+    let laptop = world.sign_in().await;
+    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.provider.fail_revocation(ProviderErrorKind::Unsupported, None);
+    assert_eq!(work_off(&world).await, (0, 1, 0));
+    assert_eq!(world.outbox().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_session_without_a_refresh_token_leaves_nothing_to_revoke() {
+    let world = world(RevocationScope::Token).await;
+    let (ann, mcp) = (sample::user("ann"), sample::provider("mcp:x"));
+    let tokens = session_core::TokenResponse::bearer("only");
+    let tool = world.manager.connect(&ann, &mcp, tokens).await.unwrap();
+    world.manager.sign_out(tool.session.id).await.unwrap();
+    assert_eq!(world.outbox().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn every_way_to_end_moves_the_token_out() {
+    let world = World::of(
+        policy().max_sessions(1).idle_timeout(SECOND * 600),
+        ScriptedProvider::new().with_revocation_scope(RevocationScope::Token),
+    )
+    .await;
+    let first = world.sign_in().await;
+    let second = world.sign_in().await;
+    assert_eq!(world.end_reason(first.session.id).await, Some(EndReason::Evicted));
+    let again = world.login("ann").supersedes(Some(second.secret.digest()));
+    let third = world.manager.sign_in(again).await.unwrap();
+    world.clock.advance(SECOND * 600);
+    world.resolve(&third).await;
+    assert_eq!(world.end_reason(third.session.id).await, Some(EndReason::Idle));
+    let fourth = world.sign_in().await;
+    world.manager.end_all(&sample::user("ann"), None, EndReason::RevokedByAdmin).await.unwrap();
+    assert!(world.end_reason(fourth.session.id).await.is_some());
+    assert_eq!(world.outbox().await, ["rt-1", "rt-2", "rt-3", "rt-4"]);
+}
+
+#[tokio::test]
+async fn two_nodes_share_the_work() {
+    let here = world(RevocationScope::Token).await;
+    let there = here.another().await;
+    let mut devices = Vec::new();
+    for n in 0..30 {
+        devices.push(here.sign_in_as(&format!("user-{n}")).await);
+    }
+    for device in &devices {
+        here.manager.sign_out(device.session.id).await.unwrap();
+    }
+    let (one, two) =
+        tokio::join!(here.manager.work_off_outbox(100), there.manager.work_off_outbox(100));
+    assert_eq!(one.unwrap().revoked + two.unwrap().revoked, 30);
+    assert_eq!(here.provider.revocations(), 30, "each is asked for once");
+}
+
+#[tokio::test]
+async fn at_most_so_many_as_asked_for() {
+    let world = world(RevocationScope::Token).await;
+    for n in 0..20 {
+        let device = world.sign_in_as(&format!("user-{n}")).await;
+        world.manager.sign_out(device.session.id).await.unwrap();
+    }
+    assert_eq!(world.manager.work_off_outbox(11).await.unwrap().revoked, 11);
+    assert_eq!(world.outbox().await.len(), 9);
+}
+
+#[tokio::test]
+async fn what_was_begun_and_not_noted_is_tried_again_later() {
+    let world = world(RevocationScope::Token).await;
+    let laptop = world.sign_in().await;
+    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.store.set_next(Method::SettleRevocation, Fault::AWAY);
+    assert!(world.manager.work_off_outbox(10).await.unwrap_err().is_transient());
+    assert_eq!(work_off(&world).await, (0, 0, 0), "it is still claimed");
+    world.clock.advance(SECOND * 3600);
+    assert_eq!(work_off(&world).await, (1, 0, 0));
+}
+
+#[tokio::test]
+async fn a_provider_that_hangs_holds_the_work_up_for_its_timeout_only() {
+    let world = world(RevocationScope::Token).await;
+    let laptop = world.sign_in().await;
+    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.provider.revocation_requests().close();
+    let work = session_tests::manager::Step(SECOND).drive(&world.clock, work_off(&world)).await;
+    assert_eq!(work, (0, 0, 1));
+}
+
+#[tokio::test]
+async fn f35_what_does_not_open_waits_for_its_key_however_long() {
+    use session_core::{Keyring, SessionManager};
+    let world = world(RevocationScope::Token).await;
+    let laptop = world.sign_in().await;
+    world.manager.sign_out(laptop.session.id).await.unwrap();
+    let other = SessionManager::builder_on(world.sessions().clone())
+        .keyring(Keyring::parse(&Keyring::generate_entry("another").unwrap()).unwrap())
+        .clock(world.clock.clone())
+        .provider("*", world.provider.clone())
+        .start()
+        .await
+        .unwrap();
+    for _ in 0..60 {
+        let done = other.work_off_outbox(10).await.unwrap();
+        assert_eq!((done.dropped, done.postponed), (0, 1));
+        world.clock.advance(SECOND * 6 * 3600);
+    }
+    assert_eq!(work_off(&world).await, (1, 0, 0), "its key came back");
+}
+
+#[tokio::test]
+async fn a_provider_that_this_node_does_not_know_is_left_to_those_that_do() {
+    let world = world(RevocationScope::Token).await;
+    let laptop = world.sign_in().await;
+    world.manager.sign_out(laptop.session.id).await.unwrap();
+    let other = session_core::SessionManager::builder_on(world.sessions().clone())
+        .keyring(session_tests::manager::keyring())
+        .clock(world.clock.clone())
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(other.work_off_outbox(10).await.unwrap().postponed, 1);
+    world.clock.advance(SECOND * 60);
+    assert_eq!(work_off(&world).await, (1, 0, 0));
+}
