@@ -135,7 +135,13 @@ impl Arguments {
             Full::EvictLru => OnFull::EvictLeastRecentlyUsed,
             Full::Reject => OnFull::Reject,
         };
-        SessionPolicy::builder()
+        let mut policy = SessionPolicy::builder();
+        if matches!(self.on_full, Full::EvictLru) {
+            // Who was used last is decided by the rows: here each use is written, for people try
+            // this out within seconds.
+            policy = policy.touch_interval(Duration::ZERO);
+        }
+        policy
             .max_sessions(self.max_sessions)
             .on_full(on_full)
             .max_staleness(Duration::from_millis(self.max_staleness_ms))

@@ -3,14 +3,22 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use session_core::SessionStore;
 use session_core::store::sea_orm::SeaOrmStore;
+use session_core::store::{StoreError, StoreErrorKind};
 use url::Url;
 
 use crate::failure::Failure;
+
+/// How often a database is opened that other copies are opening.
+const MOST_TRIES: u32 = 100;
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The address of a database. It may hold a password, which is never printed.
 #[derive(Clone)]
@@ -85,10 +93,23 @@ impl DatabaseUrl {
         session_migrate::up(self.text.expose_secret())
             .await
             .map_err(|error| self.failure("the database's tables cannot be created", &error))?;
-        let store = SeaOrmStore::connect(self.text.expose_secret())
-            .await
-            .map_err(|error| self.failure("the database cannot be opened", &error))?;
+        let store = self.connect().await;
+        let store = store.map_err(|error| self.failure("the database cannot be opened", &error))?;
         Ok(Arc::new(store))
+    }
+
+    /// SQLite changes its journal's mode for nobody while another copy does, and does not wait.
+    async fn connect(&self) -> Result<SeaOrmStore, StoreError> {
+        let mut tries = 1;
+        loop {
+            match SeaOrmStore::connect(self.text.expose_secret()).await {
+                Err(error) if error.kind() == StoreErrorKind::Contended && tries < MOST_TRIES => {
+                    tries += 1;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                connected => return connected,
+            }
+        }
     }
 
     /// A failure whose causes do not repeat the password.

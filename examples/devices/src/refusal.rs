@@ -97,7 +97,7 @@ impl From<ManagerError> for Refusal {
                 tracing::error!(%error, "a session could not be changed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong.")
             }
-            _ => Failure::from(&error).into(),
+            _ => Failure::from(error).into(),
         }
     }
 }

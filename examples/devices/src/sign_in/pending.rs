@@ -107,9 +107,9 @@ impl PendingCookies {
 
     /// The state comes from outside: only what can stand in a cookie's name becomes one.
     fn name_for(&self, state: &str) -> Option<String> {
-        let beginning = state.get(..NAME_LENGTH)?;
         let is_token = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        beginning.bytes().all(is_token).then(|| format!("{}{beginning}", self.prefix()))
+        let beginning = state.get(..NAME_LENGTH).filter(|_| state.bytes().all(is_token))?;
+        Some(format!("{}{beginning}", self.prefix()))
     }
 
     fn removal(&self, name: String) -> Cookie<'static> {

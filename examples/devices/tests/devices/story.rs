@@ -79,6 +79,36 @@ async fn a_sign_in_that_does_not_fit_is_refused() {
 }
 
 #[tokio::test]
+async fn the_least_recently_used_device_leaves_where_that_is_asked_for() {
+    let directory = Directory::new();
+    let flags = ["--max-sessions", "3", "--on-full", "evict-lru"];
+    let copy = Copy::start(&directory, &flags);
+    let another = copy.start_another(&directory, &flags);
+    let first = Browser::signed_in(&copy.address, "alice").await;
+    let second = Browser::signed_in(&copy.address, "alice").await;
+    let third = Browser::signed_in(&copy.address, "alice").await;
+    let ids = [first.session_id(&copy.address).await, second.session_id(&copy.address).await];
+    // The other copy knows the uses that are written, and no others.
+    loop {
+        let (_, listed) = third.json(&format!("{}/api/sessions", another.address)).await;
+        let listed = listed.as_array().unwrap().clone();
+        let last_seen = |id: &String| {
+            let device = listed.iter().find(|device| device["session_id"] == **id).unwrap();
+            device["last_seen_at"].as_i64().unwrap()
+        };
+        if last_seen(&ids[0]) > last_seen(&ids[1]) {
+            break;
+        }
+        first.session_id(&copy.address).await;
+    }
+    Browser::signed_in(&copy.address, "alice").await;
+    let (status, why) = second.me(&copy.address).await;
+    assert_eq!((status, &why["reason"]), (StatusCode::UNAUTHORIZED, &"evicted".into()));
+    first.session_id(&copy.address).await;
+    third.session_id(&copy.address).await;
+}
+
+#[tokio::test]
 async fn an_answer_that_no_sign_in_asked_for_is_refused() {
     let directory = Directory::new();
     let copy = Copy::start(&directory, &[]);
