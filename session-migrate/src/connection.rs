@@ -42,7 +42,7 @@ pub(crate) async fn open(url: &str) -> Result<Connection, MigrateError> {
 }
 
 /// SeaORM repeats an address that it cannot read, with its password; so it does not get it.
-fn checked(url: &str) -> Result<Url, MigrateError> {
+pub(crate) fn checked(url: &str) -> Result<Url, MigrateError> {
     let supported = |scheme: &str| {
         (cfg!(feature = "sqlite") && scheme == "sqlite")
             || (cfg!(feature = "postgres") && matches!(scheme, "postgres" | "postgresql"))
@@ -55,7 +55,7 @@ fn checked(url: &str) -> Result<Url, MigrateError> {
 }
 
 /// What a driver says of a connection that failed, whatever of the address it repeats.
-fn without_password(error: &DbErr, address: &Url) -> String {
+pub(crate) fn without_password(error: &DbErr, address: &Url) -> String {
     let text = error.to_string().replace(address.as_str(), "the address");
     match address.password() {
         Some(password) if !password.is_empty() => text.replace(password, "***"),

@@ -33,6 +33,7 @@
 mod connection;
 mod error;
 mod migration;
+pub mod source;
 
 use sea_orm_migration::MigrationTrait;
 use sea_orm_migration::MigratorTrait;

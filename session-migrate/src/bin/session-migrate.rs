@@ -7,6 +7,9 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use session_migrate::MigrateError;
 
+#[path = "../cli/mod.rs"]
+mod cli;
+
 /// Creates, shows and drops the tables of session-core.
 ///
 /// Exit codes: 0 done, 1 failed, 2 called wrongly.
@@ -19,6 +22,8 @@ struct Command {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Recognises what a database holds and counts it; writes nothing.
+    Inspect(cli::inspect::Inspect),
     /// Applies every step that the database does not have yet.
     Up(Target),
     /// Shows which steps the database has; writes nothing.
@@ -49,7 +54,11 @@ impl std::fmt::Debug for Target {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Command::parse().task).await {
+    let task = Command::parse().task;
+    if let Task::Inspect(words) = &task {
+        return inspect(words).await;
+    }
+    match run(task).await {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {}", chain(&error));
@@ -58,8 +67,23 @@ async fn main() -> ExitCode {
     }
 }
 
+async fn inspect(words: &cli::inspect::Inspect) -> ExitCode {
+    match cli::inspect::run(words).await {
+        Ok(outcome) => {
+            println!("{}", outcome.text.trim_end());
+            if outcome.is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("error: {}", chain(&error));
+            if error.is_misuse() { ExitCode::from(2) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
 async fn run(task: Task) -> Result<ExitCode, MigrateError> {
     match task {
+        // Its errors are of another kind: `main` has answered it.
+        Task::Inspect(_) => {}
         Task::Up(target) => tell("applied", &session_migrate::up(&target.url).await?),
         Task::Status(target) => {
             for step in session_migrate::status(&target.url).await? {

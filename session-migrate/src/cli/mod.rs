@@ -1,0 +1,3 @@
+//! The command's words that have a file of their own.
+
+pub(crate) mod inspect;

@@ -1,0 +1,123 @@
+//! A mapping, held against the schema that it is for: every column found, every expression
+//! written.
+
+mod moment;
+mod parts;
+mod slots;
+mod statement;
+
+pub(crate) use moment::TimeSlot;
+pub(crate) use parts::{CookieSlot, PlaceSlot, ProviderSlot, TokenSlot, TokenSlots, ValueSlot};
+pub(crate) use slots::{Slot, Slots};
+
+use crate::source::codec::Codecs;
+use crate::source::dialect::Dialect;
+use crate::source::error::SourceError;
+use crate::source::mapping::{IdentitySources, Mapping, ValueSource};
+use crate::source::query::Query;
+use crate::source::schema::Schema;
+
+/// A mapping that fits its database.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    pub(crate) mapping: Mapping,
+    pub(crate) dialect: Dialect,
+    pub(crate) slots: Slots,
+    /// `FROM` with its joins.
+    pub(crate) from: String,
+    pub(crate) key: Vec<usize>,
+    /// Whether a unique index orders the rows by the key.
+    pub(crate) is_key_indexed: bool,
+    pub(crate) user: usize,
+    pub(crate) provider: ProviderSlot,
+    pub(crate) account: Option<usize>,
+    pub(crate) tokens: TokenSlots,
+    pub(crate) expires: Vec<TimeSlot>,
+    pub(crate) created: Option<TimeSlot>,
+    pub(crate) renewed: Option<TimeSlot>,
+    pub(crate) used: Option<TimeSlot>,
+    pub(crate) cookie: Option<CookieSlot>,
+    /// Issuer, subject, `sid`.
+    pub(crate) identity: [Option<ValueSlot>; 3],
+    /// True where a parent's row is missing; none if there is no parent to ask for.
+    pub(crate) orphan: Option<String>,
+}
+
+impl Bound {
+    pub(crate) fn new(
+        mapping: &Mapping,
+        schema: &Schema,
+        dialect: Dialect,
+        codecs: &Codecs,
+    ) -> Result<Self, SourceError> {
+        let table = slots::find(schema, mapping.schema.as_deref(), &mapping.table, "table")?;
+        let mut slots = Slots::new(mapping, table, schema, dialect)?;
+        let key = mapping.key.iter().map(|column| slots.at(column, None));
+        let key = key.collect::<Result<Vec<_>, _>>()?;
+        let is_key_indexed = !key.is_empty() && table.is_unique(&mapping.key);
+        let provider = ProviderSlot::new(&mapping.provider, &mut slots)?;
+        let tokens = TokenSlots::new(&mapping.tokens, &mut slots, codecs)?;
+        let mut times = |place| TimeSlot::new(place, &mut slots);
+        let expires = mapping.expires.iter().map(&mut times).collect::<Result<_, _>>()?;
+        let created = mapping.created.as_ref().map(&mut times).transpose()?;
+        let renewed = mapping.renewed.as_ref().map(&mut times).transpose()?;
+        let used = mapping.used.as_ref().map(&mut times).transpose()?;
+        Ok(Self {
+            from: statement::from(mapping, table, schema, dialect, &mut slots)?,
+            orphan: statement::orphan(mapping, schema, dialect, &mut slots)?,
+            user: slots.place(&mapping.user)?,
+            account: mapping.account.as_ref().map(|place| slots.place(place)).transpose()?,
+            cookie: mapping.cookie.as_ref().map(|it| CookieSlot::new(it, &mut slots)).transpose()?,
+            identity: identity(&mapping.identity, &mut slots)?,
+            mapping: checked(mapping, &mut slots)?,
+            dialect,
+            slots,
+            key,
+            is_key_indexed,
+            provider,
+            tokens,
+            expires,
+            created,
+            renewed,
+            used,
+        })
+    }
+}
+
+impl Bound {
+    /// Writes ` WHERE` and the row filter.
+    pub(crate) fn push_filter(&self, query: &mut Query) {
+        query.push(" WHERE 1 = 1");
+        for filter in &self.mapping.filter {
+            let slot = self.slots.find(&filter.column, filter.join.as_deref());
+            if let Some(slot) = slot {
+                query.push(" AND ");
+                statement::push_filter(query, filter, slot, self.dialect);
+            }
+        }
+    }
+
+    /// The slot at a place, which binding made.
+    pub(crate) fn slot(&self, at: usize) -> Result<&Slot, SourceError> {
+        self.slots.slot(at).ok_or_else(|| slots::misfit("a column was not selected".to_owned()))
+    }
+}
+
+/// The mapping, with every column of its filter among the slots.
+fn checked(mapping: &Mapping, slots: &mut Slots) -> Result<Mapping, SourceError> {
+    for filter in &mapping.filter {
+        let at = slots.at(&filter.column, filter.join.as_deref())?;
+        statement::check_filter(filter, slots.slot(at))?;
+    }
+    Ok(mapping.clone())
+}
+
+fn identity(
+    sources: &IdentitySources,
+    slots: &mut Slots,
+) -> Result<[Option<ValueSlot>; 3], SourceError> {
+    let mut slot = |source: &Option<ValueSource>| {
+        source.as_ref().map(|source| ValueSlot::new(source, slots)).transpose()
+    };
+    Ok([slot(&sources.issuer)?, slot(&sources.subject)?, slot(&sources.sid)?])
+}

@@ -1,0 +1,76 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{
+    BetterAuth, DataKeys, Fernet, Grafana, Laravel, Outline, Plain, SourceKeys, TokenCodec,
+};
+use crate::source::error::{SourceError, SourceErrorKind};
+
+/// The codecs by the names that mappings use, with the source's keys.
+///
+/// ```
+/// use session_migrate::source::{Codecs, SourceKeys};
+///
+/// let codecs = Codecs::new(SourceKeys::new("t0p-s3cr3t"));
+/// assert!(codecs.find("fernet").is_ok());
+/// assert!(codecs.find("rot13").is_err());
+/// ```
+#[derive(Debug, Clone)]
+pub struct Codecs {
+    keys: SourceKeys,
+    data_keys: DataKeys,
+    added: BTreeMap<String, Arc<dyn TokenCodec>>,
+}
+
+impl Codecs {
+    /// The names that need nothing to be added.
+    pub const BUILT_IN: [&'static str; 6] =
+        ["plain", "fernet", "better-auth", "outline", "laravel", "grafana"];
+
+    /// The built-in codecs with these keys.
+    #[must_use]
+    pub const fn new(keys: SourceKeys) -> Self {
+        Self { keys, data_keys: DataKeys::none(), added: BTreeMap::new() }
+    }
+
+    /// These codecs and one more, which takes the place of another one of that name.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, codec: impl TokenCodec + 'static) -> Self {
+        self.added.insert(name.into(), Arc::new(codec));
+        self
+    }
+
+    /// These codecs with the rows of Grafana's `data_keys`.
+    #[must_use]
+    pub fn with_data_keys(mut self, data_keys: DataKeys) -> Self {
+        self.data_keys = data_keys;
+        self
+    }
+
+    /// The codec of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] if there is none, or if a key cannot be one of this codec's.
+    pub fn find(&self, name: &str) -> Result<Arc<dyn TokenCodec>, SourceError> {
+        if let Some(codec) = self.added.get(name) {
+            return Ok(Arc::clone(codec));
+        }
+        Ok(match name {
+            "plain" => Arc::new(Plain),
+            "fernet" => Arc::new(Fernet::new(&self.keys)?),
+            "better-auth" => Arc::new(BetterAuth::new(&self.keys)),
+            "outline" => Arc::new(Outline::new(&self.keys)?),
+            "laravel" => Arc::new(Laravel::new(&self.keys)?),
+            "grafana" => Arc::new(Grafana::new(&self.keys, &self.data_keys)),
+            _ => {
+                let known = Self::BUILT_IN.iter().copied().chain(self.added.keys().map(String::as_str));
+                let known: Vec<&str> = known.collect();
+                return Err(SourceError::because(
+                    SourceErrorKind::UnknownName,
+                    format!("no codec is called {name:?}; there are {}", known.join(", ")),
+                ));
+            }
+        })
+    }
+}

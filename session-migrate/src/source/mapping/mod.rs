@@ -1,0 +1,48 @@
+//! What lies where in a source: the mapping, and its form in TOML.
+//!
+//! A file holds one or more mappings. Several on one table unpivot it: a row of users with columns
+//! for two providers is two token sets.
+//!
+//! ```
+//! use session_migrate::source::Mappings;
+//!
+//! let text = r#"
+//!     [[mapping]]
+//!     name = "github"
+//!     table = "users"
+//!     key = ["id"]
+//!     user = { column = "id" }
+//!     provider = { constant = "github" }
+//!     account = { column = "github_id" }
+//!     tokens.access = { column = "github_token" }
+//!     tokens.refresh = { column = "github_refresh_token" }
+//!     filter = [{ column = "github_token", is = "not_null" }]
+//! "#;
+//! let mappings = Mappings::from_toml(text).unwrap();
+//! assert_eq!(mappings.mapping[0].table, "users");
+//!
+//! let error = Mappings::from_toml("[[mapping]]\ntable = \"users\"\nusr = 1\n").unwrap_err();
+//! assert_eq!((error.line(), error.column(), error.path()), (3, 1, "mapping[0].usr"));
+//! ```
+
+mod check;
+mod columns;
+mod error;
+mod filter;
+mod model;
+mod place;
+mod time;
+mod toml;
+
+pub use error::MappingError;
+pub use filter::{Filter, FilterValue, Test};
+pub use model::{
+    Cookie, IdentitySources, Join, Mapping, Mappings, NewestBy, Parent, ProviderSource,
+    TokenSources, ValueSource,
+};
+pub use place::{Place, TokenPlace};
+pub(crate) use self::toml::read_toml;
+pub use time::{TimePlace, Unit, UnknownZone, Zone};
+
+#[cfg(test)]
+mod tests;

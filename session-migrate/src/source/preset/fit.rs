@@ -1,0 +1,207 @@
+//! Whether a preset fits a schema, and why.
+
+use super::adapt::Adaptation;
+use super::file::{Head, PresetFile};
+use super::group;
+use crate::source::mapping::{Mapping, Mappings};
+use crate::source::pattern::is_match;
+use crate::source::schema::{Schema, Table};
+
+/// A preset that fits a schema.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Fit {
+    /// The preset's name.
+    pub preset: &'static str,
+    /// What it is.
+    pub title: String,
+    /// The table that it was found by.
+    pub table: String,
+    /// The mappings, in this schema's spelling.
+    pub mappings: Mappings,
+    /// Why it fits.
+    pub because: Vec<String>,
+    /// What was left out, and what its users should know.
+    pub notes: Vec<String>,
+    /// How much speaks for it; of several presets that fit a table, the highest is the likeliest.
+    pub score: u32,
+    /// What tells it from its kin and is not so here.
+    unlike: Vec<String>,
+}
+
+/// A preset that does not fit a schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Miss {
+    /// The preset's name.
+    pub preset: &'static str,
+    /// The table that comes nearest, if one has the name.
+    pub table: Option<String>,
+    /// How many of the preset's columns that table has.
+    pub matched: usize,
+    /// The tables and columns that are missing, or what is otherwise.
+    pub missing: Vec<String>,
+}
+
+/// The presets that fit a schema, and those that nearly do.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Recognition {
+    /// The likeliest first.
+    pub fits: Vec<Fit>,
+    /// Those of which a table has the name, the nearest first.
+    pub near_misses: Vec<Miss>,
+}
+
+impl Miss {
+    pub(super) fn broken(preset: &'static str, why: String) -> Self {
+        Self { preset, table: None, matched: 0, missing: vec![why] }
+    }
+}
+
+impl Fit {
+    /// This fit, unless something tells that the schema is another preset's.
+    pub(super) fn recognised(self) -> Result<Self, Miss> {
+        if self.unlike.is_empty() {
+            return Ok(self);
+        }
+        let matched = self.because.len();
+        Err(Miss { preset: self.preset, table: Some(self.table), matched, missing: self.unlike })
+    }
+}
+
+impl Recognition {
+    pub(super) fn add(&mut self, result: Result<Fit, Miss>) {
+        match result {
+            Ok(fit) => self.fits.push(fit),
+            Err(miss) if miss.table.is_some() => self.near_misses.push(miss),
+            Err(_) => {}
+        }
+    }
+
+    pub(super) fn rank(&mut self) {
+        self.fits.sort_by(|one, other| other.score.cmp(&one.score));
+        self.near_misses.sort_by(|one, other| other.matched.cmp(&one.matched));
+    }
+}
+
+/// Fits a preset to the first of its tables that it fits; else says what is missing in the one
+/// that has most.
+pub(super) fn fit(
+    preset: &'static str,
+    file: &PresetFile,
+    schema: &Schema,
+) -> Result<Fit, Miss> {
+    let mut nearest: Option<Miss> = None;
+    for table in candidates(&file.preset, schema) {
+        match fit_table(preset, file, schema, table) {
+            Ok(fit) => return Ok(fit),
+            Err(miss) if nearest.as_ref().is_none_or(|near| near.matched < miss.matched) => {
+                nearest = Some(miss);
+            }
+            Err(_) => {}
+        }
+    }
+    Err(nearest.unwrap_or_else(|| Miss {
+        preset,
+        table: None,
+        matched: 0,
+        missing: vec![format!("a table called {}", file.preset.tables.join(" or "))],
+    }))
+}
+
+/// The tables that have one of the preset's names; the likeliest name first, and for each name
+/// the exact spelling and the connection's own schema first.
+fn candidates<'a>(head: &Head, schema: &'a Schema) -> Vec<&'a Table> {
+    let mut found: Vec<&Table> = Vec::new();
+    for pattern in &head.tables {
+        let is_named = |table: &&Table| {
+            is_match(&pattern.to_lowercase(), &table.name.to_lowercase()) && !table.is_view
+        };
+        let mut named: Vec<&Table> = schema.tables.iter().filter(is_named).collect();
+        named.sort_by_key(|table| (table.schema != schema.default_schema, table.name != *pattern));
+        for table in named {
+            if !found.iter().any(|known| std::ptr::eq(*known, table)) {
+                found.push(table);
+            }
+        }
+    }
+    found
+}
+
+fn fit_table(
+    preset: &'static str,
+    file: &PresetFile,
+    schema: &Schema,
+    table: &Table,
+) -> Result<Fit, Miss> {
+    let head = &file.preset;
+    let templates: Vec<Mapping> = if head.groups {
+        group::mappings(&file.mapping, table)
+    } else {
+        file.mapping.clone()
+    };
+    if templates.is_empty() {
+        let missing = vec!["columns <provider>_token with <provider>_id or <provider>_refresh_token".to_owned()];
+        return Err(Miss { preset, table: Some(table.name.clone()), matched: 0, missing });
+    }
+    let mut adapted = Vec::new();
+    let (mut because, mut notes) = (vec![format!("table {}", table.name)], Vec::new());
+    for template in templates {
+        let mut adaptation = Adaptation::new(head, schema, table);
+        let mapping = adaptation.adapt(template);
+        if !adaptation.missing.is_empty() {
+            return Err(Miss {
+                preset,
+                table: Some(table.name.clone()),
+                matched: adaptation.found.len(),
+                missing: adaptation.missing,
+            });
+        }
+        because.extend(adaptation.found);
+        notes.extend(adaptation.notes);
+        adapted.push(mapping);
+    }
+    because.dedup();
+    let (unlike, marks) = marks(head, schema, table);
+    because.extend(marks.iter().cloned());
+    notes.extend(head.notes.iter().cloned());
+    let is_exact = head.tables.iter().any(|name| *name == table.name);
+    let points = because.len() + 4 * marks.len() + 2 * usize::from(is_exact);
+    Ok(Fit {
+        preset,
+        title: head.title.clone(),
+        table: table.name.clone(),
+        mappings: Mappings { mapping: adapted },
+        because,
+        notes,
+        score: u32::try_from(points).unwrap_or(u32::MAX),
+        unlike,
+    })
+}
+
+/// What speaks against the preset, and what for it, beside its columns.
+fn marks(head: &Head, schema: &Schema, table: &Table) -> (Vec<String>, Vec<String>) {
+    let (mut against, mut in_favour) = (Vec::new(), Vec::new());
+    for (name, sorts) in &head.types {
+        match table.column(name) {
+            Some(column) if sorts.iter().any(|sort| sort.is(column.kind)) => {
+                in_favour.push(format!("column {name} is {}", column.declared));
+            }
+            Some(column) => against.push(format!("column {name} is {}", column.declared)),
+            None => {}
+        }
+    }
+    for name in &head.absent {
+        match table.column(name) {
+            Some(_) => against.push(format!("there is a column {name}")),
+            None => in_favour.push(format!("no column {name}")),
+        }
+    }
+    for name in &head.neighbours {
+        if schema.tables.iter().any(|table| table.name == *name) {
+            in_favour.push(format!("table {name}"));
+        }
+    }
+    (against, in_favour)
+}

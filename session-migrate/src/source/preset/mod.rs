@@ -1,0 +1,126 @@
+//! The projects whose schemas are known: their mappings, fitted to the schema at hand.
+//!
+//! Each preset is a file in this folder that reads as a mapping file with a head: where its tables
+//! may be called otherwise, which columns may be missing, and what tells it from others.
+
+mod adapt;
+mod file;
+mod fit;
+mod group;
+
+use std::fmt;
+use std::str::FromStr;
+
+pub use fit::{Fit, Miss, Recognition};
+
+use crate::source::error::{SourceError, SourceErrorKind};
+use crate::source::mapping::MappingError;
+use crate::source::schema::Schema;
+use file::PresetFile;
+
+/// A project, or a way of using one, whose schema is known.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Preset {
+    name: &'static str,
+    text: &'static str,
+}
+
+macro_rules! presets {
+    ($($name:literal),+ $(,)?) => {
+        [$(Preset { name: $name, text: include_str!(concat!($name, ".toml")) }),+]
+    };
+}
+
+impl Preset {
+    /// Every preset.
+    pub const ALL: [Self; 13] = presets![
+        "openwebui",
+        "authjs-pg",
+        "authjs-prisma",
+        "authjs-drizzle",
+        "authjs-typeorm",
+        "better-auth",
+        "spring",
+        "grafana",
+        "allauth",
+        "python-social-auth",
+        "laravel",
+        "rails",
+        "outline",
+    ];
+
+    /// Its name on the command line.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Its file, as documentation and as the beginning of a mapping file of one's own.
+    #[must_use]
+    pub const fn text(&self) -> &'static str {
+        self.text
+    }
+
+    /// The mapping, fitted to this schema: tables and columns in their spelling here, optional
+    /// columns that are missing left out, units by the columns' types.
+    ///
+    /// # Errors
+    ///
+    /// [`Miss`] with the tables and columns that are not there.
+    pub fn fit(&self, schema: &Schema) -> Result<Fit, Miss> {
+        match self.file() {
+            Ok(file) => fit::fit(self.name, &file, schema),
+            Err(error) => Err(Miss::broken(self.name, error.to_string())),
+        }
+    }
+
+    fn file(&self) -> Result<PresetFile, MappingError> {
+        PresetFile::from_toml(self.text)
+    }
+}
+
+impl FromStr for Preset {
+    type Err = SourceError;
+
+    fn from_str(name: &str) -> Result<Self, SourceError> {
+        Self::ALL.into_iter().find(|preset| preset.name == name).ok_or_else(|| {
+            let names: Vec<&str> = Self::ALL.iter().map(Self::name).collect();
+            SourceError::because(
+                SourceErrorKind::UnknownName,
+                format!("no preset is called {name:?}; there are {}", names.join(", ")),
+            )
+        })
+    }
+}
+
+impl fmt::Debug for Preset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Preset({})", self.name)
+    }
+}
+
+impl Recognition {
+    /// Holds every preset against a schema.
+    #[must_use]
+    pub fn of(schema: &Schema) -> Self {
+        let mut recognition = Self::default();
+        for preset in Preset::ALL {
+            recognition.add(preset.fit(schema).and_then(Fit::recognised));
+        }
+        recognition.rank();
+        recognition
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Preset;
+
+    #[test]
+    fn every_file_can_be_read() {
+        for preset in Preset::ALL {
+            let file = preset.file().unwrap_or_else(|error| panic!("{}: {error}", preset.name()));
+            assert!(!file.preset.tables.is_empty(), "{}", preset.name());
+        }
+    }
+}

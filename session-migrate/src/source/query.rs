@@ -1,0 +1,153 @@
+//! Statements with their parameters, and rows of cells.
+
+use sea_orm_migration::sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbErr, QueryResult, Statement, Value,
+};
+
+use crate::source::dialect::Dialect;
+use crate::source::error::SourceError;
+use crate::source::schema::ColumnKind;
+use crate::source::value::Cell;
+
+/// A statement that is being written.
+#[derive(Debug)]
+pub(crate) struct Query {
+    dialect: Dialect,
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Query {
+    pub(crate) fn new(dialect: Dialect, sql: impl Into<String>) -> Self {
+        Self { dialect, sql: sql.into(), values: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, sql: &str) -> &mut Self {
+        self.sql.push_str(sql);
+        self
+    }
+
+    /// Notes a parameter and gives its placeholder, which the caller has to write next.
+    pub(crate) fn bind(&mut self, value: Value) -> String {
+        self.values.push(value);
+        match self.dialect {
+            Dialect::Postgres => format!("${}", self.values.len()),
+            _ => "?".to_owned(),
+        }
+    }
+
+    pub(crate) async fn rows(
+        self,
+        connection: &DatabaseConnection,
+    ) -> Result<Vec<QueryResult>, SourceError> {
+        let statement =
+            Statement::from_sql_and_values(self.dialect.backend(), self.sql, self.values);
+        connection.query_all_raw(statement).await.map_err(SourceError::statement)
+    }
+
+    /// The one number that the statement gives.
+    pub(crate) async fn number(self, connection: &DatabaseConnection) -> Result<u64, SourceError> {
+        let rows = self.rows(connection).await?;
+        let number: Option<i64> =
+            rows.first().map(|row| row.try_get_by_index(0)).transpose().map_err(failed)?;
+        Ok(number.and_then(|number| u64::try_from(number).ok()).unwrap_or(0))
+    }
+}
+
+fn failed(error: DbErr) -> SourceError {
+    SourceError::statement(error)
+}
+
+/// Reads, from left to right, what [`Dialect::fetch`] selected.
+#[derive(Debug)]
+pub(crate) struct CellReader<'a> {
+    dialect: Dialect,
+    row: &'a QueryResult,
+    next: usize,
+}
+
+impl<'a> CellReader<'a> {
+    pub(crate) const fn new(dialect: Dialect, row: &'a QueryResult) -> Self {
+        Self { dialect, row, next: 0 }
+    }
+
+    /// The next column's value.
+    pub(crate) fn cell(&mut self, kind: ColumnKind) -> Result<Cell, SourceError> {
+        let at = self.next;
+        self.next += self.dialect.width();
+        match self.dialect {
+            Dialect::Sqlite => self.sqlite(at),
+            Dialect::Postgres => self.postgres(at, kind),
+            Dialect::Mysql => self.mysql(at, kind),
+        }
+        .map_err(failed)
+    }
+
+    /// The next output column's value, which is an expression and no column: one output column on
+    /// every database, and text or bytes.
+    pub(crate) fn expression(&mut self, kind: ColumnKind) -> Result<Cell, SourceError> {
+        let at = self.next;
+        self.next += 1;
+        let cell = match kind {
+            ColumnKind::Bytes => self.optional(at).map(|cell| cell.map(Cell::Bytes)),
+            _ => self.optional(at).map(|cell| cell.map(Cell::Text)),
+        };
+        Ok(cell.map_err(failed)?.unwrap_or(Cell::Null))
+    }
+
+    /// The next column's value, which the statement counted.
+    pub(crate) fn count(&mut self) -> Result<u64, SourceError> {
+        let number: Option<i64> = self.row.try_get_by_index(self.next).map_err(failed)?;
+        self.next += 1;
+        Ok(number.and_then(|number| u64::try_from(number).ok()).unwrap_or(0))
+    }
+
+    /// The next column's value, which is true or false.
+    pub(crate) fn flag(&mut self) -> Result<bool, SourceError> {
+        self.count().map(|number| number != 0)
+    }
+
+    fn sqlite(&self, at: usize) -> Result<Cell, DbErr> {
+        let class: String = self.row.try_get_by_index(at)?;
+        Ok(match class.as_str() {
+            "integer" => Cell::Integer(self.row.try_get_by_index(at + 1)?),
+            "real" => Cell::Real(self.row.try_get_by_index(at + 1)?),
+            "text" => Cell::from_text_bytes(self.row.try_get_by_index(at + 1)?),
+            "blob" => Cell::Bytes(self.row.try_get_by_index(at + 1)?),
+            _ => Cell::Null,
+        })
+    }
+
+    fn postgres(&self, at: usize, kind: ColumnKind) -> Result<Cell, DbErr> {
+        let cell = match kind {
+            ColumnKind::Bytes => self.optional(at)?.map(Cell::Bytes),
+            ColumnKind::Integer | ColumnKind::Boolean => self.optional(at)?.map(Cell::Integer),
+            ColumnKind::Real => self.optional(at)?.map(Cell::Real),
+            _ => self.optional(at)?.map(Cell::Text),
+        };
+        Ok(cell.unwrap_or(Cell::Null))
+    }
+
+    fn mysql(&self, at: usize, kind: ColumnKind) -> Result<Cell, DbErr> {
+        let Some(bytes) = self.optional::<Vec<u8>>(at)? else { return Ok(Cell::Null) };
+        if kind == ColumnKind::Bytes {
+            return Ok(Cell::Bytes(bytes));
+        }
+        let text = Cell::from_text_bytes(bytes);
+        let number = match (kind, &text) {
+            (ColumnKind::Integer | ColumnKind::Boolean, Cell::Text(text)) => {
+                text.parse().ok().map(Cell::Integer)
+            }
+            (ColumnKind::Real, Cell::Text(text)) => text.parse().ok().map(Cell::Real),
+            _ => None,
+        };
+        Ok(number.unwrap_or(text))
+    }
+
+    fn optional<T: sea_orm_migration::sea_orm::TryGetable>(
+        &self,
+        at: usize,
+    ) -> Result<Option<T>, DbErr> {
+        self.row.try_get_by_index(at)
+    }
+}

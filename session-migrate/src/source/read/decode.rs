@@ -1,0 +1,212 @@
+//! From stored cells to a row: every codec, path and unit applied.
+
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::identity;
+use crate::source::bind::{Bound, PlaceSlot, ProviderSlot, TimeSlot, TokenSlot};
+use crate::source::codec::{KeyUse, Opened};
+use crate::source::mapping::Unit;
+use crate::source::row::{
+    Expiry, OpenedTokens, RowTokens, SourceKey, SourceRow, StoredColumn, Unreadable,
+    UnreadableReason, scope_of_text,
+};
+use crate::source::time::{self, Moment};
+use crate::source::value::Cell;
+
+const NULL: &Cell = &Cell::Null;
+
+fn cell(cells: &[Cell], at: usize) -> &Cell {
+    cells.get(at).unwrap_or(NULL)
+}
+
+fn text(cells: &[Cell], at: usize) -> Option<String> {
+    cell(cells, at).as_text().map(std::borrow::Cow::into_owned)
+}
+
+pub(super) fn row(bound: &Bound, cells: Vec<Cell>, is_orphan: bool) -> SourceRow {
+    let tokens = tokens(bound, &cells);
+    let provider = match &bound.provider {
+        ProviderSlot::Column(at) => text(&cells, *at),
+        ProviderSlot::Constant(name) => Some(name.clone()),
+    };
+    let (expires_at, expiry) = expiry(bound, &cells);
+    let moment = |slot: &Option<TimeSlot>| slot.as_ref().and_then(|it| moment(it, &cells).0.at());
+    let [issuer, subject, sid] = identity::of(&bound.identity, tokens.opened(), |slot| {
+        within(cell(&cells, slot.at), &slot.path)
+    });
+    SourceRow {
+        key: key(bound, &cells),
+        user: text(&cells, bound.user),
+        account: bound.account.and_then(|at| text(&cells, at)),
+        cookie: cookie(bound, &cells, provider.as_deref(), is_orphan, &tokens),
+        provider,
+        is_orphan,
+        expires_at,
+        expiry,
+        created_at: moment(&bound.created),
+        renewed_at: moment(&bound.renewed),
+        used_at: moment(&bound.used),
+        issuer,
+        subject,
+        sid,
+        tokens,
+        stored: stored(bound, cells),
+    }
+}
+
+fn key(bound: &Bound, cells: &[Cell]) -> SourceKey {
+    if bound.key.is_empty() {
+        return SourceKey::of_content(cells);
+    }
+    SourceKey::new(bound.key.iter().map(|at| cell(cells, *at).clone()).collect())
+}
+
+fn stored(bound: &Bound, cells: Vec<Cell>) -> Vec<StoredColumn> {
+    let slots = bound.slots.iter().zip(cells);
+    slots
+        .map(|(slot, cell)| StoredColumn {
+            column: slot.column.name.clone(),
+            join: slot.join.clone(),
+            cell,
+        })
+        .collect()
+}
+
+fn cookie(
+    bound: &Bound,
+    cells: &[Cell],
+    provider: Option<&str>,
+    is_orphan: bool,
+    tokens: &RowTokens,
+) -> Option<Zeroizing<String>> {
+    let slot = bound.cookie.as_ref()?;
+    let is_used = !is_orphan && tokens.opened().is_some() && slot.covers(provider?);
+    text(cells, slot.at).filter(|value| is_used && !value.is_empty()).map(Zeroizing::new)
+}
+
+/// The value at the end of a way into a cell's JSON; the cell itself where there is no way.
+fn within(stored: &Cell, path: &[String]) -> Cell {
+    if path.is_empty() {
+        return stored.clone();
+    }
+    let json = stored.as_bytes().and_then(|bytes| json(bytes));
+    time::json_cell(json.as_ref().and_then(|json| walk(json, path)))
+}
+
+/// JSON; or, as some write it into a column of JSON, a text that is JSON.
+fn json(bytes: &[u8]) -> Option<Value> {
+    match serde_json::from_slice(bytes).ok()? {
+        Value::String(inner) => serde_json::from_str(&inner).ok(),
+        value => Some(value),
+    }
+}
+
+fn walk<'a>(json: &'a Value, path: &[String]) -> Option<&'a Value> {
+    path.iter().try_fold(json, |value, name| value.get(name))
+}
+
+fn moment(slot: &TimeSlot, cells: &[Cell]) -> (Moment, bool) {
+    let value = within(cell(cells, slot.at), &slot.path);
+    let is_real = matches!(value, Cell::Real(_));
+    if slot.unit != Unit::Relative {
+        return (time::moment(&value, slot.unit, slot.zone.as_ref()), is_real);
+    }
+    let base = slot.bases.iter().find_map(|base| moment(base, cells).0.at());
+    (time::relative(&value, base), is_real)
+}
+
+fn expiry(bound: &Bound, cells: &[Cell]) -> (Option<session_core::Timestamp>, Expiry) {
+    let moments = bound.expires.iter().map(|slot| moment(slot, cells));
+    let first = moments.into_iter().find(|(moment, _)| *moment != Moment::Absent);
+    match first {
+        None | Some((Moment::Absent, _)) => (None, Expiry::Absent),
+        Some((Moment::Odd, _)) => (None, Expiry::Odd),
+        Some((Moment::At(at), true)) => (Some(at), Expiry::Real),
+        Some((Moment::At(at), false)) => (Some(at), Expiry::Known),
+    }
+}
+
+fn tokens(bound: &Bound, cells: &[Cell]) -> RowTokens {
+    let opened = match &bound.tokens.response {
+        Some(slot) => response(slot, cell(cells, slot.at)),
+        None => parts(bound, cells).map(Some),
+    };
+    match opened {
+        Ok(Some(tokens)) if !tokens.is_empty() => RowTokens::Opened(tokens),
+        Ok(_) => RowTokens::Absent,
+        Err(unreadable) => RowTokens::Unreadable(unreadable),
+    }
+}
+
+fn response(slot: &TokenSlot, stored: &Cell) -> Result<Option<OpenedTokens>, Unreadable> {
+    let failed = |reason| Unreadable { place: slot.name, reason };
+    if stored.is_empty() {
+        return Ok(None);
+    }
+    let opened = open(slot, stored)?;
+    let json = json(opened.plain()).ok_or(failed(UnreadableReason::NotJson))?;
+    match walk(&json, &slot.path) {
+        Some(Value::Object(fields)) => {
+            OpenedTokens::from_response(fields.clone(), opened.key()).map(Some).map_err(failed)
+        }
+        None | Some(Value::Null) => Ok(None),
+        Some(_) => Err(failed(UnreadableReason::NotJson)),
+    }
+}
+
+fn open(slot: &TokenSlot, stored: &Cell) -> Result<Opened, Unreadable> {
+    let failed = |error| Unreadable { place: slot.name, reason: UnreadableReason::Codec(error) };
+    slot.codec.open(stored).map_err(failed)
+}
+
+fn parts(bound: &Bound, cells: &[Cell]) -> Result<OpenedTokens, Unreadable> {
+    let slots = &bound.tokens;
+    let mut keys = Vec::new();
+    let mut token = |slot: &Option<TokenSlot>| match slot {
+        Some(slot) => one(slot, cell(cells, slot.at), &mut keys),
+        None => Ok(None),
+    };
+    let (access, refresh, id) = (token(&slots.access)?, token(&slots.refresh)?, token(&slots.id)?);
+    let token_type = token(&slots.token_type)?.map(|text| text.to_string());
+    let plain = |slot: &Option<PlaceSlot>| {
+        let value = slot.as_ref().map(|slot| within(cell(cells, slot.at), &slot.path))?;
+        value.as_text().map(std::borrow::Cow::into_owned).filter(|text| !text.is_empty())
+    };
+    let scope = plain(&slots.scope).and_then(|text| scope_of_text(&text));
+    Ok(OpenedTokens { access, refresh, id, scope, token_type, keys, ..OpenedTokens::default() })
+}
+
+/// The token in a place of its own.
+fn one(
+    slot: &TokenSlot,
+    stored: &Cell,
+    keys: &mut Vec<KeyUse>,
+) -> Result<Option<Zeroizing<String>>, Unreadable> {
+    let failed = |reason| Unreadable { place: slot.name, reason };
+    let stored = match slot.path.is_empty() {
+        true => stored.clone(),
+        false => inner(stored, &slot.path).map_err(failed)?,
+    };
+    if stored.is_empty() {
+        return Ok(None);
+    }
+    let opened = open(slot, &stored)?;
+    keys.push(opened.key());
+    let text = std::str::from_utf8(opened.plain());
+    let text = text.map_err(|_| failed(UnreadableReason::NotText))?;
+    Ok(Some(Zeroizing::new(text.to_owned())).filter(|token| !token.is_empty()))
+}
+
+/// The text at the end of a way into a column's JSON.
+fn inner(stored: &Cell, path: &[String]) -> Result<Cell, UnreadableReason> {
+    if stored.is_empty() {
+        return Ok(Cell::Null);
+    }
+    let json = stored.as_bytes().and_then(json).ok_or(UnreadableReason::NotJson)?;
+    match walk(&json, path) {
+        None | Some(Value::Null) => Ok(Cell::Null),
+        Some(Value::String(text)) => Ok(Cell::Text(text.clone())),
+        Some(_) => Err(UnreadableReason::NotAToken),
+    }
+}

@@ -1,0 +1,165 @@
+use std::fmt;
+
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use super::UnreadableReason;
+use crate::source::codec::KeyUse;
+
+/// The tokens of a row in the clear, with every other field of the stored response.
+///
+/// # Security
+///
+/// `Debug` prints no token and no other field; the tokens are wiped on drop.
+#[derive(Clone, Default)]
+pub struct OpenedTokens {
+    pub(crate) access: Option<Zeroizing<String>>,
+    pub(crate) refresh: Option<Zeroizing<String>>,
+    pub(crate) id: Option<Zeroizing<String>>,
+    pub(crate) scope: Option<String>,
+    pub(crate) token_type: Option<String>,
+    pub(crate) extra: Map<String, Value>,
+    pub(crate) keys: Vec<KeyUse>,
+}
+
+impl OpenedTokens {
+    /// The access token.
+    #[must_use]
+    pub fn access(&self) -> Option<&str> {
+        self.access.as_ref().map(|token| token.as_str())
+    }
+
+    /// The refresh token.
+    #[must_use]
+    pub fn refresh(&self) -> Option<&str> {
+        self.refresh.as_ref().map(|token| token.as_str())
+    }
+
+    /// The ID token.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_ref().map(|token| token.as_str())
+    }
+
+    /// The granted scope, parted by spaces.
+    #[must_use]
+    pub fn scope(&self) -> Option<&str> {
+        self.scope.as_deref()
+    }
+
+    /// The token's type.
+    #[must_use]
+    pub fn token_type(&self) -> Option<&str> {
+        self.token_type.as_deref()
+    }
+
+    /// The other fields of a stored token response, as they were.
+    #[must_use]
+    pub const fn extra(&self) -> &Map<String, Value> {
+        &self.extra
+    }
+
+    /// Which keys opened the tokens, in the order of the places that they were read from.
+    #[must_use]
+    pub fn keys(&self) -> &[KeyUse] {
+        &self.keys
+    }
+
+    /// Whether there is neither an access nor a refresh token.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.access.is_none() && self.refresh.is_none()
+    }
+
+    /// The tokens of a stored token response.
+    pub(crate) fn from_response(
+        mut response: Map<String, Value>,
+        key: KeyUse,
+    ) -> Result<Self, UnreadableReason> {
+        let mut token = |name: &str| match response.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(Zeroizing::new(text)).filter(|t| !t.is_empty())),
+            Some(_) => Err(UnreadableReason::NotAToken),
+        };
+        let (access, refresh, id) =
+            (token("access_token")?, token("refresh_token")?, token("id_token")?);
+        let scope = response.remove("scope").as_ref().and_then(scope_of_json);
+        // A type that is no text is kept with the unknown fields.
+        let token_type = response.get("token_type").and_then(Value::as_str).map(str::to_owned);
+        if token_type.is_some() {
+            response.remove("token_type");
+        }
+        Ok(Self { access, refresh, id, scope, token_type, extra: response, keys: vec![key] })
+    }
+}
+
+fn scope_of_json(scope: &Value) -> Option<String> {
+    match scope {
+        Value::String(text) => scope_of_text(text),
+        Value::Array(items) => {
+            let parts: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+            Some(parts.join(" ")).filter(|scope| !scope.is_empty())
+        }
+        _ => None,
+    }
+}
+
+/// A scope as columns hold it: parted by spaces or commas, a JSON array, or PostgreSQL's `{a,b}`.
+pub(crate) fn scope_of_text(text: &str) -> Option<String> {
+    let text = text.trim();
+    if text.starts_with('[')
+        && let Ok(array) = serde_json::from_str(text)
+    {
+        return scope_of_json(&array);
+    }
+    let inner = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
+    let parts = inner.split([',', ' ']).map(|part| part.trim_matches('"'));
+    let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+    Some(parts.join(" ")).filter(|scope| !scope.is_empty())
+}
+
+impl fmt::Debug for OpenedTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenedTokens")
+            .field("has_access", &self.access.is_some())
+            .field("has_refresh", &self.refresh.is_some())
+            .field("has_id", &self.id.is_some())
+            .field("keys", &self.keys)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OpenedTokens, scope_of_text};
+    use crate::source::codec::KeyUse;
+    use crate::source::row::UnreadableReason;
+
+    fn read(json: &str) -> Result<OpenedTokens, UnreadableReason> {
+        OpenedTokens::from_response(serde_json::from_str(json).unwrap(), KeyUse::Current)
+    }
+
+    #[test]
+    fn unknown_fields_are_kept_and_nothing_is_printed() {
+        let json = r#"{"access_token": "at-1", "refresh_token": "", "scope": ["a", "b"],
+            "token_type": "Bearer", "issued_at": 1.5, "not-before-policy": 0}"#;
+        let tokens = read(json).unwrap();
+        assert_eq!((tokens.access(), tokens.refresh()), (Some("at-1"), None));
+        assert_eq!((tokens.scope(), tokens.token_type()), (Some("a b"), Some("Bearer")));
+        assert_eq!(tokens.extra().len(), 2);
+        assert!(!format!("{tokens:?}").contains("at-1"));
+    }
+
+    #[test]
+    fn a_token_that_is_an_object_is_none() {
+        let oauth1 = r#"{"access_token": {"oauth_token": "a", "oauth_token_secret": "b"}}"#;
+        assert_eq!(read(oauth1).unwrap_err(), UnreadableReason::NotAToken);
+    }
+
+    #[test]
+    fn scopes_come_parted_in_every_way() {
+        for scope in ["a b", "a,b", "a, b", "{a,b}", "{\"a\",b}", "[\"a\",\"b\"]", " a  b "] {
+            assert_eq!(scope_of_text(scope).as_deref(), Some("a b"), "{scope}");
+        }
+        assert_eq!(scope_of_text("{}"), None);
+    }
+}
