@@ -32,12 +32,21 @@ fn main() {
     // `cargo test --benches` runs this too: a smoke test then, with few rounds.
     let is_bench = std::env::args().any(|argument| argument == "--bench");
     let rounds = if is_bench { 31 } else { 1 };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let overhead = hits(&runtime, rounds);
+    // A word after `--` measures one part alone: `hits`, `misses` or `logins`.
+    let part = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let is_asked = |name: &str| part.as_deref().is_none_or(|part| part == name);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(miss::print(rounds));
-    runtime.block_on(login::print());
-    println!("overhead ratio: {overhead:.2}");
+    let current = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let overhead = is_asked("hits").then(|| hits(&current, rounds));
+    if is_asked("misses") {
+        runtime.block_on(miss::print(rounds));
+    }
+    if is_asked("logins") {
+        runtime.block_on(login::print());
+    }
+    if let Some(overhead) = overhead {
+        println!("overhead ratio: {overhead:.2}");
+    }
 }
 
 /// A cached request: prints a line a row, and gives our overhead as a ratio to the peer's.

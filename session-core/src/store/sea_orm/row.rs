@@ -3,28 +3,46 @@
 use std::time::Duration;
 
 use sea_orm::prelude::Uuid;
-use sea_orm::{DbErr, EntityTrait, FromQueryResult, QueryResult, QuerySelect, Select};
+use sea_orm::{DbErr, EntityTrait, FromQueryResult, QueryResult, QuerySelect, Select, TryGetable};
 
 use super::convert::{bytes32, digest, name, unsigned};
 use super::entity::{Octets, session};
 use super::failure::{Failure, corrupt};
 use crate::clock::Timestamp;
-use crate::policy::Occupant;
 use crate::session::{
     DeviceLabel, EndReason, Ended, Origin, ProviderIdentity, ProviderName, Session, SessionId,
     Subject, UserId,
 };
-use crate::store::{Digests, EndedSession, Lease, LeaseOwner, PreviousDigest, StoredSession};
+use crate::store::{Digests, Lease, LeaseOwner, PreviousDigest, StoredSession};
 use crate::token::{Sealed, SealedTokens};
 use session::Column;
 
+/// Reads a row's columns by their places: by their names it costs as much as the statement's own
+/// work in the database, and each request that is not cached waits for it.
+pub(super) struct Columns<'a> {
+    pub(super) row: &'a QueryResult,
+    pub(super) place: fn(Column) -> usize,
+}
+
+impl Columns<'_> {
+    pub(super) fn get<T: TryGetable>(&self, column: Column) -> Result<T, DbErr> {
+        self.row.try_get_by_index((self.place)(column))
+    }
+}
+
+/// The place of a column in a list of them.
+pub(super) fn place_in(columns: &[Column], column: Column) -> usize {
+    let same = |known: &Column| *known as usize == column as usize;
+    columns.iter().position(same).unwrap_or(usize::MAX)
+}
+
 /// The columns of a [`Session`], and its place in the order of admission.
-#[derive(Debug, FromQueryResult)]
+#[derive(Debug)]
 pub(super) struct SessionRow {
     id: Uuid,
     user_id: String,
     provider: String,
-    pub(super) partition_key: Octets,
+    partition_key: Octets,
     pub(super) admission: i64,
     issuer: Option<String>,
     subject: Option<String>,
@@ -67,6 +85,39 @@ impl SessionRow {
     pub(super) fn select() -> Select<session::Entity> {
         session::Entity::find().select_only().columns(Self::COLUMNS)
     }
+
+    pub(super) fn partition(&self) -> Result<[u8; 32], Failure> {
+        bytes32(&self.partition_key, "a partition")
+    }
+
+    fn read(columns: &Columns<'_>) -> Result<Self, DbErr> {
+        Ok(Self {
+            id: columns.get(Column::Id)?,
+            user_id: columns.get(Column::UserId)?,
+            provider: columns.get(Column::Provider)?,
+            partition_key: columns.get(Column::PartitionKey)?,
+            admission: columns.get(Column::Admission)?,
+            issuer: columns.get(Column::Issuer)?,
+            subject: columns.get(Column::Subject)?,
+            sid: columns.get(Column::Sid)?,
+            account: columns.get(Column::Account)?,
+            device: columns.get(Column::Device)?,
+            origin: columns.get(Column::Origin)?,
+            created_at: columns.get(Column::CreatedAt)?,
+            last_seen_at: columns.get(Column::LastSeenAt)?,
+            timeouts_from: columns.get(Column::TimeoutsFrom)?,
+            renewed_at: columns.get(Column::RenewedAt)?,
+            revision: columns.get(Column::Revision)?,
+            ended_at: columns.get(Column::EndedAt)?,
+            end_reason: columns.get(Column::EndReason)?,
+        })
+    }
+}
+
+impl FromQueryResult for SessionRow {
+    fn from_query_result(row: &QueryResult, _pre: &str) -> Result<Self, DbErr> {
+        Self::read(&Columns { row, place: |column| place_in(&Self::COLUMNS, column) })
+    }
 }
 
 impl TryFrom<SessionRow> for Session {
@@ -108,12 +159,23 @@ fn ended(at: Option<i64>, reason: Option<&str>) -> Result<Option<Ended>, Failure
 }
 
 /// The columns of [`Digests`].
-#[derive(Debug, FromQueryResult)]
-struct DigestRow {
+#[derive(Debug)]
+pub(super) struct DigestRow {
     digest: Option<Octets>,
     previous_digest: Option<Octets>,
     rotated_at: Option<i64>,
     confirmed_at: Option<i64>,
+}
+
+impl DigestRow {
+    pub(super) fn read(columns: &Columns<'_>) -> Result<Self, DbErr> {
+        Ok(Self {
+            digest: columns.get(Column::Digest)?,
+            previous_digest: columns.get(Column::PreviousDigest)?,
+            rotated_at: columns.get(Column::RotatedAt)?,
+            confirmed_at: columns.get(Column::ConfirmedAt)?,
+        })
+    }
 }
 
 impl TryFrom<DigestRow> for Digests {
@@ -134,13 +196,25 @@ impl TryFrom<DigestRow> for Digests {
 }
 
 /// The other columns of a [`StoredSession`].
-#[derive(Debug, FromQueryResult)]
+#[derive(Debug)]
 struct SealedRow {
     sealed_tokens: Option<Octets>,
     sealed_refresh_token: Option<Octets>,
     lease_owner: Option<Uuid>,
     lease_beat: Option<i64>,
     lease_term_ms: Option<i64>,
+}
+
+impl SealedRow {
+    fn read(columns: &Columns<'_>) -> Result<Self, DbErr> {
+        Ok(Self {
+            sealed_tokens: columns.get(Column::SealedTokens)?,
+            sealed_refresh_token: columns.get(Column::SealedRefreshToken)?,
+            lease_owner: columns.get(Column::LeaseOwner)?,
+            lease_beat: columns.get(Column::LeaseBeat)?,
+            lease_term_ms: columns.get(Column::LeaseTermMs)?,
+        })
+    }
 }
 
 /// All columns of a session.
@@ -152,11 +226,13 @@ pub(super) struct StoredRow {
 }
 
 impl FromQueryResult for StoredRow {
-    fn from_query_result(row: &QueryResult, pre: &str) -> Result<Self, DbErr> {
+    /// Of a question for the whole entity, whose columns come in the entity's order.
+    fn from_query_result(row: &QueryResult, _pre: &str) -> Result<Self, DbErr> {
+        let columns = Columns { row, place: |column| column as usize };
         Ok(Self {
-            session: SessionRow::from_query_result(row, pre)?,
-            digests: DigestRow::from_query_result(row, pre)?,
-            sealed: SealedRow::from_query_result(row, pre)?,
+            session: SessionRow::read(&columns)?,
+            digests: DigestRow::read(&columns)?,
+            sealed: SealedRow::read(&columns)?,
         })
     }
 }
@@ -186,86 +262,5 @@ impl TryFrom<StoredRow> for StoredSession {
             tokens,
             lease,
         })
-    }
-}
-
-/// What must be known of a session that may end.
-#[derive(Debug)]
-pub(super) struct EndingRow {
-    pub(super) id: Uuid,
-    user_id: String,
-    provider: String,
-    digests: DigestRow,
-    admission: i64,
-    last_seen_at: i64,
-    timeouts_from: i64,
-    pub(super) has_refresh_token: bool,
-}
-
-impl EndingRow {
-    const COLUMNS: [Column; 10] = [
-        Column::Id,
-        Column::UserId,
-        Column::Provider,
-        Column::Digest,
-        Column::PreviousDigest,
-        Column::RotatedAt,
-        Column::ConfirmedAt,
-        Column::Admission,
-        Column::LastSeenAt,
-        Column::TimeoutsFrom,
-    ];
-
-    /// A question for these columns, of live sessions.
-    pub(super) fn select_live() -> Select<session::Entity> {
-        use sea_orm::ColumnTrait as _;
-        use sea_orm::QueryFilter as _;
-
-        session::Entity::find()
-            .select_only()
-            .columns(Self::COLUMNS)
-            .column_as(Column::SealedRefreshToken.is_not_null(), "has_refresh_token")
-            .filter(Column::EndedAt.is_null())
-    }
-
-    pub(super) fn occupant(&self) -> Result<Occupant, Failure> {
-        Ok(Occupant {
-            id: SessionId::from_uuid(self.id),
-            admission: unsigned(self.admission, "an admission")?,
-            last_seen_at: Timestamp::from_millis(self.last_seen_at),
-            timeouts_from: Timestamp::from_millis(self.timeouts_from),
-        })
-    }
-
-    pub(super) fn into_ended(self, reason: EndReason) -> Result<EndedSession, Failure> {
-        Ok(EndedSession {
-            id: SessionId::from_uuid(self.id),
-            user: name(UserId::new(self.user_id), "a user id")?,
-            provider: name(ProviderName::new(self.provider), "a provider's name")?,
-            reason,
-            digests: self.digests.try_into()?,
-        })
-    }
-}
-
-impl FromQueryResult for EndingRow {
-    fn from_query_result(row: &QueryResult, pre: &str) -> Result<Self, DbErr> {
-        Ok(Self {
-            id: row.try_get(pre, "id")?,
-            user_id: row.try_get(pre, "user_id")?,
-            provider: row.try_get(pre, "provider")?,
-            digests: DigestRow::from_query_result(row, pre)?,
-            admission: row.try_get(pre, "admission")?,
-            last_seen_at: row.try_get(pre, "last_seen_at")?,
-            timeouts_from: row.try_get(pre, "timeouts_from")?,
-            has_refresh_token: row.try_get(pre, "has_refresh_token")?,
-        })
-    }
-}
-
-/// The partition of a row, as bytes.
-impl SessionRow {
-    pub(super) fn partition(&self) -> Result<[u8; 32], Failure> {
-        bytes32(&self.partition_key, "a partition")
     }
 }
