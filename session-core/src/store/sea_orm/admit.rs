@@ -11,10 +11,10 @@ use sea_orm::{
 use super::SeaOrmStore;
 use super::convert::{self, created, digest_octets, new_row, partition_octets, signed};
 use super::end::Departed;
+use super::ending::EndingRow;
 use super::entity::{Octets, admission_lock, session};
 use super::failure::{Failure, corrupt};
 use super::retry::Attempt;
-use super::row::EndingRow;
 use super::transaction::Transaction;
 use crate::policy::{Departure, Occupant, Verdict};
 use crate::session::{EndReason, SecretDigest};

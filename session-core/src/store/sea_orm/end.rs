@@ -11,11 +11,11 @@ use sea_orm::{
 
 use super::SeaOrmStore;
 use super::convert::{self, signed};
+use super::ending::EndingRow;
 use super::entity::{Octets, revocation, session};
 use super::failure::Failure;
 use super::read::CHUNK;
 use super::retry::Attempt;
-use super::row::EndingRow;
 use super::transaction::Transaction;
 use crate::clock::Timestamp;
 use crate::session::EndReason;

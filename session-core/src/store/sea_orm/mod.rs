@@ -10,6 +10,7 @@
 //!   partition. What others were in the way of is repeated, with pauses that grow.
 //! - One statement for a lookup. Connections need not be tested before use: what meets a dead one
 //!   is asked again on another. A write whose answer was lost is looked for before it is repeated.
+//! - MariaDB 10.6, MySQL 8.0.17, PostgreSQL 12 or SQLite 3.35, or newer.
 //! - MySQL's `binlog_format` must be `ROW` or `MIXED`, which is the default of both servers.
 //!
 //! No time is read: neither the database's clock nor this machine's.
@@ -18,6 +19,7 @@ mod admit;
 mod connect;
 mod convert;
 mod end;
+mod ending;
 pub mod entity;
 mod events;
 mod failure;

@@ -1,7 +1,8 @@
 //! Which key sealed what: found along the indexes of key id and id, one step a key.
 
 use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    Select,
 };
 
 use super::SeaOrmStore;
@@ -15,7 +16,7 @@ use crate::store::{PendingRevocation, RevocationId, StoreError, StoredSession};
 impl SeaOrmStore {
     pub(super) async fn one_of_each_key(&self) -> Result<Vec<StoredSession>, StoreError> {
         let mut found: Vec<StoredSession> = Vec::new();
-        for key in self.keys_of_sessions().await? {
+        for key in self.keys::<session::Entity>(session::Column::SealKey).await? {
             let question = session::Entity::find()
                 .filter(session::Column::SealKey.eq(key))
                 .order_by_asc(session::Column::Id)
@@ -32,11 +33,16 @@ impl SeaOrmStore {
         limit: u64,
     ) -> Result<Vec<StoredSession>, StoreError> {
         let mut found: Vec<StoredSession> = Vec::new();
-        for key in self.keys_of_sessions().await?.into_iter().filter(|key| key != key_id) {
+        for key in self
+            .keys::<session::Entity>(session::Column::SealKey)
+            .await?
+            .into_iter()
+            .filter(|key| key != key_id)
+        {
             let behind = after.map(|id| session::Column::Id.gt(id.as_uuid()));
             let question = session::Entity::find()
                 .filter(session::Column::SealKey.eq(key))
-                .filter(sea_orm::Condition::all().add_option(behind))
+                .filter(Condition::all().add_option(behind))
                 .order_by_asc(session::Column::Id)
                 .limit(limit);
             found.extend(self.stored(&question).await?);
@@ -53,11 +59,16 @@ impl SeaOrmStore {
         limit: u64,
     ) -> Result<Vec<PendingRevocation>, StoreError> {
         let mut found: Vec<PendingRevocation> = Vec::new();
-        for key in self.keys_of_outbox().await?.into_iter().filter(|key| key != key_id) {
+        for key in self
+            .keys::<revocation::Entity>(revocation::Column::SealKey)
+            .await?
+            .into_iter()
+            .filter(|key| key != key_id)
+        {
             let behind = after.map(|id| revocation::Column::Id.gt(id.as_uuid()));
             let question = revocation::Entity::find()
                 .filter(revocation::Column::SealKey.eq(key))
-                .filter(sea_orm::Condition::all().add_option(behind))
+                .filter(Condition::all().add_option(behind))
                 .order_by_asc(revocation::Column::Id)
                 .limit(limit);
             found.extend(self.pending(&question).await?);
@@ -67,37 +78,18 @@ impl SeaOrmStore {
         Ok(found)
     }
 
-    async fn keys_of_sessions(&self) -> Result<Vec<String>, StoreError> {
+    /// The key ids in a column, each found behind the one before.
+    async fn keys<E: EntityTrait>(&self, column: E::Column) -> Result<Vec<String>, StoreError> {
         let mut keys: Vec<String> = Vec::new();
-        let first = session::Entity::find()
+        let first = E::find()
             .select_only()
-            .column_as(session::Column::SealKey, "key_id")
-            .filter(session::Column::SealKey.is_not_null())
-            .order_by_asc(session::Column::SealKey)
+            .column_as(column, "key_id")
+            .filter(column.is_not_null())
+            .order_by_asc(column)
             .limit(1);
         loop {
             let question = match keys.last() {
-                Some(last) => first.clone().filter(session::Column::SealKey.gt(last.as_str())),
-                None => first.clone(),
-            };
-            match self.key(&question).await? {
-                Some(key) => keys.push(key),
-                None => return Ok(keys),
-            }
-        }
-    }
-
-    async fn keys_of_outbox(&self) -> Result<Vec<String>, StoreError> {
-        let mut keys: Vec<String> = Vec::new();
-        let first = revocation::Entity::find()
-            .select_only()
-            .column_as(revocation::Column::SealKey, "key_id")
-            .filter(revocation::Column::SealKey.is_not_null())
-            .order_by_asc(revocation::Column::SealKey)
-            .limit(1);
-        loop {
-            let question = match keys.last() {
-                Some(last) => first.clone().filter(revocation::Column::SealKey.gt(last.as_str())),
+                Some(last) => first.clone().filter(column.gt(last.as_str())),
                 None => first.clone(),
             };
             match self.key(&question).await? {
