@@ -7,6 +7,9 @@ use crate::source::mapping::{Mapping, Mappings};
 use crate::source::pattern::is_match;
 use crate::source::schema::{Schema, Table};
 
+/// So many columns of a preset make a schema that does not fit a near miss.
+const NEAR: usize = 2;
+
 /// A preset that fits a schema.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -43,13 +46,13 @@ pub struct Miss {
     pub missing: Vec<String>,
 }
 
-/// The presets that fit a schema, and those that nearly do.
+/// The presets that fit a schema, and those of which some columns are there.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Recognition {
     /// The likeliest first.
     pub fits: Vec<Fit>,
-    /// Those of which a table has the name, the nearest first.
+    /// Those of which a table has the name and at least two columns, the nearest first.
     pub near_misses: Vec<Miss>,
 }
 
@@ -74,7 +77,7 @@ impl Recognition {
     pub(super) fn add(&mut self, result: Result<Fit, Miss>) {
         match result {
             Ok(fit) => self.fits.push(fit),
-            Err(miss) if miss.table.is_some() => self.near_misses.push(miss),
+            Err(miss) if miss.matched >= NEAR => self.near_misses.push(miss),
             Err(_) => {}
         }
     }
