@@ -8,7 +8,7 @@ use super::inner::{Inner, SessionManager};
 use super::presence::{EndedSignal, Presence};
 use super::renewal;
 use crate::clock::Timestamp;
-use crate::policy::{Freshness, Timeouts, rotation};
+use crate::policy::{Freshness, Milestones, SessionPolicy, Timeouts, rotation};
 use crate::session::{SecretDigest, Session};
 use crate::store::{Digests, PreviousDigest};
 use crate::token::TokenSet;
@@ -23,6 +23,8 @@ pub struct LiveSession {
     /// The old secret that found it, if it was not the current one.
     found_by_previous: Option<PreviousDigest>,
     timeouts: Timeouts,
+    /// The access token's; beside the rest, so that a request need not look into the tokens.
+    milestones: Option<Milestones>,
     presence: Arc<Presence>,
     /// The clock's monotonic reading before its row was read.
     read_at: Duration,
@@ -48,11 +50,13 @@ pub(super) struct Found {
 }
 
 impl LiveSession {
-    pub(super) fn new(found: Found, timeouts: Timeouts, presence: Arc<Presence>) -> Self {
+    pub(super) fn new(found: Found, policy: &SessionPolicy, presence: Arc<Presence>) -> Self {
         let Found { session, tokens, digests, presented, read_at } = found;
+        let timeouts = policy.timeouts(&session.provider);
+        let milestones = milestones(policy, &session, &tokens);
         let by_previous = |previous: &PreviousDigest| Some(previous.digest) == presented;
         let found_by_previous = digests.previous.filter(by_previous);
-        Self { session, tokens, found_by_previous, timeouts, presence, read_at }
+        Self { session, tokens, found_by_previous, timeouts, milestones, presence, read_at }
     }
 
     /// The session.
@@ -102,18 +106,24 @@ impl LiveSession {
 
     /// This session with tokens that were renewed after it was read.
     #[must_use]
-    pub(super) fn with_tokens(&self, session: Session, tokens: Arc<TokenSet>) -> Self {
-        Self { session, tokens, ..self.clone() }
+    pub(super) fn with_tokens(
+        &self,
+        session: Session,
+        tokens: Arc<TokenSet>,
+        policy: &SessionPolicy,
+    ) -> Self {
+        let milestones = milestones(policy, &session, &tokens);
+        Self { session, tokens, milestones, ..self.clone() }
     }
 
-    /// Tells sessions apart for the renewal's jitter.
-    pub(super) fn spread(&self) -> u64 {
-        self.session.id.spread()
+    /// How far the access token is.
+    pub(super) fn freshness(&self, now: Timestamp) -> Freshness {
+        self.milestones.map_or(Freshness::Fresh, |milestones| milestones.freshness(now))
     }
 
     /// Whether this process knows that it has ended.
     pub(super) fn is_over(&self) -> bool {
-        self.presence.end_reason().is_some()
+        self.presence.is_over()
     }
 
     fn is_void(&self, max_staleness: Duration, monotonic: Duration, now: Timestamp) -> bool {
@@ -127,6 +137,11 @@ impl LiveSession {
             || self.is_over()
             || self.timeouts.reached(self.session.timeouts_from, last_seen_at, now).is_some()
     }
+}
+
+fn milestones(policy: &SessionPolicy, session: &Session, tokens: &TokenSet) -> Option<Milestones> {
+    let (received_at, expires_at) = (tokens.received_at(), tokens.expires_at());
+    policy.renewal().milestones(received_at, expires_at, session.id.spread())
 }
 
 impl SessionManager {
@@ -163,7 +178,7 @@ impl Inner {
 
     /// Begins a renewal if one is due; nobody waits for it while the token is valid.
     pub(super) fn renew_if_due(self: &Arc<Self>, live: &LiveSession, now: Timestamp) -> Validity {
-        match self.freshness(&live.tokens, live.spread(), now) {
+        match live.freshness(now) {
             Freshness::Fresh => Validity::Usable,
             Freshness::Expired => Validity::TokenExpired,
             Freshness::Due => {

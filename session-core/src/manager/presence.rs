@@ -1,7 +1,7 @@
 //! What one process knows of a session beside its row: that it was just used, and that it is over.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ use crate::session::{EndReason, SessionId};
 pub(crate) struct Presence {
     id: SessionId,
     ended: watch::Sender<Option<EndReason>>,
+    /// The same, for those who ask at each request: the sender's value is behind a lock.
+    is_over: AtomicBool,
     last_seen: AtomicI64,
     /// The last use that was written to the row, or is being written.
     written: AtomicI64,
@@ -24,7 +26,8 @@ impl Presence {
     fn new(id: SessionId, last_seen_at: Timestamp) -> Self {
         let millis = last_seen_at.as_millis();
         let (last_seen, written) = (AtomicI64::new(millis), AtomicI64::new(millis));
-        Self { id, ended: watch::Sender::new(None), last_seen, written }
+        let ended = watch::Sender::new(None);
+        Self { id, ended, is_over: AtomicBool::new(false), last_seen, written }
     }
 
     pub(crate) const fn id(&self) -> SessionId {
@@ -35,8 +38,9 @@ impl Presence {
         Timestamp::from_millis(self.last_seen.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn end_reason(&self) -> Option<EndReason> {
-        *self.ended.borrow()
+    /// Whether this process knows that the session has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
     }
 
     /// Notes a use at `now`. Whether it is time to write one: for one caller in an interval.
@@ -62,6 +66,7 @@ impl Presence {
 
     /// Tells all who wait that the session is over; the first reason stays.
     pub(crate) fn end(&self, reason: EndReason) {
+        self.is_over.store(true, Ordering::Release);
         self.ended.send_if_modified(|ended| {
             let is_first = ended.is_none();
             *ended = ended.or(Some(reason));
@@ -70,7 +75,7 @@ impl Presence {
     }
 
     fn is_watched(&self) -> bool {
-        self.ended.receiver_count() > 0 && self.end_reason().is_none()
+        self.ended.receiver_count() > 0 && !self.is_over()
     }
 }
 

@@ -107,11 +107,10 @@ impl Inner {
         read_at: Duration,
     ) -> Result<LiveSession, ManagerError> {
         let tokens = Arc::new(self.open_tokens(&row)?);
-        let timeouts = self.policy.timeouts(&row.session.provider);
         let presence = self.presences.of(row.session.id, row.session.last_seen_at);
         let StoredSession { session, digests, .. } = row;
         let found = Found { session, tokens, digests, presented, read_at };
-        Ok(LiveSession::new(found, timeouts, presence))
+        Ok(LiveSession::new(found, &self.policy, presence))
     }
 
     /// A row's tokens; a row that does not open is reported and kept (F35).

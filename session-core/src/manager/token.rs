@@ -28,14 +28,14 @@ impl SessionManager {
         live: &Arc<LiveSession>,
     ) -> Result<Arc<LiveSession>, TokenError> {
         let inner = &self.inner;
-        if inner.freshness(live.tokens(), live.spread(), inner.now()) != Freshness::Expired {
+        if live.freshness(inner.now()) != Freshness::Expired {
             return Ok(Arc::clone(live));
         }
         if live.tokens().refresh_token().is_none() {
             return Err(TokenError::new(TokenErrorKind::SignInNeeded));
         }
         let renewed = inner.wait_for(begin(inner, live.session(), Wish::Due).outcome()).await?;
-        Ok(Arc::new(live.with_tokens(renewed.session, renewed.tokens)))
+        Ok(Arc::new(live.with_tokens(renewed.session, renewed.tokens, &inner.policy)))
     }
 
     /// The tokens of a session, renewed first if the access token has expired; for callers without

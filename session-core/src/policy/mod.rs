@@ -14,7 +14,7 @@ use std::time::Duration;
 pub use builder::{PolicyBuilder, PolicyError};
 pub use expiry::Timeouts;
 pub use limit::{Departure, Limit, Occupant, OnFull, Verdict};
-pub use renewal::{Freshness, Renewal};
+pub use renewal::{Freshness, Milestones, Renewal};
 pub use rule::Rule;
 pub(crate) use rule::{fits, is_pattern, narrowness};
 

@@ -15,6 +15,29 @@ pub enum Freshness {
     Fresh,
 }
 
+/// The moments of an access token: for those who ask often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Milestones {
+    /// From when on it is to be renewed.
+    pub due_at: Timestamp,
+    /// From when on it is no longer valid.
+    pub expires_at: Timestamp,
+}
+
+impl Milestones {
+    /// How far the token is at `now`.
+    #[must_use]
+    pub fn freshness(&self, now: Timestamp) -> Freshness {
+        if now >= self.expires_at {
+            Freshness::Expired
+        } else if now >= self.due_at {
+            Freshness::Due
+        } else {
+            Freshness::Fresh
+        }
+    }
+}
+
 /// When tokens are renewed, and how patient everybody is.
 ///
 /// All fields are spans of time; [`SessionPolicy`](super::SessionPolicy) checks them at build time.
@@ -78,14 +101,20 @@ impl Renewal {
         now: Timestamp,
         spread: u64,
     ) -> Freshness {
-        match expires_at {
-            None => Freshness::Fresh,
-            Some(expires_at) if now >= expires_at => Freshness::Expired,
-            Some(expires_at) if now >= self.due_at(received_at, expires_at, spread) => {
-                Freshness::Due
-            }
-            Some(_) => Freshness::Fresh,
-        }
+        let milestones = self.milestones(received_at, expires_at, spread);
+        milestones.map_or(Freshness::Fresh, |milestones| milestones.freshness(now))
+    }
+
+    /// When a token becomes due and when it expires; `None` if it does not.
+    #[must_use]
+    pub fn milestones(
+        &self,
+        received_at: Timestamp,
+        expires_at: Option<Timestamp>,
+        spread: u64,
+    ) -> Option<Milestones> {
+        let expires_at = expires_at?;
+        Some(Milestones { due_at: self.due_at(received_at, expires_at, spread), expires_at })
     }
 
     /// When a token becomes due. Leeway and jitter are bounded by the token's own lifetime, so
