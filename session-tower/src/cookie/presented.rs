@@ -70,7 +70,7 @@ impl SessionCookie {
     pub(crate) fn presented(&self, headers: &HeaderMap) -> Presented {
         let mut presented = Presented::default();
         for header in headers.get_all(COOKIE) {
-            for pair in header.as_bytes().split(|byte| *byte == b';') {
+            for pair in pairs(header.as_bytes()) {
                 let Some(value) = self.value_of(pair) else { continue };
                 presented.add(candidate(value, self.legacy));
                 if presented.values == MOST_VALUES {
@@ -87,15 +87,25 @@ impl SessionCookie {
     }
 }
 
+/// The pairs of a `Cookie` header, parted by semicolons.
+fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(header);
+    std::iter::from_fn(move || {
+        let line = rest?;
+        let end = memchr::memchr(b';', line);
+        rest = end.and_then(|end| line.get(end + 1..));
+        line.get(..end.unwrap_or(line.len()))
+    })
+}
+
 /// A value's digest, if the value is well-formed (S5).
 fn candidate(value: &[u8], legacy: Option<LegacyFormat>) -> Option<Candidate> {
-    if value.len() > LONGEST_VALUE || !value.is_ascii() {
-        return None;
-    }
+    let value = Some(value).filter(|value| value.len() <= LONGEST_VALUE)?;
     let value = std::str::from_utf8(value).ok()?;
     if let Some(digest) = SessionSecret::digest_of(value) {
         return Some(Candidate { digest, is_legacy: false });
     }
-    let is_legacy = legacy.is_some_and(|format| !value.is_empty() && format.fits(value));
+    let is_text = !value.is_empty() && value.is_ascii();
+    let is_legacy = is_text && legacy.is_some_and(|format| format.fits(value));
     is_legacy.then(|| Candidate { digest: SecretDigest::of(value), is_legacy })
 }
