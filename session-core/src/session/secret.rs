@@ -48,8 +48,10 @@ impl SessionSecret {
     /// The digest of a cookie's value, if the value has the form of a secret (S5); no allocation.
     #[must_use]
     pub fn digest_of(value: &str) -> Option<SecretDigest> {
-        let is_base64url = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        let well_formed = value.len() == TEXT_LENGTH && value.bytes().all(is_base64url);
+        let bytes: &[u8; TEXT_LENGTH] = value.as_bytes().try_into().ok()?;
+        // All bytes are looked at: that takes the compiler a few wide instructions.
+        let is_base64url = |b: u8| b.is_ascii_alphanumeric() | (b == b'-') | (b == b'_');
+        let well_formed = bytes.iter().fold(true, |all, byte| all & is_base64url(*byte));
         well_formed.then(|| SecretDigest::of(value))
     }
 
