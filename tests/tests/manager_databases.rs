@@ -2,7 +2,12 @@
 //! clients that hang up (laws 1 to 5; F2, F10, F12, F13, F17).
 //!
 //! The clock is the test's: no test waits for a timeout or an expiry.
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -164,6 +164,7 @@ impl World {
     }
 
     /// [`token`](Self::token), in a task of its own.
+    #[must_use]
     pub fn token_later(
         &self,
         signed_in: &SignedIn,

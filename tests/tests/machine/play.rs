@@ -59,41 +59,39 @@ impl Play {
 
     async fn step(&mut self, op: &Op) {
         let manager = self.nodes[op.node].manager.clone();
-        let now = self.now();
         match &op.what {
             What::SignIn { user, provider, supersedes } => {
                 let supersedes = supersedes.as_ref().map(|index| self.secret(index));
-                let tokens = self.nodes[0].provider.sign_in();
-                let (owner, name) =
-                    (sample::user(USERS[*user]), sample::provider(PROVIDERS[*provider]));
-                let sign_in = SignIn::new(&owner, &name, tokens).supersedes(supersedes);
-                let signed_in = manager.sign_in(sign_in).await.unwrap();
-                let digest = Some(signed_in.secret.digest());
-                let ended = signed_in.ended.iter().map(|ended| (ended.id, ended.reason));
-                let expected = self.model.admit(*user, *provider, supersedes, now);
-                same_ends(ended.collect(), expected);
-                self.model.secrets.extend(digest);
-                self.learn(signed_in.session.id, *user, *provider, digest).await;
+                self.sign_in(op.node, *user, *provider, supersedes).await;
             }
-            What::Connect { user } => {
-                let tokens = self.nodes[0].provider.sign_in();
-                let (owner, name) = (sample::user(USERS[*user]), sample::provider(PROVIDERS[TOOL]));
-                let connected = manager.connect(&owner, &name, tokens).await.unwrap();
-                let ended = connected.ended.iter().map(|ended| (ended.id, ended.reason));
-                same_ends(ended.collect(), self.model.admit(*user, TOOL, None, now));
-                self.learn(connected.session.id, *user, TOOL, None).await;
-                let found = manager.find(&owner, &name).await.unwrap().unwrap();
-                assert_eq!(found.id, connected.session.id);
-            }
+            What::Connect { user } => self.connect(op.node, *user).await,
             What::Resolve { secret, user } => {
-                self.resolve(op.node, self.secret(secret), *user).await
+                self.resolve(op.node, self.secret(secret), *user).await;
             }
             What::Request { secret } => self.request(op.node, self.secret(secret)).await,
             What::Token { session } => self.token(op.node, self.session(session)).await,
             What::Rotate { session } => self.rotate(op.node, self.session(session)).await,
+            What::Provider(mood) => self.change_mood(*mood),
+            What::Purge => {
+                let purged = manager.purge().await.unwrap();
+                let expected = self.model.purge(self.now());
+                assert_eq!((purged.timed_out, purged.sessions), expected);
+            }
+            What::WorkOff => {
+                manager.work_off_outbox(100).await.unwrap();
+            }
+            What::Advance { seconds } => {
+                self.nodes[0].clock.advance(Duration::from_secs(*seconds));
+            }
+            ending => self.end(op.node, ending).await,
+        }
+    }
+
+    async fn end(&mut self, node: usize, what: &What) {
+        let (manager, now) = (self.nodes[node].manager.clone(), self.now());
+        match what {
             What::SignOut { session } => {
-                let session = self.session(session);
-                let id = self.id(session);
+                let id = self.id(self.session(session));
                 let expected = self.model.end_if(EndReason::SignedOut, now, |s| s.id == id);
                 assert_eq!(manager.sign_out(id).await.unwrap(), expected == 1);
             }
@@ -121,18 +119,39 @@ impl Play {
                 let ended = manager.end_all(&owner, name.as_ref(), EndReason::RevokedByAdmin).await;
                 assert_eq!(ended.unwrap(), expected);
             }
-            What::Provider(mood) => self.change_mood(*mood),
-            What::Purge => {
-                let purged = manager.purge().await.unwrap();
-                assert_eq!((purged.timed_out, purged.sessions), self.model.purge(now));
-            }
-            What::WorkOff => {
-                manager.work_off_outbox(100).await.unwrap();
-            }
-            What::Advance { seconds } => {
-                self.nodes[0].clock.advance(Duration::from_secs(*seconds));
-            }
+            other => panic!("ends nothing: {other:?}"),
         }
+    }
+
+    async fn sign_in(
+        &mut self,
+        node: usize,
+        user: usize,
+        provider: usize,
+        supersedes: Option<SecretDigest>,
+    ) {
+        let (manager, now) = (self.nodes[node].manager.clone(), self.now());
+        let tokens = self.nodes[0].provider.sign_in();
+        let (owner, name) = (sample::user(USERS[user]), sample::provider(PROVIDERS[provider]));
+        let sign_in = SignIn::new(&owner, &name, tokens).supersedes(supersedes);
+        let signed_in = manager.sign_in(sign_in).await.unwrap();
+        let digest = Some(signed_in.secret.digest());
+        let ended = signed_in.ended.iter().map(|ended| (ended.id, ended.reason));
+        same_ends(ended.collect(), self.model.admit(user, provider, supersedes, now));
+        self.model.secrets.extend(digest);
+        self.learn(signed_in.session.id, user, provider, digest).await;
+    }
+
+    async fn connect(&mut self, node: usize, user: usize) {
+        let (manager, now) = (self.nodes[node].manager.clone(), self.now());
+        let tokens = self.nodes[0].provider.sign_in();
+        let (owner, name) = (sample::user(USERS[user]), sample::provider(PROVIDERS[TOOL]));
+        let connected = manager.connect(&owner, &name, tokens).await.unwrap();
+        let ended = connected.ended.iter().map(|ended| (ended.id, ended.reason));
+        same_ends(ended.collect(), self.model.admit(user, TOOL, None, now));
+        self.learn(connected.session.id, user, TOOL, None).await;
+        let found = manager.find(&owner, &name).await.unwrap().unwrap();
+        assert_eq!(found.id, connected.session.id);
     }
 
     fn change_mood(&mut self, mood: Mood) {

@@ -1,7 +1,12 @@
 //! The manager renews tokens: when, once, whatever fails, and whoever else does (DESIGN: renewal).
 //!
 //! Memory and a clock that stands still: nothing here takes time.
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails"
+)]
 
 mod due;
 mod flight;

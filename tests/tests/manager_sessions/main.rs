@@ -2,7 +2,12 @@
 //! store, cookie, ended signal).
 //!
 //! Memory and a clock that stands still: nothing here takes time.
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails"
+)]
 
 mod admission;
 mod end;

@@ -68,7 +68,7 @@ async fn activity_without_writes_keeps_a_session_alive_on_its_node() {
     world.store.set(Method::Touch, Fault::AWAY);
     for _ in 0..20 {
         world.clock.advance(SECOND * 30);
-        assert_eq!(world.manager.revalidate(&live) == Validity::Void, false);
+        assert_ne!(world.manager.revalidate(&live), Validity::Void);
         assert_eq!(reason(&world, &laptop).await, None);
         settle().await;
     }
