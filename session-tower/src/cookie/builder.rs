@@ -1,8 +1,7 @@
 //! Builds a cookie, and refuses what browsers would refuse, by the name of its field.
 
-use super::{LegacyFormat, SameSite, SessionCookie};
+use super::{DEFAULT_NAME, LegacyFormat, SameSite, SessionCookie};
 
-pub(super) const DEFAULT_NAME: &str = "__Host-session";
 const DEFAULT_INSECURE_NAME: &str = "session";
 
 /// What browsers keep of a cookie's name and value together, in bytes (RFC 6265bis, 5.7; C4).

@@ -14,6 +14,8 @@ use session_core::{SessionSecret, Timestamp};
 pub use builder::{CookieBuilder, CookieError};
 pub(crate) use presented::{Candidate, Presented};
 
+const DEFAULT_NAME: &str = "__Host-session";
+
 /// The longest `Max-Age` that browsers keep to: 400 days (RFC 6265bis, section 5.5; C5).
 const LONGEST_MAX_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
@@ -149,7 +151,7 @@ impl SessionCookie {
 impl Default for SessionCookie {
     fn default() -> Self {
         Self {
-            name: builder::DEFAULT_NAME.to_owned(),
+            name: DEFAULT_NAME.to_owned(),
             path: "/".to_owned(),
             same_site: SameSite::Lax,
             is_secure: true,
