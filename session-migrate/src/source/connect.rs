@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use sea_orm_migration::sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection,
-};
+use sea_orm_migration::sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
 
 use crate::connection::{checked, without_password};
 use crate::source::dialect::Dialect;

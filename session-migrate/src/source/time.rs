@@ -75,9 +75,9 @@ pub(crate) fn relative(cell: &Cell, base: Option<Timestamp>) -> Moment {
     match (number(cell), base) {
         (Some(seconds), _) if seconds >= RELATIVE_UNTIL => Moment::from_millis(seconds * 1000.0),
         (Some(seconds), Some(base)) => match Moment::from_millis(seconds * 1000.0) {
-            Moment::At(span) => {
-                Moment::At(Timestamp::from_millis(base.as_millis().saturating_add(span.as_millis())))
-            }
+            Moment::At(span) => Moment::At(Timestamp::from_millis(
+                base.as_millis().saturating_add(span.as_millis()),
+            )),
             odd => odd,
         },
         _ => Moment::Odd,
@@ -101,7 +101,7 @@ fn parsed(text: &str, zone: Option<&Zone>) -> Moment {
         let zone: TimeZone = zone?.time_zone()?;
         // A date alone is its midnight.
         let civil: DateTime = text.parse().ok()?;
-        Some(zone.to_timestamp(civil).ok()?)
+        zone.to_timestamp(civil).ok()
     });
     let millis = moment.map(jiff::Timestamp::as_millisecond);
     millis.map_or(Moment::Odd, |millis| Moment::At(Timestamp::from_millis(millis)))
@@ -112,10 +112,9 @@ pub(crate) fn json_cell(value: Option<&Value>) -> Cell {
     match value {
         None | Some(Value::Null) => Cell::Null,
         Some(Value::Bool(truth)) => Cell::Integer(i64::from(*truth)),
-        Some(Value::Number(number)) => number.as_i64().map_or_else(
-            || number.as_f64().map_or(Cell::Null, Cell::Real),
-            Cell::Integer,
-        ),
+        Some(Value::Number(number)) => number
+            .as_i64()
+            .map_or_else(|| number.as_f64().map_or(Cell::Null, Cell::Real), Cell::Integer),
         Some(Value::String(text)) => Cell::Text(text.clone()),
         Some(other) => Cell::Text(other.to_string()),
     }

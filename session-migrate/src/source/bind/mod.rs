@@ -67,7 +67,11 @@ impl Bound {
             orphan: statement::orphan(mapping, schema, dialect, &mut slots)?,
             user: slots.place(&mapping.user)?,
             account: mapping.account.as_ref().map(|place| slots.place(place)).transpose()?,
-            cookie: mapping.cookie.as_ref().map(|it| CookieSlot::new(it, &mut slots)).transpose()?,
+            cookie: mapping
+                .cookie
+                .as_ref()
+                .map(|it| CookieSlot::new(it, &mut slots))
+                .transpose()?,
             identity: identity(&mapping.identity, &mut slots)?,
             mapping: checked(mapping, &mut slots)?,
             dialect,

@@ -47,7 +47,9 @@ fn check(place: &TimePlace, kind: ColumnKind, dialect: Dialect) -> Result<(), So
         }
         (Unit::Timestamp, ColumnKind::ZonedTime | ColumnKind::NaiveTime) => return Ok(()),
         (Unit::Timestamp, _) => {
-            format!("the column {column:?} has no type of time: its unit is \"s\", \"ms\" or \"iso\"")
+            format!(
+                "the column {column:?} has no type of time: its unit is \"s\", \"ms\" or \"iso\""
+            )
         }
         (_, ColumnKind::ZonedTime | ColumnKind::NaiveTime) => {
             format!("the column {column:?} has a type of time: its unit is \"timestamp\"")

@@ -57,14 +57,13 @@ impl Slots {
         }
         let table = match join {
             None => &self.base,
-            Some(name) => self.joined.get(name).ok_or_else(|| misfit(format!("no join {name:?}")))?,
+            Some(name) => {
+                self.joined.get(name).ok_or_else(|| misfit(format!("no join {name:?}")))?
+            }
         };
         let found = column_of(table, column)?.clone();
-        let sql = format!(
-            "{}.{}",
-            self.dialect.quote(join.unwrap_or(BASE)),
-            self.dialect.quote(column)
-        );
+        let sql =
+            format!("{}.{}", self.dialect.quote(join.unwrap_or(BASE)), self.dialect.quote(column));
         self.slots.push(Slot { column: found, join: join.map(str::to_owned), sql });
         Ok(self.slots.len() - 1)
     }

@@ -33,6 +33,12 @@ pub struct Grafana {
     data_keys: BTreeMap<String, Vec<DataKey>>,
 }
 
+/// The keys under which a value may lie, and the value without the key's id.
+struct Candidates<'a> {
+    keys: Vec<(&'a [u8], KeyUse)>,
+    value: &'a [u8],
+}
+
 struct DataKey {
     key: Zeroizing<Vec<u8>>,
     opened_by: KeyUse,
@@ -83,19 +89,18 @@ impl Grafana {
         Self { secrets, data_keys: opened }
     }
 
-    /// The keys under which a value may lie, the likeliest first, and the value without the
-    /// key's id.
-    fn candidates<'a>(&self, value: &'a [u8]) -> Option<(Vec<(&[u8], KeyUse)>, &'a [u8])> {
+    fn candidates<'a>(&'a self, value: &'a [u8]) -> Option<Candidates<'a>> {
         let Some(rest) = value.strip_prefix(b"#") else {
             let keys = self.secrets.iter().enumerate();
-            return Some((keys.map(|(at, key)| (key.as_slice(), KeyUse::at(at))).collect(), value));
+            let keys = keys.map(|(at, key)| (key.as_slice(), KeyUse::at(at))).collect();
+            return Some(Candidates { keys, value });
         };
         let end = rest.iter().position(|byte| *byte == b'#')?;
         let (id, value) = rest.split_at_checked(end)?;
         let id = from_base64(id)?;
         let keys = self.data_keys.get(std::str::from_utf8(&id).ok()?).into_iter().flatten();
         let keys = keys.map(|key| (key.key.as_slice(), key.opened_by)).collect();
-        Some((keys, value.strip_prefix(b"#")?))
+        Some(Candidates { keys, value: value.strip_prefix(b"#")? })
     }
 }
 
@@ -151,7 +156,7 @@ impl TokenCodec for Grafana {
     fn open(&self, stored: &Cell) -> Result<Opened, CodecError> {
         let text = stored.as_bytes().ok_or(CodecError::Malformed)?;
         let value = from_base64(text.trim_ascii()).ok_or(CodecError::Malformed)?;
-        let (keys, value) = self.candidates(&value).ok_or(CodecError::Malformed)?;
+        let Candidates { keys, value } = self.candidates(&value).ok_or(CodecError::Malformed)?;
         if self.secrets.is_empty() {
             return Err(CodecError::NoKey);
         }
@@ -171,9 +176,9 @@ impl TokenCodec for Grafana {
     fn seal(&self, plain: &[u8], like: &Cell, _now: Timestamp) -> Result<Cell, CodecError> {
         let before = like.as_bytes().and_then(|text| from_base64(text.trim_ascii()));
         let before = before.unwrap_or_default();
-        let (keys, rest) = self.candidates(&before).ok_or(CodecError::Malformed)?;
-        let (key, _) = keys.first().ok_or(CodecError::NoKey)?;
-        let head = before.get(..before.len() - rest.len()).unwrap_or_default();
+        let found = self.candidates(&before).ok_or(CodecError::Malformed)?;
+        let (key, _) = found.keys.first().ok_or(CodecError::NoKey)?;
+        let head = before.get(..before.len() - found.value.len()).unwrap_or_default();
         let value = [head, &encrypt(key, plain)?].concat();
         Ok(Cell::Text(to_base64(&value)))
     }

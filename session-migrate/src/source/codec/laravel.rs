@@ -43,8 +43,7 @@ impl Envelope {
         let mac = from_hex(self.mac.as_bytes())?;
         // In constant time.
         Self::mac(key, &self.iv, &self.value)?.verify_slice(&mac).ok()?;
-        let (iv, value) =
-            (from_base64(self.iv.as_bytes())?, from_base64(self.value.as_bytes())?);
+        let (iv, value) = (from_base64(self.iv.as_bytes())?, from_base64(self.value.as_bytes())?);
         cbc::open(key, &iv, &value)
     }
 }
@@ -80,11 +79,8 @@ impl Laravel {
         if self.0.is_empty() {
             return Err(CodecError::NoKey);
         }
-        let opened = self
-            .0
-            .iter()
-            .enumerate()
-            .find_map(|(place, key)| Some((envelope.open(key)?, place)));
+        let opened =
+            self.0.iter().enumerate().find_map(|(place, key)| Some((envelope.open(key)?, place)));
         opened.ok_or(CodecError::WrongKey)
     }
 }
@@ -124,8 +120,7 @@ impl TokenCodec for Laravel {
         };
         let is_serialized =
             self.unseal(&before).is_ok_and(|(plain, _)| unserialized(&plain).is_some());
-        let plain =
-            if is_serialized { serialized(plain) } else { Zeroizing::new(plain.to_vec()) };
+        let plain = if is_serialized { serialized(plain) } else { Zeroizing::new(plain.to_vec()) };
         let key = self.0.first().ok_or(CodecError::NoKey)?;
         let iv: [u8; IV_BYTES] = cbc::random()?;
         let (value, iv) = (to_base64(&cbc::seal(key, &iv, &plain)?), to_base64(&iv));

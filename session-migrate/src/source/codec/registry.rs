@@ -64,7 +64,8 @@ impl Codecs {
             "laravel" => Arc::new(Laravel::new(&self.keys)?),
             "grafana" => Arc::new(Grafana::new(&self.keys, &self.data_keys)),
             _ => {
-                let known = Self::BUILT_IN.iter().copied().chain(self.added.keys().map(String::as_str));
+                let known =
+                    Self::BUILT_IN.iter().copied().chain(self.added.keys().map(String::as_str));
                 let known: Vec<&str> = known.collect();
                 return Err(SourceError::because(
                     SourceErrorKind::UnknownName,

@@ -38,10 +38,8 @@ pub(super) fn to_base64url(bytes: &[u8]) -> String {
 pub(super) fn from_hex(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (pairs, rest) = text.as_chunks::<2>();
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let bytes: Option<Vec<u8>> = pairs
-        .iter()
-        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
-        .collect();
+    let bytes: Option<Vec<u8>> =
+        pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect();
     bytes.filter(|_| rest.is_empty()).map(Zeroizing::new)
 }
 

@@ -7,9 +7,7 @@ use std::collections::BTreeSet;
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
 
-pub use report::{
-    Inspection, MissReport, ProviderReport, RecognisedReport, SourceReport, Tally,
-};
+pub use report::{Inspection, MissReport, ProviderReport, RecognisedReport, SourceReport, Tally};
 
 use crate::source::codec::Codecs;
 use crate::source::error::{SourceError, SourceErrorKind};

@@ -34,6 +34,7 @@ mod place;
 mod time;
 mod toml;
 
+pub(crate) use self::toml::read_toml;
 pub use error::MappingError;
 pub use filter::{Filter, FilterValue, Test};
 pub use model::{
@@ -41,7 +42,6 @@ pub use model::{
     TokenSources, ValueSource,
 };
 pub use place::{Place, TokenPlace};
-pub(crate) use self::toml::read_toml;
 pub use time::{TimePlace, Unit, UnknownZone, Zone};
 
 #[cfg(test)]

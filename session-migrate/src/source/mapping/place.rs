@@ -59,10 +59,6 @@ impl TokenPlace {
     /// Where it lies, without how it is encrypted.
     #[must_use]
     pub fn place(&self) -> Place {
-        Place {
-            column: self.column.clone(),
-            join: self.join.clone(),
-            path: self.path.clone(),
-        }
+        Place { column: self.column.clone(), join: self.join.clone(), path: self.path.clone() }
     }
 }

@@ -75,7 +75,11 @@ fn an_error_names_the_place_and_what_is_allowed() {
     for (line, (at_line, at_column), path, words) in cases {
         let said = refused(line);
         assert!(said.3.contains(words), "{line}: {said:?}");
-        assert_eq!((said.0, said.1, said.2.as_str()), (at_line, at_column, path), "{line}: {said:?}");
+        assert_eq!(
+            (said.0, said.1, said.2.as_str()),
+            (at_line, at_column, path),
+            "{line}: {said:?}"
+        );
     }
 }
 
@@ -182,6 +186,39 @@ fn sources() -> impl Strategy<Value = TokenSources> {
     ]
 }
 
+/// What only some mappings have.
+struct Rich {
+    join: Join,
+    account: Place,
+    parent: Parent,
+    issuer: ValueSource,
+    cookie: Cookie,
+}
+
+impl Rich {
+    fn new(table: &str, on: Place) -> Self {
+        let (name, column) = ("j".to_owned(), "id".to_owned());
+        let issuer = "https://id.example".to_owned();
+        Self {
+            account: Place { join: Some(name.clone()), ..Place::column("uid") },
+            parent: Parent {
+                table: "user".to_owned(),
+                schema: Some("app".to_owned()),
+                column: column.clone(),
+                child: None,
+            },
+            issuer: ValueSource {
+                column: None,
+                join: None,
+                path: Vec::new(),
+                constant: Some(issuer),
+            },
+            cookie: Cookie { column: column.clone(), except_providers: vec!["x*".to_owned()] },
+            join: Join { name, table: table.to_owned(), schema: None, column, on },
+        }
+    }
+}
+
 fn mapping() -> impl Strategy<Value = Mapping> {
     let column = name().prop_map(Place::column);
     let provider = (name(), any::<bool>()).prop_map(|(name, is_column)| ProviderSource {
@@ -195,27 +232,7 @@ fn mapping() -> impl Strategy<Value = Mapping> {
     (names, sources(), times, rest).prop_map(|(names, tokens, times, rest)| {
         let ((table, key, user, provider), (expires, created), (filter, is_rich, on)) =
             (names, times, rest);
-        let join = Join {
-            name: "j".to_owned(),
-            table: table.clone(),
-            schema: None,
-            column: "id".to_owned(),
-            on,
-        };
-        let account = Place { join: Some("j".to_owned()), ..Place::column("uid") };
-        let parent = Parent {
-            table: "user".to_owned(),
-            schema: Some("app".to_owned()),
-            column: "id".to_owned(),
-            child: None,
-        };
-        let issuer = ValueSource {
-            column: None,
-            join: None,
-            path: Vec::new(),
-            constant: Some("https://id.example".to_owned()),
-        };
-        let rich = |value: bool| value && is_rich;
+        let rich = Rich::new(&table, on);
         Mapping {
             name: None,
             table,
@@ -223,7 +240,7 @@ fn mapping() -> impl Strategy<Value = Mapping> {
             key,
             user,
             provider,
-            account: Some(account).filter(|_| is_rich),
+            account: Some(rich.account).filter(|_| is_rich),
             tokens,
             expires,
             newest_by: Some(NewestBy::Created).filter(|_| created.is_some()),
@@ -231,12 +248,11 @@ fn mapping() -> impl Strategy<Value = Mapping> {
             renewed: None,
             used: None,
             filter,
-            cookie: Some(Cookie { column: "id".to_owned(), except_providers: vec!["x*".to_owned()] })
-                .filter(|_| rich(true)),
-            parent: if is_rich { vec![parent] } else { Vec::new() },
-            join: if is_rich { vec![join] } else { Vec::new() },
+            cookie: Some(rich.cookie).filter(|_| is_rich),
+            parent: if is_rich { vec![rich.parent] } else { Vec::new() },
+            join: if is_rich { vec![rich.join] } else { Vec::new() },
             identity: IdentitySources {
-                issuer: Some(issuer).filter(|_| is_rich),
+                issuer: Some(rich.issuer).filter(|_| is_rich),
                 subject: None,
                 sid: None,
             },

@@ -1,10 +1,10 @@
 //! From TOML and back, with errors that name the place.
 
-use serde::de::DeserializeOwned;
 use ::toml::Spanned;
 use ::toml::de::{DeTable, DeValue, Deserializer};
+use serde::de::DeserializeOwned;
 
-use super::{Mappings, MappingError, check};
+use super::{MappingError, Mappings, check};
 
 impl Mappings {
     /// The mappings that a file holds.

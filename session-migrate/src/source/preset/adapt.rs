@@ -202,9 +202,7 @@ impl<'a> Adaptation<'a> {
         let is_own = |table: &&Table| table.schema == self.table.schema;
         let tables: Vec<&Table> = self.schema.tables.iter().filter(is_own).collect();
         let found = names.iter().find_map(|name| {
-            let named = |table: &&&Table| {
-                table.name == **name || is_match(name, &table.name)
-            };
+            let named = |table: &&&Table| table.name == **name || is_match(name, &table.name);
             tables.iter().find(named).copied()
         });
         let column = found.and_then(|table| self.lookup(table, &parent.column));
@@ -233,7 +231,9 @@ fn unit(place: &TimePlace, kind: ColumnKind) -> (Unit, Option<Zone>) {
     let zone = place.zone.clone().or_else(|| Some(Zone::utc()));
     match kind {
         ColumnKind::ZonedTime | ColumnKind::NaiveTime => (Unit::Timestamp, zone),
-        ColumnKind::Text | ColumnKind::Other if matches!(place.unit, Unit::Timestamp | Unit::Iso) => {
+        ColumnKind::Text | ColumnKind::Other
+            if matches!(place.unit, Unit::Timestamp | Unit::Iso) =>
+        {
             (Unit::Iso, zone)
         }
         ColumnKind::Integer | ColumnKind::Real | ColumnKind::Decimal

@@ -1,5 +1,7 @@
 //! Whether a preset fits a schema, and why.
 
+use std::cmp::Reverse;
+
 use super::adapt::Adaptation;
 use super::file::{Head, PresetFile};
 use super::group;
@@ -83,18 +85,14 @@ impl Recognition {
     }
 
     pub(super) fn rank(&mut self) {
-        self.fits.sort_by(|one, other| other.score.cmp(&one.score));
-        self.near_misses.sort_by(|one, other| other.matched.cmp(&one.matched));
+        self.fits.sort_by_key(|fit| Reverse(fit.score));
+        self.near_misses.sort_by_key(|miss| Reverse(miss.matched));
     }
 }
 
 /// Fits a preset to the first of its tables that it fits; else says what is missing in the one
 /// that has most.
-pub(super) fn fit(
-    preset: &'static str,
-    file: &PresetFile,
-    schema: &Schema,
-) -> Result<Fit, Miss> {
+pub(super) fn fit(preset: &'static str, file: &PresetFile, schema: &Schema) -> Result<Fit, Miss> {
     let mut nearest: Option<Miss> = None;
     for table in candidates(&file.preset, schema) {
         match fit_table(preset, file, schema, table) {
@@ -139,13 +137,12 @@ fn fit_table(
     table: &Table,
 ) -> Result<Fit, Miss> {
     let head = &file.preset;
-    let templates: Vec<Mapping> = if head.groups {
-        group::mappings(&file.mapping, table)
-    } else {
-        file.mapping.clone()
-    };
+    let templates: Vec<Mapping> =
+        if head.groups { group::mappings(&file.mapping, table) } else { file.mapping.clone() };
     if templates.is_empty() {
-        let missing = vec!["columns <provider>_token with <provider>_id or <provider>_refresh_token".to_owned()];
+        let missing = vec![
+            "columns <provider>_token with <provider>_id or <provider>_refresh_token".to_owned(),
+        ];
         return Err(Miss { preset, table: Some(table.name.clone()), matched: 0, missing });
     }
     let mut adapted = Vec::new();
@@ -169,7 +166,7 @@ fn fit_table(
     let (unlike, marks) = marks(head, schema, table);
     because.extend(marks.iter().cloned());
     notes.extend(head.notes.iter().cloned());
-    let is_exact = head.tables.iter().any(|name| *name == table.name);
+    let is_exact = head.tables.contains(&table.name);
     let points = because.len() + 4 * marks.len() + 2 * usize::from(is_exact);
     Ok(Fit {
         preset,

@@ -7,8 +7,16 @@ const PLACEHOLDER: &str = "{provider}";
 
 /// Columns that end in `_token` and are no provider's.
 const NOT_PROVIDERS: [&str; 10] = [
-    "remember", "api", "access", "refresh", "reset", "reset_password", "confirmation",
-    "invitation", "verification", "push",
+    "remember",
+    "api",
+    "access",
+    "refresh",
+    "reset",
+    "reset_password",
+    "confirmation",
+    "invitation",
+    "verification",
+    "push",
 ];
 
 /// The template for each group of the table.
@@ -26,12 +34,14 @@ pub(super) fn mappings(templates: &[Mapping], table: &Table) -> Vec<Mapping> {
 /// The prefixes of groups: a token, and an id or a refresh token beside it.
 fn providers(table: &Table) -> Vec<&str> {
     let has = |name: String| table.column(&name).is_some();
-    let prefix = |name: &'_ str| -> Option<String> { Some(name.strip_suffix("_token")?.to_owned()) };
+    let prefix =
+        |name: &'_ str| -> Option<String> { Some(name.strip_suffix("_token")?.to_owned()) };
     let columns = table.columns.iter().map(|column| column.name.as_str());
     columns
         .filter(|name| {
             prefix(name).is_some_and(|prefix| {
-                let is_group = has(format!("{prefix}_id")) || has(format!("{prefix}_refresh_token"));
+                let is_group =
+                    has(format!("{prefix}_id")) || has(format!("{prefix}_refresh_token"));
                 is_group && !NOT_PROVIDERS.contains(&prefix.as_str())
             })
         })

@@ -90,7 +90,7 @@ fn within(stored: &Cell, path: &[String]) -> Cell {
     if path.is_empty() {
         return stored.clone();
     }
-    let json = stored.as_bytes().and_then(|bytes| json(bytes));
+    let json = stored.as_bytes().and_then(json);
     time::json_cell(json.as_ref().and_then(|json| walk(json, path)))
 }
 

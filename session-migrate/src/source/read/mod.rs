@@ -112,10 +112,7 @@ impl SourceTable {
 }
 
 /// MySQL gives a `timestamp` in the session's zone, and without saying so.
-async fn require_utc(
-    connection: &DatabaseConnection,
-    dialect: Dialect,
-) -> Result<(), SourceError> {
+async fn require_utc(connection: &DatabaseConnection, dialect: Dialect) -> Result<(), SourceError> {
     if dialect != Dialect::Mysql {
         return Ok(());
     }

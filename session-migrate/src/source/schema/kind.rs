@@ -81,9 +81,7 @@ impl ColumnKind {
             "decimal" => Self::Decimal,
             "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "enum"
             | "set" => Self::Text,
-            "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => {
-                Self::Bytes
-            }
+            "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Self::Bytes,
             "json" => Self::Json,
             "uuid" => Self::Uuid,
             "timestamp" => Self::ZonedTime,

@@ -72,11 +72,7 @@ fn add_column(tables: &mut Tables, row: &QueryResult) -> Result<(), DbErr> {
     Ok(())
 }
 
-fn add_unique(
-    tables: &mut Tables,
-    row: &QueryResult,
-    last: &mut Option<i64>,
-) -> Result<(), DbErr> {
+fn add_unique(tables: &mut Tables, row: &QueryResult, last: &mut Option<i64>) -> Result<(), DbErr> {
     let (schema, name): (String, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
     let (index, is_primary): (i64, i64) = (row.try_get_by_index(2)?, row.try_get_by_index(3)?);
     let column: String = row.try_get_by_index(4)?;

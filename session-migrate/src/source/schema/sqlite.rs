@@ -79,7 +79,8 @@ fn add_column(tables: &mut BTreeMap<String, Table>, row: &QueryResult) -> Result
 /// row's number: unique, without an index, and never null.
 fn finished(mut table: Table) -> Table {
     table.primary_key.sort();
-    table.primary_key = table.primary_key.iter().filter_map(|name| name.get(4..)).map(str::to_owned).collect();
+    table.primary_key =
+        table.primary_key.iter().filter_map(|name| name.get(4..)).map(str::to_owned).collect();
     if let [only] = table.primary_key.as_slice()
         && let Some(column) = table.columns.iter_mut().find(|column| column.name == *only)
         && column.declared.eq_ignore_ascii_case("integer")

@@ -1,0 +1,287 @@
+//! Databases that the named projects made themselves, with the truth about each row beside them.
+//!
+//! They lie beside the workspace in CI and are no part of it: elsewhere these tests say that they
+//! did not run.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
+use serde_json::Value;
+use session_migrate::source::{
+    Cell, Codecs, Expiry, RowTokens, SourceKeys, SourceReport, SourceRow, connect_read_only,
+    inspect,
+};
+use session_tests::database::{Database, Kind};
+use sha2::{Digest as _, Sha256};
+
+use crate::source::Source;
+
+/// The file's content, unpacked; none, with a word about it, where the folder is not there.
+#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
+fn unpacked(name: &str) -> Option<Vec<u8>> {
+    let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent()?.to_owned();
+    let file = workspace.join("../shared/fixtures").join(name);
+    if !file.exists() {
+        eprintln!("not tested: there is no {}", file.display());
+        return None;
+    }
+    let unpacked = Command::new("gzip").arg("-dc").arg(&file).output().unwrap();
+    assert!(unpacked.status.success(), "gzip unpacks {}", file.display());
+    Some(unpacked.stdout)
+}
+
+fn facts(name: &str) -> Option<Value> {
+    Some(serde_json::from_slice(&unpacked(name)?).unwrap())
+}
+
+fn sha256(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn histogram(facts: &Value) -> BTreeMap<u64, u64> {
+    let pairs = facts.as_object().unwrap().iter();
+    pairs.map(|(rows, pairs)| (rows.parse().unwrap(), pairs.as_u64().unwrap())).collect()
+}
+
+/// Loads a dump of PostgreSQL's by statements.
+async fn load(source: &Source, dump: &str) {
+    let transaction = source.connection.begin().await.unwrap();
+    let mut lines = dump.lines();
+    let mut statement = String::new();
+    while let Some(line) = lines.next() {
+        if let Some(copy) = line.strip_prefix("COPY ") {
+            let target = copy.split(" FROM stdin").next().unwrap();
+            let rows: Vec<String> =
+                lines.by_ref().take_while(|line| *line != "\\.").map(values).collect();
+            for rows in rows.chunks(200) {
+                let sql = format!("INSERT INTO {target} VALUES {}", rows.join(", "));
+                transaction.execute_unprepared(&sql).await.unwrap();
+            }
+            continue;
+        }
+        statement.push_str(line);
+        statement.push('\n');
+        if line.ends_with(';') {
+            let sql = std::mem::take(&mut statement);
+            let is_schema = ["CREATE ", "ALTER TABLE"].iter().any(|word| {
+                sql.lines().any(|line| line.starts_with(word)) && !sql.contains("OWNER TO")
+            });
+            if is_schema {
+                transaction.execute_unprepared(&sql).await.unwrap();
+            }
+        }
+    }
+    transaction.commit().await.unwrap();
+}
+
+/// A line of `COPY`'s text format as a row of literals.
+fn values(line: &str) -> String {
+    let value = |text: &str| match text {
+        "\\N" => "NULL".to_owned(),
+        text => {
+            assert!(!text.replace("\\\\", "").contains('\\'), "no other escape is in these files");
+            format!("'{}'", text.replace("\\\\", "\\").replace('\'', "''"))
+        }
+    };
+    let values: Vec<String> = line.split('\t').map(value).collect();
+    format!("({})", values.join(", "))
+}
+
+async fn rows(source: &Source, preset: &str, keys: SourceKeys) -> Vec<SourceRow> {
+    let fit = source.recognised(preset).await;
+    let codecs = Codecs::new(keys);
+    let table = source.open(&fit.mappings.mapping[0], &codecs).await.unwrap();
+    let (mut rows, mut after) = (Vec::new(), None);
+    loop {
+        let (batch, next) = table.batch(&source.connection, after.as_ref(), 100).await.unwrap();
+        rows.extend(batch);
+        after = next;
+        if after.is_none() {
+            return rows;
+        }
+    }
+}
+
+fn access(row: &SourceRow) -> Option<String> {
+    row.tokens.opened().and_then(|tokens| tokens.access()).map(sha256)
+}
+
+fn refresh(row: &SourceRow) -> Option<String> {
+    row.tokens.opened().and_then(|tokens| tokens.refresh()).map(sha256)
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+const OPENWEBUI: &str = "openwebui-0.8.3-rawkey";
+const OPENWEBUI_KEY: &str = "2TIxCF-JSJRdMcKVPP9a8jVKRYeFiYlmSuc7JkLa11k=";
+
+async fn openwebui() -> Option<(Source, Value)> {
+    let bytes = unpacked(&format!("{OPENWEBUI}.sqlite.gz"))?;
+    let facts = facts(&format!("{OPENWEBUI}.facts.json.gz"))?;
+    let database = Database::create(Kind::Sqlite).await;
+    let file = database.url().strip_prefix("sqlite://").unwrap().split('?').next().unwrap();
+    std::fs::write(file, bytes).unwrap();
+    Some((Source::on(database).await, facts))
+}
+
+fn number(facts: &Value, name: &str) -> u64 {
+    facts[name].as_u64().unwrap_or_else(|| panic!("no {name}"))
+}
+
+#[tokio::test]
+async fn openwebui_has_the_figures_of_its_facts() {
+    let Some((source, facts)) = openwebui().await else { return };
+    // By a connection that could not write.
+    let connection = connect_read_only(source.database.url()).await.unwrap();
+    assert!(connection.execute_unprepared("DELETE FROM oauth_session").await.is_err());
+    let codecs = Codecs::new(SourceKeys::new(OPENWEBUI_KEY));
+    let inspection = inspect(&connection, &codecs).await.unwrap();
+    let report: &SourceReport = &inspection.recognised[0].sources[0];
+    assert_eq!(report.total.rows, number(&facts, "rows"));
+    assert_eq!(report.pairs, number(&facts, "pairs"));
+    assert_eq!(report.rows_per_pair, histogram(&facts["rows_per_pair_histogram"]));
+    assert_eq!(report.total.orphans, number(&facts, "rows_orphaned"));
+    assert_eq!(report.total.unreadable["wrong_key"], number(&facts, "rows_old_key"));
+    assert_eq!(report.total.expiry[&Expiry::Real], number(&facts, "rows_float_expiry"));
+    let providers: BTreeMap<&str, u64> = report
+        .providers
+        .iter()
+        .map(|provider| (provider.provider.as_str(), provider.tally.rows))
+        .collect();
+    for (provider, rows) in facts["rows_per_provider"].as_object().unwrap() {
+        assert_eq!(providers[provider.as_str()], rows.as_u64().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn openwebui_opens_to_the_tokens_of_its_facts() {
+    let Some((source, facts)) = openwebui().await else { return };
+    let rows = rows(&source, "openwebui", SourceKeys::new(OPENWEBUI_KEY)).await;
+    let rows: BTreeMap<String, &SourceRow> =
+        rows.iter().map(|row| (row.key.to_string(), row)).collect();
+    let detail = facts["rows_detail"].as_array().unwrap();
+    assert_eq!(rows.len(), detail.len());
+    let mut with_cookie = 0;
+    for fact in detail {
+        let row = rows[fact["id"].as_str().unwrap()];
+        assert_eq!(row.user, text(&fact["user_id"]));
+        assert_eq!(row.provider, text(&fact["provider"]));
+        assert_eq!(row.is_orphan, fact["orphan"].as_bool().unwrap());
+        let created = row.created_at.unwrap().as_millis();
+        assert_eq!(created, fact["created_at"].as_i64().unwrap() * 1000);
+        let is_current = fact["key"] == "current";
+        assert_eq!(row.tokens.opened().is_some(), is_current);
+        if is_current {
+            assert_eq!(access(row), text(&fact["access_sha256"]));
+            assert_eq!(Value::from(refresh(row).is_some()), fact["has_refresh"]);
+            let id = row.tokens.opened().unwrap().id();
+            assert_eq!(Value::from(id.is_some()), fact["has_id_token"]);
+        }
+        let is_device =
+            is_current && !row.is_orphan && row.provider.as_deref() != Some("mcp:docs-server");
+        assert_eq!(row.cookie.as_ref().map(|it| it.to_string()).is_some(), is_device);
+        with_cookie += u64::from(is_device);
+    }
+    assert!(with_cookie > 0);
+}
+
+#[tokio::test]
+async fn openwebui_opens_old_rows_with_the_old_key() {
+    let Some((source, facts)) = openwebui().await else { return };
+    let old = facts["old_secret_of_wrong_key_rows"].as_str().unwrap();
+    let keys = SourceKeys::new(OPENWEBUI_KEY).with_old(old);
+    let rows = rows(&source, "openwebui", keys).await;
+    assert!(rows.iter().all(|row| matches!(row.tokens, RowTokens::Opened(_))));
+    // The stored class is kept for a rollback.
+    let is_real = |row: &&SourceRow| {
+        row.stored.iter().any(|it| it.column == "expires_at" && matches!(it.cell, Cell::Real(_)))
+    };
+    let real = rows.iter().filter(is_real).count() as u64;
+    assert_eq!(real, number(&facts, "rows_float_expiry"));
+}
+
+#[tokio::test]
+async fn spring_opens_to_the_tokens_of_its_facts() {
+    if !Kind::Postgres.is_available() {
+        return;
+    }
+    let name = "spring-oauth2-authorized-client-pg";
+    let (Some(dump), Some(facts)) =
+        (unpacked(&format!("{name}.sql.gz")), facts(&format!("{name}.facts.json.gz")))
+    else {
+        return;
+    };
+    let source = Source::on(Database::create(Kind::Postgres).await).await;
+    load(&source, std::str::from_utf8(&dump).unwrap()).await;
+    let report = source.inspect(SourceKeys::none()).await.recognised[0].sources[0].clone();
+    assert_eq!(report.total.rows, number(&facts, "rows"));
+    assert_eq!(report.rows_per_pair, histogram(&facts["rows_per_pair"]));
+    assert_eq!(report.total.with_refresh_token, number(&facts, "with_refresh"));
+    let rows = rows(&source, "spring", SourceKeys::none()).await;
+    let key = |registration: &str, principal: &str| format!("{registration}\n{principal}");
+    let rows: BTreeMap<String, &SourceRow> = rows
+        .iter()
+        .map(|row| (key(row.provider.as_deref().unwrap(), row.user.as_deref().unwrap()), row))
+        .collect();
+    let detail = facts["detail"].as_array().unwrap();
+    assert_eq!(rows.len(), detail.len());
+    for fact in detail {
+        let (registration, principal) = (&fact["registration"], &fact["principal"]);
+        let row = rows[&key(registration.as_str().unwrap(), principal.as_str().unwrap())];
+        assert_eq!(access(row), text(&fact["access_sha256"]));
+        assert_eq!(refresh(row), text(&fact["refresh_sha256"]));
+        let scope = fact["scopes"].as_str().map(|scopes| scopes.replace(',', " "));
+        assert_eq!(row.tokens.opened().unwrap().scope(), scope.as_deref());
+        assert!(row.expires_at > row.renewed_at);
+    }
+}
+
+#[tokio::test]
+async fn authjs_opens_to_the_tokens_of_its_facts() {
+    if !Kind::Postgres.is_available() {
+        return;
+    }
+    let (Some(dump), Some(facts)) =
+        (unpacked("authjs-pg.sql.gz"), facts("authjs-pg.facts.json.gz"))
+    else {
+        return;
+    };
+    let source = Source::on(Database::create(Kind::Postgres).await).await;
+    load(&source, std::str::from_utf8(&dump).unwrap()).await;
+    let report = source.inspect(SourceKeys::none()).await.recognised[0].sources[0].clone();
+    assert_eq!(report.total.rows, number(&facts, "accounts"));
+    assert_eq!(report.pairs, number(&facts, "pairs"));
+    assert_eq!(report.rows_per_pair, histogram(&facts["rows_per_user_provider_histogram"]));
+    assert_eq!(report.total.expiry[&Expiry::Absent], number(&facts, "expires_null"));
+    let rows = rows(&source, "authjs-pg", SourceKeys::none()).await;
+    let mut read: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let expires = row.expires_at.map(|at| at.as_millis() / 1000);
+            let (user, provider) = (row.user.as_deref().unwrap(), row.provider.as_deref().unwrap());
+            let account = row.account.as_deref().unwrap();
+            format!("{user} {provider} {account} {expires:?} {:?} {:?}", access(row), refresh(row))
+        })
+        .collect();
+    let mut told: Vec<String> = facts["detail"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|fact| {
+            let (provider, account) = (&fact["provider"], &fact["providerAccountId"]);
+            let (provider, account) = (provider.as_str().unwrap(), account.as_str().unwrap());
+            let expires = fact["expires_at"].as_i64();
+            let (access, refresh) = (text(&fact["access"]), text(&fact["refresh"]));
+            format!("{} {provider} {account} {expires:?} {access:?} {refresh:?}", fact["userId"])
+        })
+        .collect();
+    read.sort();
+    told.sort();
+    assert_eq!(read, told);
+    let without = rows.iter().filter(|row| refresh(row).is_none()).count() as u64;
+    assert_eq!(without, number(&facts, "without_refresh"));
+}
