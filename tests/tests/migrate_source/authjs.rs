@@ -119,6 +119,24 @@ on_every_database! {
         assert_eq!(source.lines("authjs-drizzle", SourceKeys::none()).await, expected(key));
     }
 
+    async fn a_prefix_holds_for_the_users_too(database: Database) {
+        let source = Source::on(database).await;
+        source.run("
+            CREATE TABLE chat_user (id VARCHAR(100) PRIMARY KEY);
+            CREATE TABLE shop_user (id VARCHAR(100) PRIMARY KEY);
+            CREATE TABLE shop_account («userId» VARCHAR(100) NOT NULL, type VARCHAR(100) NOT NULL,
+              provider VARCHAR(100) NOT NULL, «providerAccountId» VARCHAR(100) NOT NULL,
+              refresh_token TEXT, access_token TEXT, expires_at INT,
+              PRIMARY KEY (provider, «providerAccountId»));
+            INSERT INTO shop_user VALUES ('1'), ('2')").await;
+        fill(&source, "shop_account", |_| None).await;
+        let key = |_, provider: &str, account: &str| format!("[{provider:?},{account:?}]");
+        assert_eq!(source.lines("authjs-drizzle", SourceKeys::none()).await, expected(key));
+        source.run("DROP TABLE shop_user").await;
+        let fit = source.recognised("authjs-drizzle").await;
+        assert!(fit.mappings.mapping[0].parent.is_empty(), "{fit:?}");
+    }
+
     async fn typeorm_has_uuids(database: Database) {
         let source = Source::on(database).await;
         source.run("

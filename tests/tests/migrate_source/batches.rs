@@ -30,11 +30,11 @@ async fn source(database: Database) -> Source {
         ("'ss'", "'8'"),
         ("'é'", "NULL"),
     ];
-    for (at, (a, b)) in pairs.iter().enumerate() {
+    for (at, (a, b)) in (0_i64..).zip(pairs) {
         source
             .run(&format!(
                 "INSERT INTO tokens VALUES ('id-{at}', {}, {a}, {b}, 'u', 'p', 't-{at}')",
-                at as i64 - 4
+                at - 4
             ))
             .await;
     }

@@ -104,3 +104,15 @@ async fn sqlite_columns_of_numbers_hold_what_they_are_given() {
     ];
     assert_eq!(source.lines("rails", SourceKeys::none()).await, expected);
 }
+
+#[tokio::test]
+async fn what_sqlite_cannot_describe_hides_nothing_else() {
+    let source = Source::on(Database::create(Kind::Sqlite).await).await;
+    source.run("
+        CREATE TABLE gone (id {id});
+        CREATE VIEW broken AS SELECT id FROM gone;
+        CREATE TABLE identities (id {id}, user_id integer, provider varchar, uid varchar, token varchar);
+        INSERT INTO identities VALUES (1, 1, 'a', 'u', 'at');
+        DROP TABLE gone").await;
+    assert_eq!(source.lines("rails", SourceKeys::none()).await, ["1 1 \"a\" u at - -"]);
+}

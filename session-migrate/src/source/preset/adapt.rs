@@ -194,6 +194,16 @@ impl<'a> Adaptation<'a> {
         }
     }
 
+    /// A table's name with the prefix that the mapped table has in the place of a `*`: beside
+    /// `shop_account` are `shop_user`s, and no other application's.
+    fn beside(&self, name: &str) -> Option<String> {
+        if !name.contains('*') {
+            return Some(name.to_owned());
+        }
+        let (prefix, _) = self.table.name.rsplit_once('_')?;
+        Some(name.replace('*', prefix))
+    }
+
     /// The parent in its spelling here; without it, nobody can say which rows are orphans.
     fn parent(&mut self, mut parent: Parent) -> Option<Parent> {
         let names = std::iter::once(&parent.table).chain(&self.head.users);
@@ -202,8 +212,8 @@ impl<'a> Adaptation<'a> {
         let is_own = |table: &&Table| table.schema == self.table.schema;
         let tables: Vec<&Table> = self.schema.tables.iter().filter(is_own).collect();
         let found = names.iter().find_map(|name| {
-            let named = |table: &&&Table| table.name == **name || is_match(name, &table.name);
-            tables.iter().find(named).copied()
+            let name = self.beside(name)?;
+            tables.iter().find(|table| table.name == name).copied()
         });
         let column = found.and_then(|table| self.lookup(table, &parent.column));
         let (Some(table), Some(column)) = (found, column) else {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm_migration::sea_orm::{DatabaseConnection, QueryResult};
+use sea_orm_migration::sea_orm::{DatabaseConnection, DbErr, QueryResult, Value};
 
 use super::{Column, ColumnKind, Table};
 use crate::source::dialect::Dialect;
@@ -12,39 +12,45 @@ use crate::source::query::Query;
 const TABLES: &str = "SELECT name, type FROM sqlite_master \
     WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
 
-const COLUMNS: &str = "SELECT m.name, c.name, c.type, c.\"notnull\", c.pk \
-    FROM sqlite_master m, pragma_table_info(m.name) c \
-    WHERE m.type IN ('table', 'view') ORDER BY m.name, c.cid";
+const COLUMNS: &str =
+    "SELECT c.name, c.type, c.\"notnull\", c.pk FROM pragma_table_info(?) c ORDER BY c.cid";
 
 /// A partial index is unique for some rows only, and an expression has no column's name.
-const UNIQUE: &str = "SELECT m.name, i.name, c.name \
-    FROM sqlite_master m, pragma_index_list(m.name) i, pragma_index_info(i.name) c \
-    WHERE m.type = 'table' AND i.\"unique\" = 1 AND i.partial = 0 ORDER BY m.name, i.name, c.seqno";
+const UNIQUE: &str = "SELECT i.name, c.name FROM pragma_index_list(?) i, pragma_index_info(i.name) c \
+    WHERE i.\"unique\" = 1 AND i.partial = 0 ORDER BY i.name, c.seqno";
 
 pub(super) async fn tables(connection: &DatabaseConnection) -> Result<Vec<Table>, SourceError> {
-    let mut tables = BTreeMap::new();
+    let mut tables = Vec::new();
     for row in Query::new(Dialect::Sqlite, TABLES).rows(connection).await? {
         let name: String = row.try_get_by_index(0).map_err(failed)?;
         let kind: String = row.try_get_by_index(1).map_err(failed)?;
-        tables.insert(name.clone(), empty(name, kind == "view"));
-    }
-    for row in Query::new(Dialect::Sqlite, COLUMNS).rows(connection).await? {
-        add_column(&mut tables, &row)?;
-    }
-    let mut indexes: BTreeMap<(String, String), Vec<Option<String>>> = BTreeMap::new();
-    for row in Query::new(Dialect::Sqlite, UNIQUE).rows(connection).await? {
-        let (table, index): (String, String) =
-            (row.try_get_by_index(0).map_err(failed)?, row.try_get_by_index(1).map_err(failed)?);
-        let column = row.try_get_by_index(2).map_err(failed)?;
-        indexes.entry((table, index)).or_default().push(column);
-    }
-    for ((table, _), columns) in indexes {
-        let columns: Option<Vec<String>> = columns.into_iter().collect();
-        if let (Some(table), Some(columns)) = (tables.get_mut(&table), columns) {
-            table.unique.push(columns);
+        let mut table = empty(name, kind == "view");
+        // A view of a table that is gone, and a table of a module that is not loaded, have no
+        // columns for us; what can be read stays readable.
+        let Ok(columns) = about(COLUMNS, &table.name).rows(connection).await else { continue };
+        for row in columns {
+            add_column(&mut table, &row).map_err(failed)?;
         }
+        let Ok(indexes) = about(UNIQUE, &table.name).rows(connection).await else { continue };
+        table.unique = unique(&indexes).map_err(failed)?;
+        tables.push(finished(table));
     }
-    Ok(tables.into_values().map(finished).collect())
+    Ok(tables)
+}
+
+fn about(sql: &str, table: &str) -> Query {
+    let mut query = Query::new(Dialect::Sqlite, sql);
+    query.bind(Value::String(Some(table.to_owned())));
+    query
+}
+
+fn unique(rows: &[QueryResult]) -> Result<Vec<Vec<String>>, DbErr> {
+    let mut indexes: BTreeMap<String, Vec<Option<String>>> = BTreeMap::new();
+    for row in rows {
+        let index = row.try_get_by_index(0)?;
+        indexes.entry(index).or_default().push(row.try_get_by_index(1)?);
+    }
+    Ok(indexes.into_values().filter_map(|columns| columns.into_iter().collect()).collect())
 }
 
 const fn empty(name: String, is_view: bool) -> Table {
@@ -58,15 +64,9 @@ const fn empty(name: String, is_view: bool) -> Table {
     }
 }
 
-fn add_column(tables: &mut BTreeMap<String, Table>, row: &QueryResult) -> Result<(), SourceError> {
-    let (table, name, declared): (String, String, String) = (
-        row.try_get_by_index(0).map_err(failed)?,
-        row.try_get_by_index(1).map_err(failed)?,
-        row.try_get_by_index(2).map_err(failed)?,
-    );
-    let not_null: i64 = row.try_get_by_index(3).map_err(failed)?;
-    let place: i64 = row.try_get_by_index(4).map_err(failed)?;
-    let Some(table) = tables.get_mut(&table) else { return Ok(()) };
+fn add_column(table: &mut Table, row: &QueryResult) -> Result<(), DbErr> {
+    let (name, declared): (String, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+    let (not_null, place): (i64, i64) = (row.try_get_by_index(2)?, row.try_get_by_index(3)?);
     if place > 0 {
         table.primary_key.push(format!("{place:04}{name}"));
     }
@@ -93,6 +93,6 @@ fn finished(mut table: Table) -> Table {
     table
 }
 
-fn failed(error: sea_orm_migration::sea_orm::DbErr) -> SourceError {
+fn failed(error: DbErr) -> SourceError {
     SourceError::statement(error)
 }
