@@ -108,7 +108,8 @@ fn a_library_is_named_in_its_room_alone() {
 #[test]
 fn only_the_clock_reads_the_time() {
     let is_clock = |path: &str| path == "session-core/src/clock.rs";
-    for source in ["session-core", "session-tower"].iter().flat_map(|c| sources(&format!("{c}/src")))
+    for source in
+        ["session-core", "session-tower"].iter().flat_map(|c| sources(&format!("{c}/src")))
     {
         for reading in ["SystemTime::now", "Instant::now", "Utc::now", "CURRENT_TIMESTAMP"] {
             let reads = source.code.contains(reading) && !is_clock(&source.path);
@@ -228,16 +229,19 @@ impl Files {
 /// Every `use` of a file: its whole path, and whether it gives it on.
 fn uses(code: &str) -> Vec<(String, bool)> {
     let mut found = Vec::new();
-    for statement in code.split(';') {
-        let Some(at) = statement.rfind("use ").filter(|at| {
-            let before = &statement[..*at];
-            before.is_empty() || before.ends_with(['\n', ' ', ')'])
-        }) else {
+    let mut lines = code.lines().map(str::trim);
+    while let Some(line) = lines.next() {
+        let is_public = line.starts_with("pub");
+        // `use a`, `pub use a` or `pub(super) use a`.
+        let Some((before, tree)) = line.split_once("use ") else { continue };
+        if !(before.is_empty() || before.starts_with("pub") && before.ends_with(' ')) {
             continue;
-        };
-        let line_start = statement[..at].rfind('\n').map_or(0, |newline| newline + 1);
-        let is_public = statement[line_start..at].trim_start().starts_with("pub");
-        expand(statement[at + 4..].trim(), "", &mut |path| found.push((path, is_public)));
+        }
+        let mut tree = tree.to_owned();
+        while !tree.ends_with(';') {
+            tree.push_str(lines.next().expect("a use ends"));
+        }
+        expand(tree.trim_end_matches(';'), "", &mut |path| found.push((path, is_public)));
     }
     found
 }

@@ -137,9 +137,9 @@ impl Arguments {
         };
         let mut policy = SessionPolicy::builder();
         if matches!(self.on_full, Full::EvictLru) {
-            // Who was used last is decided by the rows: here each use is written, for people try
-            // this out within seconds.
-            policy = policy.touch_interval(Duration::ZERO);
+            // What another copy served is known from the rows alone, and people try this out within
+            // seconds.
+            policy = policy.touch_interval(Duration::from_secs(1));
         }
         policy
             .max_sessions(self.max_sessions)

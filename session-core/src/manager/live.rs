@@ -121,6 +121,10 @@ impl LiveSession {
         self.milestones.map_or(Freshness::Fresh, |milestones| milestones.freshness(now))
     }
 
+    pub(super) const fn presence(&self) -> &Arc<Presence> {
+        &self.presence
+    }
+
     /// Whether this process knows that it has ended.
     pub(super) fn is_over(&self) -> bool {
         self.presence.is_over()
@@ -156,17 +160,17 @@ impl SessionManager {
         if live.is_void(inner.policy.max_staleness(), inner.clock.monotonic(), now) {
             return Validity::Void;
         }
-        inner.note_use(live, now);
+        inner.note_use(&live.presence, now);
         inner.renew_if_due(live, now)
     }
 }
 
 impl Inner {
     /// Notes a use, and writes it in a task of its own if it is time to.
-    pub(super) fn note_use(self: &Arc<Self>, live: &LiveSession, now: Timestamp) {
+    pub(super) fn note_use(self: &Arc<Self>, presence: &Arc<Presence>, now: Timestamp) {
         let interval = self.policy.touch_interval();
-        if live.presence.note_use(now, interval) {
-            let (inner, presence) = (Arc::clone(self), Arc::clone(&live.presence));
+        if presence.note_use(now, interval) {
+            let (inner, presence) = (Arc::clone(self), Arc::clone(presence));
             self.tasks.spawn(async move {
                 if let Err(error) = inner.bounded(inner.store.touch(presence.id(), now)).await {
                     tracing::warn!(%error, "the last use of a session was not written");

@@ -94,7 +94,7 @@ impl Inner {
             // It ended on this process while its row was on the way here.
             return Ok(Reading::Again);
         }
-        self.note_use(&live, now);
+        self.note_use(live.presence(), now);
         self.renew_if_due(&live, now);
         Ok(Reading::Settled(Resolution::Live(Arc::new(live))))
     }

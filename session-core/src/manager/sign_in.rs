@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::error::{ManagerError, ManagerErrorKind};
 use super::inner::{Inner, SessionManager};
 use crate::clock::Timestamp;
+use crate::policy::Occupant;
 use crate::session::{
     DeviceLabel, Origin, ProviderIdentity, ProviderName, SecretDigest, Session, SessionId,
     SessionSecret, UserId,
@@ -132,7 +133,7 @@ impl Inner {
             id,
             user,
             provider,
-            identity,
+            identity: identity.storable(),
             device,
             origin,
             created_at: now,
@@ -145,13 +146,27 @@ impl Inner {
         Ok(NewSession { session, digest, tokens, supersedes })
     }
 
+    /// The occupants with their last uses that this process has not yet written: who was used a
+    /// moment ago must not leave as the least recently used.
+    fn as_known_here(&self, present: &[Occupant]) -> Vec<Occupant> {
+        let last_seen = |occupant: &Occupant| {
+            let known = self.presences.last_seen_at(occupant.id);
+            known.map_or(occupant.last_seen_at, |at| at.max(occupant.last_seen_at))
+        };
+        let known = |occupant| Occupant { last_seen_at: last_seen(occupant), ..*occupant };
+        present.iter().map(known).collect()
+    }
+
     /// Puts a session in, in a task of its own: whoever hangs up after the commit must not leave
     /// the evicted ones alive in this process's caches.
     async fn admit(self: &Arc<Self>, new: NewSession) -> Result<Vec<EndedSession>, ManagerError> {
         let inner = Arc::clone(self);
         let work = async move {
             let (provider, now) = (new.session.provider.clone(), new.session.created_at);
-            let decide = |present: &[_]| inner.policy.admit(&provider, present, now);
+            let decide = |present: &[Occupant]| {
+                let known = inner.as_known_here(present);
+                inner.policy.admit(&provider, &known, now)
+            };
             match inner.bounded(inner.store.admit(new, &decide)).await? {
                 Admission::Admitted { ended } => {
                     inner.announce_ends(&ended);

@@ -41,6 +41,9 @@ impl SessionManager {
     /// The tokens of a session, renewed first if the access token has expired; for callers without
     /// a cookie, such as tool clients and jobs.
     ///
+    /// Where the session has no cookie, this is a use of it: nothing else shows that its tool client
+    /// is alive. A browser's session is used by its requests alone (T3).
+    ///
     /// # Errors
     ///
     /// [`TokenError`]: a new sign-in is needed, the session has ended, or no token can be had now.
@@ -55,6 +58,10 @@ impl SessionManager {
         let ended = row.session.ended.map(|ended| ended.reason);
         if let Some(reason) = ended.or_else(|| inner.timed_out(&row, inner.now())) {
             return Err(TokenError::new(TokenErrorKind::Ended(reason)));
+        }
+        if row.digests.current.is_none() {
+            let presence = inner.presences.of(id, row.session.last_seen_at);
+            inner.note_use(&presence, inner.now());
         }
         let tokens = Arc::new(inner.open_tokens(&row)?);
         let freshness = inner.freshness(&tokens, row.session.id.spread(), inner.now());

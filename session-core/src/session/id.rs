@@ -83,12 +83,13 @@ pub struct InvalidName {
 const LONGEST_NAME: usize = 255;
 
 fn checked(text: &str, what: &'static str) -> Result<Arc<str>, InvalidName> {
+    if is_name(text) { Ok(Arc::from(text)) } else { Err(InvalidName { what }) }
+}
+
+/// Whether a text can be a name: not empty, not too long for a column, without control characters.
+pub(super) fn is_name(text: &str) -> bool {
     let fits = !text.is_empty() && text.len() <= LONGEST_NAME;
-    if fits && !text.chars().any(char::is_control) {
-        Ok(Arc::from(text))
-    } else {
-        Err(InvalidName { what })
-    }
+    fits && !text.chars().any(char::is_control)
 }
 
 /// The application's id of a user.

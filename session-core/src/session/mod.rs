@@ -93,3 +93,17 @@ pub struct ProviderIdentity {
     /// The provider's account id where it is not the subject.
     pub account: Option<String>,
 }
+
+impl ProviderIdentity {
+    /// This identity without what no column takes: a provider's strange `sid` must not keep its
+    /// people from signing in, and could be matched by no sign-out at the provider anyway.
+    pub(crate) fn storable(self) -> Self {
+        let storable = |text: Option<String>| text.filter(|text| id::is_name(text));
+        Self {
+            issuer: storable(self.issuer),
+            subject: self.subject,
+            sid: storable(self.sid),
+            account: storable(self.account),
+        }
+    }
+}

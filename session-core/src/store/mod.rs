@@ -218,7 +218,8 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError`]
     async fn events(&self, id: SessionId) -> Result<Vec<Event>, StoreError>;
 
-    /// Puts a refresh token that no row holds into the outbox.
+    /// Puts a refresh token that no row holds into the outbox; one of an id that is in already
+    /// changes nothing, for its caller has missed the first answer.
     ///
     /// # Errors
     ///

@@ -24,7 +24,8 @@ pub enum EndTarget {
         except: SessionId,
     },
     /// The sessions at a provider that it says are over (OpenID Connect Back-Channel Logout, B4):
-    /// those of a `sid`, or all of a subject; one that names neither names nobody.
+    /// those of a `sid`, or all of a subject, and none of a tool client's. One that names neither
+    /// names nobody.
     OfProvider {
         /// The issuer.
         issuer: String,

@@ -24,12 +24,7 @@ pub(crate) async fn all() -> Vec<Row> {
     let bare = Router::new().route("/", get(nobody));
     let noop = bare.clone().layer(MapRequestLayer::new(|request| request));
     let row = |name, router| Row { name, router, cookies: anonymous.clone() };
-    vec![
-        row("bare router", bare),
-        row("no-op layer", noop),
-        peer().await,
-        ours().await,
-    ]
+    vec![row("bare router", bare), row("no-op layer", noop), peer().await, ours().await]
 }
 
 /// Three cookies, the session's in the middle.

@@ -180,6 +180,14 @@ impl Model {
         ending.into_iter().map(|(index, reason)| (self.sessions[index].id, reason)).collect()
     }
 
+    /// A job's asking for a token is a use where there is no cookie (T3).
+    pub(crate) fn use_by_token(&mut self, index: usize, now: Timestamp) {
+        let session = &mut self.sessions[index];
+        if session.current.is_none() {
+            session.last_seen_at = now;
+        }
+    }
+
     /// What a reading of a digest finds; it ends what has timed out, and notes a use.
     pub(crate) fn resolve(
         &mut self,

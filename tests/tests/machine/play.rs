@@ -235,7 +235,10 @@ impl Play {
         let ended = known.ended.map(|(_, reason)| reason).or_else(|| known.timed_out(self.now()));
         match ended {
             Some(reason) => assert_eq!(token.unwrap_err(), TokenErrorKind::Ended(reason)),
-            None => self.served(session, token),
+            None => {
+                self.model.use_by_token(session, self.now());
+                self.served(session, token);
+            }
         }
     }
 

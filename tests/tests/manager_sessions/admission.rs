@@ -68,6 +68,33 @@ async fn the_least_recently_used_leaves_where_the_policy_says_so() {
 }
 
 #[tokio::test]
+async fn the_least_recently_used_leaves_by_uses_that_are_not_yet_written() {
+    let lru = policy().max_sessions(3).on_full(OnFull::EvictLeastRecentlyUsed);
+    let world = World::with(lru.touch_interval(SECOND * 600)).await;
+    let devices = devices(&world, 3).await;
+    world.clock.advance(SECOND * 60);
+    // As a cache does, which holds what was used a moment ago.
+    let _held = (world.live(&devices[0]).await, world.live(&devices[2]).await);
+    assert_eq!(world.store.calls(session_core::testing::Method::Touch), 0);
+    assert_eq!(ended(&world.sign_in().await), [(devices[1].session.id, EndReason::Evicted)]);
+}
+
+#[tokio::test]
+async fn a_provider_s_overlong_sid_keeps_nobody_from_signing_in() {
+    let world = World::with(policy()).await;
+    let identity = ProviderIdentity {
+        issuer: Some("https://op.example".to_owned()),
+        sid: Some("s".repeat(300)),
+        account: Some("with\0nul".to_owned()),
+        ..ProviderIdentity::default()
+    };
+    let signed_in = world.manager.sign_in(world.login("ann").identity(identity)).await.unwrap();
+    let stored = world.row(signed_in.session.id).await.session.identity;
+    assert_eq!(stored.issuer.as_deref(), Some("https://op.example"));
+    assert_eq!((stored.sid, stored.account), (None, None));
+}
+
+#[tokio::test]
 async fn t4_a_policy_that_rejects_says_how_many_hold_every_place_and_changes_nothing() {
     let world = World::with(policy().max_sessions(2).on_full(OnFull::Reject)).await;
     let devices = devices(&world, 2).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use session_core::EndReason;
 use session_core::manager::{Resolution, SignedIn, Validity};
-use session_core::testing::{Fault, Method};
+use session_core::testing::{Fault, Method, sample};
 use session_tests::manager::{World, policy, settle};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -80,6 +80,22 @@ async fn activity_without_writes_keeps_a_session_alive_on_its_node() {
     let _ = world.manager.revalidate(&live);
     settle().await;
     assert_eq!(world.row(laptop.session.id).await.session.last_seen_at, world.manager.now());
+}
+
+#[tokio::test]
+async fn t3_a_tool_client_s_connection_is_used_by_its_tokens_and_a_browser_s_session_is_not() {
+    let world = World::with(policy().idle_timeout(MINUTE * 10)).await;
+    let (ann, mcp) = (sample::user("ann"), sample::provider("mcp:github"));
+    let tool = world.manager.connect(&ann, &mcp, world.provider.sign_in()).await.unwrap();
+    let laptop = world.sign_in().await;
+    for _ in 0..4 {
+        world.clock.advance(MINUTE * 6);
+        world.manager.access_token(tool.session.id).await.unwrap();
+        drop(world.manager.access_token(laptop.session.id).await);
+        settle().await;
+    }
+    assert_eq!(world.end_reason(tool.session.id).await, None);
+    assert_eq!(reason(&world, &laptop).await, Some(EndReason::Idle));
 }
 
 #[tokio::test]

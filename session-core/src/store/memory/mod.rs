@@ -171,7 +171,8 @@ impl SessionStore for MemoryStore {
     }
 
     async fn enqueue_revocation(&self, revocation: PendingRevocation) -> Result<(), StoreError> {
-        self.model().outbox.enqueue(revocation)
+        self.model().outbox.enqueue(revocation);
+        Ok(())
     }
 
     async fn claim_revocations(

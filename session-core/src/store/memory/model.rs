@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::clock::Timestamp;
 use crate::event::{Event, EventKind};
 use crate::policy::Verdict;
-use crate::session::{EndReason, Ended, SecretDigest, Session, SessionId, UserId};
+use crate::session::{EndReason, Ended, Origin, SecretDigest, Session, SessionId, UserId};
 use crate::store::{
     Admission, Decide, Digests, EndTarget, EndedSession, Lease, NewSession, PendingRevocation,
     RevocationId, SecretRotation, StaleBy, StaleQuery, StoreError, StoredSession, TokenWrite,
@@ -173,7 +173,7 @@ impl Model {
                 attempts: 0,
             };
             // The id is new: there is nothing that it could meet.
-            self.outbox.enqueue(revocation).ok();
+            self.outbox.enqueue(revocation);
         }
         let Session { user, provider, .. } = session;
         Some(EndedSession { id, user, provider, reason, digests })
@@ -269,6 +269,8 @@ fn is_named(target: &EndTarget, session: &Session) -> bool {
             let identity = &session.identity;
             // A sign-out that names nobody is nobody's.
             (subject.is_some() || sid.is_some())
+                // The provider signs people out of browsers; tool clients have their own grants (B4).
+                && session.origin != Origin::Connection
                 && identity.issuer.as_ref() == Some(issuer)
                 && (subject.is_none() || *subject == identity.subject)
                 && (sid.is_none() || *sid == identity.sid)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
-use crate::store::{PendingRevocation, RevocationId, StoreError, StoreErrorKind};
+use crate::store::{PendingRevocation, RevocationId};
 use crate::token::Sealed;
 
 /// All revocations, in the order of their ids.
@@ -13,12 +13,9 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn enqueue(&mut self, revocation: PendingRevocation) -> Result<(), StoreError> {
-        if self.pending.contains_key(&revocation.id) {
-            return Err(StoreError::new(StoreErrorKind::Rejected));
-        }
-        self.pending.insert(revocation.id, revocation);
-        Ok(())
+    /// One that is in already stays as it is: its caller has missed the first answer.
+    pub(super) fn enqueue(&mut self, revocation: PendingRevocation) {
+        self.pending.entry(revocation.id).or_insert(revocation);
     }
 
     pub(super) fn claim(

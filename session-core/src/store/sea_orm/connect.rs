@@ -58,11 +58,21 @@ impl SeaOrmStore {
         }
         let failed = |error| Failure::without_effect(backend, error).error;
         let connection = Database::connect(options).await.map_err(failed)?;
+        let store = Self::new(connection);
         if backend == DbBackend::Sqlite && !in_memory {
-            // The file keeps it.
-            connection.execute_unprepared("PRAGMA journal_mode = WAL").await.map_err(failed)?;
+            store.write_ahead().await?;
         }
-        Ok(Self::new(connection))
+        Ok(store)
+    }
+
+    /// Puts a SQLite file into WAL mode, which the file keeps. No busy timeout holds for this
+    /// statement: where another process opens the file at the same moment, it is repeated.
+    async fn write_ahead(&self) -> Result<(), StoreError> {
+        self.repeat(|_| async {
+            let set = self.connection.execute_unprepared("PRAGMA journal_mode = WAL").await;
+            set.map(drop).map_err(|error| self.failed(error))
+        })
+        .await
     }
 
     /// How many connections the pool may hold: so many may be dead.

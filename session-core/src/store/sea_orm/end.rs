@@ -18,7 +18,7 @@ use super::read::CHUNK;
 use super::retry::Attempt;
 use super::transaction::Transaction;
 use crate::clock::Timestamp;
-use crate::session::EndReason;
+use crate::session::{EndReason, Origin};
 use crate::store::{EndTarget, EndedSession, StoreError};
 
 /// A live session that is about to end.
@@ -221,6 +221,8 @@ fn named_by(target: &EndTarget) -> Option<Condition> {
         EndTarget::OfProvider { subject: None, sid: None, .. } => return None,
         EndTarget::OfProvider { issuer, subject, sid } => all
             .add(Column::Issuer.eq(issuer.as_str()))
+            // The provider signs people out of browsers; tool clients have their own grants (B4).
+            .add(Column::Origin.ne(Origin::Connection.as_str()))
             .add_option(subject.as_ref().map(|subject| Column::Subject.eq(subject.as_str())))
             .add_option(sid.as_ref().map(|sid| Column::Sid.eq(sid.as_str()))),
         EndTarget::One { id, user } => all

@@ -92,6 +92,8 @@ async fn law_11_an_end_puts_the_sealed_refresh_token_out(nodes: Nodes) -> Outcom
 async fn law_11_what_is_put_in_comes_back_whole(nodes: Nodes) -> Outcome {
     let put = PendingRevocation { attempts: 3, ..revocation(sample::keyring(), 5)? };
     nodes.first().enqueue_revocation(put.clone()).await?;
+    // Again, as a caller does who has missed the answer.
+    nodes.other().enqueue_revocation(put.clone()).await?;
     let out = nodes.other().claim_revocations(at(5), at(90), 10).await?;
     let expected = PendingRevocation { attempts: 4, due_at: at(90), ..put };
     ensure_eq(out, vec![expected], "with one attempt more, and its next time")

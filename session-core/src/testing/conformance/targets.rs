@@ -31,7 +31,8 @@ fn logins() -> [Login; 6] {
         Login::of("ann", "okta").sid("sid-1"),
         Login::of("ann", "okta").sid("sid-2").at(at(1)),
         Login::of("ann", "google").issuer("https://other.example").sid("sid-1"),
-        Login::of("ann", "mcp:tool").issuer("https://tool.example").connection(),
+        // Of the same person at the same provider, and no browser's (B4).
+        Login::of("ann", "mcp:tool").connection(),
         Login::of("ben", "okta").sid("sid-3").subject(Some("ben-subject")),
         Login::of("ben", "google").issuer("https://other.example").subject(None),
     ]
