@@ -94,6 +94,18 @@ on_every_database! {
 }
 
 on_every_database! {
+    async fn laravel_may_spell_its_columns_otherwise(database: Database) {
+        let source = Source::on(database).await;
+        source.run("
+            CREATE TABLE users (id {id}, name VARCHAR(255), remember_token VARCHAR(100),
+              reset_token VARCHAR(100), reset_id INTEGER, google_id VARCHAR(255),
+              google_access_token TEXT, google_refresh_token TEXT, google_expires_at BIGINT,
+              stripe_id VARCHAR(255));
+            INSERT INTO users VALUES (1, 'Ann', 'r', 'r', 1, 'g-1', 'ya29', 'rt', 1760000000, 's')").await;
+        let expected = ["1 1 \"google\" g-1 ya29 rt 1760000000"];
+        assert_eq!(source.lines("laravel", SourceKeys::none()).await, expected);
+    }
+
     async fn laravel_may_have_the_provider_in_a_column(database: Database) {
         let source = Source::on(database).await;
         source.run("

@@ -1,11 +1,22 @@
 //! Groups of columns on one table, each a provider's: `github_id`, `github_token`.
 
-use crate::source::mapping::{Mapping, Place, ProviderSource};
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::source::mapping::{Mapping, ProviderSource};
 use crate::source::schema::Table;
 
 const PLACEHOLDER: &str = "{provider}";
 
-/// Columns that end in `_token` and are no provider's.
+/// What a group's columns are called elsewhere, after the provider's name; the template's name
+/// comes first.
+const SPELLINGS: [&[&str]; 2] = [
+    &["_token", "_access_token"],
+    &["_token_expires_at", "_access_token_expires_at", "_expires_at", "_token_expires"],
+];
+
+/// Beginnings of names that end in `_token` and are no provider's.
 const NOT_PROVIDERS: [&str; 10] = [
     "remember",
     "api",
@@ -24,57 +35,61 @@ pub(super) fn mappings(templates: &[Mapping], table: &Table) -> Vec<Mapping> {
     let mut found = Vec::new();
     for provider in providers(table) {
         for template in templates {
-            let Some(mapping) = filled(template, provider) else { continue };
+            let Some(mapping) = filled(template, provider, table) else { continue };
             found.push(with_column(mapping, provider, table));
         }
     }
     found
 }
 
-/// The prefixes of groups: a token, and an id or a refresh token beside it.
-fn providers(table: &Table) -> Vec<&str> {
+/// The beginnings of groups: a token, and an id or a refresh token beside it.
+fn providers<'a>(table: &'a Table) -> BTreeSet<&'a str> {
     let has = |name: String| table.column(&name).is_some();
-    let prefix =
-        |name: &'_ str| -> Option<String> { Some(name.strip_suffix("_token")?.to_owned()) };
-    let columns = table.columns.iter().map(|column| column.name.as_str());
-    columns
-        .filter(|name| {
-            prefix(name).is_some_and(|prefix| {
-                let is_group =
-                    has(format!("{prefix}_id")) || has(format!("{prefix}_refresh_token"));
-                is_group && !NOT_PROVIDERS.contains(&prefix.as_str())
-            })
-        })
-        .filter_map(|name| name.strip_suffix("_token"))
-        .collect()
+    let is_group = |provider: &&'a str| {
+        let is_whole = has(format!("{provider}_id")) || has(format!("{provider}_refresh_token"));
+        is_whole && !NOT_PROVIDERS.contains(provider)
+    };
+    let names = table.columns.iter().map(|column| column.name.as_str());
+    let begins = names.filter_map(|name| {
+        name.strip_suffix("_access_token").or_else(|| name.strip_suffix("_token"))
+    });
+    begins.filter(is_group).collect()
 }
 
-/// The template with the provider's name in every text of it.
-fn filled(template: &Mapping, provider: &str) -> Option<Mapping> {
+/// The template with the provider's name in every text of it, and the table's names of columns.
+fn filled(template: &Mapping, provider: &str, table: &Table) -> Option<Mapping> {
     let mut value = serde_json::to_value(template).ok()?;
-    fill(&mut value, provider);
+    fill(&mut value, provider, table);
     serde_json::from_value(value).ok()
 }
 
-fn fill(value: &mut serde_json::Value, provider: &str) {
+fn fill(value: &mut Value, provider: &str, table: &Table) {
     match value {
-        serde_json::Value::String(text) => *text = text.replace(PLACEHOLDER, provider),
-        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| fill(item, provider)),
-        serde_json::Value::Object(fields) => {
-            fields.values_mut().for_each(|field| fill(field, provider));
+        Value::String(text) => *text = spelled(text, provider, table),
+        Value::Array(items) => items.iter_mut().for_each(|item| fill(item, provider, table)),
+        Value::Object(fields) => {
+            fields.values_mut().for_each(|field| fill(field, provider, table));
         }
         _ => {}
     }
 }
 
+fn spelled(text: &str, provider: &str, table: &Table) -> String {
+    let name = text.replace(PLACEHOLDER, provider);
+    let Some(end) = text.strip_prefix(PLACEHOLDER) else { return name };
+    let spellings = SPELLINGS.iter().find(|spellings| spellings.first() == Some(&end));
+    let names = spellings.into_iter().flat_map(|ends| ends.iter());
+    let mut names = names.map(|end| format!("{provider}{end}"));
+    names.find(|name| table.column(name).is_some()).unwrap_or(name)
+}
+
 /// Where the group itself is called `provider` (`provider_id`, `provider_token`), a column of that
 /// name has the provider of each row.
 fn with_column(mut mapping: Mapping, provider: &str, table: &Table) -> Mapping {
-    let names = [provider.to_owned(), format!("{provider}_name")];
+    let names = [provider.to_owned(), format!("{provider}_name"), "provider".to_owned()];
     let is_generic = matches!(provider, "provider" | "oauth" | "social" | "socialite");
     let column = names.into_iter().find(|name| table.column(name).is_some());
     if let Some(column) = column.filter(|_| is_generic) {
-        let column = Place::column(column).column;
         mapping.provider = ProviderSource { column: Some(column), join: None, constant: None };
     }
     mapping
