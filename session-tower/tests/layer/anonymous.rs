@@ -5,7 +5,7 @@ use http::StatusCode;
 use crate::site::{Site, send};
 
 #[tokio::test]
-async fn anonymous_requests_create_nothing_and_ask_nothing() {
+async fn l6_anonymous_requests_create_nothing_and_ask_nothing() {
     let site = Site::new().await;
     let service = site.service();
     for cookies in [&[][..], &["theme=dark; _ga=GA1.1"][..], &[""][..], &[";;=; ="][..]] {

@@ -15,7 +15,7 @@ fn is_unavailable(answer: &Answer, error: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_is_503_in_both_modes_and_never_anonymous() {
+async fn f6_a_store_that_is_away_is_503_in_both_modes_and_never_anonymous() {
     let site = Site::new().await;
     let ann = cookie(&site.sign_in("ann").await.secret);
     site.store.set_all(Fault::AWAY);

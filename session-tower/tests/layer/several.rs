@@ -6,7 +6,7 @@ use session_core::testing::{Method, sample};
 use crate::site::{Site, cookie, send};
 
 #[tokio::test]
-async fn exactly_one_live_session_among_several_cookies_is_used_and_nothing_is_cleared() {
+async fn c6_exactly_one_live_session_among_several_cookies_is_used_and_nothing_is_cleared() {
     let site = Site::new().await;
     let ann = cookie(&site.sign_in("ann").await.secret);
     let bob = site.sign_in("bob").await;
@@ -27,7 +27,7 @@ async fn exactly_one_live_session_among_several_cookies_is_used_and_nothing_is_c
 }
 
 #[tokio::test]
-async fn two_different_live_sessions_count_as_none_and_nothing_is_cleared() {
+async fn c6_two_different_live_sessions_count_as_none_and_nothing_is_cleared() {
     let site = Site::new().await;
     let ann = cookie(&site.sign_in("ann").await.secret);
     let bob = cookie(&site.sign_in("bob").await.secret);

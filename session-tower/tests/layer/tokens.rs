@@ -126,7 +126,7 @@ async fn a_refused_renewal_ends_the_session_and_its_reason_is_told() {
 }
 
 #[tokio::test]
-async fn f10_a_client_that_hangs_up_during_a_renewal_loses_no_token() {
+async fn f10_f16_a_client_that_hangs_up_during_a_renewal_loses_no_token() {
     let site = Site::new().await;
     let ann = cookie(&site.sign_in("ann").await.secret);
     let service = tool(&site);

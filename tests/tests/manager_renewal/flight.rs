@@ -103,7 +103,7 @@ async fn f10_a_caller_who_hangs_up_loses_nothing() {
 }
 
 #[tokio::test]
-async fn sessions_are_renewed_apart_from_each_other() {
+async fn f24_sessions_are_renewed_apart_from_each_other() {
     let world = World::new().await;
     let (phone, laptop) = (world.sign_in().await, world.sign_in().await);
     world.clock.advance(DUE);

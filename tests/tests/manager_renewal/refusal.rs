@@ -26,7 +26,7 @@ pub(crate) async fn renew_elsewhere(world: &World, id: session_core::SessionId) 
 }
 
 #[tokio::test]
-async fn f7_a_refused_token_ends_exactly_its_session_with_its_reason() {
+async fn f7_f39_a_refused_token_ends_exactly_its_session_with_its_reason() {
     let world = World::new().await;
     let (laptop, phone) = (world.sign_in().await, world.sign_in().await);
     let other = world.sign_in_as("bob").await;

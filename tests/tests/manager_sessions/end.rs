@@ -87,7 +87,7 @@ async fn by(world: &World, user: &str, issuer: &str, subject: &str, sid: &str) -
 }
 
 #[tokio::test]
-async fn b4_a_sid_names_its_rows_and_a_subject_all_of_its_issuers() {
+async fn b4_b5_f40_a_sid_names_its_rows_and_a_subject_all_of_its_issuers() {
     let world = World::new().await;
     let one = by(&world, "ann", "https://a.example", "s", "1").await;
     let two = by(&world, "ann", "https://a.example", "s", "2").await;

@@ -89,7 +89,7 @@ fn what_a_rule_leaves_out_the_policy_decides() {
 }
 
 #[test]
-fn f24_a_pattern_is_no_prefix_of_another_name() {
+fn a_pattern_is_no_prefix_of_another_name() {
     let rule = Rule::for_provider("okta").max_sessions(3);
     let policy = SessionPolicy::builder().rule(rule).build().unwrap();
     assert_eq!(max(&policy, "okta"), Some(3));
