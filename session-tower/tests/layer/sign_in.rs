@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
-use session_core::EndReason;
+use session_core::manager::SignIn;
 use session_core::testing::sample;
+use session_core::{EndReason, TokenResponse};
 use session_tower::{CurrentSession, PresentedCookie, SessionChange, SessionCookie};
 use tower::{Layer, service_fn};
 
@@ -42,6 +43,26 @@ async fn c1_c2_c3_c5_c7_signing_in_sets_the_whole_cookie() {
     assert_eq!(rest, "; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=2592000");
     assert!(pair.starts_with("__Host-session=") && pair.len() < 4096);
     assert_eq!(send(&service, &[&pair]).await.text, "ann");
+}
+
+#[tokio::test]
+async fn s6_f32_the_cookie_is_opaque_and_as_short_whatever_the_session_holds() {
+    let site = Site::new().await;
+    let (user, token) = (format!("ann-{}", "n".repeat(100)), "t".repeat(20_000));
+    let tokens = TokenResponse::bearer(&token).with_refresh_token(&token).with_id_token(&token);
+    let sign_in = SignIn::new(&sample::user(&user), &sample::provider("okta"), tokens);
+    let signed_in = site.manager.sign_in(sign_in).await.unwrap();
+    let change = SessionChange::signed_in(&signed_in);
+    let service = site.layer().layer(service_fn(move |_: Request<Body>| {
+        let mut response = Response::new(Body::default());
+        response.extensions_mut().insert(change.clone());
+        std::future::ready(Ok::<_, Infallible>(response))
+    }));
+    let pair = send(&service, &[]).await.new_cookie();
+    let value = pair.strip_prefix("__Host-session=").unwrap();
+    assert_eq!(value, signed_in.secret.expose());
+    assert_eq!(value.len(), 43);
+    assert_eq!(send(&site.service(), &[&pair]).await.text, user);
 }
 
 #[tokio::test]

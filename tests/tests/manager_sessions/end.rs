@@ -1,10 +1,12 @@
 //! Ending: this one, another one, all others, all; by the person, an administrator, the provider.
 
+use std::time::Duration;
+
 use session_core::event::EventKind;
 use session_core::manager::{ManagerErrorKind, Resolution, SignIn, SignedIn};
 use session_core::testing::sample;
 use session_core::{EndReason, ProviderIdentity, SessionId};
-use session_tests::manager::{OKTA, World};
+use session_tests::manager::{LIFETIME, OKTA, World, policy};
 
 async fn ends(world: &World, devices: &[&SignedIn]) -> Vec<Option<EndReason>> {
     let mut reasons = Vec::new();
@@ -128,10 +130,22 @@ async fn b4_tool_clients_are_untouched_by_a_sign_out_at_the_provider() {
 }
 
 #[tokio::test]
+async fn b7_no_purge_takes_away_what_a_sign_out_at_the_provider_needs() {
+    let world = World::with(policy().retention(Duration::ZERO)).await;
+    let laptop = by(&world, "ann", "https://a.example", "s", "1").await;
+    // Its access token expired long ago, and nobody asked for another.
+    world.clock.advance(LIFETIME * 100);
+    world.manager.purge().await.unwrap();
+    let ended = world.manager.end_by_provider("https://a.example", None, Some("1")).await;
+    assert_eq!(ended.unwrap(), 1);
+    assert_eq!(ends(&world, &[&laptop]).await, [Some(EndReason::ProviderLogout)]);
+}
+
+#[tokio::test]
 async fn a1_the_trail_tells_a_sessions_whole_life() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
-    world.clock.advance(session_tests::manager::LIFETIME);
+    world.clock.advance(LIFETIME);
     world.token(&laptop).await.unwrap();
     world.manager.sign_out(laptop.session.id).await.unwrap();
     world.manager.sign_out(laptop.session.id).await.unwrap();

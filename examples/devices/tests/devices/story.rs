@@ -36,6 +36,32 @@ async fn two_devices_sign_in_and_one_signs_out() {
 }
 
 #[tokio::test]
+async fn l4_nothing_is_ended_by_a_link_or_from_another_site() {
+    let directory = Directory::new();
+    let copy = Copy::start(&directory, &[]);
+    let phone = Browser::signed_in(&copy.address, "alice").await;
+    let laptop = Browser::signed_in(&copy.address, "alice").await;
+    let ids = [phone.session_id(&copy.address).await, laptop.session_id(&copy.address).await];
+    for (method, path) in [
+        (Method::POST, "/logout".to_owned()),
+        (Method::POST, "/api/sessions/end-others".to_owned()),
+        (Method::POST, "/sessions/end-others".to_owned()),
+        (Method::POST, format!("/sessions/{}/end", ids[1])),
+        (Method::DELETE, format!("/api/sessions/{}", ids[1])),
+    ] {
+        let at = format!("{}{path}", copy.address);
+        let linked = phone.get(&at).await;
+        assert_eq!(linked.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        let elsewhere = ["Sec-Fetch-Site", "cross-site"];
+        let forged = phone.send_with(method, &at, elsewhere).await;
+        assert_eq!(forged.status(), StatusCode::FORBIDDEN, "{path}");
+        assert!(forged.headers().get("set-cookie").is_none(), "{path}");
+    }
+    let after = [phone.session_id(&copy.address).await, laptop.session_id(&copy.address).await];
+    assert_eq!(after, ids);
+}
+
+#[tokio::test]
 async fn the_page_works_without_scripts() {
     let directory = Directory::new();
     let copy = Copy::start(&directory, &["--insecure-cookie"]);
