@@ -13,3 +13,8 @@
 
 pub mod database;
 pub mod manager;
+
+/// The quick start of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

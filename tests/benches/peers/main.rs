@@ -39,7 +39,8 @@ fn main() {
     let current = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let overhead = is_asked("hits").then(|| hits(&current, rounds));
     if is_asked("misses") {
-        runtime.block_on(miss::print(rounds));
+        // On a worker, as a server's connections are.
+        runtime.block_on(runtime.spawn(miss::print(rounds))).unwrap();
     }
     if is_asked("logins") {
         runtime.block_on(login::print());
