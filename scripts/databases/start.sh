@@ -80,7 +80,7 @@ wait_until_ready() { # process id, log, line
   local _
   for _ in {1..600}; do
     kill -0 "$1" 2>/dev/null || return 1
-    if grep -q "$3" "$2" && answers "$port"; then return; fi
+    if grep -qs "$3" "$2" && answers "$port"; then return; fi
     sleep 0.1
   done
   return 1

@@ -1,6 +1,6 @@
 //! A login at the cap: how often it waits for the database.
 
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{ConnectOptions, ConnectionTrait as _};
 use session_core::manager::SignIn;
 use session_core::store::sea_orm::SeaOrmStore;
 use session_core::{ProviderName, SessionManager, SessionPolicy, TokenResponse, UserId};
@@ -16,7 +16,7 @@ pub(crate) async fn print() {
     for kind in Kind::available().into_iter().filter(|kind| *kind != Kind::Sqlite) {
         let database = Database::migrated(kind).await;
         let link = database.link().await;
-        let pool = link.connect_with(|options| drop(options.max_connections(1))).await;
+        let pool = link.connect_with(one_connection).await;
         let policy = SessionPolicy::builder().max_sessions(CAP).build().unwrap();
         let store = SeaOrmStore::new(pool.clone());
         let manager =
@@ -32,6 +32,10 @@ pub(crate) async fn print() {
         let of_select = link.round_trips().unwrap() - before - of_login;
         println!("{:<44} {of_login:>6} round trips (a bare SELECT: {of_select})", kind.to_string());
     }
+}
+
+fn one_connection(options: &mut ConnectOptions) {
+    options.max_connections(1);
 }
 
 async fn login(manager: &SessionManager) {
