@@ -1,5 +1,7 @@
 //! What becomes of a request.
 
+use http::Extensions;
+
 use crate::change::SessionChange;
 use crate::current::{CurrentSession, EndedSession, PresentedCookie};
 use crate::failure::Failure;
@@ -37,6 +39,17 @@ impl Absence {
     /// A session has ended: the answer that tells so clears the cookie, and no other.
     pub(crate) fn after(ended: EndedSession, presented: Option<PresentedCookie>) -> Self {
         Self { ended: Some(ended), presented, change: None }
+    }
+
+    /// Tells the request of it. What a layer outside has found is not what this one has, which may
+    /// be bound to a user, or look at another cookie.
+    pub(crate) fn tell(self, extensions: &mut Extensions) -> Option<SessionChange> {
+        extensions.remove::<CurrentSession>();
+        extensions.remove::<EndedSession>();
+        extensions.remove::<PresentedCookie>();
+        self.ended.map(|ended| extensions.insert(ended));
+        self.presented.map(|presented| extensions.insert(presented));
+        self.change
     }
 
     /// Lets the request go on without a session, unless one is required.

@@ -10,7 +10,7 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower::Service;
 
-use crate::admission::{Absence, Admission};
+use crate::admission::Admission;
 use crate::change::{self, SessionChange};
 use crate::cookie::Presented;
 use crate::failure::{Failure, FailureResponse};
@@ -136,11 +136,7 @@ where
                 extensions.insert(current);
                 own
             }
-            Admission::Without(Absence { ended, presented, change }) => {
-                ended.map(|ended| extensions.insert(ended));
-                presented.map(|presented| extensions.insert(presented));
-                change
-            }
+            Admission::Without(absence) => absence.tell(extensions),
             Admission::Refused(failure, own) => {
                 let response = answers.response(&failure, &request.into_parts().0);
                 let response = Some(with_failure(response, failure));

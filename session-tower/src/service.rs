@@ -51,7 +51,13 @@ where
                     let response = self.failure.response(&failure, &request.into_parts().0);
                     ResponseFuture::refused(Arc::clone(resolver), response, failure, own)
                 }
-                _ => ResponseFuture::inner(Arc::clone(resolver), self.inner.call(request)),
+                Admission::Without(absence) => {
+                    absence.tell(request.extensions_mut());
+                    ResponseFuture::inner(Arc::clone(resolver), self.inner.call(request))
+                }
+                Admission::Session(..) => {
+                    ResponseFuture::inner(Arc::clone(resolver), self.inner.call(request))
+                }
             };
         }
         if let Some(current) = resolver.at_once(&presented, request.extensions()) {

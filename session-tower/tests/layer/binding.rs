@@ -2,7 +2,7 @@
 
 use session_core::UserId;
 use session_core::testing::{Method, sample};
-use session_tower::SessionLayer;
+use session_tower::{SessionCookie, SessionLayer};
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::site::{Answer, Site, SiteService, cookie, request, send, who};
@@ -74,4 +74,20 @@ async fn s4_another_users_ended_session_is_answered_like_none() {
     let service = bound(site.layer().required());
     assert_eq!(send_as(&service, "bob", &[&cookie(&ann.secret)]).await.reason(), "no_session");
     assert_eq!(send_as(&service, "ann", &[&cookie(&ann.secret)]).await.reason(), "signed_out");
+}
+
+#[tokio::test]
+async fn s4_what_a_layer_outside_found_is_not_what_this_one_found() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    // The layer outside knows no user, and finds ann's session; the one inside is bound to bob.
+    let service = site.layer().layer(bound(site.layer()));
+    assert_eq!(send_as(&service, "bob", &[&ann]).await.text, "nobody");
+    assert_eq!(send_as(&service, "bob", &[&ann]).await.text, "nobody", "from the cache");
+    assert_eq!(send_as(&service, "ann", &[&ann]).await.text, "ann");
+
+    // A request without the cookie of the layer inside has no session there.
+    let other = SessionCookie::builder().name("__Host-admin").build().unwrap();
+    let service = site.layer().layer(site.layer().with_cookie(other).layer(service_fn(who)));
+    assert_eq!(send(&service, &[&ann]).await.text, "nobody");
 }
