@@ -70,7 +70,7 @@ impl SessionManager {
                 // Nodes that were started together must not come together.
                 let spread = SessionId::generate(manager.now()).spread() % 256;
                 let share = u32::try_from(spread).unwrap_or(0);
-                let pause = interval + interval / 1024 * share;
+                let pause = interval.saturating_add(interval / 1024 * share);
                 tokio::select! {
                     () = manager.inner.clock.sleep(pause) => {}
                     () = manager.inner.tasks.closing() => return,
