@@ -228,3 +228,16 @@ proptest! {
         prop_assert_eq!(tokens.refresh_token(), Some("rt"));
     }
 }
+
+#[test]
+fn a_field_in_another_shape_does_not_cost_the_tokens() {
+    // Twitch sends its scopes as a list.
+    let response = parse(&json!({
+        "access_token": "at", "refresh_token": "rt", "scope": ["openid", "email"], "token_type": 7,
+    }));
+    let tokens = TokenSet::new(response, received(), HOUR);
+    assert_eq!(tokens.scope(), Some("openid email"));
+    assert_eq!(tokens.refresh_token(), Some("rt"));
+    let nothing = json!({"access_token": "at", "scope": {"of": "nothing"}});
+    assert_eq!(TokenSet::new(parse(&nothing), received(), HOUR).scope(), None);
+}

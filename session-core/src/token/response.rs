@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 /// The longest lifetime that is believed: ten years.
@@ -27,10 +27,12 @@ pub(crate) type ExtraFields = Map<String, Value>;
 #[derive(Clone, Deserialize)]
 pub struct TokenResponse {
     pub(crate) access_token: SecretString,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) token_type: Option<String>,
     #[serde(default)]
     expires_in: Value,
     pub(crate) refresh_token: Option<SecretString>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) scope: Option<String>,
     pub(crate) id_token: Option<SecretString>,
     #[serde(flatten)]
@@ -120,6 +122,18 @@ impl TokenResponse {
         self.scope = self.scope.filter(|scope| !scope.is_empty());
         self
     }
+}
+
+/// A text, or a list of them (as Twitch sends scopes); anything else counts as not given: refusing
+/// the response for it would lose a rotated refresh token.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(text) => Some(text),
+        Value::Array(list) => {
+            Some(list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "))
+        }
+        _ => None,
+    })
 }
 
 /// The whole seconds of a lifetime that a provider wrote as a fraction.
