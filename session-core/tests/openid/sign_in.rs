@@ -349,3 +349,12 @@ async fn names_a_redirect_address_that_is_none() {
     let error = provider.authorization_request("/callback", &[], None).unwrap_err();
     assert_eq!(error.field(), "redirect_uri");
 }
+
+#[tokio::test]
+async fn no_debug_shows_a_secret_of_a_sign_in_that_has_begun() {
+    let visit = Visit::at(Issuer::new()).await;
+    let (shown, asked) = (format!("{:?}", visit.request), visit.asked());
+    for field in ["state", "nonce", "code_challenge", "login_hint"] {
+        assert!(!shown.contains(&asked[field]), "{field}: {shown}");
+    }
+}

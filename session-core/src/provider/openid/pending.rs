@@ -6,13 +6,20 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
 /// Where to send the browser, and what to keep until it comes back.
-#[derive(Debug)]
 #[must_use]
 pub struct AuthorizationRequest {
     /// The address at the provider, for a redirect.
     pub url: String,
     /// The record of this one sign-in.
     pub pending: PendingSignIn,
+}
+
+impl fmt::Debug for AuthorizationRequest {
+    /// Without the address: state and nonce are in it, and perhaps the person's name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct("AuthorizationRequest");
+        fields.field("pending", &self.pending).finish_non_exhaustive()
+    }
 }
 
 /// The record of one sign-in that has begun: state, nonce and PKCE verifier, bound to the browser
