@@ -27,6 +27,11 @@ impl Renewing<'_> {
             if !now_stored.tokens.has_refresh_token_of(&opened.tokens) {
                 return Ok(now_stored.renewed());
             }
+            // A process that took the lease over, while this one was frozen, may have rotated the
+            // token and not yet written it: what it is told decides.
+            if !self.inner.beat(self.id, held).await? {
+                return Err(TokenError::unavailable(SOON));
+            }
             // Where nothing ends, the row has changed since: it is read again.
             if self.end_refused(now_stored.row.session.revision).await? {
                 return Err(TokenError::new(TokenErrorKind::Ended(EndReason::RenewalRefused)));
