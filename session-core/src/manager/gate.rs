@@ -18,6 +18,10 @@ const FAILURES_TO_CLOSE: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// For how long a provider is left alone at most because it asked for that: one header with a slip
+/// in it must not keep everybody from new tokens until the next restart.
+pub(super) const LONGEST_WISH: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How long after its pause a session's failures are remembered: else those that nobody uses any
 /// more would be remembered for ever.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
@@ -64,7 +68,8 @@ impl Pause {
             self.failures = self.failures.saturating_add(1);
             self.until = now.saturating_add(doubled.min(LONGEST_PAUSE));
         }
-        let asked_until = now.saturating_add(asked.unwrap_or_default());
+        let asked = asked.unwrap_or_default().min(LONGEST_WISH);
+        let asked_until = now.saturating_add(asked);
         self.asked_until = self.asked_until.max(asked_until);
     }
 

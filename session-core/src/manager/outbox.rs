@@ -5,9 +5,10 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::error::ManagerError;
+use super::gate::LONGEST_WISH;
 use super::inner::{Inner, SessionManager};
 use crate::provider::{Provider, ProviderError, ProviderErrorKind, RevocationScope};
-use crate::store::{PendingRevocation, StoreError};
+use crate::store::{Partition, PendingRevocation, StoreError};
 use crate::token::{SealContext, SealedPart};
 
 /// For how long revocations belong to the process that took them, at least.
@@ -47,7 +48,8 @@ impl SessionManager {
     /// Asks providers to revoke at most `limit` refresh tokens of sessions that have ended.
     ///
     /// Where a provider revokes whole grants (or nobody knows), it is asked only with the last
-    /// session of the grant, because else it would sign the other devices out (F38).
+    /// session of the grant, because else it would sign the other devices out (F38). A session
+    /// whose subject is unknown may have any grant of its user at the provider.
     ///
     /// # Errors
     ///
@@ -111,7 +113,7 @@ impl Inner {
             return Ok(Fate::Postponed(None));
         };
         if provider.revocation_scope() != RevocationScope::Token
-            && self.bounded(self.store.count_live(&revocation.partition)).await? > 0
+            && self.may_be_in_use(revocation).await?
         {
             return Ok(Fate::Dropped);
         }
@@ -128,6 +130,21 @@ impl Inner {
                 }
             }
         })
+    }
+
+    /// Whether a live session may have the token's grant: one of its subject, or one of the same
+    /// user and provider where the subject of either is not known.
+    async fn may_be_in_use(&self, revocation: &PendingRevocation) -> Result<bool, StoreError> {
+        let PendingRevocation { user, provider, partition, .. } = revocation;
+        if self.bounded(self.store.count_live(partition)).await? > 0 {
+            return Ok(true);
+        }
+        let unknown = Partition::of(user, provider, None);
+        if *partition != unknown {
+            return Ok(self.bounded(self.store.count_live(&unknown)).await? > 0);
+        }
+        let live = self.bounded(self.store.list(user)).await?;
+        Ok(live.iter().any(|session| session.provider == *provider))
     }
 
     async fn ask_to_revoke(
@@ -162,8 +179,8 @@ pub(super) const fn revocation_context(revocation: &PendingRevocation) -> SealCo
     }
 }
 
-/// Each attempt doubles the pause; what the provider asked for is the least.
+/// Each attempt doubles the pause; what the provider asked for is the least, but for an absurd wish.
 fn pause(attempts: u32, asked: Option<Duration>) -> Duration {
     let doubled = FIRST_PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(12));
-    doubled.min(LONGEST_PAUSE).max(asked.unwrap_or_default())
+    doubled.min(LONGEST_PAUSE).max(asked.unwrap_or_default().min(LONGEST_WISH))
 }
