@@ -134,8 +134,9 @@ pub(super) async fn check_keys(inner: &Inner) -> Result<(), StartError> {
 impl Inner {
     /// Whether any of some other sessions that bear this key id opens.
     async fn another_opens(&self, key_id: &str, but: SessionId) -> Result<bool, StoreError> {
-        // No key has an empty id, so this lists what any key has sealed.
-        let rows = self.bounded(self.store.sealed_otherwise("", None, BATCH)).await?;
+        // No key has an empty id, so this lists what any key has sealed. A sample is the first of
+        // its key: the others lie behind it, and what older keys have sealed before it.
+        let rows = self.bounded(self.store.sealed_otherwise("", Some(but), BATCH)).await?;
         let bears_it = |row: &&StoredSession| {
             let sealed = row.tokens.as_ref().and_then(|sealed| sealed.tokens.key_id());
             sealed == Some(key_id) && row.session.id != but
