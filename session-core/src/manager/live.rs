@@ -186,12 +186,21 @@ impl Inner {
             Freshness::Fresh => Validity::Usable,
             Freshness::Expired => Validity::TokenExpired,
             Freshness::Due => {
-                if live.tokens.refresh_token().is_some() {
+                if self.may_renew(live) {
                     drop(renewal::begin(self, live.session(), renewal::Wish::Due));
                 }
                 Validity::Usable
             }
         }
+    }
+
+    /// Whether a renewal could ask for new tokens now: each request of a session that is due would
+    /// else begin one that reads the row, and then only waits for the end of a pause.
+    fn may_renew(&self, live: &LiveSession) -> bool {
+        let Session { id, provider, .. } = live.session();
+        live.tokens.refresh_token().is_some()
+            && self.provider(provider).is_some()
+            && self.gates.pause(provider, *id, self.clock.monotonic()).is_none()
     }
 
     pub(super) fn freshness(&self, tokens: &TokenSet, spread: u64, now: Timestamp) -> Freshness {

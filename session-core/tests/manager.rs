@@ -1,0 +1,171 @@
+//! The manager against what only a broken world does: a lease that is lost while the provider is
+//! asked, a pause that nobody can mean, a row that was tampered with among many.
+#![cfg(feature = "test-util")]
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use session_core::manager::{ManagerBuilder, Resolution, SignIn, SignedIn, TokenErrorKind};
+use session_core::provider::{ProviderErrorKind, RevocationScope};
+use session_core::store::memory::MemoryStore;
+use session_core::store::{Lease, StoredSession};
+use session_core::testing::sample::{provider as named, subject, user};
+use session_core::testing::{FakeClock, FaultyStore, Method, RenewalScript, ScriptedProvider};
+use session_core::token::{Sealed, SealedTokens};
+use session_core::{Keyring, ProviderIdentity, SessionManager, SessionStore};
+
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+struct World {
+    store: FaultyStore,
+    clock: FakeClock,
+    provider: ScriptedProvider,
+    manager: SessionManager,
+}
+
+impl World {
+    async fn of(provider: ScriptedProvider) -> Self {
+        let (store, clock) = (FaultyStore::new(MemoryStore::new()), FakeClock::new());
+        let keyring = Keyring::parse(&Keyring::generate_entry("one").unwrap()).unwrap();
+        let builder = builder(&store, &clock).keyring(keyring);
+        let manager = builder.provider("okta", provider.clone()).start().await.unwrap();
+        Self { store, clock, provider, manager }
+    }
+
+    fn login(&self) -> SignIn {
+        SignIn::new(&user("ann"), &named("okta"), self.provider.sign_in())
+    }
+
+    async fn sign_in(&self) -> SignedIn {
+        self.manager.sign_in(self.login()).await.unwrap()
+    }
+
+    async fn row(&self, device: &SignedIn) -> StoredSession {
+        self.store.find(device.session.id).await.unwrap().unwrap()
+    }
+}
+
+fn builder(store: &FaultyStore, clock: &FakeClock) -> ManagerBuilder {
+    SessionManager::builder(store.clone()).clock(clock.clone())
+}
+
+/// Lets the manager's tasks go on until they wait for something.
+async fn settle() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn f8_a_refusal_that_comes_after_the_lease_was_lost_ends_nothing() {
+    let world = World::of(ScriptedProvider::new()).await;
+    let laptop = world.sign_in().await;
+    world.clock.advance(SECOND * 301);
+    world.provider.script(RenewalScript::Fail(ProviderErrorKind::Refused, None));
+    world.provider.requests().close();
+    let (manager, id) = (world.manager.clone(), laptop.session.id);
+    let asking = tokio::spawn(async move { manager.access_token(id).await });
+    world.provider.requests().until_held(1).await;
+
+    // This process froze: another one took the lease over, and has rotated but not yet written.
+    let seen = world.row(&laptop).await.lease.unwrap();
+    assert!(world.store.claim_lease(id, Some(&seen), &Lease::new(seen.term)).await.unwrap());
+    world.provider.requests().open();
+
+    let error = asking.await.unwrap().unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    assert!(world.row(&laptop).await.session.is_live());
+}
+
+#[tokio::test]
+async fn f38_a_session_of_an_unknown_subject_may_use_any_grant_of_its_user() {
+    for is_known_first in [true, false] {
+        let scope = RevocationScope::Grant;
+        let world = World::of(ScriptedProvider::new().with_revocation_scope(scope)).await;
+        let identity = ProviderIdentity { subject: Some(subject("1")), ..Default::default() };
+        let known = world.manager.sign_in(world.login().identity(identity)).await.unwrap();
+        let unknown = world.sign_in().await;
+        let (first, last) = if is_known_first { (known, unknown) } else { (unknown, known) };
+
+        world.manager.sign_out(first.session.id).await.unwrap();
+        assert_eq!(world.manager.work_off_outbox(10).await.unwrap().dropped, 1);
+        assert_eq!(world.provider.revocations(), 0, "the other device may use that grant");
+        world.manager.sign_out(last.session.id).await.unwrap();
+        assert_eq!(world.manager.work_off_outbox(10).await.unwrap().revoked, 1);
+    }
+}
+
+#[tokio::test]
+async fn no_answer_of_a_provider_pauses_it_for_ever() {
+    let world = World::of(ScriptedProvider::new()).await;
+    let laptop = world.sign_in().await;
+    world.clock.advance(SECOND * 301);
+    world.provider.script(RenewalScript::Fail(ProviderErrorKind::Throttled, Some(Duration::MAX)));
+    let error = world.manager.access_token(laptop.session.id).await.unwrap_err();
+    assert_eq!(error.kind(), TokenErrorKind::Unavailable { retry_after: DAY });
+    world.clock.advance(DAY);
+    assert!(world.manager.access_token(laptop.session.id).await.is_ok());
+}
+
+#[tokio::test]
+async fn no_answer_of_a_provider_puts_a_revocation_off_for_ever() {
+    let scope = RevocationScope::Token;
+    let world = World::of(ScriptedProvider::new().with_revocation_scope(scope)).await;
+    let laptop = world.sign_in().await;
+    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.provider.fail_revocation(ProviderErrorKind::Throttled, Some(Duration::MAX));
+    assert_eq!(world.manager.work_off_outbox(1).await.unwrap().postponed, 1);
+    world.clock.advance(DAY);
+    assert_eq!(world.manager.work_off_outbox(1).await.unwrap().revoked, 1);
+}
+
+#[tokio::test]
+async fn f9_a_request_asks_for_no_renewal_while_its_provider_is_left_alone() {
+    let world = World::of(ScriptedProvider::new()).await;
+    let laptop = world.sign_in().await;
+    world.clock.advance(SECOND * 290);
+    let asked = Some(SECOND * 60);
+    world.provider.script(RenewalScript::Fail(ProviderErrorKind::Throttled, asked));
+    let resolution = world.manager.resolve(&laptop.secret.digest(), None).await.unwrap();
+    let Resolution::Live(live) = resolution else { unreachable!() };
+    settle().await;
+    assert_eq!(world.provider.renewals(), 1);
+
+    world.store.reset_calls();
+    for _ in 0..3 {
+        let _ = world.manager.revalidate(&live);
+        settle().await;
+    }
+    assert_eq!(world.store.calls(Method::Find), 0, "no query beside a request that cannot help");
+}
+
+#[tokio::test]
+async fn law_10_one_changed_row_is_no_wrong_key_however_many_rows_other_keys_have_sealed() {
+    let (store, clock) = (FaultyStore::new(MemoryStore::new()), FakeClock::new());
+    let old = Keyring::generate_entry("old").unwrap();
+    let both = format!("{},{}", *Keyring::generate_entry("new").unwrap(), *old);
+    let start = async |keys: &str| {
+        builder(&store, &clock).keyring(Keyring::parse(keys).unwrap()).start().await
+    };
+    let sign_in = async |manager: &SessionManager, name: String| {
+        clock.advance(Duration::from_millis(1));
+        let tokens = ScriptedProvider::new().sign_in();
+        manager.sign_in(SignIn::new(&user(&name), &named("okta"), tokens)).await.unwrap()
+    };
+    let manager = start(&old).await.unwrap();
+    for number in 0..300 {
+        sign_in(&manager, format!("user-{number}")).await;
+    }
+    let manager = start(&both).await.unwrap();
+    let changed = sign_in(&manager, "changed".to_owned()).await.session;
+    sign_in(&manager, "whole".to_owned()).await;
+
+    let row = store.find(changed.id).await.unwrap().unwrap();
+    let mut tokens: SealedTokens = row.tokens.unwrap();
+    let mut bytes = tokens.tokens.as_bytes().to_vec();
+    *bytes.last_mut().unwrap() ^= 1;
+    tokens.tokens = Sealed::from_bytes(bytes);
+    assert!(store.reseal(changed.id, row.session.revision, tokens).await.unwrap());
+    assert!(start(&both).await.is_ok());
+}
