@@ -91,15 +91,16 @@ impl Resolver {
         user: Option<&UserId>,
     ) -> Result<Lookup, Failure> {
         for _ in 0..MOST_READINGS {
-            if let Some(live) = self.cache.hit(&candidate.digest) {
-                if self.is_of_another(&live, user) {
+            let known = self.cache.hit(&candidate.digest);
+            if let Some(live) = &known {
+                if self.is_of_another(live, user) {
                     return Ok(Lookup::Unknown);
                 }
-                if self.manager.revalidate(&live) != Validity::Void {
-                    return Ok(Lookup::Live(live, *candidate));
+                if self.manager.revalidate(live) != Validity::Void {
+                    return Ok(Lookup::Live(Arc::clone(live), *candidate));
                 }
             }
-            if let Some(lookup) = self.read(candidate, user).await? {
+            if let Some(lookup) = self.read(candidate, user, known.as_deref()).await? {
                 return Ok(lookup);
             }
         }
@@ -112,10 +113,11 @@ impl Resolver {
         &self,
         candidate: &Candidate,
         user: Option<&UserId>,
+        known: Option<&LiveSession>,
     ) -> Result<Option<Lookup>, Failure> {
         let digest = candidate.digest;
         let ticket = self.cache.ticket(&digest);
-        let lookup = match self.manager.resolve(&digest, user).await {
+        let lookup = match self.manager.resolve_again(&digest, user, known).await {
             Ok(Resolution::Live(live)) => {
                 let filled = self.cache.fill(&digest, ticket, &live);
                 return Ok(filled.is_ok().then_some(Lookup::Live(live, *candidate)));

@@ -10,8 +10,8 @@ use super::renewal;
 use crate::clock::Timestamp;
 use crate::policy::{Freshness, Milestones, SessionPolicy, Timeouts, rotation};
 use crate::session::{SecretDigest, Session};
-use crate::store::{Digests, PreviousDigest};
-use crate::token::TokenSet;
+use crate::store::{Digests, PreviousDigest, StoredSession};
+use crate::token::{SealedTokens, TokenSet};
 
 /// A live session with its opened tokens: what a cache may keep for the policy's `max_staleness`.
 ///
@@ -20,6 +20,8 @@ use crate::token::TokenSet;
 pub struct LiveSession {
     session: Session,
     tokens: Arc<TokenSet>,
+    /// The tokens as they lay in the row; `None` for those that were renewed after it was read.
+    sealed: Option<Arc<SealedTokens>>,
     /// The old secret that found it, if it was not the current one.
     found_by_previous: Option<PreviousDigest>,
     timeouts: Timeouts,
@@ -44,19 +46,21 @@ pub enum Validity {
 pub(super) struct Found {
     pub(super) session: Session,
     pub(super) tokens: Arc<TokenSet>,
+    pub(super) sealed: Option<SealedTokens>,
     pub(super) digests: Digests,
-    pub(super) presented: Option<SecretDigest>,
+    pub(super) presented: SecretDigest,
     pub(super) read_at: Duration,
 }
 
 impl LiveSession {
     pub(super) fn new(found: Found, policy: &SessionPolicy, presence: Arc<Presence>) -> Self {
-        let Found { session, tokens, digests, presented, read_at } = found;
+        let Found { session, tokens, sealed, digests, presented, read_at } = found;
         let timeouts = policy.timeouts(&session.provider);
         let milestones = milestones(policy, &session, &tokens);
-        let by_previous = |previous: &PreviousDigest| Some(previous.digest) == presented;
+        let by_previous = |previous: &PreviousDigest| previous.digest == presented;
         let found_by_previous = digests.previous.filter(by_previous);
-        Self { session, tokens, found_by_previous, timeouts, milestones, presence, read_at }
+        let sealed = sealed.map(Arc::new);
+        Self { session, tokens, sealed, found_by_previous, timeouts, milestones, presence, read_at }
     }
 
     /// The session.
@@ -113,7 +117,16 @@ impl LiveSession {
         policy: &SessionPolicy,
     ) -> Self {
         let milestones = milestones(policy, &session, &tokens);
-        Self { session, tokens, milestones, ..self.clone() }
+        Self { session, tokens, sealed: None, milestones, ..self.clone() }
+    }
+
+    /// The opened tokens, if this row still holds them sealed byte for byte as they were opened.
+    pub(super) fn tokens_sealed_as_in(&self, row: &StoredSession) -> Option<Arc<TokenSet>> {
+        let (mine, theirs) = (&self.session, &row.session);
+        let same_place =
+            (mine.id, &mine.user, &mine.provider) == (theirs.id, &theirs.user, &theirs.provider);
+        let is_same = same_place && self.sealed.as_deref() == row.tokens.as_ref();
+        (is_same && self.sealed.is_some()).then(|| Arc::clone(&self.tokens))
     }
 
     /// How far the access token is.

@@ -60,8 +60,23 @@ impl SessionManager {
         digest: &SecretDigest,
         user: Option<&UserId>,
     ) -> Result<Resolution, ManagerError> {
+        self.resolve_again(digest, user, None).await
+    }
+
+    /// [`resolve`](Self::resolve), for a cache whose entry has grown old: where the row still holds
+    /// the tokens of `known` as they were sealed, they are not opened a second time.
+    ///
+    /// # Errors
+    ///
+    /// As at [`resolve`](Self::resolve).
+    pub async fn resolve_again(
+        &self,
+        digest: &SecretDigest,
+        user: Option<&UserId>,
+        known: Option<&LiveSession>,
+    ) -> Result<Resolution, ManagerError> {
         for _ in 0..MOST_READS {
-            if let Reading::Settled(resolution) = self.inner.read(digest, user).await? {
+            if let Reading::Settled(resolution) = self.inner.read(digest, user, known).await? {
                 return Ok(resolution);
             }
         }
@@ -74,6 +89,7 @@ impl Inner {
         self: &Arc<Self>,
         digest: &SecretDigest,
         user: Option<&UserId>,
+        known: Option<&LiveSession>,
     ) -> Result<Reading, ManagerError> {
         let read_at = self.clock.monotonic();
         let found = self.bounded(self.store.find_by_digest(digest)).await?;
@@ -89,7 +105,7 @@ impl Inner {
             return self.time_out(&row, reason, now).await;
         }
         self.confirm_new_secret(&row, digest, now);
-        let live = self.open(row, Some(*digest), read_at)?;
+        let live = self.open(row, *digest, read_at, known)?;
         if live.is_over() {
             // It ended on this process while its row was on the way here.
             return Ok(Reading::Again);
@@ -100,16 +116,20 @@ impl Inner {
     }
 
     /// A row's session with its tokens opened.
-    pub(super) fn open(
+    fn open(
         &self,
         row: StoredSession,
-        presented: Option<SecretDigest>,
+        presented: SecretDigest,
         read_at: Duration,
+        known: Option<&LiveSession>,
     ) -> Result<LiveSession, ManagerError> {
-        let tokens = Arc::new(self.open_tokens(&row)?);
+        let tokens = match known.and_then(|known| known.tokens_sealed_as_in(&row)) {
+            Some(tokens) => tokens,
+            None => Arc::new(self.open_tokens(&row)?),
+        };
         let presence = self.presences.of(row.session.id, row.session.last_seen_at);
-        let StoredSession { session, digests, .. } = row;
-        let found = Found { session, tokens, digests, presented, read_at };
+        let StoredSession { session, digests, tokens: sealed, .. } = row;
+        let found = Found { session, tokens, sealed, digests, presented, read_at };
         Ok(LiveSession::new(found, &self.policy, presence))
     }
 

@@ -124,8 +124,8 @@ impl PolicyBuilder {
         self
     }
 
-    /// A lease's term (30 s): at least twice the provider's timeout; three quarters of it are more
-    /// than the store's.
+    /// A lease's term (30 s): at least twice the provider's timeout. A term that the store's timeout
+    /// outlasts lets an owner whose store hangs look dead.
     pub const fn lease_term(mut self, term: Duration) -> Self {
         self.renewal.lease_term = term;
         self
@@ -170,13 +170,13 @@ impl PolicyBuilder {
     ///
     /// [`PolicyError`] names the first field whose value cannot be meant: a cap of zero, a timeout
     /// of zero, a touch interval above a quarter of an idle timeout, a lease that does not outlive
-    /// the provider's and the store's timeouts, a pattern with a `*` that is not at its end, two rules of one pattern.
+    /// the provider's timeout, a pattern with a `*` that is not at its end, two rules of one pattern.
     pub fn build(self) -> Result<SessionPolicy, PolicyError> {
         let default = Limit::AtMost { max: DEFAULT_MAX_SESSIONS, on_full: OnFull::default() };
         let limit = self.limit.checked(default).ok_or(CAP_OF_ZERO)?;
         check_timeouts(self.timeouts)?;
         check_renewal(&self.renewal)?;
-        check_store_timeout(self.store_timeout, &self.renewal)?;
+        check(!self.store_timeout.is_zero(), "store_timeout", "must not be zero")?;
         let mut rules = Vec::with_capacity(self.rules.len());
         for rule in &self.rules {
             rules.push(check_rule(rule, limit, self.timeouts)?);
@@ -221,14 +221,6 @@ fn check_renewal(renewal: &Renewal) -> Result<(), PolicyError> {
     // Half a term may pass between two beats, and the provider's timeout must fit in the rest.
     let outlives = renewal.lease_term >= renewal.provider_timeout.saturating_mul(2);
     check(outlives, "lease_term", "must be at least twice the provider's timeout")
-}
-
-/// Beats come each quarter of a term: one that waits for a hanging store must not make its owner
-/// look dead.
-fn check_store_timeout(timeout: Duration, renewal: &Renewal) -> Result<(), PolicyError> {
-    check(!timeout.is_zero(), "store_timeout", "must not be zero")?;
-    let fits = timeout < renewal.lease_term / 4 * 3;
-    check(fits, "store_timeout", "must be less than three quarters of the lease's term")
 }
 
 fn check_rule(rule: &Rule, limit: Limit, timeouts: Timeouts) -> Result<CheckedRule, PolicyError> {

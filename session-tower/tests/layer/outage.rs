@@ -99,6 +99,18 @@ async fn k2_f35_a_tampered_row_is_503_unreadable_and_row_and_cookie_are_kept() {
 }
 
 #[tokio::test]
+async fn k2_f35_a_row_that_is_tampered_with_behind_the_cache_is_503_once_it_is_read_again() {
+    let site = Site::new().await;
+    let ann = site.sign_in("ann").await;
+    let service = site.service();
+    assert_eq!(send(&service, &[&cookie(&ann.secret)]).await.text, "ann");
+    tamper(&site, ann.session.id).await;
+    site.advance(5);
+    let answer = send(&service, &[&cookie(&ann.secret)]).await;
+    assert!(is_unavailable(&answer, "unreadable"), "{answer:?}");
+}
+
+#[tokio::test]
 async fn an_unreadable_session_does_not_stand_in_the_way_of_a_live_one() {
     let site = Site::new().await;
     let (broken, ann) = (site.sign_in("bob").await, site.sign_in("ann").await);

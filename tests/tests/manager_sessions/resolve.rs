@@ -1,11 +1,12 @@
 //! From a cookie to a session, or to why there is none.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use session_core::manager::Resolution;
 use session_core::testing::{Fault, Method, sample};
 use session_core::{EndReason, SecretDigest};
-use session_tests::manager::{World, settle};
+use session_tests::manager::{World, keyring, settle};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -149,4 +150,41 @@ async fn a_kept_session_whose_token_expired_says_so() {
     let live = world.live(&laptop).await;
     world.clock.advance(LIFETIME);
     assert_eq!(world.manager.revalidate(&live), Validity::TokenExpired);
+}
+
+#[tokio::test]
+async fn what_is_read_again_is_opened_again_only_if_it_has_changed() {
+    let world = World::new().await;
+    let laptop = world.sign_in().await;
+    let digest = laptop.secret.digest();
+    let first = world.live(&laptop).await;
+    let again = |known| {
+        let manager = world.manager.clone();
+        async move {
+            match manager.resolve_again(&digest, None, Some(known)).await.unwrap() {
+                Resolution::Live(live) => live,
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let second = again(&first).await;
+    assert!(Arc::ptr_eq(first.tokens(), second.tokens()), "the same tokens, opened once");
+    assert_eq!(second.session(), first.session());
+    // Sealed anew, they are other bytes, and are opened.
+    let sealed = first.tokens().seal(
+        &keyring(),
+        laptop.session.id,
+        &laptop.session.user,
+        &laptop.session.provider,
+    );
+    let resealed = world.sessions().reseal(laptop.session.id, 1, sealed.unwrap()).await;
+    assert!(resealed.unwrap());
+    let third = again(&second).await;
+    assert!(!Arc::ptr_eq(second.tokens(), third.tokens()));
+    assert_eq!(third.tokens().access_token(), first.tokens().access_token());
+    // Another session's tokens are never taken for these.
+    let phone = world.sign_in().await;
+    let other = world.live(&phone).await;
+    let fourth = again(&other).await;
+    assert_eq!(fourth.tokens().access_token(), first.tokens().access_token());
 }

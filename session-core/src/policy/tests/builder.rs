@@ -73,12 +73,6 @@ fn f5_a_lease_that_does_not_outlive_the_provider_is_refused() {
 }
 
 #[test]
-fn f5_a_lease_that_a_hanging_store_could_outlast_is_refused() {
-    assert_eq!(refused(policy().store_timeout(SECOND * 23)), "store_timeout");
-    assert!(policy().store_timeout(SECOND * 22).build().is_ok());
-}
-
-#[test]
 fn spans_of_zero_that_stop_everything_are_refused() {
     assert_eq!(refused(policy().provider_timeout(Duration::ZERO)), "provider_timeout");
     assert_eq!(refused(policy().assumed_lifetime(Duration::ZERO)), "assumed_lifetime");
