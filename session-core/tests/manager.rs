@@ -10,7 +10,9 @@ use session_core::provider::{ProviderErrorKind, RevocationScope};
 use session_core::store::memory::MemoryStore;
 use session_core::store::{Lease, StoredSession};
 use session_core::testing::sample::{provider as named, subject, user};
-use session_core::testing::{FakeClock, FaultyStore, Method, RenewalScript, ScriptedProvider};
+use session_core::testing::{
+    FakeClock, Fault, FaultyStore, Method, RenewalScript, ScriptedProvider,
+};
 use session_core::token::{Sealed, SealedTokens};
 use session_core::{Keyring, ProviderIdentity, SessionManager, SessionStore};
 
@@ -138,6 +140,27 @@ async fn f9_a_request_asks_for_no_renewal_while_its_provider_is_left_alone() {
         settle().await;
     }
     assert_eq!(world.store.calls(Method::Find), 0, "no query beside a request that cannot help");
+}
+
+#[tokio::test]
+async fn a_store_that_takes_no_writes_is_not_asked_for_one_at_each_request() {
+    let world = World::of(ScriptedProvider::new()).await;
+    let laptop = world.sign_in().await;
+    world.store.set(Method::Touch, Fault::AWAY);
+    world.clock.advance(SECOND * 60);
+    // As a cache holds it.
+    let _held = world.manager.resolve(&laptop.secret.digest(), None).await.unwrap();
+    for _ in 0..20 {
+        world.manager.resolve(&laptop.secret.digest(), None).await.unwrap();
+        settle().await;
+    }
+    assert_eq!(world.store.calls(Method::Touch), 1);
+
+    world.store.clear(Method::Touch);
+    world.clock.advance(SECOND * 4);
+    world.manager.resolve(&laptop.secret.digest(), None).await.unwrap();
+    settle().await;
+    assert_eq!(world.row(&laptop).await.session.last_seen_at, world.manager.now());
 }
 
 #[tokio::test]

@@ -59,9 +59,10 @@ impl Presence {
         self.written.fetch_max(last_seen_at.as_millis(), Ordering::Relaxed);
     }
 
-    /// Forgets that a use was written: the next one tries again.
+    /// Forgets that a use was written: one in a sixteenth of the interval tries again, and not each
+    /// request, for a store that takes no writes has trouble enough.
     pub(crate) fn unwrite_use(&self, interval: Duration) {
-        self.written.fetch_sub(millis(interval), Ordering::Relaxed);
+        self.written.fetch_sub(millis(interval - interval / 16), Ordering::Relaxed);
     }
 
     /// Tells all who wait that the session is over; the first reason stays.
