@@ -26,7 +26,6 @@ const TOLD: [&str; 12] = [
     "a session cookie that leads to no session is cleared",
     "a session cookie cannot be resolved",
     "cookies of several live sessions",
-    "a row was changed",
     // The libraries, too, at their most talkative.
     "UPDATE",
     "reqwest",
