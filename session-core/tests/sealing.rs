@@ -101,6 +101,21 @@ fn k2_two_values_of_one_row_cannot_be_swapped() {
 }
 
 #[test]
+fn k2_a_part_opens_as_itself_and_as_no_other() {
+    use SealedPart::{Cursor, RefreshToken, SourceRow, Tokens};
+    let login = Login::of("ann", "okta");
+    let keyring = sample::keyring();
+    let parts = [Tokens, RefreshToken, SourceRow, Cursor];
+    for part in parts {
+        let sealed = keyring.seal(context(&login, part), b"a value").unwrap();
+        for other in parts {
+            let opens = keyring.open(context(&login, other), &sealed).is_ok();
+            assert_eq!(opens, part == other, "{part:?} as {other:?}");
+        }
+    }
+}
+
+#[test]
 fn k1_every_changed_byte_is_found() {
     let login = Login::of("ann", "okta");
     let keyring = sample::keyring_of(&["k1", "k2"]);

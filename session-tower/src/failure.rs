@@ -109,7 +109,8 @@ impl From<ManagerError> for Failure {
         match error.kind() {
             ManagerErrorKind::Ended(reason) => Self::Ended(reason),
             ManagerErrorKind::LimitReached { .. } => Self::LimitReached,
-            ManagerErrorKind::NotFound => Self::NoSession,
+            // A claim that needs a choice has signed nobody in.
+            ManagerErrorKind::Ambiguous | ManagerErrorKind::NotFound => Self::NoSession,
             ManagerErrorKind::Unreadable => Self::Unreadable,
             _ => Self::UNAVAILABLE,
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::error::StartError;
 use super::flight::Flights;
 use super::gate::Gates;
+use super::hold::Holds;
 use super::inner::{Inner, SessionManager};
 use super::observe::Observers;
 use super::presence::Presences;
@@ -107,6 +108,7 @@ impl ManagerBuilder {
             providers: self.providers,
             flights: Flights::default(),
             gates: Gates::default(),
+            holds: Holds::default(),
             presences: Presences::default(),
             observers: Observers::default(),
             tasks: Tasks::new(),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::session::{EndReason, NoRandomness};
+use crate::session::{EndReason, NoRandomness, Session};
 use crate::store::StoreError;
 use crate::token::{SealError, Unreadable};
 
@@ -14,6 +14,7 @@ use crate::token::{SealError, Unreadable};
 #[error("{kind}")]
 pub struct ManagerError {
     kind: ManagerErrorKind,
+    candidates: Vec<Session>,
     #[source]
     source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -22,6 +23,10 @@ pub struct ManagerError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ManagerErrorKind {
+    /// Several moved sessions could be claimed, and no subject says which: show the person the
+    /// [candidates](ManagerError::candidates), and claim with what one is
+    /// [counted by](crate::ProviderIdentity::counted_by).
+    Ambiguous,
     /// The session has ended.
     Ended(EndReason),
     /// The policy refuses one more session: so many live ones hold every place. Show the person
@@ -45,6 +50,7 @@ pub enum ManagerErrorKind {
 impl fmt::Display for ManagerErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Ambiguous => f.write_str("several sessions could be claimed"),
             Self::Ended(reason) => write!(f, "the session has ended: {reason}"),
             Self::LimitReached { live } => {
                 write!(f, "all places are taken by {live} live sessions")
@@ -60,11 +66,15 @@ impl fmt::Display for ManagerErrorKind {
 
 impl ManagerError {
     pub(crate) const fn new(kind: ManagerErrorKind) -> Self {
-        Self { kind, source: None }
+        Self { kind, candidates: Vec::new(), source: None }
+    }
+
+    pub(crate) const fn ambiguous(candidates: Vec<Session>) -> Self {
+        Self { kind: ManagerErrorKind::Ambiguous, candidates, source: None }
     }
 
     fn caused_by(kind: ManagerErrorKind, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind, source: Some(cause.into()) }
+        Self { kind, candidates: Vec::new(), source: Some(cause.into()) }
     }
 
     /// What kind of trouble it is.
@@ -77,6 +87,13 @@ impl ManagerError {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         matches!(self.kind, ManagerErrorKind::Unavailable | ManagerErrorKind::ShuttingDown)
+    }
+
+    /// The sessions that a claim without a subject could mean, the last admitted first; empty for
+    /// every other kind of trouble.
+    #[must_use]
+    pub fn candidates(&self) -> &[Session] {
+        &self.candidates
     }
 
     /// Why the session ended, if it did.

@@ -2,16 +2,18 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::flight::Flights;
 use super::gate::Gates;
+use super::hold::Holds;
 use super::observe::{CacheInvalidation, Observers};
 use super::presence::Presences;
 use super::tasks::Tasks;
 use crate::clock::{Clock, Timestamp};
 use crate::policy::{SessionPolicy, fits};
 use crate::provider::Provider;
-use crate::session::ProviderName;
+use crate::session::{Origin, ProviderName, Session};
 use crate::store::{SessionStore, StoreError, StoreErrorKind};
 use crate::token::Keyring;
 
@@ -55,6 +57,7 @@ pub(super) struct Inner {
     pub(super) providers: Vec<(String, Arc<dyn Provider>)>,
     pub(super) flights: Flights,
     pub(super) gates: Gates,
+    pub(super) holds: Holds,
     pub(super) presences: Presences,
     pub(super) observers: Observers,
     pub(super) tasks: Tasks,
@@ -88,6 +91,20 @@ impl Inner {
     pub(super) fn provider(&self, name: &ProviderName) -> Option<&Arc<dyn Provider>> {
         let mut providers = self.providers.iter();
         providers.find(|(pattern, _)| fits(pattern, name.as_str())).map(|(_, provider)| provider)
+    }
+
+    /// For how long a session is to be left to the system that it comes from; `None` if it is
+    /// ours. One question, and only about a session that was moved here.
+    pub(super) async fn held_for(&self, session: &Session) -> Result<Option<Duration>, StoreError> {
+        if session.origin != Origin::Imported {
+            return Ok(None);
+        }
+        let (id, now) = (session.id, self.clock.monotonic());
+        if let Some(left) = self.holds.left(id, now) {
+            return Ok(Some(left));
+        }
+        let is_held = self.bounded(self.store.is_held(id)).await?;
+        Ok(is_held.then(|| self.holds.note(id, now)))
     }
 
     /// The answer of a call to the store, or that it is away, within the policy's bound.

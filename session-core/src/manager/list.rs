@@ -1,7 +1,7 @@
 //! The user's sessions, for a page of devices.
 
 use super::error::ManagerError;
-use super::inner::SessionManager;
+use super::inner::{Inner, SessionManager};
 use crate::session::{Origin, ProviderName, Session, SessionId, UserId};
 
 /// One of a user's live sessions, for a page of devices: never with a token (L3).
@@ -48,16 +48,23 @@ impl SessionManager {
         Ok(self.live_sessions(user).await?.into_iter().find(is_connection))
     }
 
-    /// What is live by the policy too; the last use is as exact as this process knows it.
+    /// What is live by the policy too.
     async fn live_sessions(&self, user: &UserId) -> Result<Vec<Session>, ManagerError> {
-        let inner = &self.inner;
-        let mut sessions = inner.bounded(inner.store.list(user)).await?;
-        let now = inner.now();
+        let sessions = self.inner.bounded(self.inner.store.list(user)).await?;
+        Ok(self.inner.live_by_policy(sessions))
+    }
+}
+
+impl Inner {
+    /// Those of these live rows that have reached no timeout; each with its last use as this
+    /// process knows it.
+    pub(super) fn live_by_policy(&self, mut sessions: Vec<Session>) -> Vec<Session> {
+        let now = self.now();
         for session in &mut sessions {
-            let known = inner.presences.last_seen_at(session.id);
+            let known = self.presences.last_seen_at(session.id);
             session.last_seen_at = session.last_seen_at.max(known.unwrap_or(session.last_seen_at));
         }
-        sessions.retain(|s| inner.policy.timed_out(s, s.last_seen_at, now).is_none());
-        Ok(sessions)
+        sessions.retain(|s| self.policy.timed_out(s, s.last_seen_at, now).is_none());
+        sessions
     }
 }

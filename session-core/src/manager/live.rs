@@ -214,6 +214,7 @@ impl Inner {
         live.tokens.refresh_token().is_some()
             && self.provider(provider).is_some()
             && self.gates.pause(provider, *id, self.clock.monotonic()).is_none()
+            && self.holds.left(*id, self.clock.monotonic()).is_none()
     }
 
     pub(super) fn freshness(&self, tokens: &TokenSet, spread: u64, now: Timestamp) -> Freshness {

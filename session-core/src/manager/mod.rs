@@ -1,10 +1,12 @@
 //! The session manager: where clock, policy, store and provider meet.
 
 mod builder;
+mod claim;
 mod end;
 mod error;
 mod flight;
 mod gate;
+mod hold;
 mod inner;
 mod lease;
 mod list;
@@ -26,6 +28,7 @@ mod token;
 mod watch;
 
 pub use builder::ManagerBuilder;
+pub use claim::Claimed;
 pub use error::{ManagerError, ManagerErrorKind, StartError, TokenError, TokenErrorKind};
 pub use inner::SessionManager;
 pub use list::ListedSession;

@@ -133,18 +133,22 @@ impl Inner {
     }
 
     /// Whether a live session may have the token's grant: one of its subject, or one of the same
-    /// user and provider where the subject of either is not known.
+    /// user and provider where the subject of either is not known. An account id is no subject: a
+    /// moved session and a login of one person may differ in it.
     async fn may_be_in_use(&self, revocation: &PendingRevocation) -> Result<bool, StoreError> {
         let PendingRevocation { user, provider, partition, .. } = revocation;
         if self.bounded(self.store.count_live(partition)).await? > 0 {
             return Ok(true);
         }
-        let unknown = Partition::of(user, provider, None);
-        if *partition != unknown {
-            return Ok(self.bounded(self.store.count_live(&unknown)).await? > 0);
+        let mut live = self.bounded(self.store.list(user)).await?;
+        live.retain(|session| session.provider == *provider);
+        if live.is_empty() || live.iter().any(|session| session.identity.subject.is_none()) {
+            return Ok(!live.is_empty());
         }
-        let live = self.bounded(self.store.list(user)).await?;
-        Ok(live.iter().any(|session| session.provider == *provider))
+        let rows = self.bounded(self.store.find_all(&[revocation.session])).await?;
+        let unknown = Partition::of(user, provider, None);
+        // A row that is purged has left its partition, which says less.
+        Ok(rows.first().map_or(*partition == unknown, |row| row.identity.subject.is_none()))
     }
 
     async fn ask_to_revoke(

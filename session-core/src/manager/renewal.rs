@@ -78,7 +78,7 @@ impl Renewing<'_> {
             if !self.is_needed(&opened) {
                 return Ok(opened.renewed());
             }
-            let provider = self.may_ask(&opened)?;
+            let provider = self.may_ask(&opened).await?;
             match self.inner.win_lease(&opened.row).await? {
                 Bid::Closing => return Err(TokenError::unavailable(SOON)),
                 Bid::RowChanged => {}
@@ -125,7 +125,7 @@ impl Renewing<'_> {
     }
 
     /// The provider, if it may be asked now and there is a refresh token to send.
-    fn may_ask(&self, opened: &Opened) -> Result<&Arc<dyn Provider>, TokenError> {
+    async fn may_ask(&self, opened: &Opened) -> Result<&Arc<dyn Provider>, TokenError> {
         let (inner, session) = (self.inner, &opened.row.session);
         let provider = inner.provider(&session.provider);
         let sign_in_needed = TokenError::new(TokenErrorKind::SignInNeeded);
@@ -134,8 +134,13 @@ impl Renewing<'_> {
         let paused = inner.gates.pause(&session.provider, self.id, inner.clock.monotonic());
         let too_soon = self.too_soon_after_rejection(opened);
         match paused.max(too_soon) {
-            Some(pause) => Err(TokenError::unavailable(pause)),
-            None if inner.tasks.is_closing() => Err(TokenError::unavailable(SOON)),
+            Some(pause) => return Err(TokenError::unavailable(pause)),
+            None if inner.tasks.is_closing() => return Err(TokenError::unavailable(SOON)),
+            None => {}
+        }
+        // Until the switch of its move the other system spends this refresh token.
+        match inner.held_for(session).await? {
+            Some(held) => Err(TokenError::unavailable(held)),
             None => Ok(provider),
         }
     }
@@ -173,7 +178,7 @@ impl Renewing<'_> {
         let inner = self.inner;
         let place = inner.beating(self.id, held, self.place(&opened.row.session.provider)).await;
         // While this waited for its turn, the provider may have asked to be left alone.
-        self.may_ask(&opened)?;
+        self.may_ask(&opened).await?;
         if !inner.may_send(self.id, held).await? {
             return Ok(None);
         }

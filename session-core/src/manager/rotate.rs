@@ -19,7 +19,8 @@ pub enum Rotated {
         /// When the session ends however much it is used.
         absolute_deadline: Option<Timestamp>,
     },
-    /// Another rotation is under way: its response may not have arrived, so nothing was changed.
+    /// Another rotation is under way: its response may not have arrived, so nothing was changed. Or
+    /// the session's move is: until its switch the other system still needs the cookie's value.
     UnderWay,
 }
 
@@ -45,10 +46,16 @@ impl SessionManager {
 
 impl Inner {
     async fn rotate_secret(self: &Arc<Self>, id: SessionId) -> Result<Rotated, ManagerError> {
+        if self.holds.left(id, self.clock.monotonic()).is_some() {
+            return Ok(Rotated::UnderWay);
+        }
         let row = self.bounded(self.store.find(id)).await?;
         let row = row.ok_or(ManagerError::new(ManagerErrorKind::NotFound))?;
         if let Some(ended) = row.session.ended {
             return Err(ManagerError::new(ManagerErrorKind::Ended(ended.reason)));
+        }
+        if self.held_for(&row.session).await?.is_some() {
+            return Ok(Rotated::UnderWay);
         }
         let now = self.now();
         let Some(previous) = previous_after(&row.digests, now) else {

@@ -95,24 +95,68 @@ impl Limit {
             Self::AtMost { max, on_full } => admit_at_most(max, on_full, live),
         }
     }
+
+    /// Who leaves so that those who are present fit, where nobody comes in: for a table that was
+    /// filled without this cap.
+    ///
+    /// The order is the one of [`admit`](Self::admit). A cap that refuses logins cannot refuse what
+    /// is there already: the oldest leave.
+    ///
+    /// ```
+    /// use session_core::policy::{Limit, Occupant};
+    /// use session_core::{EndReason, SessionId, Timestamp};
+    ///
+    /// let now = Timestamp::from_millis(0);
+    /// let occupant = |admission| Occupant {
+    ///     id: SessionId::generate(now),
+    ///     admission,
+    ///     last_seen_at: now,
+    ///     timeouts_from: now,
+    /// };
+    /// let (old, new) = (occupant(1), occupant(2));
+    /// let leaving = Limit::Replace.excess(&[new, old]);
+    /// assert_eq!(leaving.len(), 1);
+    /// assert_eq!((leaving[0].id, leaving[0].reason), (old.id, EndReason::Replaced));
+    /// assert!(Limit::Unlimited.excess(&[new, old]).is_empty());
+    /// ```
+    #[must_use]
+    pub fn excess(self, present: &[Occupant]) -> Vec<Departure> {
+        let (places, on_full, reason) = match self {
+            Self::Unlimited => return Vec::new(),
+            Self::Replace => (1, OnFull::EvictOldest, EndReason::Replaced),
+            Self::AtMost { max, on_full } => (places(max), on_full, EndReason::Evicted),
+        };
+        let excess = present.len().saturating_sub(places);
+        departures(&first_to_leave(on_full, present, excess), reason)
+    }
 }
 
 fn admit_at_most(max: NonZeroU32, on_full: OnFull, live: &[Occupant]) -> Verdict {
-    let places = usize::try_from(max.get()).unwrap_or(usize::MAX);
-    let excess = (live.len() + 1).saturating_sub(places);
+    let excess = (live.len() + 1).saturating_sub(places(max));
+    match on_full {
+        OnFull::Reject if excess > 0 => Verdict::Refuse { live: live.len() },
+        _ => Verdict::Admit(departures(&first_to_leave(on_full, live, excess), EndReason::Evicted)),
+    }
+}
+
+fn places(max: NonZeroU32) -> usize {
+    usize::try_from(max.get()).unwrap_or(usize::MAX)
+}
+
+/// So many of these, in the one order in which sessions leave.
+fn first_to_leave(on_full: OnFull, live: &[Occupant], excess: usize) -> Vec<Occupant> {
     if excess == 0 {
-        return Verdict::Admit(Vec::new());
+        return Vec::new();
     }
     let mut leaving = live.to_vec();
     match on_full {
-        OnFull::Reject => return Verdict::Refuse { live: live.len() },
-        OnFull::EvictOldest => leaving.sort_by_key(|s| (s.admission, s.id)),
         OnFull::EvictLeastRecentlyUsed => {
             leaving.sort_by_key(|s| (s.last_seen_at, s.admission, s.id));
         }
+        OnFull::EvictOldest | OnFull::Reject => leaving.sort_by_key(|s| (s.admission, s.id)),
     }
     leaving.truncate(excess);
-    Verdict::Admit(departures(&leaving, EndReason::Evicted))
+    leaving
 }
 
 fn departures(leaving: &[Occupant], reason: EndReason) -> Vec<Departure> {

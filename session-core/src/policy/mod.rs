@@ -97,6 +97,14 @@ impl SessionPolicy {
         }
     }
 
+    /// Who leaves so that the present sessions of this provider fit, where nobody comes in.
+    ///
+    /// No timeout is asked for: a moved session counts both from its import.
+    #[must_use]
+    pub fn excess(&self, provider: &ProviderName, present: &[Occupant]) -> Vec<Departure> {
+        self.limit(provider).excess(present)
+    }
+
     /// Which timeout this session has reached at `now`, if it was last used at `last_seen_at`.
     #[must_use]
     pub fn timed_out(

@@ -4,13 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
 
 /// The public id of a session: stable, safe in lists, addresses and logs, and never a secret.
 ///
-/// A UUID of version 7 (RFC 9562), made from the login's moment.
+/// A UUID of version 7 (RFC 9562), made from the login's moment; of version 8, derived one way from
+/// the source's key, where the session was migrated.
 ///
 /// ```
 /// use session_core::{SessionId, Timestamp};
@@ -22,6 +24,9 @@ use crate::clock::Timestamp;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(Uuid);
 
+/// What a derived id is a digest for: no other digest of the same parts is one.
+const DERIVED_DOMAIN: &[u8] = b"session-core migrated session id v1";
+
 impl SessionId {
     /// A new id for a session that begins at `now`.
     #[must_use]
@@ -30,6 +35,38 @@ impl SessionId {
         let (seconds, rest) = (millis / 1000, u32::try_from(millis % 1000).unwrap_or(0));
         let moment = uuid::Timestamp::from_unix(uuid::NoContext, seconds, rest * 1_000_000);
         Self(Uuid::new_v7(moment))
+    }
+
+    /// The id of a migrated session: the same parts give the same id, and no part can be read from
+    /// it.
+    ///
+    /// A UUID of version 8 (RFC 9562) of SHA-256 over the parts, each with its length.
+    ///
+    /// # Security
+    ///
+    /// A part that can be guessed can be found again by trying; a cookie's value cannot.
+    ///
+    /// ```
+    /// use session_core::SessionId;
+    ///
+    /// let id = SessionId::derived(&[b"openwebui", b"row 1"]);
+    /// assert_eq!(id, SessionId::derived(&[b"openwebui", b"row 1"]));
+    /// assert_ne!(id, SessionId::derived(&[b"openwebuir", b"ow 1"]));
+    /// assert_eq!(id.as_uuid().get_version_num(), 8);
+    /// ```
+    #[must_use]
+    pub fn derived(parts: &[&[u8]]) -> Self {
+        let mut hash = Sha256::new();
+        for part in std::iter::once(&DERIVED_DOMAIN).chain(parts) {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let digest: [u8; 32] = hash.finalize().into();
+        let (bytes, _) = digest.as_chunks::<16>();
+        Self(
+            uuid::Builder::from_custom_bytes(bytes.first().copied().unwrap_or_default())
+                .into_uuid(),
+        )
     }
 
     /// The id with this UUID.

@@ -95,6 +95,26 @@ pub struct ProviderIdentity {
 }
 
 impl ProviderIdentity {
+    /// What a cap counts by, beside user and provider: the subject, else the account id.
+    ///
+    /// An account id counts as a subject of the same text does. Neither is known: all such sessions
+    /// of a user and provider are one partition.
+    ///
+    /// ```
+    /// use session_core::{ProviderIdentity, Subject};
+    ///
+    /// let account = Some("248289761001".to_owned());
+    /// let identity = ProviderIdentity { account, ..ProviderIdentity::default() };
+    /// assert_eq!(identity.counted_by(), Some(Subject::new("248289761001").unwrap()));
+    /// let identity = ProviderIdentity { subject: Some(Subject::new("ann").unwrap()), ..identity };
+    /// assert_eq!(identity.counted_by(), identity.subject);
+    /// ```
+    #[must_use]
+    pub fn counted_by(&self) -> Option<Subject> {
+        let of_account = || Subject::new(self.account.as_ref()?).ok();
+        self.subject.clone().or_else(of_account)
+    }
+
     /// This identity without what no column takes: a provider's strange `sid` must not keep its
     /// people from signing in, and could be matched by no sign-out at the provider anyway.
     pub(crate) fn storable(self) -> Self {

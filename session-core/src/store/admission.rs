@@ -9,10 +9,10 @@ use crate::session::{ProviderName, SecretDigest, Session, Subject, UserId};
 use crate::store::row::EndedSession;
 use crate::token::SealedTokens;
 
-/// What a cap counts over: user, provider and subject, as one key of fixed length.
+/// What a cap counts over: user, provider and subject or account id, as one key of fixed length.
 ///
-/// A digest, so that no collation of a database can take two partitions for one. An unknown
-/// subject is a partition of its own.
+/// A digest, so that no collation of a database can take two partitions for one. Sessions of which
+/// neither is known are one partition of their own.
 ///
 /// ```
 /// use session_core::store::Partition;
@@ -29,7 +29,8 @@ use crate::token::SealedTokens;
 pub struct Partition([u8; 32]);
 
 impl Partition {
-    /// The partition of these three.
+    /// The partition of these three, the third being what
+    /// [`ProviderIdentity::counted_by`](crate::ProviderIdentity::counted_by) gives.
     #[must_use]
     pub fn of(user: &UserId, provider: &ProviderName, subject: Option<&Subject>) -> Self {
         let mut hash = Sha256::new();
@@ -80,7 +81,7 @@ impl NewSession {
     #[must_use]
     pub fn partition(&self) -> Partition {
         let session = &self.session;
-        Partition::of(&session.user, &session.provider, session.identity.subject.as_ref())
+        Partition::of(&session.user, &session.provider, session.identity.counted_by().as_ref())
     }
 }
 

@@ -41,7 +41,7 @@ pub use row::{Digests, EndedSession, PreviousDigest, StoredSession};
 
 use crate::clock::Timestamp;
 use crate::event::Event;
-use crate::session::{EndReason, SecretDigest, Session, SessionId, UserId};
+use crate::session::{EndReason, ProviderName, SecretDigest, Session, SessionId, UserId};
 use crate::token::{Sealed, SealedTokens};
 
 /// Keeps sessions. Every implementation holds the [laws](self), and proves it by the conformance
@@ -91,6 +91,38 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// [`StoreError`]
     async fn list(&self, user: &UserId) -> Result<Vec<Session>, StoreError>;
+
+    /// The live sessions of a user and provider that were moved here and that no cookie points at,
+    /// now or for a while still; the last admitted first (law 6). A first secret claims one (law 3).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]
+    async fn unclaimed(
+        &self,
+        user: &UserId,
+        provider: &ProviderName,
+    ) -> Result<Vec<Session>, StoreError>;
+
+    /// The live sessions of a user and provider that were moved here by a move that is not final
+    /// yet, claimed or not; the last admitted first (law 6).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]
+    async fn legacy(
+        &self,
+        user: &UserId,
+        provider: &ProviderName,
+    ) -> Result<Vec<Session>, StoreError>;
+
+    /// Whether the move that brought a session holds it: until its switch only the system that it
+    /// was moved from renews it. Never of one that signed in here, or of none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]
+    async fn is_held(&self, id: SessionId) -> Result<bool, StoreError>;
 
     /// Writes new tokens if the session is live and has the revision that was read (law 3); raises
     /// the revision and records the renewal.

@@ -234,6 +234,13 @@ impl Login {
         self
     }
 
+    /// A session that was moved here instead, at which no cookie points yet.
+    pub fn imported(mut self) -> Self {
+        self.session.origin = Origin::Imported;
+        self.secret = None;
+        self
+    }
+
     /// The session's id.
     #[must_use]
     pub const fn id(&self) -> SessionId {

@@ -1,5 +1,6 @@
 //! The tokens of one session, and how they are merged and sealed.
 
+mod parts;
 mod response;
 mod seal;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+pub use parts::TokenParts;
 pub use response::{MalformedResponse, TokenResponse};
 pub use seal::{Keyring, KeyringError, SealContext, SealError, Sealed, SealedPart, Unreadable};
 
@@ -72,6 +74,39 @@ impl TokenSet {
         }
     }
 
+    /// The tokens of these parts, for what was received by another system.
+    ///
+    /// Nothing is assumed and nothing is left out, other than at [`new`](Self::new).
+    ///
+    /// ```
+    /// use session_core::token::TokenParts;
+    /// use session_core::{Timestamp, TokenSet};
+    ///
+    /// let now = Timestamp::from_millis(0);
+    /// let tokens = TokenSet::from_parts(TokenParts {
+    ///     refresh_token: Some("rt".into()),
+    ///     token_type: Some("Bearer".to_owned()),
+    ///     ..TokenParts::new("at", now)
+    /// });
+    /// assert_eq!(tokens.access_token(), "at");
+    /// assert_eq!(tokens.refresh_token(), Some("rt"));
+    /// assert_eq!(tokens.token_type(), Some("Bearer"));
+    /// assert_eq!(tokens.expires_at(), None);
+    /// ```
+    #[must_use]
+    pub fn from_parts(parts: TokenParts) -> Self {
+        Self {
+            access_token: parts.access_token,
+            refresh_token: parts.refresh_token,
+            id_token: parts.id_token,
+            token_type: parts.token_type,
+            scope: parts.scope,
+            received_at: parts.received_at,
+            expires_at: parts.expires_at,
+            extra: parts.extra,
+        }
+    }
+
     /// These tokens after a renewal: what the answer leaves out is kept (F26, R1).
     ///
     /// ```
@@ -122,6 +157,12 @@ impl TokenSet {
         self.id_token.as_ref().map(SecretString::expose_secret)
     }
 
+    /// How the access token is to be used, as the provider wrote it: `Bearer`, mostly.
+    #[must_use]
+    pub fn token_type(&self) -> Option<&str> {
+        self.token_type.as_deref()
+    }
+
     /// The granted scope, parted by spaces.
     #[must_use]
     pub fn scope(&self) -> Option<&str> {
@@ -144,6 +185,21 @@ impl TokenSet {
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&serde_json::Value> {
         self.extra.get(name)
+    }
+
+    /// All fields of the token response that no specification here names.
+    ///
+    /// ```
+    /// use session_core::{Timestamp, TokenResponse, TokenSet};
+    /// use std::time::Duration;
+    ///
+    /// let response = TokenResponse::bearer("at").with_field("tenant", 7);
+    /// let tokens = TokenSet::new(response, Timestamp::from_millis(0), Duration::ZERO);
+    /// assert_eq!(tokens.extra().keys().collect::<Vec<_>>(), ["tenant"]);
+    /// ```
+    #[must_use]
+    pub const fn extra(&self) -> &serde_json::Map<String, serde_json::Value> {
+        &self.extra
     }
 
     /// Whether this is the access token, compared in constant time.

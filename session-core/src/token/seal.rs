@@ -80,6 +80,10 @@ pub enum SealedPart {
     Tokens,
     /// The refresh token, which leaves the row for the outbox when the session ends.
     RefreshToken,
+    /// A row of another system's table that a move set aside, with its columns as they were.
+    SourceRow,
+    /// How far a move has come in another system's table: a key there may be a cookie.
+    Cursor,
 }
 
 impl SealContext<'_> {
@@ -88,6 +92,8 @@ impl SealContext<'_> {
         let part: &[u8] = match self.part {
             SealedPart::Tokens => b"tokens",
             SealedPart::RefreshToken => b"refresh_token",
+            SealedPart::SourceRow => b"source_row",
+            SealedPart::Cursor => b"cursor",
         };
         let id = self.session.as_uuid();
         let parts =

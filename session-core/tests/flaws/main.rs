@@ -13,7 +13,7 @@ use session_core::testing::conformance;
 use store::{Flaw, Flawed};
 
 /// Each flaw, with a law that it breaks.
-const FLAWS: [(Flaw, u8); 45] = [
+const FLAWS: [(Flaw, u8); 51] = [
     (Flaw::AdmitsInTwoSteps, 1),
     (Flaw::CountsAllPartitionsTogether, 1),
     (Flaw::EvictsOneOnly, 1),
@@ -42,7 +42,13 @@ const FLAWS: [(Flaw, u8); 45] = [
     (Flaw::ReadsFromACache, 5),
     (Flaw::EndsForAnyUser, 6),
     (Flaw::FoldsCase, 6),
+    (Flaw::ForgetsClaimedLegacies, 6),
+    (Flaw::HoldsAllImported, 6),
+    (Flaw::LendsConnections, 6),
+    (Flaw::LendsWhatIsClaimed, 6),
     (Flaw::ListsOldestFirst, 6),
+    (Flaw::MixesProviders, 6),
+    (Flaw::OffersOldestFirst, 6),
     (Flaw::TrimsNames, 6),
     (Flaw::EndsUsedOnes, 7),
     (Flaw::EndsChangedOnes, 7),

@@ -1,53 +1,15 @@
 //! Who leaves: against a model that puts one session after the other into a list.
 
 use std::collections::HashSet;
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::moments;
+use super::{at_most, evicting, ids, limits, moments, occupants, on_full};
 use crate::clock::Timestamp;
 use crate::policy::{Departure, Limit, Occupant, OnFull, SessionPolicy, Verdict};
 use crate::session::{EndReason, ProviderName, SessionId};
-
-fn at_most(max: u32, on_full: OnFull) -> Limit {
-    Limit::AtMost { max: NonZeroU32::new(max).unwrap(), on_full }
-}
-
-fn on_full() -> impl Strategy<Value = OnFull> {
-    use OnFull::{EvictLeastRecentlyUsed, EvictOldest, Reject};
-    prop_oneof![Just(EvictLeastRecentlyUsed), Just(EvictOldest), Just(Reject)]
-}
-
-fn evicting() -> impl Strategy<Value = OnFull> {
-    prop_oneof![Just(OnFull::EvictLeastRecentlyUsed), Just(OnFull::EvictOldest)]
-}
-
-fn limits() -> impl Strategy<Value = Limit> {
-    let capped = (1..12_u32, on_full()).prop_map(|(max, on_full)| at_most(max, on_full));
-    prop_oneof![4 => capped, 1 => Just(Limit::Replace), 1 => Just(Limit::Unlimited)]
-}
-
-/// Sessions in any order, whose places in the order of admission differ, and whose times collide.
-fn occupants() -> impl Strategy<Value = Vec<Occupant>> {
-    let times = prop::collection::vec((moments(), moments()), 0..30);
-    let numbered = times.prop_map(|times| {
-        let occupant = |(number, (last_seen_at, timeouts_from)): (usize, _)| Occupant {
-            id: SessionId::from_uuid(Uuid::from_u128(1_000 - number as u128)),
-            admission: number as u64 * 3,
-            last_seen_at,
-            timeouts_from,
-        };
-        times.into_iter().enumerate().map(occupant).collect::<Vec<_>>()
-    });
-    numbered.prop_shuffle()
-}
-
-fn ids(leaving: &[Departure]) -> Vec<SessionId> {
-    leaving.iter().map(|departure| departure.id).collect()
-}
 
 /// The naive model: one after the other the next victim is looked for, until one more fits.
 fn model(limit: Limit, live: &[Occupant]) -> Option<Vec<SessionId>> {

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::event::Event;
-use crate::session::{EndReason, SecretDigest, Session, SessionId, UserId};
+use crate::session::{EndReason, ProviderName, SecretDigest, Session, SessionId, UserId};
 use crate::store::{
     Admission, Decide, EndTarget, EndedSession, Lease, LeaseOwner, NewSession, Partition,
     PendingRevocation, RevocationId, SecretRotation, SessionStore, StaleQuery, StoreError,
@@ -49,6 +49,25 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// Lets every imported session be held, as one whose move is not switched yet, or none.
+    ///
+    /// A store in memory knows of no moves: this is for tests of what waits for a switch.
+    ///
+    /// ```
+    /// use session_core::store::{SessionStore, memory::MemoryStore};
+    /// use session_core::{SessionId, Timestamp};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let store = MemoryStore::new();
+    /// store.hold_imported(true);
+    /// let id = SessionId::generate(Timestamp::from_millis(0));
+    /// assert!(!store.is_held(id).await.unwrap(), "none that is not imported is held");
+    /// # });
+    /// ```
+    pub fn hold_imported(&self, is_held: bool) {
+        self.model().imported_are_held = is_held;
+    }
+
     /// Each method takes this lock once and holds it over no await: that makes it one effect. A
     /// panic under it can only come from `decide`, which is asked before anything is changed.
     fn model(&self) -> MutexGuard<'_, Model> {
@@ -84,6 +103,26 @@ impl SessionStore for MemoryStore {
 
     async fn list(&self, user: &UserId) -> Result<Vec<Session>, StoreError> {
         Ok(self.model().list(user))
+    }
+
+    async fn unclaimed(
+        &self,
+        user: &UserId,
+        provider: &ProviderName,
+    ) -> Result<Vec<Session>, StoreError> {
+        Ok(self.model().imported(user, provider, |digests| digests.iter().next().is_none()))
+    }
+
+    async fn legacy(
+        &self,
+        user: &UserId,
+        provider: &ProviderName,
+    ) -> Result<Vec<Session>, StoreError> {
+        Ok(self.model().imported(user, provider, |_| true))
+    }
+
+    async fn is_held(&self, id: SessionId) -> Result<bool, StoreError> {
+        Ok(self.model().is_held(id))
     }
 
     async fn write_tokens(&self, write: TokenWrite) -> Result<Option<u64>, StoreError> {

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use crate::clock::Timestamp;
 use crate::event::{Event, EventKind};
 use crate::policy::Verdict;
-use crate::session::{EndReason, Ended, Origin, SecretDigest, Session, SessionId, UserId};
+use crate::session::{
+    EndReason, Ended, Origin, ProviderName, SecretDigest, Session, SessionId, UserId,
+};
 use crate::store::{
     Admission, Decide, Digests, EndTarget, EndedSession, Lease, NewSession, PendingRevocation,
     RevocationId, SecretRotation, StaleBy, StaleQuery, StoreError, StoredSession, TokenWrite,
@@ -23,6 +25,8 @@ pub(super) struct Model {
     events: Vec<Event>,
     /// Raised by each admission. One counter for all partitions orders each of them.
     admissions: u64,
+    /// Whether imported sessions are held.
+    pub(super) imported_are_held: bool,
 }
 
 impl Model {
@@ -69,9 +73,27 @@ impl Model {
     }
 
     pub(super) fn list(&self, user: &UserId) -> Vec<Session> {
-        let mut rows: Vec<&Row> = self.rows.live_of(user).collect();
-        rows.sort_by_key(|row| std::cmp::Reverse(row.admission));
-        rows.into_iter().map(|row| row.stored.session.clone()).collect()
+        last_admitted_first(self.rows.live_of(user))
+    }
+
+    /// The live sessions of a user and provider that were moved here, and have such digests.
+    pub(super) fn imported(
+        &self,
+        user: &UserId,
+        provider: &ProviderName,
+        digests: impl Fn(&Digests) -> bool,
+    ) -> Vec<Session> {
+        last_admitted_first(self.rows.live_of(user).filter(|row| {
+            let session = &row.stored.session;
+            session.origin == Origin::Imported
+                && session.provider == *provider
+                && digests(&row.stored.digests)
+        }))
+    }
+
+    pub(super) fn is_held(&self, id: SessionId) -> bool {
+        let is_imported = |row: &Row| row.stored.session.origin == Origin::Imported;
+        self.imported_are_held && self.rows.get(id).is_some_and(is_imported)
     }
 
     pub(super) fn write_tokens(&mut self, write: TokenWrite) -> Option<u64> {
@@ -256,6 +278,12 @@ impl Model {
         let other = behind.filter(|row| row.stored.tokens.as_ref().is_some_and(is_other));
         other.take(at_most(limit)).map(|row| row.stored.clone()).collect()
     }
+}
+
+fn last_admitted_first<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<Session> {
+    let mut rows: Vec<&Row> = rows.collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.admission));
+    rows.into_iter().map(|row| row.stored.session.clone()).collect()
 }
 
 fn is_named(target: &EndTarget, session: &Session) -> bool {

@@ -24,6 +24,7 @@ pub mod entity;
 mod events;
 mod failure;
 mod lease;
+mod moves;
 mod outbox;
 mod purge;
 mod read;
@@ -40,7 +41,7 @@ use sea_orm::{DatabaseConnection, DbBackend};
 
 use crate::clock::Timestamp;
 use crate::event::Event;
-use crate::session::{EndReason, SecretDigest, Session, SessionId, UserId};
+use crate::session::{EndReason, ProviderName, SecretDigest, Session, SessionId, UserId};
 use crate::store::{
     Admission, Decide, EndTarget, EndedSession, Lease, LeaseOwner, NewSession, Partition,
     PendingRevocation, RevocationId, SecretRotation, SessionStore, StaleQuery, StoreError,
@@ -108,6 +109,26 @@ impl SessionStore for SeaOrmStore {
 
     async fn list(&self, user: &UserId) -> Result<Vec<Session>, StoreError> {
         self.live_of(user).await
+    }
+
+    async fn unclaimed(
+        &self,
+        user: &UserId,
+        provider: &ProviderName,
+    ) -> Result<Vec<Session>, StoreError> {
+        self.unclaimed_of(user, provider).await
+    }
+
+    async fn legacy(
+        &self,
+        user: &UserId,
+        provider: &ProviderName,
+    ) -> Result<Vec<Session>, StoreError> {
+        self.legacy_of(user, provider).await
+    }
+
+    async fn is_held(&self, id: SessionId) -> Result<bool, StoreError> {
+        self.is_held_back(id).await
     }
 
     async fn write_tokens(&self, write: TokenWrite) -> Result<Option<u64>, StoreError> {

@@ -66,8 +66,13 @@ impl SeaOrmStore {
     }
 
     pub(super) async fn live_of(&self, user: &UserId) -> Result<Vec<Session>, StoreError> {
+        self.live_where(Condition::all().add(Column::UserId.eq(user.as_str()))).await
+    }
+
+    /// The live sessions that a condition names, which must be those of one user: all are read.
+    pub(super) async fn live_where(&self, named: Condition) -> Result<Vec<Session>, StoreError> {
         let question = SessionRow::select()
-            .filter(Column::UserId.eq(user.as_str()))
+            .filter(named)
             .filter(Column::EndedAt.is_null())
             .order_by_asc(Column::PartitionKey)
             .order_by_asc(Column::Admission);

@@ -41,6 +41,7 @@ mod kit;
 mod leases;
 mod logins;
 mod lookup;
+mod moves;
 mod outbox;
 mod purging;
 mod sealing;
@@ -140,6 +141,7 @@ pub fn cases() -> Vec<Case> {
         leases::cases(),
         visibility::cases(),
         lookup::cases(),
+        moves::cases(),
         values::cases(),
         events::cases(),
         times::cases(),

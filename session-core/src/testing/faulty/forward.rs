@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::{FaultyStore, Method};
 use crate::clock::Timestamp;
 use crate::event::Event;
-use crate::session::{EndReason, SecretDigest, Session, SessionId, UserId};
+use crate::session::{EndReason, ProviderName, SecretDigest, Session, SessionId, UserId};
 use crate::store::{
     Admission, Decide, EndTarget, EndedSession, Lease, LeaseOwner, NewSession, Partition,
     PendingRevocation, RevocationId, SecretRotation, SessionStore, StaleQuery, StoreError,
@@ -36,6 +36,26 @@ impl SessionStore for FaultyStore {
 
     async fn list(&self, user: &UserId) -> Result<Vec<Session>, StoreError> {
         self.call(Method::List, self.inner.list(user)).await
+    }
+
+    async fn unclaimed(
+        &self,
+        user: &UserId,
+        provider: &ProviderName,
+    ) -> Result<Vec<Session>, StoreError> {
+        self.call(Method::Unclaimed, self.inner.unclaimed(user, provider)).await
+    }
+
+    async fn legacy(
+        &self,
+        user: &UserId,
+        provider: &ProviderName,
+    ) -> Result<Vec<Session>, StoreError> {
+        self.call(Method::Legacy, self.inner.legacy(user, provider)).await
+    }
+
+    async fn is_held(&self, id: SessionId) -> Result<bool, StoreError> {
+        self.call(Method::IsHeld, self.inner.is_held(id)).await
     }
 
     async fn write_tokens(&self, write: TokenWrite) -> Result<Option<u64>, StoreError> {

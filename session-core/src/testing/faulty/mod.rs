@@ -35,6 +35,10 @@ pub enum Method {
     FindAll,
     /// [`SessionStore::find_by_digest`]
     FindByDigest,
+    /// [`SessionStore::is_held`]
+    IsHeld,
+    /// [`SessionStore::legacy`]
+    Legacy,
     /// [`SessionStore::list`]
     List,
     /// [`SessionStore::one_per_key`]
@@ -67,13 +71,15 @@ pub enum Method {
     Stale,
     /// [`SessionStore::touch`]
     Touch,
+    /// [`SessionStore::unclaimed`]
+    Unclaimed,
     /// [`SessionStore::write_tokens`]
     WriteTokens,
 }
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 31] = [
         Self::Admit,
         Self::ClaimLease,
         Self::ClaimRevocations,
@@ -85,6 +91,8 @@ impl Method {
         Self::Find,
         Self::FindAll,
         Self::FindByDigest,
+        Self::IsHeld,
+        Self::Legacy,
         Self::List,
         Self::OnePerKey,
         Self::PostponeRevocation,
@@ -101,6 +109,7 @@ impl Method {
         Self::SettleRevocation,
         Self::Stale,
         Self::Touch,
+        Self::Unclaimed,
         Self::WriteTokens,
     ];
 }

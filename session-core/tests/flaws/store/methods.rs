@@ -10,7 +10,10 @@ use session_core::store::{
     TokenWrite,
 };
 use session_core::token::{Sealed, SealedTokens};
-use session_core::{EndReason, SecretDigest, Session, SessionId, SessionStore, Timestamp, UserId};
+use session_core::{
+    EndReason, Origin, ProviderName, SecretDigest, Session, SessionId, SessionStore, Timestamp,
+    UserId,
+};
 
 use super::{Flaw, Flawed};
 
@@ -51,6 +54,53 @@ impl SessionStore for Flawed {
             list.reverse();
         }
         Ok(list)
+    }
+
+    async fn unclaimed(
+        &self,
+        user: &UserId,
+        provider: &ProviderName,
+    ) -> Result<Vec<Session>, StoreError> {
+        match self.flaw {
+            Flaw::LendsWhatIsClaimed => self.inner.legacy(user, provider).await,
+            Flaw::LendsConnections => {
+                let of_provider = |session: &Session| session.provider == *provider;
+                let mut all = self.inner.list(user).await?;
+                all.retain(|s| of_provider(s) && s.origin == Origin::Connection);
+                all.extend(self.inner.unclaimed(user, provider).await?);
+                Ok(all)
+            }
+            Flaw::OffersOldestFirst => {
+                let mut found = self.inner.unclaimed(user, provider).await?;
+                found.reverse();
+                Ok(found)
+            }
+            _ => self.inner.unclaimed(user, provider).await,
+        }
+    }
+
+    async fn legacy(
+        &self,
+        user: &UserId,
+        provider: &ProviderName,
+    ) -> Result<Vec<Session>, StoreError> {
+        match self.flaw {
+            Flaw::ForgetsClaimedLegacies => self.inner.unclaimed(user, provider).await,
+            Flaw::MixesProviders => {
+                let mut all = self.inner.list(user).await?;
+                all.retain(|session| session.origin == Origin::Imported);
+                Ok(all)
+            }
+            _ => self.inner.legacy(user, provider).await,
+        }
+    }
+
+    async fn is_held(&self, id: SessionId) -> Result<bool, StoreError> {
+        if self.flaw == Flaw::HoldsAllImported {
+            let row = self.inner.find(id).await?;
+            return Ok(row.is_some_and(|row| row.session.origin == Origin::Imported));
+        }
+        self.inner.is_held(id).await
     }
 
     async fn write_tokens(&self, write: TokenWrite) -> Result<Option<u64>, StoreError> {

@@ -66,6 +66,8 @@ pub struct Model {
     pub lease_beat: Option<i64>,
     /// For how long that must stand still before somebody else may take over.
     pub lease_term_ms: Option<i64>,
+    /// The move that brought it here from another system's table.
+    pub moved_by: Option<Uuid>,
 }
 
 /// None.

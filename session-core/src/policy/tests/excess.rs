@@ -1,0 +1,100 @@
+//! Who leaves a table that was filled without the cap: the same order as at a login.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::{at_most, evicting, ids, limits, moments, occupants, on_full};
+use crate::policy::{Limit, Occupant, OnFull, SessionPolicy, Verdict};
+use crate::session::{EndReason, ProviderName, SessionId};
+
+/// Those who stay.
+fn rest(limit: Limit, present: &[Occupant]) -> Vec<Occupant> {
+    let gone: HashSet<SessionId> = ids(&limit.excess(present)).into_iter().collect();
+    present.iter().filter(|occupant| !gone.contains(&occupant.id)).copied().collect()
+}
+
+fn most(limit: Limit) -> usize {
+    match limit {
+        Limit::AtMost { max, .. } => max.get() as usize,
+        Limit::Replace => 1,
+        Limit::Unlimited => usize::MAX,
+    }
+}
+
+proptest! {
+    #[test]
+    fn who_leaves_and_who_stays_are_all_and_who_stays_fits(
+        limit in limits(), present in occupants(),
+    ) {
+        let leaving = limit.excess(&present);
+        let distinct: HashSet<SessionId> = ids(&leaving).into_iter().collect();
+        prop_assert_eq!(distinct.len(), leaving.len(), "nobody leaves twice");
+        let stay = rest(limit, &present);
+        prop_assert_eq!(stay.len() + leaving.len(), present.len(), "who leaves was present");
+        // No more leave than must.
+        prop_assert_eq!(stay.len(), present.len().min(most(limit)));
+        let reason = if limit == Limit::Replace { EndReason::Replaced } else { EndReason::Evicted };
+        prop_assert!(leaving.iter().all(|departure| departure.reason == reason));
+        prop_assert!(limit.excess(&stay).is_empty(), "what fits stays as it is");
+    }
+
+    #[test]
+    fn the_order_of_leaving_is_total(
+        limit in limits(),
+        (present, shuffled) in occupants()
+            .prop_flat_map(|present| (Just(present.clone()), Just(present).prop_shuffle())),
+    ) {
+        prop_assert_eq!(limit.excess(&present), limit.excess(&shuffled));
+    }
+
+    #[test]
+    fn equal_admissions_are_decided_by_the_id(max in 1..6_u32, present in occupants()) {
+        // A source has no counter: its rows of one moment come with one number.
+        let tied: Vec<Occupant> =
+            present.into_iter().map(|occupant| Occupant { admission: 7, ..occupant }).collect();
+        let limit = at_most(max, OnFull::EvictOldest);
+        let last_gone = ids(&limit.excess(&tied)).into_iter().max();
+        let first_stay = rest(limit, &tied).into_iter().map(|occupant| occupant.id).min();
+        prop_assert!(last_gone.is_none() || last_gone < first_stay, "the higher id is the newer");
+    }
+
+    #[test]
+    fn a_login_at_the_full_cap_evicts_one_of_the_rest_and_it_is_the_next_in_order(
+        max in 1..12_u32, on_full in evicting(), present in occupants(),
+    ) {
+        let limit = at_most(max, on_full);
+        let stay = rest(limit, &present);
+        let Verdict::Admit(evicted) = limit.admit(&stay) else {
+            return Err(TestCaseError::fail("an evicting cap refuses nobody"));
+        };
+        prop_assert_eq!(evicted.len(), usize::from(stay.len() == max as usize));
+        // A login into the table as it was ends the same ones as the move and the login do.
+        let Verdict::Admit(at_once) = limit.admit(&present) else {
+            return Err(TestCaseError::fail("an evicting cap refuses nobody"));
+        };
+        let one_after_the_other: Vec<SessionId> =
+            ids(&limit.excess(&present)).into_iter().chain(ids(&evicted)).collect();
+        prop_assert_eq!(ids(&at_once), one_after_the_other);
+    }
+
+    #[test]
+    fn a_cap_that_refuses_logins_keeps_what_the_oldest_leaving_keeps(
+        max in 1..12_u32, present in occupants(),
+    ) {
+        let [rejecting, evicting] = [OnFull::Reject, OnFull::EvictOldest].map(|on| at_most(max, on));
+        prop_assert_eq!(rejecting.excess(&present), evicting.excess(&present));
+    }
+
+    #[test]
+    fn the_policy_asks_no_timeout(
+        max in 1..12_u32, on_full in on_full(), idle in 1..200_000_u64, present in occupants(),
+        _now in moments(),
+    ) {
+        let policy = SessionPolicy::builder().max_sessions(max).on_full(on_full);
+        let policy = policy.idle_timeout(Duration::from_millis(idle)).build().unwrap();
+        let okta = ProviderName::new("okta").unwrap();
+        prop_assert_eq!(policy.excess(&okta, &present), at_most(max, on_full).excess(&present));
+    }
+}
