@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use super::complaint::Complaint;
+
 /// A source could not be read.
 ///
 /// No message of it has a token, a key or an address's password in it.
@@ -24,6 +26,8 @@ pub enum SourceErrorKind {
     Connection,
     /// A statement failed.
     Statement,
+    /// Others hold the table, for longer than was to be waited.
+    Busy,
     /// The mapping or the preset does not fit the database's schema.
     Schema,
     /// The declared key does not tell the rows apart.
@@ -45,6 +49,7 @@ impl fmt::Display for SourceErrorKind {
             }
             Self::Connection => "the database cannot be reached",
             Self::Statement => "a statement failed",
+            Self::Busy => "the table is in use by others",
             Self::Schema => "the mapping does not fit the database",
             Self::KeyNotUnique => "the key does not tell the rows apart",
             Self::DecryptionKey => "the source's key cannot be used",
@@ -78,8 +83,9 @@ impl SourceError {
         self
     }
 
-    pub(crate) fn statement(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::new(SourceErrorKind::Statement).caused_by(cause)
+    /// A statement failed; what the database says of it is kept without its values.
+    pub(crate) fn statement(cause: impl Into<Complaint>) -> Self {
+        Self::new(SourceErrorKind::Statement).caused_by(cause.into())
     }
 
     /// What kind of trouble it is.
@@ -92,6 +98,9 @@ impl SourceError {
     /// again helps only with other words.
     #[must_use]
     pub const fn is_misuse(&self) -> bool {
-        !matches!(self.kind, SourceErrorKind::Connection | SourceErrorKind::Statement)
+        !matches!(
+            self.kind,
+            SourceErrorKind::Connection | SourceErrorKind::Statement | SourceErrorKind::Busy
+        )
     }
 }

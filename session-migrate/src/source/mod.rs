@@ -1,5 +1,6 @@
 //! The side that is read: where tokens lie in a database that was built for one session a user, how
-//! they are encrypted, and what is in them. Nothing here writes.
+//! they are encrypted, and what is in them. Nothing here writes, but for what a [`Watch`] puts beside
+//! a table that others go on writing, and for [`SourceTable::write_back`], which is for a rollback.
 //!
 //! | word | meaning |
 //! |---|---|
@@ -8,6 +9,8 @@
 //! | [`TokenCodec`] | how a project encrypts tokens; [`Codecs`] has them by name, with the keys |
 //! | [`SourceTable`] | reads the mapped rows in batches, in a total order |
 //! | [`SourceRow`] | one token set, opened as far as it can be, and as it was stored |
+//! | [`Watch`] | notes the writes of others in a change log, and refuses them at the end |
+//! | [`RenewedTokens`] | what a rollback writes back into such a row |
 //! | [`inspect`] | which presets a database is of and why, and what its tables hold |
 //!
 //! # Example: the rows of a mapped table
@@ -54,7 +57,9 @@
 //! opened tokens are wiped on drop; the driver's own buffers are not in our hands.
 
 mod bind;
+mod change;
 mod codec;
+mod complaint;
 mod connect;
 mod data_keys;
 mod dialect;
@@ -69,12 +74,17 @@ mod row;
 mod schema;
 mod time;
 mod value;
+mod write;
 
+pub(crate) use bind::{Bound, ProviderSlot, Slot, TimeSlot, TokenSlot, ValueSlot};
+pub use change::{Change, ChangeId, ChangedRows, Patience, Standing, Watch, WatchStatements};
 pub use codec::{
     BetterAuth, CodecError, Codecs, DataKeys, Fernet, Grafana, KeyUse, Laravel, Opened, Outline,
     Plain, SourceKeys, TokenCodec,
 };
+pub(crate) use complaint::Complaint;
 pub use connect::connect_read_only;
+pub(crate) use dialect::Dialect;
 pub use error::{SourceError, SourceErrorKind};
 pub use inspect::{
     Inspection, MissReport, ProviderReport, RecognisedReport, SourceReport, Tally, inspect,
@@ -85,11 +95,16 @@ pub use mapping::{
     Parent, Place, ProviderSource, Test, TimePlace, TokenPlace, TokenSources, Unit, UnknownZone,
     ValueSource, Zone,
 };
+pub(crate) use mapping::{misfit_at, read_toml};
 pub use preset::{Fit, Miss, Preset, Recognition};
-pub use read::{Cursor, InvalidCursor, SourceTable};
+pub(crate) use query::{CellReader, Query};
+pub(crate) use read::exact;
+pub use read::{CrowdedPairs, Cursor, InvalidCursor, PairCursor, SourceTable};
+pub(crate) use read::{RawBatch, RawRow};
 pub use row::{
     Expiry, OpenedTokens, RowTokens, SourceKey, SourceRow, StoredColumn, Unreadable,
     UnreadableReason,
 };
 pub use schema::{Column, ColumnKind, Schema, Table};
 pub use value::Cell;
+pub use write::RenewedTokens;

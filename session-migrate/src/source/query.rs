@@ -1,8 +1,6 @@
 //! Statements with their parameters, and rows of cells.
 
-use sea_orm_migration::sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbErr, QueryResult, Statement, Value,
-};
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement, Value};
 
 use crate::source::dialect::Dialect;
 use crate::source::error::SourceError;
@@ -36,17 +34,47 @@ impl Query {
         }
     }
 
+    /// Notes a stored value as a parameter and gives its placeholder, which has the value's class.
+    pub(crate) fn bind_cell(&mut self, cell: &Cell) -> String {
+        let placeholder = self.bind(match cell {
+            Cell::Null => Value::String(None),
+            Cell::Integer(number) => Value::BigInt(Some(*number)),
+            Cell::Real(number) => Value::Double(Some(*number)),
+            Cell::Text(text) => Value::String(Some(text.clone())),
+            Cell::Bytes(bytes) | Cell::MalformedText(bytes) => Value::Bytes(Some(bytes.clone())),
+        });
+        match (self.dialect, cell) {
+            // SQLite makes text of the bytes without looking into them.
+            (Dialect::Sqlite, Cell::MalformedText(_)) => format!("CAST({placeholder} AS TEXT)"),
+            _ => placeholder,
+        }
+    }
+
+    pub(crate) fn statement(self) -> Statement {
+        Statement::from_sql_and_values(self.dialect.backend(), self.sql, self.values)
+    }
+
     pub(crate) async fn rows(
         self,
-        connection: &DatabaseConnection,
+        connection: &impl ConnectionTrait,
     ) -> Result<Vec<QueryResult>, SourceError> {
-        let statement =
-            Statement::from_sql_and_values(self.dialect.backend(), self.sql, self.values);
-        connection.query_all_raw(statement).await.map_err(SourceError::statement)
+        connection.query_all_raw(self.statement()).await.map_err(SourceError::statement)
+    }
+
+    /// Carries it out; gives the number of rows that it was for.
+    pub(crate) async fn execute(
+        self,
+        connection: &impl ConnectionTrait,
+    ) -> Result<u64, SourceError> {
+        let done = connection.execute_raw(self.statement()).await;
+        done.map(|done| done.rows_affected()).map_err(SourceError::statement)
     }
 
     /// The one number that the statement gives.
-    pub(crate) async fn number(self, connection: &DatabaseConnection) -> Result<u64, SourceError> {
+    pub(crate) async fn number(
+        self,
+        connection: &impl ConnectionTrait,
+    ) -> Result<u64, SourceError> {
         let rows = self.rows(connection).await?;
         let number: Option<i64> =
             rows.first().map(|row| row.try_get_by_index(0)).transpose().map_err(failed)?;

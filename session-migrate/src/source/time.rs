@@ -9,10 +9,10 @@ use crate::source::mapping::{Unit, Zone};
 use crate::source::value::Cell;
 
 /// From here on a number in a column of times counts milliseconds (in seconds: the year 5138).
-const MILLISECONDS_FROM: f64 = 100_000_000_000.0;
+pub(crate) const MILLISECONDS_FROM: f64 = 100_000_000_000.0;
 
 /// Two years in seconds: from here on a relative value is an absolute one.
-const RELATIVE_UNTIL: f64 = 2.0 * 365.25 * 86_400.0;
+pub(crate) const RELATIVE_UNTIL: f64 = 2.0 * 365.25 * 86_400.0;
 
 /// The last moment that is one: the end of the year 9999, which some write for "never".
 const LAST: f64 = 253_402_300_799_999.0;
@@ -40,8 +40,9 @@ impl Moment {
         if !(0.0..=LAST).contains(&millis) {
             return Self::Odd;
         }
-        // Within the bounds every value has an exact text of whole milliseconds.
-        format!("{:.0}", millis.floor())
+        // Within the bounds every value has an exact text of whole milliseconds. Seconds with a
+        // fraction have lost a little on the way here, at most a thirtieth of one.
+        format!("{:.0}", (millis + 0.05).floor())
             .parse()
             .map_or(Self::Odd, |millis| Self::At(Timestamp::from_millis(millis)))
     }
@@ -86,7 +87,7 @@ pub(crate) fn relative(cell: &Cell, base: Option<Timestamp>) -> Moment {
 
 /// The number that a cell is or spells.
 #[expect(clippy::cast_precision_loss, reason = "moments are far below 2^53")]
-fn number(cell: &Cell) -> Option<f64> {
+pub(crate) fn number(cell: &Cell) -> Option<f64> {
     match cell {
         Cell::Integer(number) => Some(*number as f64),
         Cell::Real(number) => Some(*number),

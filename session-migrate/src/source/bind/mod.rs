@@ -3,12 +3,14 @@
 
 mod moment;
 mod parts;
+mod relation;
 mod slots;
 mod statement;
 
 pub(crate) use moment::TimeSlot;
 pub(crate) use parts::{CookieSlot, PlaceSlot, ProviderSlot, TokenSlot, TokenSlots, ValueSlot};
-pub(crate) use slots::{Slot, Slots};
+pub(crate) use relation::Relation;
+pub(crate) use slots::{BASE, Slot, Slots, misfit};
 
 use crate::source::codec::Codecs;
 use crate::source::dialect::Dialect;
@@ -41,6 +43,8 @@ pub(crate) struct Bound {
     pub(crate) identity: [Option<ValueSlot>; 3],
     /// True where a parent's row is missing; none if there is no parent to ask for.
     pub(crate) orphan: Option<String>,
+    /// The joined tables and the parents, by what refers to them.
+    pub(crate) relations: Vec<Relation>,
 }
 
 impl Bound {
@@ -74,6 +78,8 @@ impl Bound {
                 .transpose()?,
             identity: identity(&mapping.identity, &mut slots)?,
             mapping: checked(mapping, &mut slots)?,
+            // After everything else: it looks at the columns that were selected.
+            relations: relation::all(mapping, schema, &mut slots)?,
             dialect,
             slots,
             key,

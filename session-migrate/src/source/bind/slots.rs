@@ -8,7 +8,7 @@ use crate::source::mapping::{Mapping, Place};
 use crate::source::schema::{Column, Schema, Table};
 
 /// The mapped table's name in every statement.
-pub(super) const BASE: &str = "source_row";
+pub(crate) const BASE: &str = "source_row";
 
 /// A selected column.
 #[derive(Debug, Clone)]
@@ -68,6 +68,11 @@ impl Slots {
         Ok(self.slots.len() - 1)
     }
 
+    /// The mapped table.
+    pub(crate) const fn base(&self) -> &Table {
+        &self.base
+    }
+
     pub(super) const fn dialect(&self) -> Dialect {
         self.dialect
     }
@@ -78,6 +83,12 @@ impl Slots {
 
     pub(crate) fn find(&self, column: &str, join: Option<&str>) -> Option<&Slot> {
         self.slots.iter().find(|slot| slot.is(column, join))
+    }
+
+    /// The place of a column that is selected.
+    pub(crate) fn position(&self, column: &str, join: Option<&str>) -> Result<usize, SourceError> {
+        let at = self.slots.iter().position(|slot| slot.is(column, join));
+        at.ok_or_else(|| misfit(format!("the mapping reads no column {column:?}")))
     }
 
     /// The slot at a place that [`at`](Self::at) gave.
@@ -115,6 +126,6 @@ pub(super) fn column_of<'a>(table: &'a Table, name: &str) -> Result<&'a Column, 
     })
 }
 
-pub(super) fn misfit(detail: String) -> SourceError {
+pub(crate) fn misfit(detail: String) -> SourceError {
     SourceError::because(SourceErrorKind::Schema, detail)
 }

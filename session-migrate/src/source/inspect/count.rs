@@ -18,6 +18,17 @@ pub(super) async fn in_table(
     query.number(connection).await
 }
 
+/// The rows that the filter lets pass.
+pub(super) async fn passed(
+    bound: &Bound,
+    connection: &DatabaseConnection,
+) -> Result<u64, SourceError> {
+    let mut query = Query::new(bound.dialect, "SELECT COUNT(*) FROM ");
+    query.push(&bound.from);
+    bound.push_filter(&mut query);
+    query.number(connection).await
+}
+
 /// How many pairs of user and provider have how many rows, compared byte for byte.
 pub(super) async fn rows_per_pair(
     bound: &Bound,

@@ -53,6 +53,26 @@ pub async fn inspect(
     Ok(inspection)
 }
 
+impl SourceTable {
+    /// How many rows pass the filter.
+    pub(crate) async fn count(&self, connection: &DatabaseConnection) -> Result<u64, SourceError> {
+        count::passed(self.bound(), connection).await
+    }
+
+    /// What the database itself counts, for rows to be added to.
+    pub(crate) async fn report(
+        &self,
+        connection: &DatabaseConnection,
+    ) -> Result<SourceReport, SourceError> {
+        let bound = self.bound();
+        let mut report = SourceReport::new(self.mapping(), bound.is_key_indexed);
+        report.rows_in_table = count::in_table(bound, connection).await?;
+        report.rows_per_pair = count::rows_per_pair(bound, connection).await?;
+        report.orphans_known = bound.orphan.is_some();
+        Ok(report)
+    }
+}
+
 /// Reads one mapped table from end to end and counts what is in it.
 ///
 /// # Errors
@@ -65,11 +85,7 @@ pub async fn inspect_mapping(
     codecs: &Codecs,
 ) -> Result<SourceReport, SourceError> {
     let table = SourceTable::open(connection, schema, mapping, codecs).await?;
-    let bound = table.bound();
-    let mut report = SourceReport::new(mapping, bound.is_key_indexed);
-    report.rows_in_table = count::in_table(bound, connection).await?;
-    report.rows_per_pair = count::rows_per_pair(bound, connection).await?;
-    report.orphans_known = bound.orphan.is_some();
+    let mut report = table.report(connection).await?;
     let mut after = None;
     loop {
         let (rows, next) = table.batch(connection, after.as_ref(), BATCH).await?;

@@ -182,7 +182,7 @@ impl SourceReport {
         }
     }
 
-    pub(super) fn add(&mut self, row: &SourceRow) {
+    pub(crate) fn add(&mut self, row: &SourceRow) {
         self.total.add(row);
         let provider = row.provider.as_deref().unwrap_or(NONE);
         let at = self.providers.binary_search_by(|known| known.provider.as_str().cmp(provider));
@@ -212,7 +212,7 @@ impl SourceReport {
         }
     }
 
-    pub(super) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         self.pairs = self.rows_per_pair.values().sum();
         let passed: u64 = self.rows_per_pair.iter().map(|(rows, pairs)| rows * pairs).sum();
         self.filtered_out = self.rows_in_table.saturating_sub(passed);

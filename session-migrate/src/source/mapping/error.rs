@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// A mapping file says something that cannot be.
+/// A file of mappings, or of a cap's limits, says something that cannot be.
 ///
 /// It names the place by line, column and the way of keys, and says what would be allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]

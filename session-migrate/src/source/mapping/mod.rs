@@ -34,7 +34,7 @@ mod place;
 mod time;
 mod toml;
 
-pub(crate) use self::toml::read_toml;
+pub(crate) use self::toml::{misfit_at, read_toml};
 pub use error::MappingError;
 pub use filter::{Filter, FilterValue, Test};
 pub use model::{

@@ -15,10 +15,8 @@ impl Mappings {
     /// that is not known, a value that cannot be, or parts that do not fit each other.
     pub fn from_toml(text: &str) -> Result<Self, MappingError> {
         let (mappings, table): (Self, _) = read_toml(text)?;
-        check::mappings(&mappings).map_err(|misfit| {
-            let at = offset(&table, &misfit.path);
-            MappingError::new(text, at, misfit.path, misfit.message)
-        })?;
+        check::mappings(&mappings)
+            .map_err(|misfit| misfit_at(text, &table, misfit.path, misfit.message))?;
         Ok(mappings)
     }
 
@@ -49,6 +47,16 @@ pub(crate) fn read_toml<T: DeserializeOwned>(
         failed(error.into_inner(), if path == "." { String::new() } else { path })
     })?;
     Ok((value, table))
+}
+
+/// What is wrong with the value at the end of a way of keys, which is of the right form.
+pub(crate) fn misfit_at(
+    text: &str,
+    table: &Spanned<DeTable<'_>>,
+    path: String,
+    message: String,
+) -> MappingError {
+    MappingError::new(text, offset(table, &path), path, message)
 }
 
 fn one_line(message: &str) -> String {

@@ -55,7 +55,7 @@ pub(super) fn row(bound: &Bound, cells: Vec<Cell>, is_orphan: bool) -> SourceRow
     }
 }
 
-fn key(bound: &Bound, cells: &[Cell]) -> SourceKey {
+pub(super) fn key(bound: &Bound, cells: &[Cell]) -> SourceKey {
     if bound.key.is_empty() {
         return SourceKey::of_content(cells);
     }
@@ -86,7 +86,7 @@ fn cookie(
 }
 
 /// The value at the end of a way into a cell's JSON; the cell itself where there is no way.
-fn within(stored: &Cell, path: &[String]) -> Cell {
+pub(crate) fn within(stored: &Cell, path: &[String]) -> Cell {
     if path.is_empty() {
         return stored.clone();
     }
@@ -95,18 +95,19 @@ fn within(stored: &Cell, path: &[String]) -> Cell {
 }
 
 /// JSON; or, as some write it into a column of JSON, a text that is JSON.
-fn json(bytes: &[u8]) -> Option<Value> {
+pub(crate) fn json(bytes: &[u8]) -> Option<Value> {
     match serde_json::from_slice(bytes).ok()? {
         Value::String(inner) => serde_json::from_str(&inner).ok(),
         value => Some(value),
     }
 }
 
-fn walk<'a>(json: &'a Value, path: &[String]) -> Option<&'a Value> {
+pub(crate) fn walk<'a>(json: &'a Value, path: &[String]) -> Option<&'a Value> {
     path.iter().try_fold(json, |value, name| value.get(name))
 }
 
-fn moment(slot: &TimeSlot, cells: &[Cell]) -> (Moment, bool) {
+/// The moment in a place, and whether its number has a fraction's storage class.
+pub(crate) fn moment(slot: &TimeSlot, cells: &[Cell]) -> (Moment, bool) {
     let value = within(cell(cells, slot.at), &slot.path);
     let is_real = matches!(value, Cell::Real(_));
     if slot.unit != Unit::Relative {

@@ -1,13 +1,20 @@
 //! The rows of a source, batch by batch, in the order of its key.
 
+mod crowd;
 mod cursor;
 mod decode;
 mod identity;
 mod page;
+mod pair;
+mod pick;
 
-use sea_orm_migration::sea_orm::DatabaseConnection;
+use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
 
+pub use crowd::CrowdedPairs;
 pub use cursor::{Cursor, InvalidCursor};
+pub(crate) use decode::{json, moment, walk, within};
+pub use pair::PairCursor;
+pub(crate) use pair::exact;
 
 use crate::source::bind::Bound;
 use crate::source::codec::Codecs;
@@ -15,8 +22,21 @@ use crate::source::dialect::Dialect;
 use crate::source::error::{SourceError, SourceErrorKind};
 use crate::source::mapping::Mapping;
 use crate::source::query::Query;
-use crate::source::row::SourceRow;
+use crate::source::row::{SourceKey, SourceRow};
 use crate::source::schema::Schema;
+use crate::source::value::Cell;
+
+/// Rows as they are stored, and the cursor behind them.
+#[derive(Debug)]
+pub(crate) struct RawBatch {
+    pub(crate) rows: Vec<RawRow>,
+    /// `None` at the end.
+    pub(crate) next: Option<Cursor>,
+}
+
+/// A row as it is stored.
+#[derive(Debug)]
+pub(crate) struct RawRow(page::Page);
 
 /// A mapped table that rows are read from.
 ///
@@ -70,16 +90,119 @@ impl SourceTable {
         after: Option<&Cursor>,
         limit: u32,
     ) -> Result<(Vec<SourceRow>, Option<Cursor>), SourceError> {
+        let RawBatch { rows, next } = self.raw_batch(connection, after, limit).await?;
+        Ok((rows.into_iter().map(|row| self.decode(row)).collect(), next))
+    }
+
+    /// The same rows as they are stored: opening them is work for other threads.
+    pub(crate) async fn raw_batch(
+        &self,
+        connection: &DatabaseConnection,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<RawBatch, SourceError> {
         let rows = page::query(&self.bound, after, limit)?.rows(connection).await?;
         let is_last = u32::try_from(rows.len()).is_ok_and(|count| count < limit);
-        let mut batch = Vec::with_capacity(rows.len());
-        let mut cursor = None;
-        for row in &rows {
-            let page = page::read(&self.bound, row)?;
-            batch.push(decode::row(&self.bound, page.cells, page.is_orphan));
-            cursor = Some(page.cursor);
+        let pages = rows.iter().map(|row| page::read(&self.bound, row));
+        let pages: Vec<page::Page> = pages.collect::<Result<_, _>>()?;
+        let next = pages.last().map(|page| page.cursor.clone()).filter(|_| !is_last);
+        Ok(RawBatch { rows: pages.into_iter().map(RawRow).collect(), next })
+    }
+
+    /// The key of a row that was read.
+    pub(crate) fn key(&self, row: &RawRow) -> SourceKey {
+        decode::key(&self.bound, &row.0.cells)
+    }
+
+    /// The row that was read, opened as far as it can be.
+    pub(crate) fn decode(&self, row: RawRow) -> SourceRow {
+        decode::row(&self.bound, row.0.cells, row.0.is_orphan)
+    }
+
+    /// The rows with these keys as they are now, in any order, each once; compared byte for byte
+    /// and class for class. A key whose row is gone, or does not pass the filter, gives none.
+    ///
+    /// Of a mapping without a key there are none: a row is known by its content.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] if a statement fails.
+    pub async fn rows_by_keys(
+        &self,
+        connection: &impl ConnectionTrait,
+        keys: &[Vec<Cell>],
+    ) -> Result<Vec<SourceRow>, SourceError> {
+        if self.bound.key.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok((batch, cursor.filter(|_| !is_last)))
+        pick::by_keys(&self.bound, connection, keys).await
+    }
+
+    /// The rows in which this column, of the mapped table or of a join, refers to one of the
+    /// values: at least those, in any order, each once. `NULL` refers to nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] if the mapping reads no such column, or if a statement fails.
+    pub async fn rows_related(
+        &self,
+        connection: &impl ConnectionTrait,
+        column: &str,
+        join: Option<&str>,
+        values: &[Cell],
+    ) -> Result<Vec<SourceRow>, SourceError> {
+        let at = self.bound.slots.position(column, join)?;
+        pick::related(&self.bound, connection, at, values).await
+    }
+
+    /// All rows of these users and providers as they are now, in any order, each once; compared
+    /// byte for byte whatever the collation. A provider of `None` is that of rows without one.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] if a statement fails.
+    pub async fn rows_of_pairs(
+        &self,
+        connection: &impl ConnectionTrait,
+        pairs: &[(String, Option<String>)],
+    ) -> Result<Vec<SourceRow>, SourceError> {
+        pick::of_pairs(&self.bound, connection, pairs).await
+    }
+
+    /// The rows of pairs of user and provider that have more than `more_than` rows under the
+    /// mapping's filter, and the place after the last of these pairs, or `None` at the end.
+    ///
+    /// Pairs are compared byte for byte. They come whole and in their order, each with its rows
+    /// in the order of the key; a page has as many pairs as `limit_rows` rows make, and one at
+    /// least, however large it is. Rows without a user or a provider are of no pair.
+    ///
+    /// Each page reads the table twice where no index begins with the user: take large ones.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] if a statement fails. A row that cannot be opened is none.
+    pub async fn crowds(
+        &self,
+        connection: &DatabaseConnection,
+        more_than: u32,
+        after: Option<&PairCursor>,
+        limit_rows: u32,
+    ) -> Result<(Vec<SourceRow>, Option<PairCursor>), SourceError> {
+        crowd::page(&self.bound, connection, more_than, after, limit_rows).await
+    }
+
+    /// Which pairs have more than `more_than` rows under the mapping's filter: sixteen bytes for
+    /// each.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] if the statement fails.
+    pub async fn crowded_pairs(
+        &self,
+        connection: &DatabaseConnection,
+        more_than: u32,
+    ) -> Result<CrowdedPairs, SourceError> {
+        crowd::pairs(&self.bound, connection, more_than).await
     }
 
     pub(crate) const fn bound(&self) -> &Bound {

@@ -11,6 +11,7 @@ use crate::source::schema::ColumnKind;
 use crate::source::value::Cell;
 
 /// A row as it is stored.
+#[derive(Debug)]
 pub(super) struct Page {
     pub(super) cells: Vec<Cell>,
     pub(super) is_orphan: bool,
@@ -40,11 +41,8 @@ fn order(bound: &Bound) -> Result<Vec<String>, SourceError> {
     }
 }
 
-pub(super) fn query(
-    bound: &Bound,
-    after: Option<&Cursor>,
-    limit: u32,
-) -> Result<Query, SourceError> {
+/// Selects all that is mapped, whether the row is an orphan, and then more, if there is more.
+pub(super) fn select(bound: &Bound, more: &str) -> Query {
     let dialect = bound.dialect;
     let distinct = if bound.key.is_empty() { "DISTINCT " } else { "" };
     let mut query = Query::new(dialect, format!("SELECT {distinct}"));
@@ -54,10 +52,20 @@ pub(super) fn query(
     let orphan = bound.orphan.as_deref().unwrap_or("1 = 0");
     let number = if dialect == Dialect::Postgres { "::bigint" } else { "" };
     query.push(&format!("(CASE WHEN {orphan} THEN 1 ELSE 0 END){number}"));
-    let order = order(bound)?;
-    if !bound.is_key_indexed {
-        query.push(", ").push(&order.join(", "));
+    if !more.is_empty() {
+        query.push(", ").push(more);
     }
+    query
+}
+
+pub(super) fn query(
+    bound: &Bound,
+    after: Option<&Cursor>,
+    limit: u32,
+) -> Result<Query, SourceError> {
+    let order = order(bound)?;
+    let more = if bound.is_key_indexed { String::new() } else { order.join(", ") };
+    let mut query = select(bound, &more);
     query.push(" FROM ").push(&bound.from);
     bound.push_filter(&mut query);
     if let Some(cursor) = after {
@@ -103,11 +111,20 @@ fn push_after(
     Ok(())
 }
 
-pub(super) fn read(bound: &Bound, row: &QueryResult) -> Result<Page, SourceError> {
+/// The stored cells, whether the row is an orphan, and the reader of what was selected after them.
+pub(super) fn cells<'a>(
+    bound: &Bound,
+    row: &'a QueryResult,
+) -> Result<(Vec<Cell>, bool, CellReader<'a>), SourceError> {
     let mut reader = CellReader::new(bound.dialect, row);
     let cells = bound.slots.iter().map(|slot| reader.cell(slot.column.kind));
     let cells: Vec<Cell> = cells.collect::<Result<_, _>>()?;
     let is_orphan = reader.flag()?;
+    Ok((cells, is_orphan, reader))
+}
+
+pub(super) fn read(bound: &Bound, row: &QueryResult) -> Result<Page, SourceError> {
+    let (cells, is_orphan, mut reader) = cells(bound, row)?;
     let marks = if bound.is_key_indexed {
         let marks = bound.key.iter().filter_map(|at| cells.get(*at)).map(mark);
         marks.collect()

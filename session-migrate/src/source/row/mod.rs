@@ -14,6 +14,7 @@ pub use tokens::OpenedTokens;
 pub(crate) use tokens::scope_of_text;
 pub use unreadable::{Unreadable, UnreadableReason};
 
+use crate::source::mapping::NewestBy;
 use crate::source::value::Cell;
 
 /// One token set of a source, opened as far as it can be.
@@ -59,6 +60,19 @@ pub struct SourceRow {
     pub stored: Vec<StoredColumn>,
 }
 
+impl SourceRow {
+    /// The moment that makes it the newer row of two.
+    #[must_use]
+    pub const fn moment(&self, newest_by: Option<NewestBy>) -> Option<Timestamp> {
+        match newest_by {
+            None => None,
+            Some(NewestBy::Created) => self.created_at,
+            Some(NewestBy::Renewed) => self.renewed_at,
+            Some(NewestBy::Used) => self.used_at,
+        }
+    }
+}
+
 /// A mapped column and what is in it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -84,6 +98,12 @@ pub enum RowTokens {
 }
 
 impl RowTokens {
+    /// Whether there are some, and they do not open.
+    #[must_use]
+    pub const fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Unreadable(_))
+    }
+
     /// The tokens, if they opened.
     #[must_use]
     pub const fn opened(&self) -> Option<&OpenedTokens> {

@@ -42,6 +42,9 @@ pub struct Column {
     pub kind: ColumnKind,
     /// Whether it takes `NULL`.
     pub is_nullable: bool,
+    /// Whether every update of the row sets it to the present moment, unless the update sets it
+    /// too: MySQL's `ON UPDATE CURRENT_TIMESTAMP`.
+    pub updates_itself: bool,
 }
 
 impl Schema {

@@ -12,7 +12,7 @@ use crate::source::query::Query;
 /// As text: the catalog's own types differ between MySQL and MariaDB, and between versions.
 const COLUMNS: &str = "SELECT CAST(c.TABLE_SCHEMA AS CHAR), CAST(c.TABLE_NAME AS CHAR), \
     CAST(t.TABLE_TYPE AS CHAR), CAST(c.COLUMN_NAME AS CHAR), CAST(c.DATA_TYPE AS CHAR), \
-    CAST(c.COLUMN_TYPE AS CHAR), CAST(c.IS_NULLABLE AS CHAR) \
+    CAST(c.COLUMN_TYPE AS CHAR), CAST(c.IS_NULLABLE AS CHAR), CAST(COALESCE(c.EXTRA, '') AS CHAR) \
     FROM information_schema.COLUMNS c JOIN information_schema.TABLES t \
     ON t.TABLE_SCHEMA = c.TABLE_SCHEMA AND t.TABLE_NAME = c.TABLE_NAME \
     WHERE c.TABLE_SCHEMA = DATABASE() ORDER BY c.TABLE_NAME, c.ORDINAL_POSITION";
@@ -62,6 +62,7 @@ fn add_column(tables: &mut BTreeMap<String, Table>, row: &QueryResult) -> Result
         kind: ColumnKind::of_mysql(&data_type, &declared),
         declared,
         is_nullable: text(row, 6)? == "YES",
+        updates_itself: text(row, 7)?.to_ascii_lowercase().contains("on update"),
     });
     Ok(())
 }

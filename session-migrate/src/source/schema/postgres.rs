@@ -68,6 +68,7 @@ fn add_column(tables: &mut Tables, row: &QueryResult) -> Result<(), DbErr> {
         declared: row.try_get_by_index(4)?,
         kind: ColumnKind::of_postgres(&base),
         is_nullable: is_nullable != 0,
+        updates_itself: false,
     });
     Ok(())
 }

@@ -71,7 +71,8 @@ fn add_column(table: &mut Table, row: &QueryResult) -> Result<(), DbErr> {
         table.primary_key.push(format!("{place:04}{name}"));
     }
     let kind = ColumnKind::of_sqlite(&declared);
-    table.columns.push(Column { name, declared, kind, is_nullable: not_null == 0 });
+    let is_nullable = not_null == 0;
+    table.columns.push(Column { name, declared, kind, is_nullable, updates_itself: false });
     Ok(())
 }
 

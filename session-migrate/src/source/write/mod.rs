@@ -1,0 +1,130 @@
+//! The inverse of reading: renewed tokens go back into the row that they came from, in the
+//! source's own codec and form.
+//!
+//! What is to change is decided without the database; then one statement changes it, where the
+//! row is still what was read. A column that says the same as before is not touched.
+
+mod draft;
+mod json;
+mod part;
+mod response;
+mod scope;
+mod spell;
+mod statement;
+mod text_time;
+mod times;
+mod tokens;
+
+use std::collections::BTreeSet;
+
+use sea_orm_migration::sea_orm::ConnectionTrait;
+
+pub use tokens::RenewedTokens;
+
+use crate::source::bind::{Bound, misfit};
+use crate::source::dialect::Dialect;
+use crate::source::error::{SourceError, SourceErrorKind};
+use crate::source::read::SourceTable;
+use crate::source::row::SourceRow;
+use crate::source::schema::ColumnKind;
+use crate::source::value::Cell;
+use draft::Draft;
+
+impl SourceTable {
+    /// Whether tokens can be written back into this table at all.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] for a view, and for a mapping without a key.
+    pub fn require_writable(&self) -> Result<(), SourceError> {
+        let bound = self.bound();
+        let table = &bound.slots.base().name;
+        let why = if bound.slots.base().is_view {
+            "it is a view"
+        } else if bound.key.is_empty() {
+            "the mapping has no key to find its rows by"
+        } else {
+            return Ok(());
+        };
+        Err(misfit(format!("the table {table:?} cannot be written back to: {why}")))
+    }
+
+    /// Writes renewed tokens into the row that `row` was read from, each in its column's codec
+    /// and form. False, and nothing written, if the row is gone, or is no longer what was read.
+    ///
+    /// The expiry goes into the places that have one, and `renewed` becomes the moment of the
+    /// renewal; the columns of joined tables, and when the row came to be, stay as they are. A
+    /// column that says the same as before keeps its bytes. As for reading, MySQL's session must
+    /// be in UTC.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] if the table is a view or has no key, if a token lies in a joined table or
+    /// in the key, if a stored response does not open or a token cannot be sealed, if the key is
+    /// several rows' own, if a column cut off what was written, or if the statement fails. After
+    /// an error the caller rolls the transaction back.
+    pub async fn write_back(
+        &self,
+        connection: &impl ConnectionTrait,
+        row: &SourceRow,
+        tokens: &RenewedTokens,
+    ) -> Result<bool, SourceError> {
+        self.require_writable()?;
+        let bound = self.bound();
+        let changes = changes(bound, row, tokens)?;
+        let stored = draft::stored(bound, row)?;
+        if changes.is_empty() {
+            let there = statement::count(bound, &stored, &statement::held(bound))?;
+            return Ok(there.number(connection).await? > 0);
+        }
+        match statement::update(bound, &stored, &changes)?.execute(connection).await? {
+            0 => return Ok(false),
+            1 => {}
+            _ => return Err(SourceError::new(SourceErrorKind::KeyNotUnique)),
+        }
+        require_whole(connection, bound, stored, &changes).await?;
+        Ok(true)
+    }
+}
+
+/// The cells that the row's places are to get.
+fn changes(
+    bound: &Bound,
+    row: &SourceRow,
+    tokens: &RenewedTokens,
+) -> Result<Vec<(usize, Cell)>, SourceError> {
+    let mut draft = Draft::of(bound, row)?;
+    match &bound.tokens.response {
+        Some(slot) => response::write(&mut draft, slot, tokens)?,
+        None => part::write(&mut draft, tokens)?,
+    }
+    times::write(&mut draft, tokens)?;
+    Ok(draft.changes())
+}
+
+/// MySQL cuts off what is too long for its column, and only warns, where its mode is not strict.
+async fn require_whole(
+    connection: &impl ConnectionTrait,
+    bound: &Bound,
+    mut cells: Vec<&Cell>,
+    changes: &[(usize, Cell)],
+) -> Result<(), SourceError> {
+    if bound.dialect != Dialect::Mysql {
+        return Ok(());
+    }
+    let mut places = BTreeSet::new();
+    for (at, cell) in changes {
+        // Other types have spellings of their own for what they were given.
+        let kind = bound.slot(*at)?.column.kind;
+        if let Some(old) = cells.get_mut(*at)
+            && matches!(kind, ColumnKind::Text | ColumnKind::Bytes)
+        {
+            *old = cell;
+            places.insert(*at);
+        }
+    }
+    match statement::count(bound, &cells, &places)?.number(connection).await? {
+        0 => Err(misfit("a column does not hold what was written into it".to_owned())),
+        _ => Ok(()),
+    }
+}

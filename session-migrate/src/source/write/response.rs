@@ -1,0 +1,129 @@
+//! A whole token response, opened, changed and sealed again.
+
+use serde_json::{Error, Value};
+use session_core::Timestamp;
+use zeroize::Zeroizing;
+
+use super::draft::Draft;
+use super::json::{self, Fields};
+use super::part::unsealed;
+use super::scope;
+use super::spell::{self, Form};
+use super::tokens::RenewedTokens;
+use crate::source::bind::TokenSlot;
+use crate::source::error::{SourceError, SourceErrorKind};
+use crate::source::mapping::Unit;
+use crate::source::time::json_cell;
+use crate::source::value::Cell;
+
+/// The fields that say what [`RenewedTokens`] says in fields of its own.
+const OWN: [&str; 9] = [
+    "access_token",
+    "refresh_token",
+    "id_token",
+    "scope",
+    "token_type",
+    "expires_in",
+    "expires_at",
+    "issued_at",
+    "auth_time",
+];
+
+pub(super) fn write(
+    draft: &mut Draft<'_>,
+    slot: &TokenSlot,
+    tokens: &RenewedTokens,
+) -> Result<(), SourceError> {
+    let stored = draft.cell(slot.at, &[]);
+    let plain = if stored.is_empty() { Zeroizing::default() } else { opened(slot, &stored)? };
+    let edited = json::edited(&plain, &slot.path, &mut |fields| change(fields, tokens));
+    let edited = edited.map_err(|_| draft.failed(slot.at, "does not hold a JSON object"))?;
+    let Some(text) = edited else { return Ok(()) };
+    let sealed = slot.codec.seal(text.as_bytes(), &stored, tokens.renewed_at);
+    draft.put(slot.at, &[], sealed.map_err(|error| unsealed(slot, error))?)
+}
+
+fn opened(slot: &TokenSlot, stored: &Cell) -> Result<Zeroizing<Vec<u8>>, SourceError> {
+    let opened = slot.codec.open(stored).map_err(|error| {
+        let detail = format!("{} does not open, so nothing can be written into it", slot.name);
+        SourceError::because(SourceErrorKind::DecryptionKey, detail).caused_by(error)
+    })?;
+    Ok(Zeroizing::new(opened.plain().to_vec()))
+}
+
+fn change(fields: &mut Fields, tokens: &RenewedTokens) -> Result<(), Error> {
+    fields.set("access_token", &tokens.access.as_str().into())?;
+    token(fields, "refresh_token", tokens.refresh.as_ref())?;
+    token(fields, "id_token", tokens.id.as_ref())?;
+    granted(fields, tokens)?;
+    for (name, value) in &tokens.extra {
+        if !OWN.contains(&name.as_str()) {
+            fields.set(name, value)?;
+        }
+    }
+    let lifetime = tokens
+        .expires_at
+        .map(|at| at.as_millis().saturating_sub(tokens.renewed_at.as_millis()).max(0));
+    let lifetime =
+        lifetime.map(|millis| move |like: &Cell| Some(spell::span(millis, like, Form::Integer)));
+    replaced(fields, "expires_in", lifetime)?;
+    replaced(fields, "expires_at", tokens.expires_at.map(moment))?;
+    replaced(fields, "issued_at", Some(moment(tokens.renewed_at)))?;
+    replaced(fields, "auth_time", Some(moment(tokens.renewed_at)))
+}
+
+fn token(fields: &mut Fields, name: &str, token: Option<&Zeroizing<String>>) -> Result<(), Error> {
+    match token.filter(|token| !token.is_empty()) {
+        Some(token) => fields.set(name, &token.as_str().into()),
+        None => {
+            // An empty text says as much, and may be what the application looks for.
+            if fields.get(name).is_some_and(|stored| stored != "") {
+                fields.remove(name);
+            }
+            Ok(())
+        }
+    }
+}
+
+fn granted(fields: &mut Fields, tokens: &RenewedTokens) -> Result<(), Error> {
+    match tokens.scope.as_deref().filter(|scope| !scope.trim().is_empty()) {
+        Some(scope) => {
+            if let Some(scope) = scope::in_json(fields.get("scope").as_ref(), scope) {
+                fields.set("scope", &scope)?;
+            }
+        }
+        None => fields.remove("scope"),
+    }
+    let Some(token_type) = &tokens.token_type else { return Ok(()) };
+    let stored = fields.get("token_type");
+    let stored = stored.as_ref().and_then(Value::as_str).unwrap_or_default();
+    // The type's case says nothing (RFC 6749, section 5.1).
+    if stored.eq_ignore_ascii_case(token_type) {
+        return Ok(());
+    }
+    fields.set("token_type", &token_type.as_str().into())
+}
+
+/// A moment in seconds, milliseconds or as text, as the other one is.
+fn moment(at: Timestamp) -> impl Fn(&Cell) -> Option<Cell> {
+    move |like| spell::moment(at, Unit::Timestamp, None, like, Form::Integer)
+}
+
+/// Replaces a field that is there by what is made like it, or takes it out.
+fn replaced(
+    fields: &mut Fields,
+    name: &str,
+    make: Option<impl Fn(&Cell) -> Option<Cell>>,
+) -> Result<(), Error> {
+    let Some(stored) = fields.get(name) else { return Ok(()) };
+    let Some(make) = make else {
+        fields.remove(name);
+        return Ok(());
+    };
+    match make(&json_cell(Some(&stored))) {
+        Some(Cell::Integer(number)) => fields.set(name, &number.into()),
+        Some(Cell::Real(number)) => fields.set(name, &number.into()),
+        Some(Cell::Text(text)) => fields.set(name, &text.into()),
+        _ => Ok(()),
+    }
+}
