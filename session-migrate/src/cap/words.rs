@@ -1,0 +1,126 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::source::NewestBy;
+
+/// Over what a cap counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum PartitionBy {
+    /// User and provider.
+    #[serde(rename = "user,provider")]
+    Pair,
+    /// User, provider and subject, or where that is not known the account id. Those of which
+    /// neither is known are a partition of their own.
+    #[default]
+    #[serde(rename = "user,provider,account")]
+    Account,
+}
+
+/// Which rows a cap counts as equals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Count {
+    /// Usable rows come first: one that does not open, or whose user is gone, never pushes out one
+    /// that works.
+    #[default]
+    Usable,
+    /// All rows alike, as Open WebUI does.
+    All,
+}
+
+/// A text that is none of the words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{word:?} is not one of {known}")]
+pub struct UnknownWord {
+    word: String,
+    known: &'static str,
+}
+
+/// What is newer was to be told by a moment that the mapping does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the mapping has no `{}`, so rows cannot be ranked by it", moment(*.0))]
+pub struct MissingMoment(pub(super) NewestBy);
+
+const fn moment(by: NewestBy) -> &'static str {
+    match by {
+        NewestBy::Created => "created",
+        NewestBy::Renewed => "renewed",
+        NewestBy::Used => "used",
+    }
+}
+
+impl PartitionBy {
+    /// The word, as the command takes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pair => "user,provider",
+            Self::Account => "user,provider,account",
+        }
+    }
+}
+
+impl Count {
+    /// The word, as the command takes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Usable => "usable",
+            Self::All => "all",
+        }
+    }
+}
+
+impl FromStr for PartitionBy {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        let known = "`user,provider` and `user,provider,account`";
+        let found = [Self::Pair, Self::Account].into_iter().find(|word| word.as_str() == text);
+        found.ok_or_else(|| UnknownWord { word: text.to_owned(), known })
+    }
+}
+
+impl FromStr for Count {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        let found = [Self::Usable, Self::All].into_iter().find(|word| word.as_str() == text);
+        found.ok_or_else(|| UnknownWord { word: text.to_owned(), known: "`usable` and `all`" })
+    }
+}
+
+impl fmt::Display for PartitionBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Count, PartitionBy};
+
+    #[test]
+    fn words_are_read_back() {
+        for word in [PartitionBy::Pair, PartitionBy::Account] {
+            assert_eq!(word.to_string().parse(), Ok(word));
+            assert_eq!(serde_json::to_value(word).unwrap(), word.as_str());
+        }
+        for word in [Count::Usable, Count::All] {
+            assert_eq!(word.to_string().parse(), Ok(word));
+            assert_eq!(serde_json::to_value(word).unwrap(), word.as_str());
+        }
+        let error = "user, provider".parse::<PartitionBy>().unwrap_err();
+        assert!(error.to_string().contains("\"user, provider\" is not one of `user,provider`"));
+    }
+}

@@ -1,0 +1,258 @@
+//! The temporary table of what is to go: keys, and what the rows were when they were ranked.
+
+use sea_orm_migration::sea_orm::Value;
+
+use super::error::PruneError;
+use super::session::Session;
+use crate::source::{
+    Bound, Cell, CellReader, Column, ColumnKind, Dialect, NewestBy, ProviderSlot, Query, Slot,
+    TimeSlot,
+};
+
+/// The temporary table's name.
+const NAME: &str = "session_prune_work";
+
+/// A cap's measure of one provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Places {
+    pub(super) max: u32,
+    pub(super) reason: &'static str,
+}
+
+/// The temporary table's columns.
+///
+/// Beside the key are the columns that the rank depends on, so that a row is deleted only if it is
+/// still what was ranked.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) dialect: Dialect,
+    pub(super) key: Vec<Slot>,
+    pub(super) checks: Vec<Slot>,
+    provider: Option<usize>,
+}
+
+impl Work {
+    pub(super) fn new(bound: &Bound, newest: Option<NewestBy>) -> Result<Self, PruneError> {
+        let mut places = vec![bound.user];
+        let mut provider = None;
+        if let ProviderSlot::Column(at) = bound.provider {
+            provider = Some(places.len());
+            places.push(at);
+        }
+        if let Some(slot) = newest_slot(bound, newest) {
+            add(&mut places, slot);
+        }
+        let slots = |places: &[usize]| {
+            places.iter().map(|at| bound.slot(*at).cloned()).collect::<Result<Vec<_>, _>>()
+        };
+        let (key, checks) = (slots(&bound.key)?, slots(&places)?);
+        Ok(Self { dialect: bound.dialect, key, checks, provider })
+    }
+
+    /// The table's name in statements.
+    pub(super) fn name(&self) -> String {
+        match self.dialect {
+            Dialect::Sqlite => format!("temp.{NAME}"),
+            Dialect::Postgres => format!("pg_temp.{NAME}"),
+            Dialect::Mysql => NAME.to_owned(),
+        }
+    }
+
+    /// Makes the table, empty.
+    pub(super) async fn create(&self, session: &Session) -> Result<(), PruneError> {
+        self.discard(session).await?;
+        let key = self.key.iter().enumerate();
+        let mut columns: Vec<String> = Vec::new();
+        let (seq, check, number) = match self.dialect {
+            Dialect::Sqlite => ("INTEGER PRIMARY KEY", "", "INTEGER"),
+            Dialect::Postgres => ("bigserial PRIMARY KEY", "text COLLATE \"C\"", "integer"),
+            Dialect::Mysql => ("BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY", "LONGBLOB", "INTEGER"),
+        };
+        columns.push(format!("seq {seq}"));
+        if self.dialect != Dialect::Mysql {
+            columns.extend(key.clone().map(|(at, it)| format!("k{at} {}", it.column.declared)));
+        }
+        columns.extend((0..self.checks.len()).map(|at| format!("c{at} {check}")));
+        columns.push(format!("is_first {number}"));
+        columns.push("reason VARCHAR(32)".to_owned());
+        let columns = columns.join(", ");
+        session
+            .run(&match self.dialect {
+                Dialect::Sqlite => format!("CREATE TEMPORARY TABLE {NAME} ({columns})"),
+                // Else an index would not be used, for want of statistics.
+                Dialect::Postgres => format!(
+                    "SET client_min_messages = warning; CREATE TEMPORARY TABLE {NAME} ({columns})"
+                ),
+                // The key's columns have the collations of the source's.
+                Dialect::Mysql => {
+                    let key: Vec<String> =
+                        key.map(|(at, slot)| format!("{} AS k{at}", slot.sql)).collect();
+                    format!(
+                        "CREATE TEMPORARY TABLE {NAME} ({columns}) SELECT {} FROM {} AS source_row LIMIT 0",
+                        key.join(", "),
+                        session.table_sql()
+                    )
+                }
+            })
+            .await
+    }
+
+    /// Tells PostgreSQL how large the table is, so that it takes the index.
+    pub(super) async fn analyze(&self, session: &Session) -> Result<(), PruneError> {
+        match self.dialect {
+            Dialect::Postgres => session.run(&format!("ANALYZE {}", self.name())).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the table away, if it is there.
+    pub(super) async fn discard(&self, session: &Session) -> Result<(), PruneError> {
+        let temporary = if self.dialect == Dialect::Mysql { "TEMPORARY " } else { "" };
+        session.run(&format!("DROP {temporary}TABLE IF EXISTS {}", self.name())).await
+    }
+
+    /// Begins to write rows into the table.
+    pub(super) fn insert(&self) -> Query {
+        let mut columns: Vec<String> = (0..self.key.len()).map(|at| format!("k{at}")).collect();
+        columns.extend((0..self.checks.len()).map(|at| format!("c{at}")));
+        let columns = columns.join(", ");
+        let into = format!("INSERT INTO {} ({columns}, is_first, reason) ", self.name());
+        Query::new(self.dialect, into)
+    }
+
+    /// Writes that a source row is the one that a row of the table, `w`, names.
+    pub(super) fn is_row(&self, row: &str) -> String {
+        let same = |(at, slot): (usize, &Slot)| {
+            format!("{row}.{} = w.k{at}", self.dialect.quote(&slot.column.name))
+        };
+        self.key.iter().enumerate().map(same).collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// Writes that a source row still is what was ranked.
+    pub(super) fn is_unchanged(&self) -> String {
+        let same = |(at, slot): (usize, &Slot)| match self.dialect {
+            Dialect::Sqlite => format!("{} COLLATE BINARY IS w.c{at}", slot.sql),
+            _ => format!("{} = w.c{at}", check(self.dialect, &slot.sql, slot.column.kind)),
+        };
+        self.checks.iter().enumerate().map(same).collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// How many rows are to go, in how many partitions, and the last one's number. Between the
+    /// numbers there may be gaps.
+    pub(super) async fn totals(&self, session: &Session) -> Result<[u64; 3], PruneError> {
+        let sum = match self.dialect {
+            Dialect::Postgres => "COALESCE(SUM(is_first), 0)::bigint",
+            Dialect::Mysql => "CAST(COALESCE(SUM(is_first), 0) AS SIGNED)",
+            Dialect::Sqlite => "COALESCE(SUM(is_first), 0)",
+        };
+        let sql = format!("SELECT COUNT(*), {sum}, COALESCE(MAX(seq), 0) FROM {}", self.name());
+        let rows = Query::new(self.dialect, sql).rows(&session.connection).await?;
+        let Some(row) = rows.first() else { return Ok([0; 3]) };
+        let mut reader = CellReader::new(self.dialect, row);
+        Ok([reader.count()?, reader.count()?, reader.count()?])
+    }
+
+    /// How many rows of each provider are to go; of none where the mapping names the provider.
+    pub(super) async fn per_provider(
+        &self,
+        session: &Session,
+    ) -> Result<Vec<(Vec<u8>, u64)>, PruneError> {
+        let Some(at) = self.provider else { return Ok(Vec::new()) };
+        let column = match self.dialect {
+            Dialect::Sqlite => format!("CAST(c{at} AS BLOB)"),
+            _ => format!("c{at}"),
+        };
+        let sql = format!("SELECT {column}, COUNT(*) FROM {} GROUP BY 1", self.name());
+        let mut found = Vec::new();
+        for row in Query::new(self.dialect, sql).rows(&session.connection).await? {
+            let mut reader = CellReader::new(self.dialect, &row);
+            let kind = match self.dialect {
+                Dialect::Postgres => ColumnKind::Text,
+                _ => ColumnKind::Bytes,
+            };
+            let cell = reader.expression(kind)?;
+            let marked = cell.as_bytes().unwrap_or_default();
+            let name = match self.dialect {
+                Dialect::Sqlite => Some(marked),
+                _ => marked.strip_prefix(b"="),
+            };
+            found.push((name.unwrap_or_default().to_vec(), reader.count()?));
+        }
+        Ok(found)
+    }
+}
+
+fn newest_slot(bound: &Bound, newest: Option<NewestBy>) -> Option<&TimeSlot> {
+    match newest? {
+        NewestBy::Created => bound.created.as_ref(),
+        NewestBy::Renewed => bound.renewed.as_ref(),
+        NewestBy::Used => bound.used.as_ref(),
+    }
+}
+
+/// The column of a moment, and those that it counts from.
+fn add(places: &mut Vec<usize>, slot: &TimeSlot) {
+    if !places.contains(&slot.at) {
+        places.push(slot.at);
+    }
+    slot.bases.iter().for_each(|base| add(places, base));
+}
+
+/// A column's value, to be compared later; SQLite compares values as they are.
+pub(super) fn check(dialect: Dialect, sql: &str, kind: ColumnKind) -> String {
+    match (dialect, kind) {
+        (Dialect::Sqlite, _) => sql.to_owned(),
+        (Dialect::Postgres, ColumnKind::Bytes) => {
+            format!("COALESCE('=' || encode({sql}, 'hex'), '')")
+        }
+        (Dialect::Postgres, _) => {
+            format!("COALESCE('=' || ({})::text, '')", dialect.fetch(sql, kind))
+        }
+        (Dialect::Mysql, ColumnKind::Bytes) => {
+            format!("CAST(COALESCE(CONCAT('=', HEX({sql})), '') AS BINARY)")
+        }
+        (Dialect::Mysql, _) => {
+            format!("CAST(COALESCE(CONCAT('=', {}), '') AS BINARY)", dialect.fetch(sql, kind))
+        }
+    }
+}
+
+/// The same of a value that was read.
+pub(super) fn checked(query: &mut Query, dialect: Dialect, cell: &Cell) -> String {
+    if dialect == Dialect::Sqlite {
+        return stored(query, cell);
+    }
+    let upper = dialect == Dialect::Mysql;
+    let hex = |bytes: &[u8]| -> String {
+        let digit = |byte: &u8| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") };
+        bytes.iter().map(digit).collect()
+    };
+    let text = match cell {
+        Cell::Null => String::new(),
+        Cell::Bytes(bytes) => format!("={}", hex(bytes)),
+        cell => format!("={}", cell.as_text().unwrap_or_default()),
+    };
+    match dialect {
+        Dialect::Mysql => query.bind(Value::Bytes(Some(text.into_bytes()))),
+        _ => query.bind(Value::String(Some(text))),
+    }
+}
+
+/// A parameter with a key's value, for a column like that one.
+pub(super) fn keyed(query: &mut Query, dialect: Dialect, column: &Column, cell: &Cell) -> String {
+    let placeholder = stored(query, cell);
+    dialect.typed(&placeholder, column)
+}
+
+fn stored(query: &mut Query, cell: &Cell) -> String {
+    match cell {
+        Cell::Null => "NULL".to_owned(),
+        Cell::Integer(number) => query.bind(Value::BigInt(Some(*number))),
+        Cell::Real(number) => query.bind(Value::Double(Some(*number))),
+        Cell::Text(text) => query.bind(Value::String(Some(text.clone()))),
+        Cell::Bytes(bytes) => query.bind(Value::Bytes(Some(bytes.clone()))),
+        Cell::MalformedText(bytes) => {
+            format!("CAST({} AS TEXT)", query.bind(Value::Bytes(Some(bytes.clone()))))
+        }
+    }
+}
