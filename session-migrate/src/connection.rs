@@ -16,6 +16,14 @@ const LOCK_NUMBER: i64 = 0x7365_7373_6d69_6772;
 /// For how long a server that does not answer is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long SQLite waits for a lock that another connection holds.
+#[cfg(feature = "sqlite")]
+const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Rows come in no order of any index: with SQLite's own 2 MiB each would be written page by page.
+#[cfg(feature = "sqlite")]
+const CACHE_KIB: &str = "-32768";
+
 /// How long a process waits for another one that is migrating, in seconds.
 const PATIENCE_SECONDS: u32 = 60;
 
@@ -30,15 +38,45 @@ pub(crate) enum Work {
 
 /// Opens the one connection.
 pub(crate) async fn open(url: &str) -> Result<Connection, MigrateError> {
+    single(url).await.map(Connection)
+}
+
+/// A pool of one connection that stays: what belongs to a connection belongs to it.
+pub(crate) async fn single(url: &str) -> Result<DatabaseConnection, MigrateError> {
+    pool(url, 1).await
+}
+
+/// A pool of so many connections, for work that reads and writes at once.
+///
+/// SQLite waits as long for a lock as others migrate; nothing is created that is not there.
+pub(crate) async fn pool(url: &str, size: u32) -> Result<DatabaseConnection, MigrateError> {
     let address = checked(url)?;
     let mut options = ConnectOptions::new(url);
-    options.max_connections(1).min_connections(1).sqlx_logging(false).record_stmt_in_spans(false);
+    options.max_connections(size).min_connections(1).sqlx_logging(false);
+    options.record_stmt_in_spans(false).test_before_acquire(false);
     options.idle_timeout(None).max_lifetime(None).connect_timeout(CONNECT_TIMEOUT);
-    let connection = Database::connect(options).await.map_err(|error| {
+    #[cfg(feature = "sqlite")]
+    options.map_sqlx_sqlite_opts(|options| {
+        options.busy_timeout(BUSY_TIMEOUT).pragma("cache_size", CACHE_KIB)
+    });
+    Database::connect(options).await.map_err(|error| {
         MigrateError::new(MigrateErrorKind::Connection)
             .caused_by(without_password(&error, &address))
-    })?;
-    Ok(Connection(connection))
+    })
+}
+
+/// This address; or, of a SQLite file that is not there, that of an empty database: to read from it
+/// must not make it.
+pub(crate) fn or_empty(url: &str) -> &str {
+    let path = url.strip_prefix("sqlite:").map(|rest| rest.trim_start_matches("//"));
+    let path = path.and_then(|path| path.split('?').next()).unwrap_or_default();
+    let is_file = !path.is_empty() && !path.contains(":memory:");
+    if is_file && !std::path::Path::new(path).exists() { "sqlite::memory:" } else { url }
+}
+
+/// A SQLite address that creates nothing.
+pub(crate) fn existing(url: &str) -> String {
+    if url.starts_with("sqlite:") { url.replace("mode=rwc", "mode=rw") } else { url.to_owned() }
 }
 
 /// SeaORM repeats an address that it cannot read, with its password; so it does not get it.
@@ -64,7 +102,7 @@ pub(crate) fn without_password(error: &DbErr, address: &Url) -> String {
 }
 
 fn failed(error: DbErr) -> MigrateError {
-    MigrateError::new(MigrateErrorKind::Statement).caused_by(error)
+    MigrateError::from(error)
 }
 
 impl Connection {

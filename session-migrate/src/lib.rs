@@ -1,6 +1,9 @@
-//! The tables of session-core as frozen SeaORM migrations, and the command `session-migrate`.
+//! Moves databases that were built for one session a user and provider to many, and keeps the tables
+//! of session-core.
 //!
-//! Three ways to the tables, on SQLite, PostgreSQL, MySQL 8 and MariaDB:
+//! # The tables
+//!
+//! Three ways to them, on SQLite, PostgreSQL, MySQL 8 and MariaDB:
 //!
 //! - the command: `session-migrate up --to postgres://…`;
 //! - [`up`], which is what the command does: one process at a time, safe to run again;
@@ -25,15 +28,46 @@
 //!
 //! A released step never changes; what is new comes in a new step.
 //!
+//! # A move
+//!
+//! [`Move`] takes the rows of an existing table into the many-session layout: [`Move::plan`] says
+//! what would happen, [`Move::apply`] does it and goes on where it was stopped, [`Move::verify`]
+//! compares both sides, [`Move::rollback`] takes it back. The rows may lie in the same database or
+//! in another one, and an application may go on writing meanwhile.
+//!
+//! ```text
+//! source  -> Mapping -> SourceRow -> arrival (live, aside) -> sealed -> login_session
+//! cap     -> the policy's own function, over the rows of crowded pairs
+//! journal -> in the transaction of each batch; a change log, and at the end a bar, on the source
+//! ```
+//!
+//! [`MoveSessions`] does it as a step of your migrator, and the command does the same; [`guide`]
+//! leads through it. [`prune`] enforces a cap in place, for those who keep their own table.
+//!
 //! # Features
 //!
 //! - `sqlite`, `postgres`, `mysql`: the databases to speak to.
 //! - `cli` (default): the command, with all three.
 
+pub mod cap;
 mod connection;
 mod error;
+mod ground;
+#[doc = include_str!("../docs/guide.md")]
+pub mod guide {}
+mod journal;
+mod lock;
 mod migration;
+mod mover;
+mod options;
+mod phase;
+mod plan;
+mod progress;
+pub mod prune;
 pub mod source;
+mod step;
+mod target;
+mod verify;
 
 use sea_orm_migration::MigrationTrait;
 use sea_orm_migration::MigratorTrait;
@@ -41,11 +75,21 @@ use sea_orm_migration::sea_orm::DynIden;
 use sea_orm_migration::sea_orm::sea_query::{Alias, IntoIden};
 
 pub use error::{MigrateError, MigrateErrorKind};
+pub use journal::{Counts, Phase};
+pub use mover::{
+    ApplyReport, Approval, FinalizeReport, LostSignIn, Move, MoveStatus, PauseReport, Renewed,
+    RollbackReport, StatusReport, UnlockReport, status as moves,
+};
+pub use options::{Layout, MoveOptions};
+pub use plan::{Estimate, Plan, PlannedMapping, PlannedVictim};
+pub use progress::Progress;
+pub use step::MoveSessions;
+pub use verify::{Difference, RowReport, VerifyReport};
 
 /// The steps that create the tables, the oldest first, for a `Migrator` of your own.
 #[must_use]
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(migration::CreateSessionTables)]
+    vec![Box::new(migration::CreateSessionTables), Box::new(migration::AddMoves)]
 }
 
 /// The steps as a migrator of their own.
@@ -113,7 +157,7 @@ pub async fn down(url: &str) -> Result<Vec<String>, MigrateError> {
 ///
 /// [`MigrateError`]
 pub async fn status(url: &str) -> Result<Vec<Step>, MigrateError> {
-    let connection = connection::open(url).await?;
+    let connection = connection::open(connection::or_empty(url)).await?;
     let steps = connection.steps().await;
     connection.close().await;
     steps

@@ -1,0 +1,283 @@
+//! The journal's row: read, begun, taken over and written, each write naming who writes.
+
+use sea_orm_migration::sea_orm::prelude::Uuid;
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
+use session_core::{Keyring, SessionId, Timestamp};
+
+use super::model::{Counts, Journal, Phase, Place};
+use crate::error::{MigrateError, MigrateErrorKind};
+use crate::source::{Dialect, Query};
+
+const COLUMNS: &str = "id, phase, is_paused, owner, options, plan_digest, progress, started_at, \
+    updated_at, switched_at, finished_at, worked_ms, sealed_cursor";
+
+/// The journal of one move, and who writes it.
+#[derive(Debug, Clone)]
+pub(crate) struct JournalTable {
+    pub(crate) dialect: Dialect,
+    pub(crate) id: SessionId,
+    /// This process's work on it: a write of one that was taken over finds no row.
+    pub(crate) runner: Uuid,
+}
+
+/// What is noted with a piece of work.
+#[derive(Debug)]
+pub(crate) struct Note<'a> {
+    pub(crate) phase: Phase,
+    pub(crate) place: &'a Place,
+    pub(crate) counts: &'a Counts,
+    pub(crate) now: Timestamp,
+    /// For how long this process worked since the note before.
+    pub(crate) worked_ms: u64,
+}
+
+/// Whether a table is there; needs no right but to connect.
+pub(crate) async fn exists(
+    connection: &impl ConnectionTrait,
+    dialect: Dialect,
+    table: &str,
+) -> Result<bool, MigrateError> {
+    let sql = match dialect {
+        Dialect::Sqlite => "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ",
+        Dialect::Postgres => {
+            "SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = "
+        }
+        Dialect::Mysql => {
+            "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = "
+        }
+    };
+    let mut query = Query::new(dialect, sql);
+    let name = query.bind(Value::String(Some(table.to_owned())));
+    query.push(&name);
+    Ok(query.number(connection).await.map_err(MigrateError::of_target)? > 0)
+}
+
+impl JournalTable {
+    /// The journal of this move, if it was ever begun.
+    pub(crate) async fn load(
+        &self,
+        connection: &impl ConnectionTrait,
+    ) -> Result<Option<Journal>, MigrateError> {
+        if !exists(connection, self.dialect, "session_move").await? {
+            return Ok(None);
+        }
+        let mut query = self.query(&format!("SELECT {COLUMNS} FROM session_move WHERE id = "));
+        let id = self.bind_id(&mut query);
+        query.push(&id);
+        let rows = query.rows(connection).await.map_err(MigrateError::of_target)?;
+        rows.first().map(journal).transpose()
+    }
+
+    /// The journals of all moves into this database, the oldest first.
+    pub(crate) async fn all(
+        &self,
+        connection: &impl ConnectionTrait,
+    ) -> Result<Vec<Journal>, MigrateError> {
+        if !exists(connection, self.dialect, "session_move").await? {
+            return Ok(Vec::new());
+        }
+        let sql = format!("SELECT {COLUMNS} FROM session_move ORDER BY started_at, id");
+        let rows = self.query(&sql).rows(connection).await.map_err(MigrateError::of_target)?;
+        rows.iter().map(journal).collect()
+    }
+
+    /// Notes that a move begins, in the place of one that was taken back.
+    pub(crate) async fn begin(
+        &self,
+        connection: &impl ConnectionTrait,
+        options: &str,
+        plan_digest: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), MigrateError> {
+        let mut query = self.query("DELETE FROM session_move WHERE id = ");
+        let id = self.bind_id(&mut query);
+        query.push(&id);
+        query.execute(connection).await.map_err(MigrateError::of_target)?;
+        let mut query = self.query(
+            "INSERT INTO session_move (state, is_paused, worked_ms, id, phase, options, plan_digest, \
+             progress, started_at, updated_at, runner) VALUES ('held', 0, 0, ",
+        );
+        let text = |text: &str| Value::String(Some(text.to_owned()));
+        let progress = serde_json::to_string(&Counts::default()).unwrap_or_default();
+        let values = [
+            Value::Uuid(Some(self.id.as_uuid())),
+            text(Phase::Fill.as_str()),
+            text(options),
+            Value::String(plan_digest.map(str::to_owned)),
+            text(&progress),
+            Value::BigInt(Some(now.as_millis())),
+            Value::BigInt(Some(now.as_millis())),
+            Value::Uuid(Some(self.runner)),
+        ];
+        let placeholders: Vec<String> = values.map(|value| query.bind(value)).into();
+        query.push(&placeholders.join(", ")).push(")");
+        query.execute(connection).await.map(drop).map_err(MigrateError::of_target)
+    }
+
+    /// Makes this process the one that writes.
+    pub(crate) async fn take_over(
+        &self,
+        connection: &impl ConnectionTrait,
+        owner: &str,
+    ) -> Result<(), MigrateError> {
+        let mut query = self.query("UPDATE session_move SET runner = ");
+        let runner = query.bind(Value::Uuid(Some(self.runner)));
+        let owner = {
+            query.push(&runner).push(", owner = ");
+            query.bind(Value::String(Some(owner.to_owned())))
+        };
+        query.push(&owner).push(" WHERE id = ");
+        let id = self.bind_id(&mut query);
+        query.push(&id);
+        query.execute(connection).await.map(drop).map_err(MigrateError::of_target)
+    }
+
+    /// Notes what was done, in the transaction in which it was done.
+    ///
+    /// # Errors
+    ///
+    /// Of the kind `Lost` if another process has taken the move over: the transaction must be
+    /// rolled back then.
+    pub(crate) async fn note(
+        &self,
+        connection: &impl ConnectionTrait,
+        keyring: &Keyring,
+        note: &Note<'_>,
+    ) -> Result<(), MigrateError> {
+        let sealed = note.place.seal(self.id, keyring)?;
+        let switched_at = match note.phase {
+            Phase::Switched => format!(", switched_at = {}", note.now.as_millis()),
+            _ => String::new(),
+        };
+        let mut query = self.query("UPDATE session_move SET phase = ");
+        let phase = query.bind(Value::String(Some(note.phase.as_str().to_owned())));
+        query.push(&phase).push(&format!(
+            ", state = '{}', updated_at = {}, worked_ms = worked_ms + {}{}, progress = ",
+            note.phase.state(),
+            note.now.as_millis(),
+            note.worked_ms,
+            switched_at,
+        ));
+        let progress = serde_json::to_string(note.counts).unwrap_or_default();
+        let progress = query.bind(Value::String(Some(progress)));
+        query.push(&progress).push(", sealed_cursor = ");
+        let sealed = query.bind(Value::Bytes(Some(sealed)));
+        query.push(&sealed).push(" WHERE id = ");
+        let id = self.bind_id(&mut query);
+        query.push(&id).push(" AND runner = ");
+        let runner = query.bind(Value::Uuid(Some(self.runner)));
+        query.push(&runner);
+        match query.execute(connection).await.map_err(MigrateError::of_target)? {
+            0 => Err(MigrateError::new(MigrateErrorKind::Lost)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes a phase alone, which needs no keys.
+    pub(crate) async fn mark(
+        &self,
+        connection: &impl ConnectionTrait,
+        phase: Phase,
+        now: Timestamp,
+    ) -> Result<(), MigrateError> {
+        let mut query = self.query(&format!(
+            "UPDATE session_move SET phase = '{}', state = '{}', updated_at = {now}{} WHERE id = ",
+            phase.as_str(),
+            phase.state(),
+            if phase == Phase::Finalized {
+                format!(", finished_at = {}", now.as_millis())
+            } else {
+                String::new()
+            },
+            now = now.as_millis(),
+        ));
+        let id = self.bind_id(&mut query);
+        query.push(&id);
+        query.execute(connection).await.map(drop).map_err(MigrateError::of_target)
+    }
+
+    /// Notes that the source has every token again, as if the target had never been open.
+    pub(crate) async fn mark_given_back(
+        &self,
+        connection: &impl ConnectionTrait,
+    ) -> Result<(), MigrateError> {
+        let mut query = self.query("UPDATE session_move SET switched_at = NULL WHERE id = ");
+        let id = self.bind_id(&mut query);
+        query.push(&id);
+        query.execute(connection).await.map(drop).map_err(MigrateError::of_target)
+    }
+
+    /// Whether the move was asked to pause.
+    pub(crate) async fn is_paused(
+        &self,
+        connection: &impl ConnectionTrait,
+    ) -> Result<bool, MigrateError> {
+        let mut query = self.query("SELECT is_paused FROM session_move WHERE id = ");
+        let id = self.bind_id(&mut query);
+        query.push(&id);
+        Ok(query.number(connection).await.map_err(MigrateError::of_target)? != 0)
+    }
+
+    /// Asks whoever works on the move to pause, or to go on.
+    pub(crate) async fn set_paused(
+        &self,
+        connection: &impl ConnectionTrait,
+        is_paused: bool,
+    ) -> Result<(), MigrateError> {
+        let flag = i32::from(is_paused);
+        let mut query =
+            self.query(&format!("UPDATE session_move SET is_paused = {flag} WHERE id = "));
+        let id = self.bind_id(&mut query);
+        query.push(&id);
+        query.execute(connection).await.map(drop).map_err(MigrateError::of_target)
+    }
+
+    /// Where the move has come to.
+    pub(crate) fn place(
+        &self,
+        journal: &Journal,
+        keyring: &Keyring,
+    ) -> Result<Place, MigrateError> {
+        Place::open(self.id, journal.sealed_place.as_deref(), keyring)
+    }
+
+    fn query(&self, sql: &str) -> Query {
+        Query::new(self.dialect, sql)
+    }
+
+    fn bind_id(&self, query: &mut Query) -> String {
+        query.bind(Value::Uuid(Some(self.id.as_uuid())))
+    }
+}
+
+fn journal(row: &QueryResult) -> Result<Journal, MigrateError> {
+    let read = || -> Result<Journal, DbErr> {
+        let id: Uuid = row.try_get_by_index(0)?;
+        let phase: String = row.try_get_by_index(1)?;
+        let is_paused: i64 = row.try_get_by_index(2)?;
+        let progress: String = row.try_get_by_index(6)?;
+        let moment = |at: usize| row.try_get_by_index::<i64>(at).map(Timestamp::from_millis);
+        let maybe = |at: usize| {
+            let millis: Option<i64> = row.try_get_by_index(at)?;
+            Ok::<_, DbErr>(millis.map(Timestamp::from_millis))
+        };
+        let worked_ms: i64 = row.try_get_by_index(11)?;
+        Ok(Journal {
+            id: SessionId::from_uuid(id),
+            phase: Phase::parse(&phase)
+                .ok_or_else(|| DbErr::Type(format!("the phase {phase:?} is not known")))?,
+            is_paused: is_paused != 0,
+            owner: row.try_get_by_index(3)?,
+            options: row.try_get_by_index(4)?,
+            plan_digest: row.try_get_by_index(5)?,
+            counts: serde_json::from_str(&progress).unwrap_or_default(),
+            started_at: moment(7)?,
+            updated_at: moment(8)?,
+            switched_at: maybe(9)?,
+            finished_at: maybe(10)?,
+            worked_ms: u64::try_from(worked_ms).unwrap_or(0),
+            sealed_place: row.try_get_by_index(12)?,
+        })
+    };
+    read().map_err(MigrateError::from)
+}

@@ -1,0 +1,88 @@
+//! An advisory lock of a connection of its own.
+
+use sea_orm_migration::sea_orm::{DatabaseConnection, Value};
+
+use super::taken::Taken;
+use crate::connection;
+use crate::error::MigrateError;
+use crate::source::{Dialect, Query};
+
+/// Any number that nobody else is likely to take; not that of the tables' own steps, which run
+/// while this is held.
+const NUMBER: i64 = 0x7365_7373_6d6f_7665;
+
+/// MySQL's lock names are the server's, and at most 64 characters long.
+const NAME: &str = "CONCAT('session-move:', LEFT(SHA2(DATABASE(), 256), 40))";
+
+/// A connection that has the lock; it is gone with the connection.
+#[derive(Debug)]
+pub(crate) struct ServerLock(DatabaseConnection);
+
+impl ServerLock {
+    pub(super) async fn close(self) {
+        // Nothing is left to be done on it.
+        let _ = self.0.close().await;
+    }
+}
+
+pub(super) async fn take(url: &str, dialect: Dialect) -> Result<Taken<ServerLock>, MigrateError> {
+    let connection = connection::single(url).await?;
+    let sql = match dialect {
+        Dialect::Postgres => format!("SELECT pg_try_advisory_lock({NUMBER})::int::bigint"),
+        _ => format!("SELECT CAST(GET_LOCK({NAME}, 0) AS SIGNED)"),
+    };
+    let is_ours = number(&connection, dialect, &sql).await?;
+    if is_ours == 1 {
+        return Ok(Taken::Ours(ServerLock(connection)));
+    }
+    let holder = holder(&connection, dialect).await?;
+    let _ = connection.close().await;
+    Ok(Taken::Theirs(holder.map_or_else(
+        || "a process that is gone by now".to_owned(),
+        |holder| format!("connection {holder} of the database server"),
+    )))
+}
+
+/// The server's number of the connection that has the lock.
+async fn holder(
+    connection: &DatabaseConnection,
+    dialect: Dialect,
+) -> Result<Option<u64>, MigrateError> {
+    let sql = match dialect {
+        Dialect::Postgres => format!(
+            "SELECT pid::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted \
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+             AND classid = {} AND objid = {} AND objsubid = 1",
+            NUMBER >> 32,
+            NUMBER & 0xffff_ffff,
+        ),
+        _ => format!("SELECT CAST(COALESCE(IS_USED_LOCK({NAME}), 0) AS SIGNED)"),
+    };
+    Ok(Some(number(connection, dialect, &sql).await?).filter(|number| *number > 0))
+}
+
+/// Ends the connection that has the lock.
+pub(super) async fn end_holder(url: &str, dialect: Dialect) -> Result<(), MigrateError> {
+    let connection = connection::single(url).await?;
+    if let Some(holder) = holder(&connection, dialect).await? {
+        let mut query = match dialect {
+            Dialect::Postgres => Query::new(dialect, "SELECT pg_terminate_backend("),
+            _ => Query::new(dialect, format!("KILL {holder}")),
+        };
+        if dialect == Dialect::Postgres {
+            let holder = query.bind(Value::Int(i32::try_from(holder).ok()));
+            query.push(&holder).push(")");
+        }
+        query.execute(&connection).await.map_err(MigrateError::of_target)?;
+    }
+    let _ = connection.close().await;
+    Ok(())
+}
+
+async fn number(
+    connection: &DatabaseConnection,
+    dialect: Dialect,
+    sql: &str,
+) -> Result<u64, MigrateError> {
+    Query::new(dialect, sql).number(connection).await.map_err(MigrateError::of_target)
+}

@@ -1,0 +1,33 @@
+//! The statements of an apply, in the words of its databases.
+
+use crate::error::MigrateError;
+use crate::ground::Ground;
+use crate::migration;
+use crate::phase::Watches;
+use crate::target::insert_template;
+
+/// Every statement that changes something, in the order in which an apply runs them. Where rows
+/// are written, one stands for all.
+pub(crate) fn statements(ground: &Ground) -> Result<Vec<String>, MigrateError> {
+    let watches = Watches::of(ground)?;
+    let mut statements = vec![format!("-- tables, in the target ({})", ground.dialect().name())];
+    statements.extend(migration::statements(ground.target.get_database_backend()));
+    if ground.options.is_online {
+        statements.push("-- capture, in the source".to_owned());
+        for (_, watch) in watches.iter() {
+            statements.extend(watch.statements().start);
+        }
+    }
+    statements.push("-- rows, in the target, batch by batch with the journal".to_owned());
+    statements.extend(insert_template(ground.dialect(), ground.id.as_uuid()));
+    statements.push("-- the bar, in the source".to_owned());
+    for (_, watch) in watches.iter() {
+        statements.extend(watch.statements().bar);
+    }
+    statements.push("-- finalize or rollback, in the source".to_owned());
+    for (_, watch) in watches.iter() {
+        statements.extend(watch.statements().unbar);
+        statements.extend(watch.statements().stop);
+    }
+    Ok(statements)
+}

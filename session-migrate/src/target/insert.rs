@@ -1,0 +1,79 @@
+//! Many rows in one statement.
+
+use sea_orm_migration::sea_orm::{ConnectionTrait, Value};
+
+use crate::error::MigrateError;
+use crate::source::{Dialect, Query};
+
+/// How many rows one statement inserts: the largest that fits first. Few numbers, for each is a
+/// statement of its own that the connection prepares and keeps.
+const CHUNKS: [usize; 5] = [512, 128, 32, 8, 1];
+
+/// SQLite takes the fewest parameters: 32,766.
+const MOST_PARAMETERS: usize = 32_000;
+
+/// A table, the columns that each row gives, and those that are the same for all.
+#[derive(Debug, Clone)]
+pub(crate) struct Into {
+    pub(crate) table: &'static str,
+    pub(crate) columns: &'static [&'static str],
+    /// Columns with their value as SQL.
+    pub(crate) constants: Vec<(&'static str, String)>,
+}
+
+impl Into {
+    /// Inserts the rows, each the values of [`columns`](Self::columns) in their order.
+    pub(crate) async fn insert(
+        &self,
+        connection: &impl ConnectionTrait,
+        dialect: Dialect,
+        rows: Vec<Vec<Value>>,
+    ) -> Result<(), MigrateError> {
+        let mut rows = rows.into_iter();
+        while rows.len() > 0 {
+            let size = self.chunk(rows.len());
+            let query = self.query(dialect, rows.by_ref().take(size));
+            query.execute(connection).await.map_err(MigrateError::of_target)?;
+        }
+        Ok(())
+    }
+
+    /// The statement for one row, to be shown.
+    pub(crate) fn template(&self) -> String {
+        let constants = self.constants.iter();
+        let names = self.columns.iter().copied().chain(constants.clone().map(|(name, _)| *name));
+        let values = self.columns.iter().map(|name| format!(":{name}"));
+        let values = values.chain(constants.map(|(_, value)| value.clone()));
+        let (names, values): (Vec<&str>, Vec<String>) = (names.collect(), values.collect());
+        format!("INSERT INTO {} ({}) VALUES ({})", self.table, names.join(", "), values.join(", "))
+    }
+
+    /// The value of a column that is the same for all rows, as SQL.
+    pub(crate) fn constant(&self, column: &str) -> &str {
+        let found = self.constants.iter().find(|(name, _)| *name == column);
+        found.map_or("NULL", |(_, value)| value)
+    }
+
+    fn chunk(&self, left: usize) -> usize {
+        let fits = |size: &usize| *size <= left && size * self.columns.len() <= MOST_PARAMETERS;
+        CHUNKS.into_iter().find(fits).unwrap_or(1)
+    }
+
+    fn query(&self, dialect: Dialect, rows: impl Iterator<Item = Vec<Value>>) -> Query {
+        let names = self.constants.iter().map(|(name, _)| *name);
+        let names: Vec<&str> = self.columns.iter().copied().chain(names).collect();
+        let constants: String =
+            self.constants.iter().map(|(_, value)| format!(", {value}")).collect();
+        let mut query = Query::new(dialect, format!("INSERT INTO {} (", self.table));
+        query.push(&names.join(", ")).push(") VALUES ");
+        for (at, row) in rows.enumerate() {
+            query.push(if at == 0 { "(" } else { ", (" });
+            for (at, value) in row.into_iter().enumerate() {
+                let placeholder = query.bind(value);
+                query.push(if at == 0 { "" } else { ", " }).push(&placeholder);
+            }
+            query.push(&constants).push(")");
+        }
+        query
+    }
+}
