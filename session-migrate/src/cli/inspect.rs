@@ -4,9 +4,12 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use session_migrate::source::{
-    Codecs, Expiry, Inspection, RecognisedReport, SourceError, SourceKeys, SourceReport, Tally,
+    Codecs, Expiry, Inspection, RecognisedReport, SourceKeys, SourceReport, Tally,
     connect_read_only, inspect,
 };
+
+use super::failure::Failure;
+use super::moves::Answer;
 
 /// The words of `inspect`.
 #[derive(Args)]
@@ -26,15 +29,14 @@ impl std::fmt::Debug for Inspect {
     }
 }
 
-/// What is printed, and whether every table that was recognised could be read.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    pub(crate) text: String,
-    pub(crate) is_whole: bool,
+impl Inspect {
+    pub(crate) const fn is_json(&self) -> bool {
+        self.json
+    }
 }
 
 /// Looks at the database. Keys come from the environment alone.
-pub(crate) async fn run(words: &Inspect) -> Result<Outcome, SourceError> {
+pub(crate) async fn run(words: &Inspect) -> Result<Answer, Failure> {
     let keys = SourceKeys::from_environment(|name| std::env::var(name).ok())?;
     let connection = connect_read_only(&words.url).await?;
     let inspection = inspect(&connection, &Codecs::new(keys)).await;
@@ -42,8 +44,8 @@ pub(crate) async fn run(words: &Inspect) -> Result<Outcome, SourceError> {
     let _ = connection.close().await;
     let inspection = inspection?;
     let text = if words.json { json(&inspection) } else { prose(&inspection) };
-    let is_whole = inspection.recognised.iter().all(|report| report.problems.is_empty());
-    Ok(Outcome { text, is_whole })
+    let is_good = inspection.recognised.iter().all(|report| report.problems.is_empty());
+    Ok(Answer { text, is_good })
 }
 
 fn json(inspection: &Inspection) -> String {
