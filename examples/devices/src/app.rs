@@ -53,7 +53,10 @@ impl App {
         let rows =
             rows.map_err(|error| Failure::caused_by("the database cannot be read", error))?;
         let keys = settings.keys.keys_for(&rows)?;
-        let (identity, provider) = Identity::begin(&settings.provider).await?;
+        let (mut identity, provider) = Identity::begin(&settings.provider).await?;
+        if let Some(name) = &settings.provider_name {
+            identity.name = name.clone();
+        }
         let manager = manager(&store, keys.keyring()?, &settings, &identity).await?;
         let sessions =
             SessionLayer::new(manager.clone()).with_cookie(settings.cookie.session_cookie()?);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
-use session_core::SessionPolicy;
 use session_core::policy::{OnFull, Rule};
+use session_core::{ProviderName, SessionPolicy};
 use session_tower::SessionCookie;
 
 use crate::database::DatabaseUrl;
@@ -43,6 +43,12 @@ pub(crate) struct Arguments {
     /// The client's secret at that provider; none for a public client
     #[arg(long, value_name = "SECRET", requires = "issuer", value_parser = secret)]
     client_secret: Option<SecretString>,
+
+    /// The provider's name in every session [default: builtin, or the issuer's host]
+    ///
+    /// What a migrated system calls it: moved sessions are renewed with the provider of their name.
+    #[arg(long, value_name = "NAME")]
+    provider_name: Option<String>,
 
     /// How many devices a user may have at once
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
@@ -101,6 +107,7 @@ impl Arguments {
             keys: KeySource::from_environment(&database.directory())?,
             database,
             provider: self.provider()?,
+            provider_name: self.provider_name()?,
             policy: self.policy()?,
             cookie: self.cookie()?,
         })
@@ -111,6 +118,11 @@ impl Arguments {
         let Some(text) = &self.database_url else { return Ok(None) };
         let url = DatabaseUrl::parse(text.expose_secret());
         url.map(Some).map_err(|problem| Failure::usage("--database-url", problem))
+    }
+
+    fn provider_name(&self) -> Result<Option<ProviderName>, Failure> {
+        let name = self.provider_name.as_deref().map(ProviderName::new).transpose();
+        name.map_err(|error| Failure::usage("--provider-name", error))
     }
 
     fn provider(&self) -> Result<ProviderChoice, Failure> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
-use session_core::SessionPolicy;
+use session_core::{ProviderName, SessionPolicy};
 use session_tower::{LegacyFormat, SessionCookie};
 use url::Url;
 
@@ -19,6 +19,8 @@ pub(crate) struct Settings {
     pub(crate) database: DatabaseUrl,
     pub(crate) keys: KeySource,
     pub(crate) provider: ProviderChoice,
+    /// What sessions call it, where that is not to follow from the provider.
+    pub(crate) provider_name: Option<ProviderName>,
     pub(crate) policy: SessionPolicy,
     pub(crate) cookie: CookieSettings,
 }

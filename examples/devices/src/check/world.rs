@@ -162,6 +162,7 @@ fn settings(database: DatabaseUrl) -> Result<Settings, Failure> {
             auto_login: true,
         },
         policy,
+        provider_name: None,
         cookie: CookieSettings { name: None, is_secure: true },
     })
 }

@@ -6,5 +6,6 @@ mod check;
 mod copies;
 mod flags;
 mod keys;
+mod moved;
 mod program;
 mod story;
