@@ -31,6 +31,14 @@ struct Described {
     is_nullable: bool,
 }
 
+/// No entity is held against these: what moves sessions reads and writes them by statements.
+const SESSION_MOVE: &str = "id uuid, state text, phase text, is_paused integer, runner uuid?, \
+    owner text?, options text, plan_digest text?, progress text, sealed_cursor bytes?, \
+    started_at integer, updated_at integer, switched_at integer?, finished_at integer?, \
+    worked_ms integer";
+const SESSION_MOVE_ASIDE: &str = "session_id uuid, move_id uuid, state text, reason text?, \
+    user_id text?, provider text?, sealed_row bytes, seal_key text, set_aside_at integer";
+
 on_every_database! {
     async fn the_tables_are_those_of_the_entities(kind: Kind) {
         let pool = migrated(kind).await;
@@ -43,16 +51,26 @@ on_every_database! {
         assert_eq!(locks, of_entity::<admission_lock::Entity>());
     }
 
+    async fn the_tables_of_moves_are_those_of_the_journal(kind: Kind) {
+        let pool = migrated(kind).await;
+        let pool = pool.connect().await;
+        assert_eq!(of_table(&pool, kind, "session_move").await, of_text(SESSION_MOVE));
+        assert_eq!(of_table(&pool, kind, "session_move_aside").await, of_text(SESSION_MOVE_ASIDE));
+    }
+
     async fn a_step_that_died_half_way_is_run_again(kind: Kind) {
         let database = Database::create(kind).await;
         session_migrate::up(database.url()).await.unwrap();
         let pool = database.connect().await;
         pool.execute_unprepared("DROP TABLE admission_lock").await.unwrap();
+        pool.execute_unprepared("DROP TABLE session_move_aside").await.unwrap();
         pool.execute_unprepared("DELETE FROM session_migration").await.unwrap();
         let applied = session_migrate::up(database.url()).await.unwrap();
         assert_eq!(applied.len(), session_migrate::migrations().len());
         let locks = of_table(&pool, kind, "admission_lock").await;
         assert_eq!(locks, of_entity::<admission_lock::Entity>());
+        assert_eq!(of_table(&pool, kind, "login_session").await, of_entity::<session::Entity>());
+        assert_eq!(of_table(&pool, kind, "session_move_aside").await, of_text(SESSION_MOVE_ASIDE));
         assert!(session_migrate::up(database.url()).await.unwrap().is_empty(), "nothing is left");
     }
 
@@ -83,7 +101,8 @@ on_every_database! {
         assert!(store.list(&sample::user("ann")).await.unwrap().is_empty());
         // The steps as a migrator of their own note theirs elsewhere, and find the tables there.
         session_migrate::up(database.url()).await.unwrap();
-        assert_eq!(Application::get_applied_migrations(&pool).await.unwrap().len(), 1);
+        let applied = Application::get_applied_migrations(&pool).await.unwrap();
+        assert_eq!(applied.len(), session_migrate::migrations().len());
     }
 
     async fn text_is_compared_byte_for_byte(kind: Kind) {
@@ -133,6 +152,16 @@ fn of_entity<E: EntityTrait>() -> Vec<Described> {
     described.collect()
 }
 
+/// Columns as `name kind`, with a `?` behind those that may be null.
+fn of_text(columns: &'static str) -> Vec<Described> {
+    let described = columns.split(", ").map(|column| {
+        let (name, kind) = column.trim().split_once(' ').unwrap();
+        let not_null = kind.trim_end_matches('?');
+        Described { name: name.to_owned(), kind: not_null, is_nullable: kind != not_null }
+    });
+    described.collect()
+}
+
 async fn of_table(pool: &DatabaseConnection, kind: Kind, table: &str) -> Vec<Described> {
     let sql = match kind {
         Kind::Sqlite => format!(
@@ -153,7 +182,8 @@ async fn of_table(pool: &DatabaseConnection, kind: Kind, table: &str) -> Vec<Des
     };
     let statement = Statement::from_string(pool.get_database_backend(), sql);
     let rows = pool.query_all_raw(statement).await.unwrap();
-    let ids: BTreeSet<&str> = ["id", "session_id", "lease_owner"].into();
+    let ids: BTreeSet<&str> =
+        ["id", "session_id", "lease_owner", "moved_by", "move_id", "runner"].into();
     let described = rows.iter().map(|row| {
         let (name, declared): (String, String) =
             (row.try_get_by_index(0).unwrap(), row.try_get_by_index(1).unwrap());
@@ -164,7 +194,7 @@ async fn of_table(pool: &DatabaseConnection, kind: Kind, table: &str) -> Vec<Des
             "blob" if ids.contains(name.as_str()) => "uuid",
             "blob" | "bytea" | "binary(32)" | "mediumblob" => "bytes",
             "bigint" | "bigint(20)" | "int8" => "integer",
-            text if text.starts_with("varchar") || text == "text" => "text",
+            text if text.starts_with("varchar") || text.ends_with("text") => "text",
             other => panic!("{table}.{name} is {other}"),
         };
         Described { name, kind, is_nullable }

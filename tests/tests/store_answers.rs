@@ -207,6 +207,10 @@ at_every_message! {
         assert_eq!(stage.store.list(&login.session.user).await.unwrap().len(), 1, "{user}");
         let partition = login.new_session().partition();
         assert_eq!(stage.store.count_live(&partition).await.unwrap(), 1, "{user}");
+        let (of, by) = (&login.session.user, &login.session.provider);
+        assert!(stage.store.unclaimed(of, by).await.unwrap().is_empty(), "{user}");
+        assert!(stage.store.legacy(of, by).await.unwrap().is_empty(), "{user}");
+        assert!(!stage.store.is_held(login.id()).await.unwrap(), "{user}");
         stage.saboteur.disarm()
     }
 

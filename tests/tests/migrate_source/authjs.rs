@@ -18,7 +18,7 @@ const ACCOUNTS: [(&str, &str, &str, &str, &str); 7] = [
     ("9", "google", "g-9", "'at-9', 'rt-9'", "1760000000"),
 ];
 
-async fn fill(source: &Source, table: &str, id: impl Fn(usize) -> Option<String>) {
+pub(crate) async fn fill(source: &Source, table: &str, id: impl Fn(usize) -> Option<String>) {
     for (at, (user, provider, account, tokens, expires)) in ACCOUNTS.iter().enumerate() {
         let id = id(at + 1);
         let column = if id.is_some() { "id, " } else { "" };

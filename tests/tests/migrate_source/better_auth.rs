@@ -7,7 +7,7 @@ use session_tests::on_every_database;
 
 use crate::source::Source;
 
-const SECRET: &str = "a secret of better-auth";
+pub(crate) const SECRET: &str = "a secret of better-auth";
 
 /// Any value of the encrypted form, for the codec to seal alike.
 const ENCRYPTED: &str = "$ba$3$00000000000000000000000000000000000000000000000000";
@@ -23,7 +23,7 @@ fn sealed(token: &str) -> String {
         .into_owned()
 }
 
-async fn filled(database: Database) -> Source {
+pub(crate) async fn filled(database: Database) -> Source {
     let source = Source::on(database).await;
     // On SQLite its times are ISO text in columns of the type `date`.
     let time = if source.kind() == Kind::Sqlite { "date" } else { "{zoned}" };

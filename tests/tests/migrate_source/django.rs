@@ -6,7 +6,7 @@ use session_tests::on_every_database;
 
 use crate::source::Source;
 
-async fn allauth(database: Database) -> Source {
+pub(crate) async fn allauth(database: Database) -> Source {
     let source = Source::on(database).await;
     source.run("
         CREATE TABLE auth_user (id {id}, username VARCHAR(150));

@@ -16,9 +16,9 @@ CREATE TABLE oauth_session (id {key} NOT NULL, user_id {key} NOT NULL, provider 
   updated_at BIGINT NOT NULL, PRIMARY KEY (id));
 INSERT INTO «user» VALUES ('u1', 'ann@example.invalid'), ('u2', 'bob@example.invalid')";
 
-const KEY: &str = "the current secret";
+pub(crate) const KEY: &str = "the current secret";
 
-async fn source(database: Database) -> Source {
+pub(crate) async fn source(database: Database) -> Source {
     let source = Source::on(database).await;
     // MySQL has no keys of text; nor has Open WebUI a MySQL.
     let is_mysql = matches!(source.kind(), Kind::MariaDb | Kind::MySql);
@@ -27,19 +27,26 @@ async fn source(database: Database) -> Source {
     source
 }
 
-fn sealed(secret: &str, json: &str) -> String {
+pub(crate) fn sealed(secret: &str, json: &str) -> String {
     let codec = Fernet::new(&SourceKeys::new(secret)).unwrap();
     let future = Timestamp::from_millis(4_102_444_800_000);
     let cell = codec.seal(json.as_bytes(), &Cell::Text(String::new()), future).unwrap();
     cell.as_text().unwrap().into_owned()
 }
 
-async fn insert(source: &Source, id: &str, user: &str, provider: &str, token: &str, expires: &str) {
+pub(crate) async fn insert(
+    source: &Source,
+    id: &str,
+    user: &str,
+    provider: &str,
+    token: &str,
+    expires: &str,
+) {
     let values = format!("'{id}', '{user}', '{provider}', '{token}', {expires}, 1000, 2000");
     source.run(&format!("INSERT INTO oauth_session VALUES ({values})")).await;
 }
 
-async fn filled(database: Database) -> Source {
+pub(crate) async fn filled(database: Database) -> Source {
     let source = source(database).await;
     let token = |name: &str| {
         sealed(KEY, &format!(r#"{{"access_token": "{name}", "refresh_token": "r-{name}"}}"#))
@@ -59,7 +66,7 @@ async fn filled(database: Database) -> Source {
     source
 }
 
-fn keys() -> SourceKeys {
+pub(crate) fn keys() -> SourceKeys {
     SourceKeys::new(KEY).with_old("last year")
 }
 

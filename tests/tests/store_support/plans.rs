@@ -112,6 +112,10 @@ async fn call_every_method(store: &SeaOrmStore, logins: &[Login]) {
     store.find(two.id()).await.unwrap().unwrap();
     store.find_all(&[one.id(), two.id(), three.id()]).await.unwrap();
     assert!(!store.list(&two.session.user).await.unwrap().is_empty());
+    let (user, provider) = (&two.session.user, &two.session.provider);
+    assert!(store.unclaimed(user, provider).await.unwrap().is_empty());
+    assert!(store.legacy(user, provider).await.unwrap().is_empty());
+    assert!(!store.is_held(two.id()).await.unwrap());
     let tokens = sample::sealed(&sample::tokens(), &two.session);
     let write = TokenWrite { id: two.id(), revision: 1, tokens: tokens.clone(), now };
     assert_eq!(store.write_tokens(write).await.unwrap(), Some(2));
