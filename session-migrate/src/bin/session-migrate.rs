@@ -240,6 +240,10 @@ async fn run(task: Task) -> Result<Answer, Failure> {
 async fn of_status(status: &Status) -> Result<Answer, Failure> {
     let target = status.to.as_ref().or(status.from.as_ref());
     let target = target.ok_or_else(|| Failure::usage("give --from URL or --to URL"))?;
+    if status.to.is_none() {
+        // A source that is not there is a slip; a target may come to be later.
+        let _ = connect_read_only(target).await?.close().await;
+    }
     let mut answer = moves::status(target, status.json).await?;
     if status.from.is_none() && !status.json {
         let mut text = String::new();
