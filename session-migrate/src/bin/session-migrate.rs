@@ -242,7 +242,7 @@ async fn of_status(status: &Status) -> Result<Answer, Failure> {
     let target = target.ok_or_else(|| Failure::usage("give --from URL or --to URL"))?;
     if status.to.is_none() {
         // A source that is not there is a slip; a target may come to be later.
-        let _ = connect_read_only(target).await?.close().await;
+        let _ = session_migrate::source::connect_read_only(target).await?.close().await;
     }
     let mut answer = moves::status(target, status.json).await?;
     if status.from.is_none() && !status.json {
