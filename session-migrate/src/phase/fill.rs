@@ -8,7 +8,7 @@ use super::work::Work;
 use crate::error::MigrateError;
 use crate::ground::{Ground, begin};
 use crate::journal::Place;
-use crate::source::{CrowdedPairs, Cursor, SourceTable};
+use crate::source::{CrowdedPairs, Cursor, Dialect, SourceTable};
 use crate::target::{Content, Ready, Reason, ready};
 
 /// A batch that is ready to be written.
@@ -36,7 +36,11 @@ async fn fill_table(work: &mut Work<'_>, table: &Arc<SourceTable>) -> Result<(),
     });
     let after = work.place.after.as_deref().map(str::parse).transpose().ok().flatten();
     let mut pass = Pass::new(table, &ground.source, after);
-    let mut size = BatchSize::new(ground.options.batch);
+    let is_alone = ground.dialect() == Dialect::Sqlite && !ground.options.is_online;
+    let mut size = match is_alone {
+        true => BatchSize::alone(ground.options.batch),
+        false => BatchSize::new(ground.options.batch),
+    };
     let mut watch = Stopwatch::start(ground.clock());
     let mut next = prepare(ground, work.place.mapping, &mut pass, size.rows(), &crowd).await?;
     while let Some(batch) = next {

@@ -15,6 +15,7 @@ const SMALLEST: u32 = 50;
 const LARGEST: u32 = 2000;
 const FIRST: u32 = 500;
 const CROWDS: u32 = 5000;
+const ALONE: u32 = 8000;
 
 /// Two: reading and writing keep the others busy.
 const THREADS: usize = 2;
@@ -33,6 +34,12 @@ impl BatchSize {
 
     pub(crate) const fn rows(self) -> u32 {
         self.rows
+    }
+
+    /// For a SQLite file to which nobody else writes. Each transaction writes the pages of all
+    /// indexes that it touches, and rows touch them in no order: small ones write every page anew.
+    pub(crate) fn alone(fixed: Option<u32>) -> Self {
+        Self { rows: fixed.unwrap_or(ALONE).max(1), fixed: true }
     }
 
     /// The size of a page of crowds, each of which reads the table twice where no index helps.
