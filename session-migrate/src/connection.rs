@@ -20,9 +20,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 #[cfg(feature = "sqlite")]
 const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Rows come in no order of any index: with SQLite's own 2 MiB each would be written page by page.
+/// 16 MiB.
 #[cfg(feature = "sqlite")]
-const CACHE_KIB: &str = "-32768";
+const CACHE_KIB: &str = "-16384";
+
+/// How many rows SQLite's thread has ready before it waits: for each that is waited for, two
+/// threads change places.
+#[cfg(feature = "sqlite")]
+const ROWS_READY: usize = 500;
 
 /// How long a process waits for another one that is migrating, in seconds.
 const PATIENCE_SECONDS: u32 = 60;
@@ -43,21 +48,39 @@ pub(crate) async fn open(url: &str) -> Result<Connection, MigrateError> {
 
 /// A pool of one connection that stays: what belongs to a connection belongs to it.
 pub(crate) async fn single(url: &str) -> Result<DatabaseConnection, MigrateError> {
-    pool(url, 1).await
+    pool(url, 1, Cache::Small).await
+}
+
+/// How many pages each of SQLite's connections keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cache {
+    /// Its own 2 MiB. The pages that find no place are written before the transaction ends, and
+    /// nobody else reads from then on.
+    Small,
+    /// As many as a batch of rows changes, so that others go on reading until it ends.
+    Large,
 }
 
 /// A pool of so many connections, for work that reads and writes at once.
 ///
 /// SQLite waits as long for a lock as others migrate; nothing is created that is not there.
-pub(crate) async fn pool(url: &str, size: u32) -> Result<DatabaseConnection, MigrateError> {
+pub(crate) async fn pool(
+    url: &str,
+    size: u32,
+    cache: Cache,
+) -> Result<DatabaseConnection, MigrateError> {
     let address = checked(url)?;
     let mut options = ConnectOptions::new(url);
     options.max_connections(size).min_connections(1).sqlx_logging(false);
     options.record_stmt_in_spans(false).test_before_acquire(false);
     options.idle_timeout(None).max_lifetime(None).connect_timeout(CONNECT_TIMEOUT);
     #[cfg(feature = "sqlite")]
-    options.map_sqlx_sqlite_opts(|options| {
-        options.busy_timeout(BUSY_TIMEOUT).pragma("cache_size", CACHE_KIB)
+    options.map_sqlx_sqlite_opts(move |options| {
+        let options = options.busy_timeout(BUSY_TIMEOUT).row_buffer_size(ROWS_READY);
+        match cache {
+            Cache::Small => options,
+            Cache::Large => options.pragma("cache_size", CACHE_KIB),
+        }
     });
     Database::connect(options).await.map_err(|error| {
         MigrateError::new(MigrateErrorKind::Connection)

@@ -61,7 +61,7 @@ impl<'a> Leaving<'a> {
 }
 
 async fn note(session: &Session, work: &Work, leaving: &[Leaving<'_>]) -> Result<(), PruneError> {
-    let mut query = work.insert();
+    let mut query = work.insert(false);
     for (at, it) in leaving.iter().enumerate() {
         query.push(if at == 0 { "VALUES (" } else { ", (" });
         for (slot, cell) in work.key.iter().zip(it.row.key.cells()) {

@@ -67,7 +67,7 @@ impl Ranked {
         survey: &Survey,
     ) -> Result<(), PruneError> {
         let measures = Measures::of(cap, survey);
-        let mut query = work.insert();
+        let mut query = work.insert(true);
         self.push_chosen(&mut query, session.bound(), work, &measures)?;
         let filled = session.connection.execute_raw(query.statement()).await;
         filled.map(drop).map_err(PruneError::statement)
@@ -89,6 +89,7 @@ impl Ranked {
         for (at, slot) in work.checks.iter().enumerate() {
             columns.push(check(bound.dialect, &format!("r.v{at}"), slot.column.kind));
         }
+        columns.extend(work.place.map(|_| "r.lies_at".to_owned()));
         query.push(&format!(
             "SELECT {}, CASE WHEN r.place = r.places + 1 THEN 1 ELSE 0 END, r.reason FROM (SELECT ",
             columns.join(", ")
@@ -98,6 +99,9 @@ impl Ranked {
         }
         for (at, slot) in work.checks.iter().enumerate() {
             query.push(&format!("{} AS v{at}, ", slot.sql));
+        }
+        if let Some(place) = work.place {
+            query.push(&format!("source_row.{place} AS lies_at, "));
         }
         measures.push(query, bound, |places| {
             places.map_or(i64::MAX, |it| i64::from(it.max)).to_string()
@@ -111,7 +115,11 @@ impl Ranked {
             query.push(&format!(" AND {} IS NOT NULL", slot.sql));
         }
         query.push(&format!(" AND {}) AS r WHERE r.place > r.places", self.has_tokens));
-        let order: Vec<String> = (0..work.key.len()).map(|at| format!("r.k{at}")).collect();
+        let key = (0..work.key.len()).map(|at| format!("r.k{at}"));
+        let order: Vec<String> = match work.place {
+            Some(_) => vec!["r.lies_at".to_owned()],
+            None => key.collect(),
+        };
         query.push(&format!(" ORDER BY {}", order.join(", ")));
         Ok(())
     }

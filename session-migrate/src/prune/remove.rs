@@ -31,6 +31,8 @@ pub(super) struct Remover<'a> {
 pub(super) struct Batch {
     pub(super) after: u64,
     pub(super) last: u64,
+    /// Whether it was noted where the source's rows lie.
+    pub(super) is_placed: bool,
 }
 
 enum Failed {
@@ -107,7 +109,7 @@ impl Remover<'_> {
     fn push_which(&self, query: &mut Query, batch: Batch, is_all: bool) {
         self.session.bound().push_filter(query);
         query.push(&format!(" AND {}", Self::range(batch)));
-        query.push(&format!(" AND {}", self.work.is_row("source_row")));
+        query.push(&format!(" AND {}", self.work.is_row("source_row", batch.is_placed)));
         if !is_all {
             query.push(&format!(" AND {}", self.work.is_unchanged()));
         }
@@ -130,7 +132,7 @@ impl Remover<'_> {
         } else {
             query.push(&format!("{source} AS target_row USING {name} AS w WHERE "));
             query.push(&format!("{} AND ", Self::range(batch)));
-            query.push(&self.work.is_row("target_row"));
+            query.push(&self.work.is_row("target_row", batch.is_placed));
             query.push(" AND EXISTS (SELECT 1 FROM ").push(&bound.from);
             self.push_which(&mut query, batch, false);
             query.push(")");
@@ -168,6 +170,15 @@ impl Remover<'_> {
         query.push(&format!("{name} AS w {join} {from}"));
     }
 
+    /// The columns by which SQLite deletes rows, and what the temporary table notes of them.
+    fn names(&self, is_placed: bool) -> (Vec<String>, Vec<String>) {
+        if let Some(place) = self.work.place.filter(|_| is_placed) {
+            return (vec![place.to_owned()], vec!["w.lies_at".to_owned()]);
+        }
+        let key = self.work.key.iter().map(|it| self.work.dialect.quote(&it.column.name));
+        (key.collect(), (0..self.work.key.len()).map(|at| format!("w.k{at}")).collect())
+    }
+
     fn delete(&self, batch: Batch, is_all: bool) -> Query {
         if self.work.dialect == Dialect::Mysql {
             let mut query = self.query("DELETE source_row FROM ");
@@ -175,9 +186,7 @@ impl Remover<'_> {
             self.push_which(&mut query, batch, is_all);
             return query;
         }
-        let key: Vec<String> =
-            self.work.key.iter().map(|it| self.work.dialect.quote(&it.column.name)).collect();
-        let noted: Vec<String> = (0..key.len()).map(|at| format!("w.k{at}")).collect();
+        let (key, noted) = self.names(batch.is_placed);
         let (source, name) = (self.session.table_sql(), self.work.name());
         let listed = |names: &[String]| match names {
             [only] => only.clone(),

@@ -22,7 +22,7 @@ use crate::source::{Cell, CellReader, Codecs, Mapping, Query, SourceKey};
 
 /// For how long a batch may keep others waiting. Much shorter ones cost more than they spare: each
 /// writes the same pages of the indexes again.
-const BATCH_TIME: Duration = Duration::from_millis(1_000);
+const BATCH_TIME: Duration = Duration::from_secs(2);
 
 /// How often what others changed meanwhile is ranked again.
 const ROUNDS: u32 = 10;
@@ -50,6 +50,16 @@ struct Found {
     /// The number of the last victim.
     last: u64,
     is_set_based: bool,
+}
+
+/// What is to be worked off.
+#[derive(Clone, Copy)]
+struct Load {
+    victims: u64,
+    /// The number of the last one.
+    last: u64,
+    /// Whether it was noted where they lie.
+    is_placed: bool,
 }
 
 /// How far a run is.
@@ -144,8 +154,8 @@ impl Prune {
         let (archive, run) = (Archive::of(&session), self.run_id());
         let mut done = Done::default();
         let first = self.find(&session, &work).await?;
-        let (mut victims, mut last) = (first.victims, first.last);
-        if victims > 0 {
+        let mut load = first.load();
+        if load.victims > 0 {
             archive.create(&session).await?;
         }
         let remover = Remover {
@@ -157,13 +167,12 @@ impl Prune {
         };
         for _ in 0..ROUNDS {
             let changed = done.changed;
-            self.work_off(&remover, [victims, last], &mut done, &mut progress, stop).await?;
+            self.work_off(&remover, load, &mut done, &mut progress, stop).await?;
             if done.changed == changed || done.is_stopped {
                 break;
             }
             work.discard(&session).await?;
-            let again = self.find(&session, &work).await?;
-            (victims, last) = (again.victims, again.last);
+            load = self.find(&session, &work).await?.load();
         }
         work.discard(&session).await?;
         session.close().await;
@@ -173,7 +182,7 @@ impl Prune {
     async fn open(&self) -> Result<(Session, Work), PruneError> {
         let newest = self.cap.moment(&self.mapping)?;
         let session = Session::open(&self.url, &self.mapping, &self.codecs).await?;
-        let work = Work::new(session.bound(), newest)?;
+        let work = Work::new(&session, newest)?;
         Ok((session, work))
     }
 
@@ -202,7 +211,7 @@ impl Prune {
     async fn work_off(
         &self,
         remover: &Remover<'_>,
-        [victims, last]: [u64; 2],
+        Load { victims, last, is_placed }: Load,
         done: &mut Done,
         progress: &mut (impl FnMut(PruneProgress) + Send),
         stop: &AtomicBool,
@@ -216,7 +225,7 @@ impl Prune {
                 done.is_stopped = true;
                 return Ok(());
             }
-            let batch = Batch { after, last: (after + size).min(last) };
+            let batch = Batch { after, last: (after + size).min(last), is_placed };
             let begun = self.clock.monotonic();
             let removed = remover.remove(batch).await?;
             let took = self.clock.monotonic().saturating_sub(begun);
@@ -279,6 +288,10 @@ impl Prune {
 }
 
 impl Found {
+    const fn load(&self) -> Load {
+        Load { victims: self.victims, last: self.last, is_placed: self.is_set_based }
+    }
+
     fn providers(&self) -> Vec<ProviderPrune> {
         let pruned = |name: &[u8]| {
             let mut named = self.per_provider.iter();

@@ -11,10 +11,16 @@ use super::error::{PruneError, PruneErrorKind};
 use crate::connection::{checked, without_password};
 use crate::source::{
     Bound, Codecs, Dialect, Mapping, Schema, SourceError, SourceErrorKind, SourceTable, Table,
+    place,
 };
 
 /// For how long a server that does not answer is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// 48 MiB: a batch's rows are scattered over the pages of most indexes, and with SQLite's own 2 MiB
+/// each page would be read and written many times.
+#[cfg(feature = "sqlite")]
+const CACHE_KIB: &str = "-49152";
 
 /// A source that can be pruned.
 #[derive(Debug)]
@@ -23,6 +29,8 @@ pub(super) struct Session {
     pub(super) connection: DatabaseConnection,
     pub(super) source: SourceTable,
     pub(super) table: Table,
+    /// What the database calls the place where a row lies, if it says.
+    pub(super) place: Option<&'static str>,
 }
 
 impl Session {
@@ -49,7 +57,8 @@ impl Session {
         }
         let table = schema.table(mapping.schema.as_deref(), &mapping.table).cloned();
         let table = table.ok_or_else(|| SourceError::new(SourceErrorKind::Schema))?;
-        Ok(Self { connection, source, table })
+        let place = place(&connection, source.bound().dialect, &table).await;
+        Ok(Self { connection, source, table, place })
     }
 
     pub(super) const fn bound(&self) -> &Bound {
@@ -103,6 +112,8 @@ async fn connect(url: &str) -> Result<DatabaseConnection, PruneError> {
     let mut options = ConnectOptions::new(url);
     options.max_connections(1).min_connections(1).sqlx_logging(false).record_stmt_in_spans(false);
     options.idle_timeout(None).max_lifetime(None).connect_timeout(CONNECT_TIMEOUT);
+    #[cfg(feature = "sqlite")]
+    options.map_sqlx_sqlite_opts(|options| options.pragma("cache_size", CACHE_KIB));
     let connection = Database::connect(options).await.map_err(|error| {
         SourceError::new(SourceErrorKind::Connection).caused_by(without_password(&error, &address))
     })?;

@@ -6,7 +6,7 @@ use super::error::PruneError;
 use super::session::Session;
 use crate::source::{
     Bound, Cell, CellReader, Column, ColumnKind, Dialect, NewestBy, ProviderSlot, Query, Slot,
-    TimeSlot,
+    TimeSlot, place_type,
 };
 
 /// The temporary table's name.
@@ -28,11 +28,14 @@ pub(super) struct Work {
     pub(super) dialect: Dialect,
     pub(super) key: Vec<Slot>,
     pub(super) checks: Vec<Slot>,
+    /// What the database calls the place where a source row lies, if it says.
+    pub(super) place: Option<&'static str>,
     provider: Option<usize>,
 }
 
 impl Work {
-    pub(super) fn new(bound: &Bound, newest: Option<NewestBy>) -> Result<Self, PruneError> {
+    pub(super) fn new(session: &Session, newest: Option<NewestBy>) -> Result<Self, PruneError> {
+        let bound = session.bound();
         let mut places = vec![bound.user];
         let mut provider = None;
         if let ProviderSlot::Column(at) = bound.provider {
@@ -46,7 +49,7 @@ impl Work {
             places.iter().map(|at| bound.slot(*at).cloned()).collect::<Result<Vec<_>, _>>()
         };
         let (key, checks) = (slots(&bound.key)?, slots(&places)?);
-        Ok(Self { dialect: bound.dialect, key, checks, provider })
+        Ok(Self { dialect: bound.dialect, key, checks, place: session.place, provider })
     }
 
     /// The table's name in statements.
@@ -73,6 +76,9 @@ impl Work {
             columns.extend(key.clone().map(|(at, it)| format!("k{at} {}", it.column.declared)));
         }
         columns.extend((0..self.checks.len()).map(|at| format!("c{at} {check}")));
+        if self.place.is_some() {
+            columns.push(format!("lies_at {}", place_type(self.dialect)));
+        }
         columns.push(format!("is_first {number}"));
         columns.push("reason VARCHAR(32)".to_owned());
         let columns = columns.join(", ");
@@ -111,21 +117,26 @@ impl Work {
         session.run(&format!("DROP {temporary}TABLE IF EXISTS {}", self.name())).await
     }
 
-    /// Begins to write rows into the table.
-    pub(super) fn insert(&self) -> Query {
+    /// Begins to write rows into the table; `is_placed` ones say after the checks where they lie.
+    pub(super) fn insert(&self, is_placed: bool) -> Query {
         let mut columns: Vec<String> = (0..self.key.len()).map(|at| format!("k{at}")).collect();
         columns.extend((0..self.checks.len()).map(|at| format!("c{at}")));
+        columns.extend(self.place.filter(|_| is_placed).map(|_| "lies_at".to_owned()));
         let columns = columns.join(", ");
         let into = format!("INSERT INTO {} ({columns}, is_first, reason) ", self.name());
         Query::new(self.dialect, into)
     }
 
-    /// Writes that a source row is the one that a row of the table, `w`, names.
-    pub(super) fn is_row(&self, row: &str) -> String {
+    /// Writes that a source row is the one that a row of the table, `w`, names; where `is_placed`
+    /// ones were noted, that it still lies where it did.
+    pub(super) fn is_row(&self, row: &str, is_placed: bool) -> String {
         let same = |(at, slot): (usize, &Slot)| {
             format!("{row}.{} = w.k{at}", self.dialect.quote(&slot.column.name))
         };
-        self.key.iter().enumerate().map(same).collect::<Vec<_>>().join(" AND ")
+        let place =
+            self.place.filter(|_| is_placed).map(|place| format!("{row}.{place} = w.lies_at"));
+        let key = self.key.iter().enumerate().map(same);
+        place.into_iter().chain(key).collect::<Vec<_>>().join(" AND ")
     }
 
     /// Writes that a source row still is what was ranked.

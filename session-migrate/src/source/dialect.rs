@@ -54,14 +54,11 @@ impl Dialect {
         }
     }
 
-    /// The expressions that give a column's value without losing anything of it. SQLite gives the
-    /// storage class first, because there every value has its own.
+    /// The expression that gives a column's value without losing anything of it.
     pub(crate) fn fetch(self, column: &str, kind: ColumnKind) -> String {
         match self {
-            // An expression has no declared type, so the driver goes by the value's class.
-            Self::Sqlite => format!(
-                "typeof({column}), CASE typeof({column}) WHEN 'text' THEN CAST({column} AS BLOB) ELSE {column} END"
-            ),
+            // The driver says of each value which class it has.
+            Self::Sqlite => column.to_owned(),
             Self::Postgres => match kind {
                 ColumnKind::Bytes => column.to_owned(),
                 ColumnKind::Boolean => format!("{column}::int::bigint"),
@@ -76,14 +73,6 @@ impl Dialect {
                 ColumnKind::ZonedTime => format!("CONCAT(CAST({column} AS CHAR), '+00')"),
                 _ => format!("CAST({column} AS CHAR)"),
             },
-        }
-    }
-
-    /// How many output columns [`fetch`](Self::fetch) makes of one.
-    pub(crate) const fn width(self) -> usize {
-        match self {
-            Self::Sqlite => 2,
-            _ => 1,
         }
     }
 

@@ -67,11 +67,13 @@ mod error;
 mod inspect;
 mod mapping;
 mod pattern;
+mod place;
 mod preset;
 mod query;
 mod read;
 mod row;
 mod schema;
+mod storage;
 mod time;
 mod value;
 mod write;
@@ -96,6 +98,7 @@ pub use mapping::{
     ValueSource, Zone,
 };
 pub(crate) use mapping::{misfit_at, read_toml};
+pub(crate) use place::{place, place_type};
 pub use preset::{Fit, Miss, Preset, Recognition};
 pub(crate) use query::{CellReader, Query};
 pub(crate) use read::exact;

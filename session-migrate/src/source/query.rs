@@ -102,9 +102,9 @@ impl<'a> CellReader<'a> {
     /// The next column's value.
     pub(crate) fn cell(&mut self, kind: ColumnKind) -> Result<Cell, SourceError> {
         let at = self.next;
-        self.next += self.dialect.width();
+        self.next += 1;
         match self.dialect {
-            Dialect::Sqlite => self.sqlite(at),
+            Dialect::Sqlite => crate::source::storage::cell(self.row, at),
             Dialect::Postgres => self.postgres(at, kind),
             Dialect::Mysql => self.mysql(at, kind),
         }
@@ -133,17 +133,6 @@ impl<'a> CellReader<'a> {
     /// The next column's value, which is true or false.
     pub(crate) fn flag(&mut self) -> Result<bool, SourceError> {
         self.count().map(|number| number != 0)
-    }
-
-    fn sqlite(&self, at: usize) -> Result<Cell, DbErr> {
-        let class: String = self.row.try_get_by_index(at)?;
-        Ok(match class.as_str() {
-            "integer" => Cell::Integer(self.row.try_get_by_index(at + 1)?),
-            "real" => Cell::Real(self.row.try_get_by_index(at + 1)?),
-            "text" => Cell::from_text_bytes(self.row.try_get_by_index(at + 1)?),
-            "blob" => Cell::Bytes(self.row.try_get_by_index(at + 1)?),
-            _ => Cell::Null,
-        })
     }
 
     fn postgres(&self, at: usize, kind: ColumnKind) -> Result<Cell, DbErr> {

@@ -30,6 +30,8 @@ pub(crate) struct Bound {
     pub(crate) key: Vec<usize>,
     /// Whether a unique index orders the rows by the key.
     pub(crate) is_key_indexed: bool,
+    /// By what rows are ordered in the place of their key, if they are.
+    pub(crate) place: Option<&'static str>,
     pub(crate) user: usize,
     pub(crate) provider: ProviderSlot,
     pub(crate) account: Option<usize>,
@@ -84,6 +86,7 @@ impl Bound {
             slots,
             key,
             is_key_indexed,
+            place: None,
             provider,
             tokens,
             expires,

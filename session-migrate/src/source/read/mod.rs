@@ -21,6 +21,7 @@ use crate::source::codec::Codecs;
 use crate::source::dialect::Dialect;
 use crate::source::error::{SourceError, SourceErrorKind};
 use crate::source::mapping::Mapping;
+use crate::source::place::place;
 use crate::source::query::Query;
 use crate::source::row::{SourceKey, SourceRow};
 use crate::source::schema::Schema;
@@ -68,6 +69,24 @@ impl SourceTable {
         let table = Self { bound };
         table.require_unique_key(connection).await?;
         Ok(table)
+    }
+
+    /// Reads rows in the order in which they lie in a SQLite file. By their key, which mostly is
+    /// none that orders them so, each would be looked for. For files to which nobody else writes: a
+    /// `VACUUM` between two batches may number the rows anew.
+    pub(crate) async fn in_place(
+        mut self,
+        connection: &DatabaseConnection,
+        schema: &Schema,
+    ) -> Self {
+        let (bound, mapping) = (&self.bound, &self.bound.mapping);
+        let table = schema.table(mapping.schema.as_deref(), &mapping.table);
+        if let Some(table) = table.filter(|table| {
+            bound.dialect == Dialect::Sqlite && bound.is_key_indexed && !table.is_view
+        }) {
+            self.bound.place = place(connection, bound.dialect, table).await;
+        }
+        self
     }
 
     /// The mapping.

@@ -34,6 +34,9 @@ pub(super) fn normals(bound: &Bound) -> Result<Vec<String>, SourceError> {
 
 /// The expressions that order the rows.
 fn order(bound: &Bound) -> Result<Vec<String>, SourceError> {
+    if let Some(place) = bound.place {
+        return Ok(vec![format!("source_row.{place}")]);
+    }
     if bound.is_key_indexed {
         Ok(keys(bound)?.into_iter().map(|slot| slot.sql.clone()).collect())
     } else {
@@ -64,7 +67,8 @@ pub(super) fn query(
     limit: u32,
 ) -> Result<Query, SourceError> {
     let order = order(bound)?;
-    let more = if bound.is_key_indexed { String::new() } else { order.join(", ") };
+    let is_read = bound.place.is_none() && bound.is_key_indexed;
+    let more = if is_read { String::new() } else { order.join(", ") };
     let mut query = select(bound, &more);
     query.push(" FROM ").push(&bound.from);
     bound.push_filter(&mut query);
@@ -88,7 +92,9 @@ fn push_after(
         let value = cursor.0.get(at).map_or(Mark::Text(String::new()), Clone::clone);
         let placeholder = query.bind(value.to_value());
         match keys.get(at) {
-            Some(slot) if bound.is_key_indexed => bound.dialect.typed(&placeholder, &slot.column),
+            Some(slot) if bound.is_key_indexed && bound.place.is_none() => {
+                bound.dialect.typed(&placeholder, &slot.column)
+            }
             _ => placeholder,
         }
     };
@@ -125,7 +131,9 @@ pub(super) fn cells<'a>(
 
 pub(super) fn read(bound: &Bound, row: &QueryResult) -> Result<Page, SourceError> {
     let (cells, is_orphan, mut reader) = cells(bound, row)?;
-    let marks = if bound.is_key_indexed {
+    let marks = if bound.place.is_some() {
+        vec![mark(&reader.cell(ColumnKind::Integer)?)]
+    } else if bound.is_key_indexed {
         let marks = bound.key.iter().filter_map(|at| cells.get(*at)).map(mark);
         marks.collect()
     } else {
