@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::gates::gates;
 use super::model::Ground;
-use crate::connection;
+use crate::connection::{self, Cache};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::JournalTable;
 use crate::options::{Layout, MoveOptions};
@@ -27,7 +27,7 @@ pub(crate) async fn open(options: MoveOptions, is_reading: bool) -> Result<Groun
     let source = if is_reading {
         connect_read_only(&options.from).await?
     } else {
-        connection::pool(&connection::existing(&options.from), CONNECTIONS).await?
+        connection::pool(&connection::existing(&options.from), CONNECTIONS, Cache::Small).await?
     };
     let schema = Schema::read(&source).await?;
     let mappings = mappings(&options, &schema)?;
@@ -36,6 +36,10 @@ pub(crate) async fn open(options: MoveOptions, is_reading: bool) -> Result<Groun
     let mut tables = Vec::new();
     for mapping in &mappings.mapping {
         let table = SourceTable::open(&source, &schema, mapping, &codecs).await?;
+        let table = match options.is_online {
+            true => table,
+            false => table.in_place(&source, &schema).await,
+        };
         tables.push(Arc::new(table));
     }
     let target = open_target(&options, is_reading).await?;
@@ -62,10 +66,13 @@ pub(crate) async fn open_target(
     options: &MoveOptions,
     is_reading: bool,
 ) -> Result<DatabaseConnection, MigrateError> {
+    let cache = if options.is_online { Cache::Large } else { Cache::Small };
     match (&options.to, is_reading) {
         (_, true) => Ok(connect_read_only(connection::or_empty(options.target())).await?),
-        (None, false) => connection::pool(&connection::existing(&options.from), CONNECTIONS).await,
-        (Some(to), false) => connection::pool(&created(to), CONNECTIONS).await,
+        (None, false) => {
+            connection::pool(&connection::existing(&options.from), CONNECTIONS, cache).await
+        }
+        (Some(to), false) => connection::pool(&created(to), CONNECTIONS, cache).await,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::ground::{Ground, begin};
 use crate::journal::{Journal, Phase, exists};
 use crate::phase::{Findings, Pass, Until, Watches, Work, drain, each, fill, rank, round, switch};
 use crate::plan;
-use crate::target::check_columns;
+use crate::target::{check_columns, create_indexes, drop_indexes, is_empty};
 
 /// Why an apply may write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,10 +119,15 @@ async fn begun(ground: &Ground, approval: &Approval) -> Result<(), MigrateError>
     }
     check_columns(&ground.target).await?;
     let words = ground.options.words(&ground.mappings);
-    let begun = Begun { words, made_tables: !has_tables, backup };
+    // Online, the application may use the table already.
+    let is_bare = !ground.options.is_online && is_empty(&ground.target, dialect).await?;
+    let begun = Begun { words, made_tables: !has_tables, is_bare, backup };
     let now = ground.clock().now();
     let transaction = begin(&ground.target).await?;
     ground.journal.begin(&transaction, &begun.to_json(), digest, now).await?;
+    if is_bare {
+        drop_indexes(&transaction, dialect).await?;
+    }
     Ok(transaction.commit().await?)
 }
 
@@ -198,6 +203,9 @@ async fn work(
     }
     if work.phase == Phase::Rank {
         rank(&mut work).await?;
+        if Begun::of(journal)?.is_bare {
+            create_indexes(&ground.target, ground.dialect()).await?;
+        }
         work.enter(Phase::CatchUp).await?;
     }
     if work.phase == Phase::CatchUp && ground.options.is_online {

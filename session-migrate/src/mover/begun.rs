@@ -13,6 +13,9 @@ pub(super) struct Begun {
     pub(super) words: Words,
     /// Whether the target's tables were not there before: then a rollback takes them away again.
     pub(super) made_tables: bool,
+    /// Whether the rows are written before the indexes are made.
+    #[serde(default)]
+    pub(super) is_bare: bool,
     /// The copy of a SQLite file that was made first.
     pub(super) backup: Option<String>,
 }

@@ -14,7 +14,7 @@ use crate::ground::{Ground, begin};
 use crate::journal::{Journal, Phase, exists};
 use crate::phase::{Comparison, Examined, Watches, totals};
 use crate::source::{Query, RenewedTokens};
-use crate::target::{Standing, uuid_literal};
+use crate::target::{Standing, create_indexes, uuid_literal};
 
 /// What becomes of tokens that were renewed in the target after the switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,7 +226,8 @@ async fn take_out(ground: &Ground, report: &mut RollbackReport) -> Result<(), Mi
 /// The journal goes last, whatever is done: a process that dies before is followed by one that
 /// finds it, and takes the rest away.
 async fn finish(ground: &Ground, journal: &Journal) -> Result<(), MigrateError> {
-    if Begun::of(journal)?.made_tables && !is_used_by_others(ground).await? {
+    let begun = Begun::of(journal)?;
+    if begun.made_tables && !is_used_by_others(ground).await? {
         // Not step by step backwards, for that way the journal would go first; and the list of
         // steps goes before it, so that it never says of a table that is gone that it is there.
         let tables = crate::migration::TABLES.into_iter().filter(|table| *table != JOURNAL);
@@ -235,6 +236,9 @@ async fn finish(ground: &Ground, journal: &Journal) -> Result<(), MigrateError> 
             query.execute(&ground.target).await.map_err(MigrateError::of_target)?;
         }
         return Ok(());
+    }
+    if begun.is_bare {
+        create_indexes(&ground.target, ground.dialect()).await?;
     }
     let mut query = Query::new(ground.dialect(), "DELETE FROM session_move WHERE id = ");
     let id = query.bind(Value::Uuid(Some(ground.id.as_uuid())));

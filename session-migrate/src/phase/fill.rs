@@ -8,7 +8,7 @@ use super::work::Work;
 use crate::error::MigrateError;
 use crate::ground::{Ground, begin};
 use crate::journal::Place;
-use crate::source::{CrowdedPairs, Cursor, Dialect, SourceTable};
+use crate::source::{CrowdedPairs, Cursor, Dialect, RawBatch, SourceTable};
 use crate::target::{Content, Ready, Reason, ready};
 
 /// A batch that is ready to be written.
@@ -42,11 +42,20 @@ async fn fill_table(work: &mut Work<'_>, table: &Arc<SourceTable>) -> Result<(),
         false => BatchSize::new(ground.options.batch),
     };
     let mut watch = Stopwatch::start(ground.clock());
-    let mut next = prepare(ground, work.place.mapping, &mut pass, size.rows(), &crowd).await?;
+    let first = pass.next(size.rows()).await?;
+    let mut next = prepare(ground, work.place.mapping, first, &crowd).await?;
     while let Some(batch) = next {
         let mapping = work.place.mapping;
+        // In one SQLite file, who reads keeps the one who writes waiting, and the other way round.
+        let early = if is_alone { Some(pass.next(size.rows()).await?) } else { None };
         // One batch is written while the next one is read and sealed.
-        let ahead = prepare(ground, mapping, &mut pass, size.rows(), &crowd);
+        let ahead = async {
+            let raw = match early {
+                Some(raw) => raw,
+                None => pass.next(size.rows()).await?,
+            };
+            prepare(ground, mapping, raw, &crowd).await
+        };
         let (written, prepared) = tokio::join!(write(work, batch), ahead);
         written?;
         next = prepared?;
@@ -61,13 +70,10 @@ async fn fill_table(work: &mut Work<'_>, table: &Arc<SourceTable>) -> Result<(),
 async fn prepare(
     ground: &Ground,
     mapping: usize,
-    pass: &mut Pass,
-    size: u32,
+    raw: Option<RawBatch>,
     crowd: &Arc<CrowdedPairs>,
 ) -> Result<Option<Batch>, MigrateError> {
-    let (Some(raw), Some(gate)) = (pass.next(size).await?, ground.gate(mapping)) else {
-        return Ok(None);
-    };
+    let (Some(raw), Some(gate)) = (raw, ground.gate(mapping)) else { return Ok(None) };
     let (Some(table), keyring) = (ground.tables.get(mapping), Arc::clone(ground.keyring()?)) else {
         return Ok(None);
     };

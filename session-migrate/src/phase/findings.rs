@@ -3,7 +3,7 @@
 use session_core::{Timestamp, TokenSet};
 use sha2::{Digest, Sha256};
 
-use super::compare::{Examined, Outcome, State};
+use super::examine::{Examined, Outcome, State};
 use crate::target::{Standing, TargetRow};
 
 /// So many differences are kept, to be shown.

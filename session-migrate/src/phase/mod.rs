@@ -6,6 +6,7 @@
 
 mod catch_up;
 mod compare;
+mod examine;
 mod extras;
 mod fill;
 mod findings;
@@ -19,7 +20,8 @@ mod watches;
 mod work;
 
 pub(crate) use catch_up::{Until, drain};
-pub(crate) use compare::{Comparison, Examined, State};
+pub(crate) use compare::Comparison;
+pub(crate) use examine::{Examined, State};
 pub(crate) use extras::{Totals, extras, totals};
 pub(crate) use fill::fill;
 pub(crate) use findings::Findings;

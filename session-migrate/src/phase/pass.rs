@@ -15,7 +15,7 @@ const SMALLEST: u32 = 50;
 const LARGEST: u32 = 2000;
 const FIRST: u32 = 500;
 const CROWDS: u32 = 5000;
-const ALONE: u32 = 8000;
+const ALONE: u32 = 6000;
 
 /// Two: reading and writing keep the others busy.
 const THREADS: usize = 2;

@@ -1,6 +1,7 @@
 //! Both sides are compared, and what differs is repaired, until nothing does.
 
-use super::compare::{Comparison, Examined, Outcome};
+use super::compare::Comparison;
+use super::examine::{Examined, Outcome};
 use super::extras::{extras, totals};
 use super::findings::Findings;
 use super::pass::Stopwatch;

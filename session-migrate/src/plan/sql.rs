@@ -4,7 +4,7 @@ use crate::error::MigrateError;
 use crate::ground::Ground;
 use crate::migration;
 use crate::phase::Watches;
-use crate::target::insert_template;
+use crate::target::{creating, dropping, insert_template};
 
 /// Every statement that changes something, in the order in which an apply runs them. Where rows
 /// are written, one stands for all.
@@ -18,8 +18,16 @@ pub(crate) fn statements(ground: &Ground) -> Result<Vec<String>, MigrateError> {
             statements.extend(watch.statements().start);
         }
     }
+    let is_bare = !ground.options.is_online;
+    if is_bare {
+        statements.push("-- indexes, in the target, if it has no sessions".to_owned());
+        statements.extend(dropping(ground.dialect()));
+    }
     statements.push("-- rows, in the target, batch by batch with the journal".to_owned());
     statements.extend(insert_template(ground.dialect(), ground.id.as_uuid()));
+    if is_bare {
+        statements.extend(creating(ground.dialect()));
+    }
     statements.push("-- the bar, in the source".to_owned());
     for (_, watch) in watches.iter() {
         statements.extend(watch.statements().bar);

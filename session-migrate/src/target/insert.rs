@@ -64,7 +64,10 @@ impl Into {
         let names: Vec<&str> = self.columns.iter().copied().chain(names).collect();
         let constants: String =
             self.constants.iter().map(|(_, value)| format!(", {value}")).collect();
-        let mut query = Query::new(dialect, format!("INSERT INTO {} (", self.table));
+        // A transaction that fails is rolled back whole, so SQLite need not note, for each of its
+        // statements, how to take that one back alone.
+        let insert = if dialect == Dialect::Sqlite { "INSERT OR FAIL" } else { "INSERT" };
+        let mut query = Query::new(dialect, format!("{insert} INTO {} (", self.table));
         query.push(&names.join(", ")).push(") VALUES ");
         for (at, row) in rows.enumerate() {
             query.push(if at == 0 { "(" } else { ", (" });

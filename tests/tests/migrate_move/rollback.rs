@@ -14,9 +14,9 @@ use crate::snapshot::{changes, snapshot};
 use crate::source::Source;
 use crate::target::Target;
 
-/// Stops an online apply after a few rows.
-async fn stopped_in_mid_fill(tool: &Tool) {
-    let moving = Move::new(tool.options("openwebui").online(true).batch(1));
+/// Stops an apply after a few rows.
+async fn stopped_in_mid_fill(tool: &Tool, is_online: bool) {
+    let moving = Move::new(tool.options("openwebui").online(is_online).batch(1));
     let (cancel, mut progress) = (moving.cancellation(), moving.progress());
     let watching = tokio::spawn(async move {
         let some = |progress: &session_migrate::Progress| progress.counts.read >= 3;
@@ -26,6 +26,17 @@ async fn stopped_in_mid_fill(tool: &Tool) {
     let error = moving.apply(Approval::Unseen).await.unwrap_err();
     assert_eq!(error.kind(), MigrateErrorKind::Cancelled, "{error}");
     watching.await.unwrap();
+}
+
+/// The lines of a snapshot that are indexes of sessions, where they are lines of their own; not the
+/// primary key.
+fn indexes(lines: &[String]) -> Vec<&String> {
+    let is_index = |line: &&String| {
+        ["ON login_session (", "ON public.login_session "].iter().any(|on| line.contains(on))
+            && line.starts_with("index ")
+            && !line.contains("login_session_pkey")
+    };
+    lines.iter().filter(is_index).collect()
 }
 
 /// The lines of a snapshot but those of the target's tables: what happened to a session there stays
@@ -67,7 +78,7 @@ on_every_database! {
         let source = openwebui::source(database, 40).await;
         let before = snapshot(&source).await;
         let tool = openwebui::tool(&source);
-        stopped_in_mid_fill(&tool).await;
+        stopped_in_mid_fill(&tool, true).await;
         let status = tool.done("status", &[]).await;
         assert_eq!(status["moves"][0]["phase"], "fill", "{status}");
         assert_ne!(before, snapshot(&source).await, "it was under way");
@@ -83,12 +94,25 @@ on_every_database! {
         source.database.migrate().await;
         let before = snapshot(&source).await;
         let tool = openwebui::tool(&source);
-        stopped_in_mid_fill(&tool).await;
+        stopped_in_mid_fill(&tool, true).await;
         tool.done("rollback", &[]).await;
         assert_eq!(changes(&before, &snapshot(&source).await), Vec::<String>::new());
         tool.moved().await;
         tool.done("rollback", &[]).await;
         assert_eq!(changes(&before, &snapshot(&source).await), Vec::<String>::new());
+    }
+
+    async fn indexes_that_are_made_at_the_end_are_all_there(database: Database) {
+        let source = openwebui::source(database, 40).await;
+        source.database.migrate().await;
+        let (before, tool) = (snapshot(&source).await, openwebui::tool(&source));
+        stopped_in_mid_fill(&tool, false).await;
+        assert_eq!(indexes(&snapshot(&source).await), [""; 0], "rows are written without them");
+        tool.done("rollback", &[]).await;
+        assert_eq!(changes(&before, &snapshot(&source).await), Vec::<String>::new());
+        stopped_in_mid_fill(&tool, false).await;
+        tool.done("apply", &["--yes"]).await;
+        assert_eq!(indexes(&before), indexes(&snapshot(&source).await));
     }
 
     async fn renewed_tokens_go_back(database: Database) {
