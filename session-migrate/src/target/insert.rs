@@ -39,13 +39,14 @@ impl Into {
     }
 
     /// The statement for one row, to be shown.
-    pub(crate) fn template(&self) -> String {
+    pub(crate) fn template(&self, dialect: Dialect) -> String {
         let constants = self.constants.iter();
         let names = self.columns.iter().copied().chain(constants.clone().map(|(name, _)| *name));
         let values = self.columns.iter().map(|name| format!(":{name}"));
         let values = values.chain(constants.map(|(_, value)| value.clone()));
         let (names, values): (Vec<&str>, Vec<String>) = (names.collect(), values.collect());
-        format!("INSERT INTO {} ({}) VALUES ({})", self.table, names.join(", "), values.join(", "))
+        let (verb, names, values) = (verb(dialect), names.join(", "), values.join(", "));
+        format!("{verb} INTO {} ({names}) VALUES ({values})", self.table)
     }
 
     /// The value of a column that is the same for all rows, as SQL.
@@ -64,10 +65,7 @@ impl Into {
         let names: Vec<&str> = self.columns.iter().copied().chain(names).collect();
         let constants: String =
             self.constants.iter().map(|(_, value)| format!(", {value}")).collect();
-        // A transaction that fails is rolled back whole, so SQLite need not note, for each of its
-        // statements, how to take that one back alone.
-        let insert = if dialect == Dialect::Sqlite { "INSERT OR FAIL" } else { "INSERT" };
-        let mut query = Query::new(dialect, format!("{insert} INTO {} (", self.table));
+        let mut query = Query::new(dialect, format!("{} INTO {} (", verb(dialect), self.table));
         query.push(&names.join(", ")).push(") VALUES ");
         for (at, row) in rows.enumerate() {
             query.push(if at == 0 { "(" } else { ", (" });
@@ -78,5 +76,14 @@ impl Into {
             query.push(&constants).push(")");
         }
         query
+    }
+}
+
+/// A transaction that fails is rolled back whole, so SQLite need not note, for each of its
+/// statements, how to take that one back alone.
+const fn verb(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => "INSERT OR FAIL",
+        _ => "INSERT",
     }
 }

@@ -207,5 +207,5 @@ pub(crate) fn uuid_literal(dialect: Dialect, uuid: Uuid) -> String {
 /// The statements that write rows, with the names of their values in the place of these.
 pub(crate) fn insert_template(dialect: Dialect, move_id: Uuid) -> Vec<String> {
     let table = TargetTable::new(dialect, move_id, "KEY");
-    [&table.live, &table.aside].map(Into::template).into()
+    [&table.live, &table.aside].map(|into| into.template(dialect)).into()
 }
