@@ -77,8 +77,8 @@ pub use manager::SessionManager;
 pub use policy::{Limit, OnFull, SessionPolicy};
 pub use provider::Provider;
 pub use session::{
-    DeviceLabel, EndReason, Ended, InvalidName, NoRandomness, Origin, ProviderIdentity,
-    ProviderName, SecretDigest, Session, SessionId, SessionSecret, Subject, UserId,
+    DeviceLabel, EndReason, Ended, InvalidName, Origin, ProviderIdentity, ProviderName,
+    RandomnessError, SecretDigest, Session, SessionId, SessionSecret, Subject, UserId,
 };
 pub use store::SessionStore;
 pub use token::{Keyring, KeyringError, TokenResponse, TokenSet, Unreadable};

@@ -91,10 +91,10 @@ async fn f38_a_session_of_an_unknown_subject_may_use_any_grant_of_its_user() {
         let (first, last) = if is_known_first { (known, unknown) } else { (unknown, known) };
 
         world.manager.sign_out(first.session.id).await.unwrap();
-        assert_eq!(world.manager.work_off_outbox(10).await.unwrap().dropped, 1);
+        assert_eq!(world.manager.process_revocations(10).await.unwrap().dropped, 1);
         assert_eq!(world.provider.revocations(), 0, "the other device may use that grant");
         world.manager.sign_out(last.session.id).await.unwrap();
-        assert_eq!(world.manager.work_off_outbox(10).await.unwrap().revoked, 1);
+        assert_eq!(world.manager.process_revocations(10).await.unwrap().revoked, 1);
     }
 }
 
@@ -117,9 +117,9 @@ async fn no_answer_of_a_provider_puts_a_revocation_off_for_ever() {
     let laptop = world.sign_in().await;
     world.manager.sign_out(laptop.session.id).await.unwrap();
     world.provider.fail_revocation(ProviderErrorKind::Throttled, Some(Duration::MAX));
-    assert_eq!(world.manager.work_off_outbox(1).await.unwrap().postponed, 1);
+    assert_eq!(world.manager.process_revocations(1).await.unwrap().postponed, 1);
     world.clock.advance(DAY);
-    assert_eq!(world.manager.work_off_outbox(1).await.unwrap().revoked, 1);
+    assert_eq!(world.manager.process_revocations(1).await.unwrap().revoked, 1);
 }
 
 #[tokio::test]

@@ -108,7 +108,7 @@ proptest! {
         let identity =
             ProviderIdentity { subject: subject.clone(), account: account.clone(), ..Default::default() };
         let of_account = || account.and_then(|account| Subject::new(account).ok());
-        prop_assert_eq!(identity.counted_by(), subject.or_else(of_account));
+        prop_assert_eq!(identity.cap_subject(), subject.or_else(of_account));
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub use error::{MigrateError, MigrateErrorKind};
 pub use journal::{Counts, Phase};
 pub use mover::{
     ApplyReport, Approval, FinalizeReport, LostSignIn, Move, MoveStatus, PauseReport, Renewed,
-    RollbackReport, StatusReport, UnlockReport, status as moves,
+    RollbackReport, StatusReport, UnlockReport, status as move_status,
 };
 pub use options::{Layout, MoveOptions};
 pub use plan::{Estimate, Plan, PlannedMapping, PlannedVictim};

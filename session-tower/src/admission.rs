@@ -2,19 +2,19 @@
 
 use http::Extensions;
 
-use crate::change::SessionChange;
+use crate::change::CookieUpdate;
 use crate::current::{CurrentSession, EndedSession, PresentedCookie};
-use crate::failure::Failure;
+use crate::failure::Rejection;
 
 /// What becomes of a request, and how the layer wants the cookie to change.
 #[derive(Debug)]
 pub(crate) enum Admission {
     /// It goes on with its session.
-    Session(CurrentSession, Option<SessionChange>),
+    Session(CurrentSession, Option<CookieUpdate>),
     /// It goes on without one, and may be told that one has ended.
     Without(Absence),
     /// It goes no further.
-    Refused(Failure, Option<SessionChange>),
+    Refused(Rejection, Option<CookieUpdate>),
 }
 
 /// What a request without a session carries.
@@ -22,7 +22,7 @@ pub(crate) enum Admission {
 pub(crate) struct Absence {
     pub(crate) ended: Option<EndedSession>,
     pub(crate) presented: Option<PresentedCookie>,
-    pub(crate) change: Option<SessionChange>,
+    pub(crate) change: Option<CookieUpdate>,
 }
 
 impl Absence {
@@ -33,7 +33,7 @@ impl Absence {
 
     /// Nobody is signed in, and the cookie leads nowhere.
     pub(crate) fn clearing(presented: Option<PresentedCookie>) -> Self {
-        Self { ended: None, presented, change: Some(SessionChange::signed_out()) }
+        Self { ended: None, presented, change: Some(CookieUpdate::signed_out()) }
     }
 
     /// A session has ended: the answer that tells so clears the cookie, and no other.
@@ -43,7 +43,7 @@ impl Absence {
 
     /// Tells the request of it. What a layer outside has found is not what this one has, which may
     /// be bound to a user, or look at another cookie.
-    pub(crate) fn tell(self, extensions: &mut Extensions) -> Option<SessionChange> {
+    pub(crate) fn tell(self, extensions: &mut Extensions) -> Option<CookieUpdate> {
         extensions.remove::<CurrentSession>();
         extensions.remove::<EndedSession>();
         extensions.remove::<PresentedCookie>();
@@ -56,10 +56,10 @@ impl Absence {
     pub(crate) fn admitted(self, is_required: bool) -> Admission {
         match self.ended {
             _ if !is_required => Admission::Without(self),
-            None => Admission::Refused(Failure::NoSession, self.change),
+            None => Admission::Refused(Rejection::NoSession, self.change),
             Some(ended) => {
-                let told = Some(SessionChange::reason_told());
-                Admission::Refused(Failure::Ended(ended.reason), told)
+                let told = Some(CookieUpdate::reason_told());
+                Admission::Refused(Rejection::Ended(ended.reason), told)
             }
         }
     }

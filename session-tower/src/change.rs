@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderValue, Response};
-use session_core::manager::{Rotated, SignedIn};
+use session_core::manager::{Rotation, SignedIn};
 use session_core::{SessionSecret, Timestamp};
 
 use crate::cookie::SessionCookie;
@@ -16,15 +16,15 @@ use crate::cookie::SessionCookie;
 ///
 /// ```
 /// use http::Response;
-/// use session_tower::SessionChange;
+/// use session_tower::CookieUpdate;
 ///
 /// // After `manager.sign_out(current.id()).await`:
 /// let mut response = Response::new("signed out");
-/// response.extensions_mut().insert(SessionChange::signed_out());
+/// response.extensions_mut().insert(CookieUpdate::signed_out());
 /// ```
 #[derive(Clone)]
 #[must_use = "put it into the response's extensions"]
-pub struct SessionChange(Change);
+pub struct CookieUpdate(Change);
 
 #[derive(Clone)]
 enum Change {
@@ -40,7 +40,7 @@ enum Change {
     },
 }
 
-impl SessionChange {
+impl CookieUpdate {
     /// The cookie of a new session.
     pub fn signed_in(signed_in: &SignedIn) -> Self {
         let (secret, absolute_deadline) = (signed_in.secret.clone(), signed_in.absolute_deadline);
@@ -48,13 +48,13 @@ impl SessionChange {
     }
 
     /// The cookie after a rotation; as it was, if another rotation is under way.
-    pub fn rotated(rotated: &Rotated) -> Self {
+    pub fn rotated(rotated: &Rotation) -> Self {
         Self(match rotated {
-            Rotated::Anew { secret, absolute_deadline } => {
+            Rotation::Rotated { secret, absolute_deadline } => {
                 let (secret, absolute_deadline) = (secret.clone(), *absolute_deadline);
                 Change::Give { secret, absolute_deadline }
             }
-            Rotated::UnderWay => Change::Keep,
+            Rotation::InProgress => Change::Keep,
         })
     }
 
@@ -69,13 +69,13 @@ impl SessionChange {
     }
 }
 
-impl fmt::Debug for SessionChange {
+impl fmt::Debug for CookieUpdate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Change::Clear => "SessionChange::Clear",
-            Change::Give { .. } => "SessionChange::Give(..)",
-            Change::Keep => "SessionChange::Keep",
-            Change::Written { .. } => "SessionChange::Written",
+            Change::Clear => "CookieUpdate::Clear",
+            Change::Give { .. } => "CookieUpdate::Give(..)",
+            Change::Keep => "CookieUpdate::Keep",
+            Change::Written { .. } => "CookieUpdate::Written",
         })
     }
 }
@@ -86,11 +86,11 @@ impl fmt::Debug for SessionChange {
 /// clearing that the layer wanted: the session was live for the handler.
 pub(crate) fn write<B>(
     response: &mut Response<B>,
-    own: Option<SessionChange>,
+    own: Option<CookieUpdate>,
     cookie: &SessionCookie,
     now: impl FnOnce() -> Timestamp,
 ) {
-    let asked = response.extensions_mut().remove::<SessionChange>();
+    let asked = response.extensions_mut().remove::<CookieUpdate>();
     let change = match (asked.map(|change| change.0), own.map(|change| change.0)) {
         (Some(Change::Written { name }), _) if name == cookie.name() => Change::Written { name },
         (Some(Change::Keep), Some(Change::Clear)) => return,
@@ -101,7 +101,7 @@ pub(crate) fn write<B>(
     let header = match change {
         Change::Keep => return,
         Change::Written { .. } => {
-            response.extensions_mut().insert(SessionChange(change));
+            response.extensions_mut().insert(CookieUpdate(change));
             return;
         }
         Change::Clear => cookie.removing(),
@@ -115,7 +115,7 @@ pub(crate) fn write<B>(
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             // A layer further outside must not clear what was just given.
             let written = Change::Written { name: cookie.name().to_owned() };
-            response.extensions_mut().insert(SessionChange(written));
+            response.extensions_mut().insert(CookieUpdate(written));
         }
         // The builder has checked name and path, and a secret is base64url.
         Err(error) => tracing::error!(%error, "the session cookie cannot be written"),

@@ -57,7 +57,7 @@ impl CurrentSession {
     /// # Errors
     ///
     /// [`TokenError`] if it had expired and could not be renewed: a new sign-in is needed, or the
-    /// provider is away. The session is live all the same. A [`Failure`](crate::Failure) can be
+    /// provider is away. The session is live all the same. A [`Rejection`](crate::Rejection) can be
     /// made of it, for a handler's `?`.
     pub fn access_token(&self) -> Result<&str, TokenError> {
         match &self.token_error {

@@ -8,23 +8,23 @@ use axum_core::response::{IntoResponse, IntoResponseParts, Response, ResponsePar
 use http::request::Parts;
 use session_core::EndReason;
 
-use crate::change::SessionChange;
+use crate::change::CookieUpdate;
 use crate::current::{CurrentSession, EndedSession, PresentedCookie};
-use crate::failure::{Failure, Problem};
+use crate::failure::{ProblemDetails, Rejection};
 
 impl<S: Sync> FromRequestParts<S> for CurrentSession {
-    type Rejection = Failure;
+    type Rejection = Rejection;
 
     /// The request's session.
     ///
     /// # Errors
     ///
-    /// [`Failure`] if there is none: 401 with the reason, as a [`Problem`].
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Failure> {
+    /// [`Rejection`] if there is none: 401 with the reason, as a [`ProblemDetails`].
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Rejection> {
         let current = parts.extensions.get::<Self>().cloned();
         current.ok_or_else(|| match parts.extensions.get::<EndedSession>() {
-            Some(ended) => Failure::Ended(ended.reason),
-            None => Failure::NoSession,
+            Some(ended) => Rejection::Ended(ended.reason),
+            None => Rejection::NoSession,
         })
     }
 }
@@ -53,7 +53,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for PresentedCookie {
     }
 }
 
-impl IntoResponseParts for SessionChange {
+impl IntoResponseParts for CookieUpdate {
     type Error = Infallible;
 
     fn into_response_parts(self, mut response: ResponseParts) -> Result<ResponseParts, Infallible> {
@@ -62,19 +62,19 @@ impl IntoResponseParts for SessionChange {
     }
 }
 
-impl IntoResponse for SessionChange {
+impl IntoResponse for CookieUpdate {
     fn into_response(self) -> Response {
         (self, ()).into_response()
     }
 }
 
-impl IntoResponse for Failure {
-    /// A [`Problem`]; one that tells why a session has ended clears its cookie.
+impl IntoResponse for Rejection {
+    /// A [`ProblemDetails`]; one that tells why a session has ended clears its cookie.
     fn into_response(self) -> Response {
-        let mut response: Response<Body> = Problem::of(&self);
+        let mut response: Response<Body> = ProblemDetails::of(&self);
         response.extensions_mut().insert(self);
         if matches!(self, Self::Ended(reason) if reason != EndReason::Superseded) {
-            response.extensions_mut().insert(SessionChange::reason_told());
+            response.extensions_mut().insert(CookieUpdate::reason_told());
         }
         response
     }

@@ -19,14 +19,14 @@ const UNREADABLE: Duration = Duration::from_secs(60);
 ///
 /// ```
 /// use session_core::EndReason;
-/// use session_tower::Failure;
+/// use session_tower::Rejection;
 ///
-/// let failure = Failure::Ended(EndReason::Evicted);
+/// let failure = Rejection::Ended(EndReason::Evicted);
 /// assert_eq!((failure.status().as_u16(), failure.reason()), (401, Some("evicted")));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Failure {
+pub enum Rejection {
     /// The session has ended: 401 with its reason.
     Ended(EndReason),
     /// The policy refuses one more session, for every place is taken: 409.
@@ -44,7 +44,7 @@ pub enum Failure {
     Unreadable,
 }
 
-impl Failure {
+impl Rejection {
     pub(crate) const UNAVAILABLE: Self = Self::Unavailable { retry_after: STORE_AWAY };
 
     /// The answer's status.
@@ -91,7 +91,7 @@ impl Failure {
     }
 }
 
-impl From<TokenError> for Failure {
+impl From<TokenError> for Rejection {
     fn from(error: TokenError) -> Self {
         match error.kind() {
             TokenErrorKind::Ended(reason) => Self::Ended(reason),
@@ -104,7 +104,7 @@ impl From<TokenError> for Failure {
     }
 }
 
-impl From<ManagerError> for Failure {
+impl From<ManagerError> for Rejection {
     fn from(error: ManagerError) -> Self {
         match error.kind() {
             ManagerErrorKind::Ended(reason) => Self::Ended(reason),
@@ -121,26 +121,26 @@ impl From<ManagerError> for Failure {
 ///
 /// ```
 /// use http::{Response, request::Parts};
-/// use session_tower::{Failure, FailureResponse};
+/// use session_tower::{Rejection, RejectionResponse};
 ///
-/// fn is_one<B>(_: &impl FailureResponse<B>) {}
+/// fn is_one<B>(_: &impl RejectionResponse<B>) {}
 ///
-/// is_one(&|failure: &Failure, _request: &Parts| {
+/// is_one(&|failure: &Rejection, _request: &Parts| {
 ///     let mut response = Response::new(failure.error().to_owned());
 ///     *response.status_mut() = failure.status();
 ///     response
 /// });
 /// ```
-pub trait FailureResponse<B>: Send + Sync + 'static {
+pub trait RejectionResponse<B>: Send + Sync + 'static {
     /// The answer to this request, whose body is dropped.
-    fn response(&self, failure: &Failure, request: &Parts) -> Response<B>;
+    fn response(&self, failure: &Rejection, request: &Parts) -> Response<B>;
 }
 
-impl<B, F> FailureResponse<B> for F
+impl<B, F> RejectionResponse<B> for F
 where
-    F: Fn(&Failure, &Parts) -> Response<B> + Send + Sync + 'static,
+    F: Fn(&Rejection, &Parts) -> Response<B> + Send + Sync + 'static,
 {
-    fn response(&self, failure: &Failure, request: &Parts) -> Response<B> {
+    fn response(&self, failure: &Rejection, request: &Parts) -> Response<B> {
         self(failure, request)
     }
 }
@@ -150,12 +150,12 @@ where
 /// Its members are `type`, `title`, `status`, `error` and, at 401, `reason`.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
-pub struct Problem;
+pub struct ProblemDetails;
 
-impl Problem {
+impl ProblemDetails {
     /// The problem document of a failure.
     #[must_use]
-    pub fn of<B: From<Bytes>>(failure: &Failure) -> Response<B> {
+    pub fn of<B: From<Bytes>>(failure: &Rejection) -> Response<B> {
         let status = failure.status();
         let mut document = serde_json::json!({
             "type": "about:blank",
@@ -180,14 +180,14 @@ impl Problem {
     }
 }
 
-impl<B: From<Bytes>> FailureResponse<B> for Problem {
-    fn response(&self, failure: &Failure, _request: &Parts) -> Response<B> {
+impl<B: From<Bytes>> RejectionResponse<B> for ProblemDetails {
+    fn response(&self, failure: &Rejection, _request: &Parts) -> Response<B> {
         Self::of(failure)
     }
 }
 
 /// Sends pages (`GET` and `HEAD`) to a login path, with the reason of an end as `reason` in the
-/// query; answers everything else, and a store that is away, with a [`Problem`].
+/// query; answers everything else, and a store that is away, with a [`ProblemDetails`].
 ///
 /// ```
 /// use session_tower::RedirectToLogin;
@@ -215,8 +215,8 @@ impl RedirectToLogin {
         if is_path { Ok(Self { path }) } else { Err(InvalidLoginPath) }
     }
 
-    fn location(&self, failure: &Failure) -> Option<HeaderValue> {
-        let Failure::Ended(reason) = failure else {
+    fn location(&self, failure: &Rejection) -> Option<HeaderValue> {
+        let Rejection::Ended(reason) = failure else {
             return HeaderValue::from_str(&self.path).ok();
         };
         let separator = if self.path.contains('?') { '&' } else { '?' };
@@ -224,12 +224,12 @@ impl RedirectToLogin {
     }
 }
 
-impl<B: From<Bytes>> FailureResponse<B> for RedirectToLogin {
-    fn response(&self, failure: &Failure, request: &Parts) -> Response<B> {
+impl<B: From<Bytes>> RejectionResponse<B> for RedirectToLogin {
+    fn response(&self, failure: &Rejection, request: &Parts) -> Response<B> {
         let is_page = request.method == Method::GET || request.method == Method::HEAD;
         let is_sign_in = failure.status() == StatusCode::UNAUTHORIZED;
         match self.location(failure).filter(|_| is_page && is_sign_in) {
-            None => Problem::of(failure),
+            None => ProblemDetails::of(failure),
             Some(location) => {
                 let mut response = Response::new(B::from(Bytes::new()));
                 *response.status_mut() = StatusCode::SEE_OTHER;

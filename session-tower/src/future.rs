@@ -11,9 +11,9 @@ use pin_project_lite::pin_project;
 use tower::Service;
 
 use crate::admission::Admission;
-use crate::change::{self, SessionChange};
+use crate::change::{self, CookieUpdate};
 use crate::cookie::Presented;
-use crate::failure::{Failure, FailureResponse};
+use crate::failure::{Rejection, RejectionResponse};
 use crate::resolve::Resolver;
 
 pin_project! {
@@ -24,7 +24,7 @@ pin_project! {
         S: Service<Request<ReqBody>>,
     {
         resolver: Arc<Resolver>,
-        own: Option<SessionChange>,
+        own: Option<CookieUpdate>,
         #[pin]
         state: State<S, ReqBody, F>,
     }
@@ -82,8 +82,8 @@ where
     pub(crate) fn refused(
         resolver: Arc<Resolver>,
         response: Response<ResBody>,
-        failure: Failure,
-        own: Option<SessionChange>,
+        failure: Rejection,
+        own: Option<CookieUpdate>,
     ) -> Self {
         let response = Some(with_failure(response, failure));
         Self { resolver, own, state: State::Refused { response } }
@@ -93,7 +93,7 @@ where
 impl<S, ReqBody, F, ResBody> Future for ResponseFuture<S, ReqBody, F>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    F: FailureResponse<ResBody>,
+    F: RejectionResponse<ResBody>,
 {
     type Output = Result<Response<ResBody>, S::Error>;
 
@@ -126,9 +126,9 @@ where
 impl<S, ReqBody, F, ResBody> Waiting<S, ReqBody, F>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    F: FailureResponse<ResBody>,
+    F: RejectionResponse<ResBody>,
 {
-    fn go_on(self, admission: Admission) -> (State<S, ReqBody, F>, Option<SessionChange>) {
+    fn go_on(self, admission: Admission) -> (State<S, ReqBody, F>, Option<CookieUpdate>) {
         let Self { mut ready, mut request, failure: answers, .. } = self;
         let extensions = request.extensions_mut();
         let own = match admission {
@@ -148,7 +148,7 @@ where
 }
 
 /// The failure travels with its response, for layers outside that report it.
-fn with_failure<B>(mut response: Response<B>, failure: Failure) -> Response<B> {
+fn with_failure<B>(mut response: Response<B>, failure: Rejection) -> Response<B> {
     response.extensions_mut().insert(failure);
     response
 }

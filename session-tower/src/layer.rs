@@ -9,7 +9,7 @@ use tower::Layer;
 
 use crate::cache::SessionCache;
 use crate::cookie::SessionCookie;
-use crate::failure::Problem;
+use crate::failure::ProblemDetails;
 use crate::resolve::Resolver;
 use crate::service::SessionService;
 
@@ -19,15 +19,15 @@ const DEFAULT_CAPACITY: u64 = 20_000;
 /// Resolves the session cookie of each request; see the [crate's story](crate).
 ///
 /// Cheap to clone. All services that it and its clones make share one cache: clone it, and make
-/// one of them [required](Self::required), rather than making two.
-pub struct SessionLayer<F = Problem> {
+/// one of them [required](Self::require_session), rather than making two.
+pub struct SessionLayer<F = ProblemDetails> {
     resolver: Arc<Resolver>,
     failure: Arc<F>,
 }
 
 impl SessionLayer {
     /// A layer on this manager: a session is optional, the cookie is `__Host-session`, and failures
-    /// are [problem documents](Problem).
+    /// are [problem documents](ProblemDetails).
     #[must_use]
     pub fn new(manager: SessionManager) -> Self {
         let cache = cache_of(DEFAULT_CAPACITY, &manager);
@@ -38,7 +38,7 @@ impl SessionLayer {
             known_user: None,
             is_required: false,
         };
-        Self { resolver: Arc::new(resolver), failure: Arc::new(Problem) }
+        Self { resolver: Arc::new(resolver), failure: Arc::new(ProblemDetails) }
     }
 }
 
@@ -67,17 +67,17 @@ impl<F> SessionLayer<F> {
 
     /// Lets no request through without a live session: 401 otherwise.
     #[must_use]
-    pub fn required(self) -> Self {
+    pub fn require_session(self) -> Self {
         self.with(|resolver| resolver.is_required = true)
     }
 
     /// With other answers to requests that get no session: a closure, [`RedirectToLogin`], or a
-    /// [`FailureResponse`] of your own.
+    /// [`RejectionResponse`] of your own.
     ///
-    /// [`FailureResponse`]: crate::FailureResponse
+    /// [`RejectionResponse`]: crate::RejectionResponse
     /// [`RedirectToLogin`]: crate::RedirectToLogin
     #[must_use]
-    pub fn with_failure_response<G>(self, failure: G) -> SessionLayer<G> {
+    pub fn with_rejection_response<G>(self, failure: G) -> SessionLayer<G> {
         SessionLayer { resolver: self.resolver, failure: Arc::new(failure) }
     }
 
@@ -90,7 +90,7 @@ impl<F> SessionLayer<F> {
 /// A cache that the manager keeps informed as long as somebody holds it.
 fn cache_of(capacity: u64, manager: &SessionManager) -> Arc<SessionCache> {
     let cache = Arc::new(SessionCache::new(capacity, manager.policy().max_staleness()));
-    manager.keep_informed(&cache);
+    manager.register_cache(&cache);
     cache
 }
 

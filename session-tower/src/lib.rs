@@ -2,17 +2,17 @@
 //!
 //! ```text
 //! request    Cookie header -> digest -> cache -> store -> CurrentSession in the extensions
-//! response   SessionChange in the extensions -> Set-Cookie, Cache-Control: no-store
+//! response   CookieUpdate in the extensions -> Set-Cookie, Cache-Control: no-store
 //! ```
 //!
 //! [`SessionLayer`] asks a [`SessionManager`](session_core::SessionManager) whose session a cookie
 //! is for, and puts plain values into the request's extensions; no handler gets a store or a lock.
 //! A handler that changes something awaits the call on the manager, which takes its effect there,
-//! and puts a [`SessionChange`] into the response, so that the browser learns of it.
+//! and puts a [`CookieUpdate`] into the response, so that the browser learns of it.
 //!
 //! # What a handler finds
 //!
-//! | the request brings | the extensions hold | where a session is [required](SessionLayer::required) |
+//! | the request brings | the extensions hold | where a session is [required](SessionLayer::require_session) |
 //! |---|---|---|
 //! | no cookie of the name | nothing, and nothing was asked | 401 `no_session` |
 //! | the cookie of a live session | [`CurrentSession`] | the same |
@@ -95,10 +95,12 @@ mod layer;
 mod resolve;
 mod service;
 
-pub use change::SessionChange;
+pub use change::CookieUpdate;
 pub use cookie::{CookieBuilder, CookieError, LegacyFormat, SameSite, SessionCookie};
 pub use current::{CurrentSession, EndedSession, PresentedCookie};
-pub use failure::{Failure, FailureResponse, InvalidLoginPath, Problem, RedirectToLogin};
+pub use failure::{
+    InvalidLoginPath, ProblemDetails, RedirectToLogin, Rejection, RejectionResponse,
+};
 pub use future::ResponseFuture;
 pub use layer::SessionLayer;
 pub use service::SessionService;

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use http::Extensions;
 use session_core::manager::{
-    LiveSession, ManagerErrorKind, Resolution, Rotated, TokenErrorKind, Validity,
+    LiveSession, ManagerErrorKind, Resolution, Rotation, TokenErrorKind, Validity,
 };
 use session_core::{EndReason, SessionId, SessionManager, UserId};
 
 use crate::admission::{Absence, Admission};
 use crate::cache::SessionCache;
-use crate::change::SessionChange;
+use crate::change::CookieUpdate;
 use crate::cookie::{Candidate, Presented, SessionCookie};
 use crate::current::{CurrentSession, EndedSession, PresentedCookie};
-use crate::failure::Failure;
+use crate::failure::Rejection;
 use crate::findings::{Conclusion, Findings, Lookup};
 
 /// How often a row is read again whose reading was overtaken.
@@ -74,7 +74,7 @@ impl Resolver {
                 Ok(admission) => return admission,
                 Err(absence) => absence,
             },
-            Conclusion::Unreadable => return Admission::Refused(Failure::Unreadable, None),
+            Conclusion::Unreadable => return Admission::Refused(Rejection::Unreadable, None),
             Conclusion::Ended(ended) => Absence::after(ended, first),
             Conclusion::None => Absence::keeping(first),
             Conclusion::Unknown => {
@@ -89,14 +89,14 @@ impl Resolver {
         &self,
         candidate: &Candidate,
         user: Option<&UserId>,
-    ) -> Result<Lookup, Failure> {
+    ) -> Result<Lookup, Rejection> {
         for _ in 0..MOST_READINGS {
             let known = self.cache.hit(&candidate.digest);
             if let Some(live) = &known {
                 if self.is_of_another(live, user) {
                     return Ok(Lookup::Unknown);
                 }
-                if self.manager.revalidate(live) != Validity::Void {
+                if self.manager.revalidate(live) != Validity::Stale {
                     return Ok(Lookup::Live(Arc::clone(live), *candidate));
                 }
             }
@@ -105,7 +105,7 @@ impl Resolver {
             }
         }
         tracing::warn!("a session changed at each of {MOST_READINGS} readings");
-        Err(Failure::UNAVAILABLE)
+        Err(Rejection::UNAVAILABLE)
     }
 
     /// Reads the row and fills the cache; `None` if that was overtaken by an end or a change.
@@ -114,7 +114,7 @@ impl Resolver {
         candidate: &Candidate,
         user: Option<&UserId>,
         known: Option<&LiveSession>,
-    ) -> Result<Option<Lookup>, Failure> {
+    ) -> Result<Option<Lookup>, Rejection> {
         let digest = candidate.digest;
         let ticket = self.cache.ticket(&digest);
         let lookup = match self.manager.resolve_again(&digest, user, known).await {
@@ -128,11 +128,11 @@ impl Resolver {
             Ok(Resolution::Superseded) => Lookup::Superseded,
             Ok(Resolution::Unknown) => Lookup::Unknown,
             // What this version does not know authenticates nobody (fail closed).
-            Ok(_) => return Err(Failure::UNAVAILABLE),
+            Ok(_) => return Err(Rejection::UNAVAILABLE),
             Err(error) if error.kind() == ManagerErrorKind::Unreadable => Lookup::Unreadable,
             Err(error) => {
                 tracing::warn!(%error, "a session cookie cannot be resolved");
-                return Err(Failure::from(error));
+                return Err(Rejection::from(error));
             }
         };
         Ok(Some(lookup))
@@ -155,7 +155,7 @@ impl Resolver {
                 TokenErrorKind::Ended(reason) => return Err(self.over(id, reason, presented)),
                 TokenErrorKind::NotFound => return Err(Absence::clearing(Some(presented))),
                 TokenErrorKind::Unreadable => {
-                    return Ok(Admission::Refused(Failure::Unreadable, None));
+                    return Ok(Admission::Refused(Rejection::Unreadable, None));
                 }
                 _ => (live, Some(error)),
             },
@@ -171,13 +171,13 @@ impl Resolver {
         &self,
         live: &LiveSession,
         candidate: &Candidate,
-    ) -> Result<Option<SessionChange>, EndReason> {
+    ) -> Result<Option<CookieUpdate>, EndReason> {
         if !self.needs_new_secret(live, candidate) {
             return Ok(None);
         }
         match self.manager.rotate_secret(live.session().id).await {
-            Ok(rotated @ Rotated::Anew { .. }) => Ok(Some(SessionChange::rotated(&rotated))),
-            Ok(Rotated::UnderWay) => Ok(None),
+            Ok(rotated @ Rotation::Rotated { .. }) => Ok(Some(CookieUpdate::rotated(&rotated))),
+            Ok(Rotation::InProgress) => Ok(None),
             Err(error) => match error.end_reason() {
                 Some(reason) => Err(reason),
                 // The session is good; the next request tries again.

@@ -8,7 +8,7 @@ use http::{Request, Response};
 use tower::Service;
 
 use crate::admission::{Absence, Admission};
-use crate::failure::FailureResponse;
+use crate::failure::RejectionResponse;
 use crate::future::ResponseFuture;
 use crate::resolve::Resolver;
 
@@ -30,7 +30,7 @@ impl<S, F> SessionService<S, F> {
 impl<S, F, ReqBody, ResBody> Service<Request<ReqBody>> for SessionService<S, F>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
-    F: FailureResponse<ResBody>,
+    F: RejectionResponse<ResBody>,
 {
     type Response = Response<ResBody>;
     type Error = S::Error;

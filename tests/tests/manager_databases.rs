@@ -183,7 +183,7 @@ on_every_database! {
         let mut outbox = there.outbox().await;
         outbox.sort_unstable();
         assert_eq!(outbox, ["rt-1", "rt-3"]);
-        assert_eq!(there.manager.work_off_outbox(10).await.unwrap().revoked, 2);
+        assert_eq!(there.manager.process_revocations(10).await.unwrap().revoked, 2);
         assert!(here.provider.accepts(&refresh_token(&here, &phone).await));
     }
 
@@ -214,7 +214,7 @@ on_every_database! {
         let sent = here.provider.sent();
         let outbox = there.outbox().await;
         assert!(outbox.len() >= 24, "{outbox:?}");
-        while there.manager.work_off_outbox(100).await.unwrap().revoked > 0 {}
+        while there.manager.process_revocations(100).await.unwrap().revoked > 0 {}
         for token in sent.iter().chain(&outbox) {
             assert!(!here.provider.accepts(token), "{token} is still good");
         }
@@ -288,7 +288,7 @@ on_every_database! {
     }
 
     async fn one_rotation_of_many_at_once_gives_the_secret(database: Migrated) {
-        use session_core::manager::{Resolution, Rotated};
+        use session_core::manager::{Resolution, Rotation};
         let nodes = two_nodes(&database, policy().store_timeout(SECOND * 600)).await;
         let laptop = nodes[0].sign_in().await;
         let rotations: Vec<_> = (0..24)
@@ -299,7 +299,7 @@ on_every_database! {
             .collect();
         let mut secrets = Vec::new();
         for rotation in rotations {
-            if let Rotated::Anew { secret, .. } = rotation.await.unwrap() {
+            if let Rotation::Rotated { secret, .. } = rotation.await.unwrap() {
                 secrets.push(secret);
             }
         }
@@ -320,7 +320,7 @@ on_every_database! {
         let work = nodes.clone().map(|node| {
             tokio::spawn(async move {
                 let mut revoked = 0;
-                while let done = node.manager.work_off_outbox(100).await.unwrap().revoked
+                while let done = node.manager.process_revocations(100).await.unwrap().revoked
                     && done > 0
                 {
                     revoked += done;

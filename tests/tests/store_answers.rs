@@ -72,7 +72,7 @@ impl Stage {
         let far = sample::now() + Duration::from_secs(1_000_000);
         let all = self.direct.claim_revocations(far, far, 1000).await.unwrap();
         for one in &all {
-            self.direct.settle_revocation(one.id).await.unwrap();
+            self.direct.complete_revocation(one.id).await.unwrap();
         }
         all
     }
@@ -172,7 +172,7 @@ at_every_message! {
         let lease = Lease::new(Duration::from_secs(60));
         break_now();
         assert!(stage.store.claim_lease(login.id(), None, &lease).await.unwrap(), "{user}");
-        assert!(stage.store.raise_beat(login.id(), &lease).await.unwrap(), "{user}");
+        assert!(stage.store.heartbeat(login.id(), &lease).await.unwrap(), "{user}");
         let row = stage.direct.find(login.id()).await.unwrap().unwrap();
         assert_eq!(row.lease, Some(lease.raised()), "{user}");
         stage.store.release_lease(login.id(), lease.owner).await.unwrap();
@@ -221,8 +221,8 @@ at_every_message! {
         let partition = login.new_session().partition();
         assert_eq!(stage.store.count_live(&partition).await.unwrap(), 1, "{user}");
         let (of, by) = (&login.session.user, &login.session.provider);
-        assert!(stage.store.unclaimed(of, by).await.unwrap().is_empty(), "{user}");
-        assert!(stage.store.legacy(of, by).await.unwrap().is_empty(), "{user}");
+        assert!(stage.store.list_unclaimed(of, by).await.unwrap().is_empty(), "{user}");
+        assert!(stage.store.list_migrated(of, by).await.unwrap().is_empty(), "{user}");
         assert!(!stage.store.is_held(login.id()).await.unwrap(), "{user}");
         stage.saboteur.disarm()
     }

@@ -49,7 +49,7 @@ impl App {
             .local_addr()
             .map_err(|error| Failure::caused_by("the address is not known", error))?;
         let store = settings.database.open().await?;
-        let rows = store.one_per_key().await;
+        let rows = store.sample_per_key().await;
         let rows =
             rows.map_err(|error| Failure::caused_by("the database cannot be read", error))?;
         let keys = settings.keys.keys_for(&rows)?;

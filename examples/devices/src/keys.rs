@@ -140,7 +140,7 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
 /// A name with 64 random bits behind it.
 pub(crate) fn random_name(kind: &str) -> Result<String, KeyringError> {
     let mut bytes = [0_u8; 8];
-    getrandom::fill(&mut bytes).map_err(|_| KeyringError::NoRandomness)?;
+    getrandom::fill(&mut bytes).map_err(|_| KeyringError::RandomnessError)?;
     Ok(format!("{kind}-{:016x}", u64::from_be_bytes(bytes)))
 }
 

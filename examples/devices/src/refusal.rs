@@ -7,7 +7,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use session_core::manager::{ManagerError, ManagerErrorKind, TokenError};
-use session_tower::Failure;
+use session_tower::Rejection;
 
 /// When to come back to a store or provider that is away and says nothing of it.
 const SOON: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ pub(crate) struct Refusal {
     retry_after: Option<Duration>,
     /// The session itself is the matter: the layer's crate knows how to answer that.
     #[serde(skip)]
-    session: Option<Failure>,
+    session: Option<Rejection>,
 }
 
 /// The members that RFC 9457 gives every problem.
@@ -73,11 +73,11 @@ impl Refusal {
     }
 }
 
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Self {
+impl From<Rejection> for Refusal {
+    fn from(failure: Rejection) -> Self {
         let says = match failure {
-            Failure::Unavailable { .. } => "Your sign-in cannot be looked up now.",
-            Failure::Unreadable => "Your sign-in cannot be read now. Signing in anew works.",
+            Rejection::Unavailable { .. } => "Your sign-in cannot be looked up now.",
+            Rejection::Unreadable => "Your sign-in cannot be read now. Signing in anew works.",
             _ => "You are not signed in on this device.",
         };
         Self {
@@ -97,14 +97,14 @@ impl From<ManagerError> for Refusal {
                 tracing::error!(%error, "a session could not be changed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong.")
             }
-            _ => Failure::from(error).into(),
+            _ => Rejection::from(error).into(),
         }
     }
 }
 
 impl From<TokenError> for Refusal {
     fn from(error: TokenError) -> Self {
-        Failure::from(error).into()
+        Rejection::from(error).into()
     }
 }
 
@@ -153,7 +153,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_ended_session_is_answered_as_the_layer_does() {
-        let response = Refusal::from(Failure::Ended(session_core::EndReason::Evicted));
+        let response = Refusal::from(Rejection::Ended(session_core::EndReason::Evicted));
         let response = response.into_response();
         assert_eq!(response.status(), 401);
         let body = axum::body::to_bytes(response.into_body(), 1024).await.unwrap();

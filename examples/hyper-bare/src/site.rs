@@ -11,8 +11,8 @@ use session_core::manager::SignIn;
 use session_core::store::memory::MemoryStore;
 use session_core::{Keyring, ProviderName, SessionManager, TokenResponse, UserId};
 use session_tower::{
-    CurrentSession, EndedSession, Failure, PresentedCookie, Problem, SessionChange, SessionCookie,
-    SessionLayer,
+    CookieUpdate, CurrentSession, EndedSession, PresentedCookie, ProblemDetails, Rejection,
+    SessionCookie, SessionLayer,
 };
 use tower::ServiceBuilder;
 use tower::util::BoxCloneSyncService;
@@ -47,7 +47,7 @@ async fn route(manager: &SessionManager, request: &Request<Incoming>) -> Respons
         (&Method::POST, "/sign-out") => sign_out(manager, request).await,
         _ => Ok(text(StatusCode::NOT_FOUND, "no such page\n")),
     };
-    answer.unwrap_or_else(|failure| Problem::of(&failure))
+    answer.unwrap_or_else(|failure| ProblemDetails::of(&failure))
 }
 
 fn home(request: &Request<Incoming>) -> Response<Body> {
@@ -67,7 +67,7 @@ fn home(request: &Request<Incoming>) -> Response<Body> {
 async fn sign_in(
     manager: &SessionManager,
     request: &Request<Incoming>,
-) -> Result<Response<Body>, Failure> {
+) -> Result<Response<Body>, Rejection> {
     let user = request.uri().query().and_then(|query| query.strip_prefix("user="));
     let names = user.map(UserId::new).zip(Some(ProviderName::new("demonstration")));
     let Some((Ok(user), Ok(provider))) = names else {
@@ -78,18 +78,18 @@ async fn sign_in(
         .supersedes(presented.map(|cookie| cookie.digest()));
     let signed_in = manager.sign_in(sign_in).await?;
     let mut response = text(StatusCode::OK, format!("welcome, {user}\n"));
-    response.extensions_mut().insert(SessionChange::signed_in(&signed_in));
+    response.extensions_mut().insert(CookieUpdate::signed_in(&signed_in));
     Ok(response)
 }
 
 async fn sign_out(
     manager: &SessionManager,
     request: &Request<Incoming>,
-) -> Result<Response<Body>, Failure> {
-    let current = request.extensions().get::<CurrentSession>().ok_or(Failure::NoSession)?;
+) -> Result<Response<Body>, Rejection> {
+    let current = request.extensions().get::<CurrentSession>().ok_or(Rejection::NoSession)?;
     manager.sign_out(current.id()).await?;
     let mut response = text(StatusCode::OK, "bye\n");
-    response.extensions_mut().insert(SessionChange::signed_out());
+    response.extensions_mut().insert(CookieUpdate::signed_out());
     Ok(response)
 }
 

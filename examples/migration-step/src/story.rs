@@ -82,7 +82,7 @@ async fn serves(migrator: &Migrator, cookie: &str) -> Outcome {
     let (ann, bob) = (UserId::new("ann")?, UserId::new("bob")?);
     let listed = manager.list(&ann, None).await?;
     holds(listed.len() == 3, "Ann keeps her two newest browsers, and her tool client")?;
-    let tool = manager.find_legacy(&ann, &ProviderName::new("mcp:docs")?).await?;
+    let tool = manager.find_migrated(&ann, &ProviderName::new("mcp:docs")?).await?;
     holds(tool.is_some(), "the tool client's session is found")?;
     let Resolution::Live(live) = manager.resolve(&SecretDigest::of(cookie), None).await? else {
         return Err("the old cookie is not known".into());

@@ -27,7 +27,7 @@ impl SessionManager {
     /// asks: the user keeps the tokens that the other system had, and need not sign in anew.
     ///
     /// With a subject, only a session of that subject, or of that account id where its subject is
-    /// not known ([`counted_by`](crate::ProviderIdentity::counted_by)); of several, the last
+    /// not known ([`cap_subject`](crate::ProviderIdentity::cap_subject)); of several, the last
     /// admitted that no other device was given meanwhile. Without one there must be no choice. It
     /// is a use of the session, and ends nothing.
     ///
@@ -60,13 +60,13 @@ impl SessionManager {
     /// # Errors
     ///
     /// [`ManagerError`] if the store is away.
-    pub async fn find_legacy(
+    pub async fn find_migrated(
         &self,
         user: &UserId,
         provider: &ProviderName,
     ) -> Result<Option<Session>, ManagerError> {
         let inner = &self.inner;
-        let legacy = inner.bounded(inner.store.legacy(user, provider)).await?;
+        let legacy = inner.bounded(inner.store.list_migrated(user, provider)).await?;
         Ok(inner.live_by_policy(legacy).into_iter().next())
     }
 }
@@ -79,7 +79,7 @@ impl Inner {
         subject: Option<&Subject>,
     ) -> Result<Claimed, ManagerError> {
         for _ in 0..MOST_TRIES {
-            let unclaimed = self.bounded(self.store.unclaimed(user, provider)).await?;
+            let unclaimed = self.bounded(self.store.list_unclaimed(user, provider)).await?;
             let session = choose(self.live_by_policy(unclaimed), subject)?;
             if let Some(claimed) = self.give(session).await? {
                 return Ok(claimed);
@@ -114,7 +114,7 @@ fn choose(
     subject: Option<&Subject>,
 ) -> Result<Session, ManagerError> {
     if subject.is_some() {
-        candidates.retain(|session| session.identity.counted_by().as_ref() == subject);
+        candidates.retain(|session| session.identity.cap_subject().as_ref() == subject);
         candidates.truncate(1);
     }
     if candidates.len() > 1 {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::session::{EndReason, NoRandomness, Session};
+use crate::session::{EndReason, RandomnessError, Session};
 use crate::store::StoreError;
 use crate::token::{SealError, Unreadable};
 
@@ -25,7 +25,7 @@ pub struct ManagerError {
 pub enum ManagerErrorKind {
     /// Several moved sessions could be claimed, and no subject says which: show the person the
     /// [candidates](ManagerError::candidates), and claim with what one is
-    /// [counted by](crate::ProviderIdentity::counted_by).
+    /// [counted by](crate::ProviderIdentity::cap_subject).
     Ambiguous,
     /// The session has ended.
     Ended(EndReason),
@@ -124,8 +124,8 @@ impl From<SealError> for ManagerError {
     }
 }
 
-impl From<NoRandomness> for ManagerError {
-    fn from(error: NoRandomness) -> Self {
+impl From<RandomnessError> for ManagerError {
+    fn from(error: RandomnessError) -> Self {
         Self::caused_by(ManagerErrorKind::Sealing, error)
     }
 }

@@ -51,7 +51,7 @@ impl Inner {
             };
             let now = self.clock.monotonic();
             let since = *still_since.get_or_insert(now);
-            if (lease.owner, lease.beat) != (seen.owner, seen.beat) {
+            if (lease.owner, lease.heartbeat) != (seen.owner, seen.heartbeat) {
                 (seen, still_since) = (lease, Some(now));
             } else if now.saturating_sub(since) >= lease.term {
                 return self.claim(id, Some(lease), mine).await;
@@ -82,7 +82,7 @@ impl Inner {
 
     /// Shows that the owner lives. `false`: the lease is somebody else's, or the session is over.
     pub(super) async fn beat(&self, id: SessionId, held: &mut Held) -> Result<bool, StoreError> {
-        if self.raise_beat(id, held).await? {
+        if self.heartbeat(id, held).await? {
             return Ok(true);
         }
         // An earlier beat may have arrived although nobody waited for its answer, or it was lost.
@@ -90,16 +90,16 @@ impl Inner {
         let row = self.bounded(self.store.find(id)).await?;
         let lease = row.filter(|row| row.session.is_live()).and_then(|row| row.lease);
         match lease.filter(|lease| lease.owner == held.lease.owner) {
-            Some(lease) if lease.beat != held.lease.beat => {
+            Some(lease) if lease.heartbeat != held.lease.heartbeat => {
                 held.lease = lease;
-                self.raise_beat(id, held).await
+                self.heartbeat(id, held).await
             }
             _ => Ok(false),
         }
     }
 
-    async fn raise_beat(&self, id: SessionId, held: &mut Held) -> Result<bool, StoreError> {
-        let raised = self.bounded(self.store.raise_beat(id, &held.lease)).await?;
+    async fn heartbeat(&self, id: SessionId, held: &mut Held) -> Result<bool, StoreError> {
+        let raised = self.bounded(self.store.heartbeat(id, &held.lease)).await?;
         if raised {
             held.lease = held.lease.raised();
         }

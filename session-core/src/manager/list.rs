@@ -39,7 +39,7 @@ impl SessionManager {
     /// # Errors
     ///
     /// [`ManagerError`] if the store is away.
-    pub async fn find(
+    pub async fn find_connection(
         &self,
         user: &UserId,
         provider: &ProviderName,

@@ -40,7 +40,7 @@ pub enum Validity {
     /// Serve it.
     Usable,
     /// Forget it and resolve the digest again.
-    Void,
+    Stale,
 }
 
 pub(super) struct Found {
@@ -171,7 +171,7 @@ impl SessionManager {
         let inner = &self.inner;
         let now = inner.now();
         if live.is_void(inner.policy.max_staleness(), inner.clock.monotonic(), now) {
-            return Validity::Void;
+            return Validity::Stale;
         }
         inner.note_use(&live.presence, now);
         inner.renew_if_due(live, now)

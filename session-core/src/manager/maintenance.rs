@@ -86,7 +86,7 @@ impl SessionManager {
         if let Err(error) = self.purge().await {
             tracing::warn!(%error, "sessions were not purged");
         }
-        if let Err(error) = self.work_off_outbox(BATCH).await {
+        if let Err(error) = self.process_revocations(BATCH).await {
             tracing::warn!(%error, "the outbox of revocations was not worked off");
         }
     }
@@ -102,7 +102,7 @@ impl Inner {
         let (mut after, mut count) = (None, 0);
         loop {
             let query = StaleQuery { by, until, after, limit: BATCH };
-            let page = self.bounded(self.store.stale(query)).await?;
+            let page = self.bounded(self.store.list_timeout_candidates(query)).await?;
             let Some(last) = page.last() else { return Ok(count) };
             after = Some((stale_time(by, last), last.id));
             for session in &page {

@@ -26,7 +26,7 @@ const MOST_ATTEMPTS: u32 = 24;
 /// What working off a batch of the outbox did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct WorkedOff {
+pub struct RevocationReport {
     /// Tokens that their provider has revoked.
     pub revoked: usize,
     /// Tokens that were not to be revoked: their grant is in use by another session, or the
@@ -54,9 +54,9 @@ impl SessionManager {
     /// # Errors
     ///
     /// [`ManagerError`] if the store is away; what was begun is tried again later.
-    pub async fn work_off_outbox(&self, limit: u64) -> Result<WorkedOff, ManagerError> {
+    pub async fn process_revocations(&self, limit: u64) -> Result<RevocationReport, ManagerError> {
         let inner = &self.inner;
-        let mut done = WorkedOff::default();
+        let mut done = RevocationReport::default();
         let mut left = limit;
         while left > 0 {
             let now = inner.now();
@@ -83,7 +83,7 @@ impl Inner {
     async fn work_off(
         &self,
         revocation: &PendingRevocation,
-        done: &mut WorkedOff,
+        done: &mut RevocationReport,
     ) -> Result<(), StoreError> {
         let due_at = match self.revoke(revocation).await? {
             Fate::Postponed(asked) if revocation.attempts < MOST_ATTEMPTS => {
@@ -101,7 +101,7 @@ impl Inner {
             }
         };
         let Some(due_at) = due_at else {
-            return self.bounded(self.store.settle_revocation(revocation.id)).await;
+            return self.bounded(self.store.complete_revocation(revocation.id)).await;
         };
         done.postponed += 1;
         self.bounded(self.store.postpone_revocation(revocation.id, due_at)).await

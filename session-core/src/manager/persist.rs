@@ -166,7 +166,7 @@ impl Renewing<'_> {
             session: self.id,
             user: user.clone(),
             provider: provider.clone(),
-            partition: Partition::of(user, provider, row.session.identity.counted_by().as_ref()),
+            partition: Partition::of(user, provider, row.session.identity.cap_subject().as_ref()),
             refresh_token: self.inner.keyring.seal(context, plain).ok()?,
             created_at: fresh.received_at,
             due_at: fresh.received_at,

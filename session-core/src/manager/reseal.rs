@@ -44,7 +44,8 @@ impl Inner {
         let key_id = self.keyring.sealing_key_id();
         let mut after: Option<SessionId> = None;
         loop {
-            let rows = self.bounded(self.store.sealed_otherwise(key_id, after, BATCH)).await?;
+            let rows =
+                self.bounded(self.store.list_sealed_with_other_key(key_id, after, BATCH)).await?;
             let Some(last) = rows.last() else { return Ok(()) };
             after = Some(last.session.id);
             for row in &rows {
@@ -84,7 +85,7 @@ impl Inner {
         let key_id = self.keyring.sealing_key_id();
         let mut after: Option<RevocationId> = None;
         loop {
-            let rows = self.store.revocations_sealed_otherwise(key_id, after, BATCH);
+            let rows = self.store.list_revocations_sealed_with_other_key(key_id, after, BATCH);
             let rows = self.bounded(rows).await?;
             let Some(last) = rows.last() else { return Ok(()) };
             after = Some(last.id);
@@ -113,7 +114,7 @@ impl Inner {
 
 /// Opens one stored session for each key id (store law 10, F35).
 pub(super) async fn check_keys(inner: &Inner) -> Result<(), StartError> {
-    for row in inner.bounded(inner.store.one_per_key()).await? {
+    for row in inner.bounded(inner.store.sample_per_key()).await? {
         let key_id = row.tokens.as_ref().and_then(|sealed| sealed.tokens.key_id());
         let key_id = key_id.unwrap_or_default().to_owned();
         match inner.open_tokens(&row) {
@@ -136,7 +137,8 @@ impl Inner {
     async fn another_opens(&self, key_id: &str, but: SessionId) -> Result<bool, StoreError> {
         // No key has an empty id, so this lists what any key has sealed. A sample is the first of
         // its key: the others lie behind it, and what older keys have sealed before it.
-        let rows = self.bounded(self.store.sealed_otherwise("", Some(but), BATCH)).await?;
+        let rows =
+            self.bounded(self.store.list_sealed_with_other_key("", Some(but), BATCH)).await?;
         let bears_it = |row: &&StoredSession| {
             let sealed = row.tokens.as_ref().and_then(|sealed| sealed.tokens.key_id());
             sealed == Some(key_id) && row.session.id != but

@@ -11,9 +11,9 @@ use crate::store::{Digests, PreviousDigest, SecretRotation, StoredSession};
 
 /// What became of a rotation.
 #[derive(Debug)]
-pub enum Rotated {
+pub enum Rotation {
     /// The cookie must hold this secret from now on; the old one is accepted for a while.
-    Anew {
+    Rotated {
         /// The new secret.
         secret: SessionSecret,
         /// When the session ends however much it is used.
@@ -21,7 +21,7 @@ pub enum Rotated {
     },
     /// Another rotation is under way: its response may not have arrived, so nothing was changed. Or
     /// the session's move is: until its switch the other system still needs the cookie's value.
-    UnderWay,
+    InProgress,
 }
 
 impl SessionManager {
@@ -36,7 +36,7 @@ impl SessionManager {
     /// # Errors
     ///
     /// [`ManagerError`] if the session has ended or never was, or the store is away.
-    pub async fn rotate_secret(&self, id: SessionId) -> Result<Rotated, ManagerError> {
+    pub async fn rotate_secret(&self, id: SessionId) -> Result<Rotation, ManagerError> {
         let inner = Arc::clone(&self.inner);
         let work = async move { inner.rotate_secret(id).await };
         let shutting_down = || Err(ManagerError::new(ManagerErrorKind::ShuttingDown));
@@ -45,9 +45,9 @@ impl SessionManager {
 }
 
 impl Inner {
-    async fn rotate_secret(self: &Arc<Self>, id: SessionId) -> Result<Rotated, ManagerError> {
+    async fn rotate_secret(self: &Arc<Self>, id: SessionId) -> Result<Rotation, ManagerError> {
         if self.holds.left(id, self.clock.monotonic()).is_some() {
-            return Ok(Rotated::UnderWay);
+            return Ok(Rotation::InProgress);
         }
         let row = self.bounded(self.store.find(id)).await?;
         let row = row.ok_or(ManagerError::new(ManagerErrorKind::NotFound))?;
@@ -55,22 +55,22 @@ impl Inner {
             return Err(ManagerError::new(ManagerErrorKind::Ended(ended.reason)));
         }
         if self.held_for(&row.session).await?.is_some() {
-            return Ok(Rotated::UnderWay);
+            return Ok(Rotation::InProgress);
         }
         let now = self.now();
         let Some(previous) = previous_after(&row.digests, now) else {
-            return Ok(Rotated::UnderWay);
+            return Ok(Rotation::InProgress);
         };
         let secret = SessionSecret::generate()?;
         let (from, to) = (row.digests.current, secret.digest());
         let rotation = SecretRotation { id, from, to, previous };
         if !self.bounded(self.store.rotate_secret(rotation)).await? {
-            return Ok(Rotated::UnderWay);
+            return Ok(Rotation::InProgress);
         }
         self.forget_all(&row, to);
         let timeouts = self.policy.timeouts(&row.session.provider);
         let absolute_deadline = timeouts.absolute_deadline(row.session.timeouts_from);
-        Ok(Rotated::Anew { secret, absolute_deadline })
+        Ok(Rotation::Rotated { secret, absolute_deadline })
     }
 
     fn forget_all(&self, row: &StoredSession, new: SecretDigest) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::{ManagerError, ManagerErrorKind};
 use super::inner::{Inner, SessionManager};
 use crate::clock::Timestamp;
-use crate::policy::Occupant;
+use crate::policy::AdmittedSession;
 use crate::session::{
     DeviceLabel, Origin, ProviderIdentity, ProviderName, SecretDigest, Session, SessionId,
     SessionSecret, UserId,
@@ -148,12 +148,12 @@ impl Inner {
 
     /// The occupants with their last uses that this process has not yet written: who was used a
     /// moment ago must not leave as the least recently used.
-    fn as_known_here(&self, present: &[Occupant]) -> Vec<Occupant> {
-        let last_seen = |occupant: &Occupant| {
+    fn as_known_here(&self, present: &[AdmittedSession]) -> Vec<AdmittedSession> {
+        let last_seen = |occupant: &AdmittedSession| {
             let known = self.presences.last_seen_at(occupant.id);
             known.map_or(occupant.last_seen_at, |at| at.max(occupant.last_seen_at))
         };
-        let known = |occupant| Occupant { last_seen_at: last_seen(occupant), ..*occupant };
+        let known = |occupant| AdmittedSession { last_seen_at: last_seen(occupant), ..*occupant };
         present.iter().map(known).collect()
     }
 
@@ -163,7 +163,7 @@ impl Inner {
         let inner = Arc::clone(self);
         let work = async move {
             let (provider, now) = (new.session.provider.clone(), new.session.created_at);
-            let decide = |present: &[Occupant]| {
+            let decide = |present: &[AdmittedSession]| {
                 let known = inner.as_known_here(present);
                 inner.policy.admit(&provider, &known, now)
             };

@@ -39,7 +39,7 @@ pub enum OnFull {
 
 /// What the policy needs to know of a session that holds a place in a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Occupant {
+pub struct AdmittedSession {
     /// The session.
     pub id: SessionId,
     /// Its place in the order of admission: a counter, for clocks of nodes differ (store law 1).
@@ -52,7 +52,7 @@ pub struct Occupant {
 
 /// A session that leaves, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Departure {
+pub struct Eviction {
     /// The session.
     pub id: SessionId,
     /// Why it leaves.
@@ -64,7 +64,7 @@ pub struct Departure {
 #[must_use]
 pub enum Verdict {
     /// It comes in, and these leave.
-    Admit(Vec<Departure>),
+    Admit(Vec<Eviction>),
     /// It does not come in: so many live ones hold every place.
     Refuse {
         /// The number of live sessions.
@@ -79,16 +79,16 @@ impl Limit {
     /// The order is total: equal times are decided by the order of admission.
     ///
     /// ```
-    /// use session_core::policy::{Limit, Occupant, Verdict};
+    /// use session_core::policy::{Limit, AdmittedSession, Verdict};
     /// use session_core::{EndReason, SessionId, Timestamp};
     ///
     /// let now = Timestamp::from_millis(0);
     /// let id = SessionId::generate(now);
-    /// let old = Occupant { id, admission: 1, last_seen_at: now, timeouts_from: now };
+    /// let old = AdmittedSession { id, admission: 1, last_seen_at: now, timeouts_from: now };
     /// let Verdict::Admit(leaving) = Limit::Replace.admit(&[old]) else { unreachable!() };
     /// assert_eq!(leaving[0].reason, EndReason::Replaced);
     /// ```
-    pub fn admit(self, live: &[Occupant]) -> Verdict {
+    pub fn admit(self, live: &[AdmittedSession]) -> Verdict {
         match self {
             Self::Unlimited => Verdict::Admit(Vec::new()),
             Self::Replace => Verdict::Admit(departures(live, EndReason::Replaced)),
@@ -103,11 +103,11 @@ impl Limit {
     /// is there already: the oldest leave.
     ///
     /// ```
-    /// use session_core::policy::{Limit, Occupant};
+    /// use session_core::policy::{Limit, AdmittedSession};
     /// use session_core::{EndReason, SessionId, Timestamp};
     ///
     /// let now = Timestamp::from_millis(0);
-    /// let occupant = |admission| Occupant {
+    /// let occupant = |admission| AdmittedSession {
     ///     id: SessionId::generate(now),
     ///     admission,
     ///     last_seen_at: now,
@@ -120,7 +120,7 @@ impl Limit {
     /// assert!(Limit::Unlimited.excess(&[new, old]).is_empty());
     /// ```
     #[must_use]
-    pub fn excess(self, present: &[Occupant]) -> Vec<Departure> {
+    pub fn excess(self, present: &[AdmittedSession]) -> Vec<Eviction> {
         let (places, on_full, reason) = match self {
             Self::Unlimited => return Vec::new(),
             Self::Replace => (1, OnFull::EvictOldest, EndReason::Replaced),
@@ -131,7 +131,7 @@ impl Limit {
     }
 }
 
-fn admit_at_most(max: NonZeroU32, on_full: OnFull, live: &[Occupant]) -> Verdict {
+fn admit_at_most(max: NonZeroU32, on_full: OnFull, live: &[AdmittedSession]) -> Verdict {
     let excess = (live.len() + 1).saturating_sub(places(max));
     match on_full {
         OnFull::Reject if excess > 0 => Verdict::Refuse { live: live.len() },
@@ -144,7 +144,11 @@ fn places(max: NonZeroU32) -> usize {
 }
 
 /// So many of these, in the one order in which sessions leave.
-fn first_to_leave(on_full: OnFull, live: &[Occupant], excess: usize) -> Vec<Occupant> {
+fn first_to_leave(
+    on_full: OnFull,
+    live: &[AdmittedSession],
+    excess: usize,
+) -> Vec<AdmittedSession> {
     if excess == 0 {
         return Vec::new();
     }
@@ -159,6 +163,6 @@ fn first_to_leave(on_full: OnFull, live: &[Occupant], excess: usize) -> Vec<Occu
     leaving
 }
 
-fn departures(leaving: &[Occupant], reason: EndReason) -> Vec<Departure> {
-    leaving.iter().map(|occupant| Departure { id: occupant.id, reason }).collect()
+fn departures(leaving: &[AdmittedSession], reason: EndReason) -> Vec<Eviction> {
+    leaving.iter().map(|occupant| Eviction { id: occupant.id, reason }).collect()
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub use builder::{PolicyBuilder, PolicyError};
 pub use expiry::Timeouts;
-pub use limit::{Departure, Limit, Occupant, OnFull, Verdict};
+pub use limit::{AdmittedSession, Eviction, Limit, OnFull, Verdict};
 pub use renewal::{Freshness, Milestones, Renewal};
 pub use rule::Rule;
 pub(crate) use rule::{fits, is_pattern, narrowness};
@@ -83,13 +83,18 @@ impl SessionPolicy {
     /// Who leaves so that one more session of this provider fits, or that it does not.
     ///
     /// Sessions that have reached a timeout leave for that reason and hold no place (F21).
-    pub fn admit(&self, provider: &ProviderName, present: &[Occupant], now: Timestamp) -> Verdict {
+    pub fn admit(
+        &self,
+        provider: &ProviderName,
+        present: &[AdmittedSession],
+        now: Timestamp,
+    ) -> Verdict {
         let timeouts = self.timeouts(provider);
-        let reached = |s: &Occupant| timeouts.reached(s.timeouts_from, s.last_seen_at, now);
-        let live: Vec<Occupant> =
+        let reached = |s: &AdmittedSession| timeouts.reached(s.timeouts_from, s.last_seen_at, now);
+        let live: Vec<AdmittedSession> =
             present.iter().filter(|occupant| reached(occupant).is_none()).copied().collect();
         let timed_out = present.iter().filter_map(|occupant| {
-            reached(occupant).map(|reason| Departure { id: occupant.id, reason })
+            reached(occupant).map(|reason| Eviction { id: occupant.id, reason })
         });
         match self.limit(provider).admit(&live) {
             Verdict::Admit(leaving) => Verdict::Admit(timed_out.chain(leaving).collect()),
@@ -101,7 +106,7 @@ impl SessionPolicy {
     ///
     /// No timeout is asked for: a moved session counts both from its import.
     #[must_use]
-    pub fn excess(&self, provider: &ProviderName, present: &[Occupant]) -> Vec<Departure> {
+    pub fn excess(&self, provider: &ProviderName, present: &[AdmittedSession]) -> Vec<Eviction> {
         self.limit(provider).excess(present)
     }
 

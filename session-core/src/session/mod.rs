@@ -8,7 +8,7 @@ mod secret;
 pub use device::DeviceLabel;
 pub use end::{EndReason, Ended};
 pub use id::{InvalidName, ProviderName, SessionId, Subject, UserId};
-pub use secret::{NoRandomness, SecretDigest, SessionSecret};
+pub use secret::{RandomnessError, SecretDigest, SessionSecret};
 
 use crate::clock::Timestamp;
 
@@ -105,12 +105,12 @@ impl ProviderIdentity {
     ///
     /// let account = Some("248289761001".to_owned());
     /// let identity = ProviderIdentity { account, ..ProviderIdentity::default() };
-    /// assert_eq!(identity.counted_by(), Some(Subject::new("248289761001").unwrap()));
+    /// assert_eq!(identity.cap_subject(), Some(Subject::new("248289761001").unwrap()));
     /// let identity = ProviderIdentity { subject: Some(Subject::new("ann").unwrap()), ..identity };
-    /// assert_eq!(identity.counted_by(), identity.subject);
+    /// assert_eq!(identity.cap_subject(), identity.subject);
     /// ```
     #[must_use]
-    pub fn counted_by(&self) -> Option<Subject> {
+    pub fn cap_subject(&self) -> Option<Subject> {
         let of_account = || Subject::new(self.account.as_ref()?).ok();
         self.subject.clone().or_else(of_account)
     }

@@ -36,10 +36,10 @@ impl SessionSecret {
     ///
     /// # Errors
     ///
-    /// [`NoRandomness`] if the operating system gives none; nobody is signed in then.
-    pub fn generate() -> Result<Self, NoRandomness> {
+    /// [`RandomnessError`] if the operating system gives none; nobody is signed in then.
+    pub fn generate() -> Result<Self, RandomnessError> {
         let mut bytes = [0_u8; RANDOM_BYTES];
-        getrandom::fill(&mut bytes).map_err(NoRandomness)?;
+        getrandom::fill(&mut bytes).map_err(RandomnessError)?;
         let text = Base64UrlUnpadded::encode_string(&bytes);
         bytes.zeroize();
         Ok(Self(text))
@@ -81,7 +81,7 @@ impl fmt::Debug for SessionSecret {
 /// The operating system gave no randomness.
 #[derive(Debug, thiserror::Error)]
 #[error("no randomness from the operating system")]
-pub struct NoRandomness(#[source] pub(crate) getrandom::Error);
+pub struct RandomnessError(#[source] pub(crate) getrandom::Error);
 
 /// SHA-256 of a cookie value's text: what is stored, unique, and the key of the cache.
 ///

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use crate::policy::{Occupant, Verdict};
+use crate::policy::{AdmittedSession, Verdict};
 use crate::session::{ProviderName, SecretDigest, Session, Subject, UserId};
 use crate::store::row::EndedSession;
 use crate::token::SealedTokens;
@@ -30,7 +30,7 @@ pub struct Partition([u8; 32]);
 
 impl Partition {
     /// The partition of these three, the third being what
-    /// [`ProviderIdentity::counted_by`](crate::ProviderIdentity::counted_by) gives.
+    /// [`ProviderIdentity::cap_subject`](crate::ProviderIdentity::cap_subject) gives.
     #[must_use]
     pub fn of(user: &UserId, provider: &ProviderName, subject: Option<&Subject>) -> Self {
         let mut hash = Sha256::new();
@@ -81,13 +81,13 @@ impl NewSession {
     #[must_use]
     pub fn partition(&self) -> Partition {
         let session = &self.session;
-        Partition::of(&session.user, &session.provider, session.identity.counted_by().as_ref())
+        Partition::of(&session.user, &session.provider, session.identity.cap_subject().as_ref())
     }
 }
 
 /// The policy's decision, asked inside the transaction that carries it out. It may be asked again
 /// when the transaction is repeated.
-pub type Decide<'a> = dyn Fn(&[Occupant]) -> Verdict + Send + Sync + 'a;
+pub type Decide<'a> = dyn Fn(&[AdmittedSession]) -> Verdict + Send + Sync + 'a;
 
 /// What became of a session that was to come in.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -37,7 +37,7 @@ pub struct Lease {
     /// Who holds it.
     pub owner: LeaseOwner,
     /// Raised by the owner while he lives.
-    pub beat: u64,
+    pub heartbeat: u64,
     /// How long owner and beat must stand still before somebody else may take it.
     pub term: Duration,
 }
@@ -46,12 +46,12 @@ impl Lease {
     /// A new lease of this term.
     #[must_use]
     pub fn new(term: Duration) -> Self {
-        Self { owner: LeaseOwner::generate(), beat: 0, term }
+        Self { owner: LeaseOwner::generate(), heartbeat: 0, term }
     }
 
     /// This lease after one more beat.
     #[must_use]
     pub const fn raised(self) -> Self {
-        Self { beat: self.beat + 1, ..self }
+        Self { heartbeat: self.heartbeat + 1, ..self }
     }
 }

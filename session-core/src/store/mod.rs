@@ -98,7 +98,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`StoreError`]
-    async fn unclaimed(
+    async fn list_unclaimed(
         &self,
         user: &UserId,
         provider: &ProviderName,
@@ -110,7 +110,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`StoreError`]
-    async fn legacy(
+    async fn list_migrated(
         &self,
         user: &UserId,
         provider: &ProviderName,
@@ -206,7 +206,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`StoreError`]
-    async fn raise_beat(&self, id: SessionId, lease: &Lease) -> Result<bool, StoreError>;
+    async fn heartbeat(&self, id: SessionId, lease: &Lease) -> Result<bool, StoreError>;
 
     /// Gives the lease back, if it still is this owner's.
     ///
@@ -220,7 +220,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`StoreError`]
-    async fn stale(&self, query: StaleQuery) -> Result<Vec<Session>, StoreError>;
+    async fn list_timeout_candidates(&self, query: StaleQuery) -> Result<Vec<Session>, StoreError>;
 
     /// Deletes at most `limit` sessions that ended before `before`; gives how many.
     ///
@@ -288,7 +288,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`StoreError`]
-    async fn settle_revocation(&self, id: RevocationId) -> Result<(), StoreError>;
+    async fn complete_revocation(&self, id: RevocationId) -> Result<(), StoreError>;
 
     /// Writes the same refresh token into the outbox, sealed anew.
     ///
@@ -309,7 +309,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`StoreError`]
-    async fn one_per_key(&self) -> Result<Vec<StoredSession>, StoreError>;
+    async fn sample_per_key(&self) -> Result<Vec<StoredSession>, StoreError>;
 
     /// At most `limit` live sessions behind `after` that another key than `key_id` has sealed, in
     /// the order of their ids.
@@ -317,7 +317,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`StoreError`]
-    async fn sealed_otherwise(
+    async fn list_sealed_with_other_key(
         &self,
         key_id: &str,
         after: Option<SessionId>,
@@ -330,7 +330,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`StoreError`]
-    async fn revocations_sealed_otherwise(
+    async fn list_revocations_sealed_with_other_key(
         &self,
         key_id: &str,
         after: Option<RevocationId>,

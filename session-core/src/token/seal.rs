@@ -195,7 +195,7 @@ impl Keyring {
     /// The text is the key: whoever has it opens every token that it seals.
     pub fn generate_entry(id: &str) -> Result<Zeroizing<String>, KeyringError> {
         let mut bytes = Zeroizing::new([0_u8; KEY_BYTES]);
-        getrandom::fill(bytes.as_mut_slice()).map_err(|_| KeyringError::NoRandomness)?;
+        getrandom::fill(bytes.as_mut_slice()).map_err(|_| KeyringError::RandomnessError)?;
         let entry = Zeroizing::new(format!("{id}:{}", Base64::encode_string(bytes.as_slice())));
         SealingKey::parse(&entry)?;
         Ok(entry)
@@ -291,7 +291,7 @@ pub enum KeyringError {
     NoKeyId,
     /// The operating system gave no randomness.
     #[error("no randomness for a sealing key")]
-    NoRandomness,
+    RandomnessError,
     /// The key is a placeholder, one byte repeated (K3).
     #[error("sealing key {id:?} is a placeholder, not a random key")]
     WeakKey {

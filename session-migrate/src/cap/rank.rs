@@ -1,6 +1,6 @@
 use std::cmp::Ordering;
 
-use session_core::policy::Occupant;
+use session_core::policy::AdmittedSession;
 use session_core::{EndReason, ProviderName, SessionId, Timestamp};
 use uuid::Uuid;
 
@@ -72,7 +72,8 @@ fn age(one: &Candidate, other: &Candidate, count: Count) -> Ordering {
 fn leaving(cap: &Cap, members: &[(usize, &Candidate)]) -> Vec<(usize, EndReason)> {
     let Some((_, first)) = members.first() else { return Vec::new() };
     let Ok(provider) = ProviderName::new(&first.provider) else { return Vec::new() };
-    let occupants: Vec<Occupant> = (0..).zip(members).map(|(place, _)| occupant(place)).collect();
+    let occupants: Vec<AdmittedSession> =
+        (0..).zip(members).map(|(place, _)| occupant(place)).collect();
     let departures = cap.limit(&provider).excess(&occupants);
     departures
         .into_iter()
@@ -84,8 +85,8 @@ fn leaving(cap: &Cap, members: &[(usize, &Candidate)]) -> Vec<(usize, EndReason)
 }
 
 /// The member at a place, told apart by nothing else: it has no id yet.
-const fn occupant(place: u64) -> Occupant {
+const fn occupant(place: u64) -> AdmittedSession {
     let never = Timestamp::from_millis(0);
     let id = SessionId::from_uuid(Uuid::from_u128(place as u128));
-    Occupant { id, admission: place, last_seen_at: never, timeouts_from: never }
+    AdmittedSession { id, admission: place, last_seen_at: never, timeouts_from: never }
 }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use serde::Serialize;
-use session_migrate::{Approval, Move, Renewed, moves};
+use session_migrate::{Approval, Move, Renewed, move_status};
 
 use super::bar::Bar;
 use super::failure::Failure;
@@ -162,6 +162,6 @@ pub(crate) async fn unlock(words: &MoveWords, json: bool) -> Result<Answer, Fail
 
 /// Needs neither keys nor a mapping: the target says which moves there are.
 pub(crate) async fn status(target: &str, json: bool) -> Result<Answer, Failure> {
-    let report = moves(target).await?;
+    let report = move_status(target).await?;
     Ok(Answer::of(&report, json, show::status))
 }

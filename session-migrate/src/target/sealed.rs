@@ -124,8 +124,8 @@ pub(crate) fn live_values(live: &LiveRow, sealed: &SealedTokens) -> Vec<Value> {
     let text = |text: Option<&str>| Value::String(text.map(str::to_owned));
     let bytes = |bytes: Option<&[u8]>| Value::Bytes(bytes.map(<[u8]>::to_vec));
     let at = |moment: Timestamp| Value::BigInt(Some(moment.as_millis()));
-    let counted_by = identity.counted_by();
-    let partition = Partition::of(&session.user, &session.provider, counted_by.as_ref());
+    let cap_subject = identity.cap_subject();
+    let partition = Partition::of(&session.user, &session.provider, cap_subject.as_ref());
     vec![
         Value::Uuid(Some(session.id.as_uuid())),
         bytes(live.digest.as_ref().map(|digest| digest.as_bytes().as_slice())),

@@ -20,11 +20,11 @@ async fn l6_anonymous_requests_create_nothing_and_ask_nothing() {
 #[tokio::test]
 async fn anonymous_requests_get_401_where_a_session_is_required() {
     let site = Site::new().await;
-    let answer = send(&site.required(), &["theme=dark"]).await;
+    let answer = send(&site.require_session(), &["theme=dark"]).await;
     assert_eq!(answer.reason(), "no_session");
     assert_eq!(answer.problem()["error"], "unauthenticated");
     assert_eq!(answer.problem()["status"], 401);
     assert!(answer.keeps_cookie());
     assert_eq!(site.store.total_calls(), 0);
-    assert_eq!(send(&site.required(), &[]).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(send(&site.require_session(), &[]).await.status, StatusCode::UNAUTHORIZED);
 }

@@ -22,7 +22,7 @@ async fn send_as(service: &impl SiteService, user: &str, cookies: &[&str]) -> An
 async fn s4_another_users_session_is_answered_like_none() {
     let site = Site::new().await;
     let ann = cookie(&site.sign_in("ann").await.secret);
-    let (optional, required) = (bound(site.layer()), bound(site.layer().required()));
+    let (optional, required) = (bound(site.layer()), bound(site.layer().require_session()));
     let foreign = cookie(&sample::secret());
     // Before the session is in the cache, and after.
     for _ in 0..2 {
@@ -71,7 +71,7 @@ async fn s4_another_users_ended_session_is_answered_like_none() {
     let site = Site::new().await;
     let ann = site.sign_in("ann").await;
     site.manager.sign_out(ann.session.id).await.unwrap();
-    let service = bound(site.layer().required());
+    let service = bound(site.layer().require_session());
     assert_eq!(send_as(&service, "bob", &[&cookie(&ann.secret)]).await.reason(), "no_session");
     assert_eq!(send_as(&service, "ann", &[&cookie(&ann.secret)]).await.reason(), "signed_out");
 }

@@ -21,7 +21,7 @@ async fn a_live_session_is_found_by_its_cookie_among_others() {
         assert!(answer.keeps_cookie());
         assert_eq!(answer.cache_control, None);
     }
-    assert_eq!(send(&site.required(), &[&ann]).await.text, "ann");
+    assert_eq!(send(&site.require_session(), &[&ann]).await.text, "ann");
 }
 
 #[tokio::test]
@@ -45,7 +45,7 @@ async fn s5_malformed_cookies_are_cleared_and_never_looked_up() {
         let answer = send(&site.service(), &[&cookies]).await;
         assert_eq!(answer.text, "nobody", "{value}");
         assert!(answer.clears_cookie(), "{value}");
-        let answer = send(&site.required(), &[&cookies]).await;
+        let answer = send(&site.require_session(), &[&cookies]).await;
         assert_eq!(answer.reason(), "no_session", "{value}");
         assert!(answer.clears_cookie(), "{value}");
     }
@@ -63,7 +63,7 @@ async fn s3_f37_foreign_cookies_are_cleared_and_never_adopted() {
                    Expires=Thu, 01 Jan 1970 00:00:00 GMT";
     assert_eq!(answer.set_cookie, [removal]);
     assert_eq!(site.store.calls(Method::FindByDigest), 1);
-    assert_eq!(send(&site.required(), &[&chosen]).await.reason(), "no_session");
+    assert_eq!(send(&site.require_session(), &[&chosen]).await.reason(), "no_session");
     assert!(site.manager.list(&sample::user("ann"), None).await.unwrap().is_empty());
 }
 

@@ -23,7 +23,7 @@ async fn f22_the_evicted_device_is_told_why_and_only_that_answer_clears_its_cook
         assert_eq!(answer.text, "ended: evicted");
         assert!(answer.keeps_cookie());
     }
-    let answer = send(&site.required(), &[&evicted]).await;
+    let answer = send(&site.require_session(), &[&evicted]).await;
     assert_eq!(answer.reason(), "evicted");
     assert!(answer.clears_cookie());
     assert_eq!(send(&service, &[&newer]).await.text, "ann");

@@ -8,7 +8,7 @@ use http::{Request, StatusCode};
 use session_core::SessionManager;
 use session_core::testing::sample;
 use session_tower::{
-    CurrentSession, EndedSession, Failure, PresentedCookie, RedirectToLogin, SessionChange,
+    CookieUpdate, CurrentSession, EndedSession, PresentedCookie, RedirectToLogin, Rejection,
 };
 use tower::ServiceExt;
 
@@ -21,7 +21,7 @@ fn app(site: &Site) -> Router {
         .route("/tool", get(tool))
         .route("/presented", get(presented))
         .route("/logout", post(logout))
-        .route("/bare-logout", post(async || SessionChange::signed_out()))
+        .route("/bare-logout", post(async || CookieUpdate::signed_out()))
         .layer(site.layer())
         .layer(Extension(site.manager.clone()))
 }
@@ -41,7 +41,7 @@ async fn me(session: CurrentSession) -> String {
     session.user().to_string()
 }
 
-async fn tool(session: CurrentSession) -> Result<String, Failure> {
+async fn tool(session: CurrentSession) -> Result<String, Rejection> {
     Ok(session.access_token()?.to_owned())
 }
 
@@ -52,9 +52,9 @@ async fn presented(cookie: Option<PresentedCookie>) -> String {
 async fn logout(
     session: CurrentSession,
     Extension(manager): Extension<SessionManager>,
-) -> (StatusCode, SessionChange) {
+) -> (StatusCode, CookieUpdate) {
     manager.sign_out(session.id()).await.unwrap();
-    (StatusCode::NO_CONTENT, SessionChange::signed_out())
+    (StatusCode::NO_CONTENT, CookieUpdate::signed_out())
 }
 
 async fn send(app: &Router, method: &str, uri: &str, cookie: &str) -> Answer {
@@ -141,7 +141,7 @@ async fn a_login_that_the_policy_refuses_is_409() {
     let site = Site::with_policy(full).await;
     site.sign_in("ann").await;
     let error = site.manager.sign_in(site.login("ann")).await.unwrap_err();
-    let failure = Failure::from(error);
+    let failure = Rejection::from(error);
     assert_eq!((failure.status(), failure.error()), (StatusCode::CONFLICT, "limit_reached"));
 }
 
@@ -152,7 +152,7 @@ async fn a_superseded_session_clears_nothing_even_as_a_failure() {
 
     let site = Site::new().await;
     let told = |reason| {
-        let failing = get(async move || Failure::Ended(reason).into_response());
+        let failing = get(async move || Rejection::Ended(reason).into_response());
         Router::new().route("/", failing).layer(site.layer())
     };
     assert!(send(&told(EndReason::Superseded), "GET", "/", "").await.keeps_cookie());
@@ -166,7 +166,7 @@ async fn pages_are_redirected_to_the_login_with_the_reason_and_the_rest_is_not()
     site.sign_in("ann").await;
     let layer = |path: &str| {
         let answers = RedirectToLogin::to(path).unwrap();
-        let layer = site.layer().required().with_failure_response(answers);
+        let layer = site.layer().require_session().with_rejection_response(answers);
         Router::new().route("/", get(page).post(page)).layer(layer)
     };
     let answer = send(&layer("/login"), "GET", "/", "").await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use session_core::manager::Rotated;
+use session_core::manager::Rotation;
 use session_core::testing::{Fault, Method};
 use session_tower::CurrentSession;
 use tower::{Layer, ServiceExt, service_fn};
@@ -39,8 +39,8 @@ async fn all_services_of_a_layer_and_its_clones_share_one_cache() {
     let site = Site::new().await;
     let ann = cookie(&site.sign_in("ann").await.secret);
     let layer = site.layer();
-    let [one, other] =
-        [layer.clone().required(), layer].map(|layer| layer.layer(service_fn(crate::site::who)));
+    let [one, other] = [layer.clone().require_session(), layer]
+        .map(|layer| layer.layer(service_fn(crate::site::who)));
     site.store.reset_calls();
     assert_eq!(send(&one, &[&ann]).await.text, "ann");
     assert_eq!(send(&other, &[&ann]).await.text, "ann");
@@ -119,7 +119,8 @@ async fn f15_a_fill_that_a_rotation_overtook_is_dropped() {
     site.store.set_next(Method::FindByDigest, Fault::HangAfter);
     let reading = spawn(&service, &cookie(&ann.secret));
     site.store.until_hanging(Method::FindByDigest, 1).await;
-    let Rotated::Anew { secret, .. } = site.manager.rotate_secret(ann.session.id).await.unwrap()
+    let Rotation::Rotated { secret, .. } =
+        site.manager.rotate_secret(ann.session.id).await.unwrap()
     else {
         panic!("nobody else rotates");
     };

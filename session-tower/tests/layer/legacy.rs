@@ -7,7 +7,7 @@ use session_core::store::{NewSession, SessionStore};
 use session_core::testing::sample::Login;
 use session_core::testing::{Fault, Method, sample};
 use session_core::{EndReason, SecretDigest};
-use session_tower::{CurrentSession, LegacyFormat, SessionChange, SessionCookie};
+use session_tower::{CookieUpdate, CurrentSession, LegacyFormat, SessionCookie};
 use tower::{Layer, service_fn};
 
 use crate::site::{Body, Site, SiteService, keyring, send, shared, until, who};
@@ -21,8 +21,9 @@ async fn import(site: &Site, value: &str) -> session_core::SessionId {
         digest: Some(SecretDigest::of(value)),
         ..login.new_session_sealed_by(&keyring())
     };
-    let admit_all =
-        |_: &[session_core::policy::Occupant]| session_core::policy::Verdict::Admit(Vec::new());
+    let admit_all = |_: &[session_core::policy::AdmittedSession]| {
+        session_core::policy::Verdict::Admit(Vec::new())
+    };
     site.store.admit(new, &admit_all).await.unwrap();
     site.store.reset_calls();
     login.id()
@@ -199,7 +200,7 @@ async fn s2_signing_in_anew_with_a_legacy_value_supersedes_its_session() {
                 let sign_in = site.login("ann").supersedes(Some(presented.digest()));
                 let signed_in = site.manager.sign_in(sign_in).await.unwrap();
                 let mut response = Response::new(Body::default());
-                response.extensions_mut().insert(SessionChange::signed_in(&signed_in));
+                response.extensions_mut().insert(CookieUpdate::signed_in(&signed_in));
                 Ok::<_, Infallible>(response)
             }
         }
@@ -225,7 +226,7 @@ async fn the_handlers_change_wins_over_the_layers_own() {
                 let id = request.extensions().get::<CurrentSession>().unwrap().id();
                 let rotated = site.manager.rotate_secret(id).await.unwrap();
                 let mut response = Response::new(Body::default());
-                response.extensions_mut().insert(SessionChange::rotated(&rotated));
+                response.extensions_mut().insert(CookieUpdate::rotated(&rotated));
                 Ok::<_, Infallible>(response)
             }
         }
@@ -235,7 +236,7 @@ async fn the_handlers_change_wins_over_the_layers_own() {
     assert_eq!(send(&service(&site), &[&new]).await.text, "ann");
     let leaving = layer.layer(service_fn(|_: Request<Body>| async {
         let mut response = Response::new(Body::default());
-        response.extensions_mut().insert(SessionChange::signed_out());
+        response.extensions_mut().insert(CookieUpdate::signed_out());
         Ok::<_, Infallible>(response)
     }));
     site.advance(61);

@@ -21,7 +21,7 @@ async fn f6_a_store_that_is_away_is_503_in_both_modes_and_never_anonymous() {
     site.store.set_all(Fault::AWAY);
     for cookie in [&ann, &cookie(&sample::secret())] {
         assert!(is_unavailable(&send(&site.service(), &[cookie]).await, "unavailable"));
-        assert!(is_unavailable(&send(&site.required(), &[cookie]).await, "unavailable"));
+        assert!(is_unavailable(&send(&site.require_session(), &[cookie]).await, "unavailable"));
     }
     assert_eq!(send(&site.service(), &[]).await.text, "nobody");
     site.store.clear_all();
@@ -87,7 +87,7 @@ async fn k2_f35_a_tampered_row_is_503_unreadable_and_row_and_cookie_are_kept() {
     for _ in 0..2 {
         let answer = send(&site.service(), &[&cookie(&ann.secret)]).await;
         assert!(is_unavailable(&answer, "unreadable"), "{answer:?}");
-        let answer = send(&site.required(), &[&cookie(&ann.secret)]).await;
+        let answer = send(&site.require_session(), &[&cookie(&ann.secret)]).await;
         assert!(is_unavailable(&answer, "unreadable"), "{answer:?}");
     }
     let row = site.store.find(ann.session.id).await.unwrap().unwrap();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use http::{Request, Response};
 use session_core::provider::ProviderErrorKind;
 use session_core::testing::{Fault, Method, RenewalScript, sample};
-use session_tower::{CurrentSession, LegacyFormat, PresentedCookie, SessionChange, SessionCookie};
+use session_tower::{CookieUpdate, CurrentSession, LegacyFormat, PresentedCookie, SessionCookie};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -55,7 +55,7 @@ async fn s7_no_debug_output_shows_a_secret_or_a_token() {
     let shown = Arc::new(Mutex::new(String::new()));
     let layer = site.layer();
     let mut service = layer.clone().layer(service_fn({
-        let (shown, change) = (shown.clone(), SessionChange::signed_in(&ann));
+        let (shown, change) = (shown.clone(), CookieUpdate::signed_in(&ann));
         move |request: Request<Body>| {
             let current = request.extensions().get::<CurrentSession>().unwrap();
             let presented = PresentedCookie::of(request.extensions());

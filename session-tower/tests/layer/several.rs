@@ -1,6 +1,6 @@
 //! Several cookies of the name.
 
-use session_core::manager::Rotated;
+use session_core::manager::Rotation;
 use session_core::testing::{Method, sample};
 
 use crate::site::{Site, cookie, send};
@@ -35,7 +35,7 @@ async fn c6_two_different_live_sessions_count_as_none_and_nothing_is_cleared() {
         let answer = send(&site.service(), &cookies).await;
         assert_eq!(answer.text, "nobody");
         assert!(answer.keeps_cookie());
-        let answer = send(&site.required(), &cookies).await;
+        let answer = send(&site.require_session(), &cookies).await;
         assert_eq!(answer.reason(), "no_session");
         assert!(answer.keeps_cookie());
     }
@@ -45,7 +45,7 @@ async fn c6_two_different_live_sessions_count_as_none_and_nothing_is_cleared() {
 async fn old_and_new_secret_of_one_session_are_one_session() {
     let site = Site::new().await;
     let signed_in = site.sign_in("ann").await;
-    let Rotated::Anew { secret, .. } =
+    let Rotation::Rotated { secret, .. } =
         site.manager.rotate_secret(signed_in.session.id).await.unwrap()
     else {
         panic!("nobody else rotates");
@@ -63,7 +63,7 @@ async fn a_new_secret_that_arrives_beside_the_old_one_is_not_taken_for_lost() {
     let site = Site::new().await;
     let signed_in = site.sign_in("ann").await;
     let rotated = site.manager.rotate_secret(signed_in.session.id).await.unwrap();
-    let Rotated::Anew { secret, .. } = rotated else { panic!("nobody else rotates") };
+    let Rotation::Rotated { secret, .. } = rotated else { panic!("nobody else rotates") };
     let (old, new) = (cookie(&signed_in.secret), cookie(&secret));
     site.advance(61);
     for cookies in [[&*old, &*new], [&*new, &*old]] {

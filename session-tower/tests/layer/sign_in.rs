@@ -9,7 +9,7 @@ use http_body_util::Full;
 use session_core::manager::SignIn;
 use session_core::testing::sample;
 use session_core::{EndReason, TokenResponse};
-use session_tower::{CurrentSession, PresentedCookie, SessionChange, SessionCookie};
+use session_tower::{CookieUpdate, CurrentSession, PresentedCookie, SessionCookie};
 use tower::{Layer, service_fn};
 
 use crate::site::{Body, Site, SiteService, cookie, send, shared, who};
@@ -27,7 +27,7 @@ fn login(site: Site, status: StatusCode) -> impl SiteService {
             let signed_in = site.manager.sign_in(sign_in).await.unwrap();
             let mut response = Response::new(Full::<Bytes>::from("welcome"));
             *response.status_mut() = status;
-            response.extensions_mut().insert(SessionChange::signed_in(&signed_in));
+            response.extensions_mut().insert(CookieUpdate::signed_in(&signed_in));
             Ok::<_, Infallible>(response)
         }
     }))
@@ -52,7 +52,7 @@ async fn s6_f32_the_cookie_is_opaque_and_as_short_whatever_the_session_holds() {
     let tokens = TokenResponse::bearer(&token).with_refresh_token(&token).with_id_token(&token);
     let sign_in = SignIn::new(&sample::user(&user), &sample::provider("okta"), tokens);
     let signed_in = site.manager.sign_in(sign_in).await.unwrap();
-    let change = SessionChange::signed_in(&signed_in);
+    let change = CookieUpdate::signed_in(&signed_in);
     let service = site.layer().layer(service_fn(move |_: Request<Body>| {
         let mut response = Response::new(Body::default());
         response.extensions_mut().insert(change.clone());
@@ -79,7 +79,7 @@ async fn c5_max_age_is_at_most_400_days_and_what_is_left_of_the_absolute_timeout
     let signed_in = site.sign_in("ann").await;
     site.clock.advance(days(1));
     let rotated = site.manager.rotate_secret(signed_in.session.id).await.unwrap();
-    let change = SessionChange::rotated(&rotated);
+    let change = CookieUpdate::rotated(&rotated);
     let service = site.layer().layer(service_fn(move |_: Request<Body>| {
         let mut response = Response::new(Body::default());
         response.extensions_mut().insert(change.clone());
@@ -113,7 +113,7 @@ async fn s2_signing_in_anew_supersedes_and_wins_over_clearing() {
 #[tokio::test]
 async fn a_superseded_cookie_counts_as_none_and_is_cleared_only_a_minute_later() {
     let site = Site::new().await;
-    let (service, required, clock) = (site.service(), site.required(), site.clock.clone());
+    let (service, required, clock) = (site.service(), site.require_session(), site.clock.clone());
     let login = login(site, StatusCode::OK);
     let old = send(&login, &[]).await.new_cookie();
     let new = send(&login, &[&old]).await.new_cookie();
@@ -162,7 +162,7 @@ async fn signing_out_clears_the_cookie_and_ends_the_session_at_once() {
             let current = request.extensions().get::<CurrentSession>().unwrap();
             assert!(manager.sign_out(current.id()).await.unwrap());
             let mut response = Response::new(Body::default());
-            response.extensions_mut().insert(SessionChange::signed_out());
+            response.extensions_mut().insert(CookieUpdate::signed_out());
             Ok::<_, Infallible>(response)
         }
     }));
@@ -181,7 +181,7 @@ async fn a_handler_that_keeps_the_cookie_holds_back_a_clearing() {
     let ann = site.sign_in("ann").await;
     site.manager.rotate_secret(ann.session.id).await.unwrap();
     let under_way = site.manager.rotate_secret(ann.session.id).await.unwrap();
-    let change = SessionChange::rotated(&under_way);
+    let change = CookieUpdate::rotated(&under_way);
     let service = site.layer().layer(service_fn(move |_: Request<Body>| {
         let mut response = Response::new(Body::default());
         response.extensions_mut().insert(change.clone());

@@ -67,8 +67,8 @@ impl Site {
     }
 
     /// The same, but a session is required.
-    pub(crate) fn required(&self) -> impl SiteService {
-        self.layer().required().layer(service_fn(who))
+    pub(crate) fn require_session(&self) -> impl SiteService {
+        self.layer().require_session().layer(service_fn(who))
     }
 
     pub(crate) fn advance(&self, seconds: u64) {

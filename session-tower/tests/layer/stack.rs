@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use session_core::testing::{Fault, Method, sample};
-use session_tower::{CurrentSession, Failure};
+use session_tower::{CurrentSession, Rejection};
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 use crate::site::{Answer, Body, Site, cookie, request, spawn, who};
@@ -90,7 +90,7 @@ async fn a_concurrency_limit_inside_is_kept_and_its_permits_come_back() {
 async fn a_request_that_is_refused_at_once_keeps_no_permit() {
     let site = Site::new().await;
     let inner = ServiceBuilder::new().concurrency_limit(1).service_fn(who);
-    let mut service = site.layer().required().layer(inner);
+    let mut service = site.layer().require_session().layer(inner);
     let mut other = service.clone();
     let response = service.ready().await.unwrap().call(request(&[])).await.unwrap();
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
@@ -180,20 +180,20 @@ impl http_body::Body for Text {
 async fn it_is_generic_over_both_bodies_and_closures_answer_failures() {
     let site = Site::new().await;
     let ann = cookie(&site.sign_in("ann").await.secret);
-    let answers = |failure: &Failure, request: &Parts| {
+    let answers = |failure: &Rejection, request: &Parts| {
         let text = format!("{} {}", request.method, failure.reason().unwrap_or_default());
         let mut response = Response::new(Text(Full::from(text)));
         *response.status_mut() = StatusCode::IM_A_TEAPOT;
         response
     };
     // The request's body is neither `Send` nor a body at all.
-    let service = site.layer().required().with_failure_response(answers).layer(service_fn(
-        |request: Request<std::rc::Rc<str>>| async move {
+    let service = site.layer().require_session().with_rejection_response(answers).layer(
+        service_fn(|request: Request<std::rc::Rc<str>>| async move {
             let current = request.extensions().get::<CurrentSession>().unwrap();
             let text = format!("{} {}", request.body(), current.user());
             Ok::<_, Infallible>(Response::new(Text(Full::from(text))))
-        },
-    ));
+        }),
+    );
     let ask = |cookies: &[&str]| {
         let request = request(cookies).map(|_| std::rc::Rc::from("hello"));
         let response = service.clone().oneshot(request);
@@ -210,16 +210,16 @@ async fn it_is_generic_over_both_bodies_and_closures_answer_failures() {
 #[tokio::test]
 async fn failures_travel_with_their_responses() {
     let site = Site::new().await;
-    let response = site.required().oneshot(request(&[])).await.unwrap();
-    assert_eq!(response.extensions().get::<Failure>(), Some(&Failure::NoSession));
+    let response = site.require_session().oneshot(request(&[])).await.unwrap();
+    assert_eq!(response.extensions().get::<Rejection>(), Some(&Rejection::NoSession));
 }
 
 #[tokio::test]
 async fn the_response_future_can_be_named() {
-    use session_tower::{Problem, ResponseFuture, SessionService};
+    use session_tower::{ProblemDetails, ResponseFuture, SessionService};
 
     struct Outer<S> {
-        inner: SessionService<S, Problem>,
+        inner: SessionService<S, ProblemDetails>,
     }
 
     impl<S> Service<Request<Body>> for Outer<S>
@@ -228,7 +228,7 @@ async fn the_response_future_can_be_named() {
     {
         type Response = S::Response;
         type Error = S::Error;
-        type Future = ResponseFuture<S, Body, Problem>;
+        type Future = ResponseFuture<S, Body, ProblemDetails>;
 
         fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
             self.inner.poll_ready(cx)

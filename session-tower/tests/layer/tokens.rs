@@ -8,7 +8,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use session_core::provider::ProviderErrorKind;
 use session_core::testing::RenewalScript;
-use session_tower::{CurrentSession, EndedSession, Failure, Problem};
+use session_tower::{CurrentSession, EndedSession, ProblemDetails, Rejection};
 use tower::{Layer, service_fn};
 
 use crate::site::{Body, Site, SiteService, cookie, send, spawn, until};
@@ -17,12 +17,12 @@ use crate::site::{Body, Site, SiteService, cookie, send, spawn, until};
 fn tool(site: &Site) -> impl SiteService {
     site.layer().layer(service_fn(|request: Request<Body>| async move {
         if let Some(ended) = request.extensions().get::<EndedSession>() {
-            return Ok(Problem::of(&Failure::Ended(ended.reason)));
+            return Ok(ProblemDetails::of(&Rejection::Ended(ended.reason)));
         }
         let current = request.extensions().get::<CurrentSession>().unwrap();
         let mut response = match current.access_token() {
             Ok(token) => Response::new(Full::<Bytes>::from(token.to_owned())),
-            Err(error) => Problem::of(&Failure::from(error)),
+            Err(error) => ProblemDetails::of(&Rejection::from(error)),
         };
         let user = current.user().as_str().parse().unwrap();
         response.headers_mut().insert("x-user", user);
@@ -72,7 +72,7 @@ async fn f2_a_hundred_requests_at_expiry_wait_for_one_renewal() {
 async fn with_the_provider_down_requests_keep_their_session_and_tools_get_503() {
     let site = Site::new().await;
     let ann = cookie(&site.sign_in("ann").await.secret);
-    let (service, who) = (tool(&site), site.required());
+    let (service, who) = (tool(&site), site.require_session());
     site.provider.otherwise(RenewalScript::Fail(ProviderErrorKind::Unavailable, None));
     site.advance(301);
     for _ in 0..3 {
@@ -107,7 +107,7 @@ async fn without_a_refresh_token_the_session_stays_and_a_sign_in_is_asked_for() 
     let answer = send(&tool(&site), &[&ann]).await;
     assert_eq!(answer.reason(), "sign_in_needed");
     assert!(answer.keeps_cookie());
-    assert_eq!(send(&site.required(), &[&ann]).await.text, "ann");
+    assert_eq!(send(&site.require_session(), &[&ann]).await.text, "ann");
     assert_eq!(site.provider.renewals(), 0);
 }
 
@@ -119,7 +119,7 @@ async fn a_refused_renewal_ends_the_session_and_its_reason_is_told() {
     site.advance(301);
     let answer = send(&tool(&site), &[&cookie(&ann.secret)]).await;
     assert_eq!((answer.reason().as_str(), answer.keeps_cookie()), ("renewal_refused", true));
-    let answer = send(&site.required(), &[&cookie(&bob.secret)]).await;
+    let answer = send(&site.require_session(), &[&cookie(&bob.secret)]).await;
     assert_eq!((answer.reason().as_str(), answer.clears_cookie()), ("renewal_refused", true));
     let answer = send(&site.service(), &[&cookie(&ann.secret)]).await;
     assert_eq!(answer.text, "ended: renewal_refused");

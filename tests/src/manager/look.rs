@@ -47,7 +47,7 @@ pub async fn kinds(store: &dyn SessionStore, id: SessionId) -> Vec<EventKind> {
 /// The outbox, in the order of its ids.
 pub async fn rows_of(store: &dyn SessionStore) -> Vec<PendingRevocation> {
     // No key has this id.
-    store.revocations_sealed_otherwise("", None, 1000).await.expect("the outbox")
+    store.list_revocations_sealed_with_other_key("", None, 1000).await.expect("the outbox")
 }
 
 fn plain(revocation: &PendingRevocation) -> String {

@@ -99,7 +99,7 @@ impl Play {
     /// Every ended session's last refresh token is revoked in the end, and no live one's (law 11).
     pub(crate) async fn check_revocations(&self) {
         self.nodes[0].clock.advance(Duration::from_secs(600));
-        while self.nodes[0].manager.work_off_outbox(100).await.unwrap().revoked > 0 {}
+        while self.nodes[0].manager.process_revocations(100).await.unwrap().revoked > 0 {}
         let mut revoked = self.nodes[0].provider.revoked();
         let over = self.model.sessions.iter().filter(|session| !session.is_live());
         let mut expected: Vec<_> = over.map(|session| session.refresh_token.clone()).collect();

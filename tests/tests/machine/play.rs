@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::sample::Index;
-use session_core::manager::{Resolution, Rotated, SignIn, TokenErrorKind};
+use session_core::manager::{Resolution, Rotation, SignIn, TokenErrorKind};
 use session_core::policy::Freshness;
 use session_core::provider::{ProviderErrorKind, RevocationScope};
 use session_core::testing::{RenewalScript, ScriptedProvider, sample};
@@ -78,7 +78,7 @@ impl Play {
                 assert_eq!((purged.timed_out, purged.sessions), expected);
             }
             What::WorkOff => {
-                manager.work_off_outbox(100).await.unwrap();
+                manager.process_revocations(100).await.unwrap();
             }
             What::Advance { seconds } => {
                 self.nodes[0].clock.advance(Duration::from_secs(*seconds));
@@ -150,7 +150,7 @@ impl Play {
         let ended = connected.ended.iter().map(|ended| (ended.id, ended.reason));
         same_ends(ended.collect(), self.model.admit(user, TOOL, None, now));
         self.learn(connected.session.id, user, TOOL, None).await;
-        let found = manager.find(&owner, &name).await.unwrap().unwrap();
+        let found = manager.find_connection(&owner, &name).await.unwrap().unwrap();
         assert_eq!(found.id, connected.session.id);
     }
 
@@ -286,8 +286,8 @@ impl Play {
             return;
         };
         let to = match rotated.unwrap() {
-            Rotated::Anew { secret, .. } => Some(secret.digest()),
-            Rotated::UnderWay => None,
+            Rotation::Rotated { secret, .. } => Some(secret.digest()),
+            Rotation::InProgress => None,
         };
         assert_eq!(self.model.sessions[live].rotate(to, now), to.is_some());
         self.model.secrets.extend(to);

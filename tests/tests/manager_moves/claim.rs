@@ -25,7 +25,7 @@ async fn claim(manager: &SessionManager, of: Option<&str>) -> Result<Claimed, Ma
 }
 
 async fn legacy(world: &World) -> Option<SessionId> {
-    let found = world.manager.find_legacy(&user("ann"), &provider("okta")).await.unwrap();
+    let found = world.manager.find_migrated(&user("ann"), &provider("okta")).await.unwrap();
     found.map(|session| session.id)
 }
 
@@ -108,7 +108,7 @@ on_every_database! {
         assert_eq!(error.kind(), ManagerErrorKind::Ambiguous);
         assert!(!error.is_transient());
         let listed: Vec<_> =
-            error.candidates().iter().map(|s| (s.id, s.identity.counted_by())).collect();
+            error.candidates().iter().map(|s| (s.id, s.identity.cap_subject())).collect();
         let expected = [
             (by_account.id(), Some(subject("a-2"))),
             (by_subject.id(), Some(subject("s-1"))),
@@ -200,7 +200,7 @@ impl CacheInvalidation for Forgetful {
 async fn a_client_that_hangs_up_leaves_no_claim_half_done() {
     let world = World::new().await;
     let cache = Arc::new(Forgetful::default());
-    world.manager.keep_informed(&cache);
+    world.manager.register_cache(&cache);
     let imported = login(&world, "ann");
     admit(&world, &imported).await;
     world.store.set_next(Method::RotateSecret, Fault::HangAfter);
@@ -220,15 +220,15 @@ async fn a_client_that_hangs_up_leaves_no_claim_half_done() {
 async fn a_store_that_is_away_gives_no_session_and_says_so() {
     let world = World::new().await;
     admit(&world, &login(&world, "ann")).await;
-    for method in [Method::Unclaimed, Method::RotateSecret] {
+    for method in [Method::ListUnclaimed, Method::RotateSecret] {
         world.store.set(method, Fault::AWAY);
         let error = claim(&world.manager, None).await.unwrap_err();
         assert_eq!(error, ManagerErrorKind::Unavailable);
         world.store.clear(method);
     }
-    world.store.set(Method::Legacy, Fault::AWAY);
+    world.store.set(Method::ListMigrated, Fault::AWAY);
     let error: ManagerError =
-        world.manager.find_legacy(&user("ann"), &provider("okta")).await.unwrap_err();
+        world.manager.find_migrated(&user("ann"), &provider("okta")).await.unwrap_err();
     assert!(error.is_transient());
     assert!(claim(&world.manager, None).await.is_ok(), "nothing was taken");
 }

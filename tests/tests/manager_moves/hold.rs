@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use session_core::manager::{Resolution, Rotated, TokenErrorKind};
+use session_core::manager::{Resolution, Rotation, TokenErrorKind};
 use session_core::store::memory::MemoryStore;
 use session_core::testing::sample::{self, Login, user};
 use session_core::testing::{Method, ScriptedProvider};
@@ -70,7 +70,7 @@ on_every_database! {
         moved.bring(&imported).await;
         let id = imported.id();
         for _ in 0..2 {
-            assert!(matches!(world.manager.rotate_secret(id).await.unwrap(), Rotated::UnderWay));
+            assert!(matches!(world.manager.rotate_secret(id).await.unwrap(), Rotation::InProgress));
         }
         let row = world.row(id).await;
         assert_eq!((row.digests.current, row.session.revision), (Some(cookie.digest()), 1));
@@ -79,7 +79,7 @@ on_every_database! {
         moved.go_on_to("open").await;
         world.clock.advance(REMEMBERED);
         let rotated = world.manager.rotate_secret(id).await.unwrap();
-        assert!(matches!(rotated, Rotated::Anew { .. }));
+        assert!(matches!(rotated, Rotation::Rotated { .. }));
     }
 
     async fn whoever_signs_in_here_is_not_held(database: Migrated) {

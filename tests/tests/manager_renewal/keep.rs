@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use session_core::EndReason;
 use session_core::event::EventKind;
-use session_core::manager::{Rotated, TokenErrorKind};
+use session_core::manager::{Rotation, TokenErrorKind};
 use session_core::provider::{ProviderErrorKind, RevocationScope};
 use session_core::testing::{Fault, Method, RenewalScript, ScriptedProvider, sample};
 use session_tests::manager::{DUE, LIFETIME, Step, TERM, World, policy, settle, until};
@@ -98,7 +98,7 @@ async fn f13_v4_ended_while_the_provider_was_asked_it_stays_ended_and_both_token
     assert_eq!(row.session.ended.unwrap().reason, EndReason::SignedOut);
     assert_eq!((row.tokens, row.lease), (None, None));
     assert_eq!(world.outbox().await, ["rt-1", "rt-3"], "the old one and the fresh one");
-    assert_eq!(world.manager.work_off_outbox(10).await.unwrap().revoked, 2);
+    assert_eq!(world.manager.process_revocations(10).await.unwrap().revoked, 2);
     assert!(!world.provider.accepts("rt-3") && world.provider.accepts("rt-2"));
     assert_eq!(world.end_reason(phone.session.id).await, None);
 }
@@ -146,7 +146,7 @@ async fn law_3_overtaken_by_another_write_it_is_merged_into_the_row_that_is_ther
     let waiting = world.token_later(&laptop);
     world.provider.answers().until_held(1).await;
     let rotated = world.manager.rotate_secret(laptop.session.id).await.unwrap();
-    let Rotated::Anew { secret, .. } = rotated else { panic!("no rotation") };
+    let Rotation::Rotated { secret, .. } = rotated else { panic!("no rotation") };
     world.provider.answers().open();
     assert_eq!(Step::SMALL.drive(&world.clock, waiting).await.unwrap().unwrap(), "at-2");
     let row = world.row(laptop.session.id).await;

@@ -59,7 +59,7 @@ async fn law_4_an_owner_who_beats_is_never_overtaken() {
     let waiting = world.token_later(&laptop);
     for _ in 0..12 {
         Step::SMALL.pass(&world.clock, TERM - SECOND).await;
-        assert!(world.sessions().raise_beat(id, &lease).await.unwrap(), "overtaken");
+        assert!(world.sessions().heartbeat(id, &lease).await.unwrap(), "overtaken");
         lease = lease.raised();
     }
     assert_eq!(world.provider.renewals(), 0);
@@ -83,7 +83,7 @@ async fn f5_a_node_with_a_slow_provider_keeps_its_lease() {
     Step(SECOND).pass(&here.clock, SECOND * 599).await;
     let after = here.row(laptop.session.id).await.lease.unwrap();
     assert_eq!(before.owner, after.owner);
-    assert!(after.beat > before.beat, "it does not beat");
+    assert!(after.heartbeat > before.heartbeat, "it does not beat");
     here.provider.requests().open();
     drop((first.await, second.await));
     assert_eq!((here.provider.renewals(), here.provider.reuses()), (1, 0));
@@ -112,14 +112,14 @@ async fn law_4_a_machine_that_was_suspended_after_its_beat_does_not_send() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     world.clock.advance(LIFETIME);
-    world.store.set(Method::RaiseBeat, Fault::HangAfter);
+    world.store.set(Method::Heartbeat, Fault::HangAfter);
     let waiting = world.token_later(&laptop);
-    world.store.until_hanging(Method::RaiseBeat, 1).await;
+    world.store.until_hanging(Method::Heartbeat, 1).await;
     world.clock.suspend(TERM - SECOND * 10);
-    world.store.release(Method::RaiseBeat);
-    until("a second beat", || world.store.calls(Method::RaiseBeat) == 2).await;
+    world.store.release(Method::Heartbeat);
+    until("a second beat", || world.store.calls(Method::Heartbeat) == 2).await;
     assert_eq!(world.provider.renewals(), 0, "it sent although the term may be over");
-    world.store.clear(Method::RaiseBeat);
+    world.store.clear(Method::Heartbeat);
     assert_eq!(waiting.await.unwrap().unwrap(), "at-2", "it began again");
 }
 
@@ -130,14 +130,14 @@ async fn law_4_a_beat_that_took_long_on_the_monotonic_clock_does_not_send_either
     let world = World::with(patient).await;
     let laptop = world.sign_in().await;
     world.clock.advance(LIFETIME);
-    world.store.set(Method::RaiseBeat, Fault::HangAfter);
+    world.store.set(Method::Heartbeat, Fault::HangAfter);
     let waiting = world.token_later(&laptop);
-    world.store.until_hanging(Method::RaiseBeat, 1).await;
+    world.store.until_hanging(Method::Heartbeat, 1).await;
     world.clock.advance(SECOND * 60);
-    world.store.release(Method::RaiseBeat);
-    until("a second beat", || world.store.calls(Method::RaiseBeat) == 2).await;
+    world.store.release(Method::Heartbeat);
+    until("a second beat", || world.store.calls(Method::Heartbeat) == 2).await;
     assert_eq!(world.provider.renewals(), 0, "it sent although the term may be over");
-    world.store.clear(Method::RaiseBeat);
+    world.store.clear(Method::Heartbeat);
     assert_eq!(waiting.await.unwrap().unwrap(), "at-2");
 }
 
@@ -147,13 +147,13 @@ async fn law_4_an_owner_who_was_overtaken_before_he_sent_does_not_send() {
     let laptop = world.sign_in().await;
     let id = laptop.session.id;
     world.clock.advance(LIFETIME);
-    world.store.set_next(Method::RaiseBeat, Fault::HangBefore);
+    world.store.set_next(Method::Heartbeat, Fault::HangBefore);
     let waiting = world.token_later(&laptop);
-    world.store.until_hanging(Method::RaiseBeat, 1).await;
+    world.store.until_hanging(Method::Heartbeat, 1).await;
     let mine = world.row(id).await.lease.unwrap();
     let theirs = Lease::new(TERM);
     assert!(world.sessions().claim_lease(id, Some(&mine), &theirs).await.unwrap());
-    world.store.release(Method::RaiseBeat);
+    world.store.release(Method::Heartbeat);
     settle().await;
     assert_eq!(world.provider.renewals(), 0);
     assert_eq!(world.row(id).await.lease, Some(theirs), "nor does it give back what is not its");
@@ -179,7 +179,7 @@ async fn law_4_an_owner_whose_beats_answer_was_lost_goes_on_beating() {
     let first = here.token_later(&laptop);
     here.provider.answers().until_held(1).await;
     // The answer of one beat is lost, while the provider is asked; then only writes fail.
-    here.store.set_next(Method::RaiseBeat, Fault::ANSWER_LOST);
+    here.store.set_next(Method::Heartbeat, Fault::ANSWER_LOST);
     here.store.set(Method::WriteTokens, Fault::AWAY);
     Step(SECOND).pass(&here.clock, SECOND * 290).await;
     here.provider.answers().open();
@@ -200,9 +200,9 @@ async fn law_4_an_answer_in_the_middle_of_a_beat_costs_no_later_beat() {
     here.provider.answers().close();
     let first = here.token_later(&laptop);
     here.provider.answers().until_held(1).await;
-    here.store.set_next(Method::RaiseBeat, Fault::HangAfter);
+    here.store.set_next(Method::Heartbeat, Fault::HangAfter);
     Step(SECOND).pass(&here.clock, SECOND * 150).await;
-    here.store.until_hanging(Method::RaiseBeat, 1).await;
+    here.store.until_hanging(Method::Heartbeat, 1).await;
     here.store.set(Method::WriteTokens, Fault::AWAY);
     here.provider.answers().open();
     let second = there.token_later(&laptop);

@@ -67,21 +67,21 @@ async fn f23_a_browsers_session_is_never_lent_to_a_tool_client() {
     let world = World::new().await;
     let (ann, okta) = (sample::user("ann"), sample::provider(OKTA));
     world.sign_in().await;
-    assert_eq!(world.manager.find(&ann, &okta).await.unwrap(), None);
+    assert_eq!(world.manager.find_connection(&ann, &okta).await.unwrap(), None);
     let first = world.manager.connect(&ann, &okta, world.provider.sign_in()).await.unwrap();
     let last = world.manager.connect(&ann, &okta, world.provider.sign_in()).await.unwrap();
     world.sign_in().await;
-    let found = world.manager.find(&ann, &okta).await.unwrap().unwrap();
+    let found = world.manager.find_connection(&ann, &okta).await.unwrap().unwrap();
     assert_eq!((found.id, found.origin), (last.session.id, Origin::Connection));
     let tokens = world.manager.access_token(found.id).await.unwrap();
     assert_eq!(tokens.access_token(), "at-3");
 
     world.manager.sign_out(last.session.id).await.unwrap();
-    let found = world.manager.find(&ann, &okta).await.unwrap().unwrap();
+    let found = world.manager.find_connection(&ann, &okta).await.unwrap().unwrap();
     assert_eq!(found.id, first.session.id);
     let (bob, github) = (sample::user("bob"), sample::provider("github"));
-    assert_eq!(world.manager.find(&bob, &okta).await.unwrap(), None);
-    assert_eq!(world.manager.find(&ann, &github).await.unwrap(), None);
+    assert_eq!(world.manager.find_connection(&bob, &okta).await.unwrap(), None);
+    assert_eq!(world.manager.find_connection(&ann, &github).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use session_core::EndReason;
-use session_core::manager::WorkedOff;
+use session_core::manager::RevocationReport;
 use session_core::provider::{ProviderErrorKind, RevocationScope};
 use session_core::testing::{Fault, Method, ScriptedProvider, sample};
 use session_tests::manager::{World, policy, settle};
@@ -16,8 +16,8 @@ async fn world(scope: RevocationScope) -> World {
 
 /// How many were revoked, dropped and put off.
 async fn work_off(world: &World) -> (usize, usize, usize) {
-    let WorkedOff { revoked, dropped, postponed, .. } =
-        world.manager.work_off_outbox(100).await.unwrap();
+    let RevocationReport { revoked, dropped, postponed, .. } =
+        world.manager.process_revocations(100).await.unwrap();
     (revoked, dropped, postponed)
 }
 
@@ -100,7 +100,7 @@ async fn a_provider_that_stays_away_is_asked_ever_more_rarely_and_given_up_in_da
     let mut hours = 0;
     while !world.outbox().await.is_empty() {
         for _ in 0..60 {
-            world.manager.work_off_outbox(10).await.unwrap();
+            world.manager.process_revocations(10).await.unwrap();
             world.clock.advance(SECOND * 60);
         }
         hours += 1;
@@ -163,7 +163,7 @@ async fn two_nodes_share_the_work() {
         here.manager.sign_out(device.session.id).await.unwrap();
     }
     let (one, two) =
-        tokio::join!(here.manager.work_off_outbox(100), there.manager.work_off_outbox(100));
+        tokio::join!(here.manager.process_revocations(100), there.manager.process_revocations(100));
     assert_eq!(one.unwrap().revoked + two.unwrap().revoked, 30);
     assert_eq!(here.provider.revocations(), 30, "each is asked for once");
 }
@@ -175,7 +175,7 @@ async fn at_most_so_many_as_asked_for() {
         let device = world.sign_in_as(&format!("user-{n}")).await;
         world.manager.sign_out(device.session.id).await.unwrap();
     }
-    assert_eq!(world.manager.work_off_outbox(11).await.unwrap().revoked, 11);
+    assert_eq!(world.manager.process_revocations(11).await.unwrap().revoked, 11);
     assert_eq!(world.outbox().await.len(), 9);
 }
 
@@ -184,8 +184,8 @@ async fn what_was_begun_and_not_noted_is_tried_again_later() {
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
     world.manager.sign_out(laptop.session.id).await.unwrap();
-    world.store.set_next(Method::SettleRevocation, Fault::AWAY);
-    assert!(world.manager.work_off_outbox(10).await.unwrap_err().is_transient());
+    world.store.set_next(Method::CompleteRevocation, Fault::AWAY);
+    assert!(world.manager.process_revocations(10).await.unwrap_err().is_transient());
     assert_eq!(work_off(&world).await, (0, 0, 0), "it is still claimed");
     world.clock.advance(SECOND * 3600);
     assert_eq!(work_off(&world).await, (1, 0, 0));
@@ -215,7 +215,7 @@ async fn f35_what_does_not_open_waits_for_its_key_however_long() {
         .await
         .unwrap();
     for _ in 0..60 {
-        let done = other.work_off_outbox(10).await.unwrap();
+        let done = other.process_revocations(10).await.unwrap();
         assert_eq!((done.dropped, done.postponed), (0, 1));
         world.clock.advance(SECOND * 6 * 3600);
     }
@@ -233,7 +233,7 @@ async fn a_provider_that_this_node_does_not_know_is_left_to_those_that_do() {
         .start()
         .await
         .unwrap();
-    assert_eq!(other.work_off_outbox(10).await.unwrap().postponed, 1);
+    assert_eq!(other.process_revocations(10).await.unwrap().postponed, 1);
     world.clock.advance(SECOND * 60);
     assert_eq!(work_off(&world).await, (1, 0, 0));
 }

@@ -125,11 +125,11 @@ async fn a_kept_session_is_void_when_it_is_stale_or_over() {
     world.clock.advance(SECOND * 5 - Duration::from_millis(1));
     assert_eq!(world.manager.revalidate(&live), Validity::Usable);
     world.clock.advance(SECOND);
-    assert_eq!(world.manager.revalidate(&live), Validity::Void, "older than max_staleness");
+    assert_eq!(world.manager.revalidate(&live), Validity::Stale, "older than max_staleness");
 
     let live = world.live(&laptop).await;
     world.manager.sign_out(laptop.session.id).await.unwrap();
-    assert_eq!(world.manager.revalidate(&live), Validity::Void, "ended on this node: at once");
+    assert_eq!(world.manager.revalidate(&live), Validity::Stale, "ended on this node: at once");
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn with_no_staleness_each_request_reads() {
     let world = World::with(session_tests::manager::policy().max_staleness(Duration::ZERO)).await;
     let laptop = world.sign_in().await;
     let live = world.live(&laptop).await;
-    assert_eq!(world.manager.revalidate(&live), Validity::Void);
+    assert_eq!(world.manager.revalidate(&live), Validity::Stale);
 }
 
 #[tokio::test]

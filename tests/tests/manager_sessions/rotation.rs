@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use session_core::manager::{ManagerErrorKind, Resolution, Rotated};
+use session_core::manager::{ManagerErrorKind, Resolution, Rotation};
 use session_core::testing::{Fault, Method};
 use session_core::{EndReason, SecretDigest, SessionId, SessionSecret};
 use session_tests::manager::{World, settle};
@@ -13,8 +13,8 @@ const MOMENT: Duration = Duration::from_millis(1);
 
 async fn rotated(world: &World, id: SessionId) -> SessionSecret {
     match world.manager.rotate_secret(id).await.unwrap() {
-        Rotated::Anew { secret, .. } => secret,
-        Rotated::UnderWay => panic!("no rotation"),
+        Rotation::Rotated { secret, .. } => secret,
+        Rotation::InProgress => panic!("no rotation"),
     }
 }
 
@@ -90,11 +90,11 @@ async fn there_is_no_second_rotation_while_the_old_secret_is_accepted() {
     let id = laptop.session.id;
     let new = rotated(&world, id).await.digest();
     for _ in 0..3 {
-        assert!(matches!(world.manager.rotate_secret(id).await.unwrap(), Rotated::UnderWay));
+        assert!(matches!(world.manager.rotate_secret(id).await.unwrap(), Rotation::InProgress));
     }
     assert!(is_live(&world, new).await);
     world.clock.advance(SECOND * 30 - MOMENT);
-    assert!(matches!(world.manager.rotate_secret(id).await.unwrap(), Rotated::UnderWay));
+    assert!(matches!(world.manager.rotate_secret(id).await.unwrap(), Rotation::InProgress));
     world.clock.advance(MOMENT);
     let newest = rotated(&world, id).await.digest();
     assert!(is_live(&world, newest).await && is_live(&world, new).await);
@@ -115,7 +115,7 @@ async fn many_rotations_at_once_on_two_nodes_give_one_secret() {
         .collect();
     let mut secrets = Vec::new();
     for call in calls {
-        if let Rotated::Anew { secret, .. } = call.await.unwrap() {
+        if let Rotation::Rotated { secret, .. } = call.await.unwrap() {
             secrets.push(secret);
         }
     }
@@ -154,7 +154,7 @@ async fn of_many_requests_that_find_the_secret_lost_one_alone_makes_it_good() {
         world.clock.advance(SECOND);
         assert!(!is_lost(world, old).await);
         let again = world.manager.rotate_secret(id).await.unwrap();
-        assert!(matches!(again, Rotated::UnderWay), "the first one's secret is void");
+        assert!(matches!(again, Rotation::InProgress), "the first one's secret is void");
     }
     assert!(is_live(&here, new).await);
 }
@@ -172,7 +172,7 @@ async fn making_good_does_not_prolong_the_old_secrets_ten_minutes() {
     world.clock.advance(MOMENT);
     assert!(!is_live(&world, old).await);
     assert!(is_live(&world, new).await);
-    assert!(matches!(world.manager.rotate_secret(id).await.unwrap(), Rotated::Anew { .. }));
+    assert!(matches!(world.manager.rotate_secret(id).await.unwrap(), Rotation::Rotated { .. }));
 }
 
 #[tokio::test]

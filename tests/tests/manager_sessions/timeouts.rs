@@ -68,7 +68,7 @@ async fn activity_without_writes_keeps_a_session_alive_on_its_node() {
     world.store.set(Method::Touch, Fault::AWAY);
     for _ in 0..20 {
         world.clock.advance(SECOND * 30);
-        assert_ne!(world.manager.revalidate(&live), Validity::Void);
+        assert_ne!(world.manager.revalidate(&live), Validity::Stale);
         assert_eq!(reason(&world, &laptop).await, None);
         settle().await;
     }
@@ -108,7 +108,7 @@ async fn law_3_an_idle_end_is_decided_on_a_fresh_reading() {
     there.live(&laptop).await;
     settle().await;
     here.clock.advance(MINUTE * 5);
-    assert_eq!(here.manager.revalidate(&held), Validity::Void, "as far as this node knows");
+    assert_eq!(here.manager.revalidate(&held), Validity::Stale, "as far as this node knows");
     assert_eq!(reason(&here, &laptop).await, None, "the other node has touched it");
 }
 

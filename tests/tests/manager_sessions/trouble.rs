@@ -26,10 +26,10 @@ async fn a_store_that_is_away_is_said_to_be_away_by_every_call() {
         manager.end_others(&ann, id).await.err(),
         manager.end_all(&ann, None, EndReason::RevokedByAdmin).await.err(),
         manager.list(&ann, None).await.err(),
-        manager.find(&ann, &sample::provider("mcp:x")).await.err(),
+        manager.find_connection(&ann, &sample::provider("mcp:x")).await.err(),
         manager.rotate_secret(id).await.err(),
         manager.purge().await.err(),
-        manager.work_off_outbox(1).await.err(),
+        manager.process_revocations(1).await.err(),
         manager.reseal().await.err(),
     ];
     for error in errors {
@@ -78,7 +78,7 @@ async fn f6_a_touch_or_a_confirmation_that_fails_fails_no_request() {
         world.store.set(method, Fault::AWAY);
     }
     let rotated = world.manager.rotate_secret(laptop.session.id).await.unwrap();
-    let session_core::manager::Rotated::Anew { secret, .. } = rotated else { panic!() };
+    let session_core::manager::Rotation::Rotated { secret, .. } = rotated else { panic!() };
     world.clock.advance(LIFETIME);
     let resolution = world.manager.resolve(&secret.digest(), None).await.unwrap();
     assert!(matches!(resolution, Resolution::Live(_)));
@@ -119,7 +119,7 @@ impl Cache {
 async fn f14_caches_are_told_of_every_change_before_its_caller_is() {
     let world = World::new().await;
     let cache = Arc::new(Cache::default());
-    world.manager.keep_informed(&cache);
+    world.manager.register_cache(&cache);
     let laptop = world.sign_in().await;
     let old = laptop.secret.digest();
     assert_eq!(cache.takes(), [], "a sign-in changes nobody else");
@@ -128,7 +128,7 @@ async fn f14_caches_are_told_of_every_change_before_its_caller_is() {
     world.token(&laptop).await.unwrap();
     assert_eq!(cache.takes(), [old]);
     let rotated = world.manager.rotate_secret(laptop.session.id).await.unwrap();
-    let session_core::manager::Rotated::Anew { secret, .. } = rotated else { panic!() };
+    let session_core::manager::Rotation::Rotated { secret, .. } = rotated else { panic!() };
     assert!(cache.takes().contains(&old));
     world.manager.sign_out(laptop.session.id).await.unwrap();
     let told = cache.takes();
@@ -141,7 +141,7 @@ async fn f14_caches_are_told_of_every_change_before_its_caller_is() {
 async fn f14_a_dropped_cache_is_forgotten() {
     let world = World::new().await;
     let cache = Arc::new(Cache::default());
-    world.manager.keep_informed(&cache);
+    world.manager.register_cache(&cache);
     let weak = Arc::downgrade(&cache);
     drop(cache);
     assert!(weak.upgrade().is_none(), "the manager keeps it alive");

@@ -186,12 +186,12 @@ on_every_database! {
         assert_eq!(error.candidates().len(), 2, "one of each identity; another case is another");
         let claimed = target.manager.claim(&ann, &google, Some(&subject("g-1"))).await.unwrap();
         assert_eq!(claimed.session.identity.account.as_deref(), Some("g-1"));
-        let bob = target.manager.find_legacy(&user("2"), &provider("github")).await.unwrap();
+        let bob = target.manager.find_migrated(&user("2"), &provider("github")).await.unwrap();
         assert!(bob.is_some(), "a job finds it without a cookie");
         target.close().await;
         tool.done("finalize", &[]).await;
         let target = Target::of(&source.database).await;
-        let bob = target.manager.find_legacy(&user("2"), &provider("github")).await.unwrap();
+        let bob = target.manager.find_migrated(&user("2"), &provider("github")).await.unwrap();
         assert!(bob.is_none(), "it is final");
         target.close().await;
     }

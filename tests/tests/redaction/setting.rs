@@ -169,7 +169,7 @@ impl Setting {
             log.show(&(current, PresentedCookie::of(request.extensions())));
             std::future::ready(Ok::<_, Infallible>(Response::new(Body::empty())))
         });
-        let service = self.layer.clone().required().layer(handler);
+        let service = self.layer.clone().require_session().layer(handler);
         self.log.show(&service);
         let pairs: Vec<_> = values.iter().map(|value| format!("__Host-session={value}")).collect();
         let request = Request::get("/").header(COOKIE, pairs.join("; ")).body(Body::empty());

@@ -5,11 +5,11 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use identity_provider::{Endpoint, Fault, ScriptedAnswer};
 use serde_json::json;
-use session_core::manager::Rotated;
+use session_core::manager::Rotation;
 use session_core::testing::sample;
 use session_core::{EndReason, Keyring, SessionStore as _};
 use session_tests::manager::{rows_of, until_real};
-use session_tower::SessionChange;
+use session_tower::CookieUpdate;
 
 use crate::setting::Setting;
 
@@ -40,8 +40,8 @@ pub(crate) async fn requests(setting: &mut Setting) {
 
     let rotated = setting.manager.rotate_secret(setting.devices[1].session.id).await.unwrap();
     setting.log.show(&rotated);
-    setting.log.show(&SessionChange::rotated(&rotated));
-    let Rotated::Anew { secret, .. } = rotated else { panic!("nobody else rotates") };
+    setting.log.show(&CookieUpdate::rotated(&rotated));
+    let Rotation::Rotated { secret, .. } = rotated else { panic!("nobody else rotates") };
     setting.secrets.add_secret(&secret);
     assert_eq!(setting.request_of(&setting.devices[1].secret).await, StatusCode::OK);
     assert_eq!(setting.request_of(&secret).await, StatusCode::OK);
@@ -171,9 +171,9 @@ pub(crate) async fn ends(setting: &mut Setting) {
         setting.log.show(&waiting);
     }
     setting.idp.control().push_fault_at(Endpoint::Revocation, Fault::close());
-    setting.log.show(&setting.manager.work_off_outbox(100).await.unwrap());
+    setting.log.show(&setting.manager.process_revocations(100).await.unwrap());
     setting.clock.advance(Duration::from_secs(3600));
-    setting.log.show(&setting.manager.work_off_outbox(100).await.unwrap());
+    setting.log.show(&setting.manager.process_revocations(100).await.unwrap());
     setting.clock.advance(Duration::from_secs(365 * 24 * 3600));
     setting.log.show(&setting.manager.purge().await.unwrap());
     assert!(setting.manager.shutdown(Duration::from_secs(1)).await);

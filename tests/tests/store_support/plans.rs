@@ -113,8 +113,8 @@ async fn call_every_method(store: &SeaOrmStore, logins: &[Login]) {
     store.find_all(&[one.id(), two.id(), three.id()]).await.unwrap();
     assert!(!store.list(&two.session.user).await.unwrap().is_empty());
     let (user, provider) = (&two.session.user, &two.session.provider);
-    assert!(store.unclaimed(user, provider).await.unwrap().is_empty());
-    assert!(store.legacy(user, provider).await.unwrap().is_empty());
+    assert!(store.list_unclaimed(user, provider).await.unwrap().is_empty());
+    assert!(store.list_migrated(user, provider).await.unwrap().is_empty());
     assert!(!store.is_held(two.id()).await.unwrap());
     let tokens = sample::sealed(&sample::tokens(), &two.session);
     let write = TokenWrite { id: two.id(), revision: 1, tokens: tokens.clone(), now };
@@ -127,7 +127,7 @@ async fn call_every_method(store: &SeaOrmStore, logins: &[Login]) {
     store.touch(two.id(), now).await.unwrap();
     let lease = Lease::new(Duration::from_secs(60));
     assert!(store.claim_lease(two.id(), None, &lease).await.unwrap());
-    assert!(store.raise_beat(two.id(), &lease).await.unwrap());
+    assert!(store.heartbeat(two.id(), &lease).await.unwrap());
     store.release_lease(two.id(), lease.owner).await.unwrap();
     ends(store, logins, now).await;
     upkeep(store, two, now).await;
@@ -160,7 +160,10 @@ async fn upkeep(store: &SeaOrmStore, login: &Login, now: Timestamp) {
     for by in [StaleBy::LastSeen, StaleBy::TimeoutsFrom] {
         let until = sample::now() + Duration::from_secs(61);
         let after = Some((sample::now(), login.id()));
-        let page = store.stale(StaleQuery { by, until, after, limit: 10 }).await.unwrap();
+        let page = store
+            .list_timeout_candidates(StaleQuery { by, until, after, limit: 10 })
+            .await
+            .unwrap();
         assert_eq!(page.len(), 10);
     }
     let before = sample::now() + Duration::from_secs(1);
@@ -170,13 +173,16 @@ async fn upkeep(store: &SeaOrmStore, login: &Login, now: Timestamp) {
     let claimed = store.claim_revocations(before, now, 10).await.unwrap();
     store.postpone_revocation(claimed[0].id, now).await.unwrap();
     store.reseal_revocation(claimed[0].id, claimed[0].refresh_token.clone()).await.unwrap();
-    store.settle_revocation(claimed[0].id).await.unwrap();
+    store.complete_revocation(claimed[0].id).await.unwrap();
     store.count_live(&login.new_session().partition()).await.unwrap();
-    assert_eq!(store.one_per_key().await.unwrap().len(), 2);
-    assert_eq!(store.sealed_otherwise("sample", None, 10).await.unwrap().len(), 10);
+    assert_eq!(store.sample_per_key().await.unwrap().len(), 2);
+    assert_eq!(store.list_sealed_with_other_key("sample", None, 10).await.unwrap().len(), 10);
     let first = SessionId::from_uuid(uuid::Uuid::nil());
-    assert_eq!(store.sealed_otherwise("sample", Some(first), 5).await.unwrap().len(), 5);
-    assert_eq!(store.revocations_sealed_otherwise("sample", None, 5).await.unwrap().len(), 5);
+    assert_eq!(store.list_sealed_with_other_key("sample", Some(first), 5).await.unwrap().len(), 5);
+    assert_eq!(
+        store.list_revocations_sealed_with_other_key("sample", None, 5).await.unwrap().len(),
+        5
+    );
 }
 
 async fn plan(pool: &DatabaseConnection, statement: &Statement) -> String {

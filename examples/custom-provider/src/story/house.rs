@@ -63,7 +63,7 @@ async fn outage(cast: &Cast, laptop: SessionId) -> Outcome {
 async fn sign_out(cast: &Cast, laptop: SessionId, phone: SessionId) -> Outcome {
     holds(cast.sessions.sign_out(laptop).await?, "ann signs out on her laptop")?;
     holds(cast.house.good_renewals() == 2, "signing out does not wait for the service")?;
-    let worked_off = cast.sessions.work_off_outbox(10).await?;
+    let worked_off = cast.sessions.process_revocations(10).await?;
     holds(worked_off.revoked == 1, "the outbox then has the laptop's renewal revoked")?;
     holds(cast.house.good_renewals() == 1, "the service knows one renewal less")?;
     holds(is_served(cast, phone).await?, "the phone is untouched")

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use session_tower::{CurrentSession, SessionChange};
+use session_tower::{CookieUpdate, CurrentSession};
 
 use super::sessions;
 use crate::refusal::Refusal;
@@ -20,7 +20,7 @@ pub(crate) async fn end_one(
 ) -> Result<Response, Refusal> {
     let Some(current) = current else { return Ok(home()) };
     match sessions::end(&site, &current, &id).await {
-        Ok(true) => Ok((SessionChange::signed_out(), home()).into_response()),
+        Ok(true) => Ok((CookieUpdate::signed_out(), home()).into_response()),
         Ok(false) => Ok(home()),
         // It is over already: the list without it says so.
         Err(refusal) if is_of_a_page(&refusal, &headers) => Ok(home()),

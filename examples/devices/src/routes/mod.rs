@@ -20,7 +20,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
-use session_tower::{Failure, SessionLayer};
+use session_tower::{Rejection, SessionLayer};
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
@@ -50,7 +50,7 @@ pub(crate) fn router(site: Arc<Site>, sessions: SessionLayer) -> Router {
         .route("/api/sessions/end-others", post(sessions::end_others))
         .route("/sessions/{id}/end", post(forms::end_one))
         .route("/sessions/end-others", post(forms::end_others))
-        .layer(sessions.with_failure_response(no_session));
+        .layer(sessions.with_rejection_response(no_session));
     Router::new()
         .route("/healthz", get(health::health))
         .route("/style.css", get(style))
@@ -80,7 +80,7 @@ fn cross_site(_: ProtectionError) -> Response {
 }
 
 /// The store is away, or a session cannot be read: data for programs, a page for people.
-fn no_session(failure: &Failure, request: &Parts) -> Response {
+fn no_session(failure: &Rejection, request: &Parts) -> Response {
     match wants_page(&request.headers) {
         true => page::refusal(&Refusal::from(*failure)),
         false => failure.into_response(),

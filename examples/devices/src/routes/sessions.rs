@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use session_core::manager::ListedSession;
-use session_tower::{CurrentSession, SessionChange};
+use session_tower::{CookieUpdate, CurrentSession};
 
 use crate::refusal::Refusal;
 use crate::site::Site;
@@ -58,7 +58,7 @@ pub(crate) async fn end_one(
     let is_current = end(&site, &current, &id).await?;
     let done = StatusCode::NO_CONTENT;
     Ok(match is_current {
-        true => (SessionChange::signed_out(), done).into_response(),
+        true => (CookieUpdate::signed_out(), done).into_response(),
         false => done.into_response(),
     })
 }

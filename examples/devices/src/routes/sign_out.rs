@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use session_tower::{CurrentSession, SessionChange};
+use session_tower::{CookieUpdate, CurrentSession};
 
 use crate::refusal::Refusal;
 use crate::site::{Site, wants_page};
@@ -23,5 +23,5 @@ pub(crate) async fn sign_out(
         true => Redirect::to("/").into_response(),
         false => StatusCode::NO_CONTENT.into_response(),
     };
-    Ok((SessionChange::signed_out(), done).into_response())
+    Ok((CookieUpdate::signed_out(), done).into_response())
 }

@@ -12,7 +12,7 @@ use session_core::manager::{ManagerErrorKind, SignIn, SignedIn};
 use session_core::provider::openid::{Callback, SignInError, SignInErrorKind, SignInOutcome};
 use session_core::provider::{Provider as _, RevocationScope};
 use session_core::{DeviceLabel, SecretDigest, TokenResponse, TokenSet, UserId};
-use session_tower::{PresentedCookie, SessionChange};
+use session_tower::{CookieUpdate, PresentedCookie};
 
 use crate::page;
 use crate::refusal::Refusal;
@@ -38,7 +38,7 @@ pub(crate) async fn callback(
     let forget = AppendHeaders([(SET_COOKIE, removal)]);
     match signed_in {
         Ok(signed_in) => {
-            let change = SessionChange::signed_in(&signed_in);
+            let change = CookieUpdate::signed_in(&signed_in);
             (forget, change, Redirect::to("/")).into_response()
         }
         Err(refusal) => (forget, refused(&refusal, &headers)).into_response(),

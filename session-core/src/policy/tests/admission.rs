@@ -8,11 +8,11 @@ use uuid::Uuid;
 
 use super::{at_most, evicting, ids, limits, moments, occupants, on_full};
 use crate::clock::Timestamp;
-use crate::policy::{Departure, Limit, Occupant, OnFull, SessionPolicy, Verdict};
+use crate::policy::{AdmittedSession, Eviction, Limit, OnFull, SessionPolicy, Verdict};
 use crate::session::{EndReason, ProviderName, SessionId};
 
 /// The naive model: one after the other the next victim is looked for, until one more fits.
-fn model(limit: Limit, live: &[Occupant]) -> Option<Vec<SessionId>> {
+fn model(limit: Limit, live: &[AdmittedSession]) -> Option<Vec<SessionId>> {
     let (max, on_full) = match limit {
         Limit::Unlimited => return Some(Vec::new()),
         Limit::Replace => (1, OnFull::EvictOldest),
@@ -97,7 +97,7 @@ proptest! {
         let Verdict::Admit(leaving) = at_most(max, on_full).admit(&live) else {
             return Err(TestCaseError::fail("an evicting cap refuses nobody"));
         };
-        let key = |o: &Occupant| match on_full {
+        let key = |o: &AdmittedSession| match on_full {
             OnFull::EvictLeastRecentlyUsed => (o.last_seen_at, o.admission),
             _ => (Timestamp::default(), o.admission),
         };
@@ -129,7 +129,7 @@ proptest! {
             Some(Duration::from_millis(absolute)),
         );
         let timeouts = policy.timeouts(&okta());
-        let is_live = |o: &&Occupant| timeouts.reached(o.timeouts_from, o.last_seen_at, now).is_none();
+        let is_live = |o: &&AdmittedSession| timeouts.reached(o.timeouts_from, o.last_seen_at, now).is_none();
         let live = present.iter().filter(is_live).count();
         match policy.admit(&okta(), &present, now) {
             Verdict::Refuse { live: held } => {
@@ -153,8 +153,8 @@ proptest! {
         let absolute = Duration::from_millis(absolute);
         let policy = policy(limit, Some(idle), Some(absolute));
         let timeouts = policy.timeouts(&okta());
-        let reached = |o: &Occupant| timeouts.reached(o.timeouts_from, o.last_seen_at, now);
-        let live: Vec<Occupant> =
+        let reached = |o: &AdmittedSession| timeouts.reached(o.timeouts_from, o.last_seen_at, now);
+        let live: Vec<AdmittedSession> =
             present.iter().filter(|o| reached(o).is_none()).copied().collect();
         match (policy.admit(&okta(), &present, now), limit.admit(&live)) {
             (Verdict::Admit(all), Verdict::Admit(evicted)) => {
@@ -188,7 +188,7 @@ proptest! {
         // would have come in before.
         prop_assert!(evicted(&second) <= evicted(&first), "{first:?}, later {second:?}");
         if let (Verdict::Admit(first), Verdict::Admit(second)) = (&first, &second) {
-            let idle = |l: &[Departure]| -> HashSet<SessionId> {
+            let idle = |l: &[Eviction]| -> HashSet<SessionId> {
                 l.iter().filter(|d| d.reason == EndReason::Idle).map(|d| d.id).collect()
             };
             prop_assert!(idle(first).is_subset(&idle(second)), "who timed out stays timed out");
@@ -200,11 +200,11 @@ proptest! {
         max in 1..6_u32, on_full in on_full(), last_uses in prop::collection::vec(moments(), 1..40),
     ) {
         let limit = at_most(max, on_full);
-        let mut live: Vec<Occupant> = Vec::new();
+        let mut live: Vec<AdmittedSession> = Vec::new();
         for (number, last_seen_at) in last_uses.into_iter().enumerate() {
             let id = SessionId::from_uuid(Uuid::from_u128(number as u128));
             let admission = number as u64;
-            let new = Occupant { id, admission, last_seen_at, timeouts_from: last_seen_at };
+            let new = AdmittedSession { id, admission, last_seen_at, timeouts_from: last_seen_at };
             match limit.admit(&live) {
                 Verdict::Admit(leaving) => {
                     live.retain(|o| leaving.iter().all(|d| d.id != o.id));
@@ -220,13 +220,13 @@ proptest! {
 
 #[test]
 fn f18_a_table_far_over_its_cap_converges_at_one_login() {
-    let occupant = |number: u64| Occupant {
+    let occupant = |number: u64| AdmittedSession {
         id: SessionId::from_uuid(Uuid::from_u128(u128::from(number))),
         admission: number,
         last_seen_at: Timestamp::from_millis(0),
         timeouts_from: Timestamp::from_millis(0),
     };
-    let live: Vec<Occupant> = (0..2_720).map(occupant).collect();
+    let live: Vec<AdmittedSession> = (0..2_720).map(occupant).collect();
     let Verdict::Admit(leaving) = at_most(10, OnFull::EvictOldest).admit(&live) else {
         panic!("an evicting cap refuses nobody");
     };

@@ -6,11 +6,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{at_most, evicting, ids, limits, moments, occupants, on_full};
-use crate::policy::{Limit, Occupant, OnFull, SessionPolicy, Verdict};
+use crate::policy::{AdmittedSession, Limit, OnFull, SessionPolicy, Verdict};
 use crate::session::{EndReason, ProviderName, SessionId};
 
 /// Those who stay.
-fn rest(limit: Limit, present: &[Occupant]) -> Vec<Occupant> {
+fn rest(limit: Limit, present: &[AdmittedSession]) -> Vec<AdmittedSession> {
     let gone: HashSet<SessionId> = ids(&limit.excess(present)).into_iter().collect();
     present.iter().filter(|occupant| !gone.contains(&occupant.id)).copied().collect()
 }
@@ -52,8 +52,8 @@ proptest! {
     #[test]
     fn equal_admissions_are_decided_by_the_id(max in 1..6_u32, present in occupants()) {
         // A source has no counter: its rows of one moment come with one number.
-        let tied: Vec<Occupant> =
-            present.into_iter().map(|occupant| Occupant { admission: 7, ..occupant }).collect();
+        let tied: Vec<AdmittedSession> =
+            present.into_iter().map(|occupant| AdmittedSession { admission: 7, ..occupant }).collect();
         let limit = at_most(max, OnFull::EvictOldest);
         let last_gone = ids(&limit.excess(&tied)).into_iter().max();
         let first_stay = rest(limit, &tied).into_iter().map(|occupant| occupant.id).min();

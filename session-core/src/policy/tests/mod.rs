@@ -15,7 +15,7 @@ use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use crate::policy::{Departure, Limit, Occupant, OnFull};
+use crate::policy::{AdmittedSession, Eviction, Limit, OnFull};
 use crate::session::SessionId;
 
 /// Moments near each other, and any other that a clock may claim.
@@ -54,10 +54,10 @@ fn limits() -> impl Strategy<Value = Limit> {
 }
 
 /// Sessions in any order, whose places in the order of admission differ, and whose times collide.
-fn occupants() -> impl Strategy<Value = Vec<Occupant>> {
+fn occupants() -> impl Strategy<Value = Vec<AdmittedSession>> {
     let times = prop::collection::vec((moments(), moments()), 0..30);
     let numbered = times.prop_map(|times| {
-        let occupant = |(number, (last_seen_at, timeouts_from)): (usize, _)| Occupant {
+        let occupant = |(number, (last_seen_at, timeouts_from)): (usize, _)| AdmittedSession {
             id: SessionId::from_uuid(Uuid::from_u128(1_000 - number as u128)),
             admission: number as u64 * 3,
             last_seen_at,
@@ -68,6 +68,6 @@ fn occupants() -> impl Strategy<Value = Vec<Occupant>> {
     numbered.prop_shuffle()
 }
 
-fn ids(leaving: &[Departure]) -> Vec<SessionId> {
+fn ids(leaving: &[Eviction]) -> Vec<SessionId> {
     leaving.iter().map(|departure| departure.id).collect()
 }

@@ -105,7 +105,7 @@ impl SessionStore for MemoryStore {
         Ok(self.model().list(user))
     }
 
-    async fn unclaimed(
+    async fn list_unclaimed(
         &self,
         user: &UserId,
         provider: &ProviderName,
@@ -113,7 +113,7 @@ impl SessionStore for MemoryStore {
         Ok(self.model().imported(user, provider, |digests| digests.iter().next().is_none()))
     }
 
-    async fn legacy(
+    async fn list_migrated(
         &self,
         user: &UserId,
         provider: &ProviderName,
@@ -177,7 +177,7 @@ impl SessionStore for MemoryStore {
         Ok(self.model().swap_lease(id, seen, *lease))
     }
 
-    async fn raise_beat(&self, id: SessionId, lease: &Lease) -> Result<bool, StoreError> {
+    async fn heartbeat(&self, id: SessionId, lease: &Lease) -> Result<bool, StoreError> {
         Ok(self.model().swap_lease(id, Some(lease), lease.raised()))
     }
 
@@ -188,8 +188,8 @@ impl SessionStore for MemoryStore {
         Ok(())
     }
 
-    async fn stale(&self, query: StaleQuery) -> Result<Vec<Session>, StoreError> {
-        Ok(self.model().stale(query))
+    async fn list_timeout_candidates(&self, query: StaleQuery) -> Result<Vec<Session>, StoreError> {
+        Ok(self.model().list_timeout_candidates(query))
     }
 
     async fn purge_ended(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
@@ -232,7 +232,7 @@ impl SessionStore for MemoryStore {
         Ok(())
     }
 
-    async fn settle_revocation(&self, id: RevocationId) -> Result<(), StoreError> {
+    async fn complete_revocation(&self, id: RevocationId) -> Result<(), StoreError> {
         self.model().outbox.settle(id);
         Ok(())
     }
@@ -247,25 +247,25 @@ impl SessionStore for MemoryStore {
         Ok(u64::try_from(live).unwrap_or(u64::MAX))
     }
 
-    async fn one_per_key(&self) -> Result<Vec<StoredSession>, StoreError> {
-        Ok(self.model().one_per_key())
+    async fn sample_per_key(&self) -> Result<Vec<StoredSession>, StoreError> {
+        Ok(self.model().sample_per_key())
     }
 
-    async fn sealed_otherwise(
+    async fn list_sealed_with_other_key(
         &self,
         key_id: &str,
         after: Option<SessionId>,
         limit: u64,
     ) -> Result<Vec<StoredSession>, StoreError> {
-        Ok(self.model().sealed_otherwise(key_id, after, limit))
+        Ok(self.model().list_sealed_with_other_key(key_id, after, limit))
     }
 
-    async fn revocations_sealed_otherwise(
+    async fn list_revocations_sealed_with_other_key(
         &self,
         key_id: &str,
         after: Option<RevocationId>,
         limit: u64,
     ) -> Result<Vec<PendingRevocation>, StoreError> {
-        Ok(self.model().outbox.sealed_otherwise(key_id, after, limit))
+        Ok(self.model().outbox.list_sealed_with_other_key(key_id, after, limit))
     }
 }

@@ -202,13 +202,13 @@ impl Model {
     }
 
     pub(super) fn swap_lease(&mut self, id: SessionId, seen: Option<&Lease>, lease: Lease) -> bool {
-        let stands = |lease: &Lease| (lease.owner, lease.beat);
+        let stands = |lease: &Lease| (lease.owner, lease.heartbeat);
         let row = self.rows.live_mut(id);
         let row = row.filter(|row| row.lease.as_ref().map(stands) == seen.map(stands));
         row.map(|row| row.lease = Some(lease)).is_some()
     }
 
-    pub(super) fn stale(&self, query: StaleQuery) -> Vec<Session> {
+    pub(super) fn list_timeout_candidates(&self, query: StaleQuery) -> Vec<Session> {
         let key = |session: &Session| match query.by {
             StaleBy::LastSeen => (session.last_seen_at, session.id),
             StaleBy::TimeoutsFrom => (session.timeouts_from, session.id),
@@ -255,7 +255,7 @@ impl Model {
         events
     }
 
-    pub(super) fn one_per_key(&self) -> Vec<StoredSession> {
+    pub(super) fn sample_per_key(&self) -> Vec<StoredSession> {
         let mut seen = HashSet::new();
         let mut found = Vec::new();
         for row in self.rows.live() {
@@ -267,7 +267,7 @@ impl Model {
         found
     }
 
-    pub(super) fn sealed_otherwise(
+    pub(super) fn list_sealed_with_other_key(
         &self,
         key_id: &str,
         after: Option<SessionId>,

@@ -51,7 +51,7 @@ impl Outbox {
         }
     }
 
-    pub(super) fn sealed_otherwise(
+    pub(super) fn list_sealed_with_other_key(
         &self,
         key_id: &str,
         after: Option<RevocationId>,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::policy::Occupant;
+use crate::policy::AdmittedSession;
 use crate::session::{SecretDigest, SessionId, UserId};
 use crate::store::{Digests, Partition, StoreError, StoreErrorKind, StoredSession};
 
@@ -16,9 +16,9 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) const fn occupant(&self) -> Occupant {
+    pub(super) const fn occupant(&self) -> AdmittedSession {
         let session = &self.stored.session;
-        Occupant {
+        AdmittedSession {
             id: session.id,
             admission: self.admission,
             last_seen_at: session.last_seen_at,

@@ -16,7 +16,7 @@ use super::entity::{Octets, admission_lock, session};
 use super::failure::{Failure, corrupt};
 use super::retry::Attempt;
 use super::transaction::Transaction;
-use crate::policy::{Departure, Occupant, Verdict};
+use crate::policy::{AdmittedSession, Eviction, Verdict};
 use crate::session::{EndReason, SecretDigest};
 use crate::store::{Admission, Decide, EndedSession, NewSession, StoreError};
 
@@ -159,7 +159,7 @@ impl SeaOrmStore {
         transaction: &Transaction,
         login: &Login<'_>,
         counter: i64,
-        occupants: &[Occupant],
+        occupants: &[AdmittedSession],
     ) -> Result<i64, Failure> {
         let last = occupants.iter().map(|occupant| signed(occupant.admission)).max().unwrap_or(0);
         if counter > last {
@@ -197,7 +197,7 @@ impl SeaOrmStore {
     }
 }
 
-fn occupants(present: &Present) -> Result<Vec<Occupant>, Failure> {
+fn occupants(present: &Present) -> Result<Vec<AdmittedSession>, Failure> {
     let occupants = present.occupants.iter().map(EndingRow::occupant);
     let mut occupants = occupants.collect::<Result<Vec<_>, _>>()?;
     occupants.sort_by_key(|occupant| (occupant.admission, occupant.id));
@@ -205,7 +205,7 @@ fn occupants(present: &Present) -> Result<Vec<Occupant>, Failure> {
 }
 
 /// The superseded session first, then who leaves, in the verdict's order.
-fn departing(present: Present, leaving: &[Departure]) -> Vec<Departed> {
+fn departing(present: Present, leaving: &[Eviction]) -> Vec<Departed> {
     let mut here = present.occupants;
     let superseded = present.superseded.map(|row| Departed { row, reason: EndReason::Superseded });
     let leaving = leaving.iter().filter_map(|departure| {

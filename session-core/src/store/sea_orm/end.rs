@@ -185,7 +185,7 @@ impl SeaOrmStore {
             .col_expr(Column::SealedRefreshToken, Expr::val(None::<Octets>))
             .col_expr(Column::SealKey, Expr::val(None::<String>))
             .col_expr(Column::LeaseOwner, Expr::val(None::<Uuid>))
-            .col_expr(Column::LeaseBeat, Expr::val(None::<i64>))
+            .col_expr(Column::LeaseHeartbeat, Expr::val(None::<i64>))
             .col_expr(Column::LeaseTermMs, Expr::val(None::<i64>))
             .col_expr(Column::Revision, Expr::col(Column::Revision).add(1_i64))
             .filter(Column::Id.is_in(ids.iter().copied()))

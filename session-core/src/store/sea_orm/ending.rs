@@ -10,7 +10,7 @@ use super::entity::session::{self, Column};
 use super::failure::Failure;
 use super::row::{Columns, DigestRow, place_in};
 use crate::clock::Timestamp;
-use crate::policy::Occupant;
+use crate::policy::AdmittedSession;
 use crate::session::{EndReason, ProviderName, SessionId, UserId};
 use crate::store::EndedSession;
 
@@ -50,8 +50,8 @@ impl EndingRow {
             .filter(Column::EndedAt.is_null())
     }
 
-    pub(super) fn occupant(&self) -> Result<Occupant, Failure> {
-        Ok(Occupant {
+    pub(super) fn occupant(&self) -> Result<AdmittedSession, Failure> {
+        Ok(AdmittedSession {
             id: SessionId::from_uuid(self.id),
             admission: unsigned(self.admission, "an admission")?,
             last_seen_at: Timestamp::from_millis(self.last_seen_at),

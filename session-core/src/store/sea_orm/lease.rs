@@ -33,7 +33,7 @@ impl SeaOrmStore {
     ) -> Result<bool, Failure> {
         let update = update_live(id)
             .col_expr(Column::LeaseOwner, Expr::val(lease.owner.as_uuid()))
-            .col_expr(Column::LeaseBeat, Expr::val(signed(lease.beat)))
+            .col_expr(Column::LeaseHeartbeat, Expr::val(signed(lease.heartbeat)))
             .col_expr(Column::LeaseTermMs, Expr::val(term_ms(lease.term)))
             .filter(stands(seen));
         if self.update(update).await? {
@@ -63,7 +63,7 @@ impl SeaOrmStore {
         self.repeat(|_| {
             let update = update_live(id)
                 .col_expr(Column::LeaseOwner, Expr::val(None::<Uuid>))
-                .col_expr(Column::LeaseBeat, Expr::val(None::<i64>))
+                .col_expr(Column::LeaseHeartbeat, Expr::val(None::<i64>))
                 .col_expr(Column::LeaseTermMs, Expr::val(None::<i64>))
                 .filter(Column::LeaseOwner.eq(owner.as_uuid()));
             self.update(update)
@@ -78,6 +78,6 @@ fn stands(seen: Option<&Lease>) -> Condition {
         None => Condition::all().add(Column::LeaseOwner.is_null()),
         Some(lease) => Condition::all()
             .add(Column::LeaseOwner.eq(lease.owner.as_uuid()))
-            .add(Column::LeaseBeat.eq(signed(lease.beat))),
+            .add(Column::LeaseHeartbeat.eq(signed(lease.heartbeat))),
     }
 }

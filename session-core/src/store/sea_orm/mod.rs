@@ -111,7 +111,7 @@ impl SessionStore for SeaOrmStore {
         self.live_of(user).await
     }
 
-    async fn unclaimed(
+    async fn list_unclaimed(
         &self,
         user: &UserId,
         provider: &ProviderName,
@@ -119,7 +119,7 @@ impl SessionStore for SeaOrmStore {
         self.unclaimed_of(user, provider).await
     }
 
-    async fn legacy(
+    async fn list_migrated(
         &self,
         user: &UserId,
         provider: &ProviderName,
@@ -179,7 +179,7 @@ impl SessionStore for SeaOrmStore {
         self.swap_lease(id, seen, lease).await
     }
 
-    async fn raise_beat(&self, id: SessionId, lease: &Lease) -> Result<bool, StoreError> {
+    async fn heartbeat(&self, id: SessionId, lease: &Lease) -> Result<bool, StoreError> {
         self.swap_lease(id, Some(lease), &lease.raised()).await
     }
 
@@ -187,7 +187,7 @@ impl SessionStore for SeaOrmStore {
         self.drop_lease(id, owner).await
     }
 
-    async fn stale(&self, query: StaleQuery) -> Result<Vec<Session>, StoreError> {
+    async fn list_timeout_candidates(&self, query: StaleQuery) -> Result<Vec<Session>, StoreError> {
         self.stale_page(query).await
     }
 
@@ -228,7 +228,7 @@ impl SessionStore for SeaOrmStore {
         self.postpone(id, due_at).await
     }
 
-    async fn settle_revocation(&self, id: RevocationId) -> Result<(), StoreError> {
+    async fn complete_revocation(&self, id: RevocationId) -> Result<(), StoreError> {
         self.settle(id).await
     }
 
@@ -240,11 +240,11 @@ impl SessionStore for SeaOrmStore {
         self.count_live_in(partition).await
     }
 
-    async fn one_per_key(&self) -> Result<Vec<StoredSession>, StoreError> {
+    async fn sample_per_key(&self) -> Result<Vec<StoredSession>, StoreError> {
         self.one_of_each_key().await
     }
 
-    async fn sealed_otherwise(
+    async fn list_sealed_with_other_key(
         &self,
         key_id: &str,
         after: Option<SessionId>,
@@ -253,7 +253,7 @@ impl SessionStore for SeaOrmStore {
         self.sessions_sealed_otherwise(key_id, after, limit).await
     }
 
-    async fn revocations_sealed_otherwise(
+    async fn list_revocations_sealed_with_other_key(
         &self,
         key_id: &str,
         after: Option<RevocationId>,

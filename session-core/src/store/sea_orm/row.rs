@@ -201,7 +201,7 @@ struct SealedRow {
     sealed_tokens: Option<Octets>,
     sealed_refresh_token: Option<Octets>,
     lease_owner: Option<Uuid>,
-    lease_beat: Option<i64>,
+    lease_heartbeat: Option<i64>,
     lease_term_ms: Option<i64>,
 }
 
@@ -211,7 +211,7 @@ impl SealedRow {
             sealed_tokens: columns.get(Column::SealedTokens)?,
             sealed_refresh_token: columns.get(Column::SealedRefreshToken)?,
             lease_owner: columns.get(Column::LeaseOwner)?,
-            lease_beat: columns.get(Column::LeaseBeat)?,
+            lease_heartbeat: columns.get(Column::LeaseHeartbeat)?,
             lease_term_ms: columns.get(Column::LeaseTermMs)?,
         })
     }
@@ -242,10 +242,10 @@ impl TryFrom<StoredRow> for StoredSession {
 
     fn try_from(row: StoredRow) -> Result<Self, Failure> {
         let sealed = row.sealed;
-        let lease = match (sealed.lease_owner, sealed.lease_beat, sealed.lease_term_ms) {
-            (Some(owner), Some(beat), Some(term)) => Some(Lease {
+        let lease = match (sealed.lease_owner, sealed.lease_heartbeat, sealed.lease_term_ms) {
+            (Some(owner), Some(heartbeat), Some(term)) => Some(Lease {
                 owner: LeaseOwner::from_uuid(owner),
-                beat: unsigned(beat, "a lease's beat")?,
+                heartbeat: unsigned(heartbeat, "a lease's beat")?,
                 term: Duration::from_millis(unsigned(term, "a lease's term")?),
             }),
             (None, None, None) => None,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Barrier;
 
 use crate::clock::Timestamp;
-use crate::policy::{Limit, Occupant, OnFull, PolicyError, SessionPolicy, Verdict};
+use crate::policy::{AdmittedSession, Limit, OnFull, PolicyError, SessionPolicy, Verdict};
 use crate::session::{EndReason, SecretDigest, Session, SessionId};
 use crate::store::{
     Admission, EndTarget, EndedSession, PendingRevocation, SessionStore, StoreError, StoredSession,
@@ -167,7 +167,7 @@ pub(super) fn capped(max: u32, on_full: OnFull) -> Outcome<SessionPolicy> {
 /// What the policy was asked in the transaction that counted, and what it said.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Asked {
-    pub(super) present: Vec<Occupant>,
+    pub(super) present: Vec<AdmittedSession>,
     pub(super) verdict: Option<Verdict>,
 }
 
@@ -178,7 +178,7 @@ pub(super) async fn admit_asked(
     policy: &SessionPolicy,
 ) -> Outcome<(Admission, Asked)> {
     let asked = Mutex::new(Asked::default());
-    let decide = |present: &[Occupant]| {
+    let decide = |present: &[AdmittedSession]| {
         let verdict = policy.admit(&login.session.provider, present, login.session.created_at);
         // A repeated transaction asks again: its last question counts.
         let answer = Asked { present: present.to_vec(), verdict: Some(verdict.clone()) };
@@ -234,9 +234,12 @@ pub(super) async fn stored(store: &dyn SessionStore, id: SessionId) -> Outcome<S
 }
 
 /// Who holds a place in the partition of this login: what a policy is told before it refuses.
-pub(super) async fn occupants(store: &dyn SessionStore, like: &Login) -> Outcome<Vec<Occupant>> {
+pub(super) async fn occupants(
+    store: &dyn SessionStore,
+    like: &Login,
+) -> Outcome<Vec<AdmittedSession>> {
     let seen = Mutex::new(Vec::new());
-    let decide = |present: &[Occupant]| {
+    let decide = |present: &[AdmittedSession]| {
         *seen.lock().unwrap_or_else(PoisonError::into_inner) = present.to_vec();
         Verdict::Refuse { live: present.len() }
     };

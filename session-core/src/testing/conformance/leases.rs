@@ -42,7 +42,7 @@ async fn law_4_a_claim_is_stored_as_it_is(nodes: Nodes) -> Outcome {
     let login = Login::of("ann", "okta");
     let fresh = signed_in(nodes.first(), &login).await?;
     ensure_eq(fresh.lease, None, "a new session has no lease")?;
-    let lease = Lease { beat: 7, ..Lease::new(TERM) };
+    let lease = Lease { heartbeat: 7, ..Lease::new(TERM) };
     ensure(nodes.first().claim_lease(login.id(), None, &lease).await?, "it is claimed")?;
     let seen = leased(nodes.other(), login.id()).await?;
     ensure_eq(seen, Some(lease), "with owner, beat and term")
@@ -59,17 +59,17 @@ async fn law_4_a_held_lease_is_not_claimed_as_free(nodes: Nodes) -> Outcome {
 
 async fn law_4_a_beat_is_raised_by_its_owner_alone(nodes: Nodes) -> Outcome {
     let (id, lease) = held(nodes.first()).await?;
-    ensure(nodes.first().raise_beat(id, &lease).await?, "the owner raises it")?;
+    ensure(nodes.first().heartbeat(id, &lease).await?, "the owner raises it")?;
     ensure_eq(leased(nodes.other(), id).await?, Some(lease.raised()), "by one")?;
-    ensure(!nodes.first().raise_beat(id, &lease).await?, "an old beat does not fit")?;
+    ensure(!nodes.first().heartbeat(id, &lease).await?, "an old beat does not fit")?;
     let stranger = Lease { owner: LeaseOwner::generate(), ..lease.raised() };
-    ensure(!nodes.other().raise_beat(id, &stranger).await?, "nor another owner")?;
+    ensure(!nodes.other().heartbeat(id, &stranger).await?, "nor another owner")?;
     ensure_eq(leased(nodes.first(), id).await?, Some(lease.raised()), "nothing changes")
 }
 
 async fn law_4_a_takeover_needs_the_lease_that_stood_still(nodes: Nodes) -> Outcome {
     let (id, seen) = held(nodes.first()).await?;
-    nodes.first().raise_beat(id, &seen).await?;
+    nodes.first().heartbeat(id, &seen).await?;
     let mine = Lease::new(TERM * 2);
     let won = nodes.other().claim_lease(id, Some(&seen), &mine).await?;
     ensure(!won, "the beat has moved: the owner lives")?;
@@ -85,7 +85,7 @@ async fn law_4_an_owner_who_was_taken_over_is_told(nodes: Nodes) -> Outcome {
     let (id, old) = held(nodes.first()).await?;
     let new = Lease::new(TERM);
     nodes.other().claim_lease(id, Some(&old), &new).await?;
-    ensure(!nodes.first().raise_beat(id, &old).await?, "his beat does not fit")?;
+    ensure(!nodes.first().heartbeat(id, &old).await?, "his beat does not fit")?;
     nodes.first().release_lease(id, old.owner).await?;
     ensure_eq(leased(nodes.first(), id).await?, Some(new), "he gives back nobody else's")
 }
@@ -94,7 +94,7 @@ async fn law_4_a_lease_is_given_back_by_its_owner_alone(nodes: Nodes) -> Outcome
     let (id, lease) = held(nodes.first()).await?;
     nodes.other().release_lease(id, LeaseOwner::generate()).await?;
     ensure_eq(leased(nodes.first(), id).await?, Some(lease), "a stranger gives nothing back")?;
-    nodes.first().raise_beat(id, &lease).await?;
+    nodes.first().heartbeat(id, &lease).await?;
     nodes.first().release_lease(id, lease.owner).await?;
     ensure_eq(leased(nodes.other(), id).await?, None, "the owner does, whatever the beat")?;
     let won = nodes.other().claim_lease(id, Some(&lease.raised()), &Lease::new(TERM)).await?;
@@ -109,7 +109,7 @@ async fn law_4_a_lease_changes_nothing_else(nodes: Nodes) -> Outcome {
     let before = signed_in(store, &login).await?;
     let lease = Lease::new(TERM);
     store.claim_lease(login.id(), None, &lease).await?;
-    store.raise_beat(login.id(), &lease).await?;
+    store.heartbeat(login.id(), &lease).await?;
     let leased = stored(store, login.id()).await?;
     let expected = StoredSession { lease: Some(lease.raised()), ..before.clone() };
     ensure_eq(leased, expected, "the revision stays, and all else")?;
@@ -124,7 +124,7 @@ async fn law_4_a_lease_changes_nothing_else(nodes: Nodes) -> Outcome {
 async fn law_4_an_ended_session_has_no_lease_to_give(nodes: Nodes) -> Outcome {
     let (id, lease) = held(nodes.first()).await?;
     end_one(nodes.other(), id, EndReason::SignedOut, at(5)).await?;
-    ensure(!nodes.first().raise_beat(id, &lease).await?, "the owner is told of the end")?;
+    ensure(!nodes.first().heartbeat(id, &lease).await?, "the owner is told of the end")?;
     for seen in [None, Some(&lease)] {
         let won = nodes.first().claim_lease(id, seen, &Lease::new(TERM)).await?;
         ensure(!won, "nobody renews an ended session")?;
@@ -178,7 +178,7 @@ async fn law_4_of_a_beat_and_a_takeover_one_wins(nodes: Nodes) -> Outcome {
         let won = nodes
             .at_once(raises.clone(), move |node, raises| async move {
                 Ok(if raises {
-                    node.raise_beat(id, &lease).await?
+                    node.heartbeat(id, &lease).await?
                 } else {
                     node.claim_lease(id, Some(&lease), &new).await?
                 })

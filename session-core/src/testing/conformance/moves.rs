@@ -31,12 +31,12 @@ fn with_cookie() -> Login {
 }
 
 async fn unclaimed(store: &dyn SessionStore) -> Outcome<Vec<SessionId>> {
-    let found = store.unclaimed(&sample::user("ann"), &sample::provider("okta")).await?;
+    let found = store.list_unclaimed(&sample::user("ann"), &sample::provider("okta")).await?;
     Ok(ids(&found))
 }
 
 async fn legacy(store: &dyn SessionStore) -> Outcome<Vec<SessionId>> {
-    let found = store.legacy(&sample::user("ann"), &sample::provider("okta")).await?;
+    let found = store.list_migrated(&sample::user("ann"), &sample::provider("okta")).await?;
     Ok(ids(&found))
 }
 
@@ -60,7 +60,8 @@ async fn law_6_unclaimed_are_the_moved_sessions_of_one_user_and_provider_without
     ensure_eq(found, vec![new, middle, old], "the last admitted comes first, and no other comes")?;
     claim(nodes.first(), middle).await?;
     ensure_eq(unclaimed(nodes.other()).await?, vec![new, old], "a claimed one is claimed")?;
-    let listed = nodes.other().unclaimed(&sample::user("ann"), &sample::provider("okta")).await?;
+    let listed =
+        nodes.other().list_unclaimed(&sample::user("ann"), &sample::provider("okta")).await?;
     let row = stored(nodes.first(), new).await?;
     ensure_eq(listed.first(), Some(&row.session), "it comes as it is stored")
 }

@@ -175,8 +175,8 @@ async fn law_11_a_postponed_one_comes_at_its_new_time(nodes: Nodes) -> Outcome {
 async fn law_11_a_settled_one_never_comes_again(nodes: Nodes) -> Outcome {
     let put = enqueued(nodes.first(), 2).await?;
     let Some((done, kept)) = put.split_first() else { return Ok(()) };
-    nodes.first().settle_revocation(*done).await?;
-    nodes.other().settle_revocation(*done).await?;
+    nodes.first().complete_revocation(*done).await?;
+    nodes.other().complete_revocation(*done).await?;
     nodes.other().postpone_revocation(*done, at(1)).await?;
     ensure_eq(ids(&outbox(nodes.first()).await?), kept.to_vec(), "the other one is left")
 }
@@ -209,7 +209,7 @@ async fn law_11_resealing_reaches_the_outbox(nodes: Nodes) -> Outcome {
     let expected: Vec<_> = put.into_iter().filter(|(_, old)| *old).map(|(id, _)| id).collect();
     let (mut found, mut after) = (Vec::new(), None);
     for _ in 0..4 {
-        let page = nodes.other().revocations_sealed_otherwise("new", after, 2).await?;
+        let page = nodes.other().list_revocations_sealed_with_other_key("new", after, 2).await?;
         ensure(page.len() <= 2, "no page is over the limit")?;
         after = page.last().map(|revocation| revocation.id).or(after);
         found.extend(page);
@@ -218,7 +218,7 @@ async fn law_11_resealing_reaches_the_outbox(nodes: Nodes) -> Outcome {
     for revocation in found {
         let sealed = Sealed::from_bytes([&[1, 3], b"new".as_slice(), &[0; 40]].concat());
         store.reseal_revocation(revocation.id, sealed.clone()).await?;
-        let left = nodes.other().revocations_sealed_otherwise("new", None, 9).await?;
+        let left = nodes.other().list_revocations_sealed_with_other_key("new", None, 9).await?;
         ensure(!ids(&left).contains(&revocation.id), "it is sealed anew")?;
         let due = outbox(store).await?;
         let kept = due.into_iter().find(|claimed| claimed.id == revocation.id);

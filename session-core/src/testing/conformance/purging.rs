@@ -116,7 +116,7 @@ async fn pages(
     let mut pages = Vec::new();
     let mut after = None;
     loop {
-        let page = store.stale(StaleQuery { by, until, after, limit: 3 }).await?;
+        let page = store.list_timeout_candidates(StaleQuery { by, until, after, limit: 3 }).await?;
         let Some(last) = page.last() else { return Ok(pages) };
         let moment = match by {
             StaleBy::LastSeen => last.last_seen_at,
@@ -160,7 +160,11 @@ async fn law_9_only_live_sessions_are_stale(nodes: Nodes) -> Outcome {
         ensure_eq(found, vec![vec![live.id()]], "what has ended cannot time out")?;
         let query =
             StaleQuery { by, until: at(0) - Duration::from_millis(1), after: None, limit: 9 };
-        ensure_eq(nodes.first().stale(query).await?, Vec::new(), "nor what is younger")?;
+        ensure_eq(
+            nodes.first().list_timeout_candidates(query).await?,
+            Vec::new(),
+            "nor what is younger",
+        )?;
     }
     Ok(())
 }

@@ -66,14 +66,14 @@ async fn law_10_a_session_without_refresh_token_has_none(nodes: Nodes) -> Outcom
 
 async fn law_10_one_live_session_is_shown_for_each_key(nodes: Nodes) -> Outcome {
     let store = nodes.first();
-    ensure_eq(store.one_per_key().await?, Vec::new(), "an empty store shows none")?;
+    ensure_eq(store.sample_per_key().await?, Vec::new(), "an empty store shows none")?;
     // Key ids are compared byte for byte too.
     for id in ["k1", "K1", "k2"] {
         put_some(store, 3, &sample::keyring_of(&[id])).await?;
     }
     let [over] = [put(store, &Login::of("ann", "okta"), &sample::keyring_of(&["ended"])).await?];
     end_one(store, over, EndReason::SignedOut, at(5)).await?;
-    let shown = nodes.other().one_per_key().await?;
+    let shown = nodes.other().sample_per_key().await?;
     let mut keys: Vec<_> = shown.iter().map(|row| key_id(row).unwrap_or_default()).collect();
     keys.sort_unstable();
     ensure_eq(keys, vec!["K1", "k1", "k2"], "one for each key that any is sealed with")?;
@@ -96,7 +96,7 @@ async fn law_10_what_other_keys_sealed_comes_in_pages(nodes: Nodes) -> Outcome {
     let mut found = Vec::new();
     let mut after = None;
     for _ in 0..10 {
-        let page = nodes.other().sealed_otherwise("new", after, 2).await?;
+        let page = nodes.other().list_sealed_with_other_key("new", after, 2).await?;
         ensure(page.len() <= 2, "no page is over the limit")?;
         found.extend(page.iter().map(|row| row.session.id));
         after = found.last().copied();
@@ -108,14 +108,14 @@ async fn law_10_resealing_moves_to_the_new_key(nodes: Nodes) -> Outcome {
     let store = nodes.first();
     put_some(store, 5, &sample::keyring_of(&["old"])).await?;
     let new = sample::keyring_of(&["new"]);
-    for row in store.sealed_otherwise("new", None, 100).await? {
+    for row in store.list_sealed_with_other_key("new", None, 100).await? {
         let tokens = sample::sealed_by(&new, &sample::tokens(), &row.session);
         let fits = store.reseal(row.session.id, row.session.revision, tokens).await?;
         ensure(fits, "nothing has changed since")?;
     }
-    let left = nodes.other().sealed_otherwise("new", None, 100).await?;
+    let left = nodes.other().list_sealed_with_other_key("new", None, 100).await?;
     ensure_eq(left, Vec::new(), "nothing is left for the old key")?;
-    let shown = nodes.other().one_per_key().await?;
+    let shown = nodes.other().sample_per_key().await?;
     let keys: Vec<_> = shown.iter().map(key_id).collect();
     ensure_eq(keys, vec![Some("new")], "the new one has them all")
 }

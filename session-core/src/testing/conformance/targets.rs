@@ -144,7 +144,7 @@ async fn law_11_an_unused_or_unchanged_one_ends(nodes: Nodes) -> Outcome {
     let target = EndTarget::Unused { id: one.id(), last_seen_at };
     ensure_ends(&nodes, &all, target, &[one]).await?;
     for revocation in outbox(nodes.first()).await? {
-        nodes.first().settle_revocation(revocation.id).await?;
+        nodes.first().complete_revocation(revocation.id).await?;
     }
     let target = EndTarget::Unchanged { id: two.id(), revision: two.session.revision };
     nodes.first().end(target, EndReason::RenewalRefused, at(9)).await?;

@@ -96,7 +96,7 @@ async fn law_8_far_moments_keep_their_order(nodes: Nodes) -> Outcome {
     for by in [StaleBy::LastSeen, StaleBy::TimeoutsFrom] {
         let until = Timestamp::from_millis(i64::MAX);
         let query = StaleQuery { by, until, after: None, limit: 100 };
-        let found = nodes.other().stale(query).await?;
+        let found = nodes.other().list_timeout_candidates(query).await?;
         let found: Vec<i64> = found.iter().map(|s| s.timeouts_from.as_millis()).collect();
         let mut expected = MOMENTS.to_vec();
         expected.sort_unstable();

@@ -38,20 +38,20 @@ impl SessionStore for FaultyStore {
         self.call(Method::List, self.inner.list(user)).await
     }
 
-    async fn unclaimed(
+    async fn list_unclaimed(
         &self,
         user: &UserId,
         provider: &ProviderName,
     ) -> Result<Vec<Session>, StoreError> {
-        self.call(Method::Unclaimed, self.inner.unclaimed(user, provider)).await
+        self.call(Method::ListUnclaimed, self.inner.list_unclaimed(user, provider)).await
     }
 
-    async fn legacy(
+    async fn list_migrated(
         &self,
         user: &UserId,
         provider: &ProviderName,
     ) -> Result<Vec<Session>, StoreError> {
-        self.call(Method::Legacy, self.inner.legacy(user, provider)).await
+        self.call(Method::ListMigrated, self.inner.list_migrated(user, provider)).await
     }
 
     async fn is_held(&self, id: SessionId) -> Result<bool, StoreError> {
@@ -106,16 +106,16 @@ impl SessionStore for FaultyStore {
         self.call(Method::ClaimLease, self.inner.claim_lease(id, seen, lease)).await
     }
 
-    async fn raise_beat(&self, id: SessionId, lease: &Lease) -> Result<bool, StoreError> {
-        self.call(Method::RaiseBeat, self.inner.raise_beat(id, lease)).await
+    async fn heartbeat(&self, id: SessionId, lease: &Lease) -> Result<bool, StoreError> {
+        self.call(Method::Heartbeat, self.inner.heartbeat(id, lease)).await
     }
 
     async fn release_lease(&self, id: SessionId, owner: LeaseOwner) -> Result<(), StoreError> {
         self.call(Method::ReleaseLease, self.inner.release_lease(id, owner)).await
     }
 
-    async fn stale(&self, query: StaleQuery) -> Result<Vec<Session>, StoreError> {
-        self.call(Method::Stale, self.inner.stale(query)).await
+    async fn list_timeout_candidates(&self, query: StaleQuery) -> Result<Vec<Session>, StoreError> {
+        self.call(Method::ListTimeoutCandidates, self.inner.list_timeout_candidates(query)).await
     }
 
     async fn purge_ended(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
@@ -155,8 +155,8 @@ impl SessionStore for FaultyStore {
         self.call(Method::PostponeRevocation, self.inner.postpone_revocation(id, due_at)).await
     }
 
-    async fn settle_revocation(&self, id: RevocationId) -> Result<(), StoreError> {
-        self.call(Method::SettleRevocation, self.inner.settle_revocation(id)).await
+    async fn complete_revocation(&self, id: RevocationId) -> Result<(), StoreError> {
+        self.call(Method::CompleteRevocation, self.inner.complete_revocation(id)).await
     }
 
     async fn reseal_revocation(&self, id: RevocationId, sealed: Sealed) -> Result<(), StoreError> {
@@ -167,28 +167,32 @@ impl SessionStore for FaultyStore {
         self.call(Method::CountLive, self.inner.count_live(partition)).await
     }
 
-    async fn one_per_key(&self) -> Result<Vec<StoredSession>, StoreError> {
-        self.call(Method::OnePerKey, self.inner.one_per_key()).await
+    async fn sample_per_key(&self) -> Result<Vec<StoredSession>, StoreError> {
+        self.call(Method::SamplePerKey, self.inner.sample_per_key()).await
     }
 
-    async fn sealed_otherwise(
+    async fn list_sealed_with_other_key(
         &self,
         key_id: &str,
         after: Option<SessionId>,
         limit: u64,
     ) -> Result<Vec<StoredSession>, StoreError> {
-        self.call(Method::SealedOtherwise, self.inner.sealed_otherwise(key_id, after, limit)).await
+        self.call(
+            Method::ListSealedWithOtherKey,
+            self.inner.list_sealed_with_other_key(key_id, after, limit),
+        )
+        .await
     }
 
-    async fn revocations_sealed_otherwise(
+    async fn list_revocations_sealed_with_other_key(
         &self,
         key_id: &str,
         after: Option<RevocationId>,
         limit: u64,
     ) -> Result<Vec<PendingRevocation>, StoreError> {
         self.call(
-            Method::RevocationsSealedOtherwise,
-            self.inner.revocations_sealed_otherwise(key_id, after, limit),
+            Method::ListRevocationsSealedWithOtherKey,
+            self.inner.list_revocations_sealed_with_other_key(key_id, after, limit),
         )
         .await
     }

@@ -38,19 +38,19 @@ pub enum Method {
     /// [`SessionStore::is_held`]
     IsHeld,
     /// [`SessionStore::legacy`]
-    Legacy,
+    ListMigrated,
     /// [`SessionStore::list`]
     List,
-    /// [`SessionStore::one_per_key`]
-    OnePerKey,
+    /// [`SessionStore::sample_per_key`]
+    SamplePerKey,
     /// [`SessionStore::postpone_revocation`]
     PostponeRevocation,
     /// [`SessionStore::purge_ended`]
     PurgeEnded,
     /// [`SessionStore::purge_events`]
     PurgeEvents,
-    /// [`SessionStore::raise_beat`]
-    RaiseBeat,
+    /// [`SessionStore::heartbeat`]
+    Heartbeat,
     /// [`SessionStore::record`]
     Record,
     /// [`SessionStore::release_lease`]
@@ -59,20 +59,20 @@ pub enum Method {
     Reseal,
     /// [`SessionStore::reseal_revocation`]
     ResealRevocation,
-    /// [`SessionStore::revocations_sealed_otherwise`]
-    RevocationsSealedOtherwise,
+    /// [`SessionStore::list_revocations_sealed_with_other_key`]
+    ListRevocationsSealedWithOtherKey,
     /// [`SessionStore::rotate_secret`]
     RotateSecret,
-    /// [`SessionStore::sealed_otherwise`]
-    SealedOtherwise,
-    /// [`SessionStore::settle_revocation`]
-    SettleRevocation,
+    /// [`SessionStore::list_sealed_with_other_key`]
+    ListSealedWithOtherKey,
+    /// [`SessionStore::complete_revocation`]
+    CompleteRevocation,
     /// [`SessionStore::stale`]
-    Stale,
+    ListTimeoutCandidates,
     /// [`SessionStore::touch`]
     Touch,
     /// [`SessionStore::unclaimed`]
-    Unclaimed,
+    ListUnclaimed,
     /// [`SessionStore::write_tokens`]
     WriteTokens,
 }
@@ -92,24 +92,24 @@ impl Method {
         Self::FindAll,
         Self::FindByDigest,
         Self::IsHeld,
-        Self::Legacy,
+        Self::ListMigrated,
         Self::List,
-        Self::OnePerKey,
+        Self::SamplePerKey,
         Self::PostponeRevocation,
         Self::PurgeEnded,
         Self::PurgeEvents,
-        Self::RaiseBeat,
+        Self::Heartbeat,
         Self::Record,
         Self::ReleaseLease,
         Self::Reseal,
         Self::ResealRevocation,
-        Self::RevocationsSealedOtherwise,
+        Self::ListRevocationsSealedWithOtherKey,
         Self::RotateSecret,
-        Self::SealedOtherwise,
-        Self::SettleRevocation,
-        Self::Stale,
+        Self::ListSealedWithOtherKey,
+        Self::CompleteRevocation,
+        Self::ListTimeoutCandidates,
         Self::Touch,
-        Self::Unclaimed,
+        Self::ListUnclaimed,
         Self::WriteTokens,
     ];
 }

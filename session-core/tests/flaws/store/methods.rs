@@ -56,42 +56,42 @@ impl SessionStore for Flawed {
         Ok(list)
     }
 
-    async fn unclaimed(
+    async fn list_unclaimed(
         &self,
         user: &UserId,
         provider: &ProviderName,
     ) -> Result<Vec<Session>, StoreError> {
         match self.flaw {
-            Flaw::LendsWhatIsClaimed => self.inner.legacy(user, provider).await,
+            Flaw::LendsWhatIsClaimed => self.inner.list_migrated(user, provider).await,
             Flaw::LendsConnections => {
                 let of_provider = |session: &Session| session.provider == *provider;
                 let mut all = self.inner.list(user).await?;
                 all.retain(|s| of_provider(s) && s.origin == Origin::Connection);
-                all.extend(self.inner.unclaimed(user, provider).await?);
+                all.extend(self.inner.list_unclaimed(user, provider).await?);
                 Ok(all)
             }
             Flaw::OffersOldestFirst => {
-                let mut found = self.inner.unclaimed(user, provider).await?;
+                let mut found = self.inner.list_unclaimed(user, provider).await?;
                 found.reverse();
                 Ok(found)
             }
-            _ => self.inner.unclaimed(user, provider).await,
+            _ => self.inner.list_unclaimed(user, provider).await,
         }
     }
 
-    async fn legacy(
+    async fn list_migrated(
         &self,
         user: &UserId,
         provider: &ProviderName,
     ) -> Result<Vec<Session>, StoreError> {
         match self.flaw {
-            Flaw::ForgetsClaimedLegacies => self.inner.unclaimed(user, provider).await,
+            Flaw::ForgetsClaimedLegacies => self.inner.list_unclaimed(user, provider).await,
             Flaw::MixesProviders => {
                 let mut all = self.inner.list(user).await?;
                 all.retain(|session| session.origin == Origin::Imported);
                 Ok(all)
             }
-            _ => self.inner.legacy(user, provider).await,
+            _ => self.inner.list_migrated(user, provider).await,
         }
     }
 
@@ -198,11 +198,11 @@ impl SessionStore for Flawed {
         self.inner.claim_lease(id, seen, lease).await
     }
 
-    async fn raise_beat(&self, id: SessionId, lease: &Lease) -> Result<bool, StoreError> {
+    async fn heartbeat(&self, id: SessionId, lease: &Lease) -> Result<bool, StoreError> {
         let held = self.inner.find(id).await?.and_then(|row| row.lease);
         match held.filter(|_| self.flaw == Flaw::RaisesForAnybody) {
-            Some(held) => self.inner.raise_beat(id, &held).await,
-            None => self.inner.raise_beat(id, lease).await,
+            Some(held) => self.inner.heartbeat(id, &held).await,
+            None => self.inner.heartbeat(id, lease).await,
         }
     }
 
@@ -212,9 +212,9 @@ impl SessionStore for Flawed {
         self.inner.release_lease(id, held.map_or(owner, |held| held.owner)).await
     }
 
-    async fn stale(&self, query: StaleQuery) -> Result<Vec<Session>, StoreError> {
+    async fn list_timeout_candidates(&self, query: StaleQuery) -> Result<Vec<Session>, StoreError> {
         let after = query.after.filter(|_| self.flaw != Flaw::StaleWithoutCursor);
-        self.inner.stale(StaleQuery { after, ..query }).await
+        self.inner.list_timeout_candidates(StaleQuery { after, ..query }).await
     }
 
     async fn purge_ended(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
@@ -267,8 +267,8 @@ impl SessionStore for Flawed {
         self.inner.postpone_revocation(id, due_at).await
     }
 
-    async fn settle_revocation(&self, id: RevocationId) -> Result<(), StoreError> {
-        self.inner.settle_revocation(id).await
+    async fn complete_revocation(&self, id: RevocationId) -> Result<(), StoreError> {
+        self.inner.complete_revocation(id).await
     }
 
     async fn reseal_revocation(&self, id: RevocationId, sealed: Sealed) -> Result<(), StoreError> {
@@ -279,26 +279,26 @@ impl SessionStore for Flawed {
         self.inner.count_live(partition).await
     }
 
-    async fn one_per_key(&self) -> Result<Vec<StoredSession>, StoreError> {
-        self.inner.one_per_key().await
+    async fn sample_per_key(&self) -> Result<Vec<StoredSession>, StoreError> {
+        self.inner.sample_per_key().await
     }
 
-    async fn sealed_otherwise(
+    async fn list_sealed_with_other_key(
         &self,
         key_id: &str,
         after: Option<SessionId>,
         limit: u64,
     ) -> Result<Vec<StoredSession>, StoreError> {
         let after = after.filter(|_| self.flaw != Flaw::ForgetsOtherKeys);
-        self.inner.sealed_otherwise(key_id, after, limit).await
+        self.inner.list_sealed_with_other_key(key_id, after, limit).await
     }
 
-    async fn revocations_sealed_otherwise(
+    async fn list_revocations_sealed_with_other_key(
         &self,
         key_id: &str,
         after: Option<RevocationId>,
         limit: u64,
     ) -> Result<Vec<PendingRevocation>, StoreError> {
-        self.inner.revocations_sealed_otherwise(key_id, after, limit).await
+        self.inner.list_revocations_sealed_with_other_key(key_id, after, limit).await
     }
 }

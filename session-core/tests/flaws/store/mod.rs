@@ -5,7 +5,7 @@ mod methods;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use session_core::policy::{Departure, Occupant, Verdict};
+use session_core::policy::{AdmittedSession, Eviction, Verdict};
 use session_core::store::memory::MemoryStore;
 use session_core::store::{
     Admission, Decide, EndTarget, EndedSession, NewSession, PendingRevocation, RevocationId,
@@ -160,7 +160,7 @@ impl Flawed {
                 self.inner.admit(new, decide).await
             }
             Flaw::CarriesOutRefusals => {
-                let verdict = |present: &[Occupant]| match decide(present) {
+                let verdict = |present: &[AdmittedSession]| match decide(present) {
                     Verdict::Refuse { .. } => Verdict::Admit(Vec::new()),
                     verdict @ Verdict::Admit(_) => verdict,
                 };
@@ -183,7 +183,7 @@ impl Flawed {
             }
             Flaw::CountsAllPartitionsTogether => {
                 let listed = self.inner.list(&new.session.user).await?;
-                let all: Vec<Occupant> = listed.iter().map(occupant).collect();
+                let all: Vec<AdmittedSession> = listed.iter().map(occupant).collect();
                 self.inner.admit(new, &|_| decide(&all)).await
             }
             Flaw::EvictsTheAdmitted => self.admit_and_evict(new, decide).await,
@@ -207,13 +207,13 @@ impl Flawed {
     }
 
     /// The verdict, with what is wrong about the question or the answer.
-    fn judge(&self, present: &[Occupant], decide: &Decide<'_>) -> Verdict {
-        let told: Vec<Occupant> = present.iter().map(|o| self.told(*o)).collect();
+    fn judge(&self, present: &[AdmittedSession], decide: &Decide<'_>) -> Verdict {
+        let told: Vec<AdmittedSession> = present.iter().map(|o| self.told(*o)).collect();
         let Verdict::Admit(mut leaving) = decide(&told) else { return decide(&told) };
         match self.flaw {
             Flaw::EvictsOneOnly => leaving.truncate(1),
             Flaw::EvictsAsTimedOut => {
-                let idle = |d: Departure| Departure { reason: EndReason::Idle, ..d };
+                let idle = |d: Eviction| Eviction { reason: EndReason::Idle, ..d };
                 leaving = leaving.into_iter().map(idle).collect();
             }
             _ => {}
@@ -221,11 +221,13 @@ impl Flawed {
         Verdict::Admit(leaving)
     }
 
-    fn told(&self, occupant: Occupant) -> Occupant {
+    fn told(&self, occupant: AdmittedSession) -> AdmittedSession {
         let by_clock = u64::try_from(occupant.timeouts_from.as_millis()).unwrap_or(0);
         match self.flaw {
-            Flaw::OrdersByClock => Occupant { admission: by_clock, ..occupant },
-            Flaw::TellsNoLastUse => Occupant { last_seen_at: occupant.timeouts_from, ..occupant },
+            Flaw::OrdersByClock => AdmittedSession { admission: by_clock, ..occupant },
+            Flaw::TellsNoLastUse => {
+                AdmittedSession { last_seen_at: occupant.timeouts_from, ..occupant }
+            }
             _ => occupant,
         }
     }
@@ -258,9 +260,9 @@ impl Flawed {
     }
 
     /// Who holds a place, as a transaction of its own reads it.
-    async fn present(&self, new: &NewSession) -> Result<Vec<Occupant>, StoreError> {
+    async fn present(&self, new: &NewSession) -> Result<Vec<AdmittedSession>, StoreError> {
         let seen = Mutex::new(Vec::new());
-        let refuse = |present: &[Occupant]| {
+        let refuse = |present: &[AdmittedSession]| {
             *seen.lock().unwrap() = present.to_vec();
             Verdict::Refuse { live: present.len() }
         };
@@ -286,7 +288,7 @@ impl Flawed {
                 continue;
             };
             match self.flaw {
-                Flaw::DropsRefreshTokens => self.inner.settle_revocation(own.id).await?,
+                Flaw::DropsRefreshTokens => self.inner.complete_revocation(own.id).await?,
                 Flaw::PutsOutTwice => {
                     let again = PendingRevocation { id: RevocationId::generate(), ..own };
                     self.inner.enqueue_revocation(again).await?;
@@ -294,7 +296,7 @@ impl Flawed {
                 _ => {
                     // The look at the outbox was no attempt of anybody.
                     let untried = PendingRevocation { attempts: own.attempts - 1, ..own.clone() };
-                    self.inner.settle_revocation(own.id).await?;
+                    self.inner.complete_revocation(own.id).await?;
                     self.inner.enqueue_revocation(untried).await?;
                 }
             }
@@ -321,8 +323,8 @@ impl Flawed {
     }
 }
 
-fn occupant(session: &Session) -> Occupant {
-    Occupant {
+fn occupant(session: &Session) -> AdmittedSession {
+    AdmittedSession {
         id: session.id,
         admission: 0,
         last_seen_at: session.last_seen_at,

@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS login_session (
   sealed_refresh_token MEDIUMBLOB NULL,
   seal_key VARCHAR(64) NULL,
   lease_owner BINARY(16) NULL,
-  lease_beat BIGINT NULL,
+  lease_heartbeat BIGINT NULL,
   lease_term_ms BIGINT NULL,
   UNIQUE KEY login_session_digest (digest),
   KEY login_session_previous_digest (previous_digest),

@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS login_session (
   sealed_refresh_token BYTEA NULL,
   seal_key VARCHAR(64) COLLATE "C" NULL,
   lease_owner UUID NULL,
-  lease_beat BIGINT NULL,
+  lease_heartbeat BIGINT NULL,
   lease_term_ms BIGINT NULL
 );
 

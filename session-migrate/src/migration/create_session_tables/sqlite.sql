@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS login_session (
   sealed_refresh_token BLOB NULL,
   seal_key TEXT NULL,
   lease_owner BLOB NULL,
-  lease_beat BIGINT NULL,
+  lease_heartbeat BIGINT NULL,
   lease_term_ms BIGINT NULL
 );
 

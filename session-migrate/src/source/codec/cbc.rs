@@ -40,6 +40,6 @@ pub(super) fn seal(key: &[u8], iv: &[u8], plain: &[u8]) -> Result<Vec<u8>, Codec
 
 pub(super) fn random<const N: usize>() -> Result<[u8; N], CodecError> {
     let mut bytes = [0_u8; N];
-    getrandom::fill(&mut bytes).map_err(|_| CodecError::NoRandomness)?;
+    getrandom::fill(&mut bytes).map_err(|_| CodecError::RandomnessError)?;
     Ok(bytes)
 }

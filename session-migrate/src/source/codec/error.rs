@@ -15,7 +15,7 @@ pub enum CodecError {
     Malformed,
     /// The system gives no randomness.
     #[error("the system gives no randomness")]
-    NoRandomness,
+    RandomnessError,
 }
 
 impl CodecError {
@@ -26,7 +26,7 @@ impl CodecError {
             Self::NoKey => "no_key",
             Self::WrongKey => "wrong_key",
             Self::Malformed => "malformed",
-            Self::NoRandomness => "no_randomness",
+            Self::RandomnessError => "no_randomness",
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::settings::Settings;
 pub(super) async fn wrong_key(world: &mut World) -> Outcome {
     let copy = world.copy()?;
     let before = world.sessions("carol").await?;
-    let rows = world.app()?.store().one_per_key().await?;
+    let rows = world.app()?.store().sample_per_key().await?;
     let tokens = rows.iter().find_map(|row| row.tokens.as_ref());
     let id = tokens.and_then(|tokens| tokens.tokens.key_id());
     let id = id.ok_or_else(|| Problem::new("nothing is sealed"))?;

@@ -16,7 +16,7 @@ pub(super) async fn replaced(world: &mut World) -> Outcome {
     let new = manager.connect(&user, &provider, TokenResponse::bearer("second")).await?;
     let ended: Vec<_> = new.ended.iter().map(|ended| (ended.id, ended.reason)).collect();
     same("who ended for it", ended, vec![(old.session.id, EndReason::Replaced)])?;
-    let found = manager.find(&user, &provider).await?;
+    let found = manager.find_connection(&user, &provider).await?;
     let found = found.ok_or_else(|| Problem::new("the connection is not found"))?;
     same("the connection", found.id, new.session.id)?;
     same("live sessions", world.sessions("alice").await?.len(), browsers + 1)?;

@@ -63,7 +63,7 @@ pub struct Model {
     /// Who renews it.
     pub lease_owner: Option<Uuid>,
     /// How often he has shown that he lives.
-    pub lease_beat: Option<i64>,
+    pub lease_heartbeat: Option<i64>,
     /// For how long that must stand still before somebody else may take over.
     pub lease_term_ms: Option<i64>,
     /// The move that brought it here from another system's table.
