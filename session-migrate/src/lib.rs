@@ -50,21 +50,22 @@
 //! - `cli` (default): the command, with all three.
 
 pub mod cap;
-mod connection;
+
+pub mod capture;
+mod engine;
 mod error;
-mod ground;
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {}
 mod journal;
 mod lock;
-mod migration;
-mod mover;
+mod migrations;
+mod moves;
 mod options;
-mod phase;
 mod plan;
 mod progress;
 pub mod prune;
 pub mod source;
+mod sql;
 mod step;
 mod target;
 mod verify;
@@ -76,7 +77,7 @@ use sea_orm_migration::sea_orm::sea_query::{Alias, IntoIden};
 
 pub use error::{MigrateError, MigrateErrorKind};
 pub use journal::{Counts, Phase};
-pub use mover::{
+pub use moves::{
     ApplyReport, Approval, FinalizeReport, LostSignIn, Move, MoveStatus, PauseReport, Renewed,
     RollbackReport, StatusReport, UnlockReport, status as move_status,
 };
@@ -89,7 +90,7 @@ pub use verify::{Difference, RowReport, VerifyReport};
 /// The steps that create the tables, the oldest first, for a `Migrator` of your own.
 #[must_use]
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(migration::CreateSessionTables), Box::new(migration::AddMoves)]
+    vec![Box::new(migrations::CreateSessionTables), Box::new(migrations::AddMoves)]
 }
 
 /// The steps as a migrator of their own.
@@ -128,8 +129,8 @@ pub struct Step {
 ///
 /// [`MigrateError`], which never has the address's password in it.
 pub async fn up(url: &str) -> Result<Vec<String>, MigrateError> {
-    let connection = connection::open(url).await?;
-    let applied = connection.alone(connection::Work::Up).await;
+    let connection = sql::pool::open(url).await?;
+    let applied = connection.alone(sql::pool::Work::Up).await;
     connection.close().await;
     applied
 }
@@ -145,8 +146,8 @@ pub async fn up(url: &str) -> Result<Vec<String>, MigrateError> {
 /// This drops the tables: everybody is signed out, and what is in the outbox of revocations is
 /// never revoked at its provider.
 pub async fn down(url: &str) -> Result<Vec<String>, MigrateError> {
-    let connection = connection::open(url).await?;
-    let reverted = connection.alone(connection::Work::Down).await;
+    let connection = sql::pool::open(url).await?;
+    let reverted = connection.alone(sql::pool::Work::Down).await;
     connection.close().await;
     reverted
 }
@@ -157,7 +158,7 @@ pub async fn down(url: &str) -> Result<Vec<String>, MigrateError> {
 ///
 /// [`MigrateError`]
 pub async fn status(url: &str) -> Result<Vec<Step>, MigrateError> {
-    let connection = connection::open(connection::or_empty(url)).await?;
+    let connection = sql::pool::open(sql::pool::or_empty(url)).await?;
     let steps = connection.steps().await;
     connection.close().await;
     steps

@@ -10,7 +10,7 @@ use sea_orm_migration::sea_orm::{
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::mover::{Approval, Move, Renewed};
+use crate::moves::{Approval, Move, Renewed};
 use crate::options::MoveOptions;
 use crate::source::connect_read_only;
 

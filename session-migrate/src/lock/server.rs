@@ -3,9 +3,9 @@
 use sea_orm_migration::sea_orm::{DatabaseConnection, Value};
 
 use super::taken::Taken;
-use crate::connection;
 use crate::error::MigrateError;
 use crate::source::{Dialect, Query};
+use crate::sql::pool;
 
 /// Any number that nobody else is likely to take; not that of the tables' own steps, which run
 /// while this is held.
@@ -26,7 +26,7 @@ impl ServerLock {
 }
 
 pub(super) async fn take(url: &str, dialect: Dialect) -> Result<Taken<ServerLock>, MigrateError> {
-    let connection = connection::single(url).await?;
+    let connection = pool::single(url).await?;
     let sql = match dialect {
         Dialect::Postgres => format!("SELECT pg_try_advisory_lock({NUMBER})::int::bigint"),
         _ => format!("SELECT CAST(GET_LOCK({NAME}, 0) AS SIGNED)"),
@@ -63,7 +63,7 @@ async fn holder(
 
 /// Ends the connection that has the lock.
 pub(super) async fn end_holder(url: &str, dialect: Dialect) -> Result<(), MigrateError> {
-    let connection = connection::single(url).await?;
+    let connection = pool::single(url).await?;
     if let Some(holder) = holder(&connection, dialect).await? {
         let mut query = match dialect {
             Dialect::Postgres => Query::new(dialect, "SELECT pg_terminate_backend("),

@@ -3,8 +3,8 @@
 use session_core::SessionId;
 use sha2::{Digest as _, Sha256};
 
+use crate::engine::Ground;
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::ground::Ground;
 use crate::source::SourceReport;
 use crate::target::hex;
 

@@ -6,10 +6,10 @@ mod sql;
 
 use std::sync::Arc;
 
+use crate::engine::Ground;
+use crate::engine::{Pass, Stopwatch, crowd_size, each, pruned};
 use crate::error::MigrateError;
-use crate::ground::Ground;
 use crate::journal::exists;
-use crate::phase::{Pass, Stopwatch, crowd_size, each, pruned};
 use crate::source::{SourceReport, SourceRow, SourceTable};
 use crate::target::of_row;
 use digest::Parts;

@@ -7,8 +7,8 @@ use serde::Serialize;
 use session_core::{SessionId, Timestamp};
 
 use super::digest::{Parts, require};
+use crate::engine::Ground;
 use crate::error::MigrateError;
-use crate::ground::Ground;
 use crate::source::{Expiry, Mapping, NewestBy, SourceReport, SourceRow};
 
 /// So many victims are listed for each mapping; all are counted.

@@ -1,9 +1,9 @@
 //! The statements of an apply, in the words of its databases.
 
+use crate::engine::Ground;
+use crate::engine::Watches;
 use crate::error::MigrateError;
-use crate::ground::Ground;
-use crate::migration;
-use crate::phase::Watches;
+use crate::migrations;
 use crate::target::{creating, dropping, insert_template};
 
 /// Every statement that changes something, in the order in which an apply runs them. Where rows
@@ -11,7 +11,7 @@ use crate::target::{creating, dropping, insert_template};
 pub(crate) fn statements(ground: &Ground) -> Result<Vec<String>, MigrateError> {
     let watches = Watches::of(ground)?;
     let mut statements = vec![format!("-- tables, in the target ({})", ground.dialect().name())];
-    statements.extend(migration::statements(ground.target.get_database_backend()));
+    statements.extend(migrations::statements(ground.target.get_database_backend()));
     if ground.options.is_online {
         statements.push("-- capture, in the source".to_owned());
         for (_, watch) in watches.iter() {

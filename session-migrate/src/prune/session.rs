@@ -8,11 +8,11 @@ use sea_orm_migration::sea_orm::{
 };
 
 use super::error::{PruneError, PruneErrorKind};
-use crate::connection::{checked, without_password};
 use crate::source::{
     Bound, Codecs, Dialect, Mapping, Schema, SourceError, SourceErrorKind, SourceTable, Table,
     place,
 };
+use crate::sql::pool::{checked, without_password};
 
 /// For how long a server that does not answer is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -2,12 +2,12 @@
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
 
+use crate::source::SourceError;
 use crate::source::codec::{Codecs, DataKeys};
-use crate::source::dialect::Dialect;
-use crate::source::error::SourceError;
-use crate::source::query::{CellReader, Query};
-use crate::source::schema::Schema;
-use crate::source::value::Cell;
+use crate::sql::Cell;
+use crate::sql::Dialect;
+use crate::sql::Schema;
+use crate::sql::{CellReader, Query};
 
 impl Codecs {
     /// These codecs with the keys that the source keeps in its own database: Grafana's

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use super::complaint::Complaint;
+use crate::sql::Complaint;
 
 /// A source could not be read.
 ///

@@ -57,36 +57,30 @@
 //! opened tokens are wiped on drop; the driver's own buffers are not in our hands.
 
 mod bind;
-mod change;
 mod codec;
-mod complaint;
-mod connect;
 mod data_keys;
-mod dialect;
 mod error;
 mod inspect;
 mod mapping;
 mod pattern;
 mod place;
 mod preset;
-mod query;
 mod read;
 mod row;
-mod schema;
-mod storage;
 mod time;
-mod value;
 mod write;
 
-pub(crate) use bind::{Bound, ProviderSlot, Slot, TimeSlot, TokenSlot, ValueSlot};
-pub use change::{Change, ChangeId, ChangedRows, Patience, Standing, Watch, WatchStatements};
+pub use crate::sql::Cell;
+pub(crate) use crate::sql::Complaint;
+pub(crate) use crate::sql::Dialect;
+pub use crate::sql::connect_read_only;
+pub(crate) use crate::sql::{CellReader, Query};
+pub use crate::sql::{Column, ColumnKind, Schema, Table};
+pub(crate) use bind::{Bound, ProviderSlot, Relation, Slot, TimeSlot, TokenSlot, ValueSlot};
 pub use codec::{
     BetterAuth, CodecError, Codecs, DataKeys, Fernet, Grafana, KeyUse, Laravel, Opened, Outline,
     Plain, SourceKeys, TokenCodec,
 };
-pub(crate) use complaint::Complaint;
-pub use connect::connect_read_only;
-pub(crate) use dialect::Dialect;
 pub use error::{SourceError, SourceErrorKind};
 pub use inspect::{
     Inspection, MissReport, ProviderReport, RecognisedReport, SourceReport, Tally, inspect,
@@ -100,7 +94,6 @@ pub use mapping::{
 pub(crate) use mapping::{misfit_at, read_toml};
 pub(crate) use place::{place, place_type};
 pub use preset::{Fit, Miss, Preset, Recognition};
-pub(crate) use query::{CellReader, Query};
 pub(crate) use read::exact;
 pub use read::{CrowdedPairs, Cursor, InvalidCursor, PairCursor, SourceTable};
 pub(crate) use read::{RawBatch, RawRow};
@@ -108,6 +101,4 @@ pub use row::{
     Expiry, OpenedTokens, RowTokens, SourceKey, SourceRow, StoredColumn, Unreadable,
     UnreadableReason,
 };
-pub use schema::{Column, ColumnKind, Schema, Table};
-pub use value::Cell;
 pub use write::RenewedTokens;

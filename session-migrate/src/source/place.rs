@@ -5,8 +5,8 @@
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
 
-use crate::source::dialect::Dialect;
-use crate::source::schema::Table;
+use crate::sql::Dialect;
+use crate::sql::Table;
 
 /// What SQLite calls it, as far as no column has the name.
 const ROWID: [&str; 3] = ["rowid", "_rowid_", "oid"];

@@ -6,7 +6,7 @@ use serde_json::Value;
 use session_core::Timestamp;
 
 use crate::source::mapping::{Unit, Zone};
-use crate::source::value::Cell;
+use crate::sql::Cell;
 
 /// From here on a number in a column of times counts milliseconds (in seconds: the year 5138).
 pub(crate) const MILLISECONDS_FROM: f64 = 100_000_000_000.0;
@@ -125,7 +125,7 @@ pub(crate) fn json_cell(value: Option<&Value>) -> Cell {
 mod tests {
     use super::{Moment, moment, relative};
     use crate::source::mapping::Unit;
-    use crate::source::value::Cell;
+    use crate::sql::Cell;
     use session_core::Timestamp;
 
     fn at(millis: i64) -> Moment {

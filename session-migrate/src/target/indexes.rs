@@ -7,7 +7,7 @@
 use sea_orm_migration::sea_orm::ConnectionTrait;
 
 use crate::error::MigrateError;
-use crate::migration;
+use crate::migrations;
 use crate::source::{Dialect, Query};
 
 /// Whether `login_session` has no rows.
@@ -61,7 +61,7 @@ pub(crate) fn creating(dialect: Dialect) -> Vec<String> {
         ["CREATE INDEX ", "CREATE UNIQUE INDEX "].iter().any(|word| sql.starts_with(word))
             && sql.contains(" ON login_session (")
     };
-    migration::statements(dialect.backend()).into_iter().filter(is_index).collect()
+    migrations::statements(dialect.backend()).into_iter().filter(is_index).collect()
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@ use serde::Serialize;
 use session_core::TokenSet;
 use sha2::{Digest as _, Sha256};
 
+use crate::engine::Ground;
+use crate::engine::{Comparison, Examined, Findings, State, Totals, extras, totals};
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::ground::Ground;
 use crate::journal::Phase;
-use crate::phase::{Comparison, Examined, Findings, State, Totals, extras, totals};
 use crate::source::SourceRow;
 use crate::target::hex;
 

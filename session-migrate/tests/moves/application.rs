@@ -8,7 +8,7 @@ use std::time::Duration;
 use sea_orm_migration::sea_orm::{
     ConnectionTrait, DatabaseConnection, DbErr, TransactionTrait as _,
 };
-use session_migrate::source::Watch;
+use session_migrate::capture::Watch;
 use session_tests::database::Kind;
 
 use crate::chance::Chance;

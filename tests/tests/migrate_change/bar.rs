@@ -1,7 +1,7 @@
 //! A barred table takes no writes.
 
 use sea_orm::ConnectionTrait as _;
-use session_migrate::source::Watch;
+use session_migrate::capture::Watch;
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 

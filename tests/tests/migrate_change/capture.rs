@@ -1,7 +1,8 @@
 //! Each write is noted, and nothing else is.
 
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
-use session_migrate::source::{Codecs, SourceErrorKind, SourceKeys, Watch};
+use session_migrate::capture::Watch;
+use session_migrate::source::{Codecs, SourceErrorKind, SourceKeys};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 

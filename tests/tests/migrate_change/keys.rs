@@ -1,6 +1,7 @@
 //! Keys of every sort come back as they are.
 
-use session_migrate::source::{Cell, ChangedRows};
+use session_migrate::capture::ChangedRows;
+use session_migrate::source::Cell;
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 

@@ -1,7 +1,8 @@
 //! The source's schema: before, between and after.
 
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
-use session_migrate::source::{Codecs, Mapping, SourceErrorKind, SourceKeys, Watch};
+use session_migrate::capture::Watch;
+use session_migrate::source::{Codecs, Mapping, SourceErrorKind, SourceKeys};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 

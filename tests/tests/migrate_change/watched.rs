@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_core::SystemClock;
+use session_migrate::capture::{Change, ChangedRows, Patience, Watch};
 use session_migrate::source::{
-    Cell, Change, ChangedRows, Codecs, Mapping, Mappings, Patience, Preset, SourceError,
-    SourceKeys, SourceTable, Watch,
+    Cell, Codecs, Mapping, Mappings, Preset, SourceError, SourceKeys, SourceTable,
 };
 use session_tests::database::{Database, Kind};
 

@@ -12,12 +12,12 @@ pub(crate) use parts::{CookieSlot, PlaceSlot, ProviderSlot, TokenSlot, TokenSlot
 pub(crate) use relation::Relation;
 pub(crate) use slots::{BASE, Slot, Slots, misfit};
 
+use crate::source::SourceError;
 use crate::source::codec::Codecs;
-use crate::source::dialect::Dialect;
-use crate::source::error::SourceError;
 use crate::source::mapping::{IdentitySources, Mapping, ValueSource};
-use crate::source::query::Query;
-use crate::source::schema::Schema;
+use crate::sql::Dialect;
+use crate::sql::Query;
+use crate::sql::Schema;
 
 /// A mapping that fits its database.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 use super::Slots;
 use super::slots::misfit;
-use crate::source::dialect::Dialect;
-use crate::source::error::SourceError;
+use crate::source::SourceError;
 use crate::source::mapping::{TimePlace, Unit, Zone};
-use crate::source::schema::ColumnKind;
+use crate::sql::ColumnKind;
+use crate::sql::Dialect;
 
 /// A moment among the selected columns.
 #[derive(Debug, Clone)]

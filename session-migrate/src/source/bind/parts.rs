@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Slots;
+use crate::source::SourceError;
 use crate::source::codec::{Codecs, TokenCodec};
-use crate::source::error::SourceError;
 use crate::source::mapping::{
     Cookie, Place, ProviderSource, TokenPlace, TokenSources, ValueSource,
 };

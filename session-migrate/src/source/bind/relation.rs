@@ -2,9 +2,9 @@
 
 use super::Slots;
 use super::slots::{column_of, find};
-use crate::source::error::SourceError;
+use crate::source::SourceError;
 use crate::source::mapping::{Mapping, Place};
-use crate::source::schema::{Column, Schema, Table};
+use crate::sql::{Column, Schema, Table};
 
 /// A table that a column of the mapped rows refers to.
 #[derive(Debug)]

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::source::dialect::Dialect;
-use crate::source::error::{SourceError, SourceErrorKind};
 use crate::source::mapping::{Mapping, Place};
-use crate::source::schema::{Column, Schema, Table};
+use crate::source::{SourceError, SourceErrorKind};
+use crate::sql::Dialect;
+use crate::sql::{Column, Schema, Table};
 
 /// The mapped table's name in every statement.
 pub(crate) const BASE: &str = "source_row";

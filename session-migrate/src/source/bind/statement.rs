@@ -4,11 +4,11 @@ use sea_orm_migration::sea_orm::Value;
 
 use super::slots::{BASE, column_of, find, misfit};
 use super::{Slot, Slots};
-use crate::source::dialect::Dialect;
-use crate::source::error::SourceError;
+use crate::source::SourceError;
 use crate::source::mapping::{Filter, FilterValue, Mapping, Parent, Test};
-use crate::source::query::Query;
-use crate::source::schema::{ColumnKind, Schema, Table};
+use crate::sql::Dialect;
+use crate::sql::Query;
+use crate::sql::{ColumnKind, Schema, Table};
 
 /// `FROM` with its joins. A join's column must be unique, or a token set would be two rows.
 pub(super) fn from(

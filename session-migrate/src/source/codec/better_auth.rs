@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::text::{from_hex, to_hex};
 use super::{CodecError, KeyUse, Opened, SourceKeys, TokenCodec, cbc};
-use crate::source::value::Cell;
+use crate::sql::Cell;
 
 const NONCE_BYTES: usize = 24;
 const TAG_BYTES: usize = 16;

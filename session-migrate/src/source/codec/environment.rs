@@ -5,7 +5,7 @@ use std::fs;
 use zeroize::Zeroizing;
 
 use super::SourceKeys;
-use crate::source::error::{SourceError, SourceErrorKind};
+use crate::source::{SourceError, SourceErrorKind};
 
 const KEY: &str = "SESSION_MIGRATE_SOURCE_KEY";
 const KEY_FILE: &str = "SESSION_MIGRATE_SOURCE_KEY_FILE";

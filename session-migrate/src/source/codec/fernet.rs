@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 use super::cbc::{self, IV_BYTES};
 use super::text::{from_base64, to_base64url};
 use super::{CodecError, KeyUse, Opened, SourceKeys, TokenCodec};
-use crate::source::error::{SourceError, SourceErrorKind};
-use crate::source::value::Cell;
+use crate::source::{SourceError, SourceErrorKind};
+use crate::sql::Cell;
 
 const VERSION: u8 = 0x80;
 const KEY_BYTES: usize = 32;

@@ -11,7 +11,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::cbc::{self, IV_BYTES};
 use super::text::{from_base64, to_base64};
 use super::{CodecError, KeyUse, Opened, SourceKeys, TokenCodec};
-use crate::source::value::Cell;
+use crate::sql::Cell;
 
 const SALT_BYTES: usize = 8;
 

@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 use super::cbc::{self, IV_BYTES};
 use super::text::{from_base64, from_hex, to_base64, to_hex};
 use super::{CodecError, KeyUse, Opened, SourceKeys, TokenCodec};
-use crate::source::error::{SourceError, SourceErrorKind};
-use crate::source::value::Cell;
+use crate::source::{SourceError, SourceErrorKind};
+use crate::sql::Cell;
 
 /// Laravel's tokens: plain, or base64 of JSON with `iv`, `value` and `mac`, AES-CBC under the
 /// `APP_KEY`, the token serialised by PHP (`Crypt::encrypt`) or not (the cast `encrypted`).

@@ -32,7 +32,7 @@ pub use outline::Outline;
 pub use plain::Plain;
 pub use registry::Codecs;
 
-use crate::source::value::Cell;
+use crate::sql::Cell;
 
 /// Opens what a source stored, and seals what is written back to it.
 ///

@@ -6,8 +6,8 @@ use zeroize::{Zeroize, Zeroizing};
 use super::cbc::{self, IV_BYTES};
 use super::text::from_hex;
 use super::{CodecError, KeyUse, Opened, SourceKeys, TokenCodec};
-use crate::source::error::{SourceError, SourceErrorKind};
-use crate::source::value::Cell;
+use crate::source::{SourceError, SourceErrorKind};
+use crate::sql::Cell;
 
 /// Outline's tokens: 16 bytes of an initialisation vector and AES-256-CBC of the token as a JSON
 /// string, under the `SECRET_KEY` of 64 hexadecimal digits.

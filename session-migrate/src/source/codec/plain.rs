@@ -1,7 +1,7 @@
 use session_core::Timestamp;
 
 use super::{CodecError, KeyUse, Opened, TokenCodec};
-use crate::source::value::Cell;
+use crate::sql::Cell;
 
 /// Tokens that are stored as they are, in text or bytes.
 #[derive(Debug, Clone, Copy)]

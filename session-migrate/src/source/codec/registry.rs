@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::{
     BetterAuth, DataKeys, Fernet, Grafana, Laravel, Outline, Plain, SourceKeys, TokenCodec,
 };
-use crate::source::error::{SourceError, SourceErrorKind};
+use crate::source::{SourceError, SourceErrorKind};
 
 /// The codecs by the names that mappings use, with the source's keys.
 ///

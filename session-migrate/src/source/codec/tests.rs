@@ -11,7 +11,7 @@ use super::{
     BetterAuth, CodecError, DataKeys, Fernet, Grafana, KeyUse, Laravel, Opened, Outline, Plain,
     SourceKeys, TokenCodec,
 };
-use crate::source::value::Cell;
+use crate::sql::Cell;
 
 const NOW: Timestamp = Timestamp::from_millis(1_760_000_000_000);
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
 
+use crate::source::SourceError;
 use crate::source::bind::{Bound, ProviderSlot};
-use crate::source::error::SourceError;
-use crate::source::query::{CellReader, Query};
+use crate::sql::{CellReader, Query};
 
 /// All rows, whether or not the filter lets them pass.
 pub(super) async fn in_table(

@@ -10,11 +10,11 @@ use sea_orm_migration::sea_orm::DatabaseConnection;
 pub use report::{Inspection, MissReport, ProviderReport, RecognisedReport, SourceReport, Tally};
 
 use crate::source::codec::Codecs;
-use crate::source::error::{SourceError, SourceErrorKind};
 use crate::source::mapping::Mapping;
 use crate::source::preset::Recognition;
 use crate::source::read::SourceTable;
-use crate::source::schema::Schema;
+use crate::source::{SourceError, SourceErrorKind};
+use crate::sql::Schema;
 
 /// How many rows are held at once.
 const BATCH: u32 = 1000;

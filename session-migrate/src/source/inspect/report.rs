@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::source::mapping::{Mapping, Mappings};
 use crate::source::preset::Recognition;
 use crate::source::row::{Expiry, RowTokens, SourceRow};
-use crate::source::schema::Schema;
+use crate::sql::Schema;
 
 /// So many providers are told apart; what comes beyond is counted together.
 const MOST_PROVIDERS: usize = 10_000;

@@ -5,7 +5,7 @@ use crate::source::mapping::{
     Filter, Mapping, NewestBy, Parent, Place, TimePlace, TokenPlace, Unit, Zone,
 };
 use crate::source::pattern::{folded, is_match};
-use crate::source::schema::{Column, ColumnKind, Schema, Table};
+use crate::sql::{Column, ColumnKind, Schema, Table};
 
 /// What became of a mapping.
 pub(super) struct Adaptation<'a> {

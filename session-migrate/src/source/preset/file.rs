@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::source::mapping::{Mapping, MappingError, read_toml};
-use crate::source::schema::ColumnKind;
+use crate::sql::ColumnKind;
 
 /// A preset's file: a head, and the mapping as most have it.
 #[derive(Debug, Clone, Deserialize)]

@@ -7,7 +7,7 @@ use super::file::{Head, PresetFile};
 use super::group;
 use crate::source::mapping::{Mapping, Mappings};
 use crate::source::pattern::is_match;
-use crate::source::schema::{Schema, Table};
+use crate::sql::{Schema, Table};
 
 /// So many columns of a preset make a schema that does not fit a near miss.
 const NEAR: usize = 2;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::source::mapping::{Mapping, ProviderSource};
-use crate::source::schema::Table;
+use crate::sql::Table;
 
 const PLACEHOLDER: &str = "{provider}";
 

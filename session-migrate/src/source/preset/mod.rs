@@ -13,9 +13,9 @@ use std::str::FromStr;
 
 pub use fit::{Fit, Miss, Recognition};
 
-use crate::source::error::{SourceError, SourceErrorKind};
 use crate::source::mapping::MappingError;
-use crate::source::schema::Schema;
+use crate::source::{SourceError, SourceErrorKind};
+use crate::sql::Schema;
 use file::PresetFile;
 
 /// A project, or a way of using one, whose schema is known.

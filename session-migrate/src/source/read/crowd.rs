@@ -9,10 +9,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::pair::{PairCursor, PairSql};
 use super::{decode, page};
+use crate::source::SourceError;
 use crate::source::bind::{Bound, ProviderSlot};
-use crate::source::error::SourceError;
-use crate::source::query::Query;
 use crate::source::row::SourceRow;
+use crate::sql::Query;
 
 /// How many pairs a page has at most: each is a parameter.
 const PAIRS: u64 = 5_000;

@@ -12,7 +12,7 @@ use crate::source::row::{
     UnreadableReason, scope_of_text,
 };
 use crate::source::time::{self, Moment};
-use crate::source::value::Cell;
+use crate::sql::Cell;
 
 const NULL: &Cell = &Cell::Null;
 

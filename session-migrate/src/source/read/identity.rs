@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::source::bind::{PlaceSlot, ValueSlot};
 use crate::source::row::OpenedTokens;
-use crate::source::value::Cell;
+use crate::sql::Cell;
 
 const CLAIMS: [&str; 3] = ["iss", "sub", "sid"];
 

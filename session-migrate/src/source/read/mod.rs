@@ -18,14 +18,14 @@ pub(crate) use pair::exact;
 
 use crate::source::bind::Bound;
 use crate::source::codec::Codecs;
-use crate::source::dialect::Dialect;
-use crate::source::error::{SourceError, SourceErrorKind};
 use crate::source::mapping::Mapping;
 use crate::source::place::place;
-use crate::source::query::Query;
 use crate::source::row::{SourceKey, SourceRow};
-use crate::source::schema::Schema;
-use crate::source::value::Cell;
+use crate::source::{SourceError, SourceErrorKind};
+use crate::sql::Cell;
+use crate::sql::Dialect;
+use crate::sql::Query;
+use crate::sql::Schema;
 
 /// Rows as they are stored, and the cursor behind them.
 #[derive(Debug)]

@@ -3,12 +3,12 @@
 use sea_orm_migration::sea_orm::QueryResult;
 
 use super::cursor::{Cursor, Mark};
+use crate::source::SourceError;
 use crate::source::bind::{Bound, Slot};
-use crate::source::dialect::Dialect;
-use crate::source::error::SourceError;
-use crate::source::query::{CellReader, Query};
-use crate::source::schema::ColumnKind;
-use crate::source::value::Cell;
+use crate::sql::Cell;
+use crate::sql::ColumnKind;
+use crate::sql::Dialect;
+use crate::sql::{CellReader, Query};
 
 /// A row as it is stored.
 #[derive(Debug)]

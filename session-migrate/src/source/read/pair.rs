@@ -7,12 +7,12 @@ use sea_orm_migration::sea_orm::{QueryResult, Value};
 use serde::{Deserialize, Serialize};
 
 use super::cursor::InvalidCursor;
+use crate::source::SourceError;
 use crate::source::bind::{Bound, ProviderSlot, Slot};
-use crate::source::dialect::Dialect;
-use crate::source::error::SourceError;
-use crate::source::query::{CellReader, Query};
-use crate::source::schema::ColumnKind;
-use crate::source::value::Cell;
+use crate::sql::Cell;
+use crate::sql::ColumnKind;
+use crate::sql::Dialect;
+use crate::sql::{CellReader, Query};
 
 /// The place after a pair of user and provider.
 ///

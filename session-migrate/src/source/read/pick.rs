@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use sea_orm_migration::sea_orm::{ConnectionTrait, Value};
 
 use super::{decode, page};
+use crate::source::SourceError;
 use crate::source::bind::{Bound, ProviderSlot, Slot};
-use crate::source::dialect::Dialect;
-use crate::source::error::SourceError;
-use crate::source::query::Query;
 use crate::source::row::{SourceKey, SourceRow};
-use crate::source::schema::ColumnKind;
-use crate::source::value::Cell;
+use crate::sql::Cell;
+use crate::sql::ColumnKind;
+use crate::sql::Dialect;
+use crate::sql::Query;
 
 /// How many tests one statement has: far below every limit of placeholders, and SQLite nests at
 /// most a thousand expressions.

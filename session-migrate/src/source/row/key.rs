@@ -2,7 +2,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use crate::source::value::Cell;
+use crate::sql::Cell;
 
 /// What tells a row from the others of its mapping: its key's values, or where there is no key,
 /// a digest of its content.
@@ -86,7 +86,7 @@ impl fmt::Debug for SourceKey {
 #[cfg(test)]
 mod tests {
     use super::SourceKey;
-    use crate::source::value::Cell;
+    use crate::sql::Cell;
 
     fn texts(texts: &[&str]) -> SourceKey {
         SourceKey::new(texts.iter().map(|text| Cell::Text((*text).to_owned())).collect())

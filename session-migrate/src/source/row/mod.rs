@@ -15,7 +15,7 @@ pub(crate) use tokens::scope_of_text;
 pub use unreadable::{Unreadable, UnreadableReason};
 
 use crate::source::mapping::NewestBy;
-use crate::source::value::Cell;
+use crate::sql::Cell;
 
 /// One token set of a source, opened as far as it can be.
 ///

@@ -7,13 +7,13 @@ use serde_json::Value;
 use super::json;
 use super::spell::{Form, is_text};
 use super::text_time::Spelling;
+use crate::source::SourceError;
 use crate::source::bind::{Bound, Slot, TimeSlot, misfit};
-use crate::source::dialect::Dialect;
-use crate::source::error::SourceError;
 use crate::source::read;
 use crate::source::row::SourceRow;
-use crate::source::schema::{Column, ColumnKind};
-use crate::source::value::Cell;
+use crate::sql::Cell;
+use crate::sql::Dialect;
+use crate::sql::{Column, ColumnKind};
 
 /// The digits after a second that a moment has here.
 const DIGITS: usize = 3;

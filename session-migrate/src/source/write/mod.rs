@@ -22,12 +22,12 @@ use sea_orm_migration::sea_orm::ConnectionTrait;
 pub use tokens::RenewedTokens;
 
 use crate::source::bind::{Bound, misfit};
-use crate::source::dialect::Dialect;
-use crate::source::error::{SourceError, SourceErrorKind};
 use crate::source::read::SourceTable;
 use crate::source::row::SourceRow;
-use crate::source::schema::ColumnKind;
-use crate::source::value::Cell;
+use crate::source::{SourceError, SourceErrorKind};
+use crate::sql::Cell;
+use crate::sql::ColumnKind;
+use crate::sql::Dialect;
 use draft::Draft;
 
 impl SourceTable {

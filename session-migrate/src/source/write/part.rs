@@ -7,10 +7,10 @@ use super::scope;
 use super::tokens::RenewedTokens;
 use crate::source::bind::{PlaceSlot, TokenSlot};
 use crate::source::codec::CodecError;
-use crate::source::error::{SourceError, SourceErrorKind};
 use crate::source::mapping::TokenPlace;
-use crate::source::schema::ColumnKind;
-use crate::source::value::Cell;
+use crate::source::{SourceError, SourceErrorKind};
+use crate::sql::Cell;
+use crate::sql::ColumnKind;
 
 /// A place with its mapping, which names the codec.
 type Part<'a> = (&'a Option<TokenSlot>, &'a Option<TokenPlace>);

@@ -11,10 +11,10 @@ use super::scope;
 use super::spell::{self, Form};
 use super::tokens::RenewedTokens;
 use crate::source::bind::TokenSlot;
-use crate::source::error::{SourceError, SourceErrorKind};
 use crate::source::mapping::Unit;
 use crate::source::time::json_cell;
-use crate::source::value::Cell;
+use crate::source::{SourceError, SourceErrorKind};
+use crate::sql::Cell;
 
 /// The fields that say what [`RenewedTokens`] says in fields of its own.
 const OWN: [&str; 9] = [

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::source::row::scope_of_text;
-use crate::source::schema::{Column, ColumnKind};
+use crate::sql::{Column, ColumnKind};
 
 /// How a scope is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +108,7 @@ mod tests {
 
     use super::{in_column, in_json};
     use crate::source::row::scope_of_text;
-    use crate::source::schema::{Column, ColumnKind};
+    use crate::sql::{Column, ColumnKind};
 
     fn column(kind: ColumnKind, declared: &str) -> Column {
         let (name, declared) = ("scope".to_owned(), declared.to_owned());

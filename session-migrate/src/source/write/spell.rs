@@ -5,7 +5,7 @@ use session_core::Timestamp;
 use super::text_time::Spelling;
 use crate::source::mapping::{Unit, Zone};
 use crate::source::time::{self, MILLISECONDS_FROM, Moment};
-use crate::source::value::Cell;
+use crate::sql::Cell;
 
 /// What a place holds by itself, where what stands in it does not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +142,7 @@ mod tests {
     use super::{Form, Spelling, moment, span};
     use crate::source::mapping::{Unit, Zone};
     use crate::source::time;
-    use crate::source::value::Cell;
+    use crate::sql::Cell;
 
     fn text(text: &str) -> Cell {
         Cell::Text(text.to_owned())

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use sea_orm_migration::sea_orm::Value;
 
+use crate::source::SourceError;
 use crate::source::bind::{BASE, Bound, ProviderSlot, Slot};
-use crate::source::dialect::Dialect;
-use crate::source::error::SourceError;
-use crate::source::query::Query;
-use crate::source::schema::ColumnKind;
-use crate::source::value::Cell;
+use crate::sql::Cell;
+use crate::sql::ColumnKind;
+use crate::sql::Dialect;
+use crate::sql::Query;
 
 /// What MySQL's moments end in here, and MariaDB does not read.
 const UTC: &str = "+00";

@@ -5,12 +5,12 @@ use session_core::Timestamp;
 use super::draft::Draft;
 use super::spell::{self, is_text};
 use super::tokens::RenewedTokens;
+use crate::source::SourceError;
 use crate::source::bind::TimeSlot;
-use crate::source::error::SourceError;
 use crate::source::mapping::Unit;
 use crate::source::read;
 use crate::source::time::{self, Moment, RELATIVE_UNTIL};
-use crate::source::value::Cell;
+use crate::sql::Cell;
 
 pub(super) fn write(draft: &mut Draft<'_>, tokens: &RenewedTokens) -> Result<(), SourceError> {
     let bound = draft.bound();

@@ -1,0 +1,117 @@
+//! Everything that makes the log fill itself.
+
+use super::differ::differ;
+use super::log::{Entry, Log};
+use super::names::{Names, TableName};
+use super::object::Object;
+use super::trigger::{Trigger, call, function, of_rows, of_statement};
+use crate::sql::Dialect;
+use crate::sql::{Column, Table};
+
+/// A table whose writes are noted.
+#[derive(Debug)]
+pub(super) struct Noted<'a> {
+    /// Tells its triggers from the other tables'.
+    pub(super) prefix: String,
+    pub(super) table: &'a Table,
+    pub(super) entry: Entry,
+    /// What an entry holds: the key, or the column that is referred to.
+    pub(super) columns: Vec<Column>,
+    /// The columns whose change matters. Others may change at every request, like the time at
+    /// which a user was last seen, and the source's rows stay as they are.
+    pub(super) read: Vec<Column>,
+}
+
+/// The log first, then what fills it.
+pub(super) fn objects(log: &Log, names: &Names, noted: &[Noted<'_>]) -> Vec<Object> {
+    let mut objects = vec![log.object()];
+    let is_postgres = log.dialect == Dialect::Postgres;
+    if is_postgres {
+        objects.push(function(log, names, "all", Entry::All, &[], "NEW"));
+        for table in noted {
+            for row in ["NEW", "OLD"] {
+                let name = table.function(row);
+                objects.push(function(log, names, &name, table.entry, &table.columns, row));
+            }
+        }
+    }
+    for table in noted {
+        objects.extend(table.triggers(log, names));
+    }
+    objects
+}
+
+impl Noted<'_> {
+    fn function(&self, row: &str) -> String {
+        format!("{}{}", self.prefix, row.to_lowercase())
+    }
+
+    fn triggers(&self, log: &Log, names: &Names) -> Vec<Object> {
+        let on = TableName::of(log.dialect, self.table);
+        let is_read = Some(differ(log.dialect, &self.read));
+        let is_moved = Some(differ(log.dialect, &self.columns));
+        let events = [
+            ("insert", "INSERT", None, "NEW"),
+            ("update", "UPDATE", is_read, "NEW"),
+            // What the row was called before is noted too, but only where it has another name now.
+            ("rekey", "UPDATE", is_moved, "OLD"),
+            ("delete", "DELETE", None, "OLD"),
+        ];
+        let mut objects: Vec<Object> = events
+            .into_iter()
+            .map(|(suffix, event, when, row)| {
+                let trigger = Trigger {
+                    suffix: format!("{}{suffix}", self.prefix),
+                    on: &on,
+                    event,
+                    when,
+                    entry: self.entry,
+                    columns: &self.columns,
+                    row,
+                };
+                trigger.object(log, names, &self.function(row))
+            })
+            .collect();
+        match log.dialect {
+            Dialect::Postgres => {
+                let name = names.of(&format!("{}truncate", self.prefix));
+                objects.push(of_statement(&name, "AFTER TRUNCATE", &on, &call(names, "all")));
+            }
+            Dialect::Sqlite => objects.extend(self.replaced(log, names, &on)),
+            Dialect::Mysql => {}
+        }
+        objects
+    }
+
+    /// `INSERT OR REPLACE` deletes the rows that are in its way without a trigger, unless the
+    /// application's connection has `recursive_triggers`; so they are noted before. The row of the
+    /// same key needs no entry of its own.
+    fn replaced(&self, log: &Log, names: &Names, on: &TableName) -> Vec<Object> {
+        let dialect = log.dialect;
+        let entry: Vec<&String> = self.columns.iter().map(|column| &column.name).collect();
+        let is_other = |index: &&Vec<String>| !index.iter().eq(entry.iter().copied());
+        let mut objects = Vec::new();
+        for (at, index) in self.table.unique.iter().filter(is_other).enumerate() {
+            let columns: Vec<Column> =
+                index.iter().filter_map(|name| self.table.column(name).cloned()).collect();
+            let same = |column: &Column| {
+                let name = dialect.quote(&column.name);
+                format!("replaced.{name} = NEW.{name}")
+            };
+            let same: Vec<String> = columns.iter().map(same).collect();
+            let (into, values) = log.insert(self.entry, &self.columns, "replaced");
+            let write = format!(
+                "BEGIN {into} SELECT {values} FROM {} AS replaced WHERE {}; END",
+                on.sql(dialect),
+                same.join(" AND ")
+            );
+            let when = format!("WHEN {} {write}", differ(dialect, &columns));
+            for (event, action) in [("insert", &write), ("update", &when)] {
+                let name = names.of(&format!("{}replace_{at}_{event}", self.prefix));
+                let event = format!("BEFORE {}", event.to_uppercase());
+                objects.push(of_rows(dialect, &name, &event, on, action));
+            }
+        }
+        objects
+    }
+}

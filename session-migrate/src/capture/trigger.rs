@@ -1,0 +1,130 @@
+//! The triggers that fill the log.
+
+use super::log::{Entry, Log};
+use super::names::{Names, TableName};
+use super::object::{Object, Sort};
+use crate::sql::Column;
+use crate::sql::Dialect;
+
+/// A trigger after each row.
+#[derive(Debug)]
+pub(super) struct Trigger<'a> {
+    /// What it is called after the watch's own name.
+    pub(super) suffix: String,
+    pub(super) on: &'a TableName,
+    pub(super) event: &'static str,
+    /// What must hold for an entry to be written.
+    pub(super) when: Option<String>,
+    pub(super) entry: Entry,
+    /// The columns whose values the entry has.
+    pub(super) columns: &'a [Column],
+    /// `OLD` or `NEW`.
+    pub(super) row: &'static str,
+}
+
+/// A function that writes an entry, on PostgreSQL, with the name of the thing that it writes.
+///
+/// # Security
+///
+/// It runs with the rights of whoever made it: the application's user may write its tables, and
+/// needs no right to the log, which may hold cookies. Its search path is fixed, so nobody can put
+/// a function of theirs before the system's.
+pub(super) fn function(
+    log: &Log,
+    names: &Names,
+    suffix: &str,
+    entry: Entry,
+    columns: &[Column],
+    row: &str,
+) -> Object {
+    let (into, values) = log.insert(entry, columns, row);
+    let body = format!("BEGIN {into} VALUES ({values}); RETURN NULL; END");
+    plpgsql(names, suffix, "SECURITY DEFINER SET search_path = pg_catalog, pg_temp", &body)
+}
+
+/// A trigger function on PostgreSQL.
+pub(super) fn plpgsql(names: &Names, suffix: &str, options: &str, body: &str) -> Object {
+    let name = names.of(suffix);
+    let sql = Dialect::Postgres.table(names.schema(), &name);
+    Object {
+        sort: Sort::Function,
+        schema: names.schema().map(str::to_owned),
+        on: None,
+        create: format!(
+            "CREATE FUNCTION {sql}() RETURNS trigger LANGUAGE plpgsql {options} \
+             AS $session_move$ {body} $session_move$"
+        ),
+        drop: format!("DROP FUNCTION {sql}()"),
+        name,
+    }
+}
+
+impl Trigger<'_> {
+    /// The trigger; on PostgreSQL it calls this function.
+    pub(super) fn object(&self, log: &Log, names: &Names, function: &str) -> Object {
+        let (into, values) = log.insert(self.entry, self.columns, self.row);
+        let action = match (log.dialect, &self.when) {
+            (Dialect::Sqlite, when) => {
+                let when = when.as_ref().map(|when| format!("WHEN {when} ")).unwrap_or_default();
+                format!("{when}BEGIN {into} VALUES ({values}); END")
+            }
+            (Dialect::Postgres, when) => {
+                let when = when.as_ref().map(|when| format!("WHEN ({when}) ")).unwrap_or_default();
+                format!("{when}{}", call(names, function))
+            }
+            // One statement, which needs no other delimiter wherever it is pasted.
+            (Dialect::Mysql, None) => format!("{into} VALUES ({values})"),
+            (Dialect::Mysql, Some(when)) => {
+                format!("{into} SELECT {values} FROM DUAL WHERE {when}")
+            }
+        };
+        let event = format!("AFTER {}", self.event);
+        of_rows(log.dialect, &names.of(&self.suffix), &event, self.on, &action)
+    }
+}
+
+/// How a trigger on PostgreSQL calls a function of the watch.
+pub(super) fn call(names: &Names, function: &str) -> String {
+    let function = Dialect::Postgres.table(names.schema(), &names.of(function));
+    format!("EXECUTE FUNCTION {function}()")
+}
+
+/// A trigger for each row of an event such as `AFTER INSERT`.
+pub(super) fn of_rows(
+    dialect: Dialect,
+    name: &str,
+    event: &str,
+    on: &TableName,
+    action: &str,
+) -> Object {
+    written(dialect, name, event, on, "FOR EACH ROW ", action)
+}
+
+/// A trigger for a statement, on PostgreSQL.
+pub(super) fn of_statement(name: &str, event: &str, on: &TableName, action: &str) -> Object {
+    written(Dialect::Postgres, name, event, on, "FOR EACH STATEMENT ", action)
+}
+
+fn written(
+    dialect: Dialect,
+    name: &str,
+    event: &str,
+    on: &TableName,
+    each: &str,
+    action: &str,
+) -> Object {
+    let table = on.sql(dialect);
+    let quoted = dialect.quote(name);
+    let drop = match dialect {
+        Dialect::Postgres => format!("DROP TRIGGER {quoted} ON {table}"),
+        _ => format!("DROP TRIGGER {quoted}"),
+    };
+    Object {
+        sort: Sort::Trigger,
+        name: name.to_owned(),
+        schema: on.schema.clone(),
+        on: Some(on.clone()),
+        create: format!("CREATE TRIGGER {quoted} {event} ON {table} {each}{action}"),
+        drop,
+    }
+}
