@@ -1,7 +1,7 @@
 //! Each row of the failures (F) and of the security checklist (S, C, T, L, R, V, B, K, A), and each
 //! law of the stores, is in the name of a test, as in `f13_ended_it_stays_ended`; and each id that a
 //! test or a comment names is a row.
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::collections::BTreeSet;
 use std::fs;
