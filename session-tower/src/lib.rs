@@ -80,6 +80,9 @@
 //! - `Set-Cookie` values are marked as sensitive and no log line of this crate has a value in it. A
 //!   layer outside of this one that logs request headers should mark `Cookie` as sensitive too
 //!   (tower-http's `SetSensitiveRequestHeadersLayer`).
+//!
+//! Ids in comments lead to [`session_core::documentation`]: `C7` is a row of its checklist, `F13` one
+//! of its failures.
 
 mod admission;
 mod cache;
