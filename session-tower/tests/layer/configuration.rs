@@ -37,7 +37,7 @@ fn names_that_no_cookie_may_have_are_refused() {
         assert_eq!(field_of(named(name)), "name", "{name:?}");
     }
     let error = named("a b").build().unwrap_err();
-    assert_eq!(error.to_string(), "cookie name has a character that no cookie's name may have");
+    assert_eq!(error.to_string(), "cookie name has a character that is not allowed in a cookie name");
 }
 
 #[test]

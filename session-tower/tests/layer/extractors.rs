@@ -141,8 +141,8 @@ async fn a_login_that_the_policy_refuses_is_409() {
     let site = Site::with_policy(full).await;
     site.sign_in("ann").await;
     let error = site.manager.sign_in(site.login("ann")).await.unwrap_err();
-    let failure = Rejection::from(error);
-    assert_eq!((failure.status(), failure.error()), (StatusCode::CONFLICT, "limit_reached"));
+    let rejection = Rejection::from(error);
+    assert_eq!((rejection.status(), rejection.error()), (StatusCode::CONFLICT, "limit_reached"));
 }
 
 #[tokio::test]

@@ -177,11 +177,11 @@ impl http_body::Body for Text {
 }
 
 #[tokio::test]
-async fn it_is_generic_over_both_bodies_and_closures_answer_failures() {
+async fn it_is_generic_over_both_bodies_and_closures_answer_rejections() {
     let site = Site::new().await;
     let ann = cookie(&site.sign_in("ann").await.secret);
-    let answers = |failure: &Rejection, request: &Parts| {
-        let text = format!("{} {}", request.method, failure.reason().unwrap_or_default());
+    let answers = |rejection: &Rejection, request: &Parts| {
+        let text = format!("{} {}", request.method, rejection.reason().unwrap_or_default());
         let mut response = Response::new(Text(Full::from(text)));
         *response.status_mut() = StatusCode::IM_A_TEAPOT;
         response
@@ -208,7 +208,7 @@ async fn it_is_generic_over_both_bodies_and_closures_answer_failures() {
 }
 
 #[tokio::test]
-async fn failures_travel_with_their_responses() {
+async fn rejections_are_in_their_responses_extensions() {
     let site = Site::new().await;
     let response = site.require_session().oneshot(request(&[])).await.unwrap();
     assert_eq!(response.extensions().get::<Rejection>(), Some(&Rejection::NoSession));
