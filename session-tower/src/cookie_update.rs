@@ -57,7 +57,7 @@ impl CookieUpdate {
                 let (secret, absolute_deadline) = (secret.clone(), *absolute_deadline);
                 Update::Set { secret, absolute_deadline }
             }
-            Rotation::InProgress => Update::Keep,
+            _ => Update::Keep,
         })
     }
 
