@@ -8,7 +8,8 @@ use std::time::Duration;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use session_core::SecretDigest;
-use session_core::manager::{CacheInvalidation, LiveSession};
+use session_core::manager::LiveSession;
+use session_core::middleware::CacheInvalidation;
 
 /// How many generations are counted apart. Digests that share one make each other read again when
 /// a session ends or changes while another one's row is being read, and nothing worse.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use session_core::manager::LiveSession;
+use session_core::middleware::LiveSessionExt as _;
 
 use crate::cookie::Candidate;
 use crate::current::EndedSession;
