@@ -64,6 +64,7 @@
 pub mod clock;
 pub mod event;
 pub mod manager;
+pub mod middleware;
 pub mod policy;
 pub mod provider;
 pub mod session;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::Extensions;
+use session_core::middleware::SessionManagerExt as _;
 use session_core::{SessionManager, UserId};
 use tower_layer::Layer;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::Extensions;
 use session_core::manager::{LiveSession, ManagerError, ManagerErrorKind, Resolution};
+use session_core::middleware::LiveSessionExt as _;
 
 use crate::cookie::Candidate;
 use crate::cookie_update::CookieUpdate;

@@ -4,9 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::Extensions;
-use session_core::manager::{
-    LiveSession, ManagerError, Resolution, Rotation, TokenErrorKind, Validity,
-};
+use session_core::manager::{LiveSession, ManagerError, Resolution, Rotation, TokenErrorKind};
+use session_core::middleware::{LiveSessionExt as _, SessionManagerExt as _, Validity};
 use session_core::{EndReason, SessionId, SessionManager, UserId};
 
 use crate::cache::SessionCache;
