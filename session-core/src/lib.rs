@@ -77,6 +77,7 @@ pub mod documentation {
 }
 pub mod event;
 pub mod manager;
+pub mod middleware;
 pub mod policy;
 pub mod provider;
 pub mod session;

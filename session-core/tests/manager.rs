@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use session_core::manager::{ManagerBuilder, Resolution, SignIn, SignedIn, TokenErrorKind};
+use session_core::middleware::SessionManagerExt as _;
 use session_core::provider::{ProviderErrorKind, RevocationScope};
 use session_core::store::memory::MemoryStore;
 use session_core::store::{Lease, StoredSession};

@@ -15,6 +15,7 @@ use std::time::Duration;
 use sea_orm::IsolationLevel;
 use session_core::EndReason;
 use session_core::manager::{SignedIn, TokenErrorKind};
+use session_core::middleware::SessionManagerExt as _;
 use session_core::policy::{OnFull, PolicyBuilder};
 use session_core::provider::RevocationScope;
 use session_core::store::sea_orm::SeaOrmStore;

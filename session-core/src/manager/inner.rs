@@ -77,7 +77,7 @@ impl SessionManager {
     }
 
     /// Tells `cache` from now on which digests it must forget.
-    pub fn register_cache(&self, cache: &Arc<impl CacheInvalidation>) {
+    pub(crate) fn add_cache(&self, cache: &Arc<impl CacheInvalidation>) {
         self.inner.observers.add(cache);
     }
 }

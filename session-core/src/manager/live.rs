@@ -23,7 +23,7 @@ pub struct LiveSession {
     /// The tokens as they lay in the row; `None` for those that were renewed after it was read.
     sealed: Option<Arc<SealedTokens>>,
     /// The old secret that found it, if it was not the current one.
-    found_by_previous: Option<PreviousDigest>,
+    pub(crate) found_by_previous: Option<PreviousDigest>,
     timeouts: Timeouts,
     /// The access token's; beside the rest, so that a request need not look into the tokens.
     milestones: Option<Milestones>,
@@ -34,6 +34,7 @@ pub struct LiveSession {
 
 /// What may be done with a session that was kept in a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Validity {
     /// Serve it; but its access token has expired.
     TokenExpired,
@@ -91,21 +92,6 @@ impl LiveSession {
     #[must_use]
     pub fn ended_signal(&self) -> EndedSignal {
         EndedSignal::of(&self.presence)
-    }
-
-    /// Whether a secret found it that was rotated away, and is accepted for a while.
-    #[must_use]
-    pub const fn is_found_by_previous_secret(&self) -> bool {
-        self.found_by_previous.is_some()
-    }
-
-    /// Whether the response with its new secret must be taken for lost, so that another rotation
-    /// is needed (see [`rotation::is_new_secret_lost`]).
-    #[must_use]
-    pub fn is_new_secret_lost(&self, now: Timestamp) -> bool {
-        self.found_by_previous.is_some_and(|previous| {
-            rotation::is_new_secret_lost(previous.rotated_at, previous.confirmed_at, now)
-        })
     }
 
     /// This session with tokens that were renewed after it was read.
@@ -166,8 +152,7 @@ impl SessionManager {
     /// it: the last use is noted, and a renewal that is due begins beside the request.
     ///
     /// Takes no lock and makes no query where nothing is due.
-    #[must_use]
-    pub fn revalidate(&self, live: &LiveSession) -> Validity {
+    pub(crate) fn validity_of(&self, live: &LiveSession) -> Validity {
         let inner = &self.inner;
         let now = inner.now();
         if live.is_void(inner.policy.max_staleness(), inner.clock.monotonic(), now) {

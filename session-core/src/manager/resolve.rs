@@ -60,7 +60,7 @@ impl SessionManager {
         digest: &SecretDigest,
         user: Option<&UserId>,
     ) -> Result<Resolution, ManagerError> {
-        self.resolve_again(digest, user, None).await
+        self.resolve_knowing(digest, user, None).await
     }
 
     /// [`resolve`](Self::resolve), for a cache whose entry has grown old: where the row still holds
@@ -69,7 +69,7 @@ impl SessionManager {
     /// # Errors
     ///
     /// As at [`resolve`](Self::resolve).
-    pub async fn resolve_again(
+    pub(crate) async fn resolve_knowing(
         &self,
         digest: &SecretDigest,
         user: Option<&UserId>,

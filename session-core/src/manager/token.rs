@@ -23,7 +23,7 @@ impl SessionManager {
     /// # Errors
     ///
     /// [`TokenError`]: a new sign-in is needed, the session has ended, or no token can be had now.
-    pub async fn with_valid_token(
+    pub(crate) async fn renewed_if_expired(
         &self,
         live: &Arc<LiveSession>,
     ) -> Result<Arc<LiveSession>, TokenError> {

@@ -20,6 +20,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use session_core::manager::{LiveSession, Resolution, SignIn, SignedIn, TokenError};
+use session_core::middleware::SessionManagerExt as _;
 use session_core::policy::PolicyBuilder;
 use session_core::store::memory::MemoryStore;
 use session_core::testing::{FakeClock, FaultyStore, ScriptedProvider, sample};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proptest::sample::Index;
 use session_core::manager::{Resolution, Rotation, SignIn, TokenErrorKind};
+use session_core::middleware::SessionManagerExt as _;
 use session_core::policy::Freshness;
 use session_core::provider::{ProviderErrorKind, RevocationScope};
 use session_core::testing::{RenewalScript, ScriptedProvider, sample};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use session_core::manager::{Resolution, SignIn, TokenErrorKind};
+use session_core::middleware::SessionManagerExt as _;
 use session_core::testing::{RenewalScript, ScriptedProvider, sample};
 use session_core::{EndReason, TokenResponse};
 use session_tests::manager::{DUE, LIFETIME, OKTA, World, policy, settle, until};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::SecretString;
 use session_core::manager::TokenErrorKind;
+use session_core::middleware::SessionManagerExt as _;
 use session_core::provider::{Provider, ProviderError};
 use session_core::store::memory::MemoryStore;
 use session_core::testing::{FakeClock, Fault, Method, sample};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use session_core::event::{EventKind, RenewalFailure};
 use session_core::manager::{Resolution, TokenErrorKind};
+use session_core::middleware::SessionManagerExt as _;
 use session_core::provider::ProviderErrorKind;
 use session_core::store::TokenWrite;
 use session_core::testing::{Fault, Method, RenewalScript, sample};

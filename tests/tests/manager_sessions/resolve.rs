@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_core::manager::Resolution;
+use session_core::middleware::{SessionManagerExt as _, Validity};
 use session_core::testing::{Fault, Method, sample};
 use session_core::{EndReason, SecretDigest};
 use session_tests::manager::{World, keyring, settle};
@@ -117,7 +118,6 @@ async fn a_connection_is_found_by_no_cookie() {
 
 #[tokio::test]
 async fn a_kept_session_is_void_when_it_is_stale_or_over() {
-    use session_core::manager::Validity;
     let world = World::new().await;
     let laptop = world.sign_in().await;
     let live = world.live(&laptop).await;
@@ -134,7 +134,6 @@ async fn a_kept_session_is_void_when_it_is_stale_or_over() {
 
 #[tokio::test]
 async fn with_no_staleness_each_request_reads() {
-    use session_core::manager::Validity;
     let world = World::with(session_tests::manager::policy().max_staleness(Duration::ZERO)).await;
     let laptop = world.sign_in().await;
     let live = world.live(&laptop).await;
@@ -143,7 +142,6 @@ async fn with_no_staleness_each_request_reads() {
 
 #[tokio::test]
 async fn a_kept_session_whose_token_expired_says_so() {
-    use session_core::manager::Validity;
     use session_tests::manager::LIFETIME;
     let world = World::with(session_tests::manager::policy().max_staleness(SECOND * 3600)).await;
     let laptop = world.sign_in().await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use session_core::manager::{ManagerErrorKind, Resolution, Rotation};
+use session_core::middleware::LiveSessionExt as _;
 use session_core::testing::{Fault, Method};
 use session_core::{EndReason, SecretDigest, SessionId, SessionSecret};
 use session_tests::manager::{World, settle};

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use session_core::EndReason;
-use session_core::manager::{Resolution, SignedIn, Validity};
+use session_core::manager::{Resolution, SignedIn};
+use session_core::middleware::{SessionManagerExt as _, Validity};
 use session_core::testing::{Fault, Method, sample};
 use session_tests::manager::{World, policy, settle};
 

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use session_core::manager::{CacheInvalidation, ManagerErrorKind, Resolution};
+use session_core::manager::{ManagerErrorKind, Resolution};
+use session_core::middleware::{CacheInvalidation, SessionManagerExt as _};
 use session_core::testing::{Fault, Method, sample};
 use session_core::{EndReason, SecretDigest};
 use session_tests::manager::{LIFETIME, Step, World, settle};

@@ -1,4 +1,4 @@
-//! Requests that get no session, and how they are answered.
+//! Rejected requests, and how they are answered.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use session_core::EndReason;
 use session_core::manager::{ManagerError, ManagerErrorKind, TokenError, TokenErrorKind};
 
-/// After how long a store that is away is asked again.
-const STORE_AWAY: Duration = Duration::from_secs(1);
+/// The `Retry-After` of a store that is unavailable.
+const STORE_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// After how long it may help to try an unreadable session again: somebody must act first.
-const UNREADABLE: Duration = Duration::from_secs(60);
+/// The `Retry-After` of an unreadable session, which needs an operator to become readable.
+const UNREADABLE_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// Why a request gets no session, or no access token.
 ///
@@ -21,33 +21,35 @@ const UNREADABLE: Duration = Duration::from_secs(60);
 /// use session_core::EndReason;
 /// use session_tower::Rejection;
 ///
-/// let failure = Rejection::Ended(EndReason::Evicted);
-/// assert_eq!((failure.status().as_u16(), failure.reason()), (401, Some("evicted")));
+/// let rejection = Rejection::Ended(EndReason::Evicted);
+/// assert_eq!(rejection.status().as_u16(), 401);
+/// assert_eq!(rejection.error(), "unauthenticated");
+/// assert_eq!(rejection.reason(), Some("evicted"));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// The session has ended: 401 with its reason.
+    /// The session has ended: 401 with the reason.
     Ended(EndReason),
-    /// The policy refuses one more session, for every place is taken: 409.
+    /// The user has the maximum number of sessions, and the policy refuses one more: 409.
     LimitReached,
     /// There is no session: 401.
     NoSession,
-    /// The session is live, but its access token cannot be renewed without the person: 401.
+    /// The session is live, but a new access token needs a new sign-in: 401.
     SignInNeeded,
-    /// The store is away, or no access token can be had now: 503.
+    /// The store is unavailable, or no access token can be had now: 503.
     Unavailable {
-        /// How long to wait before trying again.
+        /// The time to wait before the next attempt.
         retry_after: Duration,
     },
-    /// The session's tokens do not open: 503; its row and cookie are kept.
+    /// The session's tokens cannot be decrypted: 503. Its row and its cookie are kept.
     Unreadable,
 }
 
 impl Rejection {
-    pub(crate) const UNAVAILABLE: Self = Self::Unavailable { retry_after: STORE_AWAY };
+    pub(crate) const UNAVAILABLE: Self = Self::Unavailable { retry_after: STORE_RETRY_AFTER };
 
-    /// The answer's status.
+    /// Returns the status of the response.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
@@ -57,7 +59,7 @@ impl Rejection {
         }
     }
 
-    /// What it is called: `limit_reached`, `unauthenticated`, `unavailable` or `unreadable`.
+    /// Returns the error code: `limit_reached`, `unauthenticated`, `unavailable` or `unreadable`.
     #[must_use]
     pub const fn error(&self) -> &'static str {
         match self {
@@ -68,8 +70,8 @@ impl Rejection {
         }
     }
 
-    /// Why the person is not signed in, if that is the matter: the end's reason, `no_session` or
-    /// `sign_in_needed`.
+    /// Returns why the request is unauthenticated: the reason of the end, `no_session` or
+    /// `sign_in_needed`. `None` for all other errors.
     #[must_use]
     pub const fn reason(&self) -> Option<&'static str> {
         match self {
@@ -80,12 +82,12 @@ impl Rejection {
         }
     }
 
-    /// How long to wait before trying again, if that may help.
+    /// Returns the time to wait before the next attempt, if another attempt may succeed.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unavailable { retry_after } => Some(*retry_after),
-            Self::Unreadable => Some(UNREADABLE),
+            Self::Unreadable => Some(UNREADABLE_RETRY_AFTER),
             _ => None,
         }
     }
@@ -109,7 +111,7 @@ impl From<ManagerError> for Rejection {
         match error.kind() {
             ManagerErrorKind::Ended(reason) => Self::Ended(reason),
             ManagerErrorKind::LimitReached { .. } => Self::LimitReached,
-            // A claim that needs a choice has signed nobody in.
+            // An ambiguous claim has signed no user in.
             ManagerErrorKind::Ambiguous | ManagerErrorKind::NotFound => Self::NoSession,
             ManagerErrorKind::Unreadable => Self::Unreadable,
             _ => Self::UNAVAILABLE,
@@ -117,35 +119,37 @@ impl From<ManagerError> for Rejection {
     }
 }
 
-/// Makes the answer to a request that gets no session. Closures are such makers too:
+/// Builds the response to a rejected request; implemented for closures.
 ///
 /// ```
-/// use http::{Response, request::Parts};
+/// use http::{Request, Response, request::Parts};
 /// use session_tower::{Rejection, RejectionResponse};
 ///
-/// fn is_one<B>(_: &impl RejectionResponse<B>) {}
-///
-/// is_one(&|failure: &Rejection, _request: &Parts| {
-///     let mut response = Response::new(failure.error().to_owned());
-///     *response.status_mut() = failure.status();
+/// let plain_text = |rejection: &Rejection, _request: &Parts| {
+///     let mut response = Response::new(rejection.error().to_owned());
+///     *response.status_mut() = rejection.status();
 ///     response
-/// });
+/// };
+/// let (parts, ()) = Request::new(()).into_parts();
+/// let response = plain_text.response(&Rejection::NoSession, &parts);
+/// assert_eq!(response.status(), 401);
+/// assert_eq!(response.body(), "unauthenticated");
 /// ```
 pub trait RejectionResponse<B>: Send + Sync + 'static {
-    /// The answer to this request, whose body is dropped.
-    fn response(&self, failure: &Rejection, request: &Parts) -> Response<B>;
+    /// Builds the response to this request, whose body is dropped.
+    fn response(&self, rejection: &Rejection, request: &Parts) -> Response<B>;
 }
 
 impl<B, F> RejectionResponse<B> for F
 where
     F: Fn(&Rejection, &Parts) -> Response<B> + Send + Sync + 'static,
 {
-    fn response(&self, failure: &Rejection, request: &Parts) -> Response<B> {
-        self(failure, request)
+    fn response(&self, rejection: &Rejection, request: &Parts) -> Response<B> {
+        self(rejection, request)
     }
 }
 
-/// Answers with a problem document (RFC 9457): 401 with the reason, or 503 with `Retry-After`.
+/// Answers with a problem document (RFC 9457): 401 with the reason, 409, or 503 with `Retry-After`.
 ///
 /// Its members are `type`, `title`, `status`, `error` and, at 401, `reason`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -153,17 +157,26 @@ where
 pub struct ProblemDetails;
 
 impl ProblemDetails {
-    /// The problem document of a failure.
+    /// Builds the problem document of a rejection.
+    ///
+    /// ```
+    /// use session_tower::{ProblemDetails, Rejection};
+    ///
+    /// let response: http::Response<bytes::Bytes> = ProblemDetails::of(&Rejection::Unreadable);
+    /// assert_eq!(response.status(), 503);
+    /// assert_eq!(response.headers()["content-type"], "application/problem+json");
+    /// assert_eq!(response.headers()["retry-after"], "60");
+    /// ```
     #[must_use]
-    pub fn of<B: From<Bytes>>(failure: &Rejection) -> Response<B> {
-        let status = failure.status();
+    pub fn of<B: From<Bytes>>(rejection: &Rejection) -> Response<B> {
+        let status = rejection.status();
         let mut document = serde_json::json!({
             "type": "about:blank",
             "title": status.canonical_reason(),
             "status": status.as_u16(),
-            "error": failure.error(),
+            "error": rejection.error(),
         });
-        if let (Some(reason), Some(members)) = (failure.reason(), document.as_object_mut()) {
+        if let (Some(reason), Some(members)) = (rejection.reason(), document.as_object_mut()) {
             members.insert("reason".to_owned(), reason.into());
         }
         let mut response = Response::new(B::from(Bytes::from(document.to_string())));
@@ -171,8 +184,8 @@ impl ProblemDetails {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(wait) = failure.retry_after() {
-            // A fraction of a second is rounded up: nobody is invited too early.
+        if let Some(wait) = rejection.retry_after() {
+            // Rounded up, so that no client comes back too early.
             let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
@@ -181,19 +194,30 @@ impl ProblemDetails {
 }
 
 impl<B: From<Bytes>> RejectionResponse<B> for ProblemDetails {
-    fn response(&self, failure: &Rejection, _request: &Parts) -> Response<B> {
-        Self::of(failure)
+    fn response(&self, rejection: &Rejection, _request: &Parts) -> Response<B> {
+        Self::of(rejection)
     }
 }
 
-/// Sends pages (`GET` and `HEAD`) to a login path, with the reason of an end as `reason` in the
-/// query; answers everything else, and a store that is away, with a [`ProblemDetails`].
+/// Redirects unauthenticated page requests (`GET` and `HEAD`) to a login path. The path's query gets
+/// the reason of an end as `reason`.
+///
+/// Other methods, and rejections other than 401, are answered with a [`ProblemDetails`].
 ///
 /// ```
-/// use session_tower::RedirectToLogin;
+/// use http::{Request, Response};
+/// use session_core::EndReason;
+/// use session_tower::{RedirectToLogin, Rejection, RejectionResponse};
 ///
-/// assert!(RedirectToLogin::to("/login").is_ok());
-/// assert!(RedirectToLogin::to("//elsewhere.example").is_err());
+/// # fn main() -> Result<(), session_tower::InvalidLoginPath> {
+/// let redirect = RedirectToLogin::to("/login")?;
+/// let (page, ()) = Request::new(()).into_parts();
+/// let rejection = Rejection::Ended(EndReason::Evicted);
+/// let response: Response<bytes::Bytes> = redirect.response(&rejection, &page);
+/// assert_eq!(response.status(), 303);
+/// assert_eq!(response.headers()["location"], "/login?reason=evicted");
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug, Clone)]
 pub struct RedirectToLogin {
@@ -201,12 +225,19 @@ pub struct RedirectToLogin {
 }
 
 impl RedirectToLogin {
-    /// Redirects to this path of the same site.
+    /// Creates a redirect to this path of the same site, which may have a query.
     ///
     /// # Errors
     ///
-    /// [`InvalidLoginPath`] if it is not one: it must begin with one `/`, and have visible ASCII
-    /// characters only and no fragment.
+    /// Returns [`InvalidLoginPath`] unless the path begins with exactly one `/` and has only visible
+    /// ASCII characters, no backslash and no fragment.
+    ///
+    /// ```
+    /// use session_tower::RedirectToLogin;
+    ///
+    /// assert!(RedirectToLogin::to("/login?from=app").is_ok());
+    /// assert!(RedirectToLogin::to("//elsewhere.example").is_err());
+    /// ```
     pub fn to(path: impl Into<String>) -> Result<Self, InvalidLoginPath> {
         let path = path.into();
         let is_local = path.starts_with('/') && !path.starts_with("//");
@@ -215,8 +246,8 @@ impl RedirectToLogin {
         if is_path { Ok(Self { path }) } else { Err(InvalidLoginPath) }
     }
 
-    fn location(&self, failure: &Rejection) -> Option<HeaderValue> {
-        let Rejection::Ended(reason) = failure else {
+    fn location(&self, rejection: &Rejection) -> Option<HeaderValue> {
+        let Rejection::Ended(reason) = rejection else {
             return HeaderValue::from_str(&self.path).ok();
         };
         let separator = if self.path.contains('?') { '&' } else { '?' };
@@ -225,11 +256,11 @@ impl RedirectToLogin {
 }
 
 impl<B: From<Bytes>> RejectionResponse<B> for RedirectToLogin {
-    fn response(&self, failure: &Rejection, request: &Parts) -> Response<B> {
+    fn response(&self, rejection: &Rejection, request: &Parts) -> Response<B> {
         let is_page = request.method == Method::GET || request.method == Method::HEAD;
-        let is_sign_in = failure.status() == StatusCode::UNAUTHORIZED;
-        match self.location(failure).filter(|_| is_page && is_sign_in) {
-            None => ProblemDetails::of(failure),
+        let is_unauthenticated = rejection.status() == StatusCode::UNAUTHORIZED;
+        match self.location(rejection).filter(|_| is_page && is_unauthenticated) {
+            None => ProblemDetails::of(rejection),
             Some(location) => {
                 let mut response = Response::new(B::from(Bytes::new()));
                 *response.status_mut() = StatusCode::SEE_OTHER;
@@ -242,7 +273,10 @@ impl<B: From<Bytes>> RejectionResponse<B> for RedirectToLogin {
     }
 }
 
-/// A login path that is no path of the same site.
+/// The error of a login path that is not a path of the same site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("login path must begin with one / and have visible ascii characters only")]
+#[error(
+    "login path must begin with exactly one / and have only visible ascii characters other than # and \\"
+)]
+#[non_exhaustive]
 pub struct InvalidLoginPath;

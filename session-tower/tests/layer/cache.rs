@@ -1,4 +1,4 @@
-//! The cache: what it answers, and what it must not be filled with (F15, F16).
+//! The cache: what it serves, and what it must not keep (F15, F16).
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tower::{Layer, ServiceExt, service_fn};
 
 use crate::site::{Body, Site, SiteService, cookie, request, send, spawn, until};
 
-/// Answers the session's access token.
+/// Answers with the session's access token.
 fn token(site: &Site) -> impl SiteService {
     site.layer().layer(service_fn(|request: Request<Body>| async move {
         let current = request.extensions().get::<CurrentSession>().unwrap();
@@ -40,7 +40,7 @@ async fn all_services_of_a_layer_and_its_clones_share_one_cache() {
     let ann = cookie(&site.sign_in("ann").await.secret);
     let layer = site.layer();
     let [one, other] = [layer.clone().require_session(), layer]
-        .map(|layer| layer.layer(service_fn(crate::site::who)));
+        .map(|layer| layer.layer(service_fn(crate::site::show_user)));
     site.store.reset_calls();
     assert_eq!(send(&one, &[&ann]).await.text, "ann");
     assert_eq!(send(&other, &[&ann]).await.text, "ann");
@@ -51,7 +51,7 @@ async fn all_services_of_a_layer_and_its_clones_share_one_cache() {
 async fn the_cache_is_bounded() {
     let site = Site::with_policy(|policy| policy.unlimited()).await;
     let layer = site.layer().with_cache_capacity(8);
-    let service = layer.layer(service_fn(crate::site::who));
+    let service = layer.layer(service_fn(crate::site::show_user));
     for _ in 0..200 {
         let ann = cookie(&site.sign_in("ann").await.secret);
         assert_eq!(send(&service, &[&ann]).await.text, "ann");
@@ -59,7 +59,7 @@ async fn the_cache_is_bounded() {
     let shown = format!("{layer:?}");
     let entries = shown.split("entries: ").nth(1).unwrap();
     let entries: String = entries.chars().take_while(char::is_ascii_digit).collect();
-    // moka evicts in batches of its own choice.
+    // moka evicts in batches, so the bound is not exact.
     assert!(entries.parse::<u64>().unwrap() < 200, "{shown}");
 }
 
@@ -71,7 +71,7 @@ async fn f15_an_end_during_a_cache_fill_is_not_undone() {
     site.store.set_next(Method::FindByDigest, Fault::HangAfter);
     let reading = spawn(&service, &cookie(&ann.secret));
     site.store.until_hanging(Method::FindByDigest, 1).await;
-    // The row was read live; its end comes before the answer.
+    // The row was live when it was read, and ends before the answer arrives.
     assert!(site.manager.sign_out(ann.session.id).await.unwrap());
     site.store.release(Method::FindByDigest);
     assert_eq!(reading.await.unwrap().text, "ended: signed_out");
@@ -102,7 +102,7 @@ async fn f15_a_fill_that_is_older_than_the_entry_is_dropped() {
     site.store.set_next(Method::FindByDigest, Fault::HangAfter);
     let reading = spawn(&service, &cookie);
     site.store.until_hanging(Method::FindByDigest, 1).await;
-    // Renewed by another process, of which this one hears nothing but what it reads.
+    // Another process renews; this one learns of it only by reading the row.
     let renewed = other.manager.access_token_after_rejection(ann.session.id, "at-1").await;
     assert_eq!(renewed.unwrap().access_token(), "at-2");
     assert_eq!(send(&service, &[&cookie]).await.text, "at-2");
@@ -122,19 +122,19 @@ async fn f15_a_fill_that_a_rotation_overtook_is_dropped() {
     let Rotation::Rotated { secret, .. } =
         site.manager.rotate_secret(ann.session.id).await.unwrap()
     else {
-        panic!("nobody else rotates");
+        panic!("no other rotation is in progress");
     };
     site.store.release(Method::FindByDigest);
     assert_eq!(reading.await.unwrap().text, "ann");
     assert_eq!(send(&service, &[&cookie(&secret)]).await.text, "ann");
     until(|| site.store.calls(Method::ConfirmRotation) == 1).await;
-    // The old secret is good for 30 s more, and not for as long as an entry that knew no better.
+    // The old secret is accepted for 30 s, also where an entry was read before the rotation.
     site.advance(31);
-    assert_eq!(send(&service, &[&cookie(&ann.secret)]).await.text, "nobody");
+    assert_eq!(send(&service, &[&cookie(&ann.secret)]).await.text, "anonymous");
 }
 
 #[tokio::test]
-async fn f15_a_row_that_changes_at_every_reading_is_answered_503_in_the_end() {
+async fn f15_a_row_that_changes_during_every_read_is_answered_503() {
     let hour = Duration::from_secs(3600);
     let site = Site::with_policy(|policy| policy.store_timeout(hour)).await;
     let ann = site.sign_in("ann").await;
@@ -147,7 +147,7 @@ async fn f15_a_row_that_changes_at_every_reading_is_answered_503_in_the_end() {
             answer = &mut reading => break answer.unwrap(),
             () = site.store.until_hanging(Method::FindByDigest, 1) => {}
         }
-        // Each renewal raises the revision, and overtakes the reading.
+        // Each renewal raises the revision, and so overtakes the read.
         site.clock.advance(Duration::from_secs(11));
         let token = site.manager.access_token(ann.session.id).await.unwrap();
         let token = token.access_token().to_owned();
@@ -157,14 +157,14 @@ async fn f15_a_row_that_changes_at_every_reading_is_answered_503_in_the_end() {
     };
     assert_eq!(answer.status, 503);
     assert!(answer.keeps_cookie());
-    let readings = site.store.calls(Method::FindByDigest);
-    assert!((2..=8).contains(&readings), "{readings}");
+    let reads = site.store.calls(Method::FindByDigest);
+    assert!((2..=8).contains(&reads), "{reads}");
     site.store.clear(Method::FindByDigest);
     assert_eq!(send(&service, &[&cookie(&ann.secret)]).await.text, "ann");
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_during_a_reading_leaves_nothing_behind() {
+async fn a_client_that_disconnects_during_a_read_leaves_nothing_behind() {
     let site = Site::new().await;
     let ann = site.sign_in("ann").await;
     let service = site.service();
@@ -178,14 +178,14 @@ async fn a_client_that_hangs_up_during_a_reading_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn without_staleness_every_request_reads() {
+async fn with_a_staleness_of_zero_every_request_reads_the_row() {
     let site = Site::with_policy(|policy| policy.max_staleness(Duration::ZERO)).await;
     let ann = cookie(&site.sign_in("ann").await.secret);
     let service = site.service();
     site.store.reset_calls();
-    for reading in 1..=3 {
+    for reads in 1..=3 {
         assert_eq!(send(&service, &[&ann]).await.text, "ann");
-        assert_eq!(site.store.calls(Method::FindByDigest), reading);
+        assert_eq!(site.store.calls(Method::FindByDigest), reads);
         site.clock.advance(Duration::from_millis(1));
     }
 }
