@@ -18,7 +18,7 @@ use crate::cookie::SessionCookie;
 /// use http::Response;
 /// use session_tower::CookieUpdate;
 ///
-/// // After `manager.sign_out(current.id()).await`:
+/// // After `manager.sign_out(current.user(), current.id()).await`:
 /// let mut response = Response::new("signed out");
 /// response.extensions_mut().insert(CookieUpdate::signed_out());
 /// ```
@@ -54,7 +54,7 @@ impl CookieUpdate {
                 let (secret, absolute_deadline) = (secret.clone(), *absolute_deadline);
                 Change::Give { secret, absolute_deadline }
             }
-            Rotation::InProgress => Change::Keep,
+            _ => Change::Keep,
         })
     }
 

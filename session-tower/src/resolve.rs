@@ -174,9 +174,9 @@ impl Resolver {
         if !self.needs_new_secret(live, candidate) {
             return Ok(None);
         }
-        match self.manager.rotate_secret(live.session().id).await {
+        match self.manager.rotate_secret(&live.session().user, live.session().id).await {
             Ok(rotated @ Rotation::Rotated { .. }) => Ok(Some(CookieUpdate::rotated(&rotated))),
-            Ok(Rotation::InProgress) => Ok(None),
+            Ok(_) => Ok(None),
             Err(error) => match error.end_reason() {
                 Some(reason) => Err(reason),
                 // The session is good; the next request tries again.

@@ -11,12 +11,12 @@ const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 pub(super) async fn tell(cast: &Cast) -> Outcome {
     let first = sign_in(cast, None).await?;
-    let tokens = cast.sessions.access_token(first.session.id).await?;
+    let tokens = cast.sessions.access_token(&first.session.user, first.session.id).await?;
     let eternal = tokens.expires_at().is_none() && tokens.refresh_token().is_none();
     holds(eternal, "ann has a token without an expiry and without a refresh token")?;
 
     cast.passes(A_YEAR);
-    let after = cast.sessions.access_token(first.session.id).await?;
+    let after = cast.sessions.access_token(&first.session.user, first.session.id).await?;
     holds(after.is_access_token(tokens.access_token()), "a year later it is still the same")?;
     let user = cast.at_forge.user(after.access_token()).await?;
     holds(user.as_deref() == Some("ann"), "and still good")?;
@@ -37,11 +37,11 @@ async fn sign_in(cast: &Cast, same_browser: Option<SecretDigest>) -> Outcome<Sig
 async fn withdrawal(cast: &Cast, first: SignedIn) -> Outcome<SignedIn> {
     let id = first.session.id;
     cast.forge.withdraw("ann");
-    let tokens = cast.sessions.access_token(id).await?;
+    let tokens = cast.sessions.access_token(&cast.ann, id).await?;
     let user = cast.at_forge.user(tokens.access_token()).await?;
     holds(user.is_none(), "ann withdrew it on the service's pages: it is rejected")?;
     let rejected = tokens.access_token();
-    let error = cast.sessions.access_token_after_rejection(id, rejected).await.err();
+    let error = cast.sessions.access_token_after_rejection(&cast.ann, id, rejected).await.err();
     let sign_in_needed = error.is_some_and(|error| error.needs_sign_in());
     holds(sign_in_needed, "there is no other token without a new sign-in")?;
     let resolution = cast.sessions.resolve(&first.secret.digest(), None).await?;
@@ -57,9 +57,9 @@ async fn withdrawal(cast: &Cast, first: SignedIn) -> Outcome<SignedIn> {
 /// There is no refresh token for the outbox: the application deletes the access token itself, after
 /// the session is over, and does not make the person wait for it.
 async fn sign_out(cast: &Cast, second: SignedIn) -> Outcome {
-    let tokens = cast.sessions.access_token(second.session.id).await?;
+    let tokens = cast.sessions.access_token(&second.session.user, second.session.id).await?;
     let token = SecretString::from(tokens.access_token());
-    holds(cast.sessions.sign_out(second.session.id).await?, "ann signs out")?;
+    holds(cast.sessions.sign_out(&second.session.user, second.session.id).await?, "ann signs out")?;
     cast.at_forge.revoke(&token).await?;
     let user = cast.at_forge.user(tokens.access_token()).await?;
     holds(user.is_none(), "the application has the token deleted: nobody can use it any more")?;

@@ -27,19 +27,19 @@ async fn sign_in(cast: &Cast, device: &str) -> Outcome<SignedIn> {
 
 /// Whether this session's ticket, renewed where it has to be, opens what ann's tickets open.
 async fn is_served(cast: &Cast, id: SessionId) -> Outcome<bool> {
-    let tokens = cast.sessions.access_token(id).await?;
+    let tokens = cast.sessions.access_token(&cast.ann, id).await?;
     Ok(cast.at_house.whoami(&tokens).await?.as_deref() == Some("ann"))
 }
 
 async fn renewal(cast: &Cast, laptop: SessionId, phone: SessionId) -> Outcome {
     holds(is_served(cast, laptop).await?, "the laptop's ticket says that she is ann")?;
     holds(cast.house.renewed() == 0, "nothing had to be renewed for it")?;
-    let old = cast.sessions.access_token(laptop).await?;
+    let old = cast.sessions.access_token(&cast.ann, laptop).await?;
     cast.passes(TEN_MINUTES);
     holds(cast.at_house.whoami(&old).await?.is_none(), "the service takes the old ticket no more")?;
     holds(is_served(cast, laptop).await?, "the laptop goes on with a renewed one")?;
     holds(cast.house.renewed() == 1, "that was one renewal, over HTTP")?;
-    let new = cast.sessions.access_token(laptop).await?;
+    let new = cast.sessions.access_token(&cast.ann, laptop).await?;
     holds(new.field("desk") == Some(&4.into()), "the service's own field `desk` is still there")?;
     holds(is_served(cast, phone).await?, "the phone renews its own")?;
     holds(cast.house.renewed() == 2, "and that was the second")
@@ -48,7 +48,7 @@ async fn renewal(cast: &Cast, laptop: SessionId, phone: SessionId) -> Outcome {
 async fn outage(cast: &Cast, laptop: SessionId) -> Outcome {
     cast.house.close(true);
     cast.passes(TEN_MINUTES);
-    let error = cast.sessions.access_token(laptop).await.err();
+    let error = cast.sessions.access_token(&cast.ann, laptop).await.err();
     let error = error.ok_or("the service is closed, and gave a ticket")?;
     let wait = error.retry_after().ok_or("nobody said how long to wait")?;
     holds(error.is_transient(), "while the service is closed there is no ticket for now")?;
@@ -61,7 +61,7 @@ async fn outage(cast: &Cast, laptop: SessionId) -> Outcome {
 }
 
 async fn sign_out(cast: &Cast, laptop: SessionId, phone: SessionId) -> Outcome {
-    holds(cast.sessions.sign_out(laptop).await?, "ann signs out on her laptop")?;
+    holds(cast.sessions.sign_out(&cast.ann, laptop).await?, "ann signs out on her laptop")?;
     holds(cast.house.good_renewals() == 2, "signing out does not wait for the service")?;
     let worked_off = cast.sessions.process_revocations(10).await?;
     holds(worked_off.revoked == 1, "the outbox then has the laptop's renewal revoked")?;
@@ -72,7 +72,7 @@ async fn sign_out(cast: &Cast, laptop: SessionId, phone: SessionId) -> Outcome {
 async fn refusal(cast: &Cast, phone: SessionId) -> Outcome {
     cast.house.dismiss("ann");
     cast.passes(TEN_MINUTES);
-    let error = cast.sessions.access_token(phone).await.err().map(|error| error.kind());
+    let error = cast.sessions.access_token(&cast.ann, phone).await.err().map(|error| error.kind());
     let refused = TokenErrorKind::Ended(EndReason::RenewalRefused);
     holds(error == Some(refused), "an administrator dismissed ann: only that ends the session")
 }
