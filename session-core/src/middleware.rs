@@ -36,9 +36,10 @@
 use std::future::Future;
 use std::sync::Arc;
 
-pub use crate::manager::live::Validity;
-pub use crate::manager::observe::CacheInvalidation;
-use crate::manager::{LiveSession, ManagerError, Resolution, SessionManager, TokenError};
+use crate::clock::Timestamp;
+use crate::manager::live::revalidate;
+pub use crate::manager::live::{CacheInvalidation, Validity};
+use crate::manager::{self, LiveSession, ManagerError, Resolution, SessionManager, TokenError};
 use crate::policy::rotation;
 use crate::session::{SecretDigest, UserId};
 
@@ -88,22 +89,22 @@ impl SessionManagerExt for SessionManager {
         user: Option<&UserId>,
         known: Option<&LiveSession>,
     ) -> Result<Resolution, ManagerError> {
-        self.resolve_knowing(digest, user, known).await
+        manager::resolve(self.inner(), digest, user, known).await
     }
 
     fn revalidate(&self, live: &LiveSession) -> Validity {
-        self.validity_of(live)
+        revalidate(self.inner(), live)
     }
 
     async fn with_valid_token(
         &self,
         live: &Arc<LiveSession>,
     ) -> Result<Arc<LiveSession>, TokenError> {
-        self.renewed_if_expired(live).await
+        manager::with_valid_token(self.inner(), live).await
     }
 
     fn register_cache(&self, cache: &Arc<impl CacheInvalidation>) {
-        self.add_cache(cache);
+        self.inner().caches.register(cache);
     }
 }
 
@@ -118,16 +119,16 @@ pub trait LiveSessionExt: sealed::Live {
     /// another rotation is needed (see
     /// [`rotation::is_new_secret_lost`](crate::policy::rotation::is_new_secret_lost)).
     #[must_use]
-    fn is_new_secret_lost(&self, now: crate::Timestamp) -> bool;
+    fn is_new_secret_lost(&self, now: Timestamp) -> bool;
 }
 
 impl LiveSessionExt for LiveSession {
     fn is_found_by_previous_secret(&self) -> bool {
-        self.found_by_previous.is_some()
+        self.found_by_previous().is_some()
     }
 
-    fn is_new_secret_lost(&self, now: crate::Timestamp) -> bool {
-        self.found_by_previous.is_some_and(|previous| {
+    fn is_new_secret_lost(&self, now: Timestamp) -> bool {
+        self.found_by_previous().is_some_and(|previous| {
             rotation::is_new_secret_lost(previous.rotated_at, previous.confirmed_at, now)
         })
     }

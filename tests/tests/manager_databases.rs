@@ -198,10 +198,10 @@ on_every_database! {
         here.clock.advance(LIFETIME);
         let renewals: Vec<_> = devices.iter().map(|device| {
             let (manager, id) = (here.manager.clone(), device.session.id);
-            tokio::spawn(async move { manager.access_token(id).await.is_ok() })
+            tokio::spawn(async move { manager.access_token(&sample::user("ann"), id).await.is_ok() })
         }).collect();
         for device in &devices {
-            assert!(there.manager.sign_out(device.session.id).await.unwrap());
+            assert!(there.manager.sign_out(&device.session.user, device.session.id).await.unwrap());
         }
         for renewal in renewals {
             let _ = with_time(&here, renewal).await.unwrap();
@@ -295,7 +295,7 @@ on_every_database! {
         let rotations: Vec<_> = (0..24)
             .map(|n| {
                 let (manager, id) = (nodes[n % 2].manager.clone(), laptop.session.id);
-                tokio::spawn(async move { manager.rotate_secret(id).await.unwrap() })
+                tokio::spawn(async move { manager.rotate_secret(&sample::user("ann"), id).await.unwrap() })
             })
             .collect();
         let mut secrets = Vec::new();

@@ -87,7 +87,7 @@ async fn sign_out(
     request: &Request<Incoming>,
 ) -> Result<Response<Body>, Rejection> {
     let current = request.extensions().get::<CurrentSession>().ok_or(Rejection::NoSession)?;
-    manager.sign_out(current.id()).await?;
+    manager.sign_out(current.user(), current.id()).await?;
     let mut response = text(StatusCode::OK, "bye\n");
     response.extensions_mut().insert(CookieUpdate::signed_out());
     Ok(response)

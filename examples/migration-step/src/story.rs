@@ -90,7 +90,7 @@ async fn serves(migrator: &Migrator, cookie: &str) -> Outcome {
     let session = live.session();
     holds(session.user == ann, "her old cookie leads to her session")?;
     holds(session.id.to_string() != cookie, "whose id is not the cookie")?;
-    let token = manager.access_token(session.id).await?;
+    let token = manager.access_token(&ann, session.id).await?;
     holds(token.access_token() == "access-3", "and whose token opens to the same value")?;
     holds(
         manager.list(&bob, None).await?.is_empty(),

@@ -70,7 +70,7 @@ async fn s4_a_known_users_session_is_served_from_the_cache() {
 async fn s4_another_users_ended_session_is_answered_like_none() {
     let site = Site::new().await;
     let ann = site.sign_in("ann").await;
-    site.manager.sign_out(ann.session.id).await.unwrap();
+    site.manager.sign_out(&ann.session.user, ann.session.id).await.unwrap();
     let service = bound(site.layer().require_session());
     assert_eq!(send_as(&service, "bob", &[&cookie(&ann.secret)]).await.reason(), "no_session");
     assert_eq!(send_as(&service, "ann", &[&cookie(&ann.secret)]).await.reason(), "signed_out");

@@ -72,7 +72,7 @@ async fn f15_an_end_during_a_cache_fill_is_not_undone() {
     let reading = spawn(&service, &cookie(&ann.secret));
     site.store.until_hanging(Method::FindByDigest, 1).await;
     // The row was live when it was read, and ends before the answer arrives.
-    assert!(site.manager.sign_out(ann.session.id).await.unwrap());
+    assert!(site.manager.sign_out(&ann.session.user, ann.session.id).await.unwrap());
     site.store.release(Method::FindByDigest);
     assert_eq!(reading.await.unwrap().text, "ended: signed_out");
     assert_eq!(send(&service, &[&cookie(&ann.secret)]).await.text, "ended: signed_out");
@@ -86,7 +86,11 @@ async fn f15_a_fill_that_a_renewal_overtook_is_dropped() {
     site.store.set_next(Method::FindByDigest, Fault::HangAfter);
     let reading = spawn(&service, &cookie);
     site.store.until_hanging(Method::FindByDigest, 1).await;
-    let renewed = site.manager.access_token_after_rejection(ann.session.id, "at-1").await.unwrap();
+    let renewed = site
+        .manager
+        .access_token_after_rejection(&ann.session.user, ann.session.id, "at-1")
+        .await
+        .unwrap();
     assert_eq!(renewed.access_token(), "at-2");
     site.store.release(Method::FindByDigest);
     assert_eq!(reading.await.unwrap().text, "at-2");
@@ -103,7 +107,7 @@ async fn f15_a_fill_that_is_older_than_the_entry_is_dropped() {
     let reading = spawn(&service, &cookie);
     site.store.until_hanging(Method::FindByDigest, 1).await;
     // Another process renews; this one learns of it only by reading the row.
-    let renewed = other.manager.access_token_after_rejection(ann.session.id, "at-1").await;
+    let renewed = other.manager.access_token_after_rejection(&ann.session.user, ann.session.id, "at-1").await;
     assert_eq!(renewed.unwrap().access_token(), "at-2");
     assert_eq!(send(&service, &[&cookie]).await.text, "at-2");
     site.store.release(Method::FindByDigest);
@@ -120,7 +124,7 @@ async fn f15_a_fill_that_a_rotation_overtook_is_dropped() {
     let reading = spawn(&service, &cookie(&ann.secret));
     site.store.until_hanging(Method::FindByDigest, 1).await;
     let Rotation::Rotated { secret, .. } =
-        site.manager.rotate_secret(ann.session.id).await.unwrap()
+        site.manager.rotate_secret(&ann.session.user, ann.session.id).await.unwrap()
     else {
         panic!("no other rotation is in progress");
     };
@@ -149,9 +153,12 @@ async fn f15_a_row_that_changes_during_every_read_is_answered_503() {
         }
         // Each renewal raises the revision, and so overtakes the read.
         site.clock.advance(Duration::from_secs(11));
-        let token = site.manager.access_token(ann.session.id).await.unwrap();
+        let token = site.manager.access_token(&ann.session.user, ann.session.id).await.unwrap();
         let token = token.access_token().to_owned();
-        let renewed = site.manager.access_token_after_rejection(ann.session.id, &token).await;
+        let renewed = site
+            .manager
+            .access_token_after_rejection(&ann.session.user, ann.session.id, &token)
+            .await;
         assert_ne!(renewed.unwrap().access_token(), token);
         site.store.release(Method::FindByDigest);
     };

@@ -46,7 +46,7 @@ async fn l1_an_end_on_another_process_takes_effect_within_max_staleness() {
     let ann = site.sign_in("ann").await;
     let service = other.service();
     assert_eq!(send(&service, &[&cookie(&ann.secret)]).await.text, "ann");
-    site.manager.sign_out(ann.session.id).await.unwrap();
+    site.manager.sign_out(&ann.session.user, ann.session.id).await.unwrap();
     // Within the bound the cache still answers.
     site.clock.advance(site.manager.policy().max_staleness() - Duration::from_millis(1));
     assert_eq!(send(&service, &[&cookie(&ann.secret)]).await.text, "ann");
@@ -91,8 +91,10 @@ async fn f13_a_session_ended_while_a_request_that_writes_it_is_in_flight_stays_e
                 gate.pass().await;
                 // Neither the new tokens nor the new secret may be written.
                 let rejected = current.access_token().unwrap();
-                let tokens = manager.access_token_after_rejection(current.id(), rejected).await;
-                let rotated = manager.rotate_secret(current.id()).await;
+                let tokens = manager
+                    .access_token_after_rejection(current.user(), current.id(), rejected)
+                    .await;
+                let rotated = manager.rotate_secret(current.user(), current.id()).await;
                 assert!(tokens.is_err());
                 assert_eq!(rotated.unwrap_err().end_reason(), Some(EndReason::SignedOut));
                 Ok::<_, Infallible>(Response::new(Body::default()))
@@ -101,7 +103,7 @@ async fn f13_a_session_ended_while_a_request_that_writes_it_is_in_flight_stays_e
     }));
     let in_flight = spawn(&writing, &cookie(&ann.secret));
     gate.until_held(1).await;
-    site.manager.sign_out(ann.session.id).await.unwrap();
+    site.manager.sign_out(&ann.session.user, ann.session.id).await.unwrap();
     gate.open();
     assert!(in_flight.await.unwrap().keeps_cookie());
     assert_eq!(send(&site.service(), &[&cookie(&ann.secret)]).await.text, "ended: signed_out");
@@ -112,7 +114,7 @@ async fn f13_a_session_ended_while_a_request_that_writes_it_is_in_flight_stays_e
 async fn a_purged_session_is_unknown_and_its_cookie_is_cleared() {
     let site = Site::new().await;
     let ann = site.sign_in("ann").await;
-    site.manager.sign_out(ann.session.id).await.unwrap();
+    site.manager.sign_out(&ann.session.user, ann.session.id).await.unwrap();
     site.clock.advance(site.manager.policy().retention() + Duration::from_secs(1));
     site.manager.purge().await.unwrap();
     let answer = send(&site.service(), &[&cookie(&ann.secret)]).await;

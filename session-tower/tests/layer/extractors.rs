@@ -53,7 +53,7 @@ async fn logout(
     session: CurrentSession,
     Extension(manager): Extension<SessionManager>,
 ) -> (StatusCode, CookieUpdate) {
-    manager.sign_out(session.id()).await.unwrap();
+    manager.sign_out(session.user(), session.id()).await.unwrap();
     (StatusCode::NO_CONTENT, CookieUpdate::signed_out())
 }
 
@@ -100,7 +100,7 @@ async fn presented_cookies_are_known_whether_or_not_there_is_a_session() {
         let answer = send(&app, "GET", "/presented", cookie).await;
         assert_eq!(answer.text, is_presented.to_string(), "{cookie}");
     }
-    site.manager.sign_out(ann.session.id).await.unwrap();
+    site.manager.sign_out(&ann.session.user, ann.session.id).await.unwrap();
     assert_eq!(send(&app, "GET", "/presented", &live).await.text, "true");
 }
 

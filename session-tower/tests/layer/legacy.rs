@@ -224,8 +224,9 @@ async fn the_handlers_update_prevails_over_the_layers_own() {
         move |request: Request<Body>| {
             let site = site.clone();
             async move {
-                let id = request.extensions().get::<CurrentSession>().unwrap().id();
-                let rotated = site.manager.rotate_secret(id).await.unwrap();
+                let current = request.extensions().get::<CurrentSession>().unwrap();
+                let rotated =
+                    site.manager.rotate_secret(current.user(), current.id()).await.unwrap();
                 let mut response = Response::new(Body::default());
                 response.extensions_mut().insert(CookieUpdate::rotated(&rotated));
                 Ok::<_, Infallible>(response)

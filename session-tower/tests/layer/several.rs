@@ -10,7 +10,7 @@ async fn c6_exactly_one_live_session_among_several_cookies_is_used_and_nothing_i
     let site = Site::new().await;
     let ann = cookie(&site.sign_in("ann").await.secret);
     let bob = site.sign_in("bob").await;
-    site.manager.sign_out(bob.session.id).await.unwrap();
+    site.manager.sign_out(&bob.session.user, bob.session.id).await.unwrap();
     let (ended, foreign) = (cookie(&bob.secret), cookie(&sample::secret()));
     let malformed = "__Host-session=planted";
     for other in [ended.as_str(), &foreign, malformed] {
@@ -45,7 +45,7 @@ async fn old_and_new_secret_of_one_session_are_one_session() {
     let site = Site::new().await;
     let signed_in = site.sign_in("ann").await;
     let Rotation::Rotated { secret, .. } =
-        site.manager.rotate_secret(signed_in.session.id).await.unwrap()
+        site.manager.rotate_secret(&signed_in.session.user, signed_in.session.id).await.unwrap()
     else {
         panic!("no other rotation is in progress");
     };
@@ -61,7 +61,7 @@ async fn old_and_new_secret_of_one_session_are_one_session() {
 async fn a_new_secret_that_arrives_beside_the_old_one_is_not_treated_as_lost() {
     let site = Site::new().await;
     let signed_in = site.sign_in("ann").await;
-    let rotated = site.manager.rotate_secret(signed_in.session.id).await.unwrap();
+    let rotated = site.manager.rotate_secret(&signed_in.session.user, signed_in.session.id).await.unwrap();
     let Rotation::Rotated { secret, .. } = rotated else {
         panic!("no other rotation is in progress")
     };

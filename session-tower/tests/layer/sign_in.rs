@@ -79,7 +79,7 @@ async fn c5_max_age_is_at_most_400_days_and_what_is_left_of_the_absolute_timeout
     let site = Site::with_policy(|policy| policy.absolute_timeout(days(2))).await;
     let signed_in = site.sign_in("ann").await;
     site.clock.advance(days(1));
-    let rotated = site.manager.rotate_secret(signed_in.session.id).await.unwrap();
+    let rotated = site.manager.rotate_secret(&signed_in.session.user, signed_in.session.id).await.unwrap();
     let update = CookieUpdate::rotated(&rotated);
     let service = site.layer().layer(service_fn(move |_: Request<Body>| {
         let mut response = Response::new(Body::default());
@@ -161,7 +161,7 @@ async fn signing_out_clears_the_cookie_and_ends_the_session_at_once() {
         let manager = manager.clone();
         async move {
             let current = request.extensions().get::<CurrentSession>().unwrap();
-            assert!(manager.sign_out(current.id()).await.unwrap());
+            assert!(manager.sign_out(current.user(), current.id()).await.unwrap());
             let mut response = Response::new(Body::default());
             response.extensions_mut().insert(CookieUpdate::signed_out());
             Ok::<_, Infallible>(response)
@@ -180,8 +180,8 @@ async fn signing_out_clears_the_cookie_and_ends_the_session_at_once() {
 async fn a_handler_that_keeps_the_cookie_prevents_its_clearing() {
     let site = Site::new().await;
     let ann = site.sign_in("ann").await;
-    site.manager.rotate_secret(ann.session.id).await.unwrap();
-    let in_progress = site.manager.rotate_secret(ann.session.id).await.unwrap();
+    site.manager.rotate_secret(&ann.session.user, ann.session.id).await.unwrap();
+    let in_progress = site.manager.rotate_secret(&ann.session.user, ann.session.id).await.unwrap();
     let update = CookieUpdate::rotated(&in_progress);
     let service = site.layer().layer(service_fn(move |_: Request<Body>| {
         let mut response = Response::new(Body::default());

@@ -46,9 +46,10 @@ async fn the_signal_completes_on_a_local_end_and_never_on_a_renewal_or_rotation(
     let site = Site::new().await;
     let (id, ann) = signed_in(&site).await;
     let (signal, stream) = stream(&site, &ann).await;
-    let renewed = site.manager.access_token_after_rejection(id, "at-1").await.unwrap();
+    let renewed =
+        site.manager.access_token_after_rejection(&sample::user("ann"), id, "at-1").await.unwrap();
     assert_eq!(renewed.access_token(), "at-2");
-    site.manager.rotate_secret(id).await.unwrap();
+    site.manager.rotate_secret(&sample::user("ann"), id).await.unwrap();
     settle().await;
     assert!(!stream.is_finished() && signal.reason().is_none());
     site.manager.end_one(&sample::user("ann"), id).await.unwrap();
@@ -61,7 +62,7 @@ async fn the_signal_completes_within_max_staleness_of_an_end_elsewhere() {
     let other = site.other_process().await;
     let (id, ann) = signed_in(&site).await;
     let (_signal, stream) = stream(&site, &ann).await;
-    other.manager.sign_out(id).await.unwrap();
+    other.manager.sign_out(&sample::user("ann"), id).await.unwrap();
     settle().await;
     assert!(!stream.is_finished());
     site.clock.advance(site.manager.policy().max_staleness());
@@ -93,7 +94,7 @@ async fn the_signal_completes_at_once_if_the_session_has_already_ended() {
     let site = Site::new().await;
     let (id, ann) = signed_in(&site).await;
     let (signal, stream) = stream(&site, &ann).await;
-    site.manager.sign_out(id).await.unwrap();
+    site.manager.sign_out(&sample::user("ann"), id).await.unwrap();
     assert_eq!(stream.await.unwrap(), EndReason::SignedOut);
     assert_eq!(signal.clone().wait().await, EndReason::SignedOut);
 }

@@ -107,7 +107,7 @@ impl World {
         clock: FakeClock,
     ) -> Self {
         let store = FaultyStore::over(Arc::clone(&sessions));
-        let manager = SessionManager::builder_on(Arc::new(store.clone()))
+        let manager = SessionManager::builder(Arc::new(store.clone()))
             .policy(policy.clone())
             .keyring(keyring())
             .clock(clock.clone())

@@ -91,8 +91,8 @@ async fn t3_a_tool_client_s_connection_is_used_by_its_tokens_and_a_browser_s_ses
     let laptop = world.sign_in().await;
     for _ in 0..4 {
         world.clock.advance(MINUTE * 6);
-        world.manager.access_token(tool.session.id).await.unwrap();
-        drop(world.manager.access_token(laptop.session.id).await);
+        world.manager.access_token(&tool.session.user, tool.session.id).await.unwrap();
+        drop(world.manager.access_token(&laptop.session.user, laptop.session.id).await);
         settle().await;
     }
     assert_eq!(world.end_reason(tool.session.id).await, None);

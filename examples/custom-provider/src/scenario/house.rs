@@ -29,20 +29,20 @@ async fn sign_in(world: &World, device: &str) -> Outcome<SignedIn> {
 
 /// Returns whether the service accepts the session's ticket as ann's, renewed if it has expired.
 async fn is_accepted(world: &World, id: SessionId) -> Outcome<bool> {
-    let tokens = world.sessions.access_token(id).await?;
+    let tokens = world.sessions.access_token(&world.ann, id).await?;
     Ok(world.house_provider.whoami(&tokens).await?.as_deref() == Some("ann"))
 }
 
 async fn renewal(world: &World, laptop: SessionId, phone: SessionId) -> Outcome {
     check(is_accepted(world, laptop).await?, "the service accepts the laptop's ticket as ann's")?;
     check(world.house.renewed() == 0, "no ticket has been renewed so far")?;
-    let old = world.sessions.access_token(laptop).await?;
+    let old = world.sessions.access_token(&world.ann, laptop).await?;
     world.advance(TEN_MINUTES);
     let is_rejected = world.house_provider.whoami(&old).await?.is_none();
     check(is_rejected, "the service rejects the expired ticket")?;
     check(is_accepted(world, laptop).await?, "the laptop continues with a renewed ticket")?;
     check(world.house.renewed() == 1, "that took one renewal over HTTP")?;
-    let new = world.sessions.access_token(laptop).await?;
+    let new = world.sessions.access_token(&world.ann, laptop).await?;
     check(new.field("desk") == Some(&4.into()), "the service's own field `desk` is kept")?;
     check(is_accepted(world, phone).await?, "the phone renews its own ticket")?;
     check(world.house.renewed() == 2, "that was the second renewal")
@@ -51,7 +51,7 @@ async fn renewal(world: &World, laptop: SessionId, phone: SessionId) -> Outcome 
 async fn outage(world: &World, laptop: SessionId) -> Outcome {
     world.house.set_closed(true);
     world.advance(TEN_MINUTES);
-    let error = world.sessions.access_token(laptop).await.err();
+    let error = world.sessions.access_token(&world.ann, laptop).await.err();
     let error = error.ok_or("the closed service issued a ticket")?;
     let wait = error.retry_after().ok_or("the error has no time to wait")?;
     check(error.is_transient(), "while the service is closed, the missing ticket is transient")?;
@@ -64,7 +64,7 @@ async fn outage(world: &World, laptop: SessionId) -> Outcome {
 }
 
 async fn sign_out(world: &World, laptop: SessionId, phone: SessionId) -> Outcome {
-    check(world.sessions.sign_out(laptop).await?, "ann signs out on the laptop")?;
+    check(world.sessions.sign_out(&world.ann, laptop).await?, "ann signs out on the laptop")?;
     check(world.house.renewal_codes() == 2, "signing out does not wait for the service")?;
     let report = world.sessions.process_revocations(10).await?;
     check(report.revoked == 1, "processing the outbox revokes the laptop's renewal code")?;
@@ -75,7 +75,7 @@ async fn sign_out(world: &World, laptop: SessionId, phone: SessionId) -> Outcome
 async fn refusal(world: &World, phone: SessionId) -> Outcome {
     world.house.dismiss("ann");
     world.advance(TEN_MINUTES);
-    let error = world.sessions.access_token(phone).await.err().map(|error| error.kind());
+    let error = world.sessions.access_token(&world.ann, phone).await.err().map(|error| error.kind());
     let refused = TokenErrorKind::Ended(EndReason::RenewalRefused);
     check(error == Some(refused), "the service refuses the renewal, and that ends the session")
 }

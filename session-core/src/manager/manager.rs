@@ -1,27 +1,23 @@
-//! The manager itself: what it is made of, and what all its calls share.
+//! The manager: what it is made of, and what all its calls share.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::flight::Flights;
-use super::gate::Gates;
-use super::hold::Holds;
-use super::observe::{CacheInvalidation, Observers};
-use super::presence::Presences;
+use super::live::{CacheRegistry, LocalStates};
+use super::renewal::{MigrationHold, ProviderBackoff, SingleFlight};
 use super::tasks::Tasks;
 use crate::clock::{Clock, Timestamp};
-use crate::policy::{SessionPolicy, fits};
+use crate::policy::{SessionPolicy, matches_pattern};
 use crate::provider::Provider;
-use crate::session::{Origin, ProviderName, Session};
+use crate::session::ProviderName;
 use crate::store::{SessionStore, StoreError, StoreErrorKind};
 use crate::token::Keyring;
 
-/// Signs people in, finds their sessions, keeps their tokens fresh, and signs them out.
+/// Signs users in, finds their sessions, keeps their tokens fresh, and signs them out.
 ///
-/// Cheap to clone; all clones are one manager. Calls take their effect where they are awaited, and
-/// what must not be lost (a rotated token, an end) runs in tasks of its own, so that any future of
-/// this type may be dropped.
+/// Cheap to clone; all clones share one manager. Any future of this type may be dropped: work that
+/// must not be lost, such as storing a rotated token or ending a session, runs in its own task.
 ///
 /// ```
 /// use session_core::manager::{SessionManager, SignIn};
@@ -48,75 +44,82 @@ pub struct SessionManager {
     pub(super) inner: Arc<Inner>,
 }
 
-pub(super) struct Inner {
+/// The parts of a manager, shared by its clones and its tasks.
+pub(crate) struct Inner {
     pub(super) store: Arc<dyn SessionStore>,
     pub(super) policy: SessionPolicy,
     pub(super) keyring: Keyring,
     pub(super) clock: Arc<dyn Clock>,
-    /// The narrowest pattern first.
+    /// Sorted by pattern, the most specific first.
     pub(super) providers: Vec<(String, Arc<dyn Provider>)>,
-    pub(super) flights: Flights,
-    pub(super) gates: Gates,
-    pub(super) holds: Holds,
-    pub(super) presences: Presences,
-    pub(super) observers: Observers,
+    pub(super) renewals: SingleFlight,
+    pub(super) backoff: ProviderBackoff,
+    pub(super) migration_hold: MigrationHold,
+    pub(super) local_states: LocalStates,
+    pub(crate) caches: CacheRegistry,
     pub(super) tasks: Tasks,
 }
 
+/// # Policy, clock and shutdown
 impl SessionManager {
-    /// The policy.
+    /// Returns the policy.
     #[must_use]
     pub fn policy(&self) -> &SessionPolicy {
         &self.inner.policy
     }
 
-    /// The clock's moment, for whoever must agree with the manager on the time.
+    /// Returns the current time of the manager's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.inner.clock.now()
+        self.inner.now()
     }
 
-    /// Tells `cache` from now on which digests it must forget.
-    pub(crate) fn add_cache(&self, cache: &Arc<impl CacheInvalidation>) {
-        self.inner.observers.add(cache);
+    /// Shuts the manager down: starts no more renewals, waits at most `deadline` for running tasks,
+    /// and returns whether all of them finished.
+    ///
+    /// A rotated token that the store has not accepted before the deadline is lost, and its session
+    /// needs a new sign-in (store law 5).
+    pub async fn shutdown(&self, deadline: Duration) -> bool {
+        let Inner { tasks, clock, .. } = &*self.inner;
+        tasks.close();
+        let in_time = tokio::select! {
+            biased;
+            () = tasks.all_done() => true,
+            () = clock.sleep(deadline) => false,
+        };
+        tasks.give_up();
+        in_time
+    }
+
+    pub(crate) const fn inner(&self) -> &Arc<Inner> {
+        &self.inner
     }
 }
 
 impl Inner {
-    pub(super) fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// The provider of this name, or the narrowest pattern that fits it.
+    /// Returns the provider with the most specific pattern that matches this name.
     pub(super) fn provider(&self, name: &ProviderName) -> Option<&Arc<dyn Provider>> {
         let mut providers = self.providers.iter();
-        providers.find(|(pattern, _)| fits(pattern, name.as_str())).map(|(_, provider)| provider)
+        providers
+            .find(|(pattern, _)| matches_pattern(pattern, name.as_str()))
+            .map(|(_, provider)| provider)
     }
 
-    /// For how long a session is to be left to the system that it comes from; `None` if it is
-    /// ours. One question, and only about a session that was moved here.
-    pub(super) async fn held_for(&self, session: &Session) -> Result<Option<Duration>, StoreError> {
-        if session.origin != Origin::Imported {
-            return Ok(None);
-        }
-        let (id, now) = (session.id, self.clock.monotonic());
-        if let Some(left) = self.holds.left(id, now) {
-            return Ok(Some(left));
-        }
-        let is_held = self.bounded(self.store.is_held(id)).await?;
-        Ok(is_held.then(|| self.holds.note(id, now)))
-    }
-
-    /// The answer of a call to the store, or that it is away, within the policy's bound.
+    /// Waits for a call to the store for at most the policy's `store_timeout`, and otherwise
+    /// reports the store as unavailable.
     pub(super) async fn bounded<T>(
         &self,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let bound = self.clock.sleep(self.policy.store_timeout());
+        let timeout = self.clock.sleep(self.policy.store_timeout());
         tokio::select! {
             biased;
             answer = call => answer,
-            () = bound => Err(StoreError::new(StoreErrorKind::Unavailable).caused_by("no answer in time")),
+            () = timeout => Err(StoreError::new(StoreErrorKind::Unavailable).caused_by("no answer in time")),
         }
     }
 }
