@@ -33,7 +33,7 @@ impl Into {
         while rows.len() > 0 {
             let size = self.chunk(rows.len());
             let query = self.query(dialect, rows.by_ref().take(size));
-            query.execute(connection).await.map_err(MigrateError::of_target)?;
+            query.execute(connection).await?;
         }
         Ok(())
     }
