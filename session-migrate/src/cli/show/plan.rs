@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use session_migrate::source::Expiry;
+use session_migrate::source::row::Expiry;
 use session_migrate::{Plan, PlannedMapping};
 
 /// So many victims are shown; all are in the JSON.
