@@ -61,6 +61,7 @@ mod codec;
 mod data_keys;
 mod error;
 mod inspect;
+mod key_probe;
 mod mapping;
 mod pattern;
 mod place;
