@@ -1,9 +1,7 @@
 //! The change log: a table beside the mapped one, and what is written into it.
 
-use super::names::{Names, TableName};
-use super::object::{Object, Sort};
-use crate::sql::Dialect;
-use crate::sql::{Column, ColumnKind};
+use super::objects::{Object, ObjectKind, ObjectNames, TableName};
+use crate::sql::{Column, ColumnKind, Dialect};
 
 /// What `what` says of a row.
 pub(super) const ALL: u64 = 0;
@@ -39,7 +37,7 @@ pub(super) enum Entry {
 impl Log {
     pub(super) fn new(
         dialect: Dialect,
-        names: &Names,
+        names: &ObjectNames,
         key: Vec<Column>,
         related: Vec<Column>,
     ) -> Self {
@@ -68,7 +66,7 @@ impl Log {
             .map(|(name, column)| format!(", {name}{}", declared(self.dialect, column)))
             .collect();
         Object {
-            sort: Sort::Table,
+            sort: ObjectKind::Table,
             name: self.table.name.clone(),
             schema: self.table.schema.clone(),
             on: None,

@@ -1,16 +1,14 @@
 //! Everything that makes the log fill itself.
 
-use super::differ::differ;
 use super::log::{Entry, Log};
-use super::names::{Names, TableName};
-use super::object::Object;
+use super::objects::{Object, ObjectNames, TableName};
+use super::trigger::differ;
 use super::trigger::{Trigger, call, function, of_rows, of_statement};
-use crate::sql::Dialect;
-use crate::sql::{Column, Table};
+use crate::sql::{Column, Dialect, Table};
 
 /// A table whose writes are noted.
 #[derive(Debug)]
-pub(super) struct Noted<'a> {
+pub(super) struct CapturedTable<'a> {
     /// Tells its triggers from the other tables'.
     pub(super) prefix: String,
     pub(super) table: &'a Table,
@@ -23,7 +21,7 @@ pub(super) struct Noted<'a> {
 }
 
 /// The log first, then what fills it.
-pub(super) fn objects(log: &Log, names: &Names, noted: &[Noted<'_>]) -> Vec<Object> {
+pub(super) fn objects(log: &Log, names: &ObjectNames, noted: &[CapturedTable<'_>]) -> Vec<Object> {
     let mut objects = vec![log.object()];
     let is_postgres = log.dialect == Dialect::Postgres;
     if is_postgres {
@@ -41,12 +39,12 @@ pub(super) fn objects(log: &Log, names: &Names, noted: &[Noted<'_>]) -> Vec<Obje
     objects
 }
 
-impl Noted<'_> {
+impl CapturedTable<'_> {
     fn function(&self, row: &str) -> String {
         format!("{}{}", self.prefix, row.to_lowercase())
     }
 
-    fn triggers(&self, log: &Log, names: &Names) -> Vec<Object> {
+    fn triggers(&self, log: &Log, names: &ObjectNames) -> Vec<Object> {
         let on = TableName::of(log.dialect, self.table);
         let is_read = Some(differ(log.dialect, &self.read));
         let is_moved = Some(differ(log.dialect, &self.columns));
@@ -86,7 +84,7 @@ impl Noted<'_> {
     /// `INSERT OR REPLACE` deletes the rows that are in its way without a trigger, unless the
     /// application's connection has `recursive_triggers`; so they are noted before. The row of the
     /// same key needs no entry of its own.
-    fn replaced(&self, log: &Log, names: &Names, on: &TableName) -> Vec<Object> {
+    fn replaced(&self, log: &Log, names: &ObjectNames, on: &TableName) -> Vec<Object> {
         let dialect = log.dialect;
         let entry: Vec<&String> = self.columns.iter().map(|column| &column.name).collect();
         let is_other = |index: &&Vec<String>| !index.iter().eq(entry.iter().copied());

@@ -1,10 +1,8 @@
-//! The triggers that fill the log.
+//! Triggers as SQL: those that fill the log, and those that block writes.
 
 use super::log::{Entry, Log};
-use super::names::{Names, TableName};
-use super::object::{Object, Sort};
-use crate::sql::Column;
-use crate::sql::Dialect;
+use super::objects::{Object, ObjectKind, ObjectNames, TableName};
+use crate::sql::{Column, Dialect};
 
 /// A trigger after each row.
 #[derive(Debug)]
@@ -31,7 +29,7 @@ pub(super) struct Trigger<'a> {
 /// a function of theirs before the system's.
 pub(super) fn function(
     log: &Log,
-    names: &Names,
+    names: &ObjectNames,
     suffix: &str,
     entry: Entry,
     columns: &[Column],
@@ -43,11 +41,11 @@ pub(super) fn function(
 }
 
 /// A trigger function on PostgreSQL.
-pub(super) fn plpgsql(names: &Names, suffix: &str, options: &str, body: &str) -> Object {
+pub(super) fn plpgsql(names: &ObjectNames, suffix: &str, options: &str, body: &str) -> Object {
     let name = names.of(suffix);
     let sql = Dialect::Postgres.table(names.schema(), &name);
     Object {
-        sort: Sort::Function,
+        sort: ObjectKind::Function,
         schema: names.schema().map(str::to_owned),
         on: None,
         create: format!(
@@ -61,7 +59,7 @@ pub(super) fn plpgsql(names: &Names, suffix: &str, options: &str, body: &str) ->
 
 impl Trigger<'_> {
     /// The trigger; on PostgreSQL it calls this function.
-    pub(super) fn object(&self, log: &Log, names: &Names, function: &str) -> Object {
+    pub(super) fn object(&self, log: &Log, names: &ObjectNames, function: &str) -> Object {
         let (into, values) = log.insert(self.entry, self.columns, self.row);
         let action = match (log.dialect, &self.when) {
             (Dialect::Sqlite, when) => {
@@ -84,7 +82,7 @@ impl Trigger<'_> {
 }
 
 /// How a trigger on PostgreSQL calls a function of the watch.
-pub(super) fn call(names: &Names, function: &str) -> String {
+pub(super) fn call(names: &ObjectNames, function: &str) -> String {
     let function = Dialect::Postgres.table(names.schema(), &names.of(function));
     format!("EXECUTE FUNCTION {function}()")
 }
@@ -120,11 +118,60 @@ fn written(
         _ => format!("DROP TRIGGER {quoted}"),
     };
     Object {
-        sort: Sort::Trigger,
+        sort: ObjectKind::Trigger,
         name: name.to_owned(),
         schema: on.schema.clone(),
         on: Some(on.clone()),
         create: format!("CREATE TRIGGER {quoted} {event} ON {table} {each}{action}"),
         drop,
     }
+}
+
+/// True where the old and the new row differ in one of the columns: byte for byte, class for
+/// class, whatever the column's collation folds.
+pub(super) fn differ(dialect: Dialect, columns: &[Column]) -> String {
+    let tests: Vec<String> = columns.iter().map(|column| one(dialect, column)).collect();
+    tests.join(" OR ")
+}
+
+fn one(dialect: Dialect, column: &Column) -> String {
+    let name = dialect.quote(&column.name);
+    let (old, new) = (format!("OLD.{name}"), format!("NEW.{name}"));
+    let binary = |sql: &str| dialect.binary(sql, column.kind);
+    match dialect {
+        // 1 and 1.0 are equal there, and are two keys.
+        Dialect::Sqlite => {
+            format!("typeof({old}) <> typeof({new}) OR {} IS NOT {}", binary(&old), binary(&new))
+        }
+        Dialect::Postgres => format!("{} IS DISTINCT FROM {}", binary(&old), binary(&new)),
+        Dialect::Mysql => format!("NOT ({} <=> {})", binary(&old), binary(&new)),
+    }
+}
+
+/// What a writer is told; MySQL allows 128 characters.
+pub(super) const BLOCK_TEXT: &str =
+    "this table is read-only: its sessions were migrated by session-migrate";
+
+/// Row by row: a statement that finds nothing to change is let through, such as the cascade from a
+/// user who has no session.
+pub(super) fn write_block(dialect: Dialect, names: &ObjectNames, table: &TableName) -> Vec<Object> {
+    let mut objects = Vec::new();
+    let action = match dialect {
+        Dialect::Sqlite => format!("BEGIN SELECT RAISE(ABORT, '{BLOCK_TEXT}'); END"),
+        Dialect::Postgres => {
+            let body = format!("BEGIN RAISE EXCEPTION '{BLOCK_TEXT}'; END");
+            objects.push(plpgsql(names, "bar", "SET search_path = pg_catalog, pg_temp", &body));
+            call(names, "bar")
+        }
+        Dialect::Mysql => format!("SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{BLOCK_TEXT}'"),
+    };
+    for event in ["INSERT", "UPDATE", "DELETE"] {
+        let name = names.of(&format!("bar_{}", event.to_lowercase()));
+        objects.push(of_rows(dialect, &name, &format!("BEFORE {event}"), table, &action));
+    }
+    if dialect == Dialect::Postgres {
+        let name = names.of("bar_truncate");
+        objects.push(of_statement(&name, "BEFORE TRUNCATE", table, &action));
+    }
+    objects
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use session_migrate::source::Expiry;
+use session_migrate::source::row::Expiry;
 use session_migrate::{
     ApplyReport, FinalizeReport, PauseReport, Plan, PlannedMapping, RollbackReport, RowReport,
     StatusReport, UnlockReport, VerifyReport,

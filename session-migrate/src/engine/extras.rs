@@ -9,7 +9,7 @@ use session_core::SessionId;
 use super::pass::Pass;
 use crate::engine::Ground;
 use crate::error::MigrateError;
-use crate::source::{Dialect, Query};
+use crate::sql::{Dialect, Query};
 use crate::target::{of_row, uuid_literal};
 
 /// So many ids of the source are held in memory at once.

@@ -12,10 +12,9 @@ use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::JournalTable;
 use crate::options::{Layout, MoveOptions};
 use crate::progress::Teller;
-use crate::source::{
-    Dialect, Mappings, Schema, SourceError, SourceErrorKind, SourceTable, connect_read_only,
-};
+use crate::source::{Mappings, SourceError, SourceErrorKind, SourceTable};
 use crate::sql::pool::{self, PoolOptions};
+use crate::sql::{Dialect, Schema, connect_read_only};
 use crate::target::of_move;
 
 /// Connections to a source or a target: one reads on while another one writes.
@@ -41,7 +40,7 @@ pub(crate) async fn open(options: MoveOptions, is_reading: bool) -> Result<Groun
         let table = SourceTable::open(&source, &schema, mapping, &codecs).await?;
         let table = match options.is_online {
             true => table,
-            false => table.in_place(&source, &schema).await,
+            false => table.in_storage_order(&source, &schema).await,
         };
         tables.push(Arc::new(table));
     }
@@ -84,7 +83,7 @@ fn mappings(options: &MoveOptions, schema: &Schema) -> Result<Mappings, MigrateE
     let mappings = match &options.layout {
         Layout::Mapped(mappings) => mappings.clone(),
         Layout::Preset(preset) => {
-            preset.fit(schema).map_err(|miss| misfit(schema, &miss))?.mappings
+            preset.match_schema(schema).map_err(|miss| misfit(schema, &miss))?.mappings
         }
     };
     match mappings.mapping.iter().find(|mapping| mapping.table == "login_session") {
@@ -96,7 +95,7 @@ fn mappings(options: &MoveOptions, schema: &Schema) -> Result<Mappings, MigrateE
     }
 }
 
-fn misfit(schema: &Schema, miss: &crate::source::Miss) -> MigrateError {
+fn misfit(schema: &Schema, miss: &crate::source::Mismatch) -> MigrateError {
     let is_moved = schema.tables.iter().any(|table| table.name == "login_session");
     let missing = miss.missing.join("; ");
     let detail = match (&miss.table, is_moved) {

@@ -6,7 +6,7 @@ use session_core::{Keyring, SessionId, Timestamp};
 
 use super::model::{Counts, Journal, Phase, Place};
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::source::{Dialect, Query};
+use crate::sql::{Dialect, Query};
 
 const COLUMNS: &str = "id, phase, is_paused, owner, options, plan_digest, progress, started_at, \
     updated_at, switched_at, finished_at, worked_ms, sealed_cursor";

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
 
-use super::taken::Taken;
+use super::Acquisition;
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::source::{Dialect, Query};
+use crate::sql::{Dialect, Query};
 
 /// A file that this process has locked; it goes away with the lock.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Drop for FileLock {
 }
 
 /// The lock's file beside the database's; none for a database in memory.
-pub(super) async fn place(
+pub(super) async fn lock_path(
     connection: &DatabaseConnection,
 ) -> Result<Option<PathBuf>, MigrateError> {
     let sql = "SELECT file FROM pragma_database_list WHERE name = 'main'";
@@ -44,7 +44,7 @@ fn failed(error: std::io::Error) -> MigrateError {
         .caused_by(error)
 }
 
-pub(super) fn take(path: &Path, owner: &str) -> Result<Taken<FileLock>, MigrateError> {
+pub(super) fn take(path: &Path, owner: &str) -> Result<Acquisition<FileLock>, MigrateError> {
     loop {
         let open =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
@@ -55,13 +55,13 @@ pub(super) fn take(path: &Path, owner: &str) -> Result<Taken<FileLock>, MigrateE
                 file.set_len(0).map_err(failed)?;
                 file.rewind().map_err(failed)?;
                 file.write_all(owner.as_bytes()).map_err(failed)?;
-                return Ok(Taken::Ours(FileLock { path: path.to_owned(), file }));
+                return Ok(Acquisition::Acquired(FileLock { path: path.to_owned(), file }));
             }
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 // Whoever is writing his name just now has none yet.
                 let _ = file.read_to_string(&mut holder);
-                return Ok(Taken::Theirs(holder));
+                return Ok(Acquisition::HeldBy(holder));
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
@@ -84,20 +84,22 @@ fn is_at(_: &File, path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::taken::Taken;
+    use super::super::Acquisition;
     use super::take;
 
     #[test]
     fn one_has_it_and_the_other_is_told_who() {
         let name = format!("session-migrate-lock-test-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
-        let Taken::Ours(first) = take(&path, "process 1").unwrap() else { panic!("it was free") };
-        let Taken::Theirs(holder) = take(&path, "process 2").unwrap() else {
+        let Acquisition::Acquired(first) = take(&path, "process 1").unwrap() else {
+            panic!("it was free")
+        };
+        let Acquisition::HeldBy(holder) = take(&path, "process 2").unwrap() else {
             panic!("two have it")
         };
         assert_eq!(holder, "process 1");
         drop(first);
         assert!(!path.exists(), "nothing is left behind");
-        assert!(matches!(take(&path, "process 2").unwrap(), Taken::Ours(_)));
+        assert!(matches!(take(&path, "process 2").unwrap(), Acquisition::Acquired(_)));
     }
 }

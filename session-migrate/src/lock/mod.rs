@@ -6,15 +6,13 @@
 
 mod file;
 mod server;
-mod taken;
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
 
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::source::Dialect;
+use crate::sql::Dialect;
 use file::FileLock;
 use server::ServerLock;
-pub(crate) use taken::Taken;
 
 /// The right to work on the moves of a database, as long as this value lives.
 #[derive(Debug)]
@@ -29,9 +27,9 @@ impl Lock {
         url: &str,
         connection: &DatabaseConnection,
         owner: &str,
-    ) -> Result<Taken<Self>, MigrateError> {
+    ) -> Result<Acquisition<Self>, MigrateError> {
         match Dialect::of(connection.get_database_backend()) {
-            Dialect::Sqlite => match file::place(connection).await? {
+            Dialect::Sqlite => match file::lock_path(connection).await? {
                 Some(path) => Ok(file::take(&path, owner)?.map(Self::File)),
                 None => Err(MigrateError::because(
                     MigrateErrorKind::Usage,
@@ -48,8 +46,8 @@ impl Lock {
         connection: &DatabaseConnection,
     ) -> Result<Option<String>, MigrateError> {
         match Self::take(url, connection, "a process that only looks").await? {
-            Taken::Theirs(holder) => Ok(Some(holder)),
-            Taken::Ours(lock) => {
+            Acquisition::HeldBy(holder) => Ok(Some(holder)),
+            Acquisition::Acquired(lock) => {
                 lock.release().await;
                 Ok(None)
             }
@@ -79,6 +77,23 @@ impl Lock {
         match self {
             Self::File(lock) => drop(lock),
             Self::Server(lock) => lock.close().await,
+        }
+    }
+}
+
+/// The outcome of trying to take a lock: ours, or who has it.
+#[derive(Debug)]
+pub(crate) enum Acquisition<T> {
+    Acquired(T),
+    HeldBy(String),
+}
+
+impl<T> Acquisition<T> {
+    /// Ours as something else.
+    fn map<U>(self, ours: impl FnOnce(T) -> U) -> Acquisition<U> {
+        match self {
+            Self::Acquired(lock) => Acquisition::Acquired(ours(lock)),
+            Self::HeldBy(holder) => Acquisition::HeldBy(holder),
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use sea_orm_migration::sea_orm::{DatabaseConnection, Value};
 
-use super::taken::Taken;
+use super::Acquisition;
 use crate::error::MigrateError;
-use crate::source::{Dialect, Query};
 use crate::sql::pool::PoolOptions;
+use crate::sql::{Dialect, Query};
 
 /// Any number that nobody else is likely to take; not that of the tables' own steps, which run
 /// while this is held.
@@ -25,7 +25,10 @@ impl ServerLock {
     }
 }
 
-pub(super) async fn take(url: &str, dialect: Dialect) -> Result<Taken<ServerLock>, MigrateError> {
+pub(super) async fn take(
+    url: &str,
+    dialect: Dialect,
+) -> Result<Acquisition<ServerLock>, MigrateError> {
     let connection = PoolOptions::new(1).connect(url).await?;
     let sql = match dialect {
         Dialect::Postgres => format!("SELECT pg_try_advisory_lock({NUMBER})::int::bigint"),
@@ -33,11 +36,11 @@ pub(super) async fn take(url: &str, dialect: Dialect) -> Result<Taken<ServerLock
     };
     let is_ours = number(&connection, dialect, &sql).await?;
     if is_ours == 1 {
-        return Ok(Taken::Ours(ServerLock(connection)));
+        return Ok(Acquisition::Acquired(ServerLock(connection)));
     }
     let holder = holder(&connection, dialect).await?;
     let _ = connection.close().await;
-    Ok(Taken::Theirs(holder.map_or_else(
+    Ok(Acquisition::HeldBy(holder.map_or_else(
         || "a process that is gone by now".to_owned(),
         |holder| format!("connection {holder} of the database server"),
     )))

@@ -13,7 +13,8 @@ use crate::engine::{Comparison, Examined, Watches, totals};
 use crate::engine::{Ground, begin};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{Journal, Phase, exists};
-use crate::source::{Query, RenewedTokens};
+use crate::source::RenewedTokens;
+use crate::sql::Query;
 use crate::target::{Standing, create_indexes, uuid_literal};
 
 /// What becomes of tokens that were renewed in the target after the switch.

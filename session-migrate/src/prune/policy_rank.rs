@@ -7,7 +7,8 @@ use super::survey::limit_of;
 use super::table::PrunableTable;
 use super::victims::{VictimTable, checked, keyed};
 use crate::cap::{Candidate, Candidates, Cap, Standing, standings};
-use crate::source::{Cell, SourceRow};
+use crate::source::SourceRow;
+use crate::sql::Cell;
 
 /// How many rows are read at once.
 const MAX_ROWS: u32 = 20_000;
@@ -26,7 +27,8 @@ pub(super) async fn note_victims(
     let candidates = Candidates::new(cap, table.source.mapping())?;
     let mut after = None;
     loop {
-        let page = table.source.crowds(&table.connection, more_than, after.as_ref(), MAX_ROWS);
+        let page =
+            table.source.over_cap_rows(&table.connection, more_than, after.as_ref(), MAX_ROWS);
         let (rows, next) = page.await?;
         let (rows, ranked): (Vec<&SourceRow>, Vec<Candidate>) =
             rows.iter().filter_map(|row| Some((row, candidates.of(row)?))).unzip();

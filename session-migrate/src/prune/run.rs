@@ -19,9 +19,8 @@ use super::table::{PrunableTable, check};
 use super::victims::VictimTable;
 use crate::cap::Cap;
 use crate::options::Layout;
-use crate::source::{
-    Cell, CellReader, Codecs, ColumnKind, Mapping, Query, Schema, SourceKey, connect_read_only,
-};
+use crate::source::{Codecs, Mapping, SourceKey};
+use crate::sql::{Cell, CellReader, ColumnKind, Query, Schema, connect_read_only};
 
 /// How long a batch may block other writers. Much shorter batches cost more than they save, because
 /// each writes the same pages of the indexes again.

@@ -5,7 +5,8 @@ use session_core::{Limit, ProviderName};
 use super::error::PruneError;
 use super::table::PrunableTable;
 use crate::cap::Cap;
-use crate::source::{CellReader, ColumnKind, Dialect, ProviderSlot, Query, exact};
+use crate::source::{ProviderSlot, exact};
+use crate::sql::{CellReader, ColumnKind, Dialect, Query};
 
 /// The limit of a provider's partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,11 +5,10 @@ use sea_orm_migration::sea_orm::{ConnectionTrait as _, DatabaseConnection, Datab
 use super::error::{PruneError, PruneErrorKind};
 use crate::cap::{Cap, Count};
 use crate::source::{
-    Bound, Codecs, Dialect, Mapping, Schema, SourceError, SourceErrorKind, SourceTable, Table,
-    place,
+    Bound, Codecs, Mapping, SourceError, SourceErrorKind, SourceTable, row_location,
 };
 use crate::sql::pool::{PoolOptions, SHORT_BUSY_TIMEOUT};
-use crate::sql::{SqlError, begin};
+use crate::sql::{Dialect, Schema, SqlError, Table, begin};
 
 /// SQLite's page cache: 48 MiB. The rows of a batch are scattered over the pages of most indexes,
 /// and with SQLite's default of 2 MiB each page would be read and written many times.
@@ -47,7 +46,7 @@ impl PrunableTable {
     ) -> Result<Self, PruneError> {
         let schema = Schema::read(&connection).await?;
         let (source, table) = check(&connection, &schema, mapping, codecs, cap).await?;
-        let location = place(&connection, source.bound().dialect, &table).await;
+        let location = row_location(&connection, source.bound().dialect, &table).await;
         Ok(Self { connection, source, table, location })
     }
 

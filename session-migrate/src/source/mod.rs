@@ -1,5 +1,5 @@
 //! The side that is read: where tokens lie in a database that was built for one session a user, how
-//! they are encrypted, and what is in them. Nothing here writes, but for what a [`Watch`] puts beside
+//! they are encrypted, and what is in them. Nothing here writes, but for what a [`ChangeCapture`] puts beside
 //! a table that others go on writing, and for [`SourceTable::write_back`], which is for a rollback.
 //!
 //! | word | meaning |
@@ -9,7 +9,7 @@
 //! | [`TokenCodec`] | how a project encrypts tokens; [`Codecs`] has them by name, with the keys |
 //! | [`SourceTable`] | reads the mapped rows in batches, in a total order |
 //! | [`SourceRow`] | one token set, opened as far as it can be, and as it was stored |
-//! | [`Watch`] | notes the writes of others in a change log, and refuses them at the end |
+//! | [`ChangeCapture`] | notes the writes of others in a change log, and refuses them at the end |
 //! | [`RenewedTokens`] | what a rollback writes back into such a row |
 //! | [`inspect`] | which presets a database is of and why, and what its tables hold |
 //!
@@ -57,48 +57,36 @@
 //! opened tokens are wiped on drop; the driver's own buffers are not in our hands.
 
 mod bind;
-mod codec;
-mod data_keys;
+pub mod codec;
 mod error;
-mod inspect;
+pub mod inspect;
 mod key_probe;
-mod mapping;
-mod pattern;
-mod place;
+pub mod mapping;
 mod preset;
 mod read;
-mod row;
+pub mod row;
+mod row_location;
 mod time;
 mod write;
 
-pub use crate::sql::Cell;
-pub(crate) use crate::sql::Dialect;
-pub use crate::sql::connect_read_only;
-pub(crate) use crate::sql::{CellReader, Query};
-pub use crate::sql::{Column, ColumnKind, Schema, SqlError, SqlErrorKind, Table};
+/// Tables and columns of a schema.
+pub mod schema {
+    pub use crate::sql::{Column, ColumnKind, Table};
+}
+
+pub use crate::sql::{Cell, Schema, SqlError, SqlErrorKind, connect_read_only};
 pub(crate) use bind::{Bound, ProviderSlot, Relation, Slot, TimeSlot, TokenSlot, ValueSlot};
-pub use codec::{
-    BetterAuth, CodecError, Codecs, DataKeys, Fernet, Grafana, KeyUse, Laravel, Opened, Outline,
-    Plain, SourceKeys, TokenCodec,
-};
+pub use codec::{CodecError, Codecs, KeyUse, Opened, SourceKeys, TokenCodec};
 pub use error::{SourceError, SourceErrorKind};
-pub use inspect::{
-    Inspection, MissReport, ProviderReport, RecognisedReport, SourceReport, Tally, inspect,
-    inspect_mapping,
-};
-pub use mapping::{
-    Cookie, Filter, FilterValue, IdentitySources, Join, Mapping, MappingError, Mappings, NewestBy,
-    Parent, Place, ProviderSource, Test, TimePlace, TokenPlace, TokenSources, Unit, UnknownZone,
-    ValueSource, Zone,
-};
-pub(crate) use mapping::{misfit_at, read_toml};
-pub(crate) use place::{place, place_type};
-pub use preset::{Fit, Miss, Preset, Recognition};
-pub(crate) use read::exact;
-pub use read::{CrowdedPairs, Cursor, InvalidCursor, PairCursor, SourceTable};
-pub(crate) use read::{RawBatch, RawRow};
-pub use row::{
-    Expiry, OpenedTokens, RowTokens, SourceKey, SourceRow, StoredColumn, Unreadable,
-    UnreadableReason,
-};
+pub use inspect::{Inspection, inspect};
+pub use mapping::{Mapping, MappingError, Mappings, NewestBy};
+pub(crate) use mapping::{error_at, read_toml};
+pub use preset::{Match, Mismatch, Preset, Recognition};
+pub use read::{Cursor, InvalidCursor, SourceTable};
+#[doc(hidden)]
+pub use read::{OverCapPartitions, PartitionCursor};
+pub(crate) use read::{RawBatch, RawRow, exact};
+pub use row::{RowTokens, SourceKey, SourceRow};
+pub(crate) use row_location::{row_location, row_location_type};
+#[doc(hidden)]
 pub use write::RenewedTokens;

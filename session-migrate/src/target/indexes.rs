@@ -8,7 +8,7 @@ use sea_orm_migration::sea_orm::ConnectionTrait;
 
 use crate::error::MigrateError;
 use crate::migrations;
-use crate::source::{Dialect, Query};
+use crate::sql::{Dialect, Query};
 
 /// Whether `login_session` has no rows.
 pub(crate) async fn is_empty(
@@ -67,7 +67,7 @@ pub(crate) fn creating(dialect: Dialect) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::{creating, dropping};
-    use crate::source::Dialect;
+    use crate::sql::Dialect;
 
     #[test]
     fn what_is_taken_away_is_made_again() {

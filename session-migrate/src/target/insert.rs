@@ -3,7 +3,7 @@
 use sea_orm_migration::sea_orm::{ConnectionTrait, Value};
 
 use crate::error::MigrateError;
-use crate::source::{Dialect, Query};
+use crate::sql::{Dialect, Query};
 
 /// How many rows one statement inserts: the largest that fits first. Few numbers, for each is a
 /// statement of its own that the connection prepares and keeps.

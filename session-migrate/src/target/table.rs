@@ -10,7 +10,7 @@ use super::insert::Into;
 use super::sealed::{self, Content, LIVE_COLUMNS, Ready};
 use super::standing::{Standing, TargetRow};
 use crate::error::MigrateError;
-use crate::source::{Dialect, Query};
+use crate::sql::{Dialect, Query};
 
 /// How many ids one statement names.
 const CHUNK: usize = 500;

@@ -16,9 +16,8 @@ use super::survey::{ProviderLimit, Survey, provider_limit};
 use super::table::PrunableTable;
 use super::victims::{VictimTable, check};
 use crate::cap::Cap;
-use crate::source::{
-    Bound, CellReader, ColumnKind, Dialect, NewestBy, ProviderSlot, Query, Slot, exact,
-};
+use crate::source::{Bound, NewestBy, ProviderSlot, Slot, exact};
+use crate::sql::{CellReader, ColumnKind, Dialect, Query};
 
 mod time;
 mod usable;

@@ -1,6 +1,7 @@
 //! Times that the database orders as this process does.
 
-use crate::source::{Bound, ColumnKind, Dialect, NewestBy, Slot, TimeSlot, Unit};
+use crate::source::{Bound, NewestBy, Slot, TimeSlot, mapping::Unit};
+use crate::sql::{ColumnKind, Dialect};
 
 /// The last millisecond and the last second of a time: the end of the year 9999.
 const MAX_MILLIS: &str = "253402300799999";

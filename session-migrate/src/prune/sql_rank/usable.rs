@@ -4,9 +4,8 @@
 use sea_orm_migration::sea_orm::Value;
 
 use crate::cap::{Cap, Count, PartitionBy};
-use crate::source::{
-    Bound, ColumnKind, Dialect, ProviderSlot, Query, Slot, TokenSlot, ValueSlot, exact,
-};
+use crate::source::{Bound, ProviderSlot, Slot, TokenSlot, ValueSlot, exact};
+use crate::sql::{ColumnKind, Dialect, Query};
 
 /// Control characters, as PCRE and ICU write them.
 const CONTROL: &str = r"[\x{00}-\x{1F}\x{7F}-\x{9F}]";
@@ -113,7 +112,7 @@ pub(super) fn doubts(bound: &Bound, cap: &Cap, has_tokens: &str) -> Option<Vec<S
 pub(super) fn identifying(bound: &Bound, cap: &Cap) -> Vec<usize> {
     let mut columns = vec![bound.user];
     if cap.partition_by() == PartitionBy::Account {
-        if let [_, Some(ValueSlot::Place(place)), _] = &bound.identity {
+        if let [_, Some(ValueSlot::Column(place)), _] = &bound.identity {
             columns.push(place.at);
         }
         columns.extend(bound.account);
@@ -159,8 +158,8 @@ pub(super) fn partition(bound: &Bound, cap: &Cap) -> Option<Option<String>> {
         None => None,
         Some(ValueSlot::Constant(text)) if !text.is_empty() => return Some(None),
         Some(ValueSlot::Constant(_)) => None,
-        Some(ValueSlot::Place(place)) if place.path.is_empty() => Some(place.at),
-        Some(ValueSlot::Place(_)) => return None,
+        Some(ValueSlot::Column(place)) if place.path.is_empty() => Some(place.at),
+        Some(ValueSlot::Column(_)) => return None,
     };
     let known = |at: usize| {
         let empty = if bound.dialect == Dialect::Sqlite { "x''" } else { "''" };

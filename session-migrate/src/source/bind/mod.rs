@@ -1,16 +1,14 @@
 //! A mapping, held against the schema that it is for: every column found, every expression
 //! written.
 
-mod moment;
 mod parts;
-mod relation;
 mod slots;
 mod statement;
 
-pub(crate) use moment::TimeSlot;
-pub(crate) use parts::{CookieSlot, PlaceSlot, ProviderSlot, TokenSlot, TokenSlots, ValueSlot};
-pub(crate) use relation::Relation;
-pub(crate) use slots::{BASE, Slot, Slots, misfit};
+pub(crate) use parts::{
+    CookieSlot, PathSlot, ProviderSlot, TimeSlot, TokenSlot, TokenSlots, ValueSlot,
+};
+pub(crate) use slots::{BASE, Relation, Slot, Slots, schema_mismatch};
 
 use crate::source::SourceError;
 use crate::source::codec::Codecs;
@@ -31,7 +29,7 @@ pub(crate) struct Bound {
     /// Whether a unique index orders the rows by the key.
     pub(crate) is_key_indexed: bool,
     /// By what rows are ordered in the place of their key, if they are.
-    pub(crate) place: Option<&'static str>,
+    pub(crate) row_location: Option<&'static str>,
     pub(crate) user: usize,
     pub(crate) provider: ProviderSlot,
     pub(crate) account: Option<usize>,
@@ -81,12 +79,12 @@ impl Bound {
             identity: identity(&mapping.identity, &mut slots)?,
             mapping: checked(mapping, &mut slots)?,
             // After everything else: it looks at the columns that were selected.
-            relations: relation::all(mapping, schema, &mut slots)?,
+            relations: slots::relations(mapping, schema, &mut slots)?,
             dialect,
             slots,
             key,
             is_key_indexed,
-            place: None,
+            row_location: None,
             provider,
             tokens,
             expires,
@@ -112,7 +110,9 @@ impl Bound {
 
     /// The slot at a place, which binding made.
     pub(crate) fn slot(&self, at: usize) -> Result<&Slot, SourceError> {
-        self.slots.slot(at).ok_or_else(|| slots::misfit("a column was not selected".to_owned()))
+        self.slots
+            .slot(at)
+            .ok_or_else(|| slots::schema_mismatch("a column was not selected".to_owned()))
     }
 }
 

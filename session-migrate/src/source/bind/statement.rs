@@ -2,13 +2,11 @@
 
 use sea_orm_migration::sea_orm::Value;
 
-use super::slots::{BASE, column_of, find, misfit};
+use super::slots::{BASE, column_of, find, schema_mismatch};
 use super::{Slot, Slots};
 use crate::source::SourceError;
 use crate::source::mapping::{Filter, FilterValue, Mapping, Parent, Test};
-use crate::sql::Dialect;
-use crate::sql::Query;
-use crate::sql::{ColumnKind, Schema, Table};
+use crate::sql::{ColumnKind, Dialect, Query, Schema, Table};
 
 /// `FROM` with its joins. A join's column must be unique, or a token set would be two rows.
 pub(super) fn from(
@@ -25,7 +23,7 @@ pub(super) fn from(
         let joined = find(schema, join.schema.as_deref(), &join.table, &place)?;
         column_of(joined, &join.column)?;
         if !joined.unique.contains(&vec![join.column.clone()]) {
-            return Err(misfit(format!(
+            return Err(schema_mismatch(format!(
                 "{place}: the column {:?} is not unique, so a row could become two",
                 join.column
             )));
@@ -91,7 +89,9 @@ pub(super) fn check_filter(filter: &Filter, slot: Option<&Slot>) -> Result<(), S
     let is_text = |value: &FilterValue| matches!(value, FilterValue::Text(_));
     if is_number && filter.value.iter().chain(&filter.values).any(is_text) {
         let column = &filter.column;
-        return Err(misfit(format!("the filter compares the numbers of {column:?} with text")));
+        return Err(schema_mismatch(format!(
+            "the filter compares the numbers of {column:?} with text"
+        )));
     }
     Ok(())
 }

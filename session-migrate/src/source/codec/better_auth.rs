@@ -6,8 +6,8 @@ use session_core::Timestamp;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::text::{from_hex, to_hex};
-use super::{CodecError, KeyUse, Opened, SourceKeys, TokenCodec, cbc};
+use super::crypto::{from_hex, to_hex};
+use super::{CodecError, KeyUse, Opened, SourceKeys, TokenCodec, crypto};
 use crate::sql::Cell;
 
 const NONCE_BYTES: usize = 24;
@@ -94,7 +94,7 @@ impl TokenCodec for BetterAuth {
         };
         let place = self.unseal(&before.bytes).map_or(0, |(_, place)| place);
         let key = self.0.get(place).ok_or(CodecError::NoKey)?;
-        let nonce: [u8; NONCE_BYTES] = cbc::random()?;
+        let nonce: [u8; NONCE_BYTES] = crypto::random()?;
         let mut sealed = nonce.to_vec();
         let ciphertext = cipher(key).encrypt(&XNonce::from(nonce), plain);
         sealed.extend(ciphertext.map_err(|_| CodecError::Malformed)?);

@@ -5,8 +5,8 @@ use session_core::Timestamp;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::cbc::{self, IV_BYTES};
-use super::text::{from_base64, to_base64url};
+use super::crypto::{self, IV_BYTES};
+use super::crypto::{from_base64, to_base64url};
 use super::{CodecError, KeyUse, Opened, SourceKeys, TokenCodec};
 use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::Cell;
@@ -71,23 +71,23 @@ impl Key {
         Hmac::new_from_slice(self.signing.as_slice()).map_err(|_| CodecError::Malformed)
     }
 
-    fn open(&self, parts: &Parts<'_>) -> Option<Zeroizing<Vec<u8>>> {
+    fn open(&self, parts: &FernetToken<'_>) -> Option<Zeroizing<Vec<u8>>> {
         let mut mac = self.mac().ok()?;
         mac.update(parts.signed);
         // In constant time.
         mac.verify_slice(parts.mac).ok()?;
-        cbc::open(self.encryption.as_slice(), parts.iv, parts.ciphertext)
+        crypto::open_cbc(self.encryption.as_slice(), parts.iv, parts.ciphertext)
     }
 }
 
-struct Parts<'a> {
+struct FernetToken<'a> {
     signed: &'a [u8],
     iv: &'a [u8],
     ciphertext: &'a [u8],
     mac: &'a [u8],
 }
 
-impl<'a> Parts<'a> {
+impl<'a> FernetToken<'a> {
     fn of(token: &'a [u8]) -> Option<Self> {
         let (signed, mac) = token.split_at_checked(token.len().checked_sub(MAC_BYTES)?)?;
         let (head, rest) = signed.split_at_checked(HEAD_BYTES)?;
@@ -102,7 +102,7 @@ impl TokenCodec for Fernet {
     fn open(&self, stored: &Cell) -> Result<Opened, CodecError> {
         let text = stored.as_bytes().ok_or(CodecError::Malformed)?;
         let token = from_base64(text.trim_ascii()).ok_or(CodecError::Malformed)?;
-        let parts = Parts::of(&token).ok_or(CodecError::Malformed)?;
+        let parts = FernetToken::of(&token).ok_or(CodecError::Malformed)?;
         if self.0.is_empty() {
             return Err(CodecError::NoKey);
         }
@@ -114,11 +114,11 @@ impl TokenCodec for Fernet {
 
     fn seal(&self, plain: &[u8], like: &Cell, now: Timestamp) -> Result<Cell, CodecError> {
         let key = self.0.first().ok_or(CodecError::NoKey)?;
-        let iv: [u8; IV_BYTES] = cbc::random()?;
+        let iv: [u8; IV_BYTES] = crypto::random()?;
         let mut token = vec![VERSION];
         token.extend_from_slice(&now.as_millis().div_euclid(1000).to_be_bytes());
         token.extend_from_slice(&iv);
-        token.extend_from_slice(&cbc::seal(key.encryption.as_slice(), &iv, plain)?);
+        token.extend_from_slice(&crypto::seal_cbc(key.encryption.as_slice(), &iv, plain)?);
         let mut mac = key.mac()?;
         mac.update(&token);
         token.extend_from_slice(&mac.finalize().into_bytes());

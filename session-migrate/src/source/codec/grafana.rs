@@ -8,8 +8,8 @@ use session_core::Timestamp;
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::cbc::{self, IV_BYTES};
-use super::text::{from_base64, to_base64};
+use super::crypto::{self, IV_BYTES};
+use super::crypto::{from_base64, to_base64};
 use super::{CodecError, KeyUse, Opened, SourceKeys, TokenCodec};
 use crate::sql::Cell;
 
@@ -34,7 +34,7 @@ pub struct Grafana {
 }
 
 /// The keys under which a value may lie, and the value without the key's id.
-struct Candidates<'a> {
+struct CandidateKeys<'a> {
     keys: Vec<(&'a [u8], KeyUse)>,
     value: &'a [u8],
 }
@@ -89,18 +89,18 @@ impl Grafana {
         Self { secrets, data_keys: opened }
     }
 
-    fn candidates<'a>(&'a self, value: &'a [u8]) -> Option<Candidates<'a>> {
+    fn candidates<'a>(&'a self, value: &'a [u8]) -> Option<CandidateKeys<'a>> {
         let Some(rest) = value.strip_prefix(b"#") else {
             let keys = self.secrets.iter().enumerate();
             let keys = keys.map(|(at, key)| (key.as_slice(), KeyUse::at(at))).collect();
-            return Some(Candidates { keys, value });
+            return Some(CandidateKeys { keys, value });
         };
         let end = rest.iter().position(|byte| *byte == b'#')?;
         let (id, value) = rest.split_at_checked(end)?;
         let id = from_base64(id)?;
         let keys = self.data_keys.get(std::str::from_utf8(&id).ok()?).into_iter().flatten();
         let keys = keys.map(|key| (key.key.as_slice(), key.opened_by)).collect();
-        Some(Candidates { keys, value: value.strip_prefix(b"#")? })
+        Some(CandidateKeys { keys, value: value.strip_prefix(b"#")? })
     }
 }
 
@@ -124,7 +124,7 @@ fn decrypt(secret: &[u8], value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 fn encrypt(secret: &[u8], plain: &[u8]) -> Result<Vec<u8>, CodecError> {
-    let (salt, iv): ([u8; SALT_BYTES], [u8; IV_BYTES]) = (cbc::random()?, cbc::random()?);
+    let (salt, iv): ([u8; SALT_BYTES], [u8; IV_BYTES]) = (crypto::random()?, crypto::random()?);
     let key = derived(secret, &salt).ok_or(CodecError::Malformed)?;
     let cipher = cfb_mode::Encryptor::<Aes256>::new_from_slices(key.as_slice(), &iv);
     let mut ciphertext = plain.to_vec();
@@ -156,7 +156,7 @@ impl TokenCodec for Grafana {
     fn open(&self, stored: &Cell) -> Result<Opened, CodecError> {
         let text = stored.as_bytes().ok_or(CodecError::Malformed)?;
         let value = from_base64(text.trim_ascii()).ok_or(CodecError::Malformed)?;
-        let Candidates { keys, value } = self.candidates(&value).ok_or(CodecError::Malformed)?;
+        let CandidateKeys { keys, value } = self.candidates(&value).ok_or(CodecError::Malformed)?;
         if self.secrets.is_empty() {
             return Err(CodecError::NoKey);
         }

@@ -6,8 +6,8 @@ use session_core::Timestamp;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::cbc::{self, IV_BYTES};
-use super::text::{from_base64, from_hex, to_base64, to_hex};
+use super::crypto::{self, IV_BYTES};
+use super::crypto::{from_base64, from_hex, to_base64, to_hex};
 use super::{CodecError, KeyUse, Opened, SourceKeys, TokenCodec};
 use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::Cell;
@@ -44,7 +44,7 @@ impl Envelope {
         // In constant time.
         Self::mac(key, &self.iv, &self.value)?.verify_slice(&mac).ok()?;
         let (iv, value) = (from_base64(self.iv.as_bytes())?, from_base64(self.value.as_bytes())?);
-        cbc::open(key, &iv, &value)
+        crypto::open_cbc(key, &iv, &value)
     }
 }
 
@@ -122,8 +122,8 @@ impl TokenCodec for Laravel {
             self.unseal(&before).is_ok_and(|(plain, _)| unserialized(&plain).is_some());
         let plain = if is_serialized { serialized(plain) } else { Zeroizing::new(plain.to_vec()) };
         let key = self.0.first().ok_or(CodecError::NoKey)?;
-        let iv: [u8; IV_BYTES] = cbc::random()?;
-        let (value, iv) = (to_base64(&cbc::seal(key, &iv, &plain)?), to_base64(&iv));
+        let iv: [u8; IV_BYTES] = crypto::random()?;
+        let (value, iv) = (to_base64(&crypto::seal_cbc(key, &iv, &plain)?), to_base64(&iv));
         let mac = Envelope::mac(key, &iv, &value).ok_or(CodecError::Malformed)?;
         let mac = to_hex(&mac.finalize().into_bytes());
         let envelope = Envelope { iv, value, mac, tag: String::new() };

@@ -5,17 +5,13 @@
 //! that stood there before.
 
 mod better_auth;
-mod cbc;
-mod environment;
-mod error;
+mod crypto;
 mod fernet;
 mod grafana;
 mod keys;
 mod laravel;
 mod outline;
-mod plain;
 mod registry;
-mod text;
 
 use std::fmt;
 
@@ -23,13 +19,11 @@ use session_core::Timestamp;
 use zeroize::Zeroizing;
 
 pub use better_auth::BetterAuth;
-pub use error::CodecError;
 pub use fernet::Fernet;
 pub use grafana::{DataKeys, Grafana};
 pub use keys::SourceKeys;
 pub use laravel::Laravel;
 pub use outline::Outline;
-pub use plain::Plain;
 pub use registry::Codecs;
 
 use crate::sql::Cell;
@@ -146,6 +140,57 @@ impl fmt::Display for KeyUse {
             Self::Current => f.write_str("current"),
             Self::Old(number) => write!(f, "old-{}", number + 1),
         }
+    }
+}
+
+/// A stored value could not be opened, or a plaintext not sealed.
+///
+/// It names the reason and nothing of the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum CodecError {
+    /// The value is encrypted, and no key was given.
+    #[error("no key was given")]
+    NoKey,
+    /// No given key opens the value.
+    #[error("no key opens it")]
+    WrongKey,
+    /// The value has not the form that the codec writes.
+    #[error("it has not the form of an encrypted value")]
+    Malformed,
+    /// The system gives no randomness.
+    #[error("the system gives no randomness")]
+    RandomnessError,
+}
+
+impl CodecError {
+    /// A word for reports: `no_key`, `wrong_key`, `malformed`, `no_randomness`.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NoKey => "no_key",
+            Self::WrongKey => "wrong_key",
+            Self::Malformed => "malformed",
+            Self::RandomnessError => "no_randomness",
+        }
+    }
+}
+
+/// Tokens that are stored as they are, in text or bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Plain;
+
+impl TokenCodec for Plain {
+    fn open(&self, stored: &Cell) -> Result<Opened, CodecError> {
+        let bytes = stored.as_bytes().ok_or(CodecError::Malformed)?;
+        Ok(Opened::new(bytes.to_vec(), KeyUse::None))
+    }
+
+    fn seal(&self, plain: &[u8], like: &Cell, _now: Timestamp) -> Result<Cell, CodecError> {
+        Ok(match like {
+            Cell::Bytes(_) => Cell::Bytes(plain.to_vec()),
+            _ => Cell::from_text_bytes(plain.to_vec()),
+        })
     }
 }
 

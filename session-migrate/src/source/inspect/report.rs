@@ -8,7 +8,7 @@ use crate::source::row::{Expiry, RowTokens, SourceRow};
 use crate::sql::Schema;
 
 /// So many providers are told apart; what comes beyond is counted together.
-const MOST_PROVIDERS: usize = 10_000;
+const MAX_PROVIDERS: usize = 10_000;
 const OTHERS: &str = "(others)";
 const NONE: &str = "(none)";
 
@@ -27,7 +27,7 @@ pub struct Inspection {
     /// The presets that fit, the likeliest first.
     pub recognised: Vec<RecognisedReport>,
     /// Presets of which a table has the name, and what is missing.
-    pub near_misses: Vec<MissReport>,
+    pub near_misses: Vec<MismatchReport>,
 }
 
 /// A preset that fits, and what is in its tables.
@@ -57,7 +57,7 @@ pub struct RecognisedReport {
 /// A preset that nearly fits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct MissReport {
+pub struct MismatchReport {
     /// The preset's name.
     pub preset: &'static str,
     /// The table that has its name.
@@ -137,22 +137,22 @@ pub struct Tally {
 
 impl Inspection {
     pub(super) fn new(schema: &Schema, recognition: &Recognition) -> Self {
-        let recognised = recognition.fits.iter().map(|fit| RecognisedReport {
-            preset: fit.preset,
-            title: fit.title.clone(),
-            table: fit.table.clone(),
-            score: fit.score,
-            because: fit.because.clone(),
-            notes: fit.notes.clone(),
-            mappings: fit.mappings.clone(),
+        let recognised = recognition.matches.iter().map(|found| RecognisedReport {
+            preset: found.preset,
+            title: found.title.clone(),
+            table: found.table.clone(),
+            score: found.score,
+            because: found.because.clone(),
+            notes: found.notes.clone(),
+            mappings: found.mappings.clone(),
             sources: Vec::new(),
             problems: Vec::new(),
         });
-        let near_misses = recognition.near_misses.iter().map(|miss| MissReport {
-            preset: miss.preset,
-            table: miss.table.clone(),
-            matched: miss.matched,
-            missing: miss.missing.clone(),
+        let near_misses = recognition.near_misses.iter().map(|mismatch| MismatchReport {
+            preset: mismatch.preset,
+            table: mismatch.table.clone(),
+            matched: mismatch.matched,
+            missing: mismatch.missing.clone(),
         });
         Self {
             schema: "session-migrate/inspect/1",
@@ -187,7 +187,7 @@ impl SourceReport {
         let provider = row.provider.as_deref().unwrap_or(NONE);
         let at = self.providers.binary_search_by(|known| known.provider.as_str().cmp(provider));
         let at = match at {
-            Err(at) if self.providers.len() < MOST_PROVIDERS => {
+            Err(at) if self.providers.len() < MAX_PROVIDERS => {
                 let report =
                     ProviderReport { provider: provider.to_owned(), tally: Tally::default() };
                 self.providers.insert(at, report);
@@ -203,7 +203,7 @@ impl SourceReport {
 
     fn add_to_others(&mut self, row: &SourceRow) {
         // Behind the end, so that the sorted ones stay sorted.
-        if self.providers.len() == MOST_PROVIDERS {
+        if self.providers.len() == MAX_PROVIDERS {
             let report = ProviderReport { provider: OTHERS.to_owned(), tally: Tally::default() };
             self.providers.push(report);
         }

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Filter, Place, TimePlace, TokenPlace};
+use super::{ColumnPath, Filter, ProviderSource, TimeSource, TokenSource, ValueSource};
 
 /// The mappings of a source, as a file holds them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,26 +30,26 @@ pub struct Mapping {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub key: Vec<String>,
     /// The application's id of the user.
-    pub user: Place,
+    pub user: ColumnPath,
     /// The name of the OAuth client registration.
     pub provider: ProviderSource,
     /// By what the provider knows the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<Place>,
+    pub account: Option<ColumnPath>,
     /// The tokens.
     pub tokens: TokenSources,
     /// When the access token expires: the first place that holds a value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub expires: Vec<TimePlace>,
+    pub expires: Vec<TimeSource>,
     /// When the row, and with it the sign-in, came to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub created: Option<TimePlace>,
+    pub created: Option<TimeSource>,
     /// When the tokens were last renewed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub renewed: Option<TimePlace>,
+    pub renewed: Option<TimeSource>,
     /// When the tokens were last used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub used: Option<TimePlace>,
+    pub used: Option<TimeSource>,
     /// Which of the three moments makes a row the newer one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest_by: Option<NewestBy>,
@@ -78,22 +78,6 @@ impl Mapping {
     }
 }
 
-/// Where the provider's name comes from: one of the two.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct ProviderSource {
-    /// The column's name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub column: Option<String>,
-    /// The name of the join whose table the column belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub join: Option<String>,
-    /// The name itself, for all rows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub constant: Option<String>,
-}
-
 /// The tokens' places: a whole token response as JSON, or one place each.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -102,22 +86,22 @@ pub struct TokenSources {
     /// A JSON object with the fields of a token response (RFC 6749, section 5.1); unknown ones
     /// are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub response: Option<TokenPlace>,
+    pub response: Option<TokenSource>,
     /// The access token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub access: Option<TokenPlace>,
+    pub access: Option<TokenSource>,
     /// The refresh token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refresh: Option<TokenPlace>,
+    pub refresh: Option<TokenSource>,
     /// The ID token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<TokenPlace>,
+    pub id: Option<TokenSource>,
     /// The granted scope, parted by spaces or commas, or an array.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scope: Option<Place>,
+    pub scope: Option<ColumnPath>,
     /// The token's type.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
-    pub token_type: Option<TokenPlace>,
+    pub token_type: Option<TokenSource>,
 }
 
 /// Which moment makes a row the newer one.
@@ -160,7 +144,7 @@ pub struct Parent {
     pub column: String,
     /// What refers to it; the user where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub child: Option<Place>,
+    pub child: Option<ColumnPath>,
 }
 
 /// A table that has one more row, or none, for each.
@@ -178,7 +162,7 @@ pub struct Join {
     /// Its column, which must be unique.
     pub column: String,
     /// What refers to it: a column of the mapped table, or of a join before this one.
-    pub on: Place,
+    pub on: ColumnPath,
 }
 
 /// Where issuer, subject and `sid` come from. Without a source, or where it has no value, they
@@ -204,23 +188,4 @@ impl IdentitySources {
     pub const fn is_none(&self) -> bool {
         self.issuer.is_none() && self.subject.is_none() && self.sid.is_none()
     }
-}
-
-/// A value's place, or the value itself: one of the two.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct ValueSource {
-    /// The column's name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub column: Option<String>,
-    /// The name of the join whose table the column belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub join: Option<String>,
-    /// The way into the column's JSON.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub path: Vec<String>,
-    /// The value itself, for all rows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub constant: Option<String>,
 }

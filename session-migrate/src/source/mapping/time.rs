@@ -4,13 +4,13 @@ use std::str::FromStr;
 use jiff::tz::{Offset, TimeZone};
 use serde::{Deserialize, Serialize};
 
-use super::Place;
+use super::ColumnPath;
 
 /// Where a moment lies, and in which unit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct TimePlace {
+pub struct TimeSource {
     /// The column's name, in the database's own spelling.
     pub column: String,
     /// The name of the join whose table it belongs to; the mapped table's where there is none.
@@ -54,7 +54,7 @@ pub enum Unit {
     Relative,
 }
 
-impl TimePlace {
+impl TimeSource {
     /// A moment in this column of the mapped table.
     pub fn column(name: impl Into<String>, unit: Unit) -> Self {
         let relative_to = Vec::new();
@@ -63,8 +63,8 @@ impl TimePlace {
 
     /// Where it lies, without its unit.
     #[must_use]
-    pub fn place(&self) -> Place {
-        Place { column: self.column.clone(), join: self.join.clone(), path: self.path.clone() }
+    pub fn place(&self) -> ColumnPath {
+        ColumnPath { column: self.column.clone(), join: self.join.clone(), path: self.path.clone() }
     }
 }
 

@@ -1,10 +1,12 @@
-//! From TOML and back, with errors that name the place.
+//! Mapping files in TOML, with errors that say where.
+
+use std::fmt;
 
 use ::toml::Spanned;
 use ::toml::de::{DeTable, DeValue, Deserializer};
 use serde::de::DeserializeOwned;
 
-use super::{MappingError, Mappings, check};
+use super::{Mappings, check};
 
 impl Mappings {
     /// The mappings that a file holds.
@@ -16,7 +18,7 @@ impl Mappings {
     pub fn from_toml(text: &str) -> Result<Self, MappingError> {
         let (mappings, table): (Self, _) = read_toml(text)?;
         check::mappings(&mappings)
-            .map_err(|misfit| misfit_at(text, &table, misfit.path, misfit.message))?;
+            .map_err(|part| error_at(text, &table, part.path, part.message))?;
         Ok(mappings)
     }
 
@@ -27,7 +29,7 @@ impl Mappings {
     /// [`MappingError`] if the mappings could not be read back, because parts do not fit.
     pub fn to_toml(&self) -> Result<String, MappingError> {
         let failed = |path, message| MappingError::new("", 0, path, message);
-        check::mappings(self).map_err(|misfit| failed(misfit.path, misfit.message))?;
+        check::mappings(self).map_err(|part| failed(part.path, part.message))?;
         ::toml::to_string_pretty(self).map_err(|error| failed(String::new(), error.to_string()))
     }
 }
@@ -50,7 +52,7 @@ pub(crate) fn read_toml<T: DeserializeOwned>(
 }
 
 /// What is wrong with the value at the end of a way of keys, which is of the right form.
-pub(crate) fn misfit_at(
+pub(crate) fn error_at(
     text: &str,
     table: &Spanned<DeTable<'_>>,
     path: String,
@@ -83,3 +85,59 @@ fn offset(table: &Spanned<DeTable<'_>>, path: &str) -> usize {
     }
     at
 }
+
+/// A file of mappings, or of a cap's limits, says something that cannot be.
+///
+/// It names the place by line, column and the way of keys, and says what would be allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MappingError {
+    line: usize,
+    column: usize,
+    path: String,
+    message: String,
+}
+
+impl MappingError {
+    pub(super) fn new(text: &str, at: usize, path: String, message: String) -> Self {
+        let before = text.get(..at).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let column = before.get(line_start..).map_or(0, |rest| rest.chars().count()) + 1;
+        Self { line: before.matches('\n').count() + 1, column, path, message }
+    }
+
+    /// The line, from 1.
+    #[must_use]
+    pub const fn line(&self) -> usize {
+        self.line
+    }
+
+    /// The column in characters, from 1.
+    #[must_use]
+    pub const fn column(&self) -> usize {
+        self.column
+    }
+
+    /// The way of keys, such as `mapping[0].tokens.access`; empty where the text is not TOML.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What is wrong, and what is allowed.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for MappingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}: ", self.line, self.column)?;
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for MappingError {}

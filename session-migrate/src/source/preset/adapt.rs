@@ -1,10 +1,10 @@
 //! A preset's mapping in the spelling and with the types of the schema at hand.
 
 use super::file::Head;
+use crate::source::mapping::columns::{folded, is_match};
 use crate::source::mapping::{
-    Filter, Mapping, NewestBy, Parent, Place, TimePlace, TokenPlace, Unit, Zone,
+    ColumnPath, Filter, Mapping, NewestBy, Parent, TimeSource, TokenSource, Unit, Zone,
 };
-use crate::source::pattern::{folded, is_match};
 use crate::sql::{Column, ColumnKind, Schema, Table};
 
 /// What became of a mapping.
@@ -41,7 +41,8 @@ impl<'a> Adaptation<'a> {
         mapping.key = self.key(&mapping.key);
         self.required(&mut mapping.user);
         if let Some(column) = mapping.provider.column.clone() {
-            let mut place = Place { column, join: mapping.provider.join.clone(), path: Vec::new() };
+            let mut place =
+                ColumnPath { column, join: mapping.provider.join.clone(), path: Vec::new() };
             self.required(&mut place);
             (mapping.provider.column, mapping.provider.join) = (Some(place.column), place.join);
         }
@@ -121,19 +122,19 @@ impl<'a> Adaptation<'a> {
         found
     }
 
-    fn required(&mut self, place: &mut Place) {
+    fn required(&mut self, place: &mut ColumnPath) {
         if let Some(column) = self.column(&place.column, place.join.as_deref()) {
             place.column.clone_from(&column.name);
         }
     }
 
-    fn optional(&mut self, mut place: Place) -> Option<Place> {
+    fn optional(&mut self, mut place: ColumnPath) -> Option<ColumnPath> {
         let column = self.column(&place.column, place.join.as_deref())?;
         place.column.clone_from(&column.name);
         Some(place)
     }
 
-    fn token(&mut self, place: Option<TokenPlace>) -> Option<TokenPlace> {
+    fn token(&mut self, place: Option<TokenSource>) -> Option<TokenSource> {
         let mut place = place?;
         let column = self.column(&place.column, place.join.as_deref())?;
         place.column.clone_from(&column.name);
@@ -172,7 +173,7 @@ impl<'a> Adaptation<'a> {
         }
     }
 
-    fn time(&mut self, place: Option<TimePlace>) -> Option<TimePlace> {
+    fn time(&mut self, place: Option<TimeSource>) -> Option<TimeSource> {
         let mut place = place?;
         let column = self.column(&place.column, place.join.as_deref())?;
         place.column.clone_from(&column.name);
@@ -237,7 +238,7 @@ fn pattern(name: &str) -> String {
 }
 
 /// The unit that the column's type calls for; numbers keep the preset's, and else are seconds.
-fn unit(place: &TimePlace, kind: ColumnKind) -> (Unit, Option<Zone>) {
+fn unit(place: &TimeSource, kind: ColumnKind) -> (Unit, Option<Zone>) {
     let zone = place.zone.clone().or_else(|| Some(Zone::utc()));
     match kind {
         ColumnKind::ZonedTime | ColumnKind::NaiveTime => (Unit::Timestamp, zone),

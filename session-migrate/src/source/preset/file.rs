@@ -31,7 +31,7 @@ pub(super) struct Head {
     pub(super) alias: BTreeMap<String, Vec<String>>,
     /// What sorts of values columns must be for, for the preset to be recognised.
     #[serde(default)]
-    pub(super) types: BTreeMap<String, Vec<Sort>>,
+    pub(super) types: BTreeMap<String, Vec<TypeClass>>,
     /// Columns that must not be there, for the preset to be recognised.
     #[serde(default)]
     pub(super) absent: Vec<String>,
@@ -49,13 +49,13 @@ pub(super) struct Head {
 /// A sort of values, as far as presets are told apart by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Sort {
+pub(super) enum TypeClass {
     Integer,
     Text,
     Uuid,
 }
 
-impl Sort {
+impl TypeClass {
     pub(super) const fn is(self, kind: ColumnKind) -> bool {
         matches!(
             (self, kind),

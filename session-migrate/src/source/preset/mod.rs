@@ -5,13 +5,13 @@
 
 mod adapt;
 mod file;
-mod fit;
 mod group;
+mod matching;
 
 use std::fmt;
 use std::str::FromStr;
 
-pub use fit::{Fit, Miss, Recognition};
+pub use matching::{Match, Mismatch, Recognition};
 
 use crate::source::mapping::MappingError;
 use crate::source::{SourceError, SourceErrorKind};
@@ -66,11 +66,11 @@ impl Preset {
     ///
     /// # Errors
     ///
-    /// [`Miss`] with the tables and columns that are not there.
-    pub fn fit(&self, schema: &Schema) -> Result<Fit, Miss> {
+    /// [`Mismatch`] with the tables and columns that are not there.
+    pub fn match_schema(&self, schema: &Schema) -> Result<Match, Mismatch> {
         match self.file() {
-            Ok(file) => fit::fit(self.name, &file, schema),
-            Err(error) => Err(Miss::broken(self.name, error.to_string())),
+            Ok(file) => matching::find_match(self.name, &file, schema),
+            Err(error) => Err(Mismatch::broken(self.name, error.to_string())),
         }
     }
 
@@ -105,7 +105,7 @@ impl Recognition {
     pub fn of(schema: &Schema) -> Self {
         let mut recognition = Self::default();
         for preset in Preset::ALL {
-            recognition.add(preset.fit(schema).and_then(Fit::recognised));
+            recognition.add(preset.match_schema(schema).and_then(Match::recognised));
         }
         recognition.rank();
         recognition

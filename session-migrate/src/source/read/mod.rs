@@ -1,26 +1,24 @@
 //! The rows of a source, batch by batch, in the order of its key.
 
-mod crowd;
-mod cursor;
 mod decode;
-mod identity;
+mod lookup;
+mod over_cap;
 mod page;
-mod pair;
-mod pick;
+mod partition;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
 
-pub use crowd::CrowdedPairs;
-pub use cursor::{Cursor, InvalidCursor};
 pub(crate) use decode::{json, moment, walk, within};
-pub use pair::PairCursor;
-pub(crate) use pair::exact;
+pub use over_cap::OverCapPartitions;
+pub use page::{Cursor, InvalidCursor};
+pub use partition::PartitionCursor;
+pub(crate) use partition::exact;
 
 use crate::source::bind::Bound;
 use crate::source::codec::Codecs;
 use crate::source::mapping::Mapping;
-use crate::source::place::place;
 use crate::source::row::{SourceKey, SourceRow};
+use crate::source::row_location::row_location;
 use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::Cell;
 use crate::sql::Dialect;
@@ -74,7 +72,7 @@ impl SourceTable {
     /// Reads rows in the order in which they lie in a SQLite file. By their key, which mostly is
     /// none that orders them so, each would be looked for. For files to which nobody else writes: a
     /// `VACUUM` between two batches may number the rows anew.
-    pub(crate) async fn in_place(
+    pub(crate) async fn in_storage_order(
         mut self,
         connection: &DatabaseConnection,
         schema: &Schema,
@@ -84,7 +82,7 @@ impl SourceTable {
         if let Some(table) = table.filter(|table| {
             bound.dialect == Dialect::Sqlite && bound.is_key_indexed && !table.is_view
         }) {
-            self.bound.place = place(connection, bound.dialect, table).await;
+            self.bound.row_location = row_location(connection, bound.dialect, table).await;
         }
         self
     }
@@ -154,7 +152,7 @@ impl SourceTable {
         if self.bound.key.is_empty() {
             return Ok(Vec::new());
         }
-        pick::by_keys(&self.bound, connection, keys).await
+        lookup::by_keys(&self.bound, connection, keys).await
     }
 
     /// The rows in which this column, of the mapped table or of a join, refers to one of the
@@ -171,7 +169,7 @@ impl SourceTable {
         values: &[Cell],
     ) -> Result<Vec<SourceRow>, SourceError> {
         let at = self.bound.slots.position(column, join)?;
-        pick::related(&self.bound, connection, at, values).await
+        lookup::related(&self.bound, connection, at, values).await
     }
 
     /// All rows of these users and providers as they are now, in any order, each once; compared
@@ -180,12 +178,12 @@ impl SourceTable {
     /// # Errors
     ///
     /// [`SourceError`] if a statement fails.
-    pub async fn rows_of_pairs(
+    pub async fn rows_of_partitions(
         &self,
         connection: &impl ConnectionTrait,
-        pairs: &[(String, Option<String>)],
+        partitions: &[(String, Option<String>)],
     ) -> Result<Vec<SourceRow>, SourceError> {
-        pick::of_pairs(&self.bound, connection, pairs).await
+        lookup::of_partitions(&self.bound, connection, partitions).await
     }
 
     /// The rows of pairs of user and provider that have more than `more_than` rows under the
@@ -200,14 +198,14 @@ impl SourceTable {
     /// # Errors
     ///
     /// [`SourceError`] if a statement fails. A row that cannot be opened is none.
-    pub async fn crowds(
+    pub async fn over_cap_rows(
         &self,
         connection: &DatabaseConnection,
         more_than: u32,
-        after: Option<&PairCursor>,
+        after: Option<&PartitionCursor>,
         limit_rows: u32,
-    ) -> Result<(Vec<SourceRow>, Option<PairCursor>), SourceError> {
-        crowd::page(&self.bound, connection, more_than, after, limit_rows).await
+    ) -> Result<(Vec<SourceRow>, Option<PartitionCursor>), SourceError> {
+        over_cap::rows(&self.bound, connection, more_than, after, limit_rows).await
     }
 
     /// Which pairs have more than `more_than` rows under the mapping's filter: sixteen bytes for
@@ -216,12 +214,12 @@ impl SourceTable {
     /// # Errors
     ///
     /// [`SourceError`] if the statement fails.
-    pub async fn crowded_pairs(
+    pub async fn over_cap_partitions(
         &self,
         connection: &DatabaseConnection,
         more_than: u32,
-    ) -> Result<CrowdedPairs, SourceError> {
-        crowd::pairs(&self.bound, connection, more_than).await
+    ) -> Result<OverCapPartitions, SourceError> {
+        over_cap::partitions(&self.bound, connection, more_than).await
     }
 
     pub(crate) const fn bound(&self) -> &Bound {

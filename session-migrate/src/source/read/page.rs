@@ -1,14 +1,14 @@
-//! The statement for one batch, and what it gives.
+//! One page of rows: the statement, its result, and the cursor after it.
 
-use sea_orm_migration::sea_orm::QueryResult;
+use std::fmt;
+use std::str::FromStr;
 
-use super::cursor::{Cursor, Mark};
+use sea_orm_migration::sea_orm::{QueryResult, Value};
+use serde::{Deserialize, Serialize};
+
 use crate::source::SourceError;
 use crate::source::bind::{Bound, Slot};
-use crate::sql::Cell;
-use crate::sql::ColumnKind;
-use crate::sql::Dialect;
-use crate::sql::{CellReader, Query};
+use crate::sql::{Cell, CellReader, ColumnKind, Dialect, Query};
 
 /// A row as it is stored.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub(super) fn normals(bound: &Bound) -> Result<Vec<String>, SourceError> {
 
 /// The expressions that order the rows.
 fn order(bound: &Bound) -> Result<Vec<String>, SourceError> {
-    if let Some(place) = bound.place {
+    if let Some(place) = bound.row_location {
         return Ok(vec![format!("source_row.{place}")]);
     }
     if bound.is_key_indexed {
@@ -67,7 +67,7 @@ pub(super) fn query(
     limit: u32,
 ) -> Result<Query, SourceError> {
     let order = order(bound)?;
-    let is_read = bound.place.is_none() && bound.is_key_indexed;
+    let is_read = bound.row_location.is_none() && bound.is_key_indexed;
     let more = if is_read { String::new() } else { order.join(", ") };
     let mut query = select(bound, &more);
     query.push(" FROM ").push(&bound.from);
@@ -89,10 +89,10 @@ fn push_after(
 ) -> Result<(), SourceError> {
     let keys = keys(bound)?;
     let parameter = |query: &mut Query, at: usize| {
-        let value = cursor.0.get(at).map_or(Mark::Text(String::new()), Clone::clone);
+        let value = cursor.0.get(at).map_or(CursorValue::Text(String::new()), Clone::clone);
         let placeholder = query.bind(value.to_value());
         match keys.get(at) {
-            Some(slot) if bound.is_key_indexed && bound.place.is_none() => {
+            Some(slot) if bound.is_key_indexed && bound.row_location.is_none() => {
                 bound.dialect.typed(&placeholder, &slot.column)
             }
             _ => placeholder,
@@ -131,7 +131,7 @@ pub(super) fn cells<'a>(
 
 pub(super) fn read(bound: &Bound, row: &QueryResult) -> Result<Page, SourceError> {
     let (cells, is_orphan, mut reader) = cells(bound, row)?;
-    let marks = if bound.place.is_some() {
+    let marks = if bound.row_location.is_some() {
         vec![mark(&reader.cell(ColumnKind::Integer)?)]
     } else if bound.is_key_indexed {
         let marks = bound.key.iter().filter_map(|at| cells.get(*at)).map(mark);
@@ -147,12 +147,89 @@ pub(super) fn read(bound: &Bound, row: &QueryResult) -> Result<Page, SourceError
     Ok(Page { cells, is_orphan, cursor: Cursor(marks) })
 }
 
-fn mark(cell: &Cell) -> Mark {
+fn mark(cell: &Cell) -> CursorValue {
     match cell {
-        Cell::Null => Mark::Text(String::new()),
-        Cell::Integer(number) => Mark::Integer(*number),
-        Cell::Real(number) => Mark::Real(number.to_bits()),
-        Cell::Text(text) => Mark::Text(text.clone()),
-        Cell::Bytes(bytes) | Cell::MalformedText(bytes) => Mark::Bytes(bytes.clone()),
+        Cell::Null => CursorValue::Text(String::new()),
+        Cell::Integer(number) => CursorValue::Integer(*number),
+        Cell::Real(number) => CursorValue::Real(number.to_bits()),
+        Cell::Text(text) => CursorValue::Text(text.clone()),
+        Cell::Bytes(bytes) | Cell::MalformedText(bytes) => CursorValue::Bytes(bytes.clone()),
+    }
+}
+
+/// How far a table was read: the place after its last row.
+///
+/// Its text can be kept and read back by another process.
+///
+/// # Security
+///
+/// It holds the row's key, which can be a cookie, and of a table without a key its tokens; `Debug`
+/// prints nothing of it. Keep the text where the source's rows may be kept.
+#[derive(Clone, PartialEq)]
+pub struct Cursor(Vec<CursorValue>);
+
+/// One value of the place, as a parameter takes it.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum CursorValue {
+    Integer(i64),
+    /// By its bits, for its text would lose some.
+    Real(u64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl CursorValue {
+    fn to_value(&self) -> Value {
+        match self {
+            Self::Integer(number) => Value::BigInt(Some(*number)),
+            Self::Real(bits) => Value::Double(Some(f64::from_bits(*bits))),
+            Self::Text(text) => Value::String(Some(text.clone())),
+            Self::Bytes(bytes) => Value::Bytes(Some(bytes.clone())),
+        }
+    }
+}
+
+/// A text that is no cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the text is not a cursor")]
+pub struct InvalidCursor;
+
+impl FromStr for Cursor {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCursor> {
+        serde_json::from_str(text).map(Self).map_err(|_| InvalidCursor)
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_json::to_string(&self.0).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cursor({} values)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cursor, CursorValue};
+
+    #[test]
+    fn a_cursor_outlives_its_process() {
+        let marks = vec![
+            CursorValue::Integer(-7),
+            CursorValue::Real(0.1_f64.to_bits()),
+            CursorValue::Text("Zoë \"".to_owned()),
+            CursorValue::Bytes(vec![0, 255]),
+        ];
+        let cursor = Cursor(marks);
+        assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
+        assert!("x".parse::<Cursor>().is_err());
+        assert!(!format!("{cursor:?}").contains("Zo"));
     }
 }

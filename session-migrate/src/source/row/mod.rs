@@ -2,7 +2,6 @@
 
 mod key;
 mod tokens;
-mod unreadable;
 
 use std::fmt;
 
@@ -10,9 +9,8 @@ use session_core::Timestamp;
 use zeroize::Zeroizing;
 
 pub use key::SourceKey;
-pub use tokens::OpenedTokens;
 pub(crate) use tokens::scope_of_text;
-pub use unreadable::{Unreadable, UnreadableReason};
+pub use tokens::{OpenedTokens, Unreadable, UnreadableReason};
 
 use crate::source::mapping::NewestBy;
 use crate::sql::Cell;

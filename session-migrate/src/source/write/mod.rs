@@ -4,31 +4,32 @@
 //! What is to change is decided without the database; then one statement changes it, where the
 //! row is still what was read. A column that says the same as before is not touched.
 
-mod draft;
+mod encode_time;
 mod json;
 mod part;
 mod response;
+mod row_edit;
 mod scope;
-mod spell;
 mod statement;
-mod text_time;
+mod time_format;
 mod times;
-mod tokens;
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use sea_orm_migration::sea_orm::ConnectionTrait;
+use serde_json::{Map, Value};
+use session_core::Timestamp;
+use zeroize::Zeroizing;
 
-pub use tokens::RenewedTokens;
-
-use crate::source::bind::{Bound, misfit};
+use crate::source::bind::{Bound, schema_mismatch};
 use crate::source::read::SourceTable;
 use crate::source::row::SourceRow;
 use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::Cell;
 use crate::sql::ColumnKind;
 use crate::sql::Dialect;
-use draft::Draft;
+use row_edit::RowEdit;
 
 impl SourceTable {
     /// Whether tokens can be written back into this table at all.
@@ -46,7 +47,7 @@ impl SourceTable {
         } else {
             return Ok(());
         };
-        Err(misfit(format!("the table {table:?} cannot be written back to: {why}")))
+        Err(schema_mismatch(format!("the table {table:?} cannot be written back to: {why}")))
     }
 
     /// Writes renewed tokens into the row that `row` was read from, each in its column's codec
@@ -72,7 +73,7 @@ impl SourceTable {
         self.require_writable()?;
         let bound = self.bound();
         let changes = changes(bound, row, tokens)?;
-        let stored = draft::stored(bound, row)?;
+        let stored = row_edit::stored(bound, row)?;
         if changes.is_empty() {
             let there = statement::count(bound, &stored, &statement::held(bound))?;
             return Ok(there.number(connection).await? > 0);
@@ -93,13 +94,13 @@ fn changes(
     row: &SourceRow,
     tokens: &RenewedTokens,
 ) -> Result<Vec<(usize, Cell)>, SourceError> {
-    let mut draft = Draft::of(bound, row)?;
+    let mut edit = RowEdit::of(bound, row)?;
     match &bound.tokens.response {
-        Some(slot) => response::write(&mut draft, slot, tokens)?,
-        None => part::write(&mut draft, tokens)?,
+        Some(slot) => response::write(&mut edit, slot, tokens)?,
+        None => part::write(&mut edit, tokens)?,
     }
-    times::write(&mut draft, tokens)?;
-    Ok(draft.changes())
+    times::write(&mut edit, tokens)?;
+    Ok(edit.changes())
 }
 
 /// MySQL cuts off what is too long for its column, and only warns, where its mode is not strict.
@@ -124,7 +125,69 @@ async fn require_whole(
         }
     }
     match statement::count(bound, &cells, &places)?.number(connection).await? {
-        0 => Err(misfit("a column does not hold what was written into it".to_owned())),
+        0 => Err(schema_mismatch("a column does not hold what was written into it".to_owned())),
         _ => Ok(()),
+    }
+}
+
+/// Tokens as they are to stand in a source's row after a rollback.
+///
+/// # Security
+///
+/// `Debug` prints no token and no other field; the tokens are wiped on drop.
+#[derive(Clone)]
+pub struct RenewedTokens {
+    /// The access token.
+    pub access: Zeroizing<String>,
+    /// The refresh token; without one, the row has none afterwards either.
+    pub refresh: Option<Zeroizing<String>>,
+    /// The ID token; without one, the row has none afterwards either.
+    pub id: Option<Zeroizing<String>>,
+    /// The granted scope, parted by spaces; without one, the row has none afterwards either.
+    pub scope: Option<String>,
+    /// The token's type; without one, the row keeps its own.
+    pub token_type: Option<String>,
+    /// The other fields of the token response. Those that a stored response has and this has not
+    /// stay there, and moments among them follow from the two below.
+    pub extra: Map<String, Value>,
+    /// When the access token expires; without it, the row says so as far as its columns take it.
+    pub expires_at: Option<Timestamp>,
+    /// When the tokens were renewed.
+    pub renewed_at: Timestamp,
+}
+
+impl fmt::Debug for RenewedTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RenewedTokens")
+            .field("has_refresh", &self.refresh.is_some())
+            .field("has_id", &self.id.is_some())
+            .field("expires_at", &self.expires_at)
+            .field("renewed_at", &self.renewed_at)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Map;
+    use session_core::Timestamp;
+    use zeroize::Zeroizing;
+
+    use super::RenewedTokens;
+
+    #[test]
+    fn debug_prints_no_token() {
+        let secret = || Zeroizing::new("hunter2".to_owned());
+        let tokens = RenewedTokens {
+            access: secret(),
+            refresh: Some(secret()),
+            id: Some(secret()),
+            scope: Some("hunter2".to_owned()),
+            token_type: None,
+            extra: Map::from_iter([("hunter2".to_owned(), "hunter2".into())]),
+            expires_at: None,
+            renewed_at: Timestamp::from_millis(0),
+        };
+        assert!(!format!("{tokens:?}").contains("hunter2"));
     }
 }

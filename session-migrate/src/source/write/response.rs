@@ -4,12 +4,11 @@ use serde_json::{Error, Value};
 use session_core::Timestamp;
 use zeroize::Zeroizing;
 
-use super::draft::Draft;
+use super::encode_time::{self, TimeEncoding};
 use super::json::{self, Fields};
 use super::part::unsealed;
-use super::scope;
-use super::spell::{self, Form};
-use super::tokens::RenewedTokens;
+use super::row_edit::RowEdit;
+use super::{RenewedTokens, scope};
 use crate::source::bind::TokenSlot;
 use crate::source::mapping::Unit;
 use crate::source::time::json_cell;
@@ -30,17 +29,17 @@ const OWN: [&str; 9] = [
 ];
 
 pub(super) fn write(
-    draft: &mut Draft<'_>,
+    edit: &mut RowEdit<'_>,
     slot: &TokenSlot,
     tokens: &RenewedTokens,
 ) -> Result<(), SourceError> {
-    let stored = draft.cell(slot.at, &[]);
+    let stored = edit.cell(slot.at, &[]);
     let plain = if stored.is_empty() { Zeroizing::default() } else { opened(slot, &stored)? };
     let edited = json::edited(&plain, &slot.path, &mut |fields| change(fields, tokens));
-    let edited = edited.map_err(|_| draft.failed(slot.at, "does not hold a JSON object"))?;
+    let edited = edited.map_err(|_| edit.failed(slot.at, "does not hold a JSON object"))?;
     let Some(text) = edited else { return Ok(()) };
     let sealed = slot.codec.seal(text.as_bytes(), &stored, tokens.renewed_at);
-    draft.put(slot.at, &[], sealed.map_err(|error| unsealed(slot, error))?)
+    edit.put(slot.at, &[], sealed.map_err(|error| unsealed(slot, error))?)
 }
 
 fn opened(slot: &TokenSlot, stored: &Cell) -> Result<Zeroizing<Vec<u8>>, SourceError> {
@@ -64,8 +63,9 @@ fn change(fields: &mut Fields, tokens: &RenewedTokens) -> Result<(), Error> {
     let lifetime = tokens
         .expires_at
         .map(|at| at.as_millis().saturating_sub(tokens.renewed_at.as_millis()).max(0));
-    let lifetime =
-        lifetime.map(|millis| move |like: &Cell| Some(spell::span(millis, like, Form::Integer)));
+    let lifetime = lifetime.map(|millis| {
+        move |like: &Cell| Some(encode_time::span(millis, like, TimeEncoding::Integer))
+    });
     replaced(fields, "expires_in", lifetime)?;
     replaced(fields, "expires_at", tokens.expires_at.map(moment))?;
     replaced(fields, "issued_at", Some(moment(tokens.renewed_at)))?;
@@ -106,7 +106,7 @@ fn granted(fields: &mut Fields, tokens: &RenewedTokens) -> Result<(), Error> {
 
 /// A moment in seconds, milliseconds or as text, as the other one is.
 fn moment(at: Timestamp) -> impl Fn(&Cell) -> Option<Cell> {
-    move |like| spell::moment(at, Unit::Timestamp, None, like, Form::Integer)
+    move |like| encode_time::moment(at, Unit::Timestamp, None, like, TimeEncoding::Integer)
 }
 
 /// Replaces a field that is there by what is made like it, or takes it out.

@@ -9,15 +9,15 @@ use crate::sql::{Column, ColumnKind};
 
 /// How a scope is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Parted(&'static str),
+enum ScopeFormat {
+    Separated(&'static str),
     /// A JSON array.
     Json,
     /// PostgreSQL's `{a,b}`.
     Braces,
 }
 
-impl Form {
+impl ScopeFormat {
     fn of(text: &str) -> Self {
         let text = text.trim();
         if text.starts_with('[') {
@@ -25,11 +25,11 @@ impl Form {
         } else if text.starts_with('{') && text.ends_with('}') {
             Self::Braces
         } else if text.contains(", ") {
-            Self::Parted(", ")
+            Self::Separated(", ")
         } else if text.contains(',') {
-            Self::Parted(",")
+            Self::Separated(",")
         } else {
-            Self::Parted(" ")
+            Self::Separated(" ")
         }
     }
 
@@ -38,14 +38,14 @@ impl Form {
         match column.kind {
             ColumnKind::Json => Self::Json,
             _ if column.declared.ends_with("[]") => Self::Braces,
-            _ => Self::Parted(" "),
+            _ => Self::Separated(" "),
         }
     }
 
     fn write(self, scope: &str) -> String {
         let parts = scope.split_ascii_whitespace();
         match self {
-            Self::Parted(by) => parts.collect::<Vec<_>>().join(by),
+            Self::Separated(by) => parts.collect::<Vec<_>>().join(by),
             Self::Json => Value::from(parts.collect::<Vec<_>>()).to_string(),
             Self::Braces => format!("{{{}}}", parts.map(quoted).collect::<Vec<_>>().join(",")),
         }
@@ -80,8 +80,8 @@ pub(super) fn in_column(stored: Option<&str>, column: &Column, scope: &str) -> O
             return in_json(serde_json::from_str(stored).ok().as_ref(), scope)
                 .map(|scope| scope.to_string());
         }
-        Some(stored) => Form::of(stored),
-        None => Form::blank(column),
+        Some(stored) => ScopeFormat::of(stored),
+        None => ScopeFormat::blank(column),
     };
     Some(form.write(scope))
 }
@@ -98,7 +98,7 @@ pub(super) fn in_json(stored: Option<&Value>, scope: &str) -> Option<Value> {
     }
     Some(match stored {
         Some(Value::Array(_)) => Value::from(scope.split_ascii_whitespace().collect::<Vec<_>>()),
-        _ => Form::of(text.as_deref().unwrap_or_default()).write(scope).into(),
+        _ => ScopeFormat::of(text.as_deref().unwrap_or_default()).write(scope).into(),
     })
 }
 

@@ -6,10 +6,7 @@ use sea_orm_migration::sea_orm::Value;
 
 use crate::source::SourceError;
 use crate::source::bind::{BASE, Bound, ProviderSlot, Slot};
-use crate::sql::Cell;
-use crate::sql::ColumnKind;
-use crate::sql::Dialect;
-use crate::sql::Query;
+use crate::sql::{Cell, ColumnKind, Dialect, Query};
 
 /// What MySQL's moments end in here, and MariaDB does not read.
 const UTC: &str = "+00";

@@ -1,18 +1,13 @@
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
 
-use super::bar;
-use super::entry::{self, ChangeId};
+use super::change::{self, Change, ChangeId, ChangedRows};
 use super::log::{Entry, FIRST_RELATION, KEY, Log};
-use super::log_triggers::{self, Noted};
-use super::names::{Names, TableName};
-use super::object::Object;
-use super::patience::Patience;
-use super::probe::There;
-use super::script::{Script, Work};
-use crate::source::SourceTable;
-use crate::source::{Bound, Relation};
-use crate::source::{SourceError, SourceErrorKind};
-use crate::sql::Cell;
+use super::log_triggers::{self, CapturedTable};
+use super::objects::{InstalledObjects, Object, ObjectNames, TableName};
+use super::retry_budget::RetryBudget;
+use super::schema_change::{Action, SchemaChange};
+use super::trigger;
+use crate::source::{Bound, Relation, SourceError, SourceErrorKind, SourceTable};
 use crate::sql::{Column, Schema};
 
 /// What watches a mapped table while others write it: a change log that triggers fill, and
@@ -47,11 +42,11 @@ use crate::sql::{Column, Schema};
 /// The log holds keys as they are in the table, and a key can be a cookie. On PostgreSQL the
 /// triggers write it with the rights of who made it, so the application's user needs none to it.
 #[derive(Debug)]
-pub struct Watch {
+pub struct ChangeCapture {
     log: Log,
     referrers: Vec<Referrer>,
     capture: Vec<Object>,
-    bar: Vec<Object>,
+    block: Vec<Object>,
 }
 
 /// The column that refers to what a relation's entries hold.
@@ -61,47 +56,14 @@ struct Referrer {
     join: Option<String>,
 }
 
-/// An entry of the change log.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Change {
-    /// Its own id, by which it is forgotten.
-    pub id: ChangeId,
-    /// The rows that may have changed.
-    pub what: ChangedRows,
-}
-
-/// Rows that may have changed.
-///
-/// # Security
-///
-/// A key can be a cookie. `Debug` prints classes and sizes only.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum ChangedRows {
-    /// Any.
-    All,
-    /// The one with this key.
-    Key(Vec<Cell>),
-    /// Those in which a column refers to this value.
-    Related {
-        /// The column that refers.
-        column: String,
-        /// The join whose table it belongs to; the mapped table's where there is none.
-        join: Option<String>,
-        /// What it refers to.
-        value: Cell,
-    },
-}
-
 /// Which parts of a watch are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Standing {
+pub struct CaptureState {
     /// Whether every write is noted.
-    pub is_watched: bool,
+    pub is_capturing: bool,
     /// Whether every write is refused.
-    pub is_barred: bool,
+    pub is_blocked: bool,
     /// Whether nothing at all is there.
     pub is_clean: bool,
 }
@@ -109,20 +71,20 @@ pub struct Standing {
 /// The statements of a watch, as they are run where nothing of them is done yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct WatchStatements {
-    /// What [`Watch::start`] runs.
+pub struct CaptureStatements {
+    /// What [`ChangeCapture::start`] runs.
     pub start: Vec<String>,
-    /// What [`Watch::bar`] runs.
-    pub bar: Vec<String>,
-    /// What [`Watch::unbar`] runs.
-    pub unbar: Vec<String>,
-    /// What [`Watch::stop`] runs where the table is not barred.
+    /// What [`ChangeCapture::bar`] runs.
+    pub block: Vec<String>,
+    /// What [`ChangeCapture::unbar`] runs.
+    pub unblock: Vec<String>,
+    /// What [`ChangeCapture::stop`] runs where the table is not barred.
     pub stop: Vec<String>,
 }
 
-impl Watch {
+impl ChangeCapture {
     /// What the text says with which a barred table refuses a write.
-    pub const BAR_TEXT: &'static str = bar::TEXT;
+    pub const BLOCK_TEXT: &'static str = trigger::BLOCK_TEXT;
 
     /// The watch of a mapping's table. Does nothing yet.
     ///
@@ -146,13 +108,13 @@ impl Watch {
         let is_table = |relation: &&Relation| !relation.table.is_view;
         let relations: Vec<&Relation> = bound.relations.iter().filter(is_table).collect();
         let name = TableName::of(bound.dialect, base);
-        let names = Names::new(number, name.clone());
+        let names = ObjectNames::new(number, name.clone());
         let related = relations.iter().map(|relation| relation.column.clone()).collect();
         let log = Log::new(bound.dialect, &names, key, related);
         let capture = log_triggers::objects(&log, &names, &noted(bound, &log, &relations));
-        let bar = bar::objects(bound.dialect, &names, &name);
+        let block = trigger::write_block(bound.dialect, &names, &name);
         let referrers = relations.iter().map(|relation| referrer(bound, relation));
-        Ok(Self { referrers: referrers.collect::<Result<_, _>>()?, log, capture, bar })
+        Ok(Self { referrers: referrers.collect::<Result<_, _>>()?, log, capture, block })
     }
 
     /// Makes the log and the triggers that fill it, waiting for the writers that are under way.
@@ -167,10 +129,10 @@ impl Watch {
     pub async fn start(
         &self,
         connection: &DatabaseConnection,
-        patience: &Patience,
+        budget: &RetryBudget,
     ) -> Result<(), SourceError> {
         self.require_own_log(connection).await?;
-        self.making(&self.capture).run(connection, patience).await
+        self.creation(&self.capture).run(connection, budget).await
     }
 
     /// Takes everything away, the bar too, and what the log holds: the triggers first, so that none
@@ -184,10 +146,10 @@ impl Watch {
     pub async fn stop(
         &self,
         connection: &DatabaseConnection,
-        patience: &Patience,
+        budget: &RetryBudget,
     ) -> Result<(), SourceError> {
-        let both: Vec<&Object> = self.capture.iter().chain(&self.bar).collect();
-        self.dropping(both).run(connection, patience).await
+        let both: Vec<&Object> = self.capture.iter().chain(&self.block).collect();
+        self.removal(both).run(connection, budget).await
     }
 
     /// Refuses every write of the mapped table from now on, having waited for those under way.
@@ -195,12 +157,12 @@ impl Watch {
     /// # Errors
     ///
     /// [`SourceError`] as for [`start`](Self::start).
-    pub async fn bar(
+    pub async fn block(
         &self,
         connection: &DatabaseConnection,
-        patience: &Patience,
+        budget: &RetryBudget,
     ) -> Result<(), SourceError> {
-        self.making(&self.bar).run(connection, patience).await
+        self.creation(&self.block).run(connection, budget).await
     }
 
     /// Lets writes through again.
@@ -208,12 +170,12 @@ impl Watch {
     /// # Errors
     ///
     /// [`SourceError`] as for [`start`](Self::start).
-    pub async fn unbar(
+    pub async fn unblock(
         &self,
         connection: &DatabaseConnection,
-        patience: &Patience,
+        budget: &RetryBudget,
     ) -> Result<(), SourceError> {
-        self.dropping(self.bar.iter().collect()).run(connection, patience).await
+        self.removal(self.block.iter().collect()).run(connection, budget).await
     }
 
     /// Which parts are there. Reads the catalog only; on MySQL and MariaDB, triggers are seen by
@@ -222,16 +184,16 @@ impl Watch {
     /// # Errors
     ///
     /// [`SourceError`] if a statement fails.
-    pub async fn standing(
+    pub async fn state(
         &self,
         connection: &impl ConnectionTrait,
-    ) -> Result<Standing, SourceError> {
-        let there = There::of(self.log.dialect, connection).await?;
-        let mut both = self.capture.iter().chain(&self.bar);
-        Ok(Standing {
-            is_watched: self.capture.iter().all(|object| there.has(object)),
-            is_barred: self.bar.iter().all(|object| there.has(object)),
-            is_clean: !both.any(|object| there.has(object)),
+    ) -> Result<CaptureState, SourceError> {
+        let installed = InstalledObjects::of(self.log.dialect, connection).await?;
+        let mut both = self.capture.iter().chain(&self.block);
+        Ok(CaptureState {
+            is_capturing: self.capture.iter().all(|object| installed.has(object)),
+            is_blocked: self.block.iter().all(|object| installed.has(object)),
+            is_clean: !both.any(|object| installed.has(object)),
         })
     }
 
@@ -245,11 +207,11 @@ impl Watch {
         connection: &impl ConnectionTrait,
         limit: u32,
     ) -> Result<Vec<Change>, SourceError> {
-        let stored = entry::read(&self.log, connection, limit).await?;
+        let stored = change::read(&self.log, connection, limit).await?;
         Ok(stored.into_iter().map(|entry| self.change(entry)).collect())
     }
 
-    /// Deletes exactly these entries. There is no "up to here": ids do not commit in order.
+    /// Deletes exactly these entries. InstalledObjects is no "up to here": ids do not commit in order.
     ///
     /// # Errors
     ///
@@ -260,7 +222,7 @@ impl Watch {
         changes: &[Change],
     ) -> Result<(), SourceError> {
         let ids: Vec<ChangeId> = changes.iter().map(|change| change.id).collect();
-        entry::forget(&self.log, connection, &ids).await?;
+        change::forget(&self.log, connection, &ids).await?;
         Ok(())
     }
 
@@ -270,31 +232,35 @@ impl Watch {
     ///
     /// [`SourceError`] if the log is not there, or a statement fails.
     pub async fn count(&self, connection: &impl ConnectionTrait) -> Result<u64, SourceError> {
-        Ok(entry::count(&self.log, connection).await?)
+        Ok(change::count(&self.log, connection).await?)
     }
 
     /// The SQL of everything above that changes the schema, in the order in which it is run.
     #[must_use]
-    pub fn statements(&self) -> WatchStatements {
-        WatchStatements {
-            start: self.making(&self.capture).statements(),
-            bar: self.making(&self.bar).statements(),
-            unbar: self.dropping(self.bar.iter().collect()).statements(),
-            stop: self.dropping(self.capture.iter().collect()).statements(),
+    pub fn statements(&self) -> CaptureStatements {
+        CaptureStatements {
+            start: self.creation(&self.capture).statements(),
+            block: self.creation(&self.block).statements(),
+            unblock: self.removal(self.block.iter().collect()).statements(),
+            stop: self.removal(self.capture.iter().collect()).statements(),
         }
     }
 
-    fn making<'a>(&self, objects: &'a [Object]) -> Script<'a> {
-        Script { dialect: self.log.dialect, work: Work::Make, objects: objects.iter().collect() }
+    fn creation<'a>(&self, objects: &'a [Object]) -> SchemaChange<'a> {
+        SchemaChange {
+            dialect: self.log.dialect,
+            action: Action::Create,
+            objects: objects.iter().collect(),
+        }
     }
 
     /// The other way round: triggers, their functions, the log.
-    fn dropping<'a>(&self, mut objects: Vec<&'a Object>) -> Script<'a> {
+    fn removal<'a>(&self, mut objects: Vec<&'a Object>) -> SchemaChange<'a> {
         objects.sort_by_key(|object| std::cmp::Reverse(object.sort));
-        Script { dialect: self.log.dialect, work: Work::Drop, objects }
+        SchemaChange { dialect: self.log.dialect, action: Action::Drop, objects }
     }
 
-    fn change(&self, entry: entry::Stored) -> Change {
+    fn change(&self, entry: change::StoredEntry) -> Change {
         let relation = entry.what.checked_sub(FIRST_RELATION);
         let referrer = relation.and_then(|at| self.referrers.get(usize::try_from(at).ok()?));
         let what = match (entry.what, referrer, entry.cells.first()) {
@@ -343,16 +309,16 @@ fn referrer(bound: &Bound, relation: &Relation) -> Result<Referrer, SourceError>
 }
 
 /// The mapped table, and what its rows refer to.
-fn noted<'a>(bound: &'a Bound, log: &Log, relations: &[&'a Relation]) -> Vec<Noted<'a>> {
+fn noted<'a>(bound: &'a Bound, log: &Log, relations: &[&'a Relation]) -> Vec<CapturedTable<'a>> {
     let own = bound.slots.iter().filter(|slot| slot.join.is_none());
-    let mut noted = vec![Noted {
+    let mut noted = vec![CapturedTable {
         prefix: String::new(),
         table: bound.slots.base(),
         entry: Entry::Key,
         columns: log.key.clone(),
         read: own.map(|slot| slot.column.clone()).collect(),
     }];
-    noted.extend(relations.iter().enumerate().map(|(at, relation)| Noted {
+    noted.extend(relations.iter().enumerate().map(|(at, relation)| CapturedTable {
         prefix: format!("r{at}_"),
         table: &relation.table,
         entry: Entry::Related(at),

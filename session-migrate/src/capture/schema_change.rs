@@ -4,16 +4,14 @@ use std::collections::BTreeSet;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr};
 
-use super::names::TableName;
-use super::object::Object;
-use super::patience::Patience;
-use super::probe::There;
+use super::objects::{InstalledObjects, Object, TableName};
+use super::retry_budget::RetryBudget;
 use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::{Dialect, SqlError, begin};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Work {
-    Make,
+pub(super) enum Action {
+    Create,
     Drop,
 }
 
@@ -22,9 +20,9 @@ pub(super) enum Work {
 /// PostgreSQL and SQLite do all of it or nothing. On MySQL every statement commits by itself, so
 /// each attempt begins with a look at what is there, and does the rest.
 #[derive(Debug)]
-pub(super) struct Script<'a> {
+pub(super) struct SchemaChange<'a> {
     pub(super) dialect: Dialect,
-    pub(super) work: Work,
+    pub(super) action: Action,
     pub(super) objects: Vec<&'a Object>,
 }
 
@@ -40,7 +38,7 @@ const MYSQL_BEFORE: [&str; 2] =
 /// The connection goes back to its pool as it was.
 const MYSQL_AFTER: &str = "SET SESSION lock_wait_timeout = @session_move_wait";
 
-impl Script<'_> {
+impl SchemaChange<'_> {
     /// Every statement that it runs on a database where all of it is to be done.
     pub(super) fn statements(&self) -> Vec<String> {
         let (before, after): (&[&str], &[&str]) = match self.dialect {
@@ -58,9 +56,9 @@ impl Script<'_> {
     }
 
     fn sql<'a>(&self, object: &'a Object) -> &'a str {
-        match self.work {
-            Work::Make => &object.create,
-            Work::Drop => &object.drop,
+        match self.action {
+            Action::Create => &object.create,
+            Action::Drop => &object.drop,
         }
     }
 
@@ -85,9 +83,9 @@ impl Script<'_> {
         let tables: BTreeSet<&TableName> =
             self.objects.iter().filter_map(|object| object.on.as_ref()).collect();
         let tables: Vec<String> = tables.iter().map(|table| table.sql(self.dialect)).collect();
-        let mode = match self.work {
-            Work::Make => "SHARE ROW EXCLUSIVE",
-            Work::Drop => "ACCESS EXCLUSIVE",
+        let mode = match self.action {
+            Action::Create => "SHARE ROW EXCLUSIVE",
+            Action::Drop => "ACCESS EXCLUSIVE",
         };
         let mut locks = vec![LOCKS_WITHIN.to_owned()];
         if !tables.is_empty() {
@@ -100,21 +98,21 @@ impl Script<'_> {
     pub(super) async fn run(
         &self,
         connection: &DatabaseConnection,
-        patience: &Patience,
+        budget: &RetryBudget,
     ) -> Result<(), SourceError> {
-        let mut wait = patience.wait();
+        let mut retries = budget.start();
         loop {
-            let there = There::of(self.dialect, connection).await?;
-            let is_open = |object: &&Object| there.has(object) == (self.work == Work::Drop);
+            let installed = InstalledObjects::of(self.dialect, connection).await?;
+            let is_open = |object: &&Object| installed.has(object) == (self.action == Action::Drop);
             let objects: Vec<&Object> = self.objects.iter().copied().filter(is_open).collect();
             if objects.is_empty() {
                 return Ok(());
             }
-            let rest = Script { dialect: self.dialect, work: self.work, objects };
+            let rest = SchemaChange { dialect: self.dialect, action: self.action, objects };
             match rest.attempt(connection).await {
                 Ok(()) => return Ok(()),
                 Err(error) if error.is_contended() => {
-                    if !wait.again().await {
+                    if !retries.pause().await {
                         let busy = SourceError::new(SourceErrorKind::Busy);
                         return Err(match error.into_cause() {
                             Some(cause) => busy.caused_by(cause),

@@ -12,9 +12,42 @@ const AT_ONCE: usize = 500;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChangeId(u128);
 
+/// An entry of the change log.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Change {
+    /// Its own id, by which it is forgotten.
+    pub id: ChangeId,
+    /// The rows that may have changed.
+    pub what: ChangedRows,
+}
+
+/// Rows that may have changed.
+///
+/// # Security
+///
+/// A key can be a cookie. `Debug` prints classes and sizes only.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ChangedRows {
+    /// Any.
+    All,
+    /// The one with this key.
+    Key(Vec<Cell>),
+    /// Those in which a column refers to this value.
+    Related {
+        /// The column that refers.
+        column: String,
+        /// The join whose table it belongs to; the mapped table's where there is none.
+        join: Option<String>,
+        /// What it refers to.
+        value: Cell,
+    },
+}
+
 /// An entry as it is stored: what it is about, and its values.
 #[derive(Debug)]
-pub(super) struct Stored {
+pub(super) struct StoredEntry {
     pub(super) id: ChangeId,
     pub(super) what: u64,
     pub(super) cells: Vec<Cell>,
@@ -25,7 +58,7 @@ pub(super) async fn read(
     log: &Log,
     connection: &impl ConnectionTrait,
     limit: u32,
-) -> Result<Vec<Stored>, SqlError> {
+) -> Result<Vec<StoredEntry>, SqlError> {
     let dialect = log.dialect;
     let mut query = Query::new(
         dialect,
@@ -43,7 +76,7 @@ pub(super) async fn read(
     rows.iter().map(|row| stored(log, row)).collect()
 }
 
-fn stored(log: &Log, row: &QueryResult) -> Result<Stored, SqlError> {
+fn stored(log: &Log, row: &QueryResult) -> Result<StoredEntry, SqlError> {
     let mut reader = CellReader::new(log.dialect, row);
     let id = reader.expression(ColumnKind::Text)?;
     let id = id.as_text().and_then(|text| match log.dialect {
@@ -63,7 +96,7 @@ fn stored(log: &Log, row: &QueryResult) -> Result<Stored, SqlError> {
             cells.into_iter().skip(log.key.len()).skip(at).take(1).collect()
         }
     };
-    Ok(Stored { id: ChangeId(id), what, cells })
+    Ok(StoredEntry { id: ChangeId(id), what, cells })
 }
 
 pub(super) async fn count(log: &Log, connection: &impl ConnectionTrait) -> Result<u64, SqlError> {

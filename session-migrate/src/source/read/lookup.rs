@@ -12,17 +12,14 @@ use super::{decode, page};
 use crate::source::SourceError;
 use crate::source::bind::{Bound, ProviderSlot, Slot};
 use crate::source::row::{SourceKey, SourceRow};
-use crate::sql::Cell;
-use crate::sql::ColumnKind;
-use crate::sql::Dialect;
-use crate::sql::Query;
+use crate::sql::{Cell, ColumnKind, Dialect, Query};
 
 /// How many tests one statement has: far below every limit of placeholders, and SQLite nests at
 /// most a thousand expressions.
-const AT_ONCE: usize = 100;
+const MAX_TESTS: usize = 100;
 
 /// A user's id and a provider's name.
-type Pair = (String, Option<String>);
+type Partition = (String, Option<String>);
 
 /// The rows with these keys.
 pub(super) async fn by_keys(
@@ -66,14 +63,14 @@ pub(super) async fn related(
     rows(bound, connection, values, test).await
 }
 
-/// The rows of these pairs.
-pub(super) async fn of_pairs(
+/// The rows of these partitions.
+pub(super) async fn of_partitions(
     bound: &Bound,
     connection: &impl ConnectionTrait,
-    pairs: &[Pair],
+    partitions: &[Partition],
 ) -> Result<Vec<SourceRow>, SourceError> {
-    let asked: BTreeSet<Pair> = pairs.iter().cloned().collect();
-    let test = |query: &mut Query, (user, provider): &Pair| {
+    let asked: BTreeSet<Partition> = partitions.iter().cloned().collect();
+    let test = |query: &mut Query, (user, provider): &Partition| {
         let user = Name::of(bound.slot(bound.user)?, user, bound.dialect);
         let provider = match (&bound.provider, provider) {
             (ProviderSlot::Constant(known), Some(asked)) if known == asked => {
@@ -92,11 +89,11 @@ pub(super) async fn of_pairs(
         Ok(both
             .map(|(user, provider)| format!("{} AND {}", user.test(query), provider.test(query))))
     };
-    let pairs: Vec<Pair> = asked.iter().cloned().collect();
-    let mut rows = rows(bound, connection, &pairs, test).await?;
+    let partitions: Vec<Partition> = asked.iter().cloned().collect();
+    let mut rows = rows(bound, connection, &partitions, test).await?;
     rows.retain(|row| {
-        let pair = row.user.clone().map(|user| (user, row.provider.clone()));
-        pair.is_some_and(|pair| asked.contains(&pair))
+        let partition = row.user.clone().map(|user| (user, row.provider.clone()));
+        partition.is_some_and(|partition| asked.contains(&partition))
     });
     Ok(rows)
 }
@@ -110,7 +107,7 @@ async fn rows<T>(
 ) -> Result<Vec<SourceRow>, SourceError> {
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
-    for some in asked.chunks(AT_ONCE) {
+    for some in asked.chunks(MAX_TESTS) {
         let mut query = page::select(bound, "");
         query.push(" FROM ").push(&bound.from);
         bound.push_filter(&mut query);

@@ -4,28 +4,25 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::encode_time::{TimeEncoding, is_text};
 use super::json;
-use super::spell::{Form, is_text};
-use super::text_time::Spelling;
-use crate::source::SourceError;
-use crate::source::bind::{Bound, Slot, TimeSlot, misfit};
-use crate::source::read;
+use super::time_format::TimeFormat;
+use crate::source::bind::{Bound, Slot, TimeSlot, schema_mismatch};
 use crate::source::row::SourceRow;
-use crate::sql::Cell;
-use crate::sql::Dialect;
-use crate::sql::{Column, ColumnKind};
+use crate::source::{SourceError, read};
+use crate::sql::{Cell, Column, ColumnKind, Dialect};
 
 /// The digits after a second that a moment has here.
 const DIGITS: usize = 3;
 
 /// The cells of a row as they were read, and as they are to be.
-pub(super) struct Draft<'a> {
+pub(super) struct RowEdit<'a> {
     bound: &'a Bound,
     stored: Vec<&'a Cell>,
     cells: Vec<Cell>,
 }
 
-impl<'a> Draft<'a> {
+impl<'a> RowEdit<'a> {
     /// The row without a change.
     pub(super) fn of(bound: &'a Bound, row: &'a SourceRow) -> Result<Self, SourceError> {
         let stored = stored(bound, row)?;
@@ -154,33 +151,33 @@ impl<'a> Draft<'a> {
 
     pub(super) fn failed(&self, at: usize, why: &str) -> SourceError {
         let column = self.bound.slots.slot(at).map_or("", |slot| slot.column.name.as_str());
-        misfit(format!("the column {column:?} cannot be written back: it {why}"))
+        schema_mismatch(format!("the column {column:?} cannot be written back: it {why}"))
     }
 
     /// What a place of a moment holds by itself.
-    pub(super) fn form(&self, slot: &TimeSlot) -> Result<Form, SourceError> {
+    pub(super) fn encoding(&self, slot: &TimeSlot) -> Result<TimeEncoding, SourceError> {
         let column = &self.slot(slot.at)?.column;
         if !slot.path.is_empty() {
-            return Ok(if is_text(slot.unit) { Form::Text } else { Form::Integer });
+            return Ok(if is_text(slot.unit) { TimeEncoding::Text } else { TimeEncoding::Integer });
         }
         let is_sqlite = self.bound.dialect == Dialect::Sqlite;
         Ok(match column.kind {
             ColumnKind::ZonedTime if !is_sqlite => {
-                Form::Time(Spelling::column(digits(column, self.bound.dialect), true))
+                TimeEncoding::Time(TimeFormat::column(digits(column, self.bound.dialect), true))
             }
             ColumnKind::NaiveTime if !is_sqlite && column.declared == "date" => {
-                Form::Time(Spelling::date())
+                TimeEncoding::Time(TimeFormat::date())
             }
             ColumnKind::NaiveTime if !is_sqlite => {
-                Form::Time(Spelling::column(digits(column, self.bound.dialect), false))
+                TimeEncoding::Time(TimeFormat::column(digits(column, self.bound.dialect), false))
             }
-            ColumnKind::Integer | ColumnKind::Boolean => Form::Integer,
-            ColumnKind::Real => Form::Real,
+            ColumnKind::Integer | ColumnKind::Boolean => TimeEncoding::Integer,
+            ColumnKind::Real => TimeEncoding::Real,
             // SQLite's column takes both, and only the unit tells.
             _ if is_sqlite && column.kind == ColumnKind::NaiveTime && !is_text(slot.unit) => {
-                Form::Integer
+                TimeEncoding::Integer
             }
-            _ => Form::Text,
+            _ => TimeEncoding::Text,
         })
     }
 }
@@ -194,7 +191,7 @@ pub(super) fn stored<'a>(bound: &Bound, row: &'a SourceRow) -> Result<Vec<&'a Ce
             .is_some_and(|slot| slot.column.name == stored.column && slot.join == stored.join)
     });
     if !is_its || slots.next().is_some() {
-        return Err(misfit("the row is not one of this mapping's".to_owned()));
+        return Err(schema_mismatch("the row is not one of this mapping's".to_owned()));
     }
     Ok(row.stored.iter().map(|stored| &stored.cell).collect())
 }

@@ -6,25 +6,22 @@ use std::str::FromStr;
 use sea_orm_migration::sea_orm::{QueryResult, Value};
 use serde::{Deserialize, Serialize};
 
-use super::cursor::InvalidCursor;
+use super::page::InvalidCursor;
 use crate::source::SourceError;
 use crate::source::bind::{Bound, ProviderSlot, Slot};
-use crate::sql::Cell;
-use crate::sql::ColumnKind;
-use crate::sql::Dialect;
-use crate::sql::{CellReader, Query};
+use crate::sql::{Cell, CellReader, ColumnKind, Dialect, Query};
 
 /// The place after a pair of user and provider.
 ///
 /// Its text can be kept and read back by another process.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct PairCursor {
+pub struct PartitionCursor {
     pub(super) user: Vec<u8>,
     /// Empty where the mapping names the provider itself.
     pub(super) provider: Vec<u8>,
 }
 
-impl FromStr for PairCursor {
+impl FromStr for PartitionCursor {
     type Err = InvalidCursor;
 
     fn from_str(text: &str) -> Result<Self, InvalidCursor> {
@@ -32,28 +29,28 @@ impl FromStr for PairCursor {
     }
 }
 
-impl fmt::Display for PairCursor {
+impl fmt::Display for PartitionCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
     }
 }
 
-impl fmt::Debug for PairCursor {
+impl fmt::Debug for PartitionCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        write!(f, "PairCursor({:?}, {:?})", text(&self.user), text(&self.provider))
+        write!(f, "PartitionCursor({:?}, {:?})", text(&self.user), text(&self.provider))
     }
 }
 
 /// The columns that make a pair, as expressions.
 #[derive(Debug)]
-pub(super) struct PairSql<'a> {
+pub(super) struct PartitionSql<'a> {
     dialect: Dialect,
     user: &'a Slot,
     provider: Option<&'a Slot>,
 }
 
-impl<'a> PairSql<'a> {
+impl<'a> PartitionSql<'a> {
     pub(super) fn new(bound: &'a Bound) -> Result<Self, SourceError> {
         let provider = match bound.provider {
             ProviderSlot::Column(at) => Some(bound.slot(at)?),
@@ -84,7 +81,7 @@ impl<'a> PairSql<'a> {
         }
     }
 
-    pub(super) fn push_after(&self, query: &mut Query, after: &PairCursor) {
+    pub(super) fn push_after(&self, query: &mut Query, after: &PartitionCursor) {
         let mut values = self.parameter(query, &after.user);
         if self.provider.is_some() {
             values = format!("{values}, {}", self.parameter(query, &after.provider));
@@ -122,7 +119,7 @@ impl<'a> PairSql<'a> {
     }
 
     /// Reads what [`expressions`](Self::expressions) selected.
-    pub(super) fn read(&self, reader: &mut CellReader<'_>) -> Result<PairCursor, SourceError> {
+    pub(super) fn read(&self, reader: &mut CellReader<'_>) -> Result<PartitionCursor, SourceError> {
         let mut part = || -> Result<Vec<u8>, SourceError> {
             let kind = match self.dialect {
                 Dialect::Postgres => ColumnKind::Text,
@@ -132,11 +129,11 @@ impl<'a> PairSql<'a> {
         };
         let user = part()?;
         let provider = if self.provider.is_some() { part()? } else { Vec::new() };
-        Ok(PairCursor { user, provider })
+        Ok(PartitionCursor { user, provider })
     }
 
     /// Reads them where they are selected first, with the number of their rows.
-    pub(super) fn counted(&self, row: &QueryResult) -> Result<(PairCursor, u64), SourceError> {
+    pub(super) fn counted(&self, row: &QueryResult) -> Result<(PartitionCursor, u64), SourceError> {
         let mut reader = CellReader::new(self.dialect, row);
         Ok((self.read(&mut reader)?, reader.count()?))
     }

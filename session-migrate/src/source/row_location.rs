@@ -5,14 +5,13 @@
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
 
-use crate::sql::Dialect;
-use crate::sql::Table;
+use crate::sql::{Dialect, Table};
 
 /// What SQLite calls it, as far as no column has the name.
 const ROWID: [&str; 3] = ["rowid", "_rowid_", "oid"];
 
 /// The name of the place of a table's rows; none where they have none.
-pub(crate) async fn place(
+pub(crate) async fn row_location(
     connection: &DatabaseConnection,
     dialect: Dialect,
     table: &Table,
@@ -32,7 +31,7 @@ pub(crate) async fn place(
 }
 
 /// The type of a column that notes it.
-pub(crate) const fn place_type(dialect: Dialect) -> &'static str {
+pub(crate) const fn row_location_type(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Postgres => "tid",
         _ => "INTEGER",
