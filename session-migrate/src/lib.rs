@@ -59,6 +59,7 @@ mod error;
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {}
 mod journal;
+mod layout;
 mod lock;
 mod migrations;
 mod moves;

@@ -1,4 +1,4 @@
-//! A progress bar on a terminal; lines where there is none.
+//! The progress of a move: a bar on a terminal, otherwise a line for each phase.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -7,29 +7,29 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use session_migrate::{Phase, Progress};
 use tokio::sync::watch;
 
-/// What is shown while a move is under way; it goes with this value.
+/// Shows the progress of a move on standard error until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Bar(tokio::task::JoinHandle<()>);
+pub(crate) struct ProgressDisplay(tokio::task::JoinHandle<()>);
 
-impl Bar {
-    /// Shows what is told, on the error output.
-    pub(crate) fn show(progress: watch::Receiver<Progress>) -> Self {
+impl ProgressDisplay {
+    /// Starts to show the progress.
+    pub(crate) fn start(progress: watch::Receiver<Progress>) -> Self {
         Self(tokio::spawn(async move {
             match std::io::stderr().is_terminal() {
-                true => drawn(progress).await,
-                false => told(progress).await,
+                true => draw(progress).await,
+                false => print(progress).await,
             }
         }))
     }
 }
 
-impl Drop for Bar {
+impl Drop for ProgressDisplay {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-async fn drawn(mut progress: watch::Receiver<Progress>) {
+async fn draw(mut progress: watch::Receiver<Progress>) {
     let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
     let template = "{prefix:9} {wide_bar} {pos}/{len} {msg}";
     if let Ok(style) = ProgressStyle::with_template(template) {
@@ -45,8 +45,8 @@ async fn drawn(mut progress: watch::Receiver<Progress>) {
     bar.finish_and_clear();
 }
 
-/// One line for each phase, and for each pause and its end.
-async fn told(mut progress: watch::Receiver<Progress>) {
+/// Prints one line for each phase, and one when a pause begins or ends.
+async fn print(mut progress: watch::Receiver<Progress>) {
     let mut last: Option<(Phase, bool)> = None;
     while progress.changed().await.is_ok() {
         let now = *progress.borrow_and_update();
@@ -57,21 +57,21 @@ async fn told(mut progress: watch::Receiver<Progress>) {
     }
 }
 
-/// Rate and rest, from which pauses are left out.
+/// The rate and the remaining time, both without pauses.
 fn message(now: &Progress) -> String {
     if now.is_paused {
-        return "paused; resume goes on".to_owned();
+        return "paused: continue with `session-migrate resume`".to_owned();
     }
     let millis = u64::try_from(now.worked.as_millis()).unwrap_or(u64::MAX).max(1);
     let rate = now.counts.read.saturating_mul(1000) / millis;
     match now.rest().filter(|_| matches!(now.phase, Phase::Fill | Phase::Rank)) {
-        Some(rest) => format!("{rate} rows/s, {} left", span(rest)),
+        Some(rest) => format!("{rate} rows/s, {} left", duration(rest)),
         None => format!("{rate} rows/s"),
     }
 }
 
-fn span(span: Duration) -> String {
-    let seconds = span.as_secs();
+fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, seconds) => format!("{seconds} s"),
         (0, minutes, seconds) => format!("{minutes} min {seconds} s"),

@@ -1,4 +1,4 @@
-//! What a call answers when it fails: a line, or a form, and an exit code.
+//! A failed command: its message, its JSON form and its exit code.
 
 use std::error::Error;
 
@@ -7,43 +7,38 @@ use session_migrate::prune::{PruneError, PruneErrorKind};
 use session_migrate::source::{SourceError, SqlError};
 use session_migrate::{MigrateError, MigrateErrorKind};
 
-/// A failed call.
+/// A failed command.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(crate) struct CliError {
     message: String,
     kind: &'static str,
     is_usage: bool,
 }
 
 #[derive(Serialize)]
-struct Form<'a> {
+struct ErrorReport<'a> {
     schema: &'static str,
     error: &'a str,
     kind: &'static str,
 }
 
-impl Failure {
-    /// The words of the call cannot be.
+impl CliError {
+    /// Creates an error of wrong arguments: the exit code is 2.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self { message: message.into(), kind: "usage", is_usage: true }
-    }
-
-    /// No row opens with the keys that were given.
-    pub(crate) fn unreadable(message: impl Into<String>) -> Self {
-        Self { message: message.into(), kind: "unreadable", is_usage: false }
     }
 
     pub(crate) const fn exit_code(&self) -> u8 {
         if self.is_usage { 2 } else { 1 }
     }
 
-    /// This failure, of which everything was printed.
+    /// Marks the error as printed already: nothing more is written.
     pub(crate) fn printed(mut self) -> Self {
         self.message.clear();
         self
     }
 
-    /// This failure, and what was done before it.
+    /// Adds what was done before the error.
     pub(crate) fn after(mut self, done: &str) -> Self {
         self.message.push_str("; before that, ");
         self.message.push_str(done);
@@ -56,12 +51,12 @@ impl Failure {
 
     pub(crate) fn to_json(&self) -> String {
         let schema = "session-migrate/error/1";
-        let form = Form { schema, error: &self.message, kind: self.kind };
-        serde_json::to_string_pretty(&form).unwrap_or_default()
+        let report = ErrorReport { schema, error: &self.message, kind: self.kind };
+        serde_json::to_string_pretty(&report).unwrap_or_default()
     }
 }
 
-impl From<MigrateError> for Failure {
+impl From<MigrateError> for CliError {
     fn from(error: MigrateError) -> Self {
         let kind = match error.kind() {
             MigrateErrorKind::Address => "address",
@@ -85,39 +80,42 @@ impl From<MigrateError> for Failure {
     }
 }
 
-impl From<SourceError> for Failure {
+impl From<SourceError> for CliError {
     fn from(error: SourceError) -> Self {
         Self { message: chain(&error), kind: "source", is_usage: error.is_misuse() }
     }
 }
 
-impl From<SqlError> for Failure {
+impl From<SqlError> for CliError {
     fn from(error: SqlError) -> Self {
         SourceError::from(error).into()
     }
 }
 
-impl From<PruneError> for Failure {
+impl From<PruneError> for CliError {
     fn from(error: PruneError) -> Self {
         let kind = match error.kind() {
             PruneErrorKind::Source(_) => "source",
             PruneErrorKind::View | PruneErrorKind::NoUniqueKey => "table",
-            PruneErrorKind::MissingMoment => "usage",
+            PruneErrorKind::MissingMoment
+            | PruneErrorKind::Layout
+            | PruneErrorKind::SessionTable => "usage",
             PruneErrorKind::Mismatch => "differs",
+            PruneErrorKind::Unreadable => "unreadable",
             _ => "statement",
         };
         Self { message: chain(&error), kind, is_usage: error.is_misuse() }
     }
 }
 
-/// An error with its causes, on one line. A cause that its error repeats is said once.
+/// Returns an error with its causes on one line, without causes that it repeats.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
+        let message = error.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
         }
         cause = error.source();
     }

@@ -1,16 +1,16 @@
-//! What the database can tell of a row: whether it has tokens, whether they are usable, and what
-//! parts it from others.
+//! The conditions that columns alone decide: whether a row has tokens, whether they are usable, and
+//! which partition it belongs to.
 
 use sea_orm_migration::sea_orm::Value;
 
 use crate::cap::{Cap, Count, PartitionBy};
-use crate::source::{Bound, Slot, TokenSlot, ValueSlot, exact};
+use crate::source::{Bound, ProviderSlot, Slot, TokenSlot, ValueSlot, exact};
 use crate::sql::{ColumnKind, Dialect, Query};
 
-/// Control characters, in words that PCRE and ICU know.
+/// Control characters, as PCRE and ICU write them.
 const CONTROL: &str = r"[\x{00}-\x{1F}\x{7F}-\x{9F}]";
 
-/// That a row is a token set; none if only a reader can tell.
+/// Returns the condition that a row has tokens; `None` if SQL cannot tell.
 pub(super) fn has_tokens(bound: &Bound) -> Option<String> {
     let tokens = &bound.tokens;
     let parts = [&tokens.access, &tokens.refresh];
@@ -38,10 +38,11 @@ fn is_filled(dialect: Dialect, sql: &str, kind: ColumnKind) -> String {
     }
 }
 
-/// That a row with tokens is usable, if it is no doubtful one; none if only a reader can tell.
+/// Returns the condition that a row with tokens is usable, unless it is doubtful; `None` if SQL
+/// cannot tell.
 ///
-/// Plain tokens in columns of text open, and only there does the database vouch that they are
-/// text: SQLite takes anything for text.
+/// SQL can tell it of plain tokens in text columns, which need no decryption. It cannot on SQLite,
+/// where a text column can hold any bytes.
 pub(super) fn is_usable(bound: &Bound, cap: &Cap) -> Option<String> {
     if cap.counted() == Count::All {
         return Some("1 = 1".to_owned());
@@ -60,35 +61,75 @@ pub(super) fn is_usable(bound: &Bound, cap: &Cap) -> Option<String> {
         && tokens.response.is_none()
         && is_plain
         && slots.all(is_text)
-        && is_named(bound);
+        && has_valid_user_kind(bound);
     can_tell.then(|| match &bound.orphan {
         Some(orphan) => format!("NOT ({orphan})"),
         None => "1 = 1".to_owned(),
     })
 }
 
-fn is_named(bound: &Bound) -> bool {
+fn has_valid_user_kind(bound: &Bound) -> bool {
     let kind = bound.slot(bound.user).map(|slot| slot.column.kind);
     matches!(kind, Ok(ColumnKind::Text | ColumnKind::Integer | ColumnKind::Uuid))
 }
 
-/// Writes a value for rows that are doubtful, and `NULL` for others: those whose moment is, and
-/// those whose user could not be one.
-pub(super) fn push_doubt(query: &mut Query, bound: &Bound, cap: &Cap, moment: Option<&str>) {
-    let user = bound.slot(bound.user).ok().filter(|slot| slot.column.kind == ColumnKind::Text);
-    let user = user.filter(|_| cap.counted() == Count::Usable && bound.dialect != Dialect::Sqlite);
-    if user.is_none() && moment.is_none() {
-        query.push("NULL");
-        return;
+/// Returns conditions under which a row is doubtful: SQL and this process could disagree about its
+/// partition, or about whether it has tokens. Returns `None` if every row would be doubtful.
+pub(super) fn doubts(bound: &Bound, cap: &Cap, has_tokens: &str) -> Option<Vec<String>> {
+    let mut doubts = Vec::new();
+    let provider = match bound.provider {
+        ProviderSlot::Column(at) => Some(at),
+        ProviderSlot::Constant(_) => None,
+    };
+    for at in identifying(bound, cap).into_iter().chain(provider) {
+        let slot = bound.slot(at).ok()?;
+        match (bound.dialect, slot.column.kind) {
+            // 7.0 is the user `7` here, and `7.0` there; bytes that are not UTF-8 are no user here.
+            (Dialect::Sqlite, _) => {
+                doubts.push(format!("typeof({}) IN ('real', 'blob')", slot.sql));
+            }
+            (_, ColumnKind::Bytes | ColumnKind::Real) => return None,
+            _ => {}
+        }
     }
-    query.push("CASE WHEN ").push(moment.unwrap_or("1 = 0"));
-    if let Some(slot) = user {
-        push_is_no_name(query, bound.dialect, slot);
+    let (tokens, sources) = (&bound.tokens, &bound.mapping.tokens);
+    let others = [(&tokens.id, &sources.id), (&tokens.token_type, &sources.token_type)];
+    for (slot, source) in others {
+        let (Some(slot), Some(source)) = (slot, source) else { continue };
+        let column = bound.slot(slot.at).ok()?;
+        let kind = column.column.kind;
+        let always_opens = source.codec == "plain" && source.path.is_empty();
+        if bound.dialect == Dialect::Sqlite || !always_opens || kind != ColumnKind::Text {
+            // A value that does not open makes the row unreadable, though it has no other token.
+            let is_filled = is_filled(bound.dialect, &column.sql, kind);
+            doubts.push(format!("({is_filled} AND NOT COALESCE({has_tokens}, 1 = 0))"));
+        }
     }
-    query.push(" THEN 1 END");
+    Some(doubts)
 }
 
-fn push_is_no_name(query: &mut Query, dialect: Dialect, slot: &Slot) {
+/// Returns the columns that identify a partition within a provider.
+pub(super) fn identifying(bound: &Bound, cap: &Cap) -> Vec<usize> {
+    let mut columns = vec![bound.user];
+    if cap.partition_by() == PartitionBy::Account {
+        if let [_, Some(ValueSlot::Column(place)), _] = &bound.identity {
+            columns.push(place.at);
+        }
+        columns.extend(bound.account);
+    }
+    columns
+}
+
+/// Returns the user's column if a text in it could be an invalid user id, which makes a row
+/// unusable.
+pub(super) fn checked_user(bound: &Bound, cap: &Cap) -> Option<Slot> {
+    let slot = bound.slot(bound.user).ok()?;
+    let is_checked = slot.column.kind == ColumnKind::Text && cap.counted() == Count::Usable;
+    is_checked.then(|| slot.clone())
+}
+
+/// Writes ` OR`, and that a user id is invalid.
+pub(super) fn push_is_invalid(query: &mut Query, dialect: Dialect, slot: &Slot) {
     let sql = &slot.sql;
     if dialect == Dialect::Postgres {
         query.push(&format!(
@@ -102,12 +143,13 @@ fn push_is_no_name(query: &mut Query, dialect: Dialect, slot: &Slot) {
     }
 }
 
-/// What parts a pair further; none if only a reader can tell.
+/// Returns the expression that divides the rows of a user and provider into partitions, if one
+/// does; the outer `None` means that SQL cannot tell.
 pub(super) fn partition(bound: &Bound, cap: &Cap) -> Option<Option<String>> {
     if cap.partition_by() == PartitionBy::Pair {
         return Some(None);
     }
-    // A subject may be in a token.
+    // The subject can be in a token.
     let [_, subject, _] = &bound.identity;
     if bound.tokens.response.is_some() || bound.tokens.id.is_some() {
         return None;

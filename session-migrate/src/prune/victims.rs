@@ -1,56 +1,49 @@
-//! The temporary table of what is to go: keys, and what the rows were when they were ranked.
+//! The temporary table of the victims: their keys, and what the rows were when they were ranked.
 
 use sea_orm_migration::sea_orm::Value;
 
 use super::error::PruneError;
-use super::session::Session;
+use super::table::PrunableTable;
 use crate::source::{Bound, NewestBy, ProviderSlot, Slot, TimeSlot, row_location_type};
 use crate::sql::{Cell, CellReader, Column, ColumnKind, Dialect, Query};
 
-/// The temporary table's name.
+/// The name of the temporary table.
 const NAME: &str = "session_prune_work";
 
-/// A cap's measure of one provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Places {
-    pub(super) max: u32,
-    pub(super) reason: &'static str,
-}
-
-/// The temporary table's columns.
+/// The temporary table of the victims.
 ///
-/// Beside the key are the columns that the rank depends on, so that a row is deleted only if it is
-/// still what was ranked.
+/// Beside the key it has the columns that the rank depends on, so that a row is deleted only if it
+/// has not changed since it was ranked.
 #[derive(Debug)]
-pub(super) struct Work {
+pub(super) struct VictimTable {
     pub(super) dialect: Dialect,
     pub(super) key: Vec<Slot>,
     pub(super) checks: Vec<Slot>,
-    /// What the database calls the place where a source row lies, if it says.
-    pub(super) place: Option<&'static str>,
+    /// What the database calls the location of a source row, if it has a name for it.
+    pub(super) location: Option<&'static str>,
     provider: Option<usize>,
 }
 
-impl Work {
-    pub(super) fn new(session: &Session, newest: Option<NewestBy>) -> Result<Self, PruneError> {
-        let bound = session.bound();
-        let mut places = vec![bound.user];
+impl VictimTable {
+    pub(super) fn new(table: &PrunableTable, newest: Option<NewestBy>) -> Result<Self, PruneError> {
+        let bound = table.bound();
+        let mut checked = vec![bound.user];
         let mut provider = None;
         if let ProviderSlot::Column(at) = bound.provider {
-            provider = Some(places.len());
-            places.push(at);
+            provider = Some(checked.len());
+            checked.push(at);
         }
         if let Some(slot) = newest_slot(bound, newest) {
-            add(&mut places, slot);
+            add(&mut checked, slot);
         }
-        let slots = |places: &[usize]| {
-            places.iter().map(|at| bound.slot(*at).cloned()).collect::<Result<Vec<_>, _>>()
+        let slots = |at: &[usize]| {
+            at.iter().map(|at| bound.slot(*at).cloned()).collect::<Result<Vec<_>, _>>()
         };
-        let (key, checks) = (slots(&bound.key)?, slots(&places)?);
-        Ok(Self { dialect: bound.dialect, key, checks, place: session.place, provider })
+        let (key, checks) = (slots(&bound.key)?, slots(&checked)?);
+        Ok(Self { dialect: bound.dialect, key, checks, location: table.location, provider })
     }
 
-    /// The table's name in statements.
+    /// Returns the table's name in statements.
     pub(super) fn name(&self) -> String {
         match self.dialect {
             Dialect::Sqlite => format!("temp.{NAME}"),
@@ -59,9 +52,9 @@ impl Work {
         }
     }
 
-    /// Makes the table, empty.
-    pub(super) async fn create(&self, session: &Session) -> Result<(), PruneError> {
-        self.discard(session).await?;
+    /// Creates the table, empty.
+    pub(super) async fn create(&self, table: &PrunableTable) -> Result<(), PruneError> {
+        self.drop_if_exists(table).await?;
         let key = self.key.iter().enumerate();
         let mut columns: Vec<String> = Vec::new();
         let (seq, check, number) = match self.dialect {
@@ -74,70 +67,71 @@ impl Work {
             columns.extend(key.clone().map(|(at, it)| format!("k{at} {}", it.column.declared)));
         }
         columns.extend((0..self.checks.len()).map(|at| format!("c{at} {check}")));
-        if self.place.is_some() {
+        if self.location.is_some() {
             columns.push(format!("lies_at {}", row_location_type(self.dialect)));
         }
         columns.push(format!("is_first {number}"));
         columns.push("reason VARCHAR(32)".to_owned());
         let columns = columns.join(", ");
-        session
+        table
             .run(&match self.dialect {
                 Dialect::Sqlite => format!("CREATE TEMPORARY TABLE {NAME} ({columns})"),
-                // Else an index would not be used, for want of statistics.
+                // PostgreSQL notes that ON COMMIT is missing; the message is of no use.
                 Dialect::Postgres => format!(
                     "SET client_min_messages = warning; CREATE TEMPORARY TABLE {NAME} ({columns})"
                 ),
-                // The key's columns have the collations of the source's.
+                // Selected, so that the key's columns have the collations of the source's.
                 Dialect::Mysql => {
                     let key: Vec<String> =
                         key.map(|(at, slot)| format!("{} AS k{at}", slot.sql)).collect();
                     format!(
                         "CREATE TEMPORARY TABLE {NAME} ({columns}) SELECT {} FROM {} AS source_row LIMIT 0",
                         key.join(", "),
-                        session.table_sql()
+                        table.table_sql()
                     )
                 }
             })
             .await
     }
 
-    /// Tells PostgreSQL how large the table is, so that it takes the index.
-    pub(super) async fn analyze(&self, session: &Session) -> Result<(), PruneError> {
+    /// Tells PostgreSQL how large the table is, so that it uses the index.
+    pub(super) async fn analyze(&self, table: &PrunableTable) -> Result<(), PruneError> {
         match self.dialect {
-            Dialect::Postgres => session.run(&format!("ANALYZE {}", self.name())).await,
+            Dialect::Postgres => table.run(&format!("ANALYZE {}", self.name())).await,
             _ => Ok(()),
         }
     }
 
-    /// Takes the table away, if it is there.
-    pub(super) async fn discard(&self, session: &Session) -> Result<(), PruneError> {
+    /// Drops the table, if it exists.
+    pub(super) async fn drop_if_exists(&self, table: &PrunableTable) -> Result<(), PruneError> {
         let temporary = if self.dialect == Dialect::Mysql { "TEMPORARY " } else { "" };
-        session.run(&format!("DROP {temporary}TABLE IF EXISTS {}", self.name())).await
+        table.run(&format!("DROP {temporary}TABLE IF EXISTS {}", self.name())).await
     }
 
-    /// Begins to write rows into the table; `is_placed` ones say after the checks where they lie.
-    pub(super) fn insert(&self, is_placed: bool) -> Query {
+    /// Returns the beginning of an insert. With `is_located`, each row has its location after the
+    /// checks.
+    pub(super) fn insert(&self, is_located: bool) -> Query {
         let mut columns: Vec<String> = (0..self.key.len()).map(|at| format!("k{at}")).collect();
         columns.extend((0..self.checks.len()).map(|at| format!("c{at}")));
-        columns.extend(self.place.filter(|_| is_placed).map(|_| "lies_at".to_owned()));
+        columns.extend(self.location.filter(|_| is_located).map(|_| "lies_at".to_owned()));
         let columns = columns.join(", ");
         let into = format!("INSERT INTO {} ({columns}, is_first, reason) ", self.name());
         Query::new(self.dialect, into)
     }
 
-    /// Writes that a source row is the one that a row of the table, `w`, names; where `is_placed`
-    /// ones were noted, that it still lies where it did.
-    pub(super) fn is_row(&self, row: &str, is_placed: bool) -> String {
+    /// Returns the condition that a source row is the victim `w`; with `is_located`, that it is
+    /// still at its noted location.
+    pub(super) fn is_row(&self, row: &str, is_located: bool) -> String {
         let same = |(at, slot): (usize, &Slot)| {
             format!("{row}.{} = w.k{at}", self.dialect.quote(&slot.column.name))
         };
-        let place =
-            self.place.filter(|_| is_placed).map(|place| format!("{row}.{place} = w.lies_at"));
+        let location = self.location.filter(|_| is_located);
+        let location = location.map(|name| format!("{row}.{name} = w.lies_at"));
         let key = self.key.iter().enumerate().map(same);
-        place.into_iter().chain(key).collect::<Vec<_>>().join(" AND ")
+        location.into_iter().chain(key).collect::<Vec<_>>().join(" AND ")
     }
 
-    /// Writes that a source row still is what was ranked.
+    /// Returns the condition that a source row has not changed since it was ranked.
     pub(super) fn is_unchanged(&self) -> String {
         let same = |(at, slot): (usize, &Slot)| match self.dialect {
             Dialect::Sqlite => format!("{} COLLATE BINARY IS w.c{at}", slot.sql),
@@ -146,25 +140,25 @@ impl Work {
         self.checks.iter().enumerate().map(same).collect::<Vec<_>>().join(" AND ")
     }
 
-    /// How many rows are to go, in how many partitions, and the last one's number. Between the
-    /// numbers there may be gaps.
-    pub(super) async fn totals(&self, session: &Session) -> Result<[u64; 3], PruneError> {
+    /// Returns the number of victims, the number of over-cap partitions, and the last victim's
+    /// number. The numbers can have gaps.
+    pub(super) async fn totals(&self, table: &PrunableTable) -> Result<[u64; 3], PruneError> {
         let sum = match self.dialect {
             Dialect::Postgres => "COALESCE(SUM(is_first), 0)::bigint",
             Dialect::Mysql => "CAST(COALESCE(SUM(is_first), 0) AS SIGNED)",
             Dialect::Sqlite => "COALESCE(SUM(is_first), 0)",
         };
         let sql = format!("SELECT COUNT(*), {sum}, COALESCE(MAX(seq), 0) FROM {}", self.name());
-        let rows = Query::new(self.dialect, sql).rows(&session.connection).await?;
+        let rows = Query::new(self.dialect, sql).rows(&table.connection).await?;
         let Some(row) = rows.first() else { return Ok([0; 3]) };
         let mut reader = CellReader::new(self.dialect, row);
         Ok([reader.count()?, reader.count()?, reader.count()?])
     }
 
-    /// How many rows of each provider are to go; of none where the mapping names the provider.
+    /// Returns the number of victims by provider; nothing if the mapping names the provider.
     pub(super) async fn per_provider(
         &self,
-        session: &Session,
+        table: &PrunableTable,
     ) -> Result<Vec<(Vec<u8>, u64)>, PruneError> {
         let Some(at) = self.provider else { return Ok(Vec::new()) };
         let column = match self.dialect {
@@ -173,7 +167,7 @@ impl Work {
         };
         let sql = format!("SELECT {column}, COUNT(*) FROM {} GROUP BY 1", self.name());
         let mut found = Vec::new();
-        for row in Query::new(self.dialect, sql).rows(&session.connection).await? {
+        for row in Query::new(self.dialect, sql).rows(&table.connection).await? {
             let mut reader = CellReader::new(self.dialect, &row);
             let kind = match self.dialect {
                 Dialect::Postgres => ColumnKind::Text,
@@ -199,15 +193,16 @@ fn newest_slot(bound: &Bound, newest: Option<NewestBy>) -> Option<&TimeSlot> {
     }
 }
 
-/// The column of a moment, and those that it counts from.
-fn add(places: &mut Vec<usize>, slot: &TimeSlot) {
-    if !places.contains(&slot.at) {
-        places.push(slot.at);
+/// Adds the column of a time, and those that it counts from.
+fn add(columns: &mut Vec<usize>, slot: &TimeSlot) {
+    if !columns.contains(&slot.at) {
+        columns.push(slot.at);
     }
-    slot.bases.iter().for_each(|base| add(places, base));
+    slot.bases.iter().for_each(|base| add(columns, base));
 }
 
-/// A column's value, to be compared later; SQLite compares values as they are.
+/// Returns the expression of a column's value as it is noted, to be compared later. SQLite
+/// compares values as they are.
 pub(super) fn check(dialect: Dialect, sql: &str, kind: ColumnKind) -> String {
     match (dialect, kind) {
         (Dialect::Sqlite, _) => sql.to_owned(),
@@ -226,7 +221,7 @@ pub(super) fn check(dialect: Dialect, sql: &str, kind: ColumnKind) -> String {
     }
 }
 
-/// The same of a value that was read.
+/// Returns a parameter with what [`check`] gives for this value.
 pub(super) fn checked(query: &mut Query, dialect: Dialect, cell: &Cell) -> String {
     if dialect == Dialect::Sqlite {
         return stored(query, cell);
@@ -247,7 +242,7 @@ pub(super) fn checked(query: &mut Query, dialect: Dialect, cell: &Cell) -> Strin
     }
 }
 
-/// A parameter with a key's value, for a column like that one.
+/// Returns a parameter with a key's value, typed as this column.
 pub(super) fn keyed(query: &mut Query, dialect: Dialect, column: &Column, cell: &Cell) -> String {
     let placeholder = stored(query, cell);
     dialect.typed(&placeholder, column)

@@ -1,4 +1,4 @@
-//! The words that all calls on a move share.
+//! The arguments that several commands share, and what they stand for.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,70 +10,61 @@ use session_migrate::source::{Codecs, Mappings, NewestBy, Preset, SourceKeys};
 use session_migrate::{Layout, MoveOptions};
 use zeroize::Zeroizing;
 
-use super::failure::Failure;
+use super::error::CliError;
 
-/// Where the rows are, how they lie, and where they go.
+/// The databases, and how the source lays out its rows.
 #[derive(Args)]
-pub(crate) struct SourceWords {
-    /// The source's address: sqlite://FILE, postgres://… or mysql://…
+pub(crate) struct SourceArgs {
+    /// The address of the source: sqlite://FILE, postgres://… or mysql://…
     #[arg(long, value_name = "URL", hide_env_values = true)]
     pub(crate) from: String,
-    /// The target's address, of whatever kind; the source's database where it is not given.
+    /// The address of the target, which may be another kind of database [default: the source].
     #[arg(long, value_name = "URL")]
     pub(crate) to: Option<String>,
-    /// The project whose tables these are; `inspect` says which one fits.
+    /// The project that created the tables; `inspect` tells which preset matches.
     #[arg(long, value_name = "NAME", conflicts_with = "mapping")]
     pub(crate) preset: Option<String>,
-    /// A mapping file, for every other table.
+    /// A mapping file, for tables that no preset matches.
     #[arg(long, value_name = "FILE")]
     pub(crate) mapping: Option<PathBuf>,
 }
 
 /// How many sessions each user keeps, and which.
 #[derive(Args)]
-pub(crate) struct CapWords {
-    /// At most so many sessions in each partition, whatever the provider.
+pub(crate) struct CapArgs {
+    /// The maximum number of sessions in each partition, for every provider.
     #[arg(long, value_name = "N", conflicts_with = "policy", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_sessions: Option<u32>,
-    /// A policy file, with rules for each provider.
+    /// A policy file, with a rule for each provider.
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
-    /// What makes a row the newer one [default: as the mapping says].
+    /// The time that makes a row newer than another [default: as the mapping says].
     #[arg(long, value_name = "MOMENT", value_parser = newest_by)]
     pub(crate) newest_by: Option<NewestBy>,
-    /// Over what the cap counts.
+    /// What the cap counts over.
     #[arg(long, value_name = "WORDS", default_value_t = PartitionBy::Account)]
     pub(crate) partition: PartitionBy,
-    /// Whether rows that work come first, or all count alike.
+    /// Whether usable rows rank before the others, or all rows rank alike.
     #[arg(long, value_name = "ROWS", default_value_t = Count::Usable)]
     pub(crate) count: Count,
 }
 
-/// All that decides what a move does.
+/// Everything that decides what a move does.
 #[derive(Args)]
-pub(crate) struct MoveWords {
+pub(crate) struct MoveArgs {
     #[command(flatten)]
-    pub(crate) source: SourceWords,
+    pub(crate) source: SourceArgs,
     #[command(flatten)]
-    pub(crate) cap: CapWords,
-    /// While an application goes on writing to the source.
+    pub(crate) cap: CapArgs,
+    /// Moves the rows while an application keeps writing to the source.
     #[arg(long)]
     pub(crate) online: bool,
-    /// At most so many rows at a time [default: as many as take less than half a second].
+    /// The maximum number of rows in a batch [default: as many as take less than half a second].
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) batch: Option<u32>,
-}
-
-/// What is pruned, and how far. No key of the target is needed.
-#[derive(Args)]
-pub(crate) struct PruneWords {
-    #[command(flatten)]
-    pub(crate) source: SourceWords,
-    #[command(flatten)]
-    pub(crate) cap: CapWords,
-    /// At most so many rows in one transaction [default: as many as take less than half a second].
-    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) batch: Option<u32>,
+    /// Prints a report as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 fn newest_by(text: &str) -> Result<NewestBy, String> {
@@ -81,25 +72,26 @@ fn newest_by(text: &str) -> Result<NewestBy, String> {
         "created" => Ok(NewestBy::Created),
         "renewed" => Ok(NewestBy::Renewed),
         "used" => Ok(NewestBy::Used),
-        _ => Err("it is one of created, renewed and used".to_owned()),
+        _ => Err("expected created, renewed or used".to_owned()),
     }
 }
 
-impl CapWords {
-    /// Whether these words name a limit.
+impl CapArgs {
+    /// Whether the arguments set a limit.
     pub(crate) const fn is_given(&self) -> bool {
         self.max_sessions.is_some() || self.policy.is_some()
     }
 
-    pub(crate) fn cap(&self) -> Result<Cap, Failure> {
+    pub(crate) fn cap(&self) -> Result<Cap, CliError> {
         let cap = match (self.max_sessions, &self.policy) {
             (Some(max), _) => {
-                Cap::max_sessions(max.try_into().map_err(|_| Failure::usage("a cap of zero"))?)
+                let max = max.try_into();
+                Cap::max_sessions(max.map_err(|_| CliError::usage("--max-sessions is zero"))?)
             }
             (None, Some(path)) => {
                 let text = read(path, "--policy")?;
                 Cap::from_toml(&text)
-                    .map_err(|error| Failure::usage(format!("--policy: {error}")))?
+                    .map_err(|error| CliError::usage(format!("--policy: {error}")))?
             }
             (None, None) => Cap::none(),
         };
@@ -111,91 +103,86 @@ impl CapWords {
     }
 }
 
-impl SourceWords {
-    /// How the rows lie.
-    pub(crate) fn layout(&self) -> Result<Layout, Failure> {
+impl SourceArgs {
+    /// How the source lays out its rows.
+    pub(crate) fn layout(&self) -> Result<Layout, CliError> {
         match (&self.preset, &self.mapping) {
             (Some(name), _) => Ok(Layout::Preset(name.parse::<Preset>()?)),
             (None, Some(path)) => {
                 let text = read(path, "--mapping")?;
                 let mappings = Mappings::from_toml(&text);
                 mappings.map(Layout::Mapped).map_err(|error| {
-                    Failure::usage(format!("--mapping {}: {error}", path.display()))
+                    CliError::usage(format!("--mapping {}: {error}", path.display()))
                 })
             }
-            (None, None) => Err(Failure::usage("give --preset NAME or --mapping FILE")),
+            (None, None) => Err(CliError::usage("give --preset NAME or --mapping FILE")),
         }
     }
 
-    /// The source's codecs, with keys from the environment alone.
-    pub(crate) fn codecs() -> Result<Codecs, Failure> {
+    /// The source's codecs. Keys come from the environment only.
+    pub(crate) fn codecs() -> Result<Codecs, CliError> {
         let keys = SourceKeys::from_environment(|name| std::env::var(name).ok())?;
         Ok(Codecs::new(keys))
     }
+}
 
-    /// The options, with keys from the environment alone.
-    pub(crate) fn options(&self) -> Result<MoveOptions, Failure> {
-        let mut options = MoveOptions::new(&self.from, self.layout()?).codecs(Self::codecs()?);
-        if let Some(to) = &self.to {
+impl MoveArgs {
+    /// The options of the move. Keys come from the environment only.
+    pub(crate) fn options(&self) -> Result<MoveOptions, CliError> {
+        let source = &self.source;
+        let mut options = MoveOptions::new(&source.from, source.layout()?)
+            .codecs(SourceArgs::codecs()?)
+            .cap(self.cap.cap()?)
+            .online(self.online);
+        if let Some(to) = &source.to {
             options = options.to(to);
         }
         if let Some(keyring) = keyring()? {
             options = options.keyring(keyring);
         }
+        if let Some(rows) = self.batch {
+            options = options.batch(rows);
+        }
         Ok(options)
     }
 }
 
-impl MoveWords {
-    pub(crate) fn options(&self) -> Result<MoveOptions, Failure> {
-        let options = self.source.options()?.cap(self.cap.cap()?).online(self.online);
-        Ok(match self.batch {
-            Some(rows) => options.batch(rows),
-            None => options,
-        })
-    }
-}
-
-fn read(path: &PathBuf, word: &str) -> Result<String, Failure> {
+fn read(path: &PathBuf, flag: &str) -> Result<String, CliError> {
     fs::read_to_string(path)
-        .map_err(|error| Failure::usage(format!("{word} {}: {error}", path.display())))
+        .map_err(|error| CliError::usage(format!("{flag} {}: {error}", path.display())))
 }
 
 /// The target's keys: `SESSION_KEYS`, or the file that `SESSION_KEYS_FILE` names.
-fn keyring() -> Result<Option<Keyring>, Failure> {
+fn keyring() -> Result<Option<Keyring>, CliError> {
     let given = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
     let text = match (given("SESSION_KEYS"), given("SESSION_KEYS_FILE")) {
-        (Some(_), Some(_)) => return Err(Failure::usage("give SESSION_KEYS or SESSION_KEYS_FILE")),
+        (Some(_), Some(_)) => {
+            return Err(CliError::usage("set SESSION_KEYS or SESSION_KEYS_FILE, not both"));
+        }
         (Some(text), None) => Zeroizing::new(text),
         (None, Some(path)) => {
             let text = fs::read_to_string(path)
-                .map_err(|error| Failure::usage(format!("SESSION_KEYS_FILE: {error}")))?;
+                .map_err(|error| CliError::usage(format!("SESSION_KEYS_FILE: {error}")))?;
             Zeroizing::new(text)
         }
         (None, None) => return Ok(None),
     };
     let keyring = Keyring::parse(text.trim());
-    keyring.map(Some).map_err(|error| Failure::usage(format!("SESSION_KEYS: {error}")))
+    keyring.map(Some).map_err(|error| CliError::usage(format!("SESSION_KEYS: {error}")))
 }
 
-/// Addresses have passwords.
-impl std::fmt::Debug for SourceWords {
+/// Leaves out the addresses, which can contain passwords.
+impl std::fmt::Debug for SourceArgs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SourceWords")
+        f.debug_struct("SourceArgs")
             .field("preset", &self.preset)
             .field("mapping", &self.mapping)
             .finish_non_exhaustive()
     }
 }
 
-impl std::fmt::Debug for PruneWords {
+impl std::fmt::Debug for MoveArgs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PruneWords").field("source", &self.source).finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for MoveWords {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MoveWords").field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("MoveArgs").field("source", &self.source).finish_non_exhaustive()
     }
 }

@@ -1,14 +1,15 @@
-//! Moments that the database can order as they are ordered here.
+//! Times that the database orders as this process does.
 
 use crate::source::{Bound, NewestBy, Slot, TimeSlot, mapping::Unit};
 use crate::sql::{ColumnKind, Dialect};
 
-/// The last millisecond that is a moment: the end of the year 9999.
-const LAST: &str = "253402300799999";
-const LAST_SECOND: &str = "253402300799";
+/// The last millisecond and the last second of a time: the end of the year 9999.
+const MAX_MILLIS: &str = "253402300799999";
+const MAX_SECONDS: &str = "253402300799";
 
-/// An expression that is higher for what is newer, `NULL` where there is no moment, and equal
-/// where milliseconds are; with what makes it doubtful. None if SQL cannot tell.
+/// Returns an expression that is higher for newer rows, equal where the milliseconds are equal, and
+/// `NULL` for rows without a time; and the condition under which it is doubtful. Returns `None` if
+/// SQL cannot tell the time.
 pub(super) fn order(bound: &Bound, newest: Option<NewestBy>) -> Option<(String, Option<String>)> {
     let slot = match newest {
         None => return Some(("NULL".to_owned(), None)),
@@ -26,19 +27,20 @@ pub(super) fn order(bound: &Bound, newest: Option<NewestBy>) -> Option<(String, 
     }
 }
 
-/// A column of SQLite holds values of any class; what a text says, only a reader can tell.
+/// A column of SQLite can hold any storage class. SQL does not parse times in text. Fractions are
+/// rounded down, after 0.05 ms for what seconds with a fraction have lost, as in this process.
 fn sqlite(slot: &TimeSlot, column: &str) -> (String, Option<String>) {
     let seconds = format!("CAST({column} AS REAL) * 1000.0");
     let millis = match slot.unit {
         Unit::Seconds => seconds,
         Unit::Milliseconds => format!("CAST({column} AS REAL)"),
         _ => format!(
-            "CASE WHEN abs({column}) < 100000000000.0 THEN {seconds} ELSE CAST({column} AS REAL) END"
+            "CASE WHEN abs(CAST({column} AS REAL)) < 100000000000.0 THEN {seconds} ELSE CAST({column} AS REAL) END"
         ),
     };
     let order = format!(
-        "CASE WHEN typeof({column}) IN ('integer', 'real') AND ({millis}) BETWEEN 0.0 AND {LAST}.0 \
-         THEN CAST({millis} AS INTEGER) END"
+        "CASE WHEN typeof({column}) IN ('integer', 'real') AND ({millis}) BETWEEN 0.0 AND {MAX_MILLIS}.0 \
+         THEN CAST(({millis}) + 0.05 AS INTEGER) END"
     );
     (order, Some(format!("typeof({column}) IN ('text', 'blob')")))
 }
@@ -47,23 +49,23 @@ fn server(slot: &TimeSlot, column: &Slot, dialect: Dialect) -> Option<String> {
     let sql = &column.sql;
     match (slot.unit, column.column.kind) {
         (Unit::Seconds, ColumnKind::Integer) => {
-            Some(format!("CASE WHEN {sql} BETWEEN 0 AND {LAST_SECOND} THEN {sql} END"))
+            Some(format!("CASE WHEN {sql} BETWEEN 0 AND {MAX_SECONDS} THEN {sql} END"))
         }
         (Unit::Milliseconds, ColumnKind::Integer) => {
-            Some(format!("CASE WHEN {sql} BETWEEN 0 AND {LAST} THEN {sql} END"))
+            Some(format!("CASE WHEN {sql} BETWEEN 0 AND {MAX_MILLIS} THEN {sql} END"))
         }
         (Unit::Timestamp, ColumnKind::ZonedTime) => Some(time(sql, column, dialect)),
         (Unit::Timestamp, ColumnKind::NaiveTime) => {
-            // In other zones an hour of autumn comes twice.
+            // In a zone with daylight saving time an hour of autumn occurs twice.
             let zone = slot.zone.as_ref()?.to_string();
-            let is_even = zone == "UTC" || zone.starts_with(['+', '-']);
-            is_even.then(|| time(sql, column, dialect))
+            let is_fixed = zone == "UTC" || zone.starts_with(['+', '-']);
+            is_fixed.then(|| time(sql, column, dialect))
         }
         _ => None,
     }
 }
 
-/// To the millisecond; what lies outside of the years that can be read is none.
+/// Truncates a time to milliseconds. A time outside of the supported years is none.
 fn time(sql: &str, column: &Slot, dialect: Dialect) -> String {
     let is_finer = ["(4)", "(5)", "(6)"].iter().any(|it| column.column.declared.contains(it));
     match dialect {
