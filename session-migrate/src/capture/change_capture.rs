@@ -1,3 +1,5 @@
+//! Capturing the changes of a mapped table, and blocking its writes.
+
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
 
 use super::change::{self, Change, ChangeId, ChangedRows};
@@ -10,37 +12,38 @@ use super::trigger;
 use crate::source::{Bound, Relation, SourceError, SourceErrorKind, SourceTable};
 use crate::sql::{Column, Schema};
 
-/// What watches a mapped table while others write it: a change log that triggers fill, and
-/// triggers that refuse writes.
+/// Captures the changes to a mapped table while an application writes it: a change log that
+/// triggers fill, and triggers that block writes.
 ///
-/// An entry says only which rows to look at; they are read again as they are now
-/// ([`SourceTable::rows_by_keys`], [`SourceTable::rows_related`]). So it does no harm that one
-/// comes twice, late, or in another order than the writes.
+/// An entry only says which rows to look at; they are read again in their current state
+/// ([`SourceTable::rows_by_keys`], [`SourceTable::rows_related`]). So an entry may come
+/// twice, late, or in another order than the writes.
 ///
-/// # What is noted
+/// # What is captured
 ///
 /// - The key of each row that is inserted, deleted, or updated in a column that the mapping reads;
 ///   where the key changes, both.
-/// - What is referred to, where a row of a joined table changes in a column that the mapping reads,
-///   or a parent comes, goes, or is renamed.
+/// - The value that is referred to, where a row of a joined table changes in a column that the
+///   mapping reads, or where a parent row is inserted, deleted, or renamed.
 /// - `TRUNCATE` on PostgreSQL, as [`ChangedRows::All`].
 ///
-/// Not noted, for the database fires no trigger for it: on MySQL and MariaDB, `TRUNCATE` and what a
-/// foreign key cascades (the parent's own row is noted); anywhere, what changes behind a view.
-/// That is why both tables are compared before the switch.
+/// Not captured, because the database fires no trigger for it: on MySQL and MariaDB, `TRUNCATE` and
+/// the cascades of foreign keys (the parent's own row is captured); on all databases, changes
+/// behind a view. That is why both sides are compared before the cutover.
 ///
-/// # Why nothing is lost between
+/// # Why no change is lost
 ///
-/// On PostgreSQL and MySQL a trigger is made only when no transaction that wrote the table is open,
-/// and every later writer sees it. So once [`start`](Self::start) has returned, what is committed
-/// was either committed before, and a batch that begins now reads it, or is in the log. And once
-/// [`bar`](Self::bar) has returned, no writer of the mapped table is under way: all that was ever
-/// committed is in the log. On SQLite there is one writer at a time anyway.
+/// On PostgreSQL and MySQL a trigger is created only while no transaction that wrote the table is
+/// open, and every later writer sees it. So once [`start`](Self::start) has returned, a change was
+/// either committed before, and a batch that begins now reads it, or it is in the log. Once
+/// [`block`](Self::block) has returned, no transaction that writes the mapped table is open: every
+/// committed change is in the log. SQLite has one writer at a time.
 ///
 /// # Security
 ///
 /// The log holds keys as they are in the table, and a key can be a cookie. On PostgreSQL the
-/// triggers write it with the rights of who made it, so the application's user needs none to it.
+/// triggers write it with the rights of the user that created it, so the application's user needs
+/// no right to it.
 #[derive(Debug)]
 pub struct ChangeCapture {
     log: Log,
@@ -56,40 +59,40 @@ struct Referrer {
     join: Option<String>,
 }
 
-/// Which parts of a watch are there.
+/// Which parts of a capture are installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CaptureState {
-    /// Whether every write is noted.
+    /// Whether every write is captured.
     pub is_capturing: bool,
-    /// Whether every write is refused.
+    /// Whether every write is blocked.
     pub is_blocked: bool,
-    /// Whether nothing at all is there.
+    /// Whether nothing is installed.
     pub is_clean: bool,
 }
 
-/// The statements of a watch, as they are run where nothing of them is done yet.
+/// The statements of a capture, as they run where none of them ran before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CaptureStatements {
-    /// What [`ChangeCapture::start`] runs.
+    /// The statements of [`ChangeCapture::start`].
     pub start: Vec<String>,
-    /// What [`ChangeCapture::bar`] runs.
+    /// The statements of [`ChangeCapture::block`].
     pub block: Vec<String>,
-    /// What [`ChangeCapture::unbar`] runs.
+    /// The statements of [`ChangeCapture::unblock`].
     pub unblock: Vec<String>,
-    /// What [`ChangeCapture::stop`] runs where the table is not barred.
+    /// The statements of [`ChangeCapture::stop`] where writes are not blocked.
     pub stop: Vec<String>,
 }
 
 impl ChangeCapture {
-    /// What the text says with which a barred table refuses a write.
+    /// The error message with which a table refuses a blocked write.
     pub const BLOCK_TEXT: &'static str = trigger::BLOCK_TEXT;
 
-    /// The watch of a mapping's table. Does nothing yet.
+    /// Creates the capture of a mapping's table, without a statement.
     ///
-    /// The number tells several mappings on one table apart; another process makes the same watch
-    /// of the same number, mapping and schema.
+    /// The number tells several mappings of one table apart. The same number, mapping and schema
+    /// give the same capture in another process.
     ///
     /// # Errors
     ///
@@ -98,34 +101,35 @@ impl ChangeCapture {
         let bound = table.bound();
         let base = bound.slots.base();
         if bound.key.is_empty() {
-            return Err(refused(&base.name, "it has no key"));
+            return Err(not_movable(&base.name, "it has no key"));
         }
         if base.is_view {
-            return Err(refused(&base.name, "it is a view"));
+            return Err(not_movable(&base.name, "it is a view"));
         }
         let key: Vec<Column> = columns(bound, &bound.key)?;
-        // Into a view nothing is written, and the tables behind it are not known.
+        // Views are not written, and the tables behind them are unknown.
         let is_table = |relation: &&Relation| !relation.table.is_view;
         let relations: Vec<&Relation> = bound.relations.iter().filter(is_table).collect();
         let name = TableName::of(bound.dialect, base);
         let names = ObjectNames::new(number, name.clone());
         let related = relations.iter().map(|relation| relation.column.clone()).collect();
         let log = Log::new(bound.dialect, &names, key, related);
-        let capture = log_triggers::objects(&log, &names, &noted(bound, &log, &relations));
+        let capture =
+            log_triggers::objects(&log, &names, &captured_tables(bound, &log, &relations));
         let block = trigger::write_block(bound.dialect, &names, &name);
         let referrers = relations.iter().map(|relation| referrer(bound, relation));
         Ok(Self { referrers: referrers.collect::<Result<_, _>>()?, log, capture, block })
     }
 
-    /// Makes the log and the triggers that fill it, waiting for the writers that are under way.
+    /// Creates the log and the triggers that fill it, and waits for open transactions that write.
     ///
-    /// What is there already stays, so it may be run again at any point.
+    /// What exists already stays, so it is safe to run again at any point.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] if others hold a table for too long
-    /// ([`Busy`](SourceErrorKind::Busy)), if the log that is there is another mapping's, or if a
-    /// statement fails.
+    /// [`SourceError`] if other transactions lock a table for too long
+    /// ([`Busy`](SourceErrorKind::Busy)), if the log belongs to another mapping, or if a statement
+    /// fails.
     pub async fn start(
         &self,
         connection: &DatabaseConnection,
@@ -135,10 +139,10 @@ impl ChangeCapture {
         self.creation(&self.capture).run(connection, budget).await
     }
 
-    /// Takes everything away, the bar too, and what the log holds: the triggers first, so that none
-    /// is there without its log.
+    /// Drops everything, the write block and the log's entries included: the triggers first, so
+    /// that none exists without its log.
     ///
-    /// What is gone already is no error, so it may be run again at any point.
+    /// What is gone already is not an error, so it is safe to run again at any point.
     ///
     /// # Errors
     ///
@@ -152,7 +156,7 @@ impl ChangeCapture {
         self.removal(both).run(connection, budget).await
     }
 
-    /// Refuses every write of the mapped table from now on, having waited for those under way.
+    /// Blocks every write of the mapped table, after waiting for open transactions that write it.
     ///
     /// # Errors
     ///
@@ -165,7 +169,7 @@ impl ChangeCapture {
         self.creation(&self.block).run(connection, budget).await
     }
 
-    /// Lets writes through again.
+    /// Unblocks writes.
     ///
     /// # Errors
     ///
@@ -178,8 +182,8 @@ impl ChangeCapture {
         self.removal(self.block.iter().collect()).run(connection, budget).await
     }
 
-    /// Which parts are there. Reads the catalog only; on MySQL and MariaDB, triggers are seen by
-    /// users with the right `TRIGGER` on their table.
+    /// Returns which parts are installed, by reading the catalog. On MySQL and MariaDB, only users
+    /// with the right `TRIGGER` on a table see its triggers.
     ///
     /// # Errors
     ///
@@ -197,11 +201,11 @@ impl ChangeCapture {
         })
     }
 
-    /// At most `limit` entries of the log that are committed, in any order.
+    /// Returns at most `limit` committed entries of the log, in any order.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] if the log is not there, or a statement fails.
+    /// [`SourceError`] if the log does not exist, or a statement fails.
     pub async fn changes(
         &self,
         connection: &impl ConnectionTrait,
@@ -211,7 +215,7 @@ impl ChangeCapture {
         Ok(stored.into_iter().map(|entry| self.change(entry)).collect())
     }
 
-    /// Deletes exactly these entries. InstalledObjects is no "up to here": ids do not commit in order.
+    /// Deletes exactly these entries. There is no "up to this one": ids do not commit in order.
     ///
     /// # Errors
     ///
@@ -226,16 +230,16 @@ impl ChangeCapture {
         Ok(())
     }
 
-    /// How many entries the log holds.
+    /// Returns how many entries the log holds.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] if the log is not there, or a statement fails.
+    /// [`SourceError`] if the log does not exist, or a statement fails.
     pub async fn count(&self, connection: &impl ConnectionTrait) -> Result<u64, SourceError> {
         Ok(change::count(&self.log, connection).await?)
     }
 
-    /// The SQL of everything above that changes the schema, in the order in which it is run.
+    /// Returns the SQL of all methods that change the schema, in the order in which it runs.
     #[must_use]
     pub fn statements(&self) -> CaptureStatements {
         CaptureStatements {
@@ -254,29 +258,29 @@ impl ChangeCapture {
         }
     }
 
-    /// The other way round: triggers, their functions, the log.
+    /// In reverse order: triggers, their functions, the log.
     fn removal<'a>(&self, mut objects: Vec<&'a Object>) -> SchemaChange<'a> {
         objects.sort_by_key(|object| std::cmp::Reverse(object.sort));
         SchemaChange { dialect: self.log.dialect, action: Action::Drop, objects }
     }
 
     fn change(&self, entry: change::StoredEntry) -> Change {
-        let relation = entry.what.checked_sub(FIRST_RELATION);
+        let relation = entry.kind.checked_sub(FIRST_RELATION);
         let referrer = relation.and_then(|at| self.referrers.get(usize::try_from(at).ok()?));
-        let what = match (entry.what, referrer, entry.cells.first()) {
+        let what = match (entry.kind, referrer, entry.cells.first()) {
             (KEY, ..) => ChangedRows::Key(entry.cells),
             (_, Some(referrer), Some(value)) => ChangedRows::Related {
                 column: referrer.column.clone(),
                 join: referrer.join.clone(),
                 value: value.clone(),
             },
-            // What is not understood may be anything.
+            // An unknown kind of entry may concern any row.
             _ => ChangedRows::All,
         };
         Change { id: entry.id, what }
     }
 
-    /// A log of another mapping, under the same number, would be filled by that one's triggers.
+    /// Refuses the log of another mapping under the same number: its triggers would fill it.
     async fn require_own_log(&self, connection: &DatabaseConnection) -> Result<(), SourceError> {
         let schema = Schema::read(connection).await?;
         let TableName { schema: qualifier, name } = &self.log.table;
@@ -287,15 +291,15 @@ impl ChangeCapture {
         }
         Err(SourceError::because(
             SourceErrorKind::Schema,
-            format!("the change log {name:?} is of another mapping: roll that one back first"),
+            format!("the change log {name:?} belongs to another mapping: roll that one back first"),
         ))
     }
 }
 
-fn refused(table: &str, why: &str) -> SourceError {
+fn not_movable(table: &str, why: &str) -> SourceError {
     SourceError::because(
         SourceErrorKind::Schema,
-        format!("the table {table:?} cannot be moved while it is being written: {why}"),
+        format!("the table {table:?} cannot be moved online: {why}"),
     )
 }
 
@@ -308,22 +312,26 @@ fn referrer(bound: &Bound, relation: &Relation) -> Result<Referrer, SourceError>
     Ok(Referrer { column: slot.column.name.clone(), join: slot.join.clone() })
 }
 
-/// The mapped table, and what its rows refer to.
-fn noted<'a>(bound: &'a Bound, log: &Log, relations: &[&'a Relation]) -> Vec<CapturedTable<'a>> {
+/// Returns the mapped table, and the tables that its rows refer to.
+fn captured_tables<'a>(
+    bound: &'a Bound,
+    log: &Log,
+    relations: &[&'a Relation],
+) -> Vec<CapturedTable<'a>> {
     let own = bound.slots.iter().filter(|slot| slot.join.is_none());
-    let mut noted = vec![CapturedTable {
+    let mut tables = vec![CapturedTable {
         prefix: String::new(),
         table: bound.slots.base(),
         entry: Entry::Key,
         columns: log.key.clone(),
         read: own.map(|slot| slot.column.clone()).collect(),
     }];
-    noted.extend(relations.iter().enumerate().map(|(at, relation)| CapturedTable {
+    tables.extend(relations.iter().enumerate().map(|(at, relation)| CapturedTable {
         prefix: format!("r{at}_"),
         table: &relation.table,
         entry: Entry::Related(at),
         columns: vec![relation.column.clone()],
         read: relation.read.clone(),
     }));
-    noted
+    tables
 }

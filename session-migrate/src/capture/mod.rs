@@ -1,4 +1,5 @@
-//! Writes of others to a source that is being moved: noted by triggers, and at the end refused.
+//! Captures the writes of an application to a source that is being moved, and blocks them at the
+//! cutover; both by triggers.
 
 mod change;
 mod change_capture;

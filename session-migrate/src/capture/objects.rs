@@ -8,14 +8,14 @@ use sha2::{Digest, Sha256};
 
 use crate::sql::{Dialect, Query, SqlError, Table};
 
-/// A table, a function or a trigger of a watch, with the statements that make it and take it away.
+/// A table, function or trigger of a capture, with the statements that create and drop it.
 #[derive(Debug, Clone)]
 pub(super) struct Object {
     pub(super) sort: ObjectKind,
     pub(super) name: String,
-    /// The schema that it lies in.
+    /// Its schema.
     pub(super) schema: Option<String>,
-    /// Of a trigger, the table that must be still for a moment while it is made or dropped.
+    /// A trigger's table, which is locked while the trigger is created or dropped.
     pub(super) on: Option<TableName>,
     pub(super) create: String,
     pub(super) drop: String,
@@ -28,8 +28,8 @@ pub(super) enum ObjectKind {
     Trigger,
 }
 
-/// A table's name, with its schema on PostgreSQL. On MySQL everything lies in the connection's
-/// database, and is called without it: a dump of it may be read into another one.
+/// A table's name, with its schema on PostgreSQL. On MySQL names stay unqualified, so that a dump
+/// can be restored into another database.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct TableName {
     pub(super) schema: Option<String>,
@@ -47,17 +47,17 @@ impl TableName {
     }
 }
 
-/// The names of one watch: no two watches of a database share any.
+/// The names of one capture's objects; no two captures of a database share a name.
 ///
-/// They have the mapping's number, because several mappings can read one table, and a digest of the
-/// table's name, because that may be as long as a name can be.
+/// A name has the mapping's number, because several mappings can read one table, and a digest of
+/// the table's name, which itself may be as long as a name can be.
 #[derive(Debug, Clone)]
 pub(super) struct ObjectNames {
     tail: String,
     schema: Option<String>,
 }
 
-/// How every name begins.
+/// The beginning of every name.
 pub(super) const PREFIX: &str = "session_move_";
 
 impl ObjectNames {
@@ -65,19 +65,19 @@ impl ObjectNames {
         let name = format!("{}\0{}", table.schema.as_deref().unwrap_or_default(), table.name);
         let mut tail = format!("{number}_");
         for byte in Sha256::digest(name).iter().take(4) {
-            // Writing to a text cannot fail.
+            // Writing to a string cannot fail.
             let _ = write!(tail, "{byte:02x}");
         }
         Self { tail, schema: table.schema }
     }
 
-    /// The change log, which lies beside the mapped table.
+    /// Returns the change log's name, in the schema of the mapped table.
     pub(super) fn log(&self) -> TableName {
         let name = format!("{PREFIX}change_{}", self.tail);
         TableName { schema: self.schema.clone(), name }
     }
 
-    /// A trigger or a function; at most 45 bytes with what we call them, and 63 are allowed.
+    /// Returns a trigger's or function's name: at most 45 bytes, where databases allow 63.
     pub(super) fn of(&self, what: &str) -> String {
         format!("{PREFIX}{}_{what}", self.tail)
     }
@@ -99,7 +99,7 @@ const POSTGRES: &str = "SELECT 'trigger', n.nspname::text, t.tgname::text FROM p
     JOIN pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relkind = 'r' AND c.relname LIKE 'session\\_move\\_%'";
 
-/// The underscore stands for any character here, which finds nothing that is not looked for.
+/// The underscore matches any character here; what it finds too much is never asked for.
 const MYSQL: &str = "SELECT CAST('trigger' AS CHAR), CAST('' AS CHAR), \
     CAST(TRIGGER_NAME AS CHAR) FROM information_schema.TRIGGERS \
     WHERE TRIGGER_SCHEMA = DATABASE() AND TRIGGER_NAME LIKE 'session_move_%' \
@@ -107,12 +107,12 @@ const MYSQL: &str = "SELECT CAST('trigger' AS CHAR), CAST('' AS CHAR), \
     FROM information_schema.TABLES \
     WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'session_move_%'";
 
-/// What is there of this tool, whichever watch it belongs to.
+/// The objects of all captures that exist in a database.
 #[derive(Debug)]
 pub(super) struct InstalledObjects(BTreeSet<(ObjectKind, String, String)>);
 
 impl InstalledObjects {
-    /// Looks into the catalog; takes no lock on any table.
+    /// Reads the catalog, without a lock on any table.
     pub(super) async fn of(
         dialect: Dialect,
         connection: &impl ConnectionTrait,
@@ -142,7 +142,7 @@ fn read(dialect: Dialect, row: &QueryResult) -> Result<(ObjectKind, String, Stri
     Ok((sort, text(dialect, row, 1)?, text(dialect, row, 2)?))
 }
 
-/// MySQL's catalog gives bytes.
+/// Reads a text, which MySQL's catalog returns as bytes.
 fn text(dialect: Dialect, row: &QueryResult, at: usize) -> Result<String, DbErr> {
     match dialect {
         Dialect::Mysql => {

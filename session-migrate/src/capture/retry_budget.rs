@@ -1,14 +1,16 @@
+//! How long to retry against the locks of other transactions.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use session_core::Clock;
 
-/// For how long others may hold a table that is to be changed.
+/// For how long to retry while other transactions lock a table whose triggers are to change.
 ///
-/// A trigger is made only between the transactions of others, and while it waits for one, all that
-/// come after wait for it. So each attempt waits for less than a second, and between two of them
-/// the others go on.
+/// A trigger is created only while no other transaction uses the table, and while it waits for one,
+/// all later transactions wait too. So each attempt waits for less than a second, and between two
+/// attempts the others go on.
 #[derive(Clone)]
 pub struct RetryBudget {
     clock: Arc<dyn Clock>,
@@ -21,7 +23,7 @@ const MIN_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 impl RetryBudget {
-    /// Tries again for this long, by this clock. InstalledObjects is always one attempt.
+    /// Creates a budget of this time, by this clock. There is always one attempt.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, limit: Duration) -> Self {
         Self { clock, limit }
@@ -38,7 +40,7 @@ impl fmt::Debug for RetryBudget {
     }
 }
 
-/// The pauses between the attempts at one thing.
+/// The pauses between attempts.
 #[derive(Debug)]
 pub(super) struct Retries<'a> {
     budget: &'a RetryBudget,
@@ -47,7 +49,7 @@ pub(super) struct Retries<'a> {
 }
 
 impl Retries<'_> {
-    /// Pauses; false, and at once, if the time is over.
+    /// Pauses; returns `false` at once if the time is over.
     pub(super) async fn pause(&mut self) -> bool {
         let clock = &self.budget.clock;
         let waited = clock.monotonic().saturating_sub(self.since);

@@ -1,4 +1,4 @@
-//! Statements that change the schema of a database that others are using.
+//! Changes of the schema of a database that an application is using.
 
 use std::collections::BTreeSet;
 
@@ -15,10 +15,10 @@ pub(super) enum Action {
     Drop,
 }
 
-/// What makes or drops objects, in an order in which each finds what it needs.
+/// Objects to create or drop, in the order of their dependencies.
 ///
-/// PostgreSQL and SQLite do all of it or nothing. On MySQL every statement commits by itself, so
-/// each attempt begins with a look at what is there, and does the rest.
+/// On PostgreSQL and SQLite it is atomic. On MySQL every statement commits by itself, so each
+/// attempt first reads which objects exist, and does the rest.
 #[derive(Debug)]
 pub(super) struct SchemaChange<'a> {
     pub(super) dialect: Dialect,
@@ -26,20 +26,19 @@ pub(super) struct SchemaChange<'a> {
     pub(super) objects: Vec<&'a Object>,
 }
 
-/// How long PostgreSQL waits for all the tables' locks together. Less than `deadlock_timeout` (one
-/// second unless set otherwise), so that it is never the application that is chosen as the victim
-/// of a deadlock with us.
-const LOCKS_WITHIN: &str = "SET LOCAL statement_timeout = '700ms'";
+/// How long PostgreSQL waits for all locks together: less than `deadlock_timeout` (one second by
+/// default), so that the application never becomes the victim of a deadlock with this.
+const SET_LOCK_TIMEOUT: &str = "SET LOCAL statement_timeout = '700ms'";
 
-/// In seconds; MySQL knows no less.
+/// One second, the shortest that MySQL has.
 const MYSQL_BEFORE: [&str; 2] =
     ["SET @session_move_wait = @@SESSION.lock_wait_timeout", "SET SESSION lock_wait_timeout = 1"];
 
-/// The connection goes back to its pool as it was.
+/// Restores the setting before the connection returns to its pool.
 const MYSQL_AFTER: &str = "SET SESSION lock_wait_timeout = @session_move_wait";
 
 impl SchemaChange<'_> {
-    /// Every statement that it runs on a database where all of it is to be done.
+    /// Returns every statement that runs where nothing was done before.
     pub(super) fn statements(&self) -> Vec<String> {
         let (before, after): (&[&str], &[&str]) = match self.dialect {
             Dialect::Sqlite => (&["BEGIN IMMEDIATE"], &["COMMIT"]),
@@ -62,7 +61,7 @@ impl SchemaChange<'_> {
         }
     }
 
-    /// What comes before the objects, inside the transaction.
+    /// Returns what runs before the objects, inside the transaction.
     fn before(&self) -> Vec<String> {
         match self.dialect {
             Dialect::Sqlite => Vec::new(),
@@ -78,7 +77,8 @@ impl SchemaChange<'_> {
         }
     }
 
-    /// The locks that `CREATE TRIGGER` and `DROP TRIGGER` take, all at once and in one order.
+    /// Returns the locks that `CREATE TRIGGER` and `DROP TRIGGER` take, all at once and in one
+    /// order.
     fn locks(&self) -> Vec<String> {
         let tables: BTreeSet<&TableName> =
             self.objects.iter().filter_map(|object| object.on.as_ref()).collect();
@@ -87,14 +87,14 @@ impl SchemaChange<'_> {
             Action::Create => "SHARE ROW EXCLUSIVE",
             Action::Drop => "ACCESS EXCLUSIVE",
         };
-        let mut locks = vec![LOCKS_WITHIN.to_owned()];
+        let mut locks = vec![SET_LOCK_TIMEOUT.to_owned()];
         if !tables.is_empty() {
             locks.push(format!("LOCK TABLE {} IN {mode} MODE", tables.join(", ")));
         }
         locks
     }
 
-    /// Does what is not done yet, between the transactions of others.
+    /// Creates or drops what is left to do, between the transactions of others.
     pub(super) async fn run(
         &self,
         connection: &DatabaseConnection,
@@ -129,8 +129,8 @@ impl SchemaChange<'_> {
         let transaction = begin(connection).await?;
         let done = self.all(&transaction).await;
         if self.dialect == Dialect::Mysql {
-            // Nothing is left of the transaction but that it keeps the statements on one
-            // connection, whose setting is put back whatever happened.
+            // MySQL's statements committed already; the transaction only keeps them on one
+            // connection, whose setting is restored whatever happened.
             for sql in self.after() {
                 transaction.execute_unprepared(sql).await?;
             }

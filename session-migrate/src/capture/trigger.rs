@@ -4,29 +4,29 @@ use super::log::{Entry, Log};
 use super::objects::{Object, ObjectKind, ObjectNames, TableName};
 use crate::sql::{Column, Dialect};
 
-/// A trigger after each row.
+/// A trigger that writes an entry after each row.
 #[derive(Debug)]
 pub(super) struct Trigger<'a> {
-    /// What it is called after the watch's own name.
+    /// What its name ends in.
     pub(super) suffix: String,
     pub(super) on: &'a TableName,
     pub(super) event: &'static str,
-    /// What must hold for an entry to be written.
+    /// The condition under which an entry is written.
     pub(super) when: Option<String>,
     pub(super) entry: Entry,
-    /// The columns whose values the entry has.
+    /// The columns whose values are in the entry.
     pub(super) columns: &'a [Column],
     /// `OLD` or `NEW`.
     pub(super) row: &'static str,
 }
 
-/// A function that writes an entry, on PostgreSQL, with the name of the thing that it writes.
+/// Returns the function that writes an entry, on PostgreSQL.
 ///
 /// # Security
 ///
-/// It runs with the rights of whoever made it: the application's user may write its tables, and
-/// needs no right to the log, which may hold cookies. Its search path is fixed, so nobody can put
-/// a function of theirs before the system's.
+/// It runs with the rights of the user that created it: the application's user needs no right to
+/// the log, which may hold cookies. Its search path is fixed, so that no other function can be put
+/// in front of the system's.
 pub(super) fn function(
     log: &Log,
     names: &ObjectNames,
@@ -40,7 +40,7 @@ pub(super) fn function(
     plpgsql(names, suffix, "SECURITY DEFINER SET search_path = pg_catalog, pg_temp", &body)
 }
 
-/// A trigger function on PostgreSQL.
+/// Returns a trigger function on PostgreSQL.
 pub(super) fn plpgsql(names: &ObjectNames, suffix: &str, options: &str, body: &str) -> Object {
     let name = names.of(suffix);
     let sql = Dialect::Postgres.table(names.schema(), &name);
@@ -58,7 +58,7 @@ pub(super) fn plpgsql(names: &ObjectNames, suffix: &str, options: &str, body: &s
 }
 
 impl Trigger<'_> {
-    /// The trigger; on PostgreSQL it calls this function.
+    /// Returns the trigger, which calls this function on PostgreSQL.
     pub(super) fn object(&self, log: &Log, names: &ObjectNames, function: &str) -> Object {
         let (into, values) = log.insert(self.entry, self.columns, self.row);
         let action = match (log.dialect, &self.when) {
@@ -70,7 +70,7 @@ impl Trigger<'_> {
                 let when = when.as_ref().map(|when| format!("WHEN ({when}) ")).unwrap_or_default();
                 format!("{when}{}", call(names, function))
             }
-            // One statement, which needs no other delimiter wherever it is pasted.
+            // A single statement can be pasted into a client without changing its delimiter.
             (Dialect::Mysql, None) => format!("{into} VALUES ({values})"),
             (Dialect::Mysql, Some(when)) => {
                 format!("{into} SELECT {values} FROM DUAL WHERE {when}")
@@ -81,13 +81,13 @@ impl Trigger<'_> {
     }
 }
 
-/// How a trigger on PostgreSQL calls a function of the watch.
+/// Returns how a trigger on PostgreSQL calls a function of the capture.
 pub(super) fn call(names: &ObjectNames, function: &str) -> String {
     let function = Dialect::Postgres.table(names.schema(), &names.of(function));
     format!("EXECUTE FUNCTION {function}()")
 }
 
-/// A trigger for each row of an event such as `AFTER INSERT`.
+/// Returns a trigger for each row of an event such as `AFTER INSERT`.
 pub(super) fn of_rows(
     dialect: Dialect,
     name: &str,
@@ -98,7 +98,7 @@ pub(super) fn of_rows(
     written(dialect, name, event, on, "FOR EACH ROW ", action)
 }
 
-/// A trigger for a statement, on PostgreSQL.
+/// Returns a trigger for a statement, on PostgreSQL.
 pub(super) fn of_statement(name: &str, event: &str, on: &TableName, action: &str) -> Object {
     written(Dialect::Postgres, name, event, on, "FOR EACH STATEMENT ", action)
 }
@@ -127,8 +127,8 @@ fn written(
     }
 }
 
-/// True where the old and the new row differ in one of the columns: byte for byte, class for
-/// class, whatever the column's collation folds.
+/// Returns the condition that the old and the new row differ in one of the columns, byte for byte
+/// and class for class, whatever the collation.
 pub(super) fn differ(dialect: Dialect, columns: &[Column]) -> String {
     let tests: Vec<String> = columns.iter().map(|column| one(dialect, column)).collect();
     tests.join(" OR ")
@@ -139,7 +139,7 @@ fn one(dialect: Dialect, column: &Column) -> String {
     let (old, new) = (format!("OLD.{name}"), format!("NEW.{name}"));
     let binary = |sql: &str| dialect.binary(sql, column.kind);
     match dialect {
-        // 1 and 1.0 are equal there, and are two keys.
+        // 1 and 1.0 are equal on SQLite, and are two keys.
         Dialect::Sqlite => {
             format!("typeof({old}) <> typeof({new}) OR {} IS NOT {}", binary(&old), binary(&new))
         }
@@ -148,12 +148,12 @@ fn one(dialect: Dialect, column: &Column) -> String {
     }
 }
 
-/// What a writer is told; MySQL allows 128 characters.
+/// The error of a blocked write; MySQL allows 128 characters.
 pub(super) const BLOCK_TEXT: &str =
     "this table is read-only: its sessions were migrated by session-migrate";
 
-/// Row by row: a statement that finds nothing to change is let through, such as the cascade from a
-/// user who has no session.
+/// Returns the triggers that block writes. They fire for each row: a statement that changes no row
+/// is let through, such as the cascade from a user without a session.
 pub(super) fn write_block(dialect: Dialect, names: &ObjectNames, table: &TableName) -> Vec<Object> {
     let mut objects = Vec::new();
     let action = match dialect {

@@ -1,4 +1,4 @@
-//! A lock of the operating system beside a SQLite file.
+//! A file lock of the operating system, beside a SQLite file.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
@@ -10,7 +10,7 @@ use super::Acquisition;
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::sql::{Dialect, Query};
 
-/// A file that this process has locked; it goes away with the lock.
+/// A file that this process has locked; it is deleted with the lock.
 #[derive(Debug)]
 pub(crate) struct FileLock {
     path: PathBuf,
@@ -19,14 +19,14 @@ pub(crate) struct FileLock {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // Still locked here: who opens it before this finds, once it has the lock, that its file
-        // is not the one at the path any more.
+        // The file is still locked here: a process that opened it before finds, once it gets the
+        // lock, that the path leads to another file.
         let _ = std::fs::remove_file(&self.path);
         let _ = self.file.unlock();
     }
 }
 
-/// The lock's file beside the database's; none for a database in memory.
+/// Returns the lock file's path, beside the database; none for a database in memory.
 pub(super) async fn lock_path(
     connection: &DatabaseConnection,
 ) -> Result<Option<PathBuf>, MigrateError> {
@@ -40,7 +40,7 @@ pub(super) async fn lock_path(
 }
 
 fn failed(error: std::io::Error) -> MigrateError {
-    MigrateError::because(MigrateErrorKind::Statement, "the lock's file beside the database")
+    MigrateError::because(MigrateErrorKind::Statement, "the lock file beside the database")
         .caused_by(error)
 }
 
@@ -59,7 +59,7 @@ pub(super) fn take(path: &Path, owner: &str) -> Result<Acquisition<FileLock>, Mi
             }
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                // Whoever is writing his name just now has none yet.
+                // Empty while the owner is just writing its name.
                 let _ = file.read_to_string(&mut holder);
                 return Ok(Acquisition::HeldBy(holder));
             }
@@ -68,7 +68,7 @@ pub(super) fn take(path: &Path, owner: &str) -> Result<Acquisition<FileLock>, Mi
     }
 }
 
-/// Whether the path still leads to this file: its last owner takes it away.
+/// Returns whether the path still leads to this file: its last owner deletes it.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;

@@ -1,8 +1,7 @@
-//! One process at a time works on a database's moves, by a lock that dies with its process.
+//! One process at a time works on the moves of a database, under a lock that ends with its process.
 //!
-//! On PostgreSQL, MySQL and MariaDB it is an advisory lock of a connection of its own; beside a
-//! SQLite file it is a lock of the operating system. Nothing is left behind by a process that was
-//! killed.
+//! On PostgreSQL, MySQL and MariaDB it is an advisory lock on a connection of its own; for a SQLite
+//! file it is a file lock of the operating system. A killed process leaves no lock behind.
 
 mod file;
 mod server;
@@ -14,7 +13,7 @@ use crate::sql::Dialect;
 use file::FileLock;
 use server::ServerLock;
 
-/// The right to work on the moves of a database, as long as this value lives.
+/// The exclusive right to work on the moves of a database, while this value lives.
 #[derive(Debug)]
 pub(crate) enum Lock {
     File(FileLock),
@@ -22,7 +21,7 @@ pub(crate) enum Lock {
 }
 
 impl Lock {
-    /// Takes the lock, or says who has it.
+    /// Acquires the lock, or returns which process has it.
     pub(crate) async fn take(
         url: &str,
         connection: &DatabaseConnection,
@@ -33,19 +32,19 @@ impl Lock {
                 Some(path) => Ok(file::take(&path, owner)?.map(Self::File)),
                 None => Err(MigrateError::because(
                     MigrateErrorKind::Usage,
-                    "a database in memory cannot be moved",
+                    "a database in memory cannot be moved: give a file",
                 )),
             },
             dialect => Ok(server::take(url, dialect).await?.map(Self::Server)),
         }
     }
 
-    /// Whether somebody has the lock; takes none.
+    /// Returns which process has the lock, if any, without keeping it.
     pub(crate) async fn holder(
         url: &str,
         connection: &DatabaseConnection,
     ) -> Result<Option<String>, MigrateError> {
-        match Self::take(url, connection, "a process that only looks").await? {
+        match Self::take(url, connection, "a process that reads the status").await? {
             Acquisition::HeldBy(holder) => Ok(Some(holder)),
             Acquisition::Acquired(lock) => {
                 lock.release().await;
@@ -54,7 +53,7 @@ impl Lock {
         }
     }
 
-    /// Takes the lock away from whoever has it; gives who that was.
+    /// Ends the connection that has the lock; returns which one that was.
     pub(crate) async fn break_open(
         url: &str,
         connection: &DatabaseConnection,
@@ -63,7 +62,7 @@ impl Lock {
         match Dialect::of(connection.get_database_backend()) {
             Dialect::Sqlite => Err(MigrateError::because(
                 MigrateErrorKind::Busy,
-                format!("{holder}: it is alive, and the lock dies with it; stop that process"),
+                format!("{holder} is running and has the lock: stop that process"),
             )),
             dialect => {
                 server::end_holder(url, dialect).await?;
@@ -72,7 +71,7 @@ impl Lock {
         }
     }
 
-    /// Gives the lock back.
+    /// Releases the lock.
     pub(crate) async fn release(self) {
         match self {
             Self::File(lock) => drop(lock),
@@ -81,7 +80,7 @@ impl Lock {
     }
 }
 
-/// The outcome of trying to take a lock: ours, or who has it.
+/// The outcome of acquiring a lock: the lock, or the process that has it.
 #[derive(Debug)]
 pub(crate) enum Acquisition<T> {
     Acquired(T),
@@ -89,7 +88,7 @@ pub(crate) enum Acquisition<T> {
 }
 
 impl<T> Acquisition<T> {
-    /// Ours as something else.
+    /// Converts the acquired lock.
     fn map<U>(self, ours: impl FnOnce(T) -> U) -> Acquisition<U> {
         match self {
             Self::Acquired(lock) => Acquisition::Acquired(ours(lock)),

@@ -1,17 +1,15 @@
-//! The side that is read: where tokens lie in a database that was built for one session a user, how
-//! they are encrypted, and what is in them. Nothing here writes, but for what a [`ChangeCapture`] puts beside
-//! a table that others go on writing, and for [`SourceTable::write_back`], which is for a rollback.
+//! The source of a move: where a database that was built for one session per user keeps its tokens,
+//! how they are encrypted, and what is in them. A rollback writes renewed
+//! tokens back; everything else only reads.
 //!
 //! | word | meaning |
 //! |---|---|
-//! | [`Mapping`] | what lies where: key, user, provider, tokens, times; in TOML, or by a [`Preset`] |
-//! | [`Preset`] | the mapping of a known project, fitted to the schema at hand |
-//! | [`TokenCodec`] | how a project encrypts tokens; [`Codecs`] has them by name, with the keys |
+//! | [`Mapping`] | which columns hold key, user, provider, tokens and times; in TOML, or from a [`Preset`] |
+//! | [`Preset`] | the mapping of a known project, adapted to the schema at hand |
+//! | [`TokenCodec`] | how a project encrypts tokens; [`Codecs`] holds them by name, with the keys |
 //! | [`SourceTable`] | reads the mapped rows in batches, in a total order |
-//! | [`SourceRow`] | one token set, opened as far as it can be, and as it was stored |
-//! | [`ChangeCapture`] | notes the writes of others in a change log, and refuses them at the end |
-//! | [`RenewedTokens`] | what a rollback writes back into such a row |
-//! | [`inspect`] | which presets a database is of and why, and what its tables hold |
+//! | [`SourceRow`] | one token set, decrypted as far as possible, and as it was stored |
+//! | [`inspect()`] | which presets match a database and why, and what its tables hold |
 //!
 //! # Example: the rows of a mapped table
 //!
@@ -54,7 +52,7 @@
 //! # Security
 //!
 //! Keys, plaintexts and stored values are never printed: `Debug` shows classes and sizes. Keys and
-//! opened tokens are wiped on drop; the driver's own buffers are not in our hands.
+//! decrypted tokens are wiped on drop; the database driver's buffers are not.
 
 mod bind;
 pub mod codec;

@@ -33,7 +33,7 @@ impl ProviderSlot {
 
 #[derive(Debug, Clone)]
 pub(crate) struct TokenSlot {
-    /// Where in the mapping, for reports.
+    /// Its path in the mapping, for reports.
     pub(crate) name: &'static str,
     pub(crate) at: usize,
     pub(crate) path: Vec<String>,
@@ -118,13 +118,13 @@ impl CookieSlot {
         Ok(Self { at, except: cookie.except_providers.clone() })
     }
 
-    /// Whether the rows of this provider have a cookie.
+    /// Returns whether rows of this provider have a cookie.
     pub(crate) fn covers(&self, provider: &str) -> bool {
         !self.except.iter().any(|pattern| is_match(pattern, provider))
     }
 }
 
-/// A moment among the selected columns.
+/// A time among the selected columns.
 #[derive(Debug, Clone)]
 pub(crate) struct TimeSlot {
     pub(crate) at: usize,
@@ -154,7 +154,7 @@ impl TimeSlot {
     }
 }
 
-/// SQLite's columns hold what they are given, so there only the values can tell.
+/// Checks the unit against the column's type. SQLite's columns hold values of any type.
 fn check(place: &TimeSource, kind: ColumnKind, dialect: Dialect) -> Result<(), SourceError> {
     if dialect == Dialect::Sqlite {
         return Ok(());
@@ -162,16 +162,16 @@ fn check(place: &TimeSource, kind: ColumnKind, dialect: Dialect) -> Result<(), S
     let column = &place.column;
     let wrong = match (place.unit, kind) {
         (Unit::Timestamp, ColumnKind::NaiveTime) if place.zone.is_none() => {
-            format!("the column {column:?} has times without a zone: say which one with `zone`")
+            format!("the column {column:?} has times without a zone: give the zone with `zone`")
         }
         (Unit::Timestamp, ColumnKind::ZonedTime | ColumnKind::NaiveTime) => return Ok(()),
         (Unit::Timestamp, _) => {
             format!(
-                "the column {column:?} has no type of time: its unit is \"s\", \"ms\" or \"iso\""
+                "the column {column:?} does not have a date or time type: use the unit \"s\", \"ms\" or \"iso\""
             )
         }
         (_, ColumnKind::ZonedTime | ColumnKind::NaiveTime) => {
-            format!("the column {column:?} has a type of time: its unit is \"timestamp\"")
+            format!("the column {column:?} has a date or time type: use the unit \"timestamp\"")
         }
         _ => return Ok(()),
     };

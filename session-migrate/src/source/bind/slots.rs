@@ -6,7 +6,7 @@ use crate::source::mapping::{ColumnPath, Mapping};
 use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::{Column, Dialect, Schema, Table};
 
-/// The mapped table's name in every statement.
+/// The mapped table's alias in every statement.
 pub(crate) const BASE: &str = "source_row";
 
 /// A selected column.
@@ -49,16 +49,17 @@ impl Slots {
         Ok(Self { dialect, base: table.clone(), joined, slots: Vec::new() })
     }
 
-    /// The place of a column, which is selected from now on.
+    /// Returns the index of a column, which is selected from now on.
     pub(crate) fn at(&mut self, column: &str, join: Option<&str>) -> Result<usize, SourceError> {
         if let Some(at) = self.slots.iter().position(|slot| slot.is(column, join)) {
             return Ok(at);
         }
         let table = match join {
             None => &self.base,
-            Some(name) => {
-                self.joined.get(name).ok_or_else(|| schema_mismatch(format!("no join {name:?}")))?
-            }
+            Some(name) => self
+                .joined
+                .get(name)
+                .ok_or_else(|| schema_mismatch(format!("the mapping has no join {name:?}")))?,
         };
         let found = column_of(table, column)?.clone();
         let sql =
@@ -67,7 +68,7 @@ impl Slots {
         Ok(self.slots.len() - 1)
     }
 
-    /// The mapped table.
+    /// Returns the mapped table.
     pub(crate) const fn base(&self) -> &Table {
         &self.base
     }
@@ -84,13 +85,13 @@ impl Slots {
         self.slots.iter().find(|slot| slot.is(column, join))
     }
 
-    /// The place of a column that is selected.
+    /// Returns the index of a selected column.
     pub(crate) fn position(&self, column: &str, join: Option<&str>) -> Result<usize, SourceError> {
         let at = self.slots.iter().position(|slot| slot.is(column, join));
-        at.ok_or_else(|| schema_mismatch(format!("the mapping reads no column {column:?}")))
+        at.ok_or_else(|| schema_mismatch(format!("the mapping does not read a column {column:?}")))
     }
 
-    /// The slot at a place that [`at`](Self::at) gave.
+    /// Returns the slot at an index that [`at`](Self::at) returned.
     pub(crate) fn slot(&self, at: usize) -> Option<&Slot> {
         self.slots.get(at)
     }
@@ -100,7 +101,7 @@ impl Slots {
     }
 }
 
-/// The table of this name; else an error that says which there are.
+/// Returns the table of this name, or an error that lists the tables.
 pub(super) fn find<'a>(
     schema: &'a Schema,
     qualifier: Option<&str>,
@@ -138,10 +139,10 @@ pub(crate) struct Relation {
     pub(crate) table: Table,
     /// The column that is referred to.
     pub(crate) column: Column,
-    /// The slot that refers to it.
+    /// The index of the column that refers to it.
     pub(crate) child: usize,
-    /// The columns of the table whose change makes another row: of a parent, the one that is
-    /// referred to; of a joined table, also those that the mapping reads.
+    /// The columns of the table whose change changes a row of the source: of a parent, the one that
+    /// is referred to; of a joined table, also those that the mapping reads.
     pub(crate) read: Vec<Column>,
 }
 
@@ -152,7 +153,7 @@ impl Relation {
     }
 }
 
-/// Every relation once; the joins come first, because they read more than a parent does.
+/// Returns every relation once; joins come first, because they read more than a parent does.
 pub(super) fn relations(
     mapping: &Mapping,
     schema: &Schema,

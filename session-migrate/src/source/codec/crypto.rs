@@ -12,7 +12,8 @@ use super::CodecError;
 
 pub(super) const IV_BYTES: usize = 16;
 
-/// The plaintext; `None` if the padding is none, or the key has not 16 or 32 bytes.
+/// Decrypts AES-CBC with PKCS #7 padding; `None` if the padding is invalid, or the key does not
+/// have 16 or 32 bytes.
 pub(super) fn open_cbc(key: &[u8], iv: &[u8], ciphertext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut buffer = Zeroizing::new(ciphertext.to_vec());
     let plain = match key.len() {
@@ -28,7 +29,7 @@ pub(super) fn open_cbc(key: &[u8], iv: &[u8], ciphertext: &[u8]) -> Option<Zeroi
     Some(Zeroizing::new(plain.to_vec()))
 }
 
-/// The ciphertext under a key of 16 or 32 bytes.
+/// Encrypts with AES-CBC under a key of 16 or 32 bytes.
 pub(super) fn seal_cbc(key: &[u8], iv: &[u8], plain: &[u8]) -> Result<Vec<u8>, CodecError> {
     let malformed = |_| CodecError::Malformed;
     Ok(match key.len() {

@@ -1,3 +1,5 @@
+//! Fernet, as Open WebUI encrypts its tokens.
+
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -13,18 +15,18 @@ use crate::sql::Cell;
 
 const VERSION: u8 = 0x80;
 const KEY_BYTES: usize = 32;
-/// The version and the seconds of the time.
+/// The version and the time in seconds.
 const HEAD_BYTES: usize = 9;
 const MAC_BYTES: usize = 32;
 
-/// A text of this length is a key; any other is a passphrase.
+/// A secret of this length is a key; any other is a passphrase.
 const KEY_CHARACTERS: usize = 44;
 
 /// Fernet as Open WebUI uses it: AES-128-CBC and HMAC-SHA256, in base64url.
 ///
-/// Of the two rules for keys, a text of 44 characters is the key itself, in either alphabet of
-/// base64; any other is hashed with SHA-256 to one. A value's time is not looked at: neither its
-/// age nor a moment in the future keeps it from being opened, as with Python's `cryptography`.
+/// A secret of 44 characters is the key itself, in either alphabet of base64; any other is hashed
+/// with SHA-256. As with Python's `cryptography`, a value's time is ignored: neither its age nor a
+/// time in the future keeps it from opening.
 pub struct Fernet(Vec<Key>);
 
 struct Key {
@@ -33,11 +35,11 @@ struct Key {
 }
 
 impl Fernet {
-    /// The codec with these keys.
+    /// Creates the codec with these keys.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] if a text of 44 characters is not base64 of 32 bytes.
+    /// [`SourceError`] if a secret of 44 characters is not base64 of 32 bytes.
     pub fn new(keys: &SourceKeys) -> Result<Self, SourceError> {
         keys.iter().map(Key::derive).collect::<Result<_, _>>().map(Self)
     }

@@ -1,3 +1,5 @@
+//! Grafana's tokens and data keys.
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -15,25 +17,25 @@ use crate::sql::Cell;
 
 const SALT_BYTES: usize = 8;
 
-/// The one algorithm of the open-source edition, as its values name it.
+/// The algorithm of the open-source edition, as its values name it.
 const ALGORITHM: &[u8] = b"aes-cfb";
 
-/// A key is derived for every value, at this price.
+/// The rounds of deriving a key, once for every value.
 const ROUNDS: u32 = 10_000;
 
 /// Grafana's tokens: base64 of a salt, an initialisation vector and AES-256-CFB, under a key that
-/// lies encrypted in the table `data_keys`, or in old rows under `secret_key` itself.
+/// is stored encrypted in the table `data_keys`, or in old rows under `secret_key` itself.
 ///
 /// # Security
 ///
-/// The form has no MAC: a wrong `secret_key` shows by text that is none. Deriving the keys takes a
-/// few milliseconds a value.
+/// The form has no MAC: a wrong `secret_key` shows only by a plaintext that is not text. Deriving
+/// the keys takes a few milliseconds per value.
 pub struct Grafana {
     secrets: Vec<Zeroizing<Vec<u8>>>,
     data_keys: BTreeMap<String, Vec<DataKey>>,
 }
 
-/// The keys under which a value may lie, and the value without the key's id.
+/// The keys that may open a value, and the value without the key's id.
 struct CandidateKeys<'a> {
     keys: Vec<(&'a [u8], KeyUse)>,
     value: &'a [u8],
@@ -44,18 +46,18 @@ struct DataKey {
     opened_by: KeyUse,
 }
 
-/// The rows of Grafana's `data_keys`: each key's id, and the key as it lies there.
+/// The rows of Grafana's `data_keys`: each key's id, and the encrypted key.
 #[derive(Clone, Default)]
 pub struct DataKeys(Vec<(String, Vec<u8>)>);
 
 impl DataKeys {
-    /// No rows.
+    /// Creates an empty set.
     #[must_use]
     pub const fn none() -> Self {
         Self(Vec::new())
     }
 
-    /// These rows and another one.
+    /// Adds a row.
     #[must_use]
     pub fn with(mut self, id: impl Into<String>, encrypted: impl Into<Vec<u8>>) -> Self {
         self.0.push((id.into(), encrypted.into()));
@@ -70,10 +72,10 @@ impl fmt::Debug for DataKeys {
 }
 
 impl Grafana {
-    /// The codec with these values of `secret_key`, and the keys that they open.
+    /// Creates the codec with these values of `secret_key`, and the data keys that they open.
     ///
-    /// A data key is 16 random bytes and its form has no MAC: which secret is the right one shows
-    /// only by the values that it opens.
+    /// A data key is 16 random bytes, and its form has no MAC: which secret is right shows only by
+    /// the values that the key opens.
     #[must_use]
     pub fn new(keys: &SourceKeys, data_keys: &DataKeys) -> Self {
         let secrets: Vec<_> =
@@ -104,8 +106,8 @@ impl Grafana {
     }
 }
 
-/// The value without the name of its algorithm, if that is the one known here. A value without a
-/// name is of that algorithm, too.
+/// Returns the value without the name of its algorithm, if it is the supported one, which a value
+/// without a name has too.
 fn payload(value: &[u8]) -> Option<&[u8]> {
     let Some(rest) = value.strip_prefix(b"*") else { return Some(value) };
     let end = rest.iter().position(|byte| *byte == b'*')?;
@@ -134,7 +136,7 @@ fn encrypt(secret: &[u8], plain: &[u8]) -> Result<Vec<u8>, CodecError> {
     Ok([head.as_bytes(), &salt, &iv, &ciphertext].concat())
 }
 
-/// PBKDF2 (RFC 8018, section 5.2) with HMAC-SHA256, for a key that is one block long.
+/// Derives a key of one block by PBKDF2 (RFC 8018, section 5.2) with HMAC-SHA256.
 fn derived(secret: &[u8], salt: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
     let mac = Hmac::<Sha256>::new_from_slice(secret).ok()?;
     let round = |parts: [&[u8]; 2]| -> [u8; 32] {
@@ -165,14 +167,14 @@ impl TokenCodec for Grafana {
         }
         let opened = keys.into_iter().find_map(|(key, used)| {
             let plain = decrypt(key, value)?;
-            // A token is printable ASCII (RFC 6749, appendix A); under a wrong key it is noise.
+            // A token is printable ASCII (RFC 6749, appendix A); a wrong key gives random bytes.
             let is_token = plain.iter().all(|byte| matches!(byte, 0x20..=0x7e));
             is_token.then_some(Opened { plain, key: used })
         });
         opened.ok_or(CodecError::WrongKey)
     }
 
-    /// Under the data key of what stood there; where nothing did, under `secret_key` itself.
+    /// Uses the data key of the stored value, or `secret_key` itself where there is none.
     fn seal(&self, plain: &[u8], like: &Cell, _now: Timestamp) -> Result<Cell, CodecError> {
         let before = like.as_bytes().and_then(|text| from_base64(text.trim_ascii()));
         let before = before.unwrap_or_default();

@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 use crate::source::{SourceError, SourceErrorKind};
 
-/// The source's own keys as its configuration has them: the current one, and older ones that
-/// still open rows.
+/// The source's own keys, as its configuration has them: the current one, and older ones that still
+/// open rows.
 ///
 /// # Security
 ///
@@ -24,26 +24,26 @@ use crate::source::{SourceError, SourceErrorKind};
 pub struct SourceKeys(Vec<Zeroizing<String>>);
 
 impl SourceKeys {
-    /// No key, for sources that store tokens as they are.
+    /// Creates an empty set, for sources that store tokens unencrypted.
     #[must_use]
     pub const fn none() -> Self {
         Self(Vec::new())
     }
 
-    /// The current key.
+    /// Creates a set with the current key.
     #[must_use]
     pub fn new(current: impl Into<String>) -> Self {
         Self(vec![Zeroizing::new(current.into())])
     }
 
-    /// These keys and an older one.
+    /// Adds an older key.
     #[must_use]
     pub fn with_old(mut self, key: impl Into<String>) -> Self {
         self.0.push(Zeroizing::new(key.into()));
         self
     }
 
-    /// Whether there is none.
+    /// Returns whether there is no key.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -65,22 +65,24 @@ const KEY_FILE: &str = "SESSION_MIGRATE_SOURCE_KEY_FILE";
 const OLD_KEYS: &str = "SESSION_MIGRATE_SOURCE_OLD_KEYS";
 
 impl SourceKeys {
-    /// The keys that the environment names: `SESSION_MIGRATE_SOURCE_KEY`, or the file in
-    /// `SESSION_MIGRATE_SOURCE_KEY_FILE` without its last line break, and after it
-    /// `SESSION_MIGRATE_SOURCE_OLD_KEYS`, parted by line breaks or else by commas.
+    /// Reads the keys from the environment: `SESSION_MIGRATE_SOURCE_KEY`, or the file in
+    /// `SESSION_MIGRATE_SOURCE_KEY_FILE` without its last line break; and older keys from
+    /// `SESSION_MIGRATE_SOURCE_OLD_KEYS`, separated by line breaks or, without any, by commas.
     ///
-    /// A variable that is empty counts as one that is not set.
+    /// An empty variable counts as unset.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] if the key and the file are both given, if the file cannot be read, or if
-    /// there are old keys and no current one.
+    /// [`SourceError`] if both the key and the file are given, if the file cannot be read, or if
+    /// there are old keys without a current one.
     pub fn from_environment(
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, SourceError> {
         let given = |name| variable(name).map(Zeroizing::new).filter(|text| !text.is_empty());
         let current = match (given(KEY), given(KEY_FILE)) {
-            (Some(_), Some(_)) => return Err(unusable(format!("give {KEY} or {KEY_FILE}"))),
+            (Some(_), Some(_)) => {
+                return Err(unusable(format!("give either {KEY} or {KEY_FILE}, not both")));
+            }
             (Some(key), None) => Some(key),
             (None, Some(path)) => Some(in_file(&path)?),
             (None, None) => None,

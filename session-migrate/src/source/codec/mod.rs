@@ -1,8 +1,8 @@
-//! How a source encrypts its tokens: one trait, the codecs of the projects that have a preset,
-//! and room for the caller's own.
+//! How a source encrypts its tokens: a trait, the codecs of the projects with a preset, and room
+//! for the caller's own.
 //!
-//! A codec opens a stored cell and, for a later rollback, seals a value in the form of the cell
-//! that stood there before.
+//! A codec decrypts a stored cell and, for a rollback, encrypts a value in the form of the cell
+//! that was stored before.
 
 mod better_auth;
 mod crypto;
@@ -28,9 +28,9 @@ pub use registry::Codecs;
 
 use crate::sql::Cell;
 
-/// Opens what a source stored, and seals what is written back to it.
+/// Decrypts what a source stored, and encrypts what is written back to it.
 ///
-/// It is object safe; [`Codecs::with`] adds one of the caller's under a name that mappings use:
+/// It is object safe. [`Codecs::with`] adds an implementation under a name that mappings use:
 ///
 /// ```
 /// use session_core::Timestamp;
@@ -57,29 +57,31 @@ use crate::sql::Cell;
 /// assert_eq!(opened.plain(), b"token");
 /// ```
 pub trait TokenCodec: fmt::Debug + Send + Sync {
-    /// The plaintext of a stored value, and which key opened it. The caller never gives `NULL`.
+    /// Decrypts a stored value, which is never `NULL`; returns the plaintext and which key opened
+    /// it.
     ///
     /// # Errors
     ///
-    /// [`CodecError`] says why not; it has nothing of the value in it.
+    /// [`CodecError`] says why the value does not open, without anything of the value.
     fn open(&self, stored: &Cell) -> Result<Opened, CodecError>;
 
-    /// A plaintext in the source's form, sealed by the current key at `now`.
+    /// Encrypts a plaintext in the source's form with the current key, at `now`.
     ///
-    /// `like` is what stood in the place before: it decides between text and bytes, and in tables
-    /// that mix forms, between these. Where nothing did, an empty cell of the column's class.
+    /// `like` is the cell that was stored before: it decides between text and bytes and, in tables
+    /// that mix forms, between these. Where nothing was stored, it is an empty cell of the column's
+    /// class.
     ///
     /// # Errors
     ///
-    /// [`CodecError`] if there is no key, or the system gives no randomness.
+    /// [`CodecError`] if there is no key, or the system returns no random bytes.
     fn seal(&self, plain: &[u8], like: &Cell, now: Timestamp) -> Result<Cell, CodecError>;
 }
 
-/// What was in a stored value.
+/// The plaintext of a stored value.
 ///
 /// # Security
 ///
-/// `Debug` prints no plaintext, and it is wiped on drop.
+/// `Debug` prints no plaintext, which is wiped on drop.
 #[derive(Clone)]
 pub struct Opened {
     plain: Zeroizing<Vec<u8>>,
@@ -87,19 +89,19 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// A plaintext that this key opened.
+    /// Creates the result of a value that this key opened.
     #[must_use]
     pub fn new(plain: Vec<u8>, key: KeyUse) -> Self {
         Self { plain: Zeroizing::new(plain), key }
     }
 
-    /// The plaintext.
+    /// Returns the plaintext.
     #[must_use]
     pub fn plain(&self) -> &[u8] {
         &self.plain
     }
 
-    /// Which key opened it.
+    /// Returns which key opened the value.
     #[must_use]
     pub const fn key(&self) -> KeyUse {
         self.key
@@ -117,14 +119,14 @@ impl fmt::Debug for Opened {
 pub enum KeyUse {
     /// None: the value was not encrypted.
     None,
-    /// The current one.
+    /// The current key.
     Current,
-    /// The old one with this number, from 0.
+    /// The old key with this number, counted from 0.
     Old(usize),
 }
 
 impl KeyUse {
-    /// The key at this place of [`SourceKeys`], where the current one is the first.
+    /// Returns the key at this index of [`SourceKeys`], where the current one comes first.
     const fn at(place: usize) -> Self {
         match place.checked_sub(1) {
             None => Self::Current,
@@ -143,9 +145,9 @@ impl fmt::Display for KeyUse {
     }
 }
 
-/// A stored value could not be opened, or a plaintext not sealed.
+/// A stored value could not be decrypted, or a plaintext not encrypted.
 ///
-/// It names the reason and nothing of the value.
+/// It names the reason, and contains nothing of the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum CodecError {
@@ -155,16 +157,16 @@ pub enum CodecError {
     /// No given key opens the value.
     #[error("no key opens it")]
     WrongKey,
-    /// The value has not the form that the codec writes.
-    #[error("it has not the form of an encrypted value")]
+    /// The value does not have the codec's form.
+    #[error("it does not have the form of an encrypted value")]
     Malformed,
-    /// The system gives no randomness.
-    #[error("the system gives no randomness")]
+    /// The system returns no random bytes.
+    #[error("the system returns no random bytes")]
     RandomnessError,
 }
 
 impl CodecError {
-    /// A word for reports: `no_key`, `wrong_key`, `malformed`, `no_randomness`.
+    /// Returns a code for reports: `no_key`, `wrong_key`, `malformed`, `no_randomness`.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {

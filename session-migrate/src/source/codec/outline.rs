@@ -1,3 +1,5 @@
+//! Outline's tokens.
+
 use std::fmt;
 
 use session_core::Timestamp;
@@ -14,12 +16,12 @@ use crate::sql::Cell;
 ///
 /// # Security
 ///
-/// The form has no MAC. A wrong key shows by padding or JSON that are none; a value that somebody
-/// tampered with may not.
+/// The form has no MAC. A wrong key shows by invalid padding or JSON; a value that was tampered
+/// with may not show.
 pub struct Outline(Vec<Zeroizing<Vec<u8>>>);
 
 impl Outline {
-    /// The codec with these keys.
+    /// Creates the codec with these keys.
     ///
     /// # Errors
     ///
@@ -37,7 +39,7 @@ impl Outline {
     }
 }
 
-/// The token in an opened value.
+/// Returns the token in a decrypted value.
 fn token(key: &[u8], iv: &[u8], ciphertext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let json = crypto::open_cbc(key, iv, ciphertext)?;
     let token: String = serde_json::from_slice(&json).ok()?;

@@ -28,35 +28,35 @@ pub struct Codecs {
 }
 
 impl Codecs {
-    /// The names that need nothing to be added.
+    /// The names of the built-in codecs.
     pub const BUILT_IN: [&'static str; 6] =
         ["plain", "fernet", "better-auth", "outline", "laravel", "grafana"];
 
-    /// The built-in codecs with these keys.
+    /// Creates the built-in codecs with these keys.
     #[must_use]
     pub const fn new(keys: SourceKeys) -> Self {
         Self { keys, data_keys: DataKeys::none(), added: BTreeMap::new() }
     }
 
-    /// These codecs and one more, which takes the place of another one of that name.
+    /// Adds a codec, which replaces one of the same name.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, codec: impl TokenCodec + 'static) -> Self {
         self.added.insert(name.into(), Arc::new(codec));
         self
     }
 
-    /// These codecs with the rows of Grafana's `data_keys`.
+    /// Sets the rows of Grafana's `data_keys`.
     #[must_use]
     pub fn with_data_keys(mut self, data_keys: DataKeys) -> Self {
         self.data_keys = data_keys;
         self
     }
 
-    /// The codec of this name.
+    /// Returns the codec of this name.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] if there is none, or if a key cannot be one of this codec's.
+    /// [`SourceError`] if the name is unknown, or if a key is invalid for this codec.
     pub fn find(&self, name: &str) -> Result<Arc<dyn TokenCodec>, SourceError> {
         if let Some(codec) = self.added.get(name) {
             return Ok(Arc::clone(codec));
@@ -74,7 +74,7 @@ impl Codecs {
                 let known: Vec<&str> = known.collect();
                 return Err(SourceError::because(
                     SourceErrorKind::UnknownName,
-                    format!("no codec is called {name:?}; there are {}", known.join(", ")),
+                    format!("there is no codec {name:?}; the codecs are {}", known.join(", ")),
                 ));
             }
         })
@@ -82,8 +82,8 @@ impl Codecs {
 }
 
 impl Codecs {
-    /// These codecs with the keys that the source keeps in its own database: Grafana's
-    /// `data_keys`, if the schema has that table.
+    /// Adds the keys that the source keeps in its own database: Grafana's `data_keys`, if the
+    /// schema has that table.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What a database holds: which presets its schema is of and why, and what is in their tables.
+//! Inspecting a database: which presets match its schema and why, and what their tables hold.
 
 mod report;
 
@@ -21,18 +21,18 @@ use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::Schema;
 use crate::sql::{CellReader, Query};
 
-/// How many rows are held at once.
+/// How many rows are read at once.
 const BATCH: u32 = 1000;
 
-/// Looks at a database: recognises presets, and reads the tables of the likeliest ones from end to
-/// end. Writes nothing, and gives no token away.
+/// Inspects a database: recognises presets, and reads the tables of the most likely ones
+/// completely. It writes nothing, and reports no token.
 ///
-/// With [`Codecs`] that have the source's key, it tells how many rows that key opens.
+/// With [`Codecs`] that have the source's key, it counts the rows that the key decrypts.
 ///
 /// # Errors
 ///
-/// [`SourceError`] if a statement fails. A table that cannot be read, because the key does not
-/// fit its codec, say, is reported with its problem instead.
+/// [`SourceError`] if a statement fails. A table that cannot be read, for example because the key
+/// is invalid for its codec, is reported with its problem instead.
 pub async fn inspect(
     connection: &DatabaseConnection,
     codecs: &Codecs,
@@ -43,7 +43,7 @@ pub async fn inspect(
     let mut inspection = Inspection::new(&schema, &recognition);
     let mut read = BTreeSet::new();
     for (found, report) in recognition.matches.iter().zip(&mut inspection.recognised) {
-        // Of two presets that fit one table, the likelier one reads it.
+        // Of two presets that match one table, the more likely one reads it.
         if !read.insert(&found.table) {
             continue;
         }
@@ -59,12 +59,12 @@ pub async fn inspect(
 }
 
 impl SourceTable {
-    /// How many rows pass the filter.
+    /// Returns how many rows pass the filter.
     pub(crate) async fn count(&self, connection: &DatabaseConnection) -> Result<u64, SourceError> {
         passed_rows(self.bound(), connection).await
     }
 
-    /// What the database itself counts, for rows to be added to.
+    /// Creates a report with the database's own counts, to which rows are added.
     pub(crate) async fn report(
         &self,
         connection: &DatabaseConnection,
@@ -78,11 +78,11 @@ impl SourceTable {
     }
 }
 
-/// Reads one mapped table from end to end and counts what is in it.
+/// Reads one mapped table completely, and counts what it holds.
 ///
 /// # Errors
 ///
-/// [`SourceError`] if the mapping does not fit the schema, or a statement fails.
+/// [`SourceError`] if the mapping does not match the schema, or a statement fails.
 pub async fn inspect_mapping(
     connection: &DatabaseConnection,
     schema: &Schema,
@@ -104,14 +104,14 @@ pub async fn inspect_mapping(
     Ok(report)
 }
 
-/// All rows, whether or not the filter lets them pass.
+/// Counts all rows, regardless of the filter.
 async fn all_rows(bound: &Bound, connection: &DatabaseConnection) -> Result<u64, SourceError> {
     let mut query = Query::new(bound.dialect, "SELECT COUNT(*) FROM ");
     query.push(&bound.from);
     Ok(query.number(connection).await?)
 }
 
-/// The rows that the filter lets pass.
+/// Counts the rows that pass the filter.
 async fn passed_rows(bound: &Bound, connection: &DatabaseConnection) -> Result<u64, SourceError> {
     let mut query = Query::new(bound.dialect, "SELECT COUNT(*) FROM ");
     query.push(&bound.from);
@@ -119,7 +119,7 @@ async fn passed_rows(bound: &Bound, connection: &DatabaseConnection) -> Result<u
     Ok(query.number(connection).await?)
 }
 
-/// How many pairs of user and provider have how many rows, compared byte for byte.
+/// Counts how many partitions (user and provider, byte for byte) have how many rows.
 async fn rows_per_partition(
     bound: &Bound,
     connection: &DatabaseConnection,

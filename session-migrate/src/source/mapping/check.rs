@@ -1,11 +1,11 @@
-//! What serde cannot see: that the parts of a mapping fit each other.
+//! Checks that serde cannot make: that the parts of a mapping match each other.
 
 use super::{
     Filter, Mapping, Mappings, NewestBy, ProviderSource, Test, TimeSource, TokenSources, Unit,
     ValueSource,
 };
 
-/// What is wrong, and the way of keys to it.
+/// An invalid part of a mapping, and its path of keys.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct InvalidPart {
     pub(super) path: String,
@@ -18,7 +18,7 @@ fn invalid(path: impl Into<String>, message: impl Into<String>) -> InvalidPart {
 
 pub(super) fn mappings(mappings: &Mappings) -> Result<(), InvalidPart> {
     if mappings.mapping.is_empty() {
-        return Err(invalid("mapping", "there must be at least one mapping"));
+        return Err(invalid("mapping", "at least one mapping is needed"));
     }
     let mut names = Vec::new();
     for (at, mapping) in mappings.mapping.iter().enumerate() {
@@ -61,7 +61,7 @@ fn names(mapping: &Mapping) -> Result<(), InvalidPart> {
     if let Some(named) = mapping.named_columns().into_iter().find(|named| named.column.is_empty()) {
         return Err(invalid(named.path, "this must be a column's name"));
     }
-    // A name is compared and counted by the database, which does not look into JSON here.
+    // The database compares and counts names, and does not look into JSON for it.
     let places = [("user", Some(&mapping.user)), ("account", mapping.account.as_ref())];
     for (key, place) in places {
         if place.is_some_and(|place| !place.path.is_empty()) {
@@ -71,14 +71,14 @@ fn names(mapping: &Mapping) -> Result<(), InvalidPart> {
     Ok(())
 }
 
-/// Every join that a place names must be there; a join may build on those before it.
+/// Checks that every named join exists. A join may refer to those before it.
 fn joins(mapping: &Mapping) -> Result<(), InvalidPart> {
     let mut known: Vec<&str> = Vec::new();
     for (at, join) in mapping.join.iter().enumerate() {
         let here = format!("join[{at}]");
         is_known(join.on.join.as_deref(), &known, &format!("{here}.on"))?;
         if known.contains(&join.name.as_str()) || join.name.is_empty() {
-            return Err(invalid(here, "each join needs a name of its own"));
+            return Err(invalid(here, "each join needs a unique name"));
         }
         known.push(&join.name);
     }
@@ -91,7 +91,7 @@ fn joins(mapping: &Mapping) -> Result<(), InvalidPart> {
 fn is_known(name: Option<&str>, known: &[&str], path: &str) -> Result<(), InvalidPart> {
     let Some(name) = name.filter(|name| !known.contains(name)) else { return Ok(()) };
     let there = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    Err(invalid(path, format!("no join is called {name:?}; before this there are: {there}")))
+    Err(invalid(path, format!("there is no join {name:?}; the joins before this are: {there}")))
 }
 
 fn provider(provider: &ProviderSource) -> Result<(), InvalidPart> {
@@ -165,7 +165,7 @@ fn moment(time: &TimeSource, path: &str) -> Result<(), InvalidPart> {
     for (at, base) in time.relative_to.iter().enumerate() {
         let path = format!("{path}.relative_to[{at}]");
         if base.unit == Unit::Relative {
-            return Err(invalid(path, "the base of a relative moment cannot be relative"));
+            return Err(invalid(path, "the base of a relative time cannot be relative"));
         }
         moment(base, &path)?;
     }

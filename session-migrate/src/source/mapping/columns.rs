@@ -1,18 +1,18 @@
-//! Every column that a mapping names, and where it does.
+//! The columns that a mapping names, and how names are compared.
 
 use super::{ColumnPath, Mapping, TimeSource, TokenSource, ValueSource};
 
 /// A column that a mapping names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NamedColumn<'a> {
-    /// The way of keys inside the mapping, such as `tokens.access`.
+    /// The path of keys inside the mapping, such as `tokens.access`.
     pub(crate) path: String,
     pub(crate) column: &'a str,
     pub(crate) join: Option<&'a str>,
 }
 
 impl Mapping {
-    /// Every column of the mapped table and its joins that this names; parents' apart.
+    /// Returns every named column of the mapped table and its joins, without those of parents.
     pub(crate) fn named_columns(&self) -> Vec<NamedColumn<'_>> {
         let mut named = Named(Vec::new());
         for column in &self.key {
@@ -102,14 +102,14 @@ impl<'a> Named<'a> {
     }
 }
 
-/// Whether a text has the form of a pattern in which `*` stands for any text.
+/// Returns whether a text matches a pattern in which `*` stands for any text.
 pub(crate) fn is_match(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(text) = text.strip_prefix(head) else { return false };
     (0..=text.len()).filter_map(|at| text.get(at..)).any(|tail| is_match(rest, tail))
 }
 
-/// A name without what spellings differ in: `providerAccountId` is `provider_account_id`.
+/// Returns a name in lower case without underscores: `providerAccountId` is `provider_account_id`.
 pub(crate) fn folded(name: &str) -> String {
     name.chars().filter(|c| *c != '_').flat_map(char::to_lowercase).collect()
 }

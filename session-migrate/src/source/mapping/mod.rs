@@ -1,4 +1,4 @@
-//! What lies where in a source: the mapping, and its form in TOML.
+//! Where a source keeps its token sets: the mapping, and its form in TOML.
 //!
 //! A file holds one or more mappings. Several on one table unpivot it: a row of users with columns
 //! for two providers is two token sets.

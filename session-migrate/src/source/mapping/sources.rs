@@ -1,41 +1,41 @@
-//! Where a value comes from: a column, a way into its JSON, or a constant; and the row filter.
+//! Where a value comes from: a column, a path into its JSON, or a constant; and the row filter.
 
 use serde::{Deserialize, Serialize};
 
-/// Where a value lies: a column of the table, or of a joined one.
+/// Where a value is: a column of the table or of a joined table, with a path into its JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ColumnPath {
     /// The column's name, in the database's own spelling.
     pub column: String,
-    /// The name of the join whose table it belongs to; the mapped table's where there is none.
+    /// The name of the join whose table it belongs to; none for the mapped table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub join: Option<String>,
-    /// The way into the column's JSON, from the outermost name inwards.
+    /// The path into the column's JSON, from the outermost name inwards.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub path: Vec<String>,
 }
 
 impl ColumnPath {
-    /// This column of the mapped table.
+    /// Creates the path of a column of the mapped table.
     pub fn column(name: impl Into<String>) -> Self {
         Self { column: name.into(), join: None, path: Vec::new() }
     }
 }
 
-/// Where a token lies, and how it is encrypted.
+/// Where a token is, and how it is encrypted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TokenSource {
     /// The column's name, in the database's own spelling.
     pub column: String,
-    /// The name of the join whose table it belongs to; the mapped table's where there is none.
+    /// The name of the join whose table it belongs to; none for the mapped table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub join: Option<String>,
-    /// The way into the column's JSON, from the outermost name inwards. For a whole token
-    /// response, the way to its object in what the codec opened.
+    /// The path into the column's JSON, from the outermost name inwards. For a whole token
+    /// response, the path to its object in the decrypted value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub path: Vec<String>,
     /// The codec: `plain`, `fernet`, `better-auth`, `outline`, `laravel`, `grafana`, or one that
@@ -53,19 +53,19 @@ fn is_plain(codec: &str) -> bool {
 }
 
 impl TokenSource {
-    /// A plain token in this column of the mapped table.
+    /// Creates the source of an unencrypted token in a column of the mapped table.
     pub fn column(name: impl Into<String>) -> Self {
         Self { column: name.into(), join: None, path: Vec::new(), codec: plain() }
     }
 
-    /// Where it lies, without how it is encrypted.
+    /// Returns where the token is, without how it is encrypted.
     #[must_use]
     pub fn column_path(&self) -> ColumnPath {
         ColumnPath { column: self.column.clone(), join: self.join.clone(), path: self.path.clone() }
     }
 }
 
-/// Where the provider's name comes from: one of the two.
+/// Where the provider's name comes from: a column or a constant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -81,7 +81,7 @@ pub struct ProviderSource {
     pub constant: Option<String>,
 }
 
-/// A value's place, or the value itself: one of the two.
+/// Where a value comes from: a column or a constant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -92,7 +92,7 @@ pub struct ValueSource {
     /// The name of the join whose table the column belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub join: Option<String>,
-    /// The way into the column's JSON.
+    /// The path into the column's JSON.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub path: Vec<String>,
     /// The value itself, for all rows.
@@ -100,7 +100,7 @@ pub struct ValueSource {
     pub constant: Option<String>,
 }
 
-/// A test that a row must pass to be part of the source; several must all be passed.
+/// A condition that a row must meet to be part of the source; of several, all must be met.
 ///
 /// ```toml
 /// filter = [
@@ -114,20 +114,20 @@ pub struct ValueSource {
 pub struct Filter {
     /// The column's name, in the database's own spelling.
     pub column: String,
-    /// The name of the join whose table it belongs to; the mapped table's where there is none.
+    /// The name of the join whose table it belongs to; none for the mapped table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub join: Option<String>,
-    /// What is asked of the value.
+    /// How the value is tested.
     pub is: Test,
-    /// With `equal` and `not_equal`: what it is compared with, byte for byte.
+    /// For `equal` and `not_equal`: the value to compare with, byte for byte.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<FilterValue>,
-    /// With `one_of` and `none_of`: what it is compared with, byte for byte.
+    /// For `one_of` and `none_of`: the values to compare with, byte for byte.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<FilterValue>,
 }
 
-/// What a filter asks.
+/// How a filter tests a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -135,7 +135,7 @@ pub struct Filter {
 pub enum Test {
     /// It is `value`.
     Equal,
-    /// It is not `value`. `NULL` passes: a row without the value is not one with it.
+    /// It is not `value`. `NULL` passes.
     NotEqual,
     /// It is one of `values`.
     OneOf,
@@ -147,7 +147,7 @@ pub enum Test {
     NotNull,
 }
 
-/// What a column is compared with: a text, a whole number, or true or false.
+/// A value to compare a column with: a text, a whole number, or true or false.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged, expecting = "expected a text, a whole number, or true or false")]

@@ -1,4 +1,4 @@
-//! Mapping files in TOML, with errors that say where.
+//! Mapping files in TOML, and errors with their position.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use serde::de::DeserializeOwned;
 use super::{Mappings, check};
 
 impl Mappings {
-    /// The mappings that a file holds.
+    /// Parses a mapping file.
     ///
     /// # Errors
     ///
-    /// [`MappingError`] with line, column and the way of keys, if the text is not TOML, has a key
-    /// that is not known, a value that cannot be, or parts that do not fit each other.
+    /// [`MappingError`] with line, column and path of keys, if the text is not TOML, or has an
+    /// unknown key, an invalid value, or parts that do not match each other.
     pub fn from_toml(text: &str) -> Result<Self, MappingError> {
         let (mappings, table): (Self, _) = read_toml(text)?;
         check::mappings(&mappings)
@@ -22,11 +22,11 @@ impl Mappings {
         Ok(mappings)
     }
 
-    /// The file for these mappings.
+    /// Writes these mappings as a file.
     ///
     /// # Errors
     ///
-    /// [`MappingError`] if the mappings could not be read back, because parts do not fit.
+    /// [`MappingError`] if the mappings are invalid and could not be read back.
     pub fn to_toml(&self) -> Result<String, MappingError> {
         let failed = |path, message| MappingError::new("", 0, path, message);
         check::mappings(self).map_err(|part| failed(part.path, part.message))?;
@@ -34,7 +34,7 @@ impl Mappings {
     }
 }
 
-/// A value in TOML, and the document that says where each part of it stands.
+/// Parses a value in TOML; returns it with the document that has the position of each part.
 pub(crate) fn read_toml<T: DeserializeOwned>(
     text: &str,
 ) -> Result<(T, Spanned<DeTable<'_>>), MappingError> {
@@ -51,7 +51,7 @@ pub(crate) fn read_toml<T: DeserializeOwned>(
     Ok((value, table))
 }
 
-/// What is wrong with the value at the end of a way of keys, which is of the right form.
+/// Returns the error of a part that parsed, by its path of keys.
 pub(crate) fn error_at(
     text: &str,
     table: &Spanned<DeTable<'_>>,
@@ -65,7 +65,8 @@ fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Where the value at the end of a way of keys stands; as far as the way leads.
+/// Returns the position of the value at a path of keys, or of the last part of the path that
+/// exists.
 fn offset(table: &Spanned<DeTable<'_>>, path: &str) -> usize {
     let mut at = table.span().start;
     let mut items: Option<&DeValue<'_>> = None;
@@ -86,9 +87,9 @@ fn offset(table: &Spanned<DeTable<'_>>, path: &str) -> usize {
     at
 }
 
-/// A file of mappings, or of a cap's limits, says something that cannot be.
+/// A mapping file, or a file of a cap's limits, is invalid.
 ///
-/// It names the place by line, column and the way of keys, and says what would be allowed.
+/// It has line, column and path of keys, and says what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MappingError {
     line: usize,
@@ -105,25 +106,26 @@ impl MappingError {
         Self { line: before.matches('\n').count() + 1, column, path, message }
     }
 
-    /// The line, from 1.
+    /// Returns the line, counted from 1.
     #[must_use]
     pub const fn line(&self) -> usize {
         self.line
     }
 
-    /// The column in characters, from 1.
+    /// Returns the column in characters, counted from 1.
     #[must_use]
     pub const fn column(&self) -> usize {
         self.column
     }
 
-    /// The way of keys, such as `mapping[0].tokens.access`; empty where the text is not TOML.
+    /// Returns the path of keys, such as `mapping[0].tokens.access`; empty where the text is not
+    /// TOML.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// What is wrong, and what is allowed.
+    /// Returns what is wrong, and what is allowed.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message

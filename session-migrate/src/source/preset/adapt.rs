@@ -1,4 +1,4 @@
-//! A preset's mapping in the spelling and with the types of the schema at hand.
+//! Adapts a preset's mapping to the names and types of a schema.
 
 use super::file::Head;
 use crate::source::mapping::columns::{folded, is_match};
@@ -7,12 +7,12 @@ use crate::source::mapping::{
 };
 use crate::sql::{Column, ColumnKind, Schema, Table};
 
-/// What became of a mapping.
+/// The adaptation of one mapping, and what was found and missing.
 pub(super) struct Adaptation<'a> {
     head: &'a Head,
     schema: &'a Schema,
     table: &'a Table,
-    /// The joins that are there, by their names.
+    /// The joined tables that exist, by the joins' names.
     joined: Vec<(String, &'a Table)>,
     pub(super) found: Vec<String>,
     pub(super) missing: Vec<String>,
@@ -57,8 +57,8 @@ impl<'a> Adaptation<'a> {
         mapping
     }
 
-    /// A join whose table is missing is left out; what it would have given comes from the column
-    /// that refers to it.
+    /// Adapts the joins. One whose table is missing is left out; the column that refers to it takes
+    /// the place of the provider's name.
     fn joins(&mut self, mapping: &mut Mapping) {
         let joins = std::mem::take(&mut mapping.join);
         for mut join in joins {
@@ -83,14 +83,14 @@ impl<'a> Adaptation<'a> {
         }
     }
 
-    /// The key's columns, or the primary key's where they are not there.
+    /// Returns the key's columns, or the primary key's where one is missing.
     fn key(&mut self, key: &[String]) -> Vec<String> {
         let found: Option<Vec<String>> =
             key.iter().map(|name| Some(self.lookup(self.table, name)?.name.clone())).collect();
         found.unwrap_or_else(|| self.table.primary_key.clone())
     }
 
-    /// The column of this name: as it is spelled, in another spelling, or by another name.
+    /// Finds a column by its name: in this spelling, in another spelling, or by an alias.
     fn lookup(&self, table: &'a Table, name: &str) -> Option<&'a Column> {
         let by = |name: &str| {
             let spelled = |column: &&Column| folded(&column.name) == folded(name);
@@ -109,7 +109,7 @@ impl<'a> Adaptation<'a> {
         }
     }
 
-    /// The column in its spelling here; notes that it was found, or that it is missing.
+    /// Finds a column, and records that it was found or is missing.
     fn column(&mut self, name: &str, join: Option<&str>) -> Option<&'a Column> {
         let table = self.table_of(join)?;
         let found = self.lookup(table, name);
@@ -195,8 +195,8 @@ impl<'a> Adaptation<'a> {
         }
     }
 
-    /// A table's name with the prefix that the mapped table has in the place of a `*`: beside
-    /// `shop_account` are `shop_user`s, and no other application's.
+    /// Returns a table's name with the mapped table's prefix for a `*`: beside `shop_account` is
+    /// `shop_user`, not the table of another application.
     fn beside(&self, name: &str) -> Option<String> {
         if !name.contains('*') {
             return Some(name.to_owned());
@@ -205,7 +205,7 @@ impl<'a> Adaptation<'a> {
         Some(name.replace('*', prefix))
     }
 
-    /// The parent in its spelling here; without it, nobody can say which rows are orphans.
+    /// Adapts a parent. Without it, orphans cannot be recognised.
     fn parent(&mut self, mut parent: Parent) -> Option<Parent> {
         let names = std::iter::once(&parent.table).chain(&self.head.users);
         let names: Vec<&String> =
@@ -218,7 +218,7 @@ impl<'a> Adaptation<'a> {
         });
         let column = found.and_then(|table| self.lookup(table, &parent.column));
         let (Some(table), Some(column)) = (found, column) else {
-            self.notes.push(format!("no table {}: orphans cannot be told", parent.table));
+            self.notes.push(format!("no table {}: orphans cannot be recognised", parent.table));
             return None;
         };
         parent.table.clone_from(&table.name);
@@ -232,12 +232,12 @@ impl<'a> Adaptation<'a> {
     }
 }
 
-/// A template's column name with its placeholder, as a pattern.
+/// Turns a template's column name with its placeholder into a pattern.
 fn pattern(name: &str) -> String {
     name.replace("{provider}", "*")
 }
 
-/// The unit that the column's type calls for; numbers keep the preset's, and else are seconds.
+/// Returns the unit for the column's type; numbers keep the preset's unit, or are seconds.
 fn unit(place: &TimeSource, kind: ColumnKind) -> (Unit, Option<Zone>) {
     let zone = place.zone.clone().or_else(|| Some(Zone::utc()));
     match kind {

@@ -1,4 +1,4 @@
-//! Whether a preset fits a schema, and why.
+//! Whether a preset matches a schema, and why.
 
 use std::cmp::Reverse;
 
@@ -9,52 +9,53 @@ use crate::source::mapping::columns::is_match;
 use crate::source::mapping::{Mapping, Mappings};
 use crate::sql::{Schema, Table};
 
-/// So many columns of a preset make a schema that does not fit a near mismatch.
+/// How many columns of a preset a table has for a near miss.
 const MIN_NEAR_MISS_COLUMNS: usize = 2;
 
-/// A preset that fits a schema.
+/// A preset that matches a schema.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Match {
     /// The preset's name.
     pub preset: &'static str,
-    /// What it is.
+    /// Its title.
     pub title: String,
-    /// The table that it was found by.
+    /// The table by which it was recognised.
     pub table: String,
-    /// The mappings, in this schema's spelling.
+    /// The mappings, in the schema's spelling.
     pub mappings: Mappings,
-    /// Why it fits.
+    /// Why it matches.
     pub because: Vec<String>,
-    /// What was left out, and what its users should know.
+    /// What was left out, and remarks for users.
     pub notes: Vec<String>,
-    /// How much speaks for it; of several presets that fit a table, the highest is the likeliest.
+    /// The strength of the match; of several presets that match a table, the highest is the most
+    /// likely.
     pub score: u32,
-    /// What tells it from its kin and is not so here.
+    /// Distinguishing traits that this schema lacks.
     contradictions: Vec<String>,
 }
 
-/// A preset that does not fit a schema.
+/// A preset that does not match a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mismatch {
     /// The preset's name.
     pub preset: &'static str,
-    /// The table that comes nearest, if one has the name.
+    /// The closest table, if one has the preset's name.
     pub table: Option<String>,
     /// How many of the preset's columns that table has.
     pub matched: usize,
-    /// The tables and columns that are missing, or what is otherwise.
+    /// The tables and columns that are missing or differ.
     pub missing: Vec<String>,
 }
 
-/// The presets that fit a schema, and those of which some columns are there.
+/// The presets that match a schema, and near misses.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Recognition {
-    /// The likeliest first.
+    /// The matches, the most likely first.
     pub matches: Vec<Match>,
-    /// Those of which a table has the name and at least two columns, the nearest first.
+    /// Presets of which a table has the name and at least two columns, the closest first.
     pub near_misses: Vec<Mismatch>,
 }
 
@@ -65,7 +66,7 @@ impl Mismatch {
 }
 
 impl Match {
-    /// This fit, unless something tells that the schema is another preset's.
+    /// Returns this match, unless the schema lacks a distinguishing trait.
     pub(super) fn recognised(self) -> Result<Self, Mismatch> {
         if self.contradictions.is_empty() {
             return Ok(self);
@@ -97,8 +98,7 @@ impl Recognition {
     }
 }
 
-/// Fits a preset to the first of its tables that it fits; else says what is missing in the one
-/// that has most.
+/// Matches a preset with the first table that it fits, or returns what the closest table lacks.
 pub(super) fn find_match(
     preset: &'static str,
     file: &PresetFile,
@@ -120,12 +120,12 @@ pub(super) fn find_match(
         preset,
         table: None,
         matched: 0,
-        missing: vec![format!("a table called {}", file.preset.tables.join(" or "))],
+        missing: vec![format!("a table named {}", file.preset.tables.join(" or "))],
     }))
 }
 
-/// The tables that have one of the preset's names; the likeliest name first, and for each name
-/// the exact spelling and the connection's own schema first.
+/// Returns the tables with one of the preset's names: the most likely name first, and for each name
+/// the connection's own schema and the exact spelling first.
 fn candidates<'a>(head: &Head, schema: &'a Schema) -> Vec<&'a Table> {
     let mut found: Vec<&Table> = Vec::new();
     for pattern in &head.tables {
@@ -193,7 +193,7 @@ fn match_table(
     })
 }
 
-/// What speaks against the preset, and what for it, beside its columns.
+/// Returns the traits that contradict the preset, and those that support it, beside its columns.
 fn marks(head: &Head, schema: &Schema, table: &Table) -> (Vec<String>, Vec<String>) {
     let (mut against, mut in_favour) = (Vec::new(), Vec::new());
     for (name, sorts) in &head.types {

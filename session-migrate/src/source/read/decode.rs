@@ -1,4 +1,4 @@
-//! From stored cells to a row: every codec, path and unit applied.
+//! Decodes stored cells to a row: applies every codec, path and unit.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -86,7 +86,7 @@ fn cookie(
     text(cells, slot.at).filter(|value| is_used && !value.is_empty()).map(Zeroizing::new)
 }
 
-/// The value at the end of a way into a cell's JSON; the cell itself where there is no way.
+/// Returns the value at a path in a cell's JSON; the cell itself for an empty path.
 pub(crate) fn within(stored: &Cell, path: &[String]) -> Cell {
     if path.is_empty() {
         return stored.clone();
@@ -95,7 +95,7 @@ pub(crate) fn within(stored: &Cell, path: &[String]) -> Cell {
     time::json_cell(json.as_ref().and_then(|json| walk(json, path)))
 }
 
-/// JSON; or, as some write it into a column of JSON, a text that is JSON.
+/// Parses JSON, or a JSON string that holds JSON, as some applications store it.
 pub(crate) fn json(bytes: &[u8]) -> Option<Value> {
     match serde_json::from_slice(bytes).ok()? {
         Value::String(inner) => serde_json::from_str(&inner).ok(),
@@ -107,7 +107,7 @@ pub(crate) fn walk<'a>(json: &'a Value, path: &[String]) -> Option<&'a Value> {
     path.iter().try_fold(json, |value, name| value.get(name))
 }
 
-/// The moment in a place, and whether its number has a fraction's storage class.
+/// Returns the time in a slot, and whether it is stored as a floating-point number.
 pub(crate) fn moment(slot: &TimeSlot, cells: &[Cell]) -> (Moment, bool) {
     let value = within(cell(cells, slot.at), &slot.path);
     let is_real = matches!(value, Cell::Real(_));
@@ -179,7 +179,7 @@ fn parts(bound: &Bound, cells: &[Cell]) -> Result<OpenedTokens, Unreadable> {
     Ok(OpenedTokens { access, refresh, id, scope, token_type, keys, ..OpenedTokens::default() })
 }
 
-/// The token in a place of its own.
+/// Decrypts a token in a column of its own.
 fn one(
     slot: &TokenSlot,
     stored: &Cell,
@@ -200,7 +200,7 @@ fn one(
     Ok(Some(Zeroizing::new(text.to_owned())).filter(|token| !token.is_empty()))
 }
 
-/// The text at the end of a way into a column's JSON.
+/// Returns the text at a path in a column's JSON.
 fn inner(stored: &Cell, path: &[String]) -> Result<Cell, UnreadableReason> {
     if stored.is_empty() {
         return Ok(Cell::Null);
@@ -215,10 +215,10 @@ fn inner(stored: &Cell, path: &[String]) -> Result<Cell, UnreadableReason> {
 
 const CLAIMS: [&str; 3] = ["iss", "sub", "sid"];
 
-/// Issuer, subject and `sid`.
+/// Returns issuer, subject and `sid`.
 ///
-/// The ID token's signature is not verified: the source's application did that when it signed the
-/// person in, and its database is trusted as far as the tokens themselves are.
+/// The ID token's signature is not verified: the source's application did so when the user signed
+/// in, and its database is trusted as much as the tokens in it.
 fn identity(
     sources: &[Option<ValueSlot>; 3],
     tokens: Option<&OpenedTokens>,
@@ -242,7 +242,7 @@ fn given(cell: &Cell) -> Option<String> {
     cell.as_text().map(std::borrow::Cow::into_owned).filter(|text| !text.is_empty())
 }
 
-/// A claim as text; some providers write a subject as a number.
+/// Returns a claim as text; some providers write a subject as a number.
 fn claim_text(claim: &Value) -> Option<String> {
     match claim {
         Value::String(text) if !text.is_empty() => Some(text.clone()),
@@ -251,7 +251,7 @@ fn claim_text(claim: &Value) -> Option<String> {
     }
 }
 
-/// The claims of an ID token (RFC 7519, section 7.2), unverified.
+/// Returns the claims of an ID token (RFC 7519, section 7.2), unverified.
 fn payload(token: &str) -> Option<Value> {
     let encoded = token.split('.').nth(1)?;
     let json = URL_SAFE_NO_PAD.decode(encoded.trim_end_matches('=')).ok()?;

@@ -1,8 +1,8 @@
-//! Rows that are asked for by what is in them, as they are now.
+//! Looking up rows by their values, in their current state.
 //!
-//! The database narrows down with the columns' own comparison, so that an index serves it. That may
-//! fold case or ignore padding, but it never misses what is equal byte for byte; what it gives too
-//! much is left out here.
+//! The database selects with the columns' own comparison, so that an index is used. This may fold
+//! case or ignore padding, but finds everything that is equal byte for byte; the rest is dropped
+//! here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,14 +14,14 @@ use crate::source::bind::{Bound, ProviderSlot, Slot};
 use crate::source::row::{SourceKey, SourceRow};
 use crate::sql::{Cell, ColumnKind, Dialect, Query};
 
-/// How many tests one statement has: far below every limit of placeholders, and SQLite nests at
-/// most a thousand expressions.
+/// How many conditions one statement has at most: far below every limit of placeholders, and of the
+/// thousand nested expressions of SQLite.
 const MAX_TESTS: usize = 100;
 
 /// A user's id and a provider's name.
 type Partition = (String, Option<String>);
 
-/// The rows with these keys.
+/// Reads the rows with these keys.
 pub(super) async fn by_keys(
     bound: &Bound,
     connection: &impl ConnectionTrait,
@@ -40,7 +40,7 @@ pub(super) async fn by_keys(
     Ok(rows)
 }
 
-/// The rows in which this slot refers to one of the values.
+/// Reads the rows in which this slot refers to one of the values.
 pub(super) async fn related(
     bound: &Bound,
     connection: &impl ConnectionTrait,
@@ -63,7 +63,7 @@ pub(super) async fn related(
     rows(bound, connection, values, test).await
 }
 
-/// The rows of these partitions.
+/// Reads the rows of these partitions.
 pub(super) async fn of_partitions(
     bound: &Bound,
     connection: &impl ConnectionTrait,
@@ -98,7 +98,7 @@ pub(super) async fn of_partitions(
     Ok(rows)
 }
 
-/// The rows that pass the filter and any of the tests, each once.
+/// Reads the rows that pass the filter and any of the tests, each once.
 async fn rows<T>(
     bound: &Bound,
     connection: &impl ConnectionTrait,
@@ -161,7 +161,7 @@ struct Name<'a> {
 }
 
 impl<'a> Name<'a> {
-    /// None if no value of the column has this text.
+    /// Returns `None` if no value of the column has this text.
     fn of(slot: &'a Slot, name: &'a str, dialect: Dialect) -> Option<Self> {
         let text = || Cell::Text(name.to_owned());
         let value = match slot.column.kind {
@@ -198,7 +198,7 @@ impl<'a> Name<'a> {
                 | ColumnKind::Uuid
                 | ColumnKind::Text,
             ) => equal(query, slot, value, *dialect),
-            // A text that is none of the type's values would make the whole statement fail.
+            // A text that is not a value of the type would make the whole statement fail.
             _ => exact(query),
         }
     }
@@ -214,14 +214,14 @@ impl<'a> Name<'a> {
     }
 }
 
-/// MySQL's unsigned numbers can be larger than ours, and then they are read as text.
+/// Parses an integer. MySQL's unsigned numbers can exceed `i64`, and are read as text then.
 fn integer(name: &str, dialect: Dialect) -> Option<Cell> {
     let large = || (dialect == Dialect::Mysql).then(|| name.parse::<u64>().ok()).flatten();
     let number = name.parse().ok().map(Cell::Integer);
     number.or_else(|| large().map(|number| Cell::Text(number.to_string())))
 }
 
-/// Whether a cast to the type would succeed: a text that is no UUID makes the whole statement fail.
+/// Returns whether a cast to UUID would succeed; otherwise the whole statement would fail.
 fn is_uuid(name: &str) -> bool {
     name.len() == 36
         && name.bytes().enumerate().all(|(at, byte)| match at {

@@ -1,4 +1,4 @@
-//! The rows of pairs that have many.
+//! The rows of over-cap partitions: users and providers with more rows than a number.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,27 +14,27 @@ use crate::source::bind::{Bound, ProviderSlot};
 use crate::source::row::SourceRow;
 use crate::sql::Query;
 
-/// How many pairs a page has at most: each is a parameter.
+/// How many partitions a page has at most: each is a parameter.
 const MAX_PARTITIONS: u64 = 5_000;
 
-/// The pairs of user and provider that have more rows than was asked for.
+/// The partitions, of user and provider, that have more rows than a number.
 #[derive(Clone, Default)]
 pub struct OverCapPartitions(Vec<u128>);
 
 impl OverCapPartitions {
-    /// Whether this pair is one of them.
+    /// Returns whether this user and provider are one of them.
     #[must_use]
     pub fn contains(&self, user: &str, provider: &str) -> bool {
         self.0.binary_search(&hash(user.as_bytes(), provider.as_bytes())).is_ok()
     }
 
-    /// How many there are.
+    /// Returns how many there are.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -47,7 +47,7 @@ impl fmt::Debug for OverCapPartitions {
     }
 }
 
-/// Half of a digest: no two pairs of one database share it.
+/// Returns half of a digest, which no two partitions of a database share.
 fn hash(user: &[u8], provider: &[u8]) -> u128 {
     let mut digest = Sha256::new();
     digest.update((user.len() as u64).to_be_bytes());
@@ -57,7 +57,7 @@ fn hash(user: &[u8], provider: &[u8]) -> u128 {
     half.fold(0, |hash, byte| hash << 8 | u128::from(byte))
 }
 
-/// Selects the crowded pairs, each with the number of its rows.
+/// Selects the over-cap partitions, each with the number of its rows.
 fn over_cap(
     bound: &Bound,
     partition: &PartitionSql<'_>,
@@ -67,7 +67,7 @@ fn over_cap(
     let mut query = Query::new(bound.dialect, "SELECT ");
     query.push(&partition.expressions()).push(", COUNT(*) FROM ").push(&bound.from);
     bound.push_filter(&mut query);
-    partition.push_is_pair(&mut query);
+    partition.push_has_partition(&mut query);
     if let Some(after) = after {
         partition.push_after(&mut query, after);
     }
@@ -124,7 +124,7 @@ pub(super) async fn rows(
     Ok((found, chosen.pop_last().filter(|_| !is_last)))
 }
 
-/// All rows of these pairs.
+/// Reads all rows of these partitions.
 async fn rows_of(
     bound: &Bound,
     connection: &DatabaseConnection,

@@ -1,4 +1,4 @@
-//! One page of rows: the statement, its result, and the cursor after it.
+//! One batch of rows: the statement, its result, and the cursor after it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,7 +18,7 @@ pub(super) struct Page {
     pub(super) cursor: Cursor,
 }
 
-/// The columns by which the rows are told apart: the key's, or all that are mapped.
+/// Returns the columns that identify a row: the key's, or all that are mapped.
 fn keys(bound: &Bound) -> Result<Vec<&Slot>, SourceError> {
     if bound.key.is_empty() {
         return Ok(bound.slots.iter().collect());
@@ -26,13 +26,13 @@ fn keys(bound: &Bound) -> Result<Vec<&Slot>, SourceError> {
     bound.key.iter().map(|at| bound.slot(*at)).collect()
 }
 
-/// Those columns as texts that differ where the values do, for rows that no index orders.
-pub(super) fn normals(bound: &Bound) -> Result<Vec<String>, SourceError> {
+/// Returns these columns as texts that differ where the values do, for rows without a unique index.
+pub(super) fn identifying_texts(bound: &Bound) -> Result<Vec<String>, SourceError> {
     let normal = |slot: &Slot| bound.dialect.normal(&slot.sql, slot.column.kind);
     Ok(keys(bound)?.into_iter().map(normal).collect())
 }
 
-/// The expressions that order the rows.
+/// Returns the expressions that order the rows.
 fn order(bound: &Bound) -> Result<Vec<String>, SourceError> {
     if let Some(place) = bound.row_location {
         return Ok(vec![format!("source_row.{place}")]);
@@ -40,11 +40,11 @@ fn order(bound: &Bound) -> Result<Vec<String>, SourceError> {
     if bound.is_key_indexed {
         Ok(keys(bound)?.into_iter().map(|slot| slot.sql.clone()).collect())
     } else {
-        normals(bound)
+        identifying_texts(bound)
     }
 }
 
-/// Selects all that is mapped, whether the row is an orphan, and then more, if there is more.
+/// Selects all mapped columns, whether the row is an orphan, and further expressions.
 pub(super) fn select(bound: &Bound, more: &str) -> Query {
     let dialect = bound.dialect;
     let distinct = if bound.key.is_empty() { "DISTINCT " } else { "" };
@@ -80,7 +80,7 @@ pub(super) fn query(
     Ok(query)
 }
 
-/// Writes that a row comes after the cursor.
+/// Appends the condition that a row comes after the cursor.
 fn push_after(
     query: &mut Query,
     bound: &Bound,
@@ -98,8 +98,8 @@ fn push_after(
             _ => placeholder,
         }
     };
-    // MySQL uses an index for `a > ? OR (a = ? AND b > ?)`, and none for `(a, b) > (?, ?)`; the
-    // others do it the other way round.
+    // MySQL uses an index for `a > ? OR (a = ? AND b > ?)` but not for `(a, b) > (?, ?)`; the other
+    // databases do the opposite.
     if bound.dialect != Dialect::Mysql {
         let values: Vec<String> = (0..order.len()).map(|at| parameter(query, at)).collect();
         query.push(&format!("({}) > ({})", order.join(", "), values.join(", ")));
@@ -117,7 +117,8 @@ fn push_after(
     Ok(())
 }
 
-/// The stored cells, whether the row is an orphan, and the reader of what was selected after them.
+/// Reads the stored cells and whether the row is an orphan; returns them with the reader of what
+/// was selected after them.
 pub(super) fn cells<'a>(
     bound: &Bound,
     row: &'a QueryResult,
@@ -157,18 +158,18 @@ fn mark(cell: &Cell) -> CursorValue {
     }
 }
 
-/// How far a table was read: the place after its last row.
+/// How far a table was read: the position after the last row.
 ///
-/// Its text can be kept and read back by another process.
+/// Its text can be stored, and parsed by another process.
 ///
 /// # Security
 ///
-/// It holds the row's key, which can be a cookie, and of a table without a key its tokens; `Debug`
-/// prints nothing of it. Keep the text where the source's rows may be kept.
+/// It holds the row's key, which can be a cookie, or without a key the row's tokens; `Debug` prints
+/// nothing of it. Store the text only where the source's rows may be stored.
 #[derive(Clone, PartialEq)]
 pub struct Cursor(Vec<CursorValue>);
 
-/// One value of the place, as a parameter takes it.
+/// One value of the position, as a parameter.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum CursorValue {
@@ -190,7 +191,7 @@ impl CursorValue {
     }
 }
 
-/// A text that is no cursor.
+/// A text that is not a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the text is not a cursor")]
 pub struct InvalidCursor;

@@ -1,4 +1,4 @@
-//! The inverse of reading a moment: a cell that says it, in the unit and the encoding of another one.
+//! The inverse of reading a time: encodes it in the unit and the form of a stored one.
 
 use session_core::Timestamp;
 
@@ -7,21 +7,21 @@ use crate::source::mapping::{Unit, Zone};
 use crate::source::time::{self, MILLISECONDS_FROM, Moment};
 use crate::sql::Cell;
 
-/// What a place holds by itself, where what stands in it does not say.
+/// How a column encodes times by its type, where the stored value does not decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TimeEncoding {
     Integer,
     Real,
     Text,
-    /// A column of a type of time, which has its own format whatever stands in it.
+    /// A column of a date or time type, which has its own format whatever it stores.
     Time(TimeFormat),
 }
 
-/// A cell that reads as this moment, or as the last one before it that the unit and the encoding can
-/// say; `None` where they can say none.
+/// Returns a cell that reads as this time, or as the last one before it that unit and encoding can
+/// express; `None` where they can express none.
 ///
-/// A time without a zone cannot say the second of two equal hours in autumn, and says the
-/// first then: a token that seems to expire early is renewed early.
+/// A time without a zone cannot express the second of two equal hours in autumn, and becomes the
+/// first: a token that seems to expire early is renewed early.
 pub(super) fn moment(
     at: Timestamp,
     unit: Unit,
@@ -41,17 +41,17 @@ pub(super) fn moment(
     }
 }
 
-/// A number of seconds, of which there are so many milliseconds.
+/// Returns a duration in milliseconds as a number of seconds.
 pub(super) fn span(millis: i64, like: &Cell, encoding: TimeEncoding) -> Cell {
     counted(millis, 1000, like, encoding)
 }
 
-/// Whether a unit's values are texts, unless SQLite holds a number for one.
+/// Returns whether a unit's values are texts, apart from numbers in SQLite.
 pub(super) const fn is_text(unit: Unit) -> bool {
     matches!(unit, Unit::Timestamp | Unit::Iso)
 }
 
-/// Whether a place of times holds numbers: by what stands there, and else by its encoding.
+/// Returns whether a column stores times as numbers, by its value or else by its type.
 fn is_numbered(like: &Cell, encoding: TimeEncoding) -> bool {
     let is_form = matches!(encoding, TimeEncoding::Integer | TimeEncoding::Real);
     let is_text = like.as_text().is_some_and(|like| TimeFormat::of(&like).is_some());
@@ -67,12 +67,12 @@ fn text(at: Timestamp, zone: Option<&Zone>, like: &Cell) -> Option<Cell> {
     })
 }
 
-/// A number in a column of times: it counts as its size says.
+/// Returns a number for a time column, where its size decides the unit.
 fn numbered(at: Timestamp, like: &Cell, encoding: TimeEncoding) -> Cell {
     let is_millis = time::number(like).is_some_and(|number| number.abs() >= MILLISECONDS_FROM);
     let (first, second) = if is_millis { (1, 1000) } else { (1000, 1) };
     let cell = counted(at.as_millis(), first, like, encoding);
-    // Before 1973 milliseconds are few enough for seconds, and after 5138 the other way round.
+    // Milliseconds before 1973 would be read as seconds, seconds after 5138 as milliseconds.
     let is_read = |cell: &Cell| {
         let read = time::moment(cell, Unit::Timestamp, None).at();
         read.is_some_and(|read| at.as_millis().abs_diff(read.as_millis()) < 1000)
@@ -80,7 +80,7 @@ fn numbered(at: Timestamp, like: &Cell, encoding: TimeEncoding) -> Cell {
     if is_read(&cell) { cell } else { counted(at.as_millis(), second, like, encoding) }
 }
 
-/// A count of milliseconds (a `step` of 1) or of seconds (1000) in the class of another number.
+/// Returns a count of milliseconds (a `step` of 1) or seconds (1000) in the class of `like`.
 fn counted(millis: i64, step: i64, like: &Cell, encoding: TimeEncoding) -> Cell {
     let text = |digits: usize| decimal(millis, step, digits);
     match like {
@@ -101,7 +101,7 @@ fn counted(millis: i64, step: i64, like: &Cell, encoding: TimeEncoding) -> Cell 
     }
 }
 
-/// How many digits a number has after its point; `None` of a text that is no number.
+/// Returns how many digits a number has after its point; `None` if the text is not a number.
 fn digits(text: &str) -> Option<usize> {
     let text = text.trim();
     text.parse::<f64>().ok().filter(|number| number.is_finite())?;
@@ -109,7 +109,7 @@ fn digits(text: &str) -> Option<usize> {
     Some(fraction.bytes().take_while(u8::is_ascii_digit).count())
 }
 
-/// The count with so many digits after the point; those that are left out are cut off.
+/// Returns the count with so many digits after the point, truncated.
 fn decimal(millis: i64, step: i64, digits: usize) -> String {
     let whole = millis.div_euclid(step);
     if digits == 0 {
@@ -122,8 +122,8 @@ fn decimal(millis: i64, step: i64, digits: usize) -> String {
     format!("{whole}.{fraction}")
 }
 
-/// The nearest number that reads as this count: the nearest of all can lie below it, and then a
-/// reader would cut off one millisecond.
+/// Returns the nearest number that is not below this count: from one below it, a reader would
+/// truncate one millisecond.
 fn real(millis: i64, step: i64) -> Cell {
     let number: f64 = decimal(millis, step, 3).parse().unwrap_or_default();
     let unit = if step == 1000 { Unit::Seconds } else { Unit::Milliseconds };
@@ -148,7 +148,7 @@ mod tests {
         Cell::Text(text.to_owned())
     }
 
-    /// Something that stands in a place, and the milliseconds in the last digit that it keeps.
+    /// Stored values, and the milliseconds in the last digit that each keeps.
     fn places() -> Vec<(Unit, Cell, TimeEncoding, i64)> {
         let (time, second) =
             (|digits, zoned| TimeEncoding::Time(TimeFormat::column(digits, zoned)), 1000);
@@ -157,7 +157,7 @@ mod tests {
             (Unit::Seconds, Cell::Real(7.5), TimeEncoding::Integer, 1),
             (Unit::Seconds, text("7"), TimeEncoding::Integer, second),
             (Unit::Seconds, text("7.25"), TimeEncoding::Text, 10),
-            // Read as a binary number, which can lie just below its last digit.
+            // Read as a binary number, which can be just below its last digit.
             (Unit::Seconds, text("7.0000"), TimeEncoding::Text, 2),
             (Unit::Seconds, Cell::Bytes(b"7".to_vec()), TimeEncoding::Text, second),
             (Unit::Seconds, text("soon"), TimeEncoding::Integer, second),

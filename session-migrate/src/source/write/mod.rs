@@ -1,8 +1,8 @@
-//! The inverse of reading: renewed tokens go back into the row that they came from, in the
-//! source's own codec and form.
+//! The inverse of reading, for a rollback: writes renewed tokens back into the row that they came
+//! from, in the source's own codec and form.
 //!
-//! What is to change is decided without the database; then one statement changes it, where the
-//! row is still what was read. A column that says the same as before is not touched.
+//! The changes are computed without the database; then one statement makes them if the row is still
+//! what was read. A column with an equal value is not touched.
 
 mod encode_time;
 mod json;
@@ -32,11 +32,12 @@ use crate::sql::Dialect;
 use row_edit::RowEdit;
 
 impl SourceTable {
-    /// Whether tokens can be written back into this table at all.
+    /// Checks that tokens can be written back into this table at all.
     ///
     /// # Errors
     ///
     /// [`SourceError`] for a view, and for a mapping without a key.
+    #[doc(hidden)]
     pub fn require_writable(&self) -> Result<(), SourceError> {
         let bound = self.bound();
         let table = &bound.slots.base().name;
@@ -50,20 +51,20 @@ impl SourceTable {
         Err(schema_mismatch(format!("the table {table:?} cannot be written back to: {why}")))
     }
 
-    /// Writes renewed tokens into the row that `row` was read from, each in its column's codec
-    /// and form. False, and nothing written, if the row is gone, or is no longer what was read.
+    /// Writes renewed tokens into the row that `row` was read from, each in its column's codec and
+    /// form. Returns `false`, and writes nothing, if the row is gone or is no longer what was read.
     ///
-    /// The expiry goes into the places that have one, and `renewed` becomes the moment of the
-    /// renewal; the columns of joined tables, and when the row came to be, stay as they are. A
-    /// column that says the same as before keeps its bytes. As for reading, MySQL's session must
-    /// be in UTC.
+    /// The expiry goes into the columns that have one, and `renewed` becomes the time of the
+    /// renewal; the columns of joined tables, and the time of creation, stay as they are. A column
+    /// with an equal value keeps its bytes. As for reading, MySQL's session must be in UTC.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] if the table is a view or has no key, if a token lies in a joined table or
-    /// in the key, if a stored response does not open or a token cannot be sealed, if the key is
-    /// several rows' own, if a column cut off what was written, or if the statement fails. After
-    /// an error the caller rolls the transaction back.
+    /// [`SourceError`] if the table is a view or has no key, if a token is in a joined table or in
+    /// the key, if a stored response cannot be decrypted or a token not encrypted, if several rows
+    /// have the key, if a column truncated a value, or if the statement fails. After an error the
+    /// caller must roll the transaction back.
+    #[doc(hidden)]
     pub async fn write_back(
         &self,
         connection: &impl ConnectionTrait,
@@ -88,7 +89,7 @@ impl SourceTable {
     }
 }
 
-/// The cells that the row's places are to get.
+/// Returns the cells that change, with the indexes of their columns.
 fn changes(
     bound: &Bound,
     row: &SourceRow,
@@ -103,7 +104,7 @@ fn changes(
     Ok(edit.changes())
 }
 
-/// MySQL cuts off what is too long for its column, and only warns, where its mode is not strict.
+/// Checks that no value was truncated: MySQL only warns of that where its mode is not strict.
 async fn require_whole(
     connection: &impl ConnectionTrait,
     bound: &Bound,
@@ -115,7 +116,7 @@ async fn require_whole(
     }
     let mut places = BTreeSet::new();
     for (at, cell) in changes {
-        // Other types have spellings of their own for what they were given.
+        // Other types have their own text for the value that was written.
         let kind = bound.slot(*at)?.column.kind;
         if let Some(old) = cells.get_mut(*at)
             && matches!(kind, ColumnKind::Text | ColumnKind::Bytes)
@@ -125,12 +126,14 @@ async fn require_whole(
         }
     }
     match statement::count(bound, &cells, &places)?.number(connection).await? {
-        0 => Err(schema_mismatch("a column does not hold what was written into it".to_owned())),
+        0 => {
+            Err(schema_mismatch("a column truncated the value that was written into it".to_owned()))
+        }
         _ => Ok(()),
     }
 }
 
-/// Tokens as they are to stand in a source's row after a rollback.
+/// The tokens of a source's row after a rollback.
 ///
 /// # Security
 ///
@@ -143,14 +146,15 @@ pub struct RenewedTokens {
     pub refresh: Option<Zeroizing<String>>,
     /// The ID token; without one, the row has none afterwards either.
     pub id: Option<Zeroizing<String>>,
-    /// The granted scope, parted by spaces; without one, the row has none afterwards either.
+    /// The granted scope, separated by spaces; without one, the row has none afterwards either.
     pub scope: Option<String>,
     /// The token's type; without one, the row keeps its own.
     pub token_type: Option<String>,
-    /// The other fields of the token response. Those that a stored response has and this has not
-    /// stay there, and moments among them follow from the two below.
+    /// The other fields of the token response. Further fields of a stored response stay, and times
+    /// among them follow from the two below.
     pub extra: Map<String, Value>,
-    /// When the access token expires; without it, the row says so as far as its columns take it.
+    /// When the access token expires; without it, the row's expiry is cleared where its columns
+    /// allow it.
     pub expires_at: Option<Timestamp>,
     /// When the tokens were renewed.
     pub renewed_at: Timestamp,

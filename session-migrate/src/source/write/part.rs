@@ -1,4 +1,4 @@
-//! Tokens in columns of their own.
+//! Writing tokens into columns of their own.
 
 use zeroize::Zeroizing;
 
@@ -10,7 +10,7 @@ use crate::source::mapping::TokenSource;
 use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::{Cell, ColumnKind};
 
-/// A place with its mapping, which names the codec.
+/// A token's column with its mapping, which names the codec.
 type TokenColumn<'a> = (&'a Option<TokenSlot>, &'a Option<TokenSource>);
 
 pub(super) fn write(edit: &mut RowEdit<'_>, tokens: &RenewedTokens) -> Result<(), SourceError> {
@@ -20,7 +20,7 @@ pub(super) fn write(edit: &mut RowEdit<'_>, tokens: &RenewedTokens) -> Result<()
         (&slots.refresh, &places.refresh),
         (&slots.id, &places.id),
     ];
-    // Before any of them changes: an empty place takes its form from one that is filled.
+    // Before any of them changes: an empty column takes its form from one with a value.
     let models: Vec<Cell> = parts.iter().map(|part| model(edit, *part, &parts)).collect();
     let values = [Some(&tokens.access), tokens.refresh.as_ref(), tokens.id.as_ref()];
     for (((slot, _), value), model) in parts.into_iter().zip(values).zip(models) {
@@ -31,7 +31,7 @@ pub(super) fn write(edit: &mut RowEdit<'_>, tokens: &RenewedTokens) -> Result<()
     if let (Some(slot), Some(token_type)) = (&slots.token_type, &tokens.token_type) {
         let stored = edit.cell(slot.at, &slot.path);
         let known = opened(slot, &stored).unwrap_or_default();
-        // The type's case says nothing (RFC 6749, section 5.1).
+        // The type is case insensitive (RFC 6749, section 5.1).
         if !known.eq_ignore_ascii_case(token_type.as_bytes()) {
             one(edit, slot, Some(token_type), &stored, tokens)?;
         }
@@ -42,8 +42,8 @@ pub(super) fn write(edit: &mut RowEdit<'_>, tokens: &RenewedTokens) -> Result<()
     }
 }
 
-/// What stands in a place; where nothing does, what stands in another one under the same codec,
-/// so that no token is written plain beside encrypted ones.
+/// Returns a column's cell or, if it is empty, that of another column with the same codec, so that
+/// no token is written in plain text beside encrypted ones.
 fn model(edit: &RowEdit<'_>, (slot, place): TokenColumn<'_>, parts: &[TokenColumn<'_>]) -> Cell {
     let (Some(slot), Some(place)) = (slot, place) else { return Cell::Null };
     let stored = edit.cell(slot.at, &slot.path);
@@ -90,7 +90,7 @@ fn one(
     edit.put(slot.at, &slot.path, sealed.map_err(|error| unsealed(slot, error))?)
 }
 
-/// The error of a token that cannot be sealed.
+/// Returns the error of a token that cannot be encrypted.
 pub(super) fn unsealed(slot: &TokenSlot, error: CodecError) -> SourceError {
     let detail = format!("{} cannot be written back", slot.name);
     SourceError::because(SourceErrorKind::DecryptionKey, detail).caused_by(error)

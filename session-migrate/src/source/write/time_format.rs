@@ -1,4 +1,4 @@
-//! Moments as text, in the format of another one.
+//! Times as text, in the format of a stored one.
 
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
@@ -6,10 +6,10 @@ use session_core::Timestamp;
 
 use crate::source::mapping::Zone;
 
-/// How a moment is spelled.
+/// The format of a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TimeFormat {
-    /// What parts the date from the time; none where there is only a date.
+    /// The separator of date and time; none for a date alone.
     between: Option<char>,
     /// The point and the number of digits after it.
     fraction: (char, usize),
@@ -18,7 +18,7 @@ pub(super) struct TimeFormat {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OffsetFormat {
-    /// None: the mapping's zone is meant.
+    /// None: the time is in the mapping's zone.
     Absent,
     /// `Z` or `z`.
     Zulu(char),
@@ -29,7 +29,7 @@ enum OffsetFormat {
 }
 
 impl TimeFormat {
-    /// A date and a time of day, as databases give them.
+    /// Returns the format of date and time as databases return them.
     pub(super) const fn column(digits: usize, is_zoned: bool) -> Self {
         let offset = match is_zoned {
             true => OffsetFormat::Hours(Offset::UTC),
@@ -38,17 +38,17 @@ impl TimeFormat {
         Self { between: Some(' '), fraction: ('.', digits), offset }
     }
 
-    /// A date alone.
+    /// Returns the format of a date alone.
     pub(super) const fn date() -> Self {
         Self { between: None, fraction: ('.', 0), offset: OffsetFormat::Absent }
     }
 
-    /// What every reader of ISO 8601 understands.
+    /// Returns the format that every reader of ISO 8601 understands.
     pub(super) const fn iso() -> Self {
         Self { between: Some('T'), fraction: ('.', 3), offset: OffsetFormat::Zulu('Z') }
     }
 
-    /// The format of a text; `None` where it is another one than these.
+    /// Returns the format of a text; `None` where it is not supported.
     pub(super) fn of(text: &str) -> Option<Self> {
         let text = text.trim();
         let (date, rest) = text.split_at_checked(10)?;
@@ -70,13 +70,13 @@ impl TimeFormat {
         Some(Self { between: Some(between), fraction: (point, digits), offset })
     }
 
-    /// The text of a moment; none after the year 9999.
+    /// Formats a time; `None` after the year 9999.
     pub(super) fn write(self, at: Timestamp, zone: Option<&Zone>) -> Option<String> {
         let moment = jiff::Timestamp::from_millisecond(at.as_millis()).ok()?;
         let (zone, offset) = match self.offset {
             OffsetFormat::Absent => match zone.and_then(Zone::time_zone) {
                 Some(zone) => (zone, String::new()),
-                // Without a zone nobody could read it.
+                // Without a zone it could not be read back.
                 None => (TimeZone::UTC, "Z".to_owned()),
             },
             OffsetFormat::Zulu(zulu) => (TimeZone::UTC, zulu.to_string()),
@@ -97,7 +97,7 @@ impl TimeFormat {
             return whole;
         }
         let mut fraction = format!("{:0<digits$}", format!("{:09}", civil.subsec_nanosecond()));
-        // Digits that are not kept are cut off: a moment is never later than it was.
+        // Truncated, not rounded: a time never becomes later.
         fraction.truncate(digits);
         format!("{whole}{point}{fraction}")
     }
@@ -130,7 +130,7 @@ impl OffsetFormat {
     }
 }
 
-/// An offset; its minutes after this, or left out.
+/// Formats an offset, with minutes after this separator or without minutes.
 fn spelled(offset: Offset, minutes: Option<&str>) -> String {
     let seconds = offset.seconds();
     let sign = if seconds < 0 { '-' } else { '+' };
@@ -142,7 +142,7 @@ fn spelled(offset: Offset, minutes: Option<&str>) -> String {
     }
 }
 
-/// Whether each `d` is a digit, and all else as it is here.
+/// Returns whether each `d` of the shape is a digit in the text, and the rest is equal.
 fn is_shape(text: &str, shape: &str) -> bool {
     let fits = |(byte, shape): (u8, u8)| match shape {
         b'd' => byte.is_ascii_digit(),

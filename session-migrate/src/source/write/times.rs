@@ -1,4 +1,4 @@
-//! The expiry and the moment of the renewal, each in its place and unit.
+//! Writing the expiry and the time of the renewal, each in its column and unit.
 
 use session_core::Timestamp;
 
@@ -22,7 +22,7 @@ pub(super) fn write(edit: &mut RowEdit<'_>, tokens: &RenewedTokens) -> Result<()
     expiry(edit, tokens)
 }
 
-/// Into every place that says something; where none does, into the one that is asked first.
+/// Writes the expiry into every column with a value, or without any into the first one.
 fn expiry(edit: &mut RowEdit<'_>, tokens: &RenewedTokens) -> Result<(), SourceError> {
     let own = edit.bound().expires.iter().filter(|slot| edit.is_own(slot.at));
     let own: Vec<&TimeSlot> = own.collect();
@@ -43,7 +43,7 @@ fn expiry(edit: &mut RowEdit<'_>, tokens: &RenewedTokens) -> Result<(), SourceEr
     Ok(())
 }
 
-/// A base in the same JSON says when the tokens came: that is the renewal now.
+/// Sets the base of a relative expiry to the renewal, where it is in the same JSON.
 fn renew_bases(
     edit: &mut RowEdit<'_>,
     slot: &TimeSlot,
@@ -74,12 +74,12 @@ fn put(edit: &mut RowEdit<'_>, slot: &TimeSlot, at: Timestamp) -> Result<(), Sou
     };
     match cell {
         Some(cell) => edit.put(slot.at, &slot.path, cell),
-        None => Err(edit.failed(slot.at, "cannot say this moment")),
+        None => Err(edit.failed(slot.at, "cannot express this time")),
     }
 }
 
-/// Seconds after the base, or the seconds since 1970 where those stood there, where there is no
-/// base before the moment, or where they would be taken for these.
+/// Returns the seconds after the base; or the seconds since 1970 where the stored value counts
+/// these, where no base is before the time, or where the difference would be read as such.
 fn relative(
     edit: &RowEdit<'_>,
     slot: &TimeSlot,
@@ -100,8 +100,8 @@ fn relative(
     Ok(encode_time::span(at.as_millis(), like, encoding))
 }
 
-/// What stands in a place; where nothing does, another moment of the row in a column of the kind,
-/// for its format.
+/// Returns the stored cell or, if it is empty, another time of the row in a column of the same
+/// kind, for its format.
 fn model(edit: &RowEdit<'_>, slot: &TimeSlot) -> Cell {
     let stored = edit.cell(slot.at, &slot.path);
     if !stored.is_empty() || !slot.path.is_empty() || !is_text(slot.unit) {
