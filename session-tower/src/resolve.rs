@@ -132,8 +132,7 @@ impl Resolver {
         if !self.needs_new_secret(live, candidate) {
             return Ok(None);
         }
-        let session = live.session();
-        match self.manager.rotate_secret(&session.user, session.id).await {
+        match self.manager.rotate_secret(&live.session().user, live.session().id).await {
             Ok(rotation @ Rotation::Rotated { .. }) => Ok(Some(CookieUpdate::rotated(&rotation))),
             Ok(_) => Ok(None),
             Err(error) => match error.end_reason() {
