@@ -11,12 +11,13 @@ use openidconnect::http::StatusCode;
 use reqwest::header::LOCATION;
 use reqwest::redirect::Policy;
 use serde_json::json;
+use session_core::TokenSet;
+use session_core::clock::Clock;
 use session_core::provider::openid::{
     AuthorizationRequest, Callback, OpenIdProvider, SetupError, SignInErrorKind, SignInOutcome,
 };
 use session_core::provider::{Provider, ProviderErrorKind};
 use session_core::testing::FakeClock;
-use session_core::{Clock, TokenSet};
 use tokio::net::TcpListener;
 
 const CALLBACK: &str = "http://127.0.0.1:9/callback";

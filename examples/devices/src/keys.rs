@@ -6,8 +6,9 @@ use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
+use session_core::Keyring;
 use session_core::store::StoredSession;
-use session_core::{Keyring, KeyringError};
+use session_core::token::KeyringError;
 
 use crate::failure::Failure;
 

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use sea_orm_migration::MigratorTraitSelf as _;
 use sea_orm_migration::sea_orm::{Database, DatabaseConnection};
 use session_core::manager::Resolution;
+use session_core::session::SecretDigest;
 use session_core::store::sea_orm::SeaOrmStore;
-use session_core::{Keyring, ProviderName, SecretDigest, SessionManager, UserId};
+use session_core::{Keyring, ProviderName, SessionManager, UserId};
 use uuid::Uuid;
 
 use crate::legacy;
@@ -92,10 +93,7 @@ async fn serve(migrator: &Migrator, cookie: &str) -> DemoResult {
     check(session.id.to_string() != cookie, "the id of the session is not the cookie")?;
     let token = manager.access_token(&ann, session.id).await?;
     check(token.access_token() == "access-3", "its access token is the same")?;
-    check(
-        manager.list(&bob, None).await?.is_empty(),
-        "a row that no key decrypts is quarantined",
-    )?;
+    check(manager.list(&bob, None).await?.is_empty(), "a row that no key decrypts is quarantined")?;
     Ok(())
 }
 

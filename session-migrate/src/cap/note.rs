@@ -1,7 +1,7 @@
 //! A cap as it is noted with a move, and made again from that.
 
 use serde::{Deserialize, Serialize};
-use session_core::Limit;
+use session_core::policy::Limit;
 
 use super::settings::Cap;
 use super::words::{Count, PartitionBy};

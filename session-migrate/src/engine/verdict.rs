@@ -1,6 +1,6 @@
 //! Which rows of whole pairs the cap prunes, and which pairs are crowded at all.
 
-use session_core::Limit;
+use session_core::policy::Limit;
 
 use crate::cap::{Candidate, Candidates, Cap, standings};
 use crate::error::{MigrateError, MigrateErrorKind};

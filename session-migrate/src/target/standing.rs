@@ -2,10 +2,9 @@
 
 use sea_orm_migration::sea_orm::prelude::Uuid;
 use sea_orm_migration::sea_orm::{DbErr, QueryResult};
+use session_core::session::{ProviderIdentity, Subject};
 use session_core::token::{Sealed, SealedTokens};
-use session_core::{
-    Keyring, ProviderIdentity, ProviderName, SessionId, Subject, Timestamp, TokenSet, UserId,
-};
+use session_core::{Keyring, ProviderName, SessionId, Timestamp, TokenSet, UserId};
 
 use super::arrival::LiveRow;
 

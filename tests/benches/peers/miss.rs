@@ -10,11 +10,12 @@ use axum::{Extension, Router};
 use sea_orm::sqlx::{self, Row as _};
 use sea_orm::{ConnectOptions, DatabaseConnection};
 use session_core::manager::SignIn;
+use session_core::session::SecretDigest;
 use session_core::store::sea_orm::SeaOrmStore;
 use session_core::token::{Sealed, SealedTokens};
 use session_core::{
-    Keyring, ProviderName, SecretDigest, Session, SessionManager, SessionPolicy, SessionStore as _,
-    TokenSet, UserId,
+    Keyring, ProviderName, Session, SessionManager, SessionPolicy, SessionStore as _, TokenSet,
+    UserId,
 };
 use session_tests::database::{Database, Kind};
 use session_tower::{CurrentSession, SessionLayer};
@@ -30,7 +31,9 @@ const REQUESTS: usize = 1_000;
 /// on the same router that runs the same statement on the same pool and decrypts the tokens. The
 /// first line is for sessions that are not in the cache, the second for stale entries.
 pub(crate) async fn print(rounds: usize) {
-    println!("a miss, {SESSIONS} sessions in the table, compared with the same SELECT and decryption");
+    println!(
+        "a miss, {SESSIONS} sessions in the table, compared with the same SELECT and decryption"
+    );
     for kind in Kind::available() {
         let database = Database::migrated(kind).await;
         let bench = Bench::new(&database).await;

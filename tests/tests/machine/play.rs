@@ -7,8 +7,9 @@ use session_core::manager::{Resolution, Rotation, SignIn, TokenErrorKind};
 use session_core::middleware::SessionManagerExt as _;
 use session_core::policy::Freshness;
 use session_core::provider::{ProviderErrorKind, RevocationScope};
+use session_core::session::SecretDigest;
 use session_core::testing::{RenewalScript, ScriptedProvider, sample};
-use session_core::{EndReason, SecretDigest, SessionId, Timestamp, UserId};
+use session_core::{EndReason, SessionId, Timestamp, UserId};
 use session_tests::manager::{DUE, LIFETIME, World, settle};
 
 use super::model::{Known, Leads, Model, PROVIDERS, TOOL, USERS, policy};

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use session_core::manager::{Claimed, ManagerError, ManagerErrorKind, Resolution, SessionManager};
 use session_core::middleware::{CacheInvalidation, SessionManagerExt as _};
+use session_core::session::SecretDigest;
 use session_core::testing::sample::{Login, now, provider, subject, user};
 use session_core::testing::{Fault, Method};
-use session_core::{EndReason, SecretDigest, SessionId};
+use session_core::{EndReason, SessionId};
 use session_tests::database::Migrated;
 use session_tests::manager::{World, settle};
 use session_tests::on_every_database;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use session_core::manager::{ManagerErrorKind, Resolution, SignedIn};
 use session_core::policy::{OnFull, Rule};
+use session_core::session::{Origin, ProviderIdentity, SecretDigest};
 use session_core::testing::sample;
-use session_core::{EndReason, Origin, ProviderIdentity, SecretDigest, SessionId};
+use session_core::{EndReason, SessionId};
 use session_tests::manager::{World, policy};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use session_core::event::EventKind;
 use session_core::manager::{ManagerErrorKind, Resolution, SignIn, SignedIn};
+use session_core::session::ProviderIdentity;
 use session_core::testing::sample;
-use session_core::{EndReason, ProviderIdentity, SessionId};
+use session_core::{EndReason, SessionId};
 use session_tests::manager::{LIFETIME, OKTA, World, policy};
 
 async fn ends(world: &World, devices: &[&SignedIn]) -> Vec<Option<EndReason>> {

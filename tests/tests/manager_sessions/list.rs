@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use session_core::SessionId;
 use session_core::manager::{ListedSession, SignIn};
+use session_core::session::{DeviceLabel, Origin};
 use session_core::testing::sample;
-use session_core::{DeviceLabel, Origin, SessionId};
 use session_tests::manager::{OKTA, World, policy};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use session_core::EndReason;
 use session_core::manager::Resolution;
 use session_core::middleware::{SessionManagerExt as _, Validity};
+use session_core::session::SecretDigest;
 use session_core::testing::{Fault, Method, sample};
-use session_core::{EndReason, SecretDigest};
 use session_tests::manager::{World, keyring, settle};
 
 const SECOND: Duration = Duration::from_secs(1);

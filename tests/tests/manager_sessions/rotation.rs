@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use session_core::manager::{ManagerErrorKind, Resolution, Rotation};
 use session_core::middleware::LiveSessionExt as _;
+use session_core::session::{SecretDigest, SessionSecret};
 use session_core::testing::{Fault, Method, sample};
-use session_core::{EndReason, SecretDigest, SessionId, SessionSecret};
+use session_core::{EndReason, SessionId};
 use session_tests::manager::{World, settle};
 
 const SECOND: Duration = Duration::from_secs(1);

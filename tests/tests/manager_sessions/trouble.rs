@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use session_core::EndReason;
 use session_core::manager::{ManagerErrorKind, Resolution};
 use session_core::middleware::{CacheInvalidation, SessionManagerExt as _};
+use session_core::session::SecretDigest;
 use session_core::testing::{Fault, Method, sample};
-use session_core::{EndReason, SecretDigest};
 use session_tests::manager::{LIFETIME, Step, World, settle};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -54,7 +55,7 @@ async fn a_store_that_is_silent_counts_as_away_after_its_timeout() {
     for method in [Method::FindByDigest, Method::Admit, Method::End, Method::List] {
         world.store.set(method, Fault::HangBefore);
     }
-    let started = session_core::Clock::monotonic(&before);
+    let started = session_core::clock::Clock::monotonic(&before);
     let (manager, ann) = (&world.manager, sample::user("ann"));
     let digest = laptop.secret.digest();
     let all = async {
@@ -69,7 +70,7 @@ async fn a_store_that_is_silent_counts_as_away_after_its_timeout() {
     for error in [errors.0, errors.1, errors.2, errors.3] {
         assert_eq!(error.unwrap().kind(), ManagerErrorKind::Unavailable);
     }
-    let passed = session_core::Clock::monotonic(&world.clock) - started;
+    let passed = session_core::clock::Clock::monotonic(&world.clock) - started;
     assert!(passed <= SECOND * 6, "{passed:?}");
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::SystemClock;
+use session_core::clock::SystemClock;
 use session_migrate::capture::{Change, ChangeCapture, ChangedRows, RetryBudget};
 use session_migrate::source::{
     Cell, Codecs, Mapping, Mappings, Preset, SourceError, SourceKeys, SourceTable,

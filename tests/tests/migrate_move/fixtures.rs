@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use session_core::SecretDigest;
+use session_core::session::SecretDigest;
 use session_tests::database::{Database, Kind};
 
 use crate::command::{Tool, rows};

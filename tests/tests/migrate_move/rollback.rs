@@ -1,9 +1,9 @@
 //! Moves that are taken back, and those that no longer can be.
 
 use serde_json::Value;
-use session_core::SecretDigest;
 use session_core::manager::Resolution;
 use session_core::middleware::SessionManagerExt as _;
+use session_core::session::SecretDigest;
 use session_migrate::source::{Codecs, SourceKeys};
 use session_migrate::{Approval, MigrateErrorKind, Move};
 use session_tests::database::Database;

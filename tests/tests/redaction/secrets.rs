@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use session_core::{SecretDigest, SessionSecret, TokenSet};
+use session_core::TokenSet;
+use session_core::session::{SecretDigest, SessionSecret};
 
 /// The secrets of the story by their texts, with what each is.
 #[derive(Default)]

@@ -44,8 +44,8 @@ impl From<session_core::store::StoreError> for Problem {
     }
 }
 
-impl From<session_core::InvalidName> for Problem {
-    fn from(error: session_core::InvalidName) -> Self {
+impl From<session_core::session::InvalidName> for Problem {
+    fn from(error: session_core::session::InvalidName) -> Self {
         Self::of(&error)
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use session_core::{Clock as _, SystemClock};
+use session_core::clock::{Clock as _, SystemClock};
 
 use super::problem::Problem;
 use super::world::World;

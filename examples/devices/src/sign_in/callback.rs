@@ -11,7 +11,8 @@ use secrecy::SecretString;
 use session_core::manager::{ManagerErrorKind, SignIn, SignedIn};
 use session_core::provider::openid::{Callback, SignInError, SignInErrorKind, SignInOutcome};
 use session_core::provider::{Provider as _, RevocationScope};
-use session_core::{DeviceLabel, SecretDigest, TokenResponse, TokenSet, UserId};
+use session_core::session::{DeviceLabel, SecretDigest};
+use session_core::{TokenResponse, TokenSet, UserId};
 use session_tower::{CookieUpdate, PresentedCookie};
 
 use crate::page;

@@ -1,6 +1,7 @@
 //! Keys that are not the right ones.
 
-use session_core::{Keyring, KeyringError};
+use session_core::Keyring;
+use session_core::token::KeyringError;
 
 use super::super::problem::{Problem, same};
 use super::super::step::Outcome;
