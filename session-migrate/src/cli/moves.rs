@@ -53,7 +53,7 @@ pub(crate) async fn apply(
 ) -> Result<Answer, Failure> {
     let approval = match (plan, yes) {
         (Some(digest), _) => Approval::Plan(digest),
-        (None, true) => Approval::Unseen,
+        (None, true) => Approval::Unreviewed,
         (None, false) => {
             return Err(Failure::usage(
                 "apply writes: give --plan DIGEST, which plan prints, or --yes",

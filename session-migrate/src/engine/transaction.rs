@@ -1,4 +1,4 @@
-//! Transactions on the target, and which failures a repetition helps against.
+//! Begins transactions on the target, and tells which failures a repetition can help against.
 
 use sea_orm_migration::sea_orm::{
     DatabaseConnection, DatabaseTransaction, IsolationLevel, SqliteTransactionMode,
@@ -8,8 +8,8 @@ use sea_orm_migration::sea_orm::{
 use crate::error::MigrateError;
 use crate::source::{Complaint, Dialect};
 
-/// Begins a transaction that sees what is committed when each statement begins; on SQLite, one
-/// that is the only writer from its first moment.
+/// Begins a transaction in which each statement sees what is committed when it starts; on SQLite,
+/// one that holds the write lock from the beginning.
 pub(crate) async fn begin(
     connection: &DatabaseConnection,
 ) -> Result<DatabaseTransaction, MigrateError> {
@@ -26,7 +26,8 @@ pub(crate) async fn begin(
     Ok(connection.begin_with_options(options).await?)
 }
 
-/// Whether the same transaction may succeed when it is begun anew: another one was in its way.
+/// Returns whether the transaction failed because another one was in its way, so that it may succeed
+/// when it is repeated.
 pub(crate) fn is_transient(error: &MigrateError) -> bool {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {

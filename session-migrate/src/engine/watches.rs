@@ -1,59 +1,65 @@
-//! The watches of a move's tables: what others write is noted, and at the end refused.
+//! The watches of a move's tables: they log what others write, and block writes at the cutover.
 
+use super::context::MoveContext;
+use super::mapped_table::MappedTable;
 use crate::capture::Watch;
-use crate::engine::Ground;
 use crate::error::MigrateError;
 
-/// The watches, with the numbers of their mappings.
+/// The watch of each mapped table.
 #[derive(Debug)]
-pub(crate) struct Watches(pub(super) Vec<(usize, Watch)>);
+pub(crate) struct Watches<'a> {
+    context: &'a MoveContext,
+    watches: Vec<(&'a MappedTable, Watch)>,
+}
 
-impl Watches {
-    /// Those of all mapped tables. Offline, a table that cannot be watched has none.
-    pub(crate) fn of(ground: &Ground) -> Result<Self, MigrateError> {
+impl<'a> Watches<'a> {
+    /// Creates the watches of all mapped tables. An offline move goes on without a watch on a table
+    /// that cannot have triggers.
+    pub(crate) fn of(context: &'a MoveContext) -> Result<Self, MigrateError> {
         let mut watches = Vec::new();
-        for (number, table) in ground.tables.iter().enumerate() {
-            match Watch::new(table, number) {
-                Ok(watch) => watches.push((number, watch)),
-                Err(error) if ground.options.is_online => return Err(error.into()),
+        for table in &context.tables {
+            match Watch::new(&table.source, table.number) {
+                Ok(watch) => watches.push((table, watch)),
+                Err(error) if context.options.is_online => return Err(error.into()),
                 Err(_) => {}
             }
         }
-        Ok(Self(watches))
+        Ok(Self { context, watches })
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &(usize, Watch)> {
-        self.0.iter()
+    /// Returns each watch with its table.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a MappedTable, &Watch)> {
+        self.watches.iter().map(|(table, watch)| (*table, watch))
     }
 
-    /// Begins to note what others write.
-    pub(crate) async fn start(&self, ground: &Ground) -> Result<(), MigrateError> {
-        for (_, watch) in &self.0 {
-            watch.start(&ground.source, &ground.patience()).await?;
+    /// Starts to log what others write.
+    pub(crate) async fn start(&self) -> Result<(), MigrateError> {
+        for (_, watch) in &self.watches {
+            watch.start(&self.context.source, &self.context.trigger_budget()).await?;
         }
         Ok(())
     }
 
-    /// Refuses writes, having waited for those under way.
-    pub(crate) async fn bar(&self, ground: &Ground) -> Result<(), MigrateError> {
-        for (_, watch) in &self.0 {
-            watch.bar(&ground.source, &ground.patience()).await?;
+    /// Blocks writes, after waiting for the ones under way.
+    pub(crate) async fn block_writes(&self) -> Result<(), MigrateError> {
+        for (_, watch) in &self.watches {
+            watch.bar(&self.context.source, &self.context.trigger_budget()).await?;
         }
         Ok(())
     }
 
     /// Lets others write again.
-    pub(crate) async fn unbar(&self, ground: &Ground) -> Result<(), MigrateError> {
-        for (_, watch) in &self.0 {
-            watch.unbar(&ground.source, &ground.patience()).await?;
+    pub(crate) async fn unblock_writes(&self) -> Result<(), MigrateError> {
+        for (_, watch) in &self.watches {
+            watch.unbar(&self.context.source, &self.context.trigger_budget()).await?;
         }
         Ok(())
     }
 
-    /// Takes triggers and logs away.
-    pub(crate) async fn stop(&self, ground: &Ground) -> Result<(), MigrateError> {
-        for (_, watch) in &self.0 {
-            watch.stop(&ground.source, &ground.patience()).await?;
+    /// Drops triggers and logs.
+    pub(crate) async fn stop(&self) -> Result<(), MigrateError> {
+        for (_, watch) in &self.watches {
+            watch.stop(&self.context.source, &self.context.trigger_budget()).await?;
         }
         Ok(())
     }

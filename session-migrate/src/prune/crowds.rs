@@ -6,7 +6,7 @@ use super::error::PruneError;
 use super::session::Session;
 use super::survey::places;
 use super::work::{Work, checked, keyed};
-use crate::cap::{Candidate, Candidates, Cap, Standing, standings};
+use crate::cap::{Candidate, CandidateReader, Cap, Rank, rank};
 use crate::source::{Cell, SourceRow};
 
 /// How many rows are read at once, and how many keys are written at once.
@@ -20,19 +20,19 @@ pub(super) async fn fill(
     cap: &Cap,
     more_than: u32,
 ) -> Result<(), PruneError> {
-    let candidates = Candidates::new(cap, session.source.mapping())?;
+    let candidates = CandidateReader::new(cap, session.source.mapping())?;
     let mut after = None;
     loop {
         let page = session.source.crowds(&session.connection, more_than, after.as_ref(), ROWS);
         let (rows, next) = page.await?;
         let (rows, ranked): (Vec<&SourceRow>, Vec<Candidate>) =
-            rows.iter().filter_map(|row| Some((row, candidates.of(row)?))).unzip();
-        let standings = standings(cap, &ranked);
+            rows.iter().filter_map(|row| Some((row, candidates.candidate(row)?))).unzip();
+        let ranks = rank(cap, &ranked);
         let leaving: Vec<Leaving<'_>> = rows
             .iter()
             .zip(&ranked)
-            .zip(&standings)
-            .filter_map(|((row, candidate), standing)| Leaving::of(row, candidate, *standing, cap))
+            .zip(&ranks)
+            .filter_map(|((row, candidate), rank)| Leaving::of(row, candidate, *rank, cap))
             .collect();
         for some in leaving.chunks(KEYS) {
             note(session, work, some).await?;
@@ -52,10 +52,10 @@ struct Leaving<'a> {
 }
 
 impl<'a> Leaving<'a> {
-    fn of(row: &'a SourceRow, it: &Candidate, standing: Standing, cap: &Cap) -> Option<Self> {
-        let reason = standing.leaves?.as_str();
+    fn of(row: &'a SourceRow, it: &Candidate, rank: Rank, cap: &Cap) -> Option<Self> {
+        let reason = rank.leaves?.as_str();
         let max = places(cap, it.provider.as_bytes())?.max;
-        let is_first = standing.place.checked_sub(1) == usize::try_from(max).ok();
+        let is_first = rank.place.checked_sub(1) == usize::try_from(max).ok();
         Some(Self { row, is_first, reason })
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! Two ways lead to the same victims. Where the database itself can tell which rows are usable
 //! and what parts them, one statement ranks them all; else crowds are read, opened and ranked
-//! here, by [`standings`](crate::cap::standings). What is to go is noted in a temporary table,
+//! here, by [`rank`](crate::cap::rank). What is to go is noted in a temporary table,
 //! which no other connection sees and which ends with ours; it is worked off in short
 //! transactions, each of which takes only rows that still are what was ranked. So a run that is
 //! killed leaves nothing behind, and the next one goes on.

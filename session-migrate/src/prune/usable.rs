@@ -103,7 +103,7 @@ fn push_is_no_name(query: &mut Query, dialect: Dialect, slot: &Slot) {
 
 /// What parts a pair further; none if only a reader can tell.
 pub(super) fn partition(bound: &Bound, cap: &Cap) -> Option<Option<String>> {
-    if cap.partition_by() == PartitionBy::Pair {
+    if cap.partition_by() == PartitionBy::Provider {
         return Some(None);
     }
     // A subject may be in a token.

@@ -5,7 +5,7 @@ mod prune;
 
 use std::fmt::Write as _;
 
-use session_migrate::{
+use session_migrate::report::{
     ApplyReport, FinalizeReport, PauseReport, RollbackReport, RowReport, StatusReport,
     UnlockReport, VerifyReport,
 };
