@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::source::{Complaint, SourceError};
+use crate::source::SourceError;
+use crate::sql::{RedactedDbError, SqlError, SqlErrorKind};
 
 /// An error of a migration or a move.
 ///
@@ -108,15 +109,23 @@ impl MigrateError {
         self
     }
 
-    /// Creates the error of a statement that failed on the target.
-    pub(crate) fn of_target(error: SourceError) -> Self {
-        Self::new(MigrateErrorKind::Statement).caused_by(error)
-    }
-
     /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> MigrateErrorKind {
         self.kind
+    }
+
+    /// Returns whether another transaction was in the way, so that the same may succeed when it is
+    /// repeated.
+    pub(crate) fn is_contended(&self) -> bool {
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<RedactedDbError>() {
+                return error.is_contended();
+            }
+            cause = error.source();
+        }
+        false
     }
 
     /// Returns whether the arguments are wrong, so that repeating the call cannot help.
@@ -137,8 +146,22 @@ impl From<SourceError> for MigrateError {
     }
 }
 
+impl From<SqlError> for MigrateError {
+    fn from(error: SqlError) -> Self {
+        let kind = match error.kind() {
+            SqlErrorKind::Address => MigrateErrorKind::Address,
+            SqlErrorKind::Connection => MigrateErrorKind::Connection,
+            SqlErrorKind::Statement => MigrateErrorKind::Statement,
+        };
+        match error.into_cause() {
+            Some(cause) => Self::new(kind).caused_by(cause),
+            None => Self::new(kind),
+        }
+    }
+}
+
 impl From<sea_orm_migration::DbErr> for MigrateError {
     fn from(error: sea_orm_migration::DbErr) -> Self {
-        Self::new(MigrateErrorKind::Statement).caused_by(Complaint::from(error))
+        SqlError::from(error).into()
     }
 }

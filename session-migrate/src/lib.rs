@@ -173,9 +173,9 @@ pub struct Step {
 /// Returns a [`MigrateError`] if the database cannot be reached, if another process holds the lock for
 /// longer, or if a step fails. The error never contains the address's password.
 pub async fn up(url: &str) -> Result<Vec<String>, MigrateError> {
-    let connection = sql::pool::open(url).await?;
-    let applied = connection.alone(sql::pool::Work::Up).await;
-    connection.close().await;
+    let runner = migrations::Runner::open(url).await?;
+    let applied = runner.run(migrations::Direction::Up).await;
+    runner.close().await;
     applied
 }
 
@@ -190,9 +190,9 @@ pub async fn up(url: &str) -> Result<Vec<String>, MigrateError> {
 /// This drops the tables: every user is signed out, and refresh tokens that wait in the outbox are
 /// never revoked at their provider.
 pub async fn down(url: &str) -> Result<Vec<String>, MigrateError> {
-    let connection = sql::pool::open(url).await?;
-    let reverted = connection.alone(sql::pool::Work::Down).await;
-    connection.close().await;
+    let runner = migrations::Runner::open(url).await?;
+    let reverted = runner.run(migrations::Direction::Down).await;
+    runner.close().await;
     reverted
 }
 
@@ -202,8 +202,8 @@ pub async fn down(url: &str) -> Result<Vec<String>, MigrateError> {
 ///
 /// Returns a [`MigrateError`] if the database cannot be read.
 pub async fn status(url: &str) -> Result<Vec<Step>, MigrateError> {
-    let connection = sql::pool::open(sql::pool::or_empty(url)).await?;
-    let steps = connection.steps().await;
-    connection.close().await;
+    let runner = migrations::Runner::open(sql::pool::or_empty(url)).await?;
+    let steps = runner.steps().await;
+    runner.close().await;
     steps
 }

@@ -12,7 +12,7 @@ use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::moves::{Approval, Move, Renewed};
 use crate::options::MoveOptions;
-use crate::source::connect_read_only;
+use crate::sql::connect_read_only;
 
 /// Returns the options of the move when the step runs.
 type OptionsFn = dyn Fn() -> Result<MoveOptions, Box<dyn Error + Send + Sync>> + Send + Sync;

@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use crate::source::{Cell, SourceKey};
+use crate::source::SourceKey;
+use crate::sql::Cell;
 
 /// A row's key, in a total order: of two rows with the same time, the one with the higher key counts
 /// as the newer one.
@@ -101,7 +102,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::RankKey;
-    use crate::source::Cell;
+    use crate::sql::Cell;
 
     fn key(cell: Cell) -> RankKey {
         RankKey::new(&[cell])

@@ -3,11 +3,7 @@
 use sea_orm_migration::sea_orm::{ConnectionTrait, QueryResult, Value};
 
 use super::log::{ALL, FIRST_RELATION, KEY, Log};
-use crate::source::SourceError;
-use crate::sql::Cell;
-use crate::sql::ColumnKind;
-use crate::sql::Dialect;
-use crate::sql::{CellReader, Query};
+use crate::sql::{Cell, CellReader, ColumnKind, Dialect, Query, SqlError};
 
 /// Far below every limit of placeholders; MariaDB makes another statement of a list of a thousand.
 const AT_ONCE: usize = 500;
@@ -29,7 +25,7 @@ pub(super) async fn read(
     log: &Log,
     connection: &impl ConnectionTrait,
     limit: u32,
-) -> Result<Vec<Stored>, SourceError> {
+) -> Result<Vec<Stored>, SqlError> {
     let dialect = log.dialect;
     let mut query = Query::new(
         dialect,
@@ -47,14 +43,14 @@ pub(super) async fn read(
     rows.iter().map(|row| stored(log, row)).collect()
 }
 
-fn stored(log: &Log, row: &QueryResult) -> Result<Stored, SourceError> {
+fn stored(log: &Log, row: &QueryResult) -> Result<Stored, SqlError> {
     let mut reader = CellReader::new(log.dialect, row);
     let id = reader.expression(ColumnKind::Text)?;
     let id = id.as_text().and_then(|text| match log.dialect {
         Dialect::Mysql => text.parse().ok(),
         _ => u128::from_str_radix(&text, 16).ok(),
     });
-    let id = id.ok_or_else(|| SourceError::statement("an entry of the change log has no id"))?;
+    let id = id.ok_or_else(|| SqlError::unexpected("an entry of the change log has no id"))?;
     let what = reader.count()?;
     let cells = log.columns().map(|(_, column)| reader.cell(column.kind));
     let cells: Vec<Cell> = cells.collect::<Result<_, _>>()?;
@@ -70,10 +66,7 @@ fn stored(log: &Log, row: &QueryResult) -> Result<Stored, SourceError> {
     Ok(Stored { id: ChangeId(id), what, cells })
 }
 
-pub(super) async fn count(
-    log: &Log,
-    connection: &impl ConnectionTrait,
-) -> Result<u64, SourceError> {
+pub(super) async fn count(log: &Log, connection: &impl ConnectionTrait) -> Result<u64, SqlError> {
     let sql = format!("SELECT COUNT(*) FROM {}", log.table.sql(log.dialect));
     Query::new(log.dialect, sql).number(connection).await
 }
@@ -83,7 +76,7 @@ pub(super) async fn forget(
     log: &Log,
     connection: &impl ConnectionTrait,
     ids: &[ChangeId],
-) -> Result<(), SourceError> {
+) -> Result<(), SqlError> {
     for some in ids.chunks(AT_ONCE) {
         deletion(log, some).execute(connection).await?;
     }

@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbErr, QueryResult};
 
 use super::object::{Object, Sort};
-use crate::source::SourceError;
-use crate::sql::Dialect;
-use crate::sql::Query;
+use crate::sql::{Dialect, Query, SqlError};
 
 const SQLITE: &str = "SELECT type, '', name FROM sqlite_master \
     WHERE type IN ('table', 'trigger') AND name LIKE 'session\\_move\\_%' ESCAPE '\\'";
@@ -38,7 +36,7 @@ impl There {
     pub(super) async fn of(
         dialect: Dialect,
         connection: &impl ConnectionTrait,
-    ) -> Result<Self, SourceError> {
+    ) -> Result<Self, SqlError> {
         let sql = match dialect {
             Dialect::Sqlite => SQLITE,
             Dialect::Postgres => POSTGRES,
@@ -46,7 +44,7 @@ impl There {
         };
         let rows = Query::new(dialect, sql).rows(connection).await?;
         let found: Result<_, DbErr> = rows.iter().map(|row| read(dialect, row)).collect();
-        found.map(Self).map_err(SourceError::statement)
+        Ok(Self(found?))
     }
 
     pub(super) fn has(&self, object: &Object) -> bool {

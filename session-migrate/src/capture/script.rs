@@ -2,18 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm_migration::sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
-};
+use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr};
 
 use super::names::TableName;
 use super::object::Object;
 use super::patience::Patience;
 use super::probe::There;
 use crate::source::{SourceError, SourceErrorKind};
-use crate::sql::Dialect;
-use crate::sql::is_contended;
+use crate::sql::{Dialect, SqlError, begin};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
@@ -117,18 +113,22 @@ impl Script<'_> {
             let rest = Script { dialect: self.dialect, work: self.work, objects };
             match rest.attempt(connection).await {
                 Ok(()) => return Ok(()),
-                Err(error) if is_contended(&error) => {
+                Err(error) if error.is_contended() => {
                     if !wait.again().await {
-                        return Err(SourceError::new(SourceErrorKind::Busy).caused_by(error));
+                        let busy = SourceError::new(SourceErrorKind::Busy);
+                        return Err(match error.into_cause() {
+                            Some(cause) => busy.caused_by(cause),
+                            None => busy,
+                        });
                     }
                 }
-                Err(error) => return Err(SourceError::statement(error)),
+                Err(error) => return Err(error.into()),
             }
         }
     }
 
-    async fn attempt(&self, connection: &DatabaseConnection) -> Result<(), DbErr> {
-        let transaction = connection.begin_with_options(options(self.dialect)).await?;
+    async fn attempt(&self, connection: &DatabaseConnection) -> Result<(), SqlError> {
+        let transaction = begin(connection).await?;
         let done = self.all(&transaction).await;
         if self.dialect == Dialect::Mysql {
             // Nothing is left of the transaction but that it keeps the statements on one
@@ -138,11 +138,11 @@ impl Script<'_> {
             }
         }
         match done {
-            Ok(()) => transaction.commit().await,
+            Ok(()) => Ok(transaction.commit().await?),
             Err(error) => {
-                // What failed is told; a rollback that fails too leaves nothing either.
+                // The first failure is the one to report; the transaction is undone either way.
                 let _ = transaction.rollback().await;
-                Err(error)
+                Err(error.into())
             }
         }
     }
@@ -155,20 +155,5 @@ impl Script<'_> {
             transaction.execute_unprepared(self.sql(object)).await?;
         }
         Ok(())
-    }
-}
-
-fn options(dialect: Dialect) -> TransactionOptions {
-    match dialect {
-        Dialect::Sqlite => TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        },
-        // A snapshot from before the lock would not matter to DDL, but it is never asked for.
-        Dialect::Postgres => TransactionOptions {
-            isolation_level: Some(IsolationLevel::ReadCommitted),
-            ..TransactionOptions::default()
-        },
-        Dialect::Mysql => TransactionOptions::default(),
     }
 }

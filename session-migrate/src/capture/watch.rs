@@ -260,7 +260,8 @@ impl Watch {
         changes: &[Change],
     ) -> Result<(), SourceError> {
         let ids: Vec<ChangeId> = changes.iter().map(|change| change.id).collect();
-        entry::forget(&self.log, connection, &ids).await
+        entry::forget(&self.log, connection, &ids).await?;
+        Ok(())
     }
 
     /// How many entries the log holds.
@@ -269,7 +270,7 @@ impl Watch {
     ///
     /// [`SourceError`] if the log is not there, or a statement fails.
     pub async fn count(&self, connection: &impl ConnectionTrait) -> Result<u64, SourceError> {
-        entry::count(&self.log, connection).await
+        Ok(entry::count(&self.log, connection).await?)
     }
 
     /// The SQL of everything above that changes the schema, in the order in which it is run.

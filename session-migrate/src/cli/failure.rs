@@ -4,7 +4,7 @@ use std::error::Error;
 
 use serde::Serialize;
 use session_migrate::prune::{PruneError, PruneErrorKind};
-use session_migrate::source::SourceError;
+use session_migrate::source::{SourceError, SqlError};
 use session_migrate::{MigrateError, MigrateErrorKind};
 
 /// A failed call.
@@ -88,6 +88,12 @@ impl From<MigrateError> for Failure {
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
         Self { message: chain(&error), kind: "source", is_usage: error.is_misuse() }
+    }
+}
+
+impl From<SqlError> for Failure {
+    fn from(error: SqlError) -> Self {
+        SourceError::from(error).into()
     }
 }
 

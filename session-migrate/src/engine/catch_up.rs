@@ -12,7 +12,8 @@ use super::watches::Watches;
 use super::worker::Worker;
 use crate::capture::{Change, ChangedRows};
 use crate::error::MigrateError;
-use crate::source::{Cell, SourceKey, SourceRow};
+use crate::source::{SourceKey, SourceRow};
+use crate::sql::Cell;
 use crate::target::ExistingRow;
 
 /// How many changes are applied at a time.

@@ -14,7 +14,8 @@ use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{Checkpoint, JournalTable};
 use crate::options::MoveOptions;
 use crate::progress::ProgressSender;
-use crate::source::{Dialect, Mappings, Schema};
+use crate::source::Mappings;
+use crate::sql::{Dialect, Schema};
 use crate::target::TargetTable;
 
 /// How long creating or dropping triggers waits for the transactions of others.

@@ -9,7 +9,7 @@ use session_core::SessionId;
 use super::batch::Scan;
 use super::context::MoveContext;
 use crate::error::MigrateError;
-use crate::source::Query;
+use crate::sql::Query;
 use crate::target::uuid_literal;
 
 /// How many ids of the source are held in memory at once.
@@ -33,7 +33,7 @@ pub(crate) async fn totals(context: &MoveContext) -> Result<Totals, MigrateError
     let (dialect, target) = (context.dialect(), &context.target);
     let id = uuid_literal(dialect, context.id.as_uuid());
     let count = async |sql: String| {
-        Query::new(dialect, sql).number(target).await.map_err(MigrateError::of_target)
+        Query::new(dialect, sql).number(target).await.map_err(MigrateError::from)
     };
     let from = "SELECT COUNT(*) FROM login_session WHERE moved_by =";
     Ok(Totals {
@@ -99,7 +99,7 @@ async fn page(
         query.push(&format!(" AND {column} > {after}"));
     }
     query.push(&format!(" ORDER BY {column} LIMIT {PAGE}"));
-    let rows = query.rows(&context.target).await.map_err(MigrateError::of_target)?;
+    let rows = query.rows(&context.target).await?;
     let ids = rows.iter().map(|row| row.try_get_by_index::<Uuid>(0).map(SessionId::from_uuid));
     Ok(ids.collect::<Result<_, _>>()?)
 }

@@ -7,11 +7,11 @@ use super::batch::{BatchSize, Scan, Stopwatch, decode_each};
 use super::context::MoveContext;
 use super::mapped_table::{MappedTable, is_over_cap, over_cap_threshold};
 use super::reconcile::{SourceState, reconcile};
-use super::transaction::begin;
 use super::worker::Worker;
 use crate::error::MigrateError;
 use crate::journal::Checkpoint;
-use crate::source::{CrowdedPairs, Cursor, Dialect, RawBatch};
+use crate::source::{CrowdedPairs, Cursor, RawBatch};
+use crate::sql::{Dialect, begin};
 use crate::target::{SealedRow, seal};
 
 /// A batch that is ready to be written.

@@ -17,7 +17,6 @@ mod load;
 mod mapped_table;
 mod open;
 mod reconcile;
-mod transaction;
 mod watches;
 mod worker;
 
@@ -33,6 +32,5 @@ pub(crate) use findings::Findings;
 pub(crate) use load::{load, rank_over_cap};
 pub(crate) use mapped_table::{MappedTable, over_cap_threshold};
 pub(crate) use open::{open, open_target};
-pub(crate) use transaction::begin;
 pub(crate) use watches::Watches;
 pub(crate) use worker::Worker;

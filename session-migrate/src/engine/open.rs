@@ -10,14 +10,17 @@ use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::JournalTable;
 use crate::options::{Layout, MoveOptions};
 use crate::progress::ProgressSender;
-use crate::source::{
-    Dialect, Mappings, Miss, Schema, SourceError, SourceErrorKind, SourceTable, connect_read_only,
-};
-use crate::sql::pool::{self, Cache};
+use crate::source::{Mappings, Miss, SourceError, SourceErrorKind, SourceTable};
+use crate::sql::pool::{self, PoolOptions};
+use crate::sql::{Dialect, Schema, connect_read_only};
 use crate::target::move_id;
 
 /// How many connections are opened to each database: one reads on while another one writes.
 const CONNECTIONS: u32 = 3;
+
+/// SQLite's cache during an online move: it holds the pages that a batch changes, so that others go on
+/// reading meanwhile.
+const BATCH_CACHE_KIB: u32 = 16 * 1024;
 
 /// Opens what a move needs. With `is_reading`, the connections cannot write, and a SQLite file that
 /// does not exist is not created.
@@ -26,11 +29,11 @@ pub(crate) async fn open(
     is_reading: bool,
 ) -> Result<MoveContext, MigrateError> {
     let source = if is_reading {
-        connect_read_only(&options.from).await?
+        connect_read_only(&options.from).await.map_err(SourceError::from)?
     } else {
-        pool::pool(&pool::existing(&options.from), CONNECTIONS, Cache::Small).await?
+        PoolOptions::new(CONNECTIONS).connect(&pool::existing(&options.from)).await?
     };
-    let schema = Schema::read(&source).await?;
+    let schema = Schema::read(&source).await.map_err(SourceError::from)?;
     let mappings = mappings(&options, &schema)?;
     let tables = mapped_tables(&options, &source, &schema, &mappings).await?;
     let target = open_target(&options, is_reading).await?;
@@ -74,11 +77,14 @@ pub(crate) async fn open_target(
     options: &MoveOptions,
     is_reading: bool,
 ) -> Result<DatabaseConnection, MigrateError> {
-    let cache = if options.is_online { Cache::Large } else { Cache::Small };
+    let pool = match options.is_online {
+        true => PoolOptions::new(CONNECTIONS).cache_kib(BATCH_CACHE_KIB),
+        false => PoolOptions::new(CONNECTIONS),
+    };
     match (&options.to, is_reading) {
         (_, true) => Ok(connect_read_only(pool::or_empty(options.target())).await?),
-        (None, false) => pool::pool(&pool::existing(&options.from), CONNECTIONS, cache).await,
-        (Some(to), false) => pool::pool(&creating(to), CONNECTIONS, cache).await,
+        (None, false) => Ok(pool.connect(&pool::existing(&options.from)).await?),
+        (Some(to), false) => Ok(pool.connect(&pool::created(to)).await?),
     }
 }
 
@@ -110,13 +116,4 @@ fn mismatch(schema: &Schema, miss: &Miss) -> MigrateError {
         (Some(table), _) => format!("the preset {} needs, in {table}: {missing}", miss.preset),
     };
     SourceError::because(SourceErrorKind::Schema, detail).into()
-}
-
-/// Returns a SQLite address that creates the file, unless the address sets the mode itself.
-fn creating(url: &str) -> String {
-    match (url.starts_with("sqlite:") && !url.contains("mode="), url.contains('?')) {
-        (false, _) => url.to_owned(),
-        (true, true) => format!("{url}&mode=rwc"),
-        (true, false) => format!("{url}?mode=rwc"),
-    }
 }

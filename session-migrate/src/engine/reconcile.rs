@@ -9,11 +9,11 @@ use session_core::{Keyring, SessionId};
 
 use super::batch::in_parallel;
 use super::mapped_table::MappedTable;
-use super::transaction::begin;
 use super::worker::Worker;
 use crate::error::MigrateError;
 use crate::journal::{Checkpoint, Phase};
 use crate::source::SourceRow;
+use crate::sql::begin;
 use crate::target::{Disposition, ExistingRow, LiveRow, SealedRow, is_same_quarantined, seal};
 
 /// Rows of one table as the source has them now, each with whether the cap prunes it, and the ids of

@@ -8,10 +8,10 @@ use session_core::{Keyring, Timestamp};
 
 use super::batch::Stopwatch;
 use super::context::MoveContext;
-use super::transaction::{begin, is_transient};
 use crate::error::MigrateError;
 use crate::journal::{Checkpoint, Counts, Journal, Note, Phase};
 use crate::progress::Progress;
+use crate::sql::begin;
 use crate::target::{Disposition, QuarantineReason, SealedRow, TargetTable};
 
 /// How often a transaction that others were in the way of is repeated, and the pause before the
@@ -155,7 +155,7 @@ impl<'a> Worker<'a> {
         point: &mut RetryPoint,
         failure: MigrateError,
     ) -> Result<(), MigrateError> {
-        if point.tries == MAX_RETRIES || !is_transient(&failure) {
+        if point.tries == MAX_RETRIES || !failure.is_contended() {
             return Err(failure);
         }
         self.context.clock().sleep(FIRST_PAUSE * 2_u32.pow(point.tries)).await;

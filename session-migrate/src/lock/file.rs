@@ -32,7 +32,7 @@ pub(super) async fn place(
 ) -> Result<Option<PathBuf>, MigrateError> {
     let sql = "SELECT file FROM pragma_database_list WHERE name = 'main'";
     let rows = Query::new(Dialect::Sqlite, sql).rows(connection).await;
-    let rows = rows.map_err(MigrateError::of_target)?;
+    let rows = rows?;
     let file: Option<String> =
         rows.first().map(|row| row.try_get_by_index(0)).transpose()?.flatten();
     let file = file.filter(|file| !file.is_empty());

@@ -5,7 +5,7 @@ use sea_orm_migration::sea_orm::{DatabaseConnection, Value};
 use super::taken::Taken;
 use crate::error::MigrateError;
 use crate::source::{Dialect, Query};
-use crate::sql::pool;
+use crate::sql::pool::PoolOptions;
 
 /// Any number that nobody else is likely to take; not that of the tables' own steps, which run
 /// while this is held.
@@ -26,7 +26,7 @@ impl ServerLock {
 }
 
 pub(super) async fn take(url: &str, dialect: Dialect) -> Result<Taken<ServerLock>, MigrateError> {
-    let connection = pool::single(url).await?;
+    let connection = PoolOptions::new(1).connect(url).await?;
     let sql = match dialect {
         Dialect::Postgres => format!("SELECT pg_try_advisory_lock({NUMBER})::int::bigint"),
         _ => format!("SELECT CAST(GET_LOCK({NAME}, 0) AS SIGNED)"),
@@ -63,7 +63,7 @@ async fn holder(
 
 /// Ends the connection that has the lock.
 pub(super) async fn end_holder(url: &str, dialect: Dialect) -> Result<(), MigrateError> {
-    let connection = pool::single(url).await?;
+    let connection = PoolOptions::new(1).connect(url).await?;
     if let Some(holder) = holder(&connection, dialect).await? {
         let mut query = match dialect {
             Dialect::Postgres => Query::new(dialect, "SELECT pg_terminate_backend("),
@@ -73,7 +73,7 @@ pub(super) async fn end_holder(url: &str, dialect: Dialect) -> Result<(), Migrat
             let holder = query.bind(Value::Int(i32::try_from(holder).ok()));
             query.push(&holder).push(")");
         }
-        query.execute(&connection).await.map_err(MigrateError::of_target)?;
+        query.execute(&connection).await?;
     }
     let _ = connection.close().await;
     Ok(())
@@ -84,5 +84,5 @@ async fn number(
     dialect: Dialect,
     sql: &str,
 ) -> Result<u64, MigrateError> {
-    Query::new(dialect, sql).number(connection).await.map_err(MigrateError::of_target)
+    Query::new(dialect, sql).number(connection).await.map_err(MigrateError::from)
 }

@@ -6,10 +6,10 @@ use sea_orm_migration::sea_orm::Value;
 
 use super::manifest::MoveManifest;
 use super::plan;
-use crate::engine::{MoveContext, Scan, begin as begin_transaction, decode_each};
+use crate::engine::{MoveContext, Scan, decode_each};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::exists;
-use crate::source::{Dialect, Query};
+use crate::sql::{self, Dialect, Query};
 use crate::target::{check_columns, drop_indexes, is_empty};
 
 /// How many rows are read at a time.
@@ -61,7 +61,7 @@ pub(super) async fn begin(context: &MoveContext, approval: &Approval) -> Result<
     let spec = context.options.spec(&context.mappings);
     let manifest = MoveManifest { spec, made_tables: !has_tables, is_without_indexes, backup };
     let now = context.clock().now();
-    let transaction = begin_transaction(&context.target).await?;
+    let transaction = sql::begin(&context.target).await?;
     context.journal.begin(&transaction, &manifest.to_json(), digest, now).await?;
     if is_without_indexes {
         drop_indexes(&transaction, dialect).await?;

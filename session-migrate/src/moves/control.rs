@@ -9,7 +9,7 @@ use super::report::{FinalizeReport, MoveStatus, PauseReport, StatusReport};
 use crate::engine::{MoveContext, Watches};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{JournalTable, Phase, exists};
-use crate::source::Dialect;
+use crate::sql::Dialect;
 
 pub(super) async fn status(target: &DatabaseConnection) -> Result<StatusReport, MigrateError> {
     let dialect = Dialect::of(target.get_database_backend());

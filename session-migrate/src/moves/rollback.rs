@@ -8,10 +8,11 @@ use zeroize::Zeroizing;
 
 use super::manifest::{MoveManifest, journal, lock, owner};
 use super::report::{LostSignIn, RollbackReport};
-use crate::engine::{Comparison, Examined, MappedTable, MoveContext, Watches, begin, totals};
+use crate::engine::{Comparison, Examined, MappedTable, MoveContext, Watches, totals};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{Journal, Phase, exists};
-use crate::source::{Query, RenewedTokens};
+use crate::source::RenewedTokens;
+use crate::sql::{Query, begin};
 use crate::target::{ExistingRow, TargetRow, create_indexes, uuid_literal};
 
 /// What a rollback does with tokens that were renewed in the target after the cutover.
@@ -94,7 +95,7 @@ async fn wait_for_renewals(context: &MoveContext) -> Result<(), MigrateError> {
     let since = context.clock().monotonic();
     loop {
         let query = Query::new(context.dialect(), sql.clone());
-        let leases = query.number(&context.target).await.map_err(MigrateError::of_target)?;
+        let leases = query.number(&context.target).await?;
         // A lease that lasts longer belongs to a process that is gone.
         if leases == 0 || context.clock().monotonic().saturating_sub(since) > RENEWAL_TIMEOUT {
             return Ok(());
@@ -192,7 +193,7 @@ fn renewed_tokens(opened: &TokenSet, renewed_at: Option<i64>) -> RenewedTokens {
 async fn sessions_begun_since(context: &MoveContext) -> Result<u64, MigrateError> {
     let sql = "SELECT COUNT(*) FROM login_session WHERE moved_by IS NULL AND ended_at IS NULL";
     let query = Query::new(context.dialect(), sql);
-    query.number(&context.target).await.map_err(MigrateError::of_target)
+    query.number(&context.target).await.map_err(MigrateError::from)
 }
 
 /// Deletes the move's rows from the target, batch by batch.
@@ -214,7 +215,7 @@ async fn remove_rows(
             );
             let transaction = begin(&context.target).await?;
             let removed = Query::new(context.dialect(), sql).execute(&transaction).await;
-            let removed = removed.map_err(MigrateError::of_target)?;
+            let removed = removed?;
             transaction.commit().await?;
             if removed == 0 {
                 break;
@@ -237,7 +238,7 @@ async fn finish(context: &MoveContext, journal: &Journal) -> Result<(), MigrateE
         let tables = crate::migrations::TABLES.into_iter().filter(|table| *table != JOURNAL);
         for table in tables.chain(["session_migration", JOURNAL]) {
             let query = Query::new(context.dialect(), format!("DROP TABLE IF EXISTS {table}"));
-            query.execute(&context.target).await.map_err(MigrateError::of_target)?;
+            query.execute(&context.target).await?;
         }
         return Ok(());
     }
@@ -247,7 +248,8 @@ async fn finish(context: &MoveContext, journal: &Journal) -> Result<(), MigrateE
     let mut query = Query::new(context.dialect(), "DELETE FROM session_move WHERE id = ");
     let id = query.bind(Value::Uuid(Some(context.id.as_uuid())));
     query.push(&id);
-    query.execute(&context.target).await.map(drop).map_err(MigrateError::of_target)
+    query.execute(&context.target).await?;
+    Ok(())
 }
 
 /// Returns whether the tables hold other sessions or moves.
@@ -257,12 +259,12 @@ async fn is_used_by_others(context: &MoveContext) -> Result<bool, MigrateError> 
     for table in ["login_session", "provider_revocation", "login_session_event"] {
         if exists(&context.target, dialect, table).await? {
             let query = Query::new(dialect, format!("SELECT COUNT(*) FROM {table}"));
-            rows += query.number(&context.target).await.map_err(MigrateError::of_target)?;
+            rows += query.number(&context.target).await?;
         }
     }
     let mut query = Query::new(dialect, "SELECT COUNT(*) FROM session_move WHERE id <> ");
     let id = query.bind(Value::Uuid(Some(context.id.as_uuid())));
     query.push(&id);
-    rows += query.number(&context.target).await.map_err(MigrateError::of_target)?;
+    rows += query.number(&context.target).await?;
     Ok(rows > 0)
 }

@@ -3,10 +3,9 @@
 use std::error::Error;
 use std::fmt;
 
-use sea_orm_migration::sea_orm::DbErr;
-
 use crate::cap::MissingMoment;
 use crate::source::{SourceError, SourceErrorKind};
+use crate::sql::SqlError;
 
 /// A table could not be pruned. What was committed before stays archived.
 ///
@@ -70,8 +69,12 @@ impl PruneError {
         Self { kind, detail: detail.into(), source: None }
     }
 
-    pub(super) fn statement(error: DbErr) -> Self {
-        Self::because(PruneErrorKind::Statement, "").caused_by(error)
+    pub(super) fn statement(error: impl Into<SqlError>) -> Self {
+        let failed = Self::because(PruneErrorKind::Statement, "");
+        match error.into().into_cause() {
+            Some(cause) => failed.caused_by(cause),
+            None => failed,
+        }
     }
 
     fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
@@ -103,6 +106,12 @@ impl PruneError {
 impl From<SourceError> for PruneError {
     fn from(error: SourceError) -> Self {
         Self::because(PruneErrorKind::Source(error.kind()), "").caused_by(error)
+    }
+}
+
+impl From<SqlError> for PruneError {
+    fn from(error: SqlError) -> Self {
+        SourceError::from(error).into()
     }
 }
 

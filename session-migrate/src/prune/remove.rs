@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use sea_orm_migration::sea_orm::{
-    ConnectionTrait as _, DatabaseTransaction, DbErr, RuntimeErr, Value,
-};
+use sea_orm_migration::sea_orm::{ConnectionTrait as _, DatabaseTransaction, Value};
 use session_core::Clock;
 
 use super::archive::Archive;
 use super::error::{PruneError, PruneErrorKind};
 use super::session::Session;
 use super::work::Work;
-use crate::source::{Dialect, Query};
+use crate::sql::{Dialect, Query, SqlError};
 
 /// How often a batch is tried that another transaction was in the way of.
 const TRIES: u32 = 6;
@@ -36,13 +34,13 @@ pub(super) struct Batch {
 }
 
 enum Failed {
-    Database(DbErr),
+    Database(SqlError),
     Mismatch,
 }
 
-impl From<DbErr> for Failed {
-    fn from(error: DbErr) -> Self {
-        Self::Database(error)
+impl<E: Into<SqlError>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self::Database(error.into())
     }
 }
 
@@ -56,7 +54,7 @@ impl Remover<'_> {
                 Err(Failed::Mismatch) => {
                     return Err(PruneError::because(PruneErrorKind::Mismatch, ""));
                 }
-                Err(Failed::Database(error)) if attempt < TRIES && is_transient(&error) => {
+                Err(Failed::Database(error)) if attempt < TRIES && error.is_contended() => {
                     self.clock.sleep(pause).await;
                     pause *= 3;
                 }
@@ -205,19 +203,6 @@ impl Remover<'_> {
     }
 }
 
-async fn execute(transaction: &DatabaseTransaction, query: Query) -> Result<u64, DbErr> {
+async fn execute(transaction: &DatabaseTransaction, query: Query) -> Result<u64, SqlError> {
     Ok(transaction.execute_raw(query.statement()).await?.rows_affected())
-}
-
-/// Whether another transaction was in the way: a deadlock, a lock that was not got in time, a
-/// SQLite file that another process writes.
-fn is_transient(error: &DbErr) -> bool {
-    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) =
-        error
-    else {
-        return false;
-    };
-    let code = cause.as_database_error().and_then(|error| error.code().map(|it| it.into_owned()));
-    matches!(code.as_deref(), Some("40001" | "40P01" | "55P03" | "5" | "261" | "517"))
-        || cause.to_string().contains("Lock wait timeout")
 }

@@ -1,26 +1,18 @@
 //! The one connection of a run, and its source on it.
 
-use std::time::Duration;
-
-use sea_orm_migration::sea_orm::{
-    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseTransaction, DbErr,
-    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
-};
+use sea_orm_migration::sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction};
 
 use super::error::{PruneError, PruneErrorKind};
 use crate::source::{
     Bound, Codecs, Dialect, Mapping, Schema, SourceError, SourceErrorKind, SourceTable, Table,
     place,
 };
-use crate::sql::pool::{checked, without_password};
-
-/// For how long a server that does not answer is tried.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::sql::pool::{PoolOptions, SHORT_BUSY_TIMEOUT};
+use crate::sql::{SqlError, begin};
 
 /// 48 MiB: a batch's rows are scattered over the pages of most indexes, and with SQLite's own 2 MiB
 /// each page would be read and written many times.
-#[cfg(feature = "sqlite")]
-const CACHE_KIB: &str = "-49152";
+const CACHE_KIB: u32 = 48 * 1024;
 
 /// A source that can be pruned.
 #[derive(Debug)]
@@ -80,18 +72,8 @@ impl Session {
 
     /// Begins a transaction that sees what is committed when each statement begins; on SQLite, one
     /// that is the only writer from its first moment.
-    pub(super) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        let options = match self.dialect() {
-            Dialect::Sqlite => TransactionOptions {
-                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-                ..TransactionOptions::default()
-            },
-            _ => TransactionOptions {
-                isolation_level: Some(IsolationLevel::ReadCommitted),
-                ..TransactionOptions::default()
-            },
-        };
-        let transaction = self.connection.begin_with_options(options).await?;
+    pub(super) async fn begin(&self) -> Result<DatabaseTransaction, SqlError> {
+        let transaction = begin(&self.connection).await?;
         if self.dialect() == Dialect::Postgres {
             // A batch is small beside its table: rows are found by their key, one by one, and the
             // table is not read from end to end for each batch.
@@ -107,15 +89,7 @@ impl Session {
     }
 }
 
-async fn connect(url: &str) -> Result<DatabaseConnection, PruneError> {
-    let address = checked(url).map_err(|_| SourceError::new(SourceErrorKind::Address))?;
-    let mut options = ConnectOptions::new(url);
-    options.max_connections(1).min_connections(1).sqlx_logging(false).record_stmt_in_spans(false);
-    options.idle_timeout(None).max_lifetime(None).connect_timeout(CONNECT_TIMEOUT);
-    #[cfg(feature = "sqlite")]
-    options.map_sqlx_sqlite_opts(|options| options.pragma("cache_size", CACHE_KIB));
-    let connection = Database::connect(options).await.map_err(|error| {
-        SourceError::new(SourceErrorKind::Connection).caused_by(without_password(&error, &address))
-    })?;
-    Ok(connection)
+async fn connect(url: &str) -> Result<DatabaseConnection, SqlError> {
+    let options = PoolOptions::new(1).cache_kib(CACHE_KIB).busy_timeout(SHORT_BUSY_TIMEOUT);
+    options.connect(url).await
 }

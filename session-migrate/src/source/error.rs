@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::sql::Complaint;
+use sea_orm_migration::sea_orm::DbErr;
+
+use crate::sql::{SqlError, SqlErrorKind};
 
 /// A source could not be read.
 ///
@@ -83,11 +85,6 @@ impl SourceError {
         self
     }
 
-    /// A statement failed; what the database says of it is kept without its values.
-    pub(crate) fn statement(cause: impl Into<Complaint>) -> Self {
-        Self::new(SourceErrorKind::Statement).caused_by(cause.into())
-    }
-
     /// What kind of trouble it is.
     #[must_use]
     pub const fn kind(&self) -> SourceErrorKind {
@@ -102,5 +99,25 @@ impl SourceError {
             self.kind,
             SourceErrorKind::Connection | SourceErrorKind::Statement | SourceErrorKind::Busy
         )
+    }
+}
+
+impl From<SqlError> for SourceError {
+    fn from(error: SqlError) -> Self {
+        let kind = match error.kind() {
+            SqlErrorKind::Address => SourceErrorKind::Address,
+            SqlErrorKind::Connection => SourceErrorKind::Connection,
+            SqlErrorKind::Statement => SourceErrorKind::Statement,
+        };
+        match error.into_cause() {
+            Some(cause) => Self::new(kind).caused_by(cause),
+            None => Self::new(kind),
+        }
+    }
+}
+
+impl From<DbErr> for SourceError {
+    fn from(error: DbErr) -> Self {
+        SqlError::from(error).into()
     }
 }

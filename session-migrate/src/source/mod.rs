@@ -71,11 +71,10 @@ mod time;
 mod write;
 
 pub use crate::sql::Cell;
-pub(crate) use crate::sql::Complaint;
 pub(crate) use crate::sql::Dialect;
 pub use crate::sql::connect_read_only;
 pub(crate) use crate::sql::{CellReader, Query};
-pub use crate::sql::{Column, ColumnKind, Schema, Table};
+pub use crate::sql::{Column, ColumnKind, Schema, SqlError, SqlErrorKind, Table};
 pub(crate) use bind::{Bound, ProviderSlot, Relation, Slot, TimeSlot, TokenSlot, ValueSlot};
 pub use codec::{
     BetterAuth, CodecError, Codecs, DataKeys, Fernet, Grafana, KeyUse, Laravel, Opened, Outline,

@@ -8,7 +8,7 @@ use session_core::store::sea_orm::entity::session::Column;
 
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::migrations;
-use crate::source::{Schema, Table};
+use crate::sql::{Schema, Table};
 
 /// Checks `login_session`, if the target has it, against the columns of the entity.
 ///

@@ -219,7 +219,8 @@ fn token_set(row: &SourceRow, tokens: &OpenedTokens, received_at: Timestamp) -> 
 #[cfg(test)]
 mod tests {
     use super::{RowPlanner, move_id};
-    use crate::source::{Cell, SourceKey};
+    use crate::source::SourceKey;
+    use crate::sql::Cell;
 
     #[test]
     fn an_id_depends_on_the_mapping_and_the_key() {

@@ -14,7 +14,7 @@ use super::insert::BulkInsert;
 use super::row_plan::{Disposition, LiveRow, QuarantinedRow};
 use super::sealed::SealedRow;
 use crate::error::MigrateError;
-use crate::source::{Dialect, Query};
+use crate::sql::{Dialect, Query};
 
 /// How many ids one statement names.
 const CHUNK: usize = 500;
@@ -116,12 +116,12 @@ impl TargetTable {
         let mut found = HashMap::with_capacity(ids.len());
         for ids in ids.chunks(CHUNK) {
             let rows = self.naming(&live, ids).rows(connection).await;
-            for row in rows.map_err(MigrateError::of_target)? {
+            for row in rows? {
                 let row = TargetRow::read(&row)?;
                 found.insert(row.id, ExistingRow::Live(Box::new(row)));
             }
             let rows = self.naming(&quarantined, ids).rows(connection).await;
-            for row in rows.map_err(MigrateError::of_target)? {
+            for row in rows? {
                 let entry = QuarantineEntry::read(&row)?;
                 found.insert(entry.id, ExistingRow::Quarantined(Box::new(entry)));
             }
@@ -141,7 +141,7 @@ impl TargetTable {
                 "DELETE FROM session_move_aside WHERE session_id IN ",
             ] {
                 let done = self.naming(sql, ids).execute(connection).await;
-                done.map_err(MigrateError::of_target)?;
+                done?;
             }
         }
         Ok(())
@@ -179,7 +179,8 @@ impl TargetTable {
         }
         let id = query.bind(Value::Uuid(Some(live.session.id.as_uuid())));
         query.push(&format!(" WHERE id = {id} AND ended_at IS NULL"));
-        query.execute(connection).await.map(drop).map_err(MigrateError::of_target)
+        query.execute(connection).await?;
+        Ok(())
     }
 
     fn naming(&self, sql: &str, ids: &[SessionId]) -> Query {

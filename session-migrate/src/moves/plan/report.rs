@@ -9,7 +9,8 @@ use session_core::{SessionId, Timestamp};
 use super::digest::{PlanDigest, require};
 use crate::engine::{MappedTable, MoveContext};
 use crate::error::MigrateError;
-use crate::source::{Dialect, Expiry, Mapping, SourceReport, SourceRow};
+use crate::source::{Expiry, Mapping, SourceReport, SourceRow};
+use crate::sql::Dialect;
 
 /// How many pruned rows of each mapping are listed; all are counted.
 const MAX_LISTED: usize = 1000;

@@ -15,7 +15,7 @@ pub(super) async fn in_table(
 ) -> Result<u64, SourceError> {
     let mut query = Query::new(bound.dialect, "SELECT COUNT(*) FROM ");
     query.push(&bound.from);
-    query.number(connection).await
+    Ok(query.number(connection).await?)
 }
 
 /// The rows that the filter lets pass.
@@ -26,7 +26,7 @@ pub(super) async fn passed(
     let mut query = Query::new(bound.dialect, "SELECT COUNT(*) FROM ");
     query.push(&bound.from);
     bound.push_filter(&mut query);
-    query.number(connection).await
+    Ok(query.number(connection).await?)
 }
 
 /// How many pairs of user and provider have how many rows, compared byte for byte.

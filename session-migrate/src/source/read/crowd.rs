@@ -81,10 +81,9 @@ pub(super) async fn pairs(
         ProviderSlot::Column(_) => None,
     };
     let query = crowded(bound, &pair, more_than, None);
-    let mut rows =
-        connection.stream_raw(query.statement()).await.map_err(SourceError::statement)?;
+    let mut rows = connection.stream_raw(query.statement()).await?;
     let mut hashes = Vec::new();
-    while let Some(row) = rows.try_next().await.map_err(SourceError::statement)? {
+    while let Some(row) = rows.try_next().await? {
         let (found, _) = pair.counted(&row)?;
         hashes.push(hash(&found.user, constant.unwrap_or(&found.provider)));
     }
