@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use sea_orm_migration::sea_orm::{ConnectionTrait as _, Database, Statement};
 use serde_json::Value;
 use session_core::Timestamp;
-use session_migrate::source::{Cell, Fernet, SourceKeys, TokenCodec as _};
+use session_migrate::source::{Cell, SourceKeys, TokenCodec as _, codec::Fernet};
 
 /// A file that this test alone uses.
 struct File(PathBuf);

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use sea_orm_migration::sea_orm::{ConnectionTrait as _, Database};
 use serde_json::Value;
 use session_core::Timestamp;
-use session_migrate::source::{Cell, Fernet, SourceKeys, TokenCodec as _};
+use session_migrate::source::{Cell, SourceKeys, TokenCodec as _, codec::Fernet};
 
 const KEY: &str = "the secret of the source";
 

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
 use session_core::Timestamp;
-use session_migrate::source::{Cell, Fernet, SourceKeys, TokenCodec as _};
+use session_migrate::source::{Cell, SourceKeys, TokenCodec as _, codec::Fernet};
 use uuid::Uuid;
 
 const TABLES: [&str; 3] = [

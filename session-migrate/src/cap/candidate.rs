@@ -5,7 +5,8 @@ use session_core::{ProviderName, Timestamp, UserId};
 use super::key::RankKey;
 use super::settings::Cap;
 use super::words::{Count, MissingMoment, PartitionBy};
-use crate::source::{Mapping, NewestBy, RowTokens, SourceRow, TokenPlace};
+use crate::source::mapping::TokenSource;
+use crate::source::{Mapping, NewestBy, RowTokens, SourceRow};
 
 /// The facts about a row that its rank depends on.
 ///
@@ -36,7 +37,7 @@ pub struct CandidateReader {
     count: Count,
     newest_by: Option<NewestBy>,
     /// The columns in which a value means that the row holds tokens, even if they do not open.
-    sealed: Vec<TokenPlace>,
+    sealed: Vec<TokenSource>,
 }
 
 impl CandidateReader {

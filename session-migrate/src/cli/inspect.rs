@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use session_migrate::source::{
-    Codecs, Expiry, Inspection, RecognisedReport, SourceKeys, SourceReport, Tally,
-    connect_read_only, inspect,
+    Codecs, Inspection, SourceKeys, connect_read_only, inspect, inspect::RecognisedReport,
+    inspect::SourceReport, inspect::Tally, row::Expiry,
 };
 
 use super::failure::Failure;

@@ -10,7 +10,7 @@ use session_migrate::Layout;
 use session_migrate::cap::Count;
 use session_migrate::prune::{Prune, PruneReport};
 use session_migrate::source::{
-    Codecs, Mapping, Mappings, Miss, RowTokens, Schema, SourceTable, connect_read_only,
+    Codecs, Mapping, Mappings, Mismatch, RowTokens, Schema, SourceTable, connect_read_only,
 };
 
 use super::failure::Failure;
@@ -116,7 +116,9 @@ fn prune(words: &PruneWords, mapping: Mapping, codecs: Codecs) -> Result<Prune, 
 
 fn mappings(layout: Layout, schema: &Schema) -> Result<Mappings, Failure> {
     let mappings = match layout {
-        Layout::Preset(preset) => preset.fit(schema).map_err(|miss| misfit(&miss))?.mappings,
+        Layout::Preset(preset) => {
+            preset.match_schema(schema).map_err(|miss| misfit(&miss))?.mappings
+        }
         Layout::Mapped(mappings) => mappings,
         _ => return Err(Failure::usage("give --preset NAME or --mapping FILE")),
     };
@@ -128,7 +130,7 @@ fn mappings(layout: Layout, schema: &Schema) -> Result<Mappings, Failure> {
     }
 }
 
-fn misfit(miss: &Miss) -> Failure {
+fn misfit(miss: &Mismatch) -> Failure {
     let missing = miss.missing.join("; ");
     Failure::usage(match &miss.table {
         Some(table) => format!("the preset {} needs, in {table}: {missing}", miss.preset),

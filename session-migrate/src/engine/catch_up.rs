@@ -6,9 +6,9 @@ use std::time::Duration;
 use session_core::SessionId;
 
 use super::batch::Stopwatch;
+use super::captures::Captures;
 use super::mapped_table::{MappedTable, over_cap_threshold};
 use super::reconcile::{SourceState, reconcile};
-use super::watches::Watches;
 use super::worker::Worker;
 use crate::capture::{Change, ChangedRows};
 use crate::error::MigrateError;
@@ -42,22 +42,22 @@ pub(crate) enum Until {
 /// Applies the changes in the logs.
 pub(crate) async fn catch_up(
     worker: &mut Worker<'_>,
-    watches: &Watches<'_>,
+    captures: &Captures<'_>,
     until: Until,
 ) -> Result<(), MigrateError> {
     let source = &worker.context.source;
     let mut complete_readings = 0;
     loop {
         let mut most = 0;
-        for (table, watch) in watches.iter() {
+        for (table, capture) in captures.iter() {
             let mut clock = Stopwatch::start(worker.context.clock());
-            let changes = watch.changes(source, BATCH).await?;
+            let changes = capture.changes(source, BATCH).await?;
             if changes.is_empty() {
                 continue;
             }
             apply(worker, table, &changes).await?;
             // Last: after a crash before this point the changes are applied once more.
-            watch.forget(source, &changes).await?;
+            capture.forget(source, &changes).await?;
             most = most.max(changes.len());
             // A move that has fallen behind does not rest, or the log would grow.
             let took = clock.lap(worker.context.clock());
@@ -88,7 +88,7 @@ async fn apply(
             let partitions = partitions(worker, table, &rows, &gone).await?;
             let partitions: Vec<_> =
                 partitions.into_iter().map(|(user, provider)| (user, Some(provider))).collect();
-            let rows = table.source.rows_of_pairs(&context.source, &partitions).await?;
+            let rows = table.source.rows_of_partitions(&context.source, &partitions).await?;
             table.judge(context.cap(), rows)?
         }
     };

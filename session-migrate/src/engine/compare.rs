@@ -7,7 +7,7 @@ use super::context::MoveContext;
 use super::examine::{Examined, Examiner};
 use super::mapped_table::{MappedTable, is_over_cap, over_cap_threshold};
 use crate::error::MigrateError;
-use crate::source::{CrowdedPairs, PairCursor, SourceRow};
+use crate::source::{OverCapPartitions, PartitionCursor, SourceRow};
 
 /// The default number of rows in a batch.
 const DEFAULT_ROWS: u32 = 1000;
@@ -64,9 +64,9 @@ struct SourceRows<'a> {
 
 #[derive(Debug)]
 enum TablePosition {
-    Scan(Box<Scan>, Arc<CrowdedPairs>),
+    Scan(Box<Scan>, Arc<OverCapPartitions>),
     /// In the over-cap partitions, of more rows than this, after the cursor.
-    OverCap(u32, Option<PairCursor>),
+    OverCap(u32, Option<PartitionCursor>),
 }
 
 impl<'a> SourceRows<'a> {
@@ -93,8 +93,8 @@ impl<'a> SourceRows<'a> {
     async fn first_position(&self, table: &MappedTable) -> Result<TablePosition, MigrateError> {
         let source = &self.context.source;
         let over_cap = match over_cap_threshold(self.context.cap()) {
-            Some(threshold) => table.source.crowded_pairs(source, threshold).await?,
-            None => CrowdedPairs::default(),
+            Some(threshold) => table.source.over_cap_partitions(source, threshold).await?,
+            None => OverCapPartitions::default(),
         };
         let scan = Box::new(Scan::new(&table.source, source, None));
         Ok(TablePosition::Scan(scan, Arc::new(over_cap)))
@@ -123,7 +123,8 @@ impl<'a> SourceRows<'a> {
             TablePosition::OverCap(threshold, after) => {
                 let size = BatchSize::over_cap(self.context.options.batch);
                 let source = &self.context.source;
-                let page = table.source.crowds(source, threshold, after.as_ref(), size).await?;
+                let page =
+                    table.source.over_cap_rows(source, threshold, after.as_ref(), size).await?;
                 let (rows, next) = page;
                 self.position =
                     next.map(|cursor| (table, TablePosition::OverCap(threshold, Some(cursor))));

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::mapped_table::MappedTable;
 use crate::cap::Cap;
-use crate::capture::Patience;
+use crate::capture::RetryBudget;
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{Checkpoint, JournalTable};
 use crate::options::MoveOptions;
@@ -70,8 +70,8 @@ impl MoveContext {
     }
 
     /// Returns how long creating or dropping triggers may wait for the transactions of others.
-    pub(crate) fn trigger_budget(&self) -> Patience {
-        Patience::new(Arc::clone(&self.options.clock), TRIGGER_TIMEOUT)
+    pub(crate) fn trigger_budget(&self) -> RetryBudget {
+        RetryBudget::new(Arc::clone(&self.options.clock), TRIGGER_TIMEOUT)
     }
 
     /// Returns an error of the kind `Cancelled` if the caller asked to stop.

@@ -10,7 +10,7 @@ use super::reconcile::{SourceState, reconcile};
 use super::worker::Worker;
 use crate::error::MigrateError;
 use crate::journal::Checkpoint;
-use crate::source::{CrowdedPairs, Cursor, RawBatch};
+use crate::source::{Cursor, OverCapPartitions, RawBatch};
 use crate::sql::{Dialect, begin};
 use crate::target::{SealedRow, seal};
 
@@ -34,8 +34,8 @@ pub(crate) async fn load(worker: &mut Worker<'_>) -> Result<(), MigrateError> {
 async fn load_table(worker: &mut Worker<'_>, table: &MappedTable) -> Result<(), MigrateError> {
     let context = worker.context;
     let over_cap = Arc::new(match over_cap_threshold(context.cap()) {
-        Some(size) => table.source.crowded_pairs(&context.source, size).await?,
-        None => CrowdedPairs::default(),
+        Some(size) => table.source.over_cap_partitions(&context.source, size).await?,
+        None => OverCapPartitions::default(),
     });
     let after = worker.checkpoint.after.as_deref().map(str::parse).transpose().ok().flatten();
     let mut scan = Scan::new(&table.source, &context.source, after);
@@ -83,7 +83,7 @@ async fn prepare(
     context: &MoveContext,
     table: &MappedTable,
     raw: Option<RawBatch>,
-    over_cap: &Arc<CrowdedPairs>,
+    over_cap: &Arc<OverCapPartitions>,
 ) -> Result<Option<SealedBatch>, MigrateError> {
     let Some(raw) = raw else { return Ok(None) };
     let planner = table.planner_at(context.clock().now());
@@ -145,7 +145,8 @@ pub(crate) async fn rank_over_cap(worker: &mut Worker<'_>) -> Result<(), Migrate
     while let Some(table) = context.table_at(&worker.checkpoint) {
         let mut watch = Stopwatch::start(context.clock());
         let after = worker.checkpoint.after.as_deref().map(str::parse).transpose().ok().flatten();
-        let page = table.source.crowds(&context.source, threshold, after.as_ref(), size).await?;
+        let page =
+            table.source.over_cap_rows(&context.source, threshold, after.as_ref(), size).await?;
         let (rows, next) = page;
         let rows = table.judge(context.cap(), rows)?;
         let to = Checkpoint::after(table.number, next.map(|cursor| cursor.to_string()));

@@ -6,7 +6,7 @@ use session_core::{Limit, SessionId, Timestamp};
 
 use crate::cap::{Candidate, CandidateReader, Cap, MissingMoment, rank};
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::source::{CrowdedPairs, Mapping, SourceKey, SourceRow, SourceTable};
+use crate::source::{Mapping, OverCapPartitions, SourceKey, SourceRow, SourceTable};
 use crate::target::RowPlanner;
 
 /// A source table with its mapping, its number and the planner of its rows.
@@ -95,7 +95,7 @@ pub(crate) fn over_cap_threshold(cap: &Cap) -> Option<u32> {
 
 /// Returns whether a row belongs to an over-cap partition. A row without a user or a provider does
 /// not.
-pub(crate) fn is_over_cap(partitions: &CrowdedPairs, row: &SourceRow) -> bool {
+pub(crate) fn is_over_cap(partitions: &OverCapPartitions, row: &SourceRow) -> bool {
     let partition = row.user.as_deref().zip(row.provider.as_deref());
     partition.is_some_and(|(user, provider)| partitions.contains(user, provider))
 }

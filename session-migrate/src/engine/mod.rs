@@ -5,6 +5,7 @@
 //! bulk. `compare` reads both sides and `examine` tells how a row differs.
 
 mod batch;
+mod captures;
 mod catch_up;
 mod compare;
 mod context;
@@ -17,10 +18,10 @@ mod load;
 mod mapped_table;
 mod open;
 mod reconcile;
-mod watches;
 mod worker;
 
 pub(crate) use batch::{Scan, Stopwatch, decode_each};
+pub(crate) use captures::Captures;
 pub(crate) use catch_up::{Until, catch_up};
 pub(crate) use compare::Comparison;
 pub(crate) use context::MoveContext;
@@ -32,5 +33,4 @@ pub(crate) use findings::Findings;
 pub(crate) use load::{load, rank_over_cap};
 pub(crate) use mapped_table::{MappedTable, over_cap_threshold};
 pub(crate) use open::{open, open_target};
-pub(crate) use watches::Watches;
 pub(crate) use worker::Worker;

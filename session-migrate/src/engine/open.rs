@@ -10,7 +10,7 @@ use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::JournalTable;
 use crate::options::{Layout, MoveOptions};
 use crate::progress::ProgressSender;
-use crate::source::{Mappings, Miss, SourceError, SourceErrorKind, SourceTable};
+use crate::source::{Mappings, Mismatch, SourceError, SourceErrorKind, SourceTable};
 use crate::sql::pool::{self, PoolOptions};
 use crate::sql::{Dialect, Schema, connect_read_only};
 use crate::target::move_id;
@@ -65,7 +65,7 @@ async fn mapped_tables(
         let table = SourceTable::open(source, schema, mapping, &codecs).await?;
         let table = match options.is_online {
             true => table,
-            false => table.in_place(source, schema).await,
+            false => table.in_storage_order(source, schema).await,
         };
         tables.push(MappedTable::new(number, table, &options.cap)?);
     }
@@ -92,7 +92,7 @@ fn mappings(options: &MoveOptions, schema: &Schema) -> Result<Mappings, MigrateE
     let mappings = match &options.layout {
         Layout::Mapped(mappings) => mappings.clone(),
         Layout::Preset(preset) => {
-            preset.fit(schema).map_err(|miss| mismatch(schema, &miss))?.mappings
+            preset.match_schema(schema).map_err(|found| mismatch_error(schema, &found))?.mappings
         }
     };
     match mappings.mapping.iter().find(|mapping| mapping.table == "login_session") {
@@ -104,16 +104,16 @@ fn mappings(options: &MoveOptions, schema: &Schema) -> Result<Mappings, MigrateE
     }
 }
 
-fn mismatch(schema: &Schema, miss: &Miss) -> MigrateError {
+fn mismatch_error(schema: &Schema, mismatch: &Mismatch) -> MigrateError {
     let is_moved = schema.tables.iter().any(|table| table.name == "login_session");
-    let missing = miss.missing.join("; ");
-    let detail = match (&miss.table, is_moved) {
+    let missing = mismatch.missing.join("; ");
+    let detail = match (&mismatch.table, is_moved) {
         (None, true) => format!(
             "{missing} does not exist, and the database has many sessions a user already \
              (login_session)"
         ),
-        (None, false) => format!("the preset {} needs {missing}", miss.preset),
-        (Some(table), _) => format!("the preset {} needs, in {table}: {missing}", miss.preset),
+        (None, false) => format!("the preset {} needs {missing}", mismatch.preset),
+        (Some(table), _) => format!("the preset {} needs, in {table}: {missing}", mismatch.preset),
     };
     SourceError::because(SourceErrorKind::Schema, detail).into()
 }

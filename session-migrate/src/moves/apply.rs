@@ -5,7 +5,7 @@ use super::manifest::{MoveManifest, journal, lock, owner};
 use super::plan;
 use super::report::ApplyReport;
 use crate::engine::{
-    Findings, MoveContext, Until, Watches, Worker, catch_up, compare_and_repair, cutover, load,
+    Captures, Findings, MoveContext, Until, Worker, catch_up, compare_and_repair, cutover, load,
     rank_over_cap,
 };
 use crate::error::{MigrateError, MigrateErrorKind};
@@ -97,10 +97,10 @@ async fn run_phases(
     journal: &Journal,
 ) -> Result<(Findings, Option<String>), MigrateError> {
     let mut worker = Worker::resume(context, journal)?;
-    let watches = Watches::of(context)?;
+    let captures = Captures::of(context)?;
     if context.options.is_online {
         // Before the first row is read, so that every later change is logged.
-        watches.start().await?;
+        captures.start().await?;
     }
     if worker.counts.expected == 0 {
         worker.counts.expected = plan::count_rows(context).await?;
@@ -118,19 +118,19 @@ async fn run_phases(
         worker.enter(Phase::CatchUp).await?;
     }
     if worker.phase == Phase::CatchUp && context.options.is_online {
-        catch_up_online(&mut worker, &watches).await?;
+        catch_up_online(&mut worker, &captures).await?;
     }
-    let findings = cutover(&mut worker, &watches).await?;
+    let findings = cutover(&mut worker, &captures).await?;
     Ok((findings, worker.block_failure))
 }
 
 /// Catches up before writes are blocked: the less there is left to do, the shorter the block.
 async fn catch_up_online(
     worker: &mut Worker<'_>,
-    watches: &Watches<'_>,
+    captures: &Captures<'_>,
 ) -> Result<(), MigrateError> {
-    catch_up(worker, watches, Until::NearlyEmpty).await?;
+    catch_up(worker, captures, Until::NearlyEmpty).await?;
     // Once is enough here: what is written meanwhile differs until it is applied.
     compare_and_repair(worker).await?;
-    catch_up(worker, watches, Until::NearlyEmpty).await
+    catch_up(worker, captures, Until::NearlyEmpty).await
 }

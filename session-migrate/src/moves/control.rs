@@ -6,7 +6,7 @@ use session_core::SessionId;
 
 use super::manifest::{journal, lock, owner};
 use super::report::{FinalizeReport, MoveStatus, PauseReport, StatusReport};
-use crate::engine::{MoveContext, Watches};
+use crate::engine::{Captures, MoveContext};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{JournalTable, Phase, exists};
 use crate::sql::Dialect;
@@ -47,10 +47,10 @@ pub(super) async fn finalize(context: &MoveContext) -> Result<FinalizeReport, Mi
 
 async fn finalize_locked(context: &MoveContext) -> Result<FinalizeReport, MigrateError> {
     let journal = journal(context).await?;
-    let watches = Watches::of(context)?;
+    let captures = Captures::of(context)?;
     match journal.phase {
         // Offline no process writes, and a source that takes no triggers has no block.
-        Phase::Open if context.options.is_online => require_blocked(context, &watches).await?,
+        Phase::Open if context.options.is_online => require_blocked(context, &captures).await?,
         Phase::Open | Phase::Finalized => {}
         phase => {
             return Err(MigrateError::because(
@@ -64,7 +64,7 @@ async fn finalize_locked(context: &MoveContext) -> Result<FinalizeReport, Migrat
         let now = context.clock().now();
         context.journal.set_phase(&context.target, Phase::Finalized, now).await?;
     }
-    watches.stop().await?;
+    captures.stop().await?;
     Ok(FinalizeReport {
         schema: "session-migrate/finalize/1",
         phase: Phase::Finalized,
@@ -74,9 +74,12 @@ async fn finalize_locked(context: &MoveContext) -> Result<FinalizeReport, Migrat
 
 /// Returns an error if writes to the source are not blocked any more, so that old writers may be at
 /// work.
-async fn require_blocked(context: &MoveContext, watches: &Watches<'_>) -> Result<(), MigrateError> {
-    for (table, watch) in watches.iter() {
-        if !watch.standing(&context.source).await?.is_barred {
+async fn require_blocked(
+    context: &MoveContext,
+    captures: &Captures<'_>,
+) -> Result<(), MigrateError> {
+    for (table, capture) in captures.iter() {
+        if !capture.state(&context.source).await?.is_blocked {
             let table = &table.mapping().table;
             return Err(MigrateError::because(
                 MigrateErrorKind::Phase,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::MoveContext;
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::Journal;
-use crate::lock::{Lock, Taken};
+use crate::lock::{Acquisition, Lock};
 use crate::options::MoveSpec;
 
 /// Recorded once; later runs must use the same options.
@@ -61,8 +61,8 @@ pub(super) fn owner(context: &MoveContext) -> String {
 pub(super) async fn lock(context: &MoveContext) -> Result<Lock, MigrateError> {
     let owner = owner(context);
     match Lock::take(context.options.target(), &context.target, &owner).await? {
-        Taken::Ours(lock) => Ok(lock),
-        Taken::Theirs(holder) => {
+        Acquisition::Acquired(lock) => Ok(lock),
+        Acquisition::HeldBy(holder) => {
             let journal = context.journal.load(&context.target).await.ok().flatten();
             let owner = journal.and_then(|journal| journal.owner);
             let holder = match owner {

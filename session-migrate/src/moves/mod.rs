@@ -98,8 +98,8 @@ impl Move {
     ///
     /// # Errors
     ///
-    /// Returns the same errors as [`plan`](Self::plan), and an error if an online move cannot watch a
-    /// table.
+    /// Returns the same errors as [`plan`](Self::plan), and an error if an online move cannot capture the
+    /// changes of a table.
     pub async fn statements(&self) -> Result<Vec<String>, MigrateError> {
         let context = self.open(true).await?;
         let statements = plan::statements(&context);

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::manifest::{MoveManifest, journal, lock, owner};
 use super::report::{LostSignIn, RollbackReport};
-use crate::engine::{Comparison, Examined, MappedTable, MoveContext, Watches, totals};
+use crate::engine::{Captures, Comparison, Examined, MappedTable, MoveContext, totals};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{Journal, Phase, exists};
 use crate::source::RenewedTokens;
@@ -62,7 +62,7 @@ async fn rollback_locked(
         was: Some(journal.phase),
         ..RollbackReport::default()
     };
-    let watches = Watches::of(context)?;
+    let captures = Captures::of(context)?;
     let was_open = journal.switched_at.is_some();
     // From now on nothing is renewed in the target, and an apply refuses to go on.
     context.journal.set_phase(&context.target, Phase::RollBack, context.clock().now()).await?;
@@ -70,14 +70,14 @@ async fn rollback_locked(
     let has_sessions = exists(&context.target, context.dialect(), "login_session").await?;
     if was_open && has_sessions {
         wait_for_renewals(context).await?;
-        watches.unblock_writes().await?;
+        captures.unblock_writes().await?;
         write_back(context, renewed, &mut report).await?;
         report.begun_since = sessions_begun_since(context).await?;
         // From now on the source's tokens are the valid ones, and the application may renew them. A
         // rollback that is killed and run again must not overwrite them with the target's.
         context.journal.clear_opened(&context.target).await?;
     }
-    watches.stop().await?;
+    captures.stop().await?;
     if has_sessions {
         remove_rows(context, &mut report).await?;
     }

@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::PruneError;
 use super::session::Session;
-use crate::source::{Dialect, Table};
+use crate::sql::{Dialect, Table};
 
 /// An archive: the source's columns, and three of its own.
 #[derive(Debug)]

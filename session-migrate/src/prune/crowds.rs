@@ -7,7 +7,8 @@ use super::session::Session;
 use super::survey::places;
 use super::work::{Work, checked, keyed};
 use crate::cap::{Candidate, CandidateReader, Cap, Rank, rank};
-use crate::source::{Cell, SourceRow};
+use crate::source::SourceRow;
+use crate::sql::Cell;
 
 /// How many rows are read at once, and how many keys are written at once.
 const ROWS: u32 = 20_000;
@@ -23,7 +24,8 @@ pub(super) async fn fill(
     let candidates = CandidateReader::new(cap, session.source.mapping())?;
     let mut after = None;
     loop {
-        let page = session.source.crowds(&session.connection, more_than, after.as_ref(), ROWS);
+        let page =
+            session.source.over_cap_rows(&session.connection, more_than, after.as_ref(), ROWS);
         let (rows, next) = page.await?;
         let (rows, ranked): (Vec<&SourceRow>, Vec<Candidate>) =
             rows.iter().filter_map(|row| Some((row, candidates.candidate(row)?))).unzip();

@@ -22,7 +22,7 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let url = "sqlite://webui.db";
 //! let schema = Schema::read(&connect_read_only(url).await?).await?;
-//! let Ok(fit) = "openwebui".parse::<Preset>()?.fit(&schema) else { return Ok(()) };
+//! let Ok(fit) = "openwebui".parse::<Preset>()?.match_schema(&schema) else { return Ok(()) };
 //! let codecs = Codecs::new(SourceKeys::new("the application's secret"));
 //! let cap = Cap::max_sessions(2.try_into()?);
 //! let prune = Prune::new(url, fit.mappings.mapping[0].clone(), codecs, cap);

@@ -1,6 +1,7 @@
 //! Moments that the database can order as they are ordered here.
 
-use crate::source::{Bound, ColumnKind, Dialect, NewestBy, Slot, TimeSlot, Unit};
+use crate::source::{Bound, NewestBy, Slot, TimeSlot, mapping::Unit};
+use crate::sql::{ColumnKind, Dialect};
 
 /// The last millisecond that is a moment: the end of the year 9999.
 const LAST: &str = "253402300799999";

@@ -10,7 +10,8 @@ use super::survey::{Survey, places_of};
 use super::work::{Places, Work, check};
 use super::{moment, usable};
 use crate::cap::Cap;
-use crate::source::{Bound, ColumnKind, Dialect, NewestBy, ProviderSlot, Query, exact};
+use crate::source::{Bound, NewestBy, ProviderSlot, exact};
+use crate::sql::{ColumnKind, Dialect, Query};
 
 /// As many providers a statement names at most.
 const NAMES: usize = 500;

@@ -18,7 +18,8 @@ use super::session::Session;
 use super::survey::Survey;
 use super::work::Work;
 use crate::cap::Cap;
-use crate::source::{Cell, CellReader, Codecs, Mapping, Query, SourceKey};
+use crate::source::{Codecs, Mapping, SourceKey};
+use crate::sql::{Cell, CellReader, Query};
 
 /// For how long a batch may keep others waiting. Much shorter ones cost more than they spare: each
 /// writes the same pages of the indexes again.
@@ -254,7 +255,7 @@ impl Prune {
             let mut reader = CellReader::new(work.dialect, &row);
             let cells = work.key.iter().map(|slot| reader.cell(slot.column.kind));
             let cells: Vec<Cell> = cells.collect::<Result<_, _>>()?;
-            let reason = reader.expression(crate::source::ColumnKind::Text)?;
+            let reason = reader.expression(crate::sql::ColumnKind::Text)?;
             let reason = reason.as_text().unwrap_or_default().into_owned();
             victims.push(PlannedVictim { key: SourceKey::new(cells).to_string(), reason });
         }

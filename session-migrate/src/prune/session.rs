@@ -4,11 +4,10 @@ use sea_orm_migration::sea_orm::{ConnectionTrait as _, DatabaseConnection, Datab
 
 use super::error::{PruneError, PruneErrorKind};
 use crate::source::{
-    Bound, Codecs, Dialect, Mapping, Schema, SourceError, SourceErrorKind, SourceTable, Table,
-    place,
+    Bound, Codecs, Mapping, SourceError, SourceErrorKind, SourceTable, row_location,
 };
 use crate::sql::pool::{PoolOptions, SHORT_BUSY_TIMEOUT};
-use crate::sql::{SqlError, begin};
+use crate::sql::{Dialect, Schema, SqlError, Table, begin};
 
 /// 48 MiB: a batch's rows are scattered over the pages of most indexes, and with SQLite's own 2 MiB
 /// each page would be read and written many times.
@@ -49,7 +48,7 @@ impl Session {
         }
         let table = schema.table(mapping.schema.as_deref(), &mapping.table).cloned();
         let table = table.ok_or_else(|| SourceError::new(SourceErrorKind::Schema))?;
-        let place = place(&connection, source.bound().dialect, &table).await;
+        let place = row_location(&connection, source.bound().dialect, &table).await;
         Ok(Self { connection, source, table, place })
     }
 

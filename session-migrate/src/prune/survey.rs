@@ -7,7 +7,8 @@ use super::session::Session;
 use super::usable;
 use super::work::Places;
 use crate::cap::Cap;
-use crate::source::{CellReader, ColumnKind, Dialect, ProviderSlot, Query, exact};
+use crate::source::{ProviderSlot, exact};
+use crate::sql::{CellReader, ColumnKind, Dialect, Query};
 
 /// A provider, as its rows name it.
 #[derive(Debug)]

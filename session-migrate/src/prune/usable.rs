@@ -4,7 +4,8 @@
 use sea_orm_migration::sea_orm::Value;
 
 use crate::cap::{Cap, Count, PartitionBy};
-use crate::source::{Bound, ColumnKind, Dialect, Query, Slot, TokenSlot, ValueSlot, exact};
+use crate::source::{Bound, Slot, TokenSlot, ValueSlot, exact};
+use crate::sql::{ColumnKind, Dialect, Query};
 
 /// Control characters, in words that PCRE and ICU know.
 const CONTROL: &str = r"[\x{00}-\x{1F}\x{7F}-\x{9F}]";
@@ -115,8 +116,8 @@ pub(super) fn partition(bound: &Bound, cap: &Cap) -> Option<Option<String>> {
         None => None,
         Some(ValueSlot::Constant(text)) if !text.is_empty() => return Some(None),
         Some(ValueSlot::Constant(_)) => None,
-        Some(ValueSlot::Place(place)) if place.path.is_empty() => Some(place.at),
-        Some(ValueSlot::Place(_)) => return None,
+        Some(ValueSlot::Column(place)) if place.path.is_empty() => Some(place.at),
+        Some(ValueSlot::Column(_)) => return None,
     };
     let known = |at: usize| {
         let empty = if bound.dialect == Dialect::Sqlite { "x''" } else { "''" };

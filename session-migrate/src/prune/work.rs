@@ -4,10 +4,8 @@ use sea_orm_migration::sea_orm::Value;
 
 use super::error::PruneError;
 use super::session::Session;
-use crate::source::{
-    Bound, Cell, CellReader, Column, ColumnKind, Dialect, NewestBy, ProviderSlot, Query, Slot,
-    TimeSlot, place_type,
-};
+use crate::source::{Bound, NewestBy, ProviderSlot, Slot, TimeSlot, row_location_type};
+use crate::sql::{Cell, CellReader, Column, ColumnKind, Dialect, Query};
 
 /// The temporary table's name.
 const NAME: &str = "session_prune_work";
@@ -77,7 +75,7 @@ impl Work {
         }
         columns.extend((0..self.checks.len()).map(|at| format!("c{at} {check}")));
         if self.place.is_some() {
-            columns.push(format!("lies_at {}", place_type(self.dialect)));
+            columns.push(format!("lies_at {}", row_location_type(self.dialect)));
         }
         columns.push(format!("is_first {number}"));
         columns.push("reason VARCHAR(32)".to_owned());

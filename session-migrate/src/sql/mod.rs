@@ -8,14 +8,13 @@ mod error;
 pub(crate) mod pool;
 mod query;
 mod schema;
-mod transaction;
 mod value;
 
 pub(crate) use dialect::Dialect;
 pub(crate) use error::RedactedDbError;
 pub use error::{SqlError, SqlErrorKind};
+pub(crate) use pool::begin;
 pub use pool::connect_read_only;
 pub(crate) use query::{CellReader, Query};
 pub use schema::{Column, ColumnKind, Schema, Table};
-pub(crate) use transaction::begin;
 pub use value::Cell;

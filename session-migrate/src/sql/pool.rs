@@ -1,9 +1,10 @@
-//! Connections: addresses, and how a pool is opened.
+//! Connections and transactions: addresses, and how a pool is opened and a transaction begun.
 
 use std::time::Duration;
 
 use sea_orm_migration::sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr,
+    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use url::Url;
 
@@ -91,6 +92,24 @@ pub async fn connect_read_only(url: &str) -> Result<DatabaseConnection, SqlError
     };
     connection.execute_unprepared(sql).await?;
     Ok(connection)
+}
+
+/// Begins a transaction of which each statement sees what is committed when it begins (READ
+/// COMMITTED); on SQLite, one that is the only writer from its start (BEGIN IMMEDIATE).
+pub(crate) async fn begin(
+    connection: &DatabaseConnection,
+) -> Result<DatabaseTransaction, SqlError> {
+    let options = match Dialect::of(connection.get_database_backend()) {
+        Dialect::Sqlite => TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        },
+        Dialect::Postgres | Dialect::Mysql => TransactionOptions {
+            isolation_level: Some(IsolationLevel::ReadCommitted),
+            ..TransactionOptions::default()
+        },
+    };
+    Ok(connection.begin_with_options(options).await?)
 }
 
 /// Returns the address, or, where the SQLite file is missing, that of an empty database: reading

@@ -9,7 +9,8 @@ use session_core::{
     Timestamp, TokenSet, UserId,
 };
 
-use crate::source::{NewestBy, OpenedTokens, RowTokens, SourceKey, SourceRow};
+use crate::source::row::OpenedTokens;
+use crate::source::{NewestBy, RowTokens, SourceKey, SourceRow};
 
 /// The lifetime that an access token is assumed to have where the source has no expiry (F25).
 pub(crate) const ASSUMED_LIFETIME: Duration = Duration::from_secs(3600);

@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 
 use super::row_plan::{Disposition, LiveRow, RowPlan};
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::source::{SourceRow, StoredColumn};
+use crate::source::SourceRow;
+use crate::source::row::StoredColumn;
 use crate::sql::Cell;
 
 /// The user and the provider in the seal of a quarantined row, which may have neither.

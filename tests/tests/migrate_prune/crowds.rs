@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use session_migrate::source::{PairCursor, SourceRow};
+use session_migrate::source::{PartitionCursor, SourceRow};
 use session_tests::database::Database;
 use session_tests::on_every_database;
 
@@ -30,7 +30,7 @@ async fn read(mapped: &Mapped, more_than: u32, limit: u32) -> Pairs {
     let table = source.open(&mapped.mapping, &mapped.codecs).await.unwrap();
     let (mut pairs, mut after) = (Pairs::new(), None);
     loop {
-        let page = table.crowds(&source.connection, more_than, after.as_ref(), limit);
+        let page = table.over_cap_rows(&source.connection, more_than, after.as_ref(), limit);
         let (rows, next) = page.await.unwrap();
         for (pair, mut keys) in expected(&rows, 0) {
             keys.sort();
@@ -38,7 +38,7 @@ async fn read(mapped: &Mapped, more_than: u32, limit: u32) -> Pairs {
             assert!(pairs.insert(pair, keys).is_none(), "a pair is on one page");
         }
         // As another process would take it up.
-        after = next.map(|cursor| cursor.to_string().parse::<PairCursor>().unwrap());
+        after = next.map(|cursor| cursor.to_string().parse::<PartitionCursor>().unwrap());
         if after.is_none() {
             return pairs;
         }
@@ -53,7 +53,8 @@ async fn check(mapped: &Mapped) {
         for limit in [1, 7, 10_000] {
             assert_eq!(read(mapped, more_than, limit).await, expected, "{more_than} {limit}");
         }
-        let crowded = table.crowded_pairs(&mapped.source.connection, more_than).await.unwrap();
+        let crowded =
+            table.over_cap_partitions(&mapped.source.connection, more_than).await.unwrap();
         assert_eq!((crowded.len(), crowded.is_empty()), (expected.len(), expected.is_empty()));
         for row in &rows {
             if let (Some(user), Some(provider)) = (&row.user, &row.provider) {

@@ -2,7 +2,9 @@
 
 use session_core::Timestamp;
 use session_migrate::cap::{Cap, Count, PartitionBy};
-use session_migrate::source::{BetterAuth, Cell, Codecs, Fernet, SourceKeys, TokenCodec as _};
+use session_migrate::source::{
+    Cell, Codecs, SourceKeys, TokenCodec as _, codec::BetterAuth, codec::Fernet,
+};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 

@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 use sea_orm_migration::sea_orm::{ConnectionTrait as _, Database};
 use serde_json::Value;
 use session_core::{Clock as _, Keyring, SystemClock, Timestamp};
-use session_migrate::source::{Cell, Codecs, Fernet, Preset, SourceKeys, TokenCodec as _};
+use session_migrate::source::{Cell, Codecs, Preset, SourceKeys, TokenCodec as _, codec::Fernet};
 use session_migrate::{Approval, Layout, Move, MoveOptions};
 use std::fs::File;
 

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use session_migrate::report::{Plan, PlannedMapping};
-use session_migrate::source::Expiry;
+use session_migrate::source::row::Expiry;
 
 /// So many victims are shown; all are in the JSON.
 const MOST_SHOWN: usize = 10;

@@ -8,12 +8,13 @@ pub use report::{Estimate, Plan, PlannedMapping, PrunedRow};
 use digest::PlanDigest;
 
 use crate::engine::{
-    MappedTable, MoveContext, Scan, Stopwatch, Watches, decode_each, over_cap_threshold,
+    Captures, MappedTable, MoveContext, Scan, Stopwatch, decode_each, over_cap_threshold,
 };
 use crate::error::MigrateError;
 use crate::journal::exists;
 use crate::migrations;
-use crate::source::{NewestBy, SourceReport, SourceRow};
+use crate::source::inspect::SourceReport;
+use crate::source::{NewestBy, SourceRow};
 use crate::target::{create_statements, drop_statements, insert_template};
 
 /// How many rows are read at a time.
@@ -79,7 +80,8 @@ async fn rank(
     let source = &context.source;
     let mut after = None;
     loop {
-        let page = table.source.crowds(source, threshold, after.as_ref(), OVER_CAP_BATCH).await?;
+        let page =
+            table.source.over_cap_rows(source, threshold, after.as_ref(), OVER_CAP_BATCH).await?;
         let (rows, next) = page;
         planned.ties += ties(&rows, table.planner().newest_by());
         for (row, is_pruned) in table.judge(context.cap(), rows)? {
@@ -110,13 +112,13 @@ fn ties(rows: &[SourceRow], by: Option<NewestBy>) -> u64 {
 /// Returns every statement of an apply that changes something, in the order in which they run. One
 /// statement stands for all that insert rows.
 pub(super) fn statements(context: &MoveContext) -> Result<Vec<String>, MigrateError> {
-    let watches = Watches::of(context)?;
+    let captures = Captures::of(context)?;
     let mut statements = vec![format!("-- tables, in the target ({})", context.dialect().name())];
     statements.extend(migrations::statements(context.target.get_database_backend()));
     if context.options.is_online {
         statements.push("-- change log, in the source".to_owned());
-        for (_, watch) in watches.iter() {
-            statements.extend(watch.statements().start);
+        for (_, capture) in captures.iter() {
+            statements.extend(capture.statements().start);
         }
     }
     let may_drop_indexes = !context.options.is_online;
@@ -130,13 +132,13 @@ pub(super) fn statements(context: &MoveContext) -> Result<Vec<String>, MigrateEr
         statements.extend(create_statements(context.dialect()));
     }
     statements.push("-- block writes, in the source".to_owned());
-    for (_, watch) in watches.iter() {
-        statements.extend(watch.statements().bar);
+    for (_, capture) in captures.iter() {
+        statements.extend(capture.statements().block);
     }
     statements.push("-- finalize or rollback, in the source".to_owned());
-    for (_, watch) in watches.iter() {
-        statements.extend(watch.statements().unbar);
-        statements.extend(watch.statements().stop);
+    for (_, capture) in captures.iter() {
+        statements.extend(capture.statements().unblock);
+        statements.extend(capture.statements().stop);
     }
     Ok(statements)
 }

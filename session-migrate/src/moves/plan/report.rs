@@ -9,7 +9,9 @@ use session_core::{SessionId, Timestamp};
 use super::digest::{PlanDigest, require};
 use crate::engine::{MappedTable, MoveContext};
 use crate::error::MigrateError;
-use crate::source::{Expiry, Mapping, SourceReport, SourceRow};
+use crate::source::inspect::SourceReport;
+use crate::source::row::Expiry;
+use crate::source::{Mapping, SourceRow};
 use crate::sql::Dialect;
 
 /// How many pruned rows of each mapping are listed; all are counted.

@@ -1,8 +1,8 @@
-//! Rows that are asked for by what is in them, as they are now.
+//! Looking up rows by their values, in their current state.
 //!
-//! The database narrows down with the columns' own comparison, so that an index serves it. That may
-//! fold case or ignore padding, but it never misses what is equal byte for byte; what it gives too
-//! much is left out here.
+//! The database selects with the columns' own comparison, so that an index is used. This may fold
+//! case or ignore padding, but finds everything that is equal byte for byte; the rest is dropped
+//! here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,19 +12,16 @@ use super::{decode, page};
 use crate::source::SourceError;
 use crate::source::bind::{Bound, ProviderSlot, Slot};
 use crate::source::row::{SourceKey, SourceRow};
-use crate::sql::Cell;
-use crate::sql::ColumnKind;
-use crate::sql::Dialect;
-use crate::sql::Query;
+use crate::sql::{Cell, ColumnKind, Dialect, Query};
 
-/// How many tests one statement has: far below every limit of placeholders, and SQLite nests at
-/// most a thousand expressions.
-const AT_ONCE: usize = 100;
+/// How many conditions one statement has at most: far below every limit of placeholders, and of the
+/// thousand nested expressions of SQLite.
+const MAX_TESTS: usize = 100;
 
 /// A user's id and a provider's name.
-type Pair = (String, Option<String>);
+type Partition = (String, Option<String>);
 
-/// The rows with these keys.
+/// Reads the rows with these keys.
 pub(super) async fn by_keys(
     bound: &Bound,
     connection: &impl ConnectionTrait,
@@ -43,7 +40,7 @@ pub(super) async fn by_keys(
     Ok(rows)
 }
 
-/// The rows in which this slot refers to one of the values.
+/// Reads the rows in which this slot refers to one of the values.
 pub(super) async fn related(
     bound: &Bound,
     connection: &impl ConnectionTrait,
@@ -66,14 +63,14 @@ pub(super) async fn related(
     rows(bound, connection, values, test).await
 }
 
-/// The rows of these pairs.
-pub(super) async fn of_pairs(
+/// Reads the rows of these partitions.
+pub(super) async fn of_partitions(
     bound: &Bound,
     connection: &impl ConnectionTrait,
-    pairs: &[Pair],
+    partitions: &[Partition],
 ) -> Result<Vec<SourceRow>, SourceError> {
-    let asked: BTreeSet<Pair> = pairs.iter().cloned().collect();
-    let test = |query: &mut Query, (user, provider): &Pair| {
+    let asked: BTreeSet<Partition> = partitions.iter().cloned().collect();
+    let test = |query: &mut Query, (user, provider): &Partition| {
         let user = Name::of(bound.slot(bound.user)?, user, bound.dialect);
         let provider = match (&bound.provider, provider) {
             (ProviderSlot::Constant(known), Some(asked)) if known == asked => {
@@ -92,16 +89,16 @@ pub(super) async fn of_pairs(
         Ok(both
             .map(|(user, provider)| format!("{} AND {}", user.test(query), provider.test(query))))
     };
-    let pairs: Vec<Pair> = asked.iter().cloned().collect();
-    let mut rows = rows(bound, connection, &pairs, test).await?;
+    let partitions: Vec<Partition> = asked.iter().cloned().collect();
+    let mut rows = rows(bound, connection, &partitions, test).await?;
     rows.retain(|row| {
-        let pair = row.user.clone().map(|user| (user, row.provider.clone()));
-        pair.is_some_and(|pair| asked.contains(&pair))
+        let partition = row.user.clone().map(|user| (user, row.provider.clone()));
+        partition.is_some_and(|partition| asked.contains(&partition))
     });
     Ok(rows)
 }
 
-/// The rows that pass the filter and any of the tests, each once.
+/// Reads the rows that pass the filter and any of the tests, each once.
 async fn rows<T>(
     bound: &Bound,
     connection: &impl ConnectionTrait,
@@ -110,7 +107,7 @@ async fn rows<T>(
 ) -> Result<Vec<SourceRow>, SourceError> {
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
-    for some in asked.chunks(AT_ONCE) {
+    for some in asked.chunks(MAX_TESTS) {
         let mut query = page::select(bound, "");
         query.push(" FROM ").push(&bound.from);
         bound.push_filter(&mut query);
@@ -164,7 +161,7 @@ struct Name<'a> {
 }
 
 impl<'a> Name<'a> {
-    /// None if no value of the column has this text.
+    /// Returns `None` if no value of the column has this text.
     fn of(slot: &'a Slot, name: &'a str, dialect: Dialect) -> Option<Self> {
         let text = || Cell::Text(name.to_owned());
         let value = match slot.column.kind {
@@ -201,7 +198,7 @@ impl<'a> Name<'a> {
                 | ColumnKind::Uuid
                 | ColumnKind::Text,
             ) => equal(query, slot, value, *dialect),
-            // A text that is none of the type's values would make the whole statement fail.
+            // A text that is not a value of the type would make the whole statement fail.
             _ => exact(query),
         }
     }
@@ -217,14 +214,14 @@ impl<'a> Name<'a> {
     }
 }
 
-/// MySQL's unsigned numbers can be larger than ours, and then they are read as text.
+/// Parses an integer. MySQL's unsigned numbers can exceed `i64`, and are read as text then.
 fn integer(name: &str, dialect: Dialect) -> Option<Cell> {
     let large = || (dialect == Dialect::Mysql).then(|| name.parse::<u64>().ok()).flatten();
     let number = name.parse().ok().map(Cell::Integer);
     number.or_else(|| large().map(|number| Cell::Text(number.to_string())))
 }
 
-/// Whether a cast to the type would succeed: a text that is no UUID makes the whole statement fail.
+/// Returns whether a cast to UUID would succeed; otherwise the whole statement would fail.
 fn is_uuid(name: &str) -> bool {
     name.len() == 36
         && name.bytes().enumerate().all(|(at, byte)| match at {

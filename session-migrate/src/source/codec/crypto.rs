@@ -1,9 +1,52 @@
-//! Base64 as Python, Node and PHP read it: more lenient than the RFC in its last bits.
+//! What several codecs need: AES-CBC, random bytes, lenient base64, and hexadecimal.
 
+use aes::{Aes128, Aes256};
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use cbc::cipher::block_padding::Pkcs7;
+use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 use zeroize::Zeroizing;
+
+use super::CodecError;
+
+pub(super) const IV_BYTES: usize = 16;
+
+/// Decrypts AES-CBC with PKCS #7 padding; `None` if the padding is invalid, or the key does not have
+/// 16 or 32 bytes.
+pub(super) fn open_cbc(key: &[u8], iv: &[u8], ciphertext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let mut buffer = Zeroizing::new(ciphertext.to_vec());
+    let plain = match key.len() {
+        16 => cbc::Decryptor::<Aes128>::new_from_slices(key, iv)
+            .ok()?
+            .decrypt_padded::<Pkcs7>(&mut buffer)
+            .ok()?,
+        _ => cbc::Decryptor::<Aes256>::new_from_slices(key, iv)
+            .ok()?
+            .decrypt_padded::<Pkcs7>(&mut buffer)
+            .ok()?,
+    };
+    Some(Zeroizing::new(plain.to_vec()))
+}
+
+/// Encrypts with AES-CBC under a key of 16 or 32 bytes.
+pub(super) fn seal_cbc(key: &[u8], iv: &[u8], plain: &[u8]) -> Result<Vec<u8>, CodecError> {
+    let malformed = |_| CodecError::Malformed;
+    Ok(match key.len() {
+        16 => cbc::Encryptor::<Aes128>::new_from_slices(key, iv)
+            .map_err(malformed)?
+            .encrypt_padded_vec::<Pkcs7>(plain),
+        _ => cbc::Encryptor::<Aes256>::new_from_slices(key, iv)
+            .map_err(malformed)?
+            .encrypt_padded_vec::<Pkcs7>(plain),
+    })
+}
+
+pub(super) fn random<const N: usize>() -> Result<[u8; N], CodecError> {
+    let mut bytes = [0_u8; N];
+    getrandom::fill(&mut bytes).map_err(|_| CodecError::RandomnessError)?;
+    Ok(bytes)
+}
 
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_allow_trailing_bits(true)

@@ -1,18 +1,17 @@
-//! Where a row lies: a number that SQLite and PostgreSQL have of each row beside its key. In this
-//! order, rows whose pages lie together come together.
+//! The physical location of a row, which SQLite and PostgreSQL expose beside its key. In this order,
+//! rows of neighbouring pages come together.
 //!
-//! It is no key. A row that is written again may lie elsewhere, and another where it was.
+//! It is not a key: an update may move a row, and put another one in its location.
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
 
-use crate::sql::Dialect;
-use crate::sql::Table;
+use crate::sql::{Dialect, Table};
 
-/// What SQLite calls it, as far as no column has the name.
+/// SQLite's names for it, which a column may shadow.
 const ROWID: [&str; 3] = ["rowid", "_rowid_", "oid"];
 
-/// The name of the place of a table's rows; none where they have none.
-pub(crate) async fn place(
+/// Returns the name of the location of a table's rows; none where it is not exposed.
+pub(crate) async fn row_location(
     connection: &DatabaseConnection,
     dialect: Dialect,
     table: &Table,
@@ -24,15 +23,15 @@ pub(crate) async fn place(
         Dialect::Sqlite => {
             let name = ROWID.into_iter().find(|name| !is_column(name))?;
             let table = dialect.table(table.schema.as_deref(), &table.name);
-            // A table that was made without is refused.
+            // Fails for a table WITHOUT ROWID.
             let probe = format!("SELECT {name} FROM {table} LIMIT 0");
             connection.execute_unprepared(&probe).await.ok().map(|_| name)
         }
     }
 }
 
-/// The type of a column that notes it.
-pub(crate) const fn place_type(dialect: Dialect) -> &'static str {
+/// Returns the type of a column that stores it.
+pub(crate) const fn row_location_type(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Postgres => "tid",
         _ => "INTEGER",

@@ -1,4 +1,4 @@
-//! Moments as text, in the spelling of another one.
+//! Moments as text, in the format of another one.
 
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
@@ -6,19 +6,19 @@ use session_core::Timestamp;
 
 use crate::source::mapping::Zone;
 
-/// How a moment is spelled.
+/// The format of a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Spelling {
-    /// What parts the date from the time; none where there is only a date.
+pub(super) struct TimeFormat {
+    /// The separator of date and time; none for a date alone.
     between: Option<char>,
     /// The point and the number of digits after it.
     fraction: (char, usize),
-    offset: OffsetSpelling,
+    offset: OffsetFormat,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum OffsetSpelling {
-    /// None: the mapping's zone is meant.
+enum OffsetFormat {
+    /// None: the time is in the mapping's zone.
     Absent,
     /// `Z` or `z`.
     Zulu(char),
@@ -28,27 +28,27 @@ enum OffsetSpelling {
     Extended(Offset),
 }
 
-impl Spelling {
-    /// A date and a time of day, as databases give them.
+impl TimeFormat {
+    /// Returns the format of date and time as databases return them.
     pub(super) const fn column(digits: usize, is_zoned: bool) -> Self {
         let offset = match is_zoned {
-            true => OffsetSpelling::Hours(Offset::UTC),
-            false => OffsetSpelling::Absent,
+            true => OffsetFormat::Hours(Offset::UTC),
+            false => OffsetFormat::Absent,
         };
         Self { between: Some(' '), fraction: ('.', digits), offset }
     }
 
-    /// A date alone.
+    /// Returns the format of a date alone.
     pub(super) const fn date() -> Self {
-        Self { between: None, fraction: ('.', 0), offset: OffsetSpelling::Absent }
+        Self { between: None, fraction: ('.', 0), offset: OffsetFormat::Absent }
     }
 
-    /// What every reader of ISO 8601 understands.
+    /// Returns the format that every reader of ISO 8601 understands.
     pub(super) const fn iso() -> Self {
-        Self { between: Some('T'), fraction: ('.', 3), offset: OffsetSpelling::Zulu('Z') }
+        Self { between: Some('T'), fraction: ('.', 3), offset: OffsetFormat::Zulu('Z') }
     }
 
-    /// The spelling of a text; `None` where it is another one than these.
+    /// The format of a text; `None` where it is another one than these.
     pub(super) fn of(text: &str) -> Option<Self> {
         let text = text.trim();
         let (date, rest) = text.split_at_checked(10)?;
@@ -66,25 +66,23 @@ impl Spelling {
             None => ('.', rest),
         };
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let offset = OffsetSpelling::of(rest.get(digits..)?)?;
+        let offset = OffsetFormat::of(rest.get(digits..)?)?;
         Some(Self { between: Some(between), fraction: (point, digits), offset })
     }
 
-    /// The text of a moment; none after the year 9999.
+    /// Formats a time; `None` after the year 9999.
     pub(super) fn write(self, at: Timestamp, zone: Option<&Zone>) -> Option<String> {
         let moment = jiff::Timestamp::from_millisecond(at.as_millis()).ok()?;
         let (zone, offset) = match self.offset {
-            OffsetSpelling::Absent => match zone.and_then(Zone::time_zone) {
+            OffsetFormat::Absent => match zone.and_then(Zone::time_zone) {
                 Some(zone) => (zone, String::new()),
-                // Without a zone nobody could read it.
+                // Without a zone it could not be read back.
                 None => (TimeZone::UTC, "Z".to_owned()),
             },
-            OffsetSpelling::Zulu(zulu) => (TimeZone::UTC, zulu.to_string()),
-            OffsetSpelling::Hours(offset) => (TimeZone::fixed(offset), spelled(offset, None)),
-            OffsetSpelling::Basic(offset) => (TimeZone::fixed(offset), spelled(offset, Some(""))),
-            OffsetSpelling::Extended(offset) => {
-                (TimeZone::fixed(offset), spelled(offset, Some(":")))
-            }
+            OffsetFormat::Zulu(zulu) => (TimeZone::UTC, zulu.to_string()),
+            OffsetFormat::Hours(offset) => (TimeZone::fixed(offset), spelled(offset, None)),
+            OffsetFormat::Basic(offset) => (TimeZone::fixed(offset), spelled(offset, Some(""))),
+            OffsetFormat::Extended(offset) => (TimeZone::fixed(offset), spelled(offset, Some(":"))),
         };
         let civil = zone.to_datetime(moment);
         let date = format!("{:04}-{:02}-{:02}", civil.year(), civil.month(), civil.day());
@@ -99,13 +97,13 @@ impl Spelling {
             return whole;
         }
         let mut fraction = format!("{:0<digits$}", format!("{:09}", civil.subsec_nanosecond()));
-        // Digits that are not kept are cut off: a moment is never later than it was.
+        // Truncated, not rounded: a time never becomes later.
         fraction.truncate(digits);
         format!("{whole}{point}{fraction}")
     }
 }
 
-impl OffsetSpelling {
+impl OffsetFormat {
     fn of(text: &str) -> Option<Self> {
         let mut chars = text.chars();
         let sign = match chars.next() {
@@ -132,7 +130,7 @@ impl OffsetSpelling {
     }
 }
 
-/// An offset; its minutes after this, or left out.
+/// Formats an offset, with minutes after this separator or without minutes.
 fn spelled(offset: Offset, minutes: Option<&str>) -> String {
     let seconds = offset.seconds();
     let sign = if seconds < 0 { '-' } else { '+' };
@@ -144,7 +142,7 @@ fn spelled(offset: Offset, minutes: Option<&str>) -> String {
     }
 }
 
-/// Whether each `d` is a digit, and all else as it is here.
+/// Returns whether each `d` of the shape is a digit in the text, and the rest is equal.
 fn is_shape(text: &str, shape: &str) -> bool {
     let fits = |(byte, shape): (u8, u8)| match shape {
         b'd' => byte.is_ascii_digit(),
@@ -157,7 +155,7 @@ fn is_shape(text: &str, shape: &str) -> bool {
 mod tests {
     use session_core::Timestamp;
 
-    use super::Spelling;
+    use super::TimeFormat;
     use crate::source::mapping::Zone;
 
     #[test]
@@ -175,13 +173,13 @@ mod tests {
             ("2001-01-01T01:01:01.000+02:00", "2025-10-09T14:00:00.567+02:00"),
             ("2001-01-01", "2025-10-09"),
         ] {
-            let spelling = Spelling::of(like).unwrap();
-            assert_eq!(spelling.write(at, Some(&berlin)).as_deref(), Some(spelled), "{like}");
+            let format = TimeFormat::of(like).unwrap();
+            assert_eq!(format.write(at, Some(&berlin)).as_deref(), Some(spelled), "{like}");
         }
-        let naive = Spelling::of("2001-01-01 01:01:01").unwrap();
+        let naive = TimeFormat::of("2001-01-01 01:01:01").unwrap();
         assert_eq!(naive.write(at, None).as_deref(), Some("2025-10-09 12:00:00Z"));
         for other in ["infinity", "", "1760000000", "2001-01-01 01:01:01 UTC", "20010101T010101Z"] {
-            assert_eq!(Spelling::of(other), None, "{other}");
+            assert_eq!(TimeFormat::of(other), None, "{other}");
         }
     }
 }

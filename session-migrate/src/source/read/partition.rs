@@ -1,4 +1,4 @@
-//! Pairs of user and provider, byte for byte, in an order that every database agrees on.
+//! Partitions as SQL: users and providers, byte for byte, in an order that every database shares.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,25 +6,22 @@ use std::str::FromStr;
 use sea_orm_migration::sea_orm::{QueryResult, Value};
 use serde::{Deserialize, Serialize};
 
-use super::cursor::InvalidCursor;
+use super::page::InvalidCursor;
 use crate::source::SourceError;
 use crate::source::bind::{Bound, ProviderSlot, Slot};
-use crate::sql::Cell;
-use crate::sql::ColumnKind;
-use crate::sql::Dialect;
-use crate::sql::{CellReader, Query};
+use crate::sql::{Cell, CellReader, ColumnKind, Dialect, Query};
 
-/// The place after a pair of user and provider.
+/// The position after a partition, of user and provider.
 ///
-/// Its text can be kept and read back by another process.
+/// Its text can be stored, and parsed by another process.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct PairCursor {
+pub struct PartitionCursor {
     pub(super) user: Vec<u8>,
-    /// Empty where the mapping names the provider itself.
+    /// Empty where the mapping has a constant provider.
     pub(super) provider: Vec<u8>,
 }
 
-impl FromStr for PairCursor {
+impl FromStr for PartitionCursor {
     type Err = InvalidCursor;
 
     fn from_str(text: &str) -> Result<Self, InvalidCursor> {
@@ -32,28 +29,28 @@ impl FromStr for PairCursor {
     }
 }
 
-impl fmt::Display for PairCursor {
+impl fmt::Display for PartitionCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
     }
 }
 
-impl fmt::Debug for PairCursor {
+impl fmt::Debug for PartitionCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        write!(f, "PairCursor({:?}, {:?})", text(&self.user), text(&self.provider))
+        write!(f, "PartitionCursor({:?}, {:?})", text(&self.user), text(&self.provider))
     }
 }
 
-/// The columns that make a pair, as expressions.
+/// The columns of a partition, as expressions.
 #[derive(Debug)]
-pub(super) struct PairSql<'a> {
+pub(super) struct PartitionSql<'a> {
     dialect: Dialect,
     user: &'a Slot,
     provider: Option<&'a Slot>,
 }
 
-impl<'a> PairSql<'a> {
+impl<'a> PartitionSql<'a> {
     pub(super) fn new(bound: &'a Bound) -> Result<Self, SourceError> {
         let provider = match bound.provider {
             ProviderSlot::Column(at) => Some(bound.slot(at)?),
@@ -66,25 +63,25 @@ impl<'a> PairSql<'a> {
         std::iter::once(self.user).chain(self.provider)
     }
 
-    /// The expressions, which are equal only where the texts are.
+    /// Returns the expressions, which are equal only where the texts are.
     pub(super) fn expressions(&self) -> String {
         let expressions: Vec<String> = self.slots().map(|slot| exact(self.dialect, slot)).collect();
         expressions.join(", ")
     }
 
-    /// The same by their numbers, if they are selected first.
+    /// Returns their ordinals, if they are selected first.
     pub(super) const fn ordinals(&self) -> &'static str {
         if self.provider.is_some() { "1, 2" } else { "1" }
     }
 
-    /// Writes that a row is of a pair at all.
-    pub(super) fn push_is_pair(&self, query: &mut Query) {
+    /// Appends the condition that a row belongs to a partition at all.
+    pub(super) fn push_has_partition(&self, query: &mut Query) {
         for slot in self.slots() {
             query.push(&format!(" AND {} IS NOT NULL", slot.sql));
         }
     }
 
-    pub(super) fn push_after(&self, query: &mut Query, after: &PairCursor) {
+    pub(super) fn push_after(&self, query: &mut Query, after: &PartitionCursor) {
         let mut values = self.parameter(query, &after.user);
         if self.provider.is_some() {
             values = format!("{values}, {}", self.parameter(query, &after.provider));
@@ -102,8 +99,9 @@ impl<'a> PairSql<'a> {
         }
     }
 
-    /// Writes that a row is of one of these users; by an index on the column where one can tell.
-    /// A column's own comparison may let others pass, whom the caller drops.
+    /// Appends the condition that a row is of one of these users, so that an index on the column is
+    /// used where possible. The column's own comparison may let other users pass; the caller drops
+    /// them.
     pub(super) fn push_user_in(&self, query: &mut Query, users: &[&[u8]]) {
         let plain = users.iter().map(|user| native(self.dialect, self.user, user));
         let plain: Option<Vec<Value>> = plain.collect();
@@ -122,7 +120,7 @@ impl<'a> PairSql<'a> {
     }
 
     /// Reads what [`expressions`](Self::expressions) selected.
-    pub(super) fn read(&self, reader: &mut CellReader<'_>) -> Result<PairCursor, SourceError> {
+    pub(super) fn read(&self, reader: &mut CellReader<'_>) -> Result<PartitionCursor, SourceError> {
         let mut part = || -> Result<Vec<u8>, SourceError> {
             let kind = match self.dialect {
                 Dialect::Postgres => ColumnKind::Text,
@@ -132,11 +130,11 @@ impl<'a> PairSql<'a> {
         };
         let user = part()?;
         let provider = if self.provider.is_some() { part()? } else { Vec::new() };
-        Ok(PairCursor { user, provider })
+        Ok(PartitionCursor { user, provider })
     }
 
-    /// Reads them where they are selected first, with the number of their rows.
-    pub(super) fn counted(&self, row: &QueryResult) -> Result<(PairCursor, u64), SourceError> {
+    /// Reads a partition that is selected first, with the number of its rows.
+    pub(super) fn counted(&self, row: &QueryResult) -> Result<(PartitionCursor, u64), SourceError> {
         let mut reader = CellReader::new(self.dialect, row);
         Ok((self.read(&mut reader)?, reader.count()?))
     }
@@ -146,13 +144,13 @@ fn bytes(cell: &Cell) -> Vec<u8> {
     cell.as_bytes().map(<[u8]>::to_vec).unwrap_or_default()
 }
 
-/// The column's text, as a row of it gives that, compared byte for byte.
+/// Returns an expression for the column's text, compared byte for byte.
 pub(crate) fn exact(dialect: Dialect, slot: &Slot) -> String {
     let (sql, kind) = (&slot.sql, slot.column.kind);
     match (dialect, kind) {
-        // Of whatever class the value is: 7 and '7' are one user.
+        // Whatever the value's class: 7 and '7' are one user.
         (Dialect::Sqlite, _) => format!("CAST({sql} AS BLOB)"),
-        // What is not UTF-8 is shown, and is nobody's name.
+        // Bytes that are not UTF-8 are escaped; they are not a user's id.
         (Dialect::Postgres, ColumnKind::Bytes) => {
             format!("encode({sql}, 'escape') COLLATE \"C\"")
         }
@@ -162,7 +160,7 @@ pub(crate) fn exact(dialect: Dialect, slot: &Slot) -> String {
     }
 }
 
-/// The user as the column itself takes it, where that finds every row that it means.
+/// Returns the user as a value of the column's own type, where that finds every row of the user.
 fn native(dialect: Dialect, slot: &Slot, user: &[u8]) -> Option<Value> {
     let text = || std::str::from_utf8(user).ok();
     match (dialect, slot.column.kind) {

@@ -1,32 +1,29 @@
-//! A row that is being changed, cell by cell.
+//! An edit of a row, cell by cell.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::encode_time::{TimeEncoding, is_text};
 use super::json;
-use super::spell::{Form, is_text};
-use super::text_time::Spelling;
-use crate::source::SourceError;
-use crate::source::bind::{Bound, Slot, TimeSlot, misfit};
-use crate::source::read;
+use super::time_format::TimeFormat;
+use crate::source::bind::{Bound, Slot, TimeSlot, schema_mismatch};
 use crate::source::row::SourceRow;
-use crate::sql::Cell;
-use crate::sql::Dialect;
-use crate::sql::{Column, ColumnKind};
+use crate::source::{SourceError, read};
+use crate::sql::{Cell, Column, ColumnKind, Dialect};
 
-/// The digits after a second that a moment has here.
+/// The digits after a second of the times here.
 const DIGITS: usize = 3;
 
-/// The cells of a row as they were read, and as they are to be.
-pub(super) struct Draft<'a> {
+/// The cells of a row as they were read, and as they become.
+pub(super) struct RowEdit<'a> {
     bound: &'a Bound,
     stored: Vec<&'a Cell>,
     cells: Vec<Cell>,
 }
 
-impl<'a> Draft<'a> {
-    /// The row without a change.
+impl<'a> RowEdit<'a> {
+    /// Creates the edit of a row, without a change.
     pub(super) fn of(bound: &'a Bound, row: &'a SourceRow) -> Result<Self, SourceError> {
         let stored = stored(bound, row)?;
         let cells = stored.iter().map(|cell| (*cell).clone()).collect();
@@ -41,7 +38,7 @@ impl<'a> Draft<'a> {
         &self.cells
     }
 
-    /// The places whose cells differ from what was read, and these cells.
+    /// Returns the cells that differ from what was read, with their indexes.
     pub(super) fn changes(self) -> Vec<(usize, Cell)> {
         let cells = self.stored.into_iter().zip(self.cells).enumerate();
         cells
@@ -50,7 +47,7 @@ impl<'a> Draft<'a> {
             .collect()
     }
 
-    /// Whether the place is of the mapped table itself; a joined row can be several rows' own.
+    /// Returns whether the column is the mapped table's; several rows can share a joined row.
     pub(super) fn is_own(&self, at: usize) -> bool {
         self.bound.slots.slot(at).is_some_and(|slot| slot.join.is_none())
     }
@@ -59,18 +56,18 @@ impl<'a> Draft<'a> {
         self.bound.slot(at)
     }
 
-    /// What stands in a place, or at the end of a way into its JSON.
+    /// Returns a cell, or the value at a path in its JSON.
     pub(super) fn cell(&self, at: usize, path: &[String]) -> Cell {
         self.cells.get(at).map_or(Cell::Null, |cell| read::within(cell, path))
     }
 
-    /// The JSON value at the end of a way.
+    /// Returns the JSON value at a path.
     pub(super) fn json(&self, at: usize, path: &[String]) -> Option<Value> {
         let json = self.cells.get(at)?.as_bytes().and_then(read::json)?;
         read::walk(&json, path).cloned()
     }
 
-    /// Puts a cell in a place, or its value at the end of a way.
+    /// Sets a cell, or the value at a path in its JSON.
     pub(super) fn put(
         &mut self,
         at: usize,
@@ -86,13 +83,13 @@ impl<'a> Draft<'a> {
             Cell::Real(number) => number.into(),
             Cell::Text(text) => text.into(),
             Cell::Bytes(_) | Cell::MalformedText(_) => {
-                return Err(self.failed(at, "is JSON, which holds no bytes"));
+                return Err(self.failed(at, "is JSON, which cannot hold bytes"));
             }
         };
         self.put_json(at, path, Some(&value))
     }
 
-    /// Gives the field at the end of a way a value, or takes it out.
+    /// Sets or removes the field at a path.
     pub(super) fn put_json(
         &mut self,
         at: usize,
@@ -109,8 +106,7 @@ impl<'a> Draft<'a> {
                     Ok(())
                 }
             });
-        let edited =
-            edited.map_err(|_| self.failed(at, "does not hold the JSON that it should"))?;
+        let edited = edited.map_err(|_| self.failed(at, "does not hold the expected JSON"))?;
         let Some(text) = edited else { return Ok(()) };
         self.set(
             at,
@@ -121,7 +117,7 @@ impl<'a> Draft<'a> {
         )
     }
 
-    /// Takes out what stands in a place, as far as the place can be empty.
+    /// Clears a cell or a field, as far as the column can be empty.
     pub(super) fn clear(
         &mut self,
         at: usize,
@@ -141,7 +137,7 @@ impl<'a> Draft<'a> {
             return Ok(());
         }
         if !self.is_own(at) {
-            return Err(self.failed(at, "is a joined table's"));
+            return Err(self.failed(at, "belongs to a joined table"));
         }
         if self.bound.key.contains(&at) {
             return Err(self.failed(at, "is part of the row's key"));
@@ -154,38 +150,38 @@ impl<'a> Draft<'a> {
 
     pub(super) fn failed(&self, at: usize, why: &str) -> SourceError {
         let column = self.bound.slots.slot(at).map_or("", |slot| slot.column.name.as_str());
-        misfit(format!("the column {column:?} cannot be written back: it {why}"))
+        schema_mismatch(format!("the column {column:?} cannot be written back: it {why}"))
     }
 
-    /// What a place of a moment holds by itself.
-    pub(super) fn form(&self, slot: &TimeSlot) -> Result<Form, SourceError> {
+    /// Returns how a column encodes times by its type.
+    pub(super) fn encoding(&self, slot: &TimeSlot) -> Result<TimeEncoding, SourceError> {
         let column = &self.slot(slot.at)?.column;
         if !slot.path.is_empty() {
-            return Ok(if is_text(slot.unit) { Form::Text } else { Form::Integer });
+            return Ok(if is_text(slot.unit) { TimeEncoding::Text } else { TimeEncoding::Integer });
         }
         let is_sqlite = self.bound.dialect == Dialect::Sqlite;
         Ok(match column.kind {
             ColumnKind::ZonedTime if !is_sqlite => {
-                Form::Time(Spelling::column(digits(column, self.bound.dialect), true))
+                TimeEncoding::Time(TimeFormat::column(digits(column, self.bound.dialect), true))
             }
             ColumnKind::NaiveTime if !is_sqlite && column.declared == "date" => {
-                Form::Time(Spelling::date())
+                TimeEncoding::Time(TimeFormat::date())
             }
             ColumnKind::NaiveTime if !is_sqlite => {
-                Form::Time(Spelling::column(digits(column, self.bound.dialect), false))
+                TimeEncoding::Time(TimeFormat::column(digits(column, self.bound.dialect), false))
             }
-            ColumnKind::Integer | ColumnKind::Boolean => Form::Integer,
-            ColumnKind::Real => Form::Real,
-            // SQLite's column takes both, and only the unit tells.
+            ColumnKind::Integer | ColumnKind::Boolean => TimeEncoding::Integer,
+            ColumnKind::Real => TimeEncoding::Real,
+            // SQLite's column takes both, so the unit decides.
             _ if is_sqlite && column.kind == ColumnKind::NaiveTime && !is_text(slot.unit) => {
-                Form::Integer
+                TimeEncoding::Integer
             }
-            _ => Form::Text,
+            _ => TimeEncoding::Text,
         })
     }
 }
 
-/// The cells of a row, in the order of the mapping's places.
+/// Returns the cells of a row, in the order of the mapping's slots.
 pub(super) fn stored<'a>(bound: &Bound, row: &'a SourceRow) -> Result<Vec<&'a Cell>, SourceError> {
     let mut slots = bound.slots.iter();
     let is_its = row.stored.iter().all(|stored| {
@@ -194,12 +190,12 @@ pub(super) fn stored<'a>(bound: &Bound, row: &'a SourceRow) -> Result<Vec<&'a Ce
             .is_some_and(|slot| slot.column.name == stored.column && slot.join == stored.join)
     });
     if !is_its || slots.next().is_some() {
-        return Err(misfit("the row is not one of this mapping's".to_owned()));
+        return Err(schema_mismatch("the row belongs to another mapping".to_owned()));
     }
     Ok(row.stored.iter().map(|stored| &stored.cell).collect())
 }
 
-/// The digits that a column of times keeps: more would be rounded, up to a later moment.
+/// Returns the digits that a time column keeps: more would be rounded, possibly to a later time.
 fn digits(column: &Column, dialect: Dialect) -> usize {
     let within = column.declared.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
     let declared = within.and_then(|(digits, _)| digits.trim().parse().ok());
@@ -207,7 +203,7 @@ fn digits(column: &Column, dialect: Dialect) -> usize {
     declared.unwrap_or(otherwise).min(DIGITS)
 }
 
-/// A cell's text, or an empty one.
+/// Returns a cell's text, or an empty one.
 pub(super) fn text(cell: &Cell) -> Cow<'_, str> {
     cell.as_text().unwrap_or_default()
 }

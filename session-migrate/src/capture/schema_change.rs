@@ -1,47 +1,44 @@
-//! Statements that change the schema of a database that others are using.
+//! Changes of the schema of a database that an application is using.
 
 use std::collections::BTreeSet;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr};
 
-use super::names::TableName;
-use super::object::Object;
-use super::patience::Patience;
-use super::probe::There;
+use super::objects::{InstalledObjects, Object, TableName};
+use super::retry_budget::RetryBudget;
 use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::{Dialect, SqlError, begin};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Work {
-    Make,
+pub(super) enum Action {
+    Create,
     Drop,
 }
 
-/// What makes or drops objects, in an order in which each finds what it needs.
+/// Objects to create or drop, in the order of their dependencies.
 ///
-/// PostgreSQL and SQLite do all of it or nothing. On MySQL every statement commits by itself, so
-/// each attempt begins with a look at what is there, and does the rest.
+/// On PostgreSQL and SQLite it is atomic. On MySQL every statement commits by itself, so each
+/// attempt first reads which objects exist, and does the rest.
 #[derive(Debug)]
-pub(super) struct Script<'a> {
+pub(super) struct SchemaChange<'a> {
     pub(super) dialect: Dialect,
-    pub(super) work: Work,
+    pub(super) action: Action,
     pub(super) objects: Vec<&'a Object>,
 }
 
-/// How long PostgreSQL waits for all the tables' locks together. Less than `deadlock_timeout` (one
-/// second unless set otherwise), so that it is never the application that is chosen as the victim
-/// of a deadlock with us.
-const LOCKS_WITHIN: &str = "SET LOCAL statement_timeout = '700ms'";
+/// How long PostgreSQL waits for all locks together: less than `deadlock_timeout` (one second by
+/// default), so that the application never becomes the victim of a deadlock with this.
+const SET_LOCK_TIMEOUT: &str = "SET LOCAL statement_timeout = '700ms'";
 
-/// In seconds; MySQL knows no less.
+/// One second, the shortest that MySQL has.
 const MYSQL_BEFORE: [&str; 2] =
     ["SET @session_move_wait = @@SESSION.lock_wait_timeout", "SET SESSION lock_wait_timeout = 1"];
 
-/// The connection goes back to its pool as it was.
+/// Restores the setting before the connection returns to its pool.
 const MYSQL_AFTER: &str = "SET SESSION lock_wait_timeout = @session_move_wait";
 
-impl Script<'_> {
-    /// Every statement that it runs on a database where all of it is to be done.
+impl SchemaChange<'_> {
+    /// Returns every statement that runs where nothing was done before.
     pub(super) fn statements(&self) -> Vec<String> {
         let (before, after): (&[&str], &[&str]) = match self.dialect {
             Dialect::Sqlite => (&["BEGIN IMMEDIATE"], &["COMMIT"]),
@@ -58,13 +55,13 @@ impl Script<'_> {
     }
 
     fn sql<'a>(&self, object: &'a Object) -> &'a str {
-        match self.work {
-            Work::Make => &object.create,
-            Work::Drop => &object.drop,
+        match self.action {
+            Action::Create => &object.create,
+            Action::Drop => &object.drop,
         }
     }
 
-    /// What comes before the objects, inside the transaction.
+    /// Returns what runs before the objects, inside the transaction.
     fn before(&self) -> Vec<String> {
         match self.dialect {
             Dialect::Sqlite => Vec::new(),
@@ -80,41 +77,41 @@ impl Script<'_> {
         }
     }
 
-    /// The locks that `CREATE TRIGGER` and `DROP TRIGGER` take, all at once and in one order.
+    /// Returns the locks that `CREATE TRIGGER` and `DROP TRIGGER` take, all at once and in one order.
     fn locks(&self) -> Vec<String> {
         let tables: BTreeSet<&TableName> =
             self.objects.iter().filter_map(|object| object.on.as_ref()).collect();
         let tables: Vec<String> = tables.iter().map(|table| table.sql(self.dialect)).collect();
-        let mode = match self.work {
-            Work::Make => "SHARE ROW EXCLUSIVE",
-            Work::Drop => "ACCESS EXCLUSIVE",
+        let mode = match self.action {
+            Action::Create => "SHARE ROW EXCLUSIVE",
+            Action::Drop => "ACCESS EXCLUSIVE",
         };
-        let mut locks = vec![LOCKS_WITHIN.to_owned()];
+        let mut locks = vec![SET_LOCK_TIMEOUT.to_owned()];
         if !tables.is_empty() {
             locks.push(format!("LOCK TABLE {} IN {mode} MODE", tables.join(", ")));
         }
         locks
     }
 
-    /// Does what is not done yet, between the transactions of others.
+    /// Creates or drops what is left to do, between the transactions of others.
     pub(super) async fn run(
         &self,
         connection: &DatabaseConnection,
-        patience: &Patience,
+        budget: &RetryBudget,
     ) -> Result<(), SourceError> {
-        let mut wait = patience.wait();
+        let mut retries = budget.start();
         loop {
-            let there = There::of(self.dialect, connection).await?;
-            let is_open = |object: &&Object| there.has(object) == (self.work == Work::Drop);
+            let installed = InstalledObjects::of(self.dialect, connection).await?;
+            let is_open = |object: &&Object| installed.has(object) == (self.action == Action::Drop);
             let objects: Vec<&Object> = self.objects.iter().copied().filter(is_open).collect();
             if objects.is_empty() {
                 return Ok(());
             }
-            let rest = Script { dialect: self.dialect, work: self.work, objects };
+            let rest = SchemaChange { dialect: self.dialect, action: self.action, objects };
             match rest.attempt(connection).await {
                 Ok(()) => return Ok(()),
                 Err(error) if error.is_contended() => {
-                    if !wait.again().await {
+                    if !retries.pause().await {
                         let busy = SourceError::new(SourceErrorKind::Busy);
                         return Err(match error.into_cause() {
                             Some(cause) => busy.caused_by(cause),
@@ -131,8 +128,8 @@ impl Script<'_> {
         let transaction = begin(connection).await?;
         let done = self.all(&transaction).await;
         if self.dialect == Dialect::Mysql {
-            // Nothing is left of the transaction but that it keeps the statements on one
-            // connection, whose setting is put back whatever happened.
+            // MySQL's statements committed already; the transaction only keeps them on one
+            // connection, whose setting is restored whatever happened.
             for sql in self.after() {
                 transaction.execute_unprepared(sql).await?;
             }

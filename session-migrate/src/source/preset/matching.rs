@@ -1,118 +1,131 @@
-//! Whether a preset fits a schema, and why.
+//! Whether a preset matches a schema, and why.
 
 use std::cmp::Reverse;
 
 use super::adapt::Adaptation;
 use super::file::{Head, PresetFile};
 use super::group;
+use crate::source::mapping::columns::is_match;
 use crate::source::mapping::{Mapping, Mappings};
-use crate::source::pattern::is_match;
 use crate::sql::{Schema, Table};
 
-/// So many columns of a preset make a schema that does not fit a near miss.
-const NEAR: usize = 2;
+/// So many columns of a preset make a schema that does not fit a near mismatch.
+const MIN_NEAR_MISS_COLUMNS: usize = 2;
 
-/// A preset that fits a schema.
+/// A preset that matches a schema.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Fit {
+pub struct Match {
     /// The preset's name.
     pub preset: &'static str,
-    /// What it is.
+    /// Its title.
     pub title: String,
-    /// The table that it was found by.
+    /// The table by which it was recognised.
     pub table: String,
-    /// The mappings, in this schema's spelling.
+    /// The mappings, in the schema's spelling.
     pub mappings: Mappings,
-    /// Why it fits.
+    /// Why it matches.
     pub because: Vec<String>,
-    /// What was left out, and what its users should know.
+    /// What was left out, and remarks for users.
     pub notes: Vec<String>,
-    /// How much speaks for it; of several presets that fit a table, the highest is the likeliest.
+    /// The strength of the match; of several presets that match a table, the highest is the most
+    /// likely.
     pub score: u32,
-    /// What tells it from its kin and is not so here.
-    unlike: Vec<String>,
+    /// Distinguishing traits that this schema lacks.
+    contradictions: Vec<String>,
 }
 
-/// A preset that does not fit a schema.
+/// A preset that does not match a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Miss {
+pub struct Mismatch {
     /// The preset's name.
     pub preset: &'static str,
-    /// The table that comes nearest, if one has the name.
+    /// The closest table, if one has the preset's name.
     pub table: Option<String>,
     /// How many of the preset's columns that table has.
     pub matched: usize,
-    /// The tables and columns that are missing, or what is otherwise.
+    /// The tables and columns that are missing or differ.
     pub missing: Vec<String>,
 }
 
-/// The presets that fit a schema, and those of which some columns are there.
+/// The presets that match a schema, and near misses.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Recognition {
-    /// The likeliest first.
-    pub fits: Vec<Fit>,
-    /// Those of which a table has the name and at least two columns, the nearest first.
-    pub near_misses: Vec<Miss>,
+    /// The matches, the most likely first.
+    pub matches: Vec<Match>,
+    /// Presets of which a table has the name and at least two columns, the closest first.
+    pub near_misses: Vec<Mismatch>,
 }
 
-impl Miss {
+impl Mismatch {
     pub(super) fn broken(preset: &'static str, why: String) -> Self {
         Self { preset, table: None, matched: 0, missing: vec![why] }
     }
 }
 
-impl Fit {
-    /// This fit, unless something tells that the schema is another preset's.
-    pub(super) fn recognised(self) -> Result<Self, Miss> {
-        if self.unlike.is_empty() {
+impl Match {
+    /// Returns this match, unless the schema lacks a distinguishing trait.
+    pub(super) fn recognised(self) -> Result<Self, Mismatch> {
+        if self.contradictions.is_empty() {
             return Ok(self);
         }
         let matched = self.because.len();
-        Err(Miss { preset: self.preset, table: Some(self.table), matched, missing: self.unlike })
+        Err(Mismatch {
+            preset: self.preset,
+            table: Some(self.table),
+            matched,
+            missing: self.contradictions,
+        })
     }
 }
 
 impl Recognition {
-    pub(super) fn add(&mut self, result: Result<Fit, Miss>) {
+    pub(super) fn add(&mut self, result: Result<Match, Mismatch>) {
         match result {
-            Ok(fit) => self.fits.push(fit),
-            Err(miss) if miss.matched >= NEAR => self.near_misses.push(miss),
+            Ok(found) => self.matches.push(found),
+            Err(mismatch) if mismatch.matched >= MIN_NEAR_MISS_COLUMNS => {
+                self.near_misses.push(mismatch)
+            }
             Err(_) => {}
         }
     }
 
     pub(super) fn rank(&mut self) {
-        self.fits.sort_by_key(|fit| Reverse(fit.score));
-        self.near_misses.sort_by_key(|miss| Reverse(miss.matched));
+        self.matches.sort_by_key(|found| Reverse(found.score));
+        self.near_misses.sort_by_key(|mismatch| Reverse(mismatch.matched));
     }
 }
 
-/// Fits a preset to the first of its tables that it fits; else says what is missing in the one
-/// that has most.
-pub(super) fn fit(preset: &'static str, file: &PresetFile, schema: &Schema) -> Result<Fit, Miss> {
-    let mut nearest: Option<Miss> = None;
+/// Matches a preset with the first table that it fits, or returns what the closest table lacks.
+pub(super) fn find_match(
+    preset: &'static str,
+    file: &PresetFile,
+    schema: &Schema,
+) -> Result<Match, Mismatch> {
+    let mut nearest: Option<Mismatch> = None;
     for table in candidates(&file.preset, schema) {
-        match fit_table(preset, file, schema, table) {
-            Ok(fit) => return Ok(fit),
-            Err(miss) if nearest.as_ref().is_none_or(|near| near.matched < miss.matched) => {
-                nearest = Some(miss);
+        match match_table(preset, file, schema, table) {
+            Ok(found) => return Ok(found),
+            Err(mismatch)
+                if nearest.as_ref().is_none_or(|near| near.matched < mismatch.matched) =>
+            {
+                nearest = Some(mismatch);
             }
             Err(_) => {}
         }
     }
-    Err(nearest.unwrap_or_else(|| Miss {
+    Err(nearest.unwrap_or_else(|| Mismatch {
         preset,
         table: None,
         matched: 0,
-        missing: vec![format!("a table called {}", file.preset.tables.join(" or "))],
+        missing: vec![format!("a table named {}", file.preset.tables.join(" or "))],
     }))
 }
 
-/// The tables that have one of the preset's names; the likeliest name first, and for each name
-/// the exact spelling and the connection's own schema first.
+/// Returns the tables with one of the preset's names: the most likely name first, and for each name
+/// the connection's own schema and the exact spelling first.
 fn candidates<'a>(head: &Head, schema: &'a Schema) -> Vec<&'a Table> {
     let mut found: Vec<&Table> = Vec::new();
     for pattern in &head.tables {
@@ -130,12 +143,12 @@ fn candidates<'a>(head: &Head, schema: &'a Schema) -> Vec<&'a Table> {
     found
 }
 
-fn fit_table(
+fn match_table(
     preset: &'static str,
     file: &PresetFile,
     schema: &Schema,
     table: &Table,
-) -> Result<Fit, Miss> {
+) -> Result<Match, Mismatch> {
     let head = &file.preset;
     let templates: Vec<Mapping> =
         if head.groups { group::mappings(&file.mapping, table) } else { file.mapping.clone() };
@@ -143,7 +156,7 @@ fn fit_table(
         let missing = vec![
             "columns <provider>_token with <provider>_id or <provider>_refresh_token".to_owned(),
         ];
-        return Err(Miss { preset, table: Some(table.name.clone()), matched: 0, missing });
+        return Err(Mismatch { preset, table: Some(table.name.clone()), matched: 0, missing });
     }
     let mut adapted = Vec::new();
     let (mut because, mut notes) = (vec![format!("table {}", table.name)], Vec::new());
@@ -151,7 +164,7 @@ fn fit_table(
         let mut adaptation = Adaptation::new(head, schema, table);
         let mapping = adaptation.adapt(template);
         if !adaptation.missing.is_empty() {
-            return Err(Miss {
+            return Err(Mismatch {
                 preset,
                 table: Some(table.name.clone()),
                 matched: adaptation.found.len(),
@@ -163,12 +176,12 @@ fn fit_table(
         adapted.push(mapping);
     }
     because.dedup();
-    let (unlike, marks) = marks(head, schema, table);
+    let (contradictions, marks) = marks(head, schema, table);
     because.extend(marks.iter().cloned());
     notes.extend(head.notes.iter().cloned());
     let is_exact = head.tables.contains(&table.name);
     let points = because.len() + 4 * marks.len() + 2 * usize::from(is_exact);
-    Ok(Fit {
+    Ok(Match {
         preset,
         title: head.title.clone(),
         table: table.name.clone(),
@@ -176,11 +189,11 @@ fn fit_table(
         because,
         notes,
         score: u32::try_from(points).unwrap_or(u32::MAX),
-        unlike,
+        contradictions,
     })
 }
 
-/// What speaks against the preset, and what for it, beside its columns.
+/// Returns the traits that contradict the preset, and those that support it, beside its columns.
 fn marks(head: &Head, schema: &Schema, table: &Table) -> (Vec<String>, Vec<String>) {
     let (mut against, mut in_favour) = (Vec::new(), Vec::new());
     for (name, sorts) in &head.types {
