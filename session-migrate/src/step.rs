@@ -132,7 +132,7 @@ impl MoveSessions {
     }
 }
 
-/// Returns what tells a database from others of its kind.
+/// Returns a text that identifies a database among those of its kind.
 async fn database_identity(
     connection: &impl sea_orm_migration::sea_orm::ConnectionTrait,
 ) -> Result<Option<String>, DbErr> {

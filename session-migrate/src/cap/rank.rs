@@ -89,7 +89,7 @@ fn leaving(cap: &Cap, members: &[(usize, &Candidate)]) -> Vec<(usize, EndReason)
         .collect()
 }
 
-/// Returns the member at a place; it has no id yet, so the place stands for the id.
+/// Returns the member at a place; it has no id yet, so the place is used as the id.
 const fn admitted_session(place: u64) -> AdmittedSession {
     let never = Timestamp::from_millis(0);
     let id = SessionId::from_uuid(Uuid::from_u128(place as u128));

@@ -18,8 +18,8 @@ use crate::target::move_id;
 /// How many connections are opened to each database: one reads on while another one writes.
 const CONNECTIONS: u32 = 3;
 
-/// SQLite's cache during an online move: it holds the pages that a batch changes, so that others go on
-/// reading meanwhile.
+/// SQLite's cache during an online move: it holds the pages that a batch changes, so that the batch
+/// does not keep others from reading.
 const BATCH_CACHE_KIB: u32 = 16 * 1024;
 
 /// Opens what a move needs. With `is_reading`, the connections cannot write, and a SQLite file that

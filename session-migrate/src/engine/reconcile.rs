@@ -126,9 +126,9 @@ fn write_set<'a>(
             (None, Some(row)) => writes.insert.push(row),
             (Some(_), None) => writes.remove.push(*id),
             (Some(existing), Some(row)) => match action(existing, row, keyring) {
-                Action::Keep => {}
-                Action::Update(live) => writes.update.push((live, &row.sealed)),
-                Action::Replace => {
+                RowAction::Keep => {}
+                RowAction::Update(live) => writes.update.push((live, &row.sealed)),
+                RowAction::Replace => {
                     writes.remove.push(*id);
                     writes.insert.push(row);
                 }
@@ -140,30 +140,30 @@ fn write_set<'a>(
 
 /// What is done with a row that the target holds already.
 #[derive(Debug)]
-enum Action<'a> {
+enum RowAction<'a> {
     Keep,
     Update(&'a LiveRow),
     Replace,
 }
 
-fn action<'a>(existing: &ExistingRow, row: &'a SealedRow, keyring: &Keyring) -> Action<'a> {
+fn action<'a>(existing: &ExistingRow, row: &'a SealedRow, keyring: &Keyring) -> RowAction<'a> {
     match (existing, &row.disposition) {
-        (ExistingRow::Live(existing), _) if existing.is_ended => Action::Keep,
+        (ExistingRow::Live(existing), _) if existing.is_ended => RowAction::Keep,
         (ExistingRow::Live(existing), Disposition::Live(live)) => {
             let opened = existing.open(keyring);
             let is_same = opened.is_some_and(|opened| existing.is_for(live, &opened));
             match (is_same, existing.is_of_user_and_provider(live)) {
-                (true, _) => Action::Keep,
-                (false, true) => Action::Update(live),
-                (false, false) => Action::Replace,
+                (true, _) => RowAction::Keep,
+                (false, true) => RowAction::Update(live),
+                (false, false) => RowAction::Replace,
             }
         }
         (ExistingRow::Quarantined(entry), Disposition::Quarantine(of))
             if entry.state == of.reason.state()
                 && is_same_quarantined(entry.id, &entry.sealed, &row.sealed.tokens, keyring) =>
         {
-            Action::Keep
+            RowAction::Keep
         }
-        _ => Action::Replace,
+        _ => RowAction::Replace,
     }
 }

@@ -52,7 +52,7 @@ mod tests {
     fn a_step_never_changes() {
         assert_eq!(
             SCRIPT.checksums(),
-            [0x0802_df46_9a89_1309, 0xd38b_032e_deba_c8e1, 0xc8e5_ee16_ef85_c842]
+            [0xc2e2_ebb7_88fd_64ad, 0x212e_8a36_6deb_b1d5, 0x595f_02d8_1952_d94e]
         );
     }
 

@@ -121,8 +121,8 @@ impl TargetRow {
         TokenSet::open(self.tokens.as_ref()?, keyring, self.id, &user, &provider).ok()
     }
 
-    /// Returns the creation time that the source gave; `None` where the time of the import stands
-    /// for it.
+    /// Returns the creation time that the source gave; `None` where the time of the import is
+    /// used.
     pub(crate) const fn known_age(&self) -> Option<i64> {
         if self.created_at == self.timeouts_from { None } else { Some(self.created_at) }
     }

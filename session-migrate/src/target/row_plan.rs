@@ -75,7 +75,7 @@ pub(crate) struct LiveRow {
     pub(crate) digest: Option<SecretDigest>,
     pub(crate) admission: i64,
     pub(crate) tokens: TokenSet,
-    /// Whether the source has a creation time; otherwise the time of the import stands for it.
+    /// Whether the source has a creation time; otherwise the time of the import is used.
     pub(crate) is_age_known: bool,
     /// Whether the row's user is gone: then no cookie may lead to it, not even one that did before.
     pub(crate) is_orphan: bool,

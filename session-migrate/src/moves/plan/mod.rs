@@ -109,8 +109,8 @@ fn ties(rows: &[SourceRow], by: Option<NewestBy>) -> u64 {
     u64::try_from(tied).unwrap_or(u64::MAX)
 }
 
-/// Returns every statement of an apply that changes something, in the order in which they run. One
-/// statement stands for all that insert rows.
+/// Returns every statement of an apply that changes something, in the order in which they run; of the
+/// statements that insert rows, one for each table.
 pub(super) fn statements(context: &MoveContext) -> Result<Vec<String>, MigrateError> {
     let captures = Captures::of(context)?;
     let mut statements = vec![format!("-- tables, in the target ({})", context.dialect().name())];
