@@ -87,6 +87,8 @@
 //!
 //! - `sqlite`, `postgres`, `mysql`: the kinds of databases that are supported.
 //! - `cli` (default): the command, with all three kinds.
+//!
+//! Ids in comments, such as `F13`, lead to [`session_core::documentation`].
 
 pub mod cap;
 

@@ -8,6 +8,7 @@ use session_core::{Clock, Keyring, SystemClock};
 
 use crate::cap::{Cap, CapNote};
 use crate::source::{Codecs, Mappings, Preset, SourceKeys};
+use crate::sql::Schema;
 
 /// How the source's rows are stored.
 #[derive(Debug, Clone)]
@@ -17,6 +18,29 @@ pub enum Layout {
     Mapped(Mappings),
     /// As in a known project.
     Preset(Preset),
+}
+
+impl Layout {
+    /// Returns the mappings in a database with this schema.
+    ///
+    /// # Errors
+    ///
+    /// Returns what the schema lacks of the preset.
+    pub(crate) fn mappings(&self, schema: &Schema) -> Result<Mappings, String> {
+        let preset = match self {
+            Self::Mapped(mappings) => return Ok(mappings.clone()),
+            Self::Preset(preset) => preset,
+        };
+        let found = preset.match_schema(schema).map_err(|mismatch| {
+            let missing = mismatch.missing.join("; ");
+            let preset = mismatch.preset;
+            match mismatch.table {
+                Some(table) => format!("the preset {preset} needs, in {table}: {missing}"),
+                None => format!("the preset {preset} needs {missing}"),
+            }
+        })?;
+        Ok(found.mappings)
+    }
 }
 
 /// The options of a [`Move`](crate::Move).

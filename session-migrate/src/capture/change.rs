@@ -116,9 +116,9 @@ pub(super) async fn forget(
     Ok(())
 }
 
-/// Builds the statement. On MySQL a list of ids is joined, so that entries are looked up one by one:
-/// with `IN` it scans a short log whatever index is forced, and a scan waits for the writer of an
-/// entry that is not committed yet.
+/// Builds the statement. On MySQL a list of ids is joined, so that entries are looked up one by
+/// one: with `IN` it scans a short log whatever index is forced, and a scan waits for the writer of
+/// an entry that is not committed yet.
 fn deletion(log: &Log, ids: &[ChangeId]) -> Query {
     let table = log.table.sql(log.dialect);
     let is_mysql = log.dialect == Dialect::Mysql;

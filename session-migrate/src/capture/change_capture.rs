@@ -12,8 +12,8 @@ use super::trigger;
 use crate::source::{Bound, Relation, SourceError, SourceErrorKind, SourceTable};
 use crate::sql::{Column, Schema};
 
-/// Captures the changes to a mapped table while an application writes it: a change log that triggers
-/// fill, and triggers that block writes.
+/// Captures the changes to a mapped table while an application writes it: a change log that
+/// triggers fill, and triggers that block writes.
 ///
 /// An entry only says which rows to look at; they are read again in their current state
 /// ([`SourceTable::rows_by_keys`], [`SourceTable::rows_related`]). So an entry may come
@@ -28,8 +28,8 @@ use crate::sql::{Column, Schema};
 /// - `TRUNCATE` on PostgreSQL, as [`ChangedRows::All`].
 ///
 /// Not captured, because the database fires no trigger for it: on MySQL and MariaDB, `TRUNCATE` and
-/// the cascades of foreign keys (the parent's own row is captured); on all databases, changes behind
-/// a view. That is why both sides are compared before the cutover.
+/// the cascades of foreign keys (the parent's own row is captured); on all databases, changes
+/// behind a view. That is why both sides are compared before the cutover.
 ///
 /// # Why no change is lost
 ///

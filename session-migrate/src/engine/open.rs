@@ -8,9 +8,9 @@ use super::context::MoveContext;
 use super::mapped_table::MappedTable;
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::JournalTable;
-use crate::options::{Layout, MoveOptions};
+use crate::options::MoveOptions;
 use crate::progress::ProgressSender;
-use crate::source::{Mappings, Mismatch, SourceError, SourceErrorKind, SourceTable};
+use crate::source::{Mappings, SourceError, SourceErrorKind, SourceTable};
 use crate::sql::pool::{self, PoolOptions};
 use crate::sql::{Dialect, Schema, connect_read_only};
 use crate::target::move_id;
@@ -89,12 +89,13 @@ pub(crate) async fn open_target(
 }
 
 fn mappings(options: &MoveOptions, schema: &Schema) -> Result<Mappings, MigrateError> {
-    let mappings = match &options.layout {
-        Layout::Mapped(mappings) => mappings.clone(),
-        Layout::Preset(preset) => {
-            preset.match_schema(schema).map_err(|found| mismatch_error(schema, &found))?.mappings
+    let is_moved = schema.tables.iter().any(|table| table.name == "login_session");
+    let mappings = options.layout.mappings(schema).map_err(|mut detail| {
+        if is_moved {
+            detail.push_str("; the database has the many-session layout already (login_session)");
         }
-    };
+        SourceError::because(SourceErrorKind::Schema, detail)
+    })?;
     match mappings.mapping.iter().find(|mapping| mapping.table == "login_session") {
         Some(_) => Err(MigrateError::because(
             MigrateErrorKind::AlreadyMoved,
@@ -102,18 +103,4 @@ fn mappings(options: &MoveOptions, schema: &Schema) -> Result<Mappings, MigrateE
         )),
         None => Ok(mappings),
     }
-}
-
-fn mismatch_error(schema: &Schema, mismatch: &Mismatch) -> MigrateError {
-    let is_moved = schema.tables.iter().any(|table| table.name == "login_session");
-    let missing = mismatch.missing.join("; ");
-    let detail = match (&mismatch.table, is_moved) {
-        (None, true) => format!(
-            "{missing} does not exist, and the database has many sessions a user already \
-             (login_session)"
-        ),
-        (None, false) => format!("the preset {} needs {missing}", mismatch.preset),
-        (Some(table), _) => format!("the preset {} needs, in {table}: {missing}", mismatch.preset),
-    };
-    SourceError::because(SourceErrorKind::Schema, detail).into()
 }
