@@ -48,6 +48,8 @@
 //!
 //! - `sqlite`, `postgres`, `mysql`: the databases to speak to.
 //! - `cli` (default): the command, with all three.
+//!
+//! Ids in comments, such as `F13`, lead to [`session_core::documentation`].
 
 pub mod cap;
 
@@ -57,6 +59,7 @@ mod error;
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {}
 mod journal;
+mod layout;
 mod lock;
 mod migrations;
 mod moves;

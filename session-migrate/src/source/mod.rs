@@ -58,6 +58,7 @@ mod bind;
 pub mod codec;
 mod error;
 pub mod inspect;
+mod key_probe;
 pub mod mapping;
 mod preset;
 mod read;
