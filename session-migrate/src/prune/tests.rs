@@ -48,10 +48,11 @@ const CLEAR: [&[&str]; 8] = [
     ],
 ];
 
-/// Values that only this process can read as it does.
+/// Values that SQL could read in another way than this process. A `REAL` is not among the users and
+/// providers: over-cap rows are found by the text of the database, which is `7.0` and not `7`.
 const DOUBTFUL: [&[&str]; 8] = [
-    &["'ann'", "7", "7.0", "x'616e6e'", "x'ff'", "CAST(x'ff' AS TEXT)", "CAST(x'6100ff' AS TEXT)"],
-    &["'google'", "3", "3.0", "x'ff'", "CAST(x'ff' AS TEXT)", "x'676f6f676c65'"],
+    &["'ann'", "7", "x'616e6e'", "x'ff'", "CAST(x'ff' AS TEXT)", "CAST(x'6100ff' AS TEXT)"],
+    &["'google'", "3", "x'ff'", "CAST(x'ff' AS TEXT)", "x'676f6f676c65'"],
     &["NULL", "'a'", "x'61'", "CAST(x'ff' AS TEXT)", "1.0", "1"],
     &["NULL", "'a'", "x'61'", "CAST(x'c328' AS TEXT)"],
     &["NULL", "''", "'at'", "x'ff'"],
