@@ -1,5 +1,5 @@
 //! Sessions that were moved here from another system's table: the first device claims one, jobs
-//! find them, and until the switch nobody here spends their refresh tokens.
+//! find them, and until the cutover their refresh tokens are not used here.
 //!
 //! The clock is the test's: no test waits for a timeout or an expiry.
 #![allow(

@@ -1,4 +1,4 @@
-//! The manager renews tokens: when, once, whatever fails, and whoever else does (DESIGN: renewal).
+//! Token renewal by the manager: when it is due, once, and through every failure.
 //!
 //! Memory and a clock that stands still: nothing here takes time.
 #![allow(

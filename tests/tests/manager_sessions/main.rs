@@ -1,7 +1,7 @@
 //! The manager signs in, resolves, lists, ends, rotates, purges and revokes (DESIGN: laws of the
 //! store, cookie, ended signal).
 //!
-//! Memory and a clock that stands still: nothing here takes time.
+//! The store is in memory and the clock stands still: no test waits for time.
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,

@@ -1,4 +1,4 @@
-//! A barred table takes no writes.
+//! A table whose writes are blocked.
 
 use sea_orm::ConnectionTrait as _;
 use session_migrate::capture::Watch;

@@ -6,8 +6,8 @@ use session_migrate::source::{Codecs, SourceErrorKind, SourceKeys};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 
-use crate::source::Source;
 use crate::watched::{Watched, mapping, tokens};
+use session_tests::source::Source;
 
 on_every_database! {
     async fn a_write_is_noted_once_by_its_key(database: Database) {

@@ -1,5 +1,5 @@
-//! Writes of others to a source that is being moved: each is noted, or refused; and afterwards the
-//! source is as it was.
+//! Change capture: writes to a source during a move are logged or blocked, and stopping restores the
+//! source.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod bar;
@@ -10,7 +10,4 @@ mod pick;
 mod projects;
 mod related;
 mod schema;
-#[allow(dead_code, reason = "the tests of reading use more of it")]
-#[path = "../migrate_source/source.rs"]
-mod source;
 mod watched;
