@@ -4,6 +4,7 @@
 //! - [`manager`]: a manager with a test's own clock, provider and store.
 //! - [`source`]: a source database of a migration.
 //! - [`projects`]: the tables of the projects that have a preset, with rows.
+//! - [`sources`]: the files of the workspace, for tests that read them.
 //! - [`fixtures`]: databases that some of those projects created themselves.
 #![allow(
     clippy::expect_used,
@@ -19,6 +20,7 @@ pub mod fixtures;
 pub mod manager;
 pub mod projects;
 pub mod source;
+pub mod sources;
 
 /// The quick start of the README, compiled.
 #[cfg(doctest)]

@@ -3,7 +3,7 @@
 use crate::database::{Database, Kind};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection};
 use session_migrate::source::{
-    Codecs, Fit, Inspection, Mapping, Preset, Recognition, RowTokens, Schema, SourceError,
+    Codecs, Inspection, Mapping, Match, Preset, Recognition, RowTokens, Schema, SourceError,
     SourceKeys, SourceRow, SourceTable, inspect,
 };
 
@@ -52,13 +52,13 @@ impl Source {
     }
 
     /// Recognises the preset, which must be the first match, and returns its mappings.
-    pub async fn recognised(&self, preset: &str) -> Fit {
+    pub async fn recognised(&self, preset: &str) -> Match {
         let recognition = Recognition::of(&self.schema().await);
         let first =
-            recognition.fits.first().unwrap_or_else(|| panic!("not recognised: {recognition:#?}"));
+            recognition.matches.first().unwrap_or_else(|| panic!("not recognised: {recognition:#?}"));
         assert_eq!(first.preset, preset, "{recognition:#?}");
         let preset: Preset = preset.parse().unwrap();
-        assert_eq!(preset.fit(&self.schema().await).unwrap().mappings, first.mappings);
+        assert_eq!(preset.match_schema(&self.schema().await).unwrap().mappings, first.mappings);
         first.clone()
     }
 

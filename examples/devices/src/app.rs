@@ -126,10 +126,10 @@ async fn manager(
     client: &ProviderClient,
 ) -> Result<SessionManager, StartupError> {
     let provider = Arc::clone(&client.openid);
-    let manager = SessionManager::builder_on(Arc::clone(store))
+    let manager = SessionManager::builder(Arc::clone(store))
         .policy(settings.policy.clone())
         .keyring(keyring)
-        .shared_provider(client.name.as_str(), provider);
+        .provider(client.name.as_str(), provider);
     manager.start().await.map_err(|error| {
         let what = match error {
             StartError::WrongKey { .. } => {

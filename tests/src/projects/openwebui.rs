@@ -1,7 +1,7 @@
 //! Open WebUI.
 
 use session_core::Timestamp;
-use session_migrate::source::{Cell, Fernet, SourceKeys, TokenCodec as _};
+use session_migrate::source::{Cell, SourceKeys, TokenCodec as _, codec::Fernet};
 
 use crate::source::Source;
 

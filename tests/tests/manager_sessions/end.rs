@@ -21,8 +21,11 @@ async fn l5_signing_out_does_not_change_other_devices() {
     let world = World::new().await;
     let (laptop, phone) = (world.sign_in().await, world.sign_in().await);
     let before = world.row(phone.session.id).await;
-    assert!(world.manager.sign_out(laptop.session.id).await.unwrap());
-    assert!(!world.manager.sign_out(laptop.session.id).await.unwrap(), "twice is no error");
+    assert!(world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap());
+    assert!(
+        !world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap(),
+        "twice is no error"
+    );
     assert_eq!(ends(&world, &[&laptop]).await, [Some(EndReason::SignedOut)]);
     assert_eq!(world.row(phone.session.id).await, before);
     let Resolution::Ended { ended, .. } = world.resolve(&laptop).await else { panic!("it lives") };
@@ -145,8 +148,8 @@ async fn b7_a_purge_keeps_what_a_sign_out_at_the_provider_needs() {
 async fn a1_the_events_record_the_whole_life_of_a_session() {
     let (world, laptop) = World::expired().await;
     world.token(&laptop).await.unwrap();
-    world.manager.sign_out(laptop.session.id).await.unwrap();
-    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     let events = world.sessions().events(laptop.session.id).await.unwrap();
     let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
     let ended = EventKind::Ended(EndReason::SignedOut);
@@ -163,6 +166,6 @@ async fn l1_an_end_elsewhere_is_noticed_at_the_next_read() {
     let there = here.another().await;
     let laptop = here.sign_in().await;
     there.live(&laptop).await;
-    here.manager.sign_out(laptop.session.id).await.unwrap();
+    here.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     assert!(matches!(there.resolve(&laptop).await, Resolution::Ended { .. }));
 }

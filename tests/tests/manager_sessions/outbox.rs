@@ -26,7 +26,7 @@ async fn v3_f41_signing_out_does_not_wait_for_the_provider() {
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
     world.provider.revocation_requests().close();
-    assert!(world.manager.sign_out(laptop.session.id).await.unwrap());
+    assert!(world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap());
     settle().await;
     assert_eq!(world.provider.revocations(), 0);
     assert_eq!(world.outbox().await, ["rt-1"]);
@@ -38,7 +38,7 @@ async fn v1_with_token_scope_each_token_is_revoked_once() {
     let world = world(RevocationScope::Token).await;
     let devices = [world.sign_in().await, world.sign_in().await, world.sign_in().await];
     for device in &devices[..2] {
-        world.manager.sign_out(device.session.id).await.unwrap();
+        world.manager.sign_out(&device.session.user, device.session.id).await.unwrap();
     }
     assert_eq!(process(&world).await, (2, 0, 0));
     let mut revoked = world.provider.revoked();
@@ -55,10 +55,10 @@ async fn f38_with_grant_or_unknown_scope_the_provider_is_asked_with_the_last_ses
         let world = world(scope).await;
         let (laptop, phone) = (world.sign_in().await, world.sign_in().await);
         let bob = world.sign_in_as("bob").await;
-        world.manager.sign_out(laptop.session.id).await.unwrap();
+        world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
         assert_eq!(process(&world).await, (0, 1, 0), "{scope:?}: the phone uses the grant");
         assert_eq!(world.provider.revocations(), 0);
-        world.manager.sign_out(phone.session.id).await.unwrap();
+        world.manager.sign_out(&phone.session.user, phone.session.id).await.unwrap();
         assert_eq!(process(&world).await, (1, 0, 0), "{scope:?}: the last one of ann's");
         assert_eq!(world.provider.revoked(), ["rt-2"]);
         assert_eq!(world.end_reason(bob.session.id).await, None);
@@ -79,7 +79,7 @@ async fn f38_a_new_sign_in_of_the_last_browser_keeps_the_grant() {
 async fn v2_a_503_is_repeated_after_retry_after() {
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
-    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     world.provider.fail_revocation(ProviderErrorKind::Unavailable, Some(SECOND * 600));
     assert_eq!(process(&world).await, (0, 0, 1));
     world.clock.advance(SECOND * 600 - Duration::from_millis(1));
@@ -93,7 +93,7 @@ async fn v2_a_503_is_repeated_after_retry_after() {
 async fn an_unavailable_provider_is_asked_less_and_less_often_and_given_up_after_days() {
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
-    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     for _ in 0..100 {
         world.provider.fail_revocation(ProviderErrorKind::Unavailable, None);
     }
@@ -114,7 +114,7 @@ async fn an_unavailable_provider_is_asked_less_and_less_often_and_given_up_after
 async fn v3_revocations_at_a_provider_without_support_are_dropped() {
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
-    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     world.provider.fail_revocation(ProviderErrorKind::Unsupported, None);
     assert_eq!(process(&world).await, (0, 1, 0));
     assert_eq!(world.outbox().await, [""; 0]);
@@ -126,7 +126,7 @@ async fn a_session_without_a_refresh_token_leaves_nothing_to_revoke() {
     let (ann, mcp) = (sample::user("ann"), sample::provider("mcp:x"));
     let tokens = session_core::TokenResponse::bearer("only");
     let tool = world.manager.connect(&ann, &mcp, tokens).await.unwrap();
-    world.manager.sign_out(tool.session.id).await.unwrap();
+    world.manager.sign_out(&tool.session.user, tool.session.id).await.unwrap();
     assert_eq!(world.outbox().await, [""; 0]);
 }
 
@@ -160,7 +160,7 @@ async fn two_nodes_share_the_work() {
         devices.push(here.sign_in_as(&format!("user-{n}")).await);
     }
     for device in &devices {
-        here.manager.sign_out(device.session.id).await.unwrap();
+        here.manager.sign_out(&device.session.user, device.session.id).await.unwrap();
     }
     let (one, two) =
         tokio::join!(here.manager.process_revocations(100), there.manager.process_revocations(100));
@@ -173,7 +173,7 @@ async fn a_list_is_limited_to_the_requested_number() {
     let world = world(RevocationScope::Token).await;
     for n in 0..20 {
         let device = world.sign_in_as(&format!("user-{n}")).await;
-        world.manager.sign_out(device.session.id).await.unwrap();
+        world.manager.sign_out(&device.session.user, device.session.id).await.unwrap();
     }
     assert_eq!(world.manager.process_revocations(11).await.unwrap().revoked, 11);
     assert_eq!(world.outbox().await.len(), 9);
@@ -183,7 +183,7 @@ async fn a_list_is_limited_to_the_requested_number() {
 async fn a_revocation_without_a_recorded_result_is_repeated_later() {
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
-    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     world.store.set_next(Method::CompleteRevocation, Fault::AWAY);
     assert!(world.manager.process_revocations(10).await.unwrap_err().is_transient());
     assert_eq!(process(&world).await, (0, 0, 0), "it is still claimed");
@@ -195,7 +195,7 @@ async fn a_revocation_without_a_recorded_result_is_repeated_later() {
 async fn a_hanging_provider_delays_revocations_only_for_its_timeout() {
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
-    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     world.provider.revocation_requests().close();
     let work = session_tests::manager::Step(SECOND).drive(&world.clock, process(&world)).await;
     assert_eq!(work, (0, 0, 1));
@@ -206,8 +206,8 @@ async fn f35_an_unreadable_session_is_kept_until_its_key_is_back() {
     use session_core::{Keyring, SessionManager};
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
-    world.manager.sign_out(laptop.session.id).await.unwrap();
-    let other = SessionManager::builder_on(world.sessions().clone())
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
+    let other = SessionManager::builder(world.sessions().clone())
         .keyring(Keyring::parse(&Keyring::generate_entry("another").unwrap()).unwrap())
         .clock(world.clock.clone())
         .provider("*", world.provider.clone())
@@ -226,8 +226,8 @@ async fn f35_an_unreadable_session_is_kept_until_its_key_is_back() {
 async fn revocations_of_an_unregistered_provider_are_left_to_other_nodes() {
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
-    world.manager.sign_out(laptop.session.id).await.unwrap();
-    let other = session_core::SessionManager::builder_on(world.sessions().clone())
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
+    let other = session_core::SessionManager::builder(world.sessions().clone())
         .keyring(session_tests::manager::keyring())
         .clock(world.clock.clone())
         .start()

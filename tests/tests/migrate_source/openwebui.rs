@@ -1,7 +1,7 @@
 //! Open WebUI, on the databases that it is mostly run on.
 
 use session_core::Timestamp;
-use session_migrate::source::{Cell, Codecs, Expiry, KeyUse, SourceKeys, SourceRow};
+use session_migrate::source::{Cell, Codecs, KeyUse, SourceKeys, SourceRow, row::Expiry};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 use session_tests::projects::openwebui::{KEY, TABLES, insert, sealed};

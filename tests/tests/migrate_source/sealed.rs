@@ -1,6 +1,6 @@
 //! Grafana, Laravel and Outline, whose tokens are encrypted.
 
-use session_migrate::source::{Codecs, DataKeys, Grafana, SourceKeys};
+use session_migrate::source::{Codecs, SourceKeys, codec::DataKeys, codec::Grafana};
 use session_tests::database::Database;
 use session_tests::projects::{GRAFANA_KEY, LARAVEL_KEY, OUTLINE_KEY, seal, text};
 use session_tests::source::{Source, blob};

@@ -17,7 +17,7 @@ pub(crate) async fn sign_out(
     headers: HeaderMap,
 ) -> Result<Response, ErrorResponse> {
     if let Some(current) = current {
-        state.manager.sign_out(current.id()).await?;
+        state.manager.sign_out(current.user(), current.id()).await?;
     }
     let done = match wants_page(&headers) {
         true => Redirect::to("/").into_response(),

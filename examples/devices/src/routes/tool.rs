@@ -24,7 +24,8 @@ pub(crate) async fn tool(
     let token = current.access_token()?;
     let mut answer = ask(&state, token).await?;
     if answer.status() == StatusCode::UNAUTHORIZED {
-        let renewed = state.manager.access_token_after_rejection(current.id(), token).await?;
+        let renewed =
+            state.manager.access_token_after_rejection(current.user(), current.id(), token).await?;
         answer = ask(&state, renewed.access_token()).await?;
     }
     match answer.status() {

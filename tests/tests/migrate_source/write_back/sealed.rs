@@ -1,6 +1,6 @@
 //! The projects that encrypt tokens, with one column per token.
 
-use session_migrate::source::{Codecs, Outline, SourceKeys};
+use session_migrate::source::{Codecs, SourceKeys, codec::Outline};
 use session_tests::database::{Database, Kind};
 use session_tests::projects::{BETTER_AUTH_KEY, GRAFANA_KEY, LARAVEL_KEY, OUTLINE_KEY, seal};
 use session_tests::source::{Source, blob};
