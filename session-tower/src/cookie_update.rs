@@ -19,7 +19,7 @@ use crate::cookie::SessionCookie;
 /// use http::Response;
 /// use session_tower::CookieUpdate;
 ///
-/// // After `manager.sign_out(current.id()).await`:
+/// // After `manager.sign_out(current.user(), current.id()).await`:
 /// let mut response = Response::new("signed out");
 /// response.extensions_mut().insert(CookieUpdate::signed_out());
 /// assert!(response.extensions().get::<CookieUpdate>().is_some());

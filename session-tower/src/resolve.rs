@@ -132,13 +132,8 @@ impl Resolver {
         if !self.needs_new_secret(live, candidate) {
             return Ok(None);
         }
-<<<<<<< HEAD
-        match self.manager.rotate_secret(live.session().id).await {
-            Ok(rotation @ Rotation::Rotated { .. }) => Ok(Some(CookieUpdate::rotated(&rotation))),
-=======
         match self.manager.rotate_secret(&live.session().user, live.session().id).await {
-            Ok(rotated @ Rotation::Rotated { .. }) => Ok(Some(CookieUpdate::rotated(&rotated))),
->>>>>>> w-a
+            Ok(rotation @ Rotation::Rotated { .. }) => Ok(Some(CookieUpdate::rotated(&rotation))),
             Ok(_) => Ok(None),
             Err(error) => match error.end_reason() {
                 Some(reason) => Err(reason),

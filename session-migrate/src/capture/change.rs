@@ -84,11 +84,11 @@ fn stored(log: &Log, row: &QueryResult) -> Result<StoredEntry, SqlError> {
         _ => u128::from_str_radix(&text, 16).ok(),
     });
     let id = id.ok_or_else(|| SqlError::unexpected("an entry of the change log has no id"))?;
-    let what = reader.count()?;
+    let kind = reader.count()?;
     let cells = log.columns().map(|(_, column)| reader.cell(column.kind));
     let cells: Vec<Cell> = cells.collect::<Result<_, _>>()?;
     // The other columns belong to other kinds of entries.
-    let cells = match what {
+    let cells = match kind {
         ALL => Vec::new(),
         KEY => cells.into_iter().take(log.key.len()).collect(),
         relation => {
@@ -96,7 +96,7 @@ fn stored(log: &Log, row: &QueryResult) -> Result<StoredEntry, SqlError> {
             cells.into_iter().skip(log.key.len()).skip(at).take(1).collect()
         }
     };
-    Ok(StoredEntry { id: ChangeId(id), what, cells })
+    Ok(StoredEntry { id: ChangeId(id), kind, cells })
 }
 
 pub(super) async fn count(log: &Log, connection: &impl ConnectionTrait) -> Result<u64, SqlError> {
@@ -116,9 +116,9 @@ pub(super) async fn forget(
     Ok(())
 }
 
-/// Builds the statement. On MySQL a list of ids is joined, so that entries are looked up one by one:
-/// with `IN` it scans a short log whatever index is forced, and a scan waits for the writer of an
-/// entry that is not committed yet.
+/// Builds the statement. On MySQL a list of ids is joined, so that entries are looked up one by
+/// one: with `IN` it scans a short log whatever index is forced, and a scan waits for the writer of
+/// an entry that is not committed yet.
 fn deletion(log: &Log, ids: &[ChangeId]) -> Query {
     let table = log.table.sql(log.dialect);
     let is_mysql = log.dialect == Dialect::Mysql;

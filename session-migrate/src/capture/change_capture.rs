@@ -12,8 +12,8 @@ use super::trigger;
 use crate::source::{Bound, Relation, SourceError, SourceErrorKind, SourceTable};
 use crate::sql::{Column, Schema};
 
-/// Captures the changes to a mapped table while an application writes it: a change log that triggers
-/// fill, and triggers that block writes.
+/// Captures the changes to a mapped table while an application writes it: a change log that
+/// triggers fill, and triggers that block writes.
 ///
 /// An entry only says which rows to look at; they are read again in their current state
 /// ([`SourceTable::rows_by_keys`], [`SourceTable::rows_related`]). So an entry may come
@@ -28,8 +28,8 @@ use crate::sql::{Column, Schema};
 /// - `TRUNCATE` on PostgreSQL, as [`ChangedRows::All`].
 ///
 /// Not captured, because the database fires no trigger for it: on MySQL and MariaDB, `TRUNCATE` and
-/// the cascades of foreign keys (the parent's own row is captured); on all databases, changes behind
-/// a view. That is why both sides are compared before the cutover.
+/// the cascades of foreign keys (the parent's own row is captured); on all databases, changes
+/// behind a view. That is why both sides are compared before the cutover.
 ///
 /// # Why no change is lost
 ///
@@ -265,9 +265,9 @@ impl ChangeCapture {
     }
 
     fn change(&self, entry: change::StoredEntry) -> Change {
-        let relation = entry.what.checked_sub(FIRST_RELATION);
+        let relation = entry.kind.checked_sub(FIRST_RELATION);
         let referrer = relation.and_then(|at| self.referrers.get(usize::try_from(at).ok()?));
-        let what = match (entry.what, referrer, entry.cells.first()) {
+        let what = match (entry.kind, referrer, entry.cells.first()) {
             (KEY, ..) => ChangedRows::Key(entry.cells),
             (_, Some(referrer), Some(value)) => ChangedRows::Related {
                 column: referrer.column.clone(),

@@ -15,8 +15,8 @@ pub(super) const FIRST_RELATION: u64 = 2;
 /// that an entry reads back like the row, and cannot make the writer's statement fail. Only the id
 /// is indexed: a text key would be too long for some databases.
 ///
-/// The id is never reused, and does not come from a counter: a sequence would change `lastval()` for
-/// an application on PostgreSQL, SQLite's `AUTOINCREMENT` leaves a table behind, its plain row
+/// The id is never reused, and does not come from a counter: a sequence would change `lastval()`
+/// for an application on PostgreSQL, SQLite's `AUTOINCREMENT` leaves a table behind, its plain row
 /// numbers are reused, and MySQL's counter takes a lock on which writers could deadlock.
 #[derive(Debug, Clone)]
 pub(super) struct Log {

@@ -28,8 +28,8 @@ pub(super) enum ObjectKind {
     Trigger,
 }
 
-/// A table's name, with its schema on PostgreSQL. On MySQL names stay unqualified, so that a dump can
-/// be restored into another database.
+/// A table's name, with its schema on PostgreSQL. On MySQL names stay unqualified, so that a dump
+/// can be restored into another database.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct TableName {
     pub(super) schema: Option<String>,
@@ -49,8 +49,8 @@ impl TableName {
 
 /// The names of one capture's objects; no two captures of a database share a name.
 ///
-/// A name has the mapping's number, because several mappings can read one table, and a digest of the
-/// table's name, which itself may be as long as a name can be.
+/// A name has the mapping's number, because several mappings can read one table, and a digest of
+/// the table's name, which itself may be as long as a name can be.
 #[derive(Debug, Clone)]
 pub(super) struct ObjectNames {
     tail: String,

@@ -77,7 +77,8 @@ impl SchemaChange<'_> {
         }
     }
 
-    /// Returns the locks that `CREATE TRIGGER` and `DROP TRIGGER` take, all at once and in one order.
+    /// Returns the locks that `CREATE TRIGGER` and `DROP TRIGGER` take, all at once and in one
+    /// order.
     fn locks(&self) -> Vec<String> {
         let tables: BTreeSet<&TableName> =
             self.objects.iter().filter_map(|object| object.on.as_ref()).collect();

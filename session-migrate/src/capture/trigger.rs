@@ -24,9 +24,9 @@ pub(super) struct Trigger<'a> {
 ///
 /// # Security
 ///
-/// It runs with the rights of the user that created it: the application's user needs no right to the
-/// log, which may hold cookies. Its search path is fixed, so that no other function can be put in
-/// front of the system's.
+/// It runs with the rights of the user that created it: the application's user needs no right to
+/// the log, which may hold cookies. Its search path is fixed, so that no other function can be put
+/// in front of the system's.
 pub(super) fn function(
     log: &Log,
     names: &ObjectNames,
@@ -127,8 +127,8 @@ fn written(
     }
 }
 
-/// Returns the condition that the old and the new row differ in one of the columns, byte for byte and
-/// class for class, whatever the collation.
+/// Returns the condition that the old and the new row differ in one of the columns, byte for byte
+/// and class for class, whatever the collation.
 pub(super) fn differ(dialect: Dialect, columns: &[Column]) -> String {
     let tests: Vec<String> = columns.iter().map(|column| one(dialect, column)).collect();
     tests.join(" OR ")
@@ -152,8 +152,8 @@ fn one(dialect: Dialect, column: &Column) -> String {
 pub(super) const BLOCK_TEXT: &str =
     "this table is read-only: its sessions were migrated by session-migrate";
 
-/// Returns the triggers that block writes. They fire for each row: a statement that changes no row is
-/// let through, such as the cascade from a user without a session.
+/// Returns the triggers that block writes. They fire for each row: a statement that changes no row
+/// is let through, such as the cascade from a user without a session.
 pub(super) fn write_block(dialect: Dialect, names: &ObjectNames, table: &TableName) -> Vec<Object> {
     let mut objects = Vec::new();
     let action = match dialect {

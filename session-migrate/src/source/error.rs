@@ -91,8 +91,8 @@ impl SourceError {
         self.kind
     }
 
-    /// Returns whether the caller's arguments are at fault, such as a column that does not exist, so
-    /// that a repetition cannot help.
+    /// Returns whether the caller's arguments are at fault, such as a column that does not exist,
+    /// so that a repetition cannot help.
     #[must_use]
     pub const fn is_misuse(&self) -> bool {
         !matches!(

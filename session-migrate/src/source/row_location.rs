@@ -1,5 +1,5 @@
-//! The physical location of a row, which SQLite and PostgreSQL expose beside its key. In this order,
-//! rows of neighbouring pages come together.
+//! The physical location of a row, which SQLite and PostgreSQL expose beside its key. In this
+//! order, rows of neighbouring pages come together.
 //!
 //! It is not a key: an update may move a row, and put another one in its location.
 

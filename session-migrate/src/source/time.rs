@@ -40,8 +40,8 @@ impl Moment {
         if !(0.0..=LAST).contains(&millis) {
             return Self::Odd;
         }
-        // Within the bounds every value has an exact text of whole milliseconds. Fractions of seconds
-        // lost less than a thirtieth of a millisecond in conversion.
+        // Within the bounds every value has an exact text of whole milliseconds. Fractions of
+        // seconds lost less than a thirtieth of a millisecond in conversion.
         format!("{:.0}", (millis + 0.05).floor())
             .parse()
             .map_or(Self::Odd, |millis| Self::At(Timestamp::from_millis(millis)))

@@ -1,4 +1,4 @@
-//! What differs between databases: quoted names, values read without loss, comparison byte for byte.
+//! What differs between databases: quoting, reading values without loss, comparing byte for byte.
 
 use sea_orm_migration::sea_orm::DbBackend;
 
@@ -76,7 +76,7 @@ impl Dialect {
         }
     }
 
-    /// Returns an expression for the column that compares byte for byte: no case folding, no padding.
+    /// Returns an expression that compares the column byte for byte: no case folding, no padding.
     pub(crate) fn binary(self, column: &str, kind: ColumnKind) -> String {
         match (self, kind) {
             (Self::Sqlite, _) => format!("{column} COLLATE BINARY"),
@@ -130,7 +130,8 @@ impl Dialect {
         }
     }
 
-    /// Returns the placeholder of a value that was read as text, to be compared byte for byte with [`binary`](Self::binary).
+    /// Returns the placeholder of a value that was read as text, to be compared byte for byte with
+    /// [`binary`](Self::binary).
     pub(crate) fn binary_parameter(self, placeholder: &str, kind: ColumnKind) -> String {
         let is_native = matches!(kind, ColumnKind::Integer | ColumnKind::Real | ColumnKind::Bytes);
         match self {

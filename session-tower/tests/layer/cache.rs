@@ -107,7 +107,8 @@ async fn f15_a_fill_that_is_older_than_the_entry_is_dropped() {
     let reading = spawn(&service, &cookie);
     site.store.until_hanging(Method::FindByDigest, 1).await;
     // Another process renews; this one learns of it only by reading the row.
-    let renewed = other.manager.access_token_after_rejection(&ann.session.user, ann.session.id, "at-1").await;
+    let renewed =
+        other.manager.access_token_after_rejection(&ann.session.user, ann.session.id, "at-1").await;
     assert_eq!(renewed.unwrap().access_token(), "at-2");
     assert_eq!(send(&service, &[&cookie]).await.text, "at-2");
     site.store.release(Method::FindByDigest);

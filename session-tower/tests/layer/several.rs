@@ -61,7 +61,8 @@ async fn old_and_new_secret_of_one_session_are_one_session() {
 async fn a_new_secret_that_arrives_beside_the_old_one_is_not_treated_as_lost() {
     let site = Site::new().await;
     let signed_in = site.sign_in("ann").await;
-    let rotated = site.manager.rotate_secret(&signed_in.session.user, signed_in.session.id).await.unwrap();
+    let rotated =
+        site.manager.rotate_secret(&signed_in.session.user, signed_in.session.id).await.unwrap();
     let Rotation::Rotated { secret, .. } = rotated else {
         panic!("no other rotation is in progress")
     };

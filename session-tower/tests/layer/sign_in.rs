@@ -79,7 +79,8 @@ async fn c5_max_age_is_at_most_400_days_and_what_is_left_of_the_absolute_timeout
     let site = Site::with_policy(|policy| policy.absolute_timeout(days(2))).await;
     let signed_in = site.sign_in("ann").await;
     site.clock.advance(days(1));
-    let rotated = site.manager.rotate_secret(&signed_in.session.user, signed_in.session.id).await.unwrap();
+    let rotated =
+        site.manager.rotate_secret(&signed_in.session.user, signed_in.session.id).await.unwrap();
     let update = CookieUpdate::rotated(&rotated);
     let service = site.layer().layer(service_fn(move |_: Request<Body>| {
         let mut response = Response::new(Body::default());

@@ -63,7 +63,7 @@ async fn by_hand(database: &Database) -> (f64, i64) {
 async fn prune(database: &Database) -> PruneReport {
     let connection = database.connect().await;
     let schema = Schema::read(&connection).await.unwrap();
-    let mut fit = "openwebui".parse::<Preset>().unwrap().fit(&schema).unwrap();
+    let mut fit = "openwebui".parse::<Preset>().unwrap().match_schema(&schema).unwrap();
     connection.close().await.unwrap();
     let cap = Cap::max_sessions(NonZeroU32::new(CAP).unwrap());
     let cap = cap.partition(PartitionBy::Pair).count(Count::All);

@@ -296,6 +296,7 @@ impl Play {
         let to = match rotated.unwrap() {
             Rotation::Rotated { secret, .. } => Some(secret.digest()),
             Rotation::InProgress => None,
+            other => panic!("an unknown outcome of a rotation: {other:?}"),
         };
         assert_eq!(self.model.sessions[live].rotate(to, now), to.is_some());
         self.model.secrets.extend(to);

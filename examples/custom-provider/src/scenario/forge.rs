@@ -61,7 +61,10 @@ async fn withdrawal(world: &World, first: SignedIn) -> Outcome<SignedIn> {
 async fn sign_out(world: &World, second: SignedIn) -> Outcome {
     let tokens = world.sessions.access_token(&second.session.user, second.session.id).await?;
     let token = SecretString::from(tokens.access_token());
-    check(world.sessions.sign_out(&second.session.user, second.session.id).await?, "ann signs out")?;
+    check(
+        world.sessions.sign_out(&second.session.user, second.session.id).await?,
+        "ann signs out",
+    )?;
     world.forge_provider.revoke(&token).await?;
     let user = world.forge_provider.user(tokens.access_token()).await?;
     check(user.is_none(), "the application deletes the token: the service rejects it")?;

@@ -75,7 +75,8 @@ async fn sign_out(world: &World, laptop: SessionId, phone: SessionId) -> Outcome
 async fn refusal(world: &World, phone: SessionId) -> Outcome {
     world.house.dismiss("ann");
     world.advance(TEN_MINUTES);
-    let error = world.sessions.access_token(&world.ann, phone).await.err().map(|error| error.kind());
+    let error =
+        world.sessions.access_token(&world.ann, phone).await.err().map(|error| error.kind());
     let refused = TokenErrorKind::Ended(EndReason::RenewalRefused);
     check(error == Some(refused), "the service refuses the renewal, and that ends the session")
 }

@@ -12,8 +12,8 @@ use super::CodecError;
 
 pub(super) const IV_BYTES: usize = 16;
 
-/// Decrypts AES-CBC with PKCS #7 padding; `None` if the padding is invalid, or the key does not have
-/// 16 or 32 bytes.
+/// Decrypts AES-CBC with PKCS #7 padding; `None` if the padding is invalid, or the key does not
+/// have 16 or 32 bytes.
 pub(super) fn open_cbc(key: &[u8], iv: &[u8], ciphertext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut buffer = Zeroizing::new(ciphertext.to_vec());
     let plain = match key.len() {

@@ -23,8 +23,8 @@ const ALGORITHM: &[u8] = b"aes-cfb";
 /// The rounds of deriving a key, once for every value.
 const ROUNDS: u32 = 10_000;
 
-/// Grafana's tokens: base64 of a salt, an initialisation vector and AES-256-CFB, under a key that is
-/// stored encrypted in the table `data_keys`, or in old rows under `secret_key` itself.
+/// Grafana's tokens: base64 of a salt, an initialisation vector and AES-256-CFB, under a key that
+/// is stored encrypted in the table `data_keys`, or in old rows under `secret_key` itself.
 ///
 /// # Security
 ///
@@ -167,7 +167,7 @@ impl TokenCodec for Grafana {
         }
         let opened = keys.into_iter().find_map(|(key, used)| {
             let plain = decrypt(key, value)?;
-            // A token is printable ASCII (RFC 6749, appendix A); under a wrong key it is random bytes.
+            // A token is printable ASCII (RFC 6749, appendix A); a wrong key gives random bytes.
             let is_token = plain.iter().all(|byte| matches!(byte, 0x20..=0x7e));
             is_token.then_some(Opened { plain, key: used })
         });

@@ -1,8 +1,8 @@
-//! How a source encrypts its tokens: a trait, the codecs of the projects with a preset, and room for
-//! the caller's own.
+//! How a source encrypts its tokens: a trait, the codecs of the projects with a preset, and room
+//! for the caller's own.
 //!
-//! A codec decrypts a stored cell and, for a rollback, encrypts a value in the form of the cell that
-//! was stored before.
+//! A codec decrypts a stored cell and, for a rollback, encrypts a value in the form of the cell
+//! that was stored before.
 
 mod better_auth;
 mod crypto;

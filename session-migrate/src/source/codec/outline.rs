@@ -16,8 +16,8 @@ use crate::sql::Cell;
 ///
 /// # Security
 ///
-/// The form has no MAC. A wrong key shows by invalid padding or JSON; a value that was tampered with
-/// may not show.
+/// The form has no MAC. A wrong key shows by invalid padding or JSON; a value that was tampered
+/// with may not show.
 pub struct Outline(Vec<Zeroizing<Vec<u8>>>);
 
 impl Outline {

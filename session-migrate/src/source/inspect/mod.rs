@@ -24,15 +24,15 @@ use crate::sql::{CellReader, Query};
 /// How many rows are read at once.
 const BATCH: u32 = 1000;
 
-/// Inspects a database: recognises presets, and reads the tables of the most likely ones completely.
-/// It writes nothing, and reports no token.
+/// Inspects a database: recognises presets, and reads the tables of the most likely ones
+/// completely. It writes nothing, and reports no token.
 ///
 /// With [`Codecs`] that have the source's key, it counts the rows that the key decrypts.
 ///
 /// # Errors
 ///
-/// [`SourceError`] if a statement fails. A table that cannot be read, for example because the key is
-/// invalid for its codec, is reported with its problem instead.
+/// [`SourceError`] if a statement fails. A table that cannot be read, for example because the key
+/// is invalid for its codec, is reported with its problem instead.
 pub async fn inspect(
     connection: &DatabaseConnection,
     codecs: &Codecs,

@@ -86,8 +86,8 @@ pub struct SourceReport {
     pub rows_in_table: u64,
     /// The rows that the filter leaves out.
     pub filtered_out: u64,
-    /// For each number of rows, how many partitions (user and provider, compared byte for byte) have
-    /// it.
+    /// For each number of rows, how many partitions (user and provider, compared byte for byte)
+    /// have it.
     pub rows_per_pair: BTreeMap<u64, u64>,
     /// The number of partitions: distinct users and providers.
     pub pairs: u64,

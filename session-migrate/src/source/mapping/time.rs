@@ -23,7 +23,8 @@ pub struct TimeSource {
     pub path: Vec<String>,
     /// The unit of the value.
     pub unit: Unit,
-    /// The zone of times without one: a name such as `Europe/Berlin`, an offset such as `+02:00`, or
+    /// The zone of times without one: a name such as `Europe/Berlin`, an offset such as `+02:00`,
+    /// or
     /// `UTC`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<Zone>,
@@ -51,8 +52,8 @@ pub enum Unit {
     Timestamp,
     /// ISO 8601 text, with an offset or `Z`, or in `zone`.
     Iso,
-    /// Seconds after one of `relative_to`. From two years on, the value counts seconds since 1970, as
-    /// python-social-auth does.
+    /// Seconds after one of `relative_to`. From two years on, the value counts seconds since 1970,
+    /// as python-social-auth does.
     Relative,
 }
 

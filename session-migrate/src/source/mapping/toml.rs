@@ -65,7 +65,8 @@ fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Returns the position of the value at a path of keys, or of the last part of the path that exists.
+/// Returns the position of the value at a path of keys, or of the last part of the path that
+/// exists.
 fn offset(table: &Spanned<DeTable<'_>>, path: &str) -> usize {
     let mut at = table.span().start;
     let mut items: Option<&DeValue<'_>> = None;
@@ -117,7 +118,8 @@ impl MappingError {
         self.column
     }
 
-    /// Returns the path of keys, such as `mapping[0].tokens.access`; empty where the text is not TOML.
+    /// Returns the path of keys, such as `mapping[0].tokens.access`; empty where the text is not
+    /// TOML.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path

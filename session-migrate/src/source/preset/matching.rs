@@ -9,7 +9,7 @@ use crate::source::mapping::columns::is_match;
 use crate::source::mapping::{Mapping, Mappings};
 use crate::sql::{Schema, Table};
 
-/// So many columns of a preset make a schema that does not fit a near mismatch.
+/// How many columns of a preset a table has for a near miss.
 const MIN_NEAR_MISS_COLUMNS: usize = 2;
 
 /// A preset that matches a schema.

@@ -1,7 +1,7 @@
 //! Known projects: their mappings, adapted to the schema at hand.
 //!
-//! Each preset is a mapping file in this folder with a head: other names of its tables, columns that
-//! may be missing, and what distinguishes it from similar presets.
+//! Each preset is a mapping file in this folder with a head: other names of its tables, columns
+//! that may be missing, and what distinguishes it from similar presets.
 
 mod adapt;
 mod file;
@@ -61,8 +61,8 @@ impl Preset {
         self.text
     }
 
-    /// Adapts the preset's mapping to a schema: tables and columns in their actual spelling, without
-    /// missing optional columns, and with the units of the columns' types.
+    /// Adapts the preset's mapping to a schema: tables and columns in their actual spelling,
+    /// without missing optional columns, and with the units of the columns' types.
     ///
     /// # Errors
     ///

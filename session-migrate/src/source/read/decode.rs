@@ -217,8 +217,8 @@ const CLAIMS: [&str; 3] = ["iss", "sub", "sid"];
 
 /// Returns issuer, subject and `sid`.
 ///
-/// The ID token's signature is not verified: the source's application did so when the user signed in,
-/// and its database is trusted as much as the tokens in it.
+/// The ID token's signature is not verified: the source's application did so when the user signed
+/// in, and its database is trusted as much as the tokens in it.
 fn identity(
     sources: &[Option<ValueSlot>; 3],
     tokens: Option<&OpenedTokens>,

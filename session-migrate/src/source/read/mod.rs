@@ -40,8 +40,9 @@ pub(crate) struct RawRow(page::Page);
 /// A mapped table from which rows are read.
 ///
 /// The order is total: by the key's unique index where there is one, otherwise by the key's values,
-/// or without a key by all mapped values, compared byte for byte with `NULL` as a value. Rows without
-/// a key that are equal in all mapped columns count as one, because they hold one token set.
+/// or without a key by all mapped values, compared byte for byte with `NULL` as a value. Rows
+/// without a key that are equal in all mapped columns count as one, because they hold one token
+/// set.
 #[derive(Debug)]
 pub struct SourceTable {
     bound: Bound,
@@ -53,8 +54,8 @@ impl SourceTable {
     /// # Errors
     ///
     /// [`SourceError`] if the mapping names a table or column that the schema lacks, if a unit does
-    /// not match its column, if a codec is unknown or its keys are invalid, if the key is not unique,
-    /// or if a statement fails.
+    /// not match its column, if a codec is unknown or its keys are invalid, if the key is not
+    /// unique, or if a statement fails.
     pub async fn open(
         connection: &DatabaseConnection,
         schema: &Schema,
@@ -92,14 +93,15 @@ impl SourceTable {
         &self.bound.mapping
     }
 
-    /// Reads at most `limit` rows after a cursor, or from the beginning; returns them with the cursor
-    /// after the last one, or `None` at the end.
+    /// Reads at most `limit` rows after a cursor, or from the beginning; returns them with the
+    /// cursor after the last one, or `None` at the end.
     ///
     /// A cursor outlives the process. Rows that are inserted before it later are not seen.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] if the statement fails. A row whose tokens cannot be decrypted is not an error.
+    /// [`SourceError`] if the statement fails. A row whose tokens cannot be decrypted is not an
+    /// error.
     pub async fn batch(
         &self,
         connection: &DatabaseConnection,
@@ -156,8 +158,8 @@ impl SourceTable {
         lookup::by_keys(&self.bound, connection, keys).await
     }
 
-    /// Reads at least the rows in which this column, of the mapped table or of a join, refers to one
-    /// of the values, in any order, each once. `NULL` refers to nothing.
+    /// Reads at least the rows in which this column, of the mapped table or of a join, refers to
+    /// one of the values, in any order, each once. `NULL` refers to nothing.
     ///
     /// # Errors
     ///
@@ -190,19 +192,22 @@ impl SourceTable {
         lookup::of_partitions(&self.bound, connection, partitions).await
     }
 
-    /// Reads the rows of over-cap partitions: users and providers with more than `more_than` rows that
-    /// pass the mapping's filter. Returns them with the cursor after the last partition, or `None` at
-    /// the end.
+    /// Reads the rows of over-cap partitions: users and providers with more than `more_than` rows
+    /// that pass the mapping's filter. Returns them with the cursor after the last partition, or
+    /// `None` at the end.
     ///
-    /// Partitions are compared byte for byte. They come whole and in their order, each with its rows
-    /// in the order of the key; a page has as many partitions as fit into `limit_rows` rows, and at
-    /// least one, however large it is. Rows without a user or a provider belong to no partition.
+    /// Partitions are compared byte for byte. They come whole and in their order, each with its
+    /// rows in the order of the key; a page has as many partitions as fit into `limit_rows` rows,
+    /// and at least one, however large it is. Rows without a user or a provider belong to no
+    /// partition.
     ///
-    /// Each page reads the table twice where no index begins with the user, so pages should be large.
+    /// Each page reads the table twice where no index begins with the user, so pages should be
+    /// large.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] if a statement fails. A row whose tokens cannot be decrypted is not an error.
+    /// [`SourceError`] if a statement fails. A row whose tokens cannot be decrypted is not an
+    /// error.
     #[doc(hidden)]
     pub async fn over_cap_rows(
         &self,

@@ -117,8 +117,8 @@ fn push_after(
     Ok(())
 }
 
-/// Reads the stored cells and whether the row is an orphan; returns them with the reader of what was
-/// selected after them.
+/// Reads the stored cells and whether the row is an orphan; returns them with the reader of what
+/// was selected after them.
 pub(super) fn cells<'a>(
     bound: &Bound,
     row: &'a QueryResult,

@@ -33,8 +33,8 @@ pub struct SourceRow {
     pub account: Option<String>,
     /// Whether a parent row is missing, for example because the user was deleted.
     pub is_orphan: bool,
-    /// The value of the cookie that refers to the row. None where the provider's rows have none, the
-    /// row is an orphan, or its tokens could not be decrypted.
+    /// The value of the cookie that refers to the row. None where the provider's rows have none,
+    /// the row is an orphan, or its tokens could not be decrypted.
     pub cookie: Option<Zeroizing<String>>,
     /// The tokens, or why there are none.
     pub tokens: RowTokens,

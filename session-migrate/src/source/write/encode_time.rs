@@ -1,4 +1,4 @@
-//! The inverse of reading a moment: a cell that says it, in the unit and the encoding of another one.
+//! The inverse of reading a time: encodes it in the unit and the form of a stored one.
 
 use session_core::Timestamp;
 
@@ -13,12 +13,12 @@ pub(super) enum TimeEncoding {
     Integer,
     Real,
     Text,
-    /// A column of a type of time, which has its own format whatever stands in it.
+    /// A column of a date or time type, which has its own format whatever it stores.
     Time(TimeFormat),
 }
 
-/// A cell that reads as this moment, or as the last one before it that the unit and the encoding can
-/// say; `None` where they can say none.
+/// Returns a cell that reads as this time, or as the last one before it that unit and encoding can
+/// express; `None` where they can express none.
 ///
 /// A time without a zone cannot express the second of two equal hours in autumn, and becomes the
 /// first: a token that seems to expire early is renewed early.
@@ -51,7 +51,7 @@ pub(super) const fn is_text(unit: Unit) -> bool {
     matches!(unit, Unit::Timestamp | Unit::Iso)
 }
 
-/// Whether a place of times holds numbers: by what stands there, and else by its encoding.
+/// Returns whether a column stores times as numbers, by its value or else by its type.
 fn is_numbered(like: &Cell, encoding: TimeEncoding) -> bool {
     let is_form = matches!(encoding, TimeEncoding::Integer | TimeEncoding::Real);
     let is_text = like.as_text().is_some_and(|like| TimeFormat::of(&like).is_some());
@@ -157,7 +157,7 @@ mod tests {
             (Unit::Seconds, Cell::Real(7.5), TimeEncoding::Integer, 1),
             (Unit::Seconds, text("7"), TimeEncoding::Integer, second),
             (Unit::Seconds, text("7.25"), TimeEncoding::Text, 10),
-            // Read as a binary number, which can lie just below its last digit.
+            // Read as a binary number, which can be just below its last digit.
             (Unit::Seconds, text("7.0000"), TimeEncoding::Text, 2),
             (Unit::Seconds, Cell::Bytes(b"7".to_vec()), TimeEncoding::Text, second),
             (Unit::Seconds, text("soon"), TimeEncoding::Integer, second),

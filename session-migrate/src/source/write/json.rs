@@ -19,7 +19,8 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// Returns a field's text. Of several fields with one name the last one counts, as for most parsers.
+    /// Returns a field's text. Of several fields with one name the last one counts, as for most
+    /// parsers.
     fn raw(&self, name: &str) -> Option<&RawValue> {
         self.fields.iter().rev().find(|(known, _)| known == name).map(|(_, raw)| raw.as_ref())
     }
@@ -55,8 +56,8 @@ impl Fields {
     }
 }
 
-/// Returns the text with a change to the object at `path`, which is created if it is missing; `None`
-/// if nothing changed. JSON inside a JSON string stays inside one.
+/// Returns the text with a change to the object at `path`, which is created if it is missing;
+/// `None` if nothing changed. JSON inside a JSON string stays inside one.
 ///
 /// # Errors
 ///

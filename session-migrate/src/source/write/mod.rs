@@ -54,9 +54,9 @@ impl SourceTable {
     /// Writes renewed tokens into the row that `row` was read from, each in its column's codec and
     /// form. Returns `false`, and writes nothing, if the row is gone or is no longer what was read.
     ///
-    /// The expiry goes into the columns that have one, and `renewed` becomes the time of the renewal;
-    /// the columns of joined tables, and the time of creation, stay as they are. A column with an
-    /// equal value keeps its bytes. As for reading, MySQL's session must be in UTC.
+    /// The expiry goes into the columns that have one, and `renewed` becomes the time of the
+    /// renewal; the columns of joined tables, and the time of creation, stay as they are. A column
+    /// with an equal value keeps its bytes. As for reading, MySQL's session must be in UTC.
     ///
     /// # Errors
     ///
@@ -133,7 +133,7 @@ async fn require_whole(
     }
 }
 
-/// Tokens as they are to stand in a source's row after a rollback.
+/// The tokens of a source's row after a rollback.
 ///
 /// # Security
 ///
@@ -153,8 +153,8 @@ pub struct RenewedTokens {
     /// The other fields of the token response. Further fields of a stored response stay, and times
     /// among them follow from the two below.
     pub extra: Map<String, Value>,
-    /// When the access token expires; without it, the row's expiry is cleared where its columns allow
-    /// it.
+    /// When the access token expires; without it, the row's expiry is cleared where its columns
+    /// allow it.
     pub expires_at: Option<Timestamp>,
     /// When the tokens were renewed.
     pub renewed_at: Timestamp,

@@ -42,8 +42,8 @@ pub(super) fn write(edit: &mut RowEdit<'_>, tokens: &RenewedTokens) -> Result<()
     }
 }
 
-/// Returns a column's cell or, if it is empty, that of another column with the same codec, so that no
-/// token is written in plain text beside encrypted ones.
+/// Returns a column's cell or, if it is empty, that of another column with the same codec, so that
+/// no token is written in plain text beside encrypted ones.
 fn model(edit: &RowEdit<'_>, (slot, place): TokenColumn<'_>, parts: &[TokenColumn<'_>]) -> Cell {
     let (Some(slot), Some(place)) = (slot, place) else { return Cell::Null };
     let stored = edit.cell(slot.at, &slot.path);

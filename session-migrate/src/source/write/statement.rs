@@ -85,8 +85,8 @@ fn push_same(
     Ok(())
 }
 
-/// Returns the columns that hold the owner, the tokens and their expiry. The time of the last renewal
-/// is not among them: where one row has the tokens of several providers, they share it.
+/// Returns the columns that hold the owner, the tokens and their expiry. The time of the last
+/// renewal is not among them: where one row has the tokens of several providers, they share it.
 pub(super) fn held(bound: &Bound) -> BTreeSet<usize> {
     let tokens = &bound.tokens;
     let parts = [&tokens.response, &tokens.access, &tokens.refresh, &tokens.id, &tokens.token_type];
@@ -129,7 +129,8 @@ fn same(query: &mut Query, slot: &Slot, cell: &Cell, dialect: Dialect) -> String
         Dialect::Sqlite => {
             let class = cell.class();
             let (sql, value) = match cell {
-                // As bytes: the driver rejects some texts, and a text would end at its first zero byte.
+                // As bytes: the driver rejects some texts, and a text would end at its first zero
+                // byte.
                 Cell::Text(text) => (format!("CAST({sql} AS BLOB)"), bytes(text.as_bytes())),
                 Cell::MalformedText(text) => (format!("CAST({sql} AS BLOB)"), bytes(text)),
                 _ => (sql.clone(), value(cell)),

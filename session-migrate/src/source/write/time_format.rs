@@ -1,4 +1,4 @@
-//! Moments as text, in the format of another one.
+//! Times as text, in the format of a stored one.
 
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
@@ -48,7 +48,7 @@ impl TimeFormat {
         Self { between: Some('T'), fraction: ('.', 3), offset: OffsetFormat::Zulu('Z') }
     }
 
-    /// The format of a text; `None` where it is another one than these.
+    /// Returns the format of a text; `None` where it is not supported.
     pub(super) fn of(text: &str) -> Option<Self> {
         let text = text.trim();
         let (date, rest) = text.split_at_checked(10)?;

@@ -78,8 +78,8 @@ fn put(edit: &mut RowEdit<'_>, slot: &TimeSlot, at: Timestamp) -> Result<(), Sou
     }
 }
 
-/// Returns the seconds after the base; or the seconds since 1970 where the stored value counts these,
-/// where no base is before the time, or where the difference would be read as such.
+/// Returns the seconds after the base; or the seconds since 1970 where the stored value counts
+/// these, where no base is before the time, or where the difference would be read as such.
 fn relative(
     edit: &RowEdit<'_>,
     slot: &TimeSlot,
@@ -100,8 +100,8 @@ fn relative(
     Ok(encode_time::span(at.as_millis(), like, encoding))
 }
 
-/// What stands in a place; where nothing does, another moment of the row in a column of the kind,
-/// for its format.
+/// Returns the stored cell or, if it is empty, another time of the row in a column of the same
+/// kind, for its format.
 fn model(edit: &RowEdit<'_>, slot: &TimeSlot) -> Cell {
     let stored = edit.cell(slot.at, &slot.path);
     if !stored.is_empty() || !slot.path.is_empty() || !is_text(slot.unit) {
