@@ -126,9 +126,9 @@ async fn a_caller_that_joins_a_renewal_after_a_rejection_is_not_served_an_expire
     let (world, laptop) = World::expired().await;
     let snapshot = world.live(&laptop).await;
     // An earlier token was rejected, and the stored one has expired since.
-    let id = laptop.session.id;
+    let (user, id) = (&laptop.session.user, laptop.session.id);
     let (rejected, joined) = tokio::join!(
-        world.manager.access_token_after_rejection(&sample::user("ann"), id, "at-0"),
+        world.manager.access_token_after_rejection(user, id, "at-0"),
         world.manager.with_valid_token(&snapshot),
     );
     assert_eq!(rejected.unwrap().access_token(), "at-2");
