@@ -54,8 +54,10 @@ impl Source {
     /// Recognises the preset, which must be the first match, and returns its mappings.
     pub async fn recognised(&self, preset: &str) -> Match {
         let recognition = Recognition::of(&self.schema().await);
-        let first =
-            recognition.matches.first().unwrap_or_else(|| panic!("not recognised: {recognition:#?}"));
+        let first = recognition
+            .matches
+            .first()
+            .unwrap_or_else(|| panic!("not recognised: {recognition:#?}"));
         assert_eq!(first.preset, preset, "{recognition:#?}");
         let preset: Preset = preset.parse().unwrap();
         assert_eq!(preset.match_schema(&self.schema().await).unwrap().mappings, first.mappings);

@@ -162,7 +162,7 @@ fn a_missing_required_server_is_a_failure() {
 /// Runs one test of this file in another process, with fewer variables.
 fn run_without_postgres(variable: &str, value: &str) -> (bool, String) {
     let output = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "fresh_databases_are_isolated::postgres", "--nocapture"])
+        .args(["--exact", "harness::fresh_databases_are_isolated::postgres", "--nocapture"])
         .env_remove("SESSION_TEST_POSTGRES_URL")
         .env_remove("SESSION_TEST_REQUIRE")
         .env_remove("CI")

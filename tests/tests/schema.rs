@@ -7,10 +7,9 @@
     reason = "a panic is how a test fails"
 )]
 
-mod store_support;
-
 use std::collections::BTreeSet;
 
+use crate::store_support::{admit, capped, migrated};
 use sea_orm::sea_query::ColumnType;
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, Iterable, Statement};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -21,7 +20,6 @@ use session_core::store::sea_orm::entity::{admission_lock, event, revocation, se
 use session_core::testing::sample::{self, Login};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
-use store_support::{admit, capped, migrated};
 
 /// A column as a database describes it, or as an entity does.
 #[derive(Debug, PartialEq, Eq)]
@@ -123,7 +121,7 @@ on_every_database! {
 
     async fn every_query_uses_an_index(kind: Kind) {
         let database = migrated(kind).await;
-        store_support::plans::check(&database).await;
+        crate::store_support::plans::check(&database).await;
     }
 }
 

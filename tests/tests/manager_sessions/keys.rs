@@ -148,7 +148,8 @@ async fn k1_after_resealing_the_old_key_can_be_removed() {
         assert!(is_live(&manager, device).await);
     }
     keys.clock.advance(Duration::from_secs(300));
-    let renewed = manager.access_token(&devices[0].session.user, devices[0].session.id).await.unwrap();
+    let renewed =
+        manager.access_token(&devices[0].session.user, devices[0].session.id).await.unwrap();
     assert_eq!(keys.provider.sent(), ["rt-1"], "the refresh token was resealed too");
     assert_eq!(renewed.access_token(), "at-8");
     let outbox = rows_of(keys.store.as_ref()).await;

@@ -5,7 +5,7 @@ use session_migrate::capture::ChangeCapture;
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 
-use crate::watched::{Watched, long, tokens};
+use crate::migrate_change::watched::{Watched, long, tokens};
 
 async fn filled(database: Database) -> Watched {
     let watched = tokens(database).await;

@@ -8,7 +8,7 @@ use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 use tokio::time::{sleep, timeout};
 
-use crate::watched::{TOKENS, Watched, long, mapping, patience, tokens};
+use crate::migrate_change::watched::{TOKENS, Watched, long, mapping, patience, tokens};
 use session_tests::source::Source;
 
 const INSERT: &str = "INSERT INTO tokens VALUES ";

@@ -4,7 +4,7 @@ use session_migrate::source::{Cell, Codecs, Mapping, SourceKeys, SourceRow, Sour
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 
-use crate::watched::{TOKENS, mapping};
+use crate::migrate_change::watched::{TOKENS, mapping};
 use session_tests::source::Source;
 
 async fn open(source: &Source, mapping: &Mapping) -> SourceTable {

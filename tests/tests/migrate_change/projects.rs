@@ -5,7 +5,7 @@ use session_tests::projects::openwebui::cascading_tables;
 use session_tests::source::Source;
 use session_tests::{on_every_database, projects};
 
-use crate::watched::{Watched, long, mapping};
+use crate::migrate_change::watched::{Watched, long, mapping};
 
 /// Starts, writes, blocks writes and stops, for all names, types and keys.
 async fn write(watched: &Watched, sql: &str, expected: &[&str]) {

@@ -5,7 +5,7 @@ use session_migrate::source::{Codecs, SourceKeys};
 use session_tests::fixtures::{self, OPENWEBUI_KEY};
 use session_tests::source::Source;
 
-use crate::table::{Mapped, at_most};
+use crate::migrate_prune::table::{Mapped, at_most};
 
 /// Checks that each cap leaves this number of rows, by both paths, and that an undo restores the
 /// others.

@@ -8,7 +8,7 @@ use session_migrate::source::{
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 
-use crate::table::{Mapped, at_most};
+use crate::migrate_prune::table::{Mapped, at_most};
 use session_tests::source::Source;
 
 async fn recognised(source: Source, preset: &str, keys: SourceKeys) -> Mapped {

@@ -10,7 +10,7 @@ use session_tests::projects::openwebui::{KEY, insert, sealed};
 use session_tests::source::Source;
 
 use super::trip::{EXPIRES, RENEWED, round_trip, some, tokens};
-use crate::openwebui::{filled, keys, with_users};
+use crate::migrate_source::openwebui::{filled, keys, with_users};
 
 async fn row(source: &Source) -> SourceRow {
     let fit = source.recognised("openwebui").await;
