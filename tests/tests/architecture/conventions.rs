@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{CRATES, Source, crate_sources, sources};
+use super::{CRATES, Source, crate_sources, sources};
 
 /// First words that end in "s" and are no verbs.
 const NO_VERBS: [&str; 6] = ["Always", "As", "Is", "Its", "Less", "This"];

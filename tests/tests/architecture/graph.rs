@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::Source;
+use super::Source;
 
 /// Names that std and other libraries also have: a call says nothing about whose method it is.
 const COMMON_METHODS: [&str; 47] = [
