@@ -24,7 +24,7 @@ async fn stopped_in_mid_fill(tool: &Tool, is_online: bool) {
         let _ = progress.wait_for(some).await;
         cancel.cancel();
     });
-    let error = moving.apply(Approval::Unseen).await.unwrap_err();
+    let error = moving.apply(Approval::Unreviewed).await.unwrap_err();
     assert_eq!(error.kind(), MigrateErrorKind::Cancelled, "{error}");
     watching.await.unwrap();
 }

@@ -29,7 +29,7 @@ on_every_database! {
         let first = Move::new(tool.options("openwebui").online(true).batch(1));
         let cancel = first.cancellation();
         let applying = async {
-            let error = first.apply(Approval::Unseen).await.unwrap_err();
+            let error = first.apply(Approval::Unreviewed).await.unwrap_err();
             assert_eq!(error.kind(), session_migrate::MigrateErrorKind::Cancelled, "{error}");
         };
         let second = async {
@@ -65,7 +65,7 @@ on_every_database! {
         let link = source.database.link().await;
         let tool = Tool::new(link.url()).words(&["--preset", "openwebui"]).key(KEY);
         let moving = Move::new(tool.options("openwebui").batch(1));
-        let applying = moving.apply(Approval::Unseen);
+        let applying = moving.apply(Approval::Unreviewed);
         let cutting = async {
             under_way(&moving).await;
             let outage = link.cut().await;

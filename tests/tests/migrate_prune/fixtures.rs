@@ -15,7 +15,7 @@ async fn check(source: Source, preset: &str, keys: SourceKeys, kept: &[(u32, usi
     let mapped = Mapped { source, mapping, codecs: Codecs::new(keys) };
     let before = mapped.content().await;
     for (max, kept) in kept {
-        let cap = at_most(*max).partition(PartitionBy::Pair).count(Count::All);
+        let cap = at_most(*max).partition(PartitionBy::Provider).count(Count::All);
         let mut ways = Vec::new();
         for prune in [mapped.prune(&cap), mapped.prune(&cap).in_process()] {
             let (report, left) = mapped.pruned(&prune).await;

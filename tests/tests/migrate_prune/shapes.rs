@@ -31,7 +31,7 @@ async fn left(mapped: &Mapped, cap: &Cap) -> Vec<String> {
 }
 
 fn pairs(max: u32) -> Cap {
-    at_most(max).partition(PartitionBy::Pair)
+    at_most(max).partition(PartitionBy::Provider)
 }
 
 async fn openwebui(database: Database) -> Mapped {

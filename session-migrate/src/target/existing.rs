@@ -1,43 +1,57 @@
-//! What stands in the target for a source's row.
+//! Rows that the target already holds, and how they compare with what the source asks for.
 
 use sea_orm_migration::sea_orm::prelude::Uuid;
-use sea_orm_migration::sea_orm::{DbErr, QueryResult};
+use sea_orm_migration::sea_orm::{DbErr, IdenStatic as _, QueryResult};
+use session_core::store::sea_orm::entity::session::Column;
 use session_core::token::{Sealed, SealedTokens};
 use session_core::{
     Keyring, ProviderIdentity, ProviderName, SessionId, Subject, Timestamp, TokenSet, UserId,
 };
 
-use super::arrival::LiveRow;
+use super::row_plan::LiveRow;
 
-/// What stands in the target for one row of the source.
+/// What the target holds for one source row.
 #[derive(Debug)]
-pub(crate) enum Standing {
+pub(crate) enum ExistingRow {
     Live(Box<TargetRow>),
-    /// With the row as it was, sealed.
-    Aside {
-        id: SessionId,
-        state: String,
-        pair: Option<(String, String)>,
-        sealed: Vec<u8>,
-    },
+    Quarantined(Box<QuarantineEntry>),
 }
 
-impl Standing {
-    pub(crate) const fn id(&self) -> SessionId {
-        match self {
-            Self::Live(row) => row.id,
-            Self::Aside { id, .. } => *id,
-        }
+/// A row of `session_move_aside`.
+#[derive(Debug)]
+pub(crate) struct QuarantineEntry {
+    pub(crate) id: SessionId,
+    pub(crate) state: String,
+    /// The user and the provider.
+    pub(crate) partition: Option<(String, String)>,
+    /// The row as it was stored in the source.
+    pub(crate) sealed: Sealed,
+}
+
+impl QuarantineEntry {
+    pub(crate) const COLUMNS: &'static str = "session_id, state, user_id, provider, sealed_row";
+
+    pub(crate) fn read(row: &QueryResult) -> Result<Self, DbErr> {
+        let id: Uuid = row.try_get_by_index(0)?;
+        let user: Option<String> = row.try_get_by_index(2)?;
+        let provider: Option<String> = row.try_get_by_index(3)?;
+        Ok(Self {
+            id: SessionId::from_uuid(id),
+            state: row.try_get_by_index(1)?,
+            partition: user.zip(provider),
+            sealed: Sealed::from_bytes(row.try_get_by_index(4)?),
+        })
     }
 }
 
-/// A row of `login_session`, as far as a move has to do with it.
+/// A row of `login_session`, as far as a move needs it.
 #[derive(Debug)]
 pub(crate) struct TargetRow {
     pub(crate) id: SessionId,
     pub(crate) digest: Option<Vec<u8>>,
     pub(crate) user: String,
     pub(crate) provider: String,
+    /// Issuer, subject, `sid` and account.
     pub(crate) identity: [Option<String>; 4],
     pub(crate) created_at: i64,
     pub(crate) timeouts_from: i64,
@@ -48,9 +62,29 @@ pub(crate) struct TargetRow {
 }
 
 impl TargetRow {
-    pub(crate) const COLUMNS: &'static str = "id, digest, user_id, provider, issuer, subject, \
-        sid, account, created_at, timeouts_from, renewed_at, revision, ended_at, sealed_tokens, \
-        sealed_refresh_token";
+    /// The columns that [`read`](Self::read) takes, in its order.
+    pub(crate) const COLUMNS: [Column; 15] = [
+        Column::Id,
+        Column::Digest,
+        Column::UserId,
+        Column::Provider,
+        Column::Issuer,
+        Column::Subject,
+        Column::Sid,
+        Column::Account,
+        Column::CreatedAt,
+        Column::TimeoutsFrom,
+        Column::RenewedAt,
+        Column::Revision,
+        Column::EndedAt,
+        Column::SealedTokens,
+        Column::SealedRefreshToken,
+    ];
+
+    /// Returns the columns as the list of a `SELECT`.
+    pub(crate) fn column_list() -> String {
+        Self::COLUMNS.map(|column| column.as_str().to_owned()).join(", ")
+    }
 
     pub(crate) fn read(row: &QueryResult) -> Result<Self, DbErr> {
         let id: Uuid = row.try_get_by_index(0)?;
@@ -80,24 +114,24 @@ impl TargetRow {
         })
     }
 
-    /// The row's tokens, if it holds any and the keyring opens them.
+    /// Opens the row's tokens; returns `None` if it holds none, or if no key opens them.
     pub(crate) fn open(&self, keyring: &Keyring) -> Option<TokenSet> {
         let user = UserId::new(&self.user).ok()?;
         let provider = ProviderName::new(&self.provider).ok()?;
         TokenSet::open(self.tokens.as_ref()?, keyring, self.id, &user, &provider).ok()
     }
 
-    /// The moment of the source that the row was created at; `None` where the import's stands for
-    /// it.
+    /// Returns the creation time that the source gave; `None` where the time of the import is
+    /// used.
     pub(crate) const fn known_age(&self) -> Option<i64> {
         if self.created_at == self.timeouts_from { None } else { Some(self.created_at) }
     }
 
-    /// Whether it is what the source's row asks for, with these tokens.
+    /// Returns whether this row, with these opened tokens, is what the source asks for.
     pub(crate) fn is_for(&self, live: &LiveRow, opened: &TokenSet) -> bool {
         let session = &live.session;
         let age = live.is_age_known.then_some(session.created_at.as_millis());
-        self.names(live)
+        self.is_of_user_and_provider(live)
             && self.has_secret_for(live)
             && self.identity == texts(&session.identity)
             && (self.known_age() == age || Some(self.created_at) == age)
@@ -105,29 +139,28 @@ impl TargetRow {
             && is_same(&live.tokens, opened)
     }
 
-    /// Whether the cookie that leads to it is the source's. A row that no cookie points at may have
-    /// been claimed by a device meanwhile, which raised its revision.
+    /// Returns whether the row's cookie is the source's. A row without a cookie may have been claimed
+    /// by a device meanwhile, which raised its revision.
     fn has_secret_for(&self, live: &LiveRow) -> bool {
         let wanted = live.digest.as_ref().map(|it| it.as_bytes().as_slice());
         let is_claimed = wanted.is_none() && self.revision > 1 && !live.is_orphan;
         self.digest.as_deref() == wanted || is_claimed
     }
 
-    /// Whether it is of the same user and provider.
-    pub(crate) fn names(&self, live: &LiveRow) -> bool {
+    /// Returns whether the row belongs to the same user and provider.
+    pub(crate) fn is_of_user_and_provider(&self, live: &LiveRow) -> bool {
         let session = &live.session;
         self.user == session.user.as_str() && self.provider == session.provider.as_str()
     }
 }
 
-/// Issuer, subject, `sid` and account.
 fn texts(identity: &ProviderIdentity) -> [Option<String>; 4] {
     let subject = identity.subject.as_ref().map(Subject::as_str).map(str::to_owned);
     [identity.issuer.clone(), subject, identity.sid.clone(), identity.account.clone()]
 }
 
-/// Whether two token sets are one. When they were received is not asked where it was the import's
-/// own moment.
+/// Returns whether two token sets are the same. The time of receipt does not count: it may be the
+/// time of the import.
 fn is_same(one: &TokenSet, other: &TokenSet) -> bool {
     one.is_access_token(other.access_token())
         && one.has_refresh_token_of(other)
@@ -138,7 +171,8 @@ fn is_same(one: &TokenSet, other: &TokenSet) -> bool {
         && is_same_expiry(one, other)
 }
 
-/// An assumed expiry counts from the receipt, which may have been the import's own moment.
+/// Compares the lifetimes too: an assumed expiry counts from the receipt, which may be the time of
+/// the import.
 fn is_same_expiry(one: &TokenSet, other: &TokenSet) -> bool {
     let lifetime = |tokens: &TokenSet| tokens.expires_at().map(|at| at.since(tokens.received_at()));
     one.expires_at() == other.expires_at() || lifetime(one) == lifetime(other)

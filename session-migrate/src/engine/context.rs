@@ -1,3 +1,5 @@
+//! The opened databases of a move, and its options.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -5,38 +7,37 @@ use sea_orm_migration::sea_orm::DatabaseConnection;
 use session_core::{Clock, Keyring, SessionId};
 use tokio_util::sync::CancellationToken;
 
-use super::gates::gates;
+use super::mapped_table::MappedTable;
 use crate::cap::Cap;
 use crate::capture::RetryBudget;
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::journal::JournalTable;
+use crate::journal::{Checkpoint, JournalTable};
 use crate::options::MoveOptions;
-use crate::progress::Teller;
-use crate::source::{Mappings, SourceTable};
+use crate::progress::ProgressSender;
+use crate::source::Mappings;
 use crate::sql::{Dialect, Schema};
-use crate::target::{Gate, TargetTable};
+use crate::target::TargetTable;
 
-/// For how long triggers wait for the transactions of others.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long creating or dropping triggers waits for the transactions of others.
+const TRIGGER_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What a move stands on.
+/// What every phase of a move works with.
 #[derive(Debug)]
-pub(crate) struct Ground {
+pub(crate) struct MoveContext {
     pub(crate) options: MoveOptions,
     pub(crate) source: DatabaseConnection,
     pub(crate) target: DatabaseConnection,
     pub(crate) schema: Schema,
     pub(crate) mappings: Mappings,
-    pub(crate) tables: Vec<Arc<SourceTable>>,
-    /// The name of each table's mapping, and by what its rows are newer.
-    pub(crate) gates: Vec<Gate>,
+    /// The table of each mapping, in the order of the mappings.
+    pub(crate) tables: Vec<MappedTable>,
     pub(crate) id: SessionId,
     pub(crate) journal: JournalTable,
-    pub(crate) teller: Teller,
+    pub(crate) progress: ProgressSender,
     pub(crate) cancel: CancellationToken,
 }
 
-impl Ground {
+impl MoveContext {
     pub(crate) fn clock(&self) -> &dyn Clock {
         self.options.clock.as_ref()
     }
@@ -45,54 +46,53 @@ impl Ground {
         &self.options.cap
     }
 
-    /// The keys of the target.
+    /// Returns the keys that seal tokens in the target.
     pub(crate) fn keyring(&self) -> Result<&Arc<Keyring>, MigrateError> {
         self.options.keyring.as_ref().ok_or_else(|| {
             MigrateError::because(MigrateErrorKind::Keys, "none were given; set SESSION_KEYS")
         })
     }
 
-    /// The target's tables, written by this move and sealed with its keys.
+    /// Returns the target's tables, as this move writes them.
     pub(crate) fn target_table(&self) -> Result<TargetTable, MigrateError> {
         let seal_key = self.keyring()?.sealing_key_id().to_owned();
         Ok(TargetTable::new(self.dialect(), self.id.as_uuid(), &seal_key))
     }
 
-    /// The target's kind.
+    /// Returns the target's dialect.
     pub(crate) fn dialect(&self) -> Dialect {
         Dialect::of(self.target.get_database_backend())
     }
 
-    /// How the rows of a mapping arrive now.
-    pub(crate) fn gate(&self, mapping: usize) -> Option<Gate> {
-        let gate = self.gates.get(mapping)?;
-        Some(Gate { now: self.clock().now(), ..gate.clone() })
+    /// Returns the table that a checkpoint is in; `None` once all tables have been read.
+    pub(crate) fn table_at(&self, checkpoint: &Checkpoint) -> Option<&MappedTable> {
+        self.tables.get(checkpoint.mapping)
     }
 
-    /// For how long triggers wait for the transactions of others.
-    pub(crate) fn patience(&self) -> RetryBudget {
-        RetryBudget::new(Arc::clone(&self.options.clock), PATIENCE)
+    /// Returns how long creating or dropping triggers may wait for the transactions of others.
+    pub(crate) fn trigger_budget(&self) -> RetryBudget {
+        RetryBudget::new(Arc::clone(&self.options.clock), TRIGGER_TIMEOUT)
     }
 
-    pub(crate) fn is_cancelled(&self) -> Result<(), MigrateError> {
+    /// Returns an error of the kind `Cancelled` if the caller asked to stop.
+    pub(crate) fn check_cancelled(&self) -> Result<(), MigrateError> {
         match self.cancel.is_cancelled() {
             true => Err(MigrateError::new(MigrateErrorKind::Cancelled)),
             false => Ok(()),
         }
     }
 
-    /// Changes options that decide how rows are ranked, and what follows from them.
+    /// Changes the options, and what follows from them.
     pub(crate) fn adopt(
         &mut self,
         change: impl FnOnce(&mut MoveOptions),
     ) -> Result<(), MigrateError> {
         change(&mut self.options);
-        self.gates = gates(&self.options, &self.mappings)?;
-        Ok(())
+        self.tables.iter_mut().try_for_each(|table| table.set_cap(&self.options.cap))
     }
 
     pub(crate) async fn close(self) {
-        // Nothing is left to be done on them.
+        // All work on the connections is done, so an error has no consequence.
         let _ = self.source.close().await;
         let _ = self.target.close().await;
     }

@@ -1,46 +1,48 @@
-//! Whether the target has what the source asks for.
+//! Verifies that the target holds what the source asks for.
 
 use serde::Serialize;
 use session_core::TokenSet;
 use sha2::{Digest as _, Sha256};
 
-use crate::engine::Ground;
-use crate::engine::{Comparison, Examined, Findings, State, Totals, extras, totals};
+use super::manifest::journal;
+use crate::engine::{
+    Comparison, Examined, Findings, MoveContext, RowState, Totals, extra_ids, totals,
+};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::Phase;
 use crate::source::SourceRow;
 use crate::target::hex;
 
-/// What a comparison of both sides has found. It has no token in it.
+/// The report of [`Move::verify`](super::Move::verify). Contains no token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct VerifyReport {
     /// The version of this report's form: `session-migrate/verify/1`.
     pub schema: &'static str,
-    /// How far the move is.
+    /// The move's phase.
     pub phase: Phase,
     /// Rows of the source.
     pub source_rows: u64,
     /// Rows of the move in `login_session`.
     pub target_rows: u64,
-    /// Rows that the cap set aside.
+    /// Rows that were quarantined because they exceed the cap.
     pub pruned: u64,
-    /// Rows that were set aside because they do not open.
+    /// Rows that were quarantined because they do not open.
     pub unreadable: u64,
-    /// Rows without tokens, of which nothing is moved.
+    /// Rows without tokens, which are not moved.
     pub without_tokens: u64,
-    /// Rows whose user, or another parent, is gone.
+    /// Rows whose user, or another row that they refer to, is gone.
     pub orphans: u64,
-    /// Live rows of the move that no device has yet.
+    /// Live rows of the move that no device has claimed.
     pub unclaimed: u64,
-    /// Rows that have changed in the target since the switch, as they may.
+    /// Rows that have changed in the target since the cutover, as they may.
     pub changed: u64,
     /// Rows that differ, on either side.
     pub mismatches: u64,
-    /// The first of them: the new id, and how it differs.
+    /// The first of the rows that differ.
     pub differences: Vec<Difference>,
-    /// A digest over id, cookie's digest, user, provider, times and the SHA-256 of the opened
-    /// tokens of all rows.
+    /// A digest over id, cookie digest, user, provider, times and the SHA-256 of the opened tokens of
+    /// all rows.
     pub result_digest: String,
 }
 
@@ -50,22 +52,21 @@ pub struct VerifyReport {
 pub struct Difference {
     /// The row's id in the target.
     pub id: String,
-    /// How it differs.
+    /// How the row differs.
     pub how: &'static str,
 }
 
-/// One row of the source, and what became of it.
+/// A row of the source, and what became of it.
 ///
 /// # Security
 ///
-/// The source's key can be a cookie (Open WebUI's is): a list of these is as confidential as the
-/// source.
+/// The key can be a cookie, as it is in Open WebUI: a list of these is as confidential as the source.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RowReport {
-    /// The source's key.
+    /// The row's key in the source.
     pub source_key: String,
-    /// The id in the target.
+    /// The row's id in the target.
     pub id: String,
     /// The provider's name.
     pub provider: Option<String>,
@@ -73,11 +74,11 @@ pub struct RowReport {
     pub user: Option<String>,
     /// `live`, `pruned`, `unreadable` or `without_tokens`.
     pub state: &'static str,
-    /// The SHA-256 of the opened access token: the target's where the row is live.
+    /// The SHA-256 of the opened access token; the target's if the row is live.
     pub access_token_sha256: Option<String>,
     /// The SHA-256 of the opened refresh token.
     pub refresh_token_sha256: Option<String>,
-    /// How it differs, if it does.
+    /// How the row differs; `None` if it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub differs: Option<&'static str>,
 }
@@ -92,7 +93,7 @@ impl std::fmt::Debug for RowReport {
 }
 
 impl VerifyReport {
-    /// Whether both sides agree.
+    /// Returns whether nothing differs.
     #[must_use]
     pub const fn is_clean(&self) -> bool {
         self.mismatches == 0
@@ -119,39 +120,40 @@ impl VerifyReport {
     }
 }
 
-pub(crate) async fn verify(
-    ground: &Ground,
+pub(super) async fn verify(
+    context: &MoveContext,
     mut each: impl FnMut(RowReport),
 ) -> Result<VerifyReport, MigrateError> {
-    let journal = ground.journal.load(&ground.target).await?;
-    let journal = journal.filter(|journal| journal.phase != Phase::RolledBack);
-    let journal = journal.ok_or_else(|| MigrateError::new(MigrateErrorKind::NoMove))?;
-    let is_open = !journal.phase.is_before_switch();
+    let journal = journal(context).await?;
+    if journal.phase == Phase::RolledBack {
+        return Err(MigrateError::new(MigrateErrorKind::NoMove));
+    }
+    let is_open = !journal.phase.is_before_cutover();
     let mut findings = Findings::default();
-    let mut comparison = Comparison::new(ground, is_open)?;
+    let mut comparison = Comparison::new(context, is_open)?;
     while let Some((_, examined)) = comparison.next().await? {
-        ground.is_cancelled()?;
+        context.check_cancelled()?;
         for examined in &examined {
             findings.add(examined);
-            each(row(examined));
+            each(row_report(examined));
         }
     }
-    let totals = totals(ground).await?;
-    if totals.live + totals.aside != findings.found_live + findings.found_aside {
-        for id in extras(ground, findings.source_rows).await? {
+    let totals = totals(context).await?;
+    if totals.live + totals.quarantined != findings.found_live + findings.found_quarantined {
+        for id in extra_ids(context, findings.source_rows).await? {
             findings.differs(id.to_string(), "it is missing in the source");
         }
     }
     Ok(VerifyReport::new(journal.phase, findings, totals))
 }
 
-fn row(examined: &Examined) -> RowReport {
+fn row_report(examined: &Examined) -> RowReport {
     let row = &examined.row;
     let sha256 = |token: &str| hex(&Sha256::digest(token.as_bytes()));
     let [access, refresh] = match examined.state {
-        State::Live => of_target(examined.opened.as_ref()),
-        State::Pruned => of_source(row),
-        State::Unreadable | State::Empty => [None, None],
+        RowState::Live => target_tokens(examined.opened.as_ref()),
+        RowState::Pruned => source_tokens(row),
+        RowState::Unreadable | RowState::Empty => [None, None],
     };
     RowReport {
         source_key: row.key.to_string(),
@@ -165,12 +167,12 @@ fn row(examined: &Examined) -> RowReport {
     }
 }
 
-fn of_target(tokens: Option<&TokenSet>) -> [Option<&str>; 2] {
+fn target_tokens(tokens: Option<&TokenSet>) -> [Option<&str>; 2] {
     let access = tokens.map(TokenSet::access_token).filter(|token| !token.is_empty());
     [access, tokens.and_then(TokenSet::refresh_token)]
 }
 
-fn of_source(row: &SourceRow) -> [Option<&str>; 2] {
+fn source_tokens(row: &SourceRow) -> [Option<&str>; 2] {
     let tokens = row.tokens.opened();
     [tokens.and_then(|tokens| tokens.access()), tokens.and_then(|tokens| tokens.refresh())]
 }
