@@ -11,7 +11,7 @@
 //!   where the other parts meet.
 //! - [`SessionPolicy`] decides: how many sessions, who leaves, what has timed out, what is due. It
 //!   is pure.
-//! - [`SessionStore`] keeps sessions and holds [eleven laws](store). There is one in
+//! - [`SessionStore`] keeps sessions and holds [twelve laws](store). There is one in
 //!   [memory](store::memory), and one for SQLite, PostgreSQL and MySQL or MariaDB.
 //! - [`Provider`] is the token service: renew and revoke.
 //! - [`Keyring`] seals tokens at rest, each for its own row.

@@ -110,7 +110,7 @@ async fn a_store_that_is_away_fails_every_case() {
     };
     let violations = conformance::check(&away).await.unwrap_err();
     assert_eq!(violations.iter().count(), conformance::cases().len());
-    assert!(violations.to_string().contains("the session store is away"));
+    assert!(violations.to_string().contains("the session store is unavailable"));
 }
 
 #[tokio::test]

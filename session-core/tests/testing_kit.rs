@@ -9,6 +9,7 @@ use session_core::policy::Verdict;
 use session_core::provider::{ProviderErrorKind, RevocationScope};
 use session_core::store::memory::MemoryStore;
 use session_core::store::{NewSession, StoreErrorKind};
+use session_core::store::{SessionLookup as _, SessionUpdates as _};
 use session_core::testing::sample::{self, Login};
 use session_core::testing::{Fault, FaultyStore, Method, RenewalScript, ScriptedProvider};
 use session_core::{Provider, SessionStore, TokenSet};

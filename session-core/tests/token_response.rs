@@ -92,7 +92,10 @@ fn an_answer_that_is_no_token_response_is_malformed() {
     ];
     for body in not_one {
         let error = TokenResponse::from_json(body).unwrap_err();
-        assert_eq!(error.to_string(), "the answer is not a token response");
+        assert_eq!(
+            error.to_string(),
+            "the response of the token endpoint is malformed or has no access token"
+        );
     }
     let error = TokenResponse::from_json(br#"{"access_token": ["s3cr3t"]}"#).unwrap_err();
     assert!(!format!("{error:?} {error}").contains("s3cr3t"));

@@ -11,13 +11,16 @@ mod store_support;
 
 use std::time::Duration;
 
-use session_core::SessionStore;
 use session_core::event::{Event, EventKind};
 use session_core::policy::OnFull;
 use session_core::session::EndReason;
 use session_core::store::sea_orm::SeaOrmStore;
 use session_core::store::{
-    EndTarget, Lease, PendingRevocation, PreviousDigest, RevocationId, SecretRotation, TokenWrite,
+    EndTarget, Lease, PendingRevocation, PreviousDigest, SecretRotation, TokenWrite,
+};
+use session_core::store::{
+    EventLog as _, MigratedSessions as _, RenewalLeases as _, RevocationOutbox as _,
+    SessionLifecycle as _, SessionLookup as _, SessionUpdates as _,
 };
 use session_core::testing::sample::{self, Login};
 use session_tests::database::{Database, Kind};
@@ -137,7 +140,7 @@ at_every_message! {
     renewed_tokens_are_written_once(stage, user, break_now) {
         let login = stage.login(user).await;
         let tokens = sample::sealed(&sample::tokens(), &login.session);
-        let write = TokenWrite { id: login.id(), revision: 1, tokens, now: sample::now() };
+        let write = TokenWrite::new(login.id(), 1, tokens, sample::now());
         break_now();
         let revision = stage.store.write_tokens(write.clone()).await.unwrap();
         let broke = stage.saboteur.disarm();
@@ -158,7 +161,7 @@ at_every_message! {
         });
         let to = sample::secret().digest();
         break_now();
-        let rotation = SecretRotation { id: login.id(), from, to, previous };
+        let rotation = SecretRotation::new(login.id(), from, to).with_previous(previous);
         let rotated = stage.store.rotate_secret(rotation).await.unwrap();
         let broke = stage.saboteur.disarm();
         assert!(rotated, "{user}");
@@ -191,17 +194,8 @@ at_every_message! {
             kind: EventKind::Renewed,
             at: sample::now(),
         };
-        let revocation = PendingRevocation {
-            id: RevocationId::generate(),
-            session: session.id,
-            user: session.user.clone(),
-            provider: session.provider.clone(),
-            partition: login.new_session().partition(),
-            refresh_token: sample::sealed(&sample::tokens(), session).refresh_token.unwrap(),
-            created_at: sample::now(),
-            due_at: sample::now(),
-            attempts: 0,
-        };
+        let token = sample::sealed(&sample::tokens(), session).refresh_token.unwrap();
+        let revocation = PendingRevocation::new(session, token, sample::now());
         break_now();
         stage.store.record(event).await.unwrap();
         stage.store.enqueue_revocation(revocation).await.unwrap();

@@ -18,6 +18,9 @@ use session_core::policy::OnFull;
 use session_core::session::EndReason;
 use session_core::store::sea_orm::SeaOrmStore;
 use session_core::store::{Admission, EndTarget, StoreErrorKind};
+use session_core::store::{
+    EventLog as _, SessionLifecycle as _, SessionLookup as _, SessionUpdates as _,
+};
 use session_core::testing::conformance::{self, StoreUnderTest};
 use session_core::testing::sample::{self, Login};
 use session_core::{SessionStore, Timestamp};
@@ -187,7 +190,7 @@ fn process(url: &str, behind: Duration, start: &Barrier, present: &Mutex<Vec<usi
             };
             match store.admit(login.new_session(), &decide).await.unwrap() {
                 Admission::Admitted { ended } => ended.len(),
-                Admission::Refused { .. } => panic!("refused"),
+                refused => panic!("a login was not admitted: {refused:?}"),
             }
         });
         futures_util::future::join_all(logins).await.into_iter().sum()

@@ -7,7 +7,7 @@ use super::error::ManagerError;
 use super::inner::{Inner, SessionManager};
 use crate::clock::Timestamp;
 use crate::session::{EndReason, Session, SessionId};
-use crate::store::{EndTarget, StaleBy, StaleQuery};
+use crate::store::{EndTarget, TimeoutBasis, TimeoutQuery};
 
 /// How many rows one statement deletes, and one page reads.
 const BATCH: u64 = 500;
@@ -43,9 +43,10 @@ impl SessionManager {
         let now = inner.now();
         let shortest = inner.policy.shortest_timeouts();
         let mut purged = Purged::default();
-        for (by, timeout) in
-            [(StaleBy::LastSeen, shortest.idle), (StaleBy::TimeoutsFrom, shortest.absolute)]
-        {
+        for (by, timeout) in [
+            (TimeoutBasis::LastSeen, shortest.idle),
+            (TimeoutBasis::TimeoutsFrom, shortest.absolute),
+        ] {
             if let Some(timeout) = timeout {
                 purged.timed_out += inner.end_stale(by, now - timeout, now).await?;
             }
@@ -95,13 +96,13 @@ impl SessionManager {
 impl Inner {
     async fn end_stale(
         self: &Arc<Self>,
-        by: StaleBy,
+        by: TimeoutBasis,
         until: Timestamp,
         now: Timestamp,
     ) -> Result<usize, ManagerError> {
         let (mut after, mut count) = (None, 0);
         loop {
-            let query = StaleQuery { by, until, after, limit: BATCH };
+            let query = TimeoutQuery { by, until, after, limit: BATCH };
             let page = self.bounded(self.store.list_timeout_candidates(query)).await?;
             let Some(last) = page.last() else { return Ok(count) };
             after = Some((stale_time(by, last), last.id));
@@ -130,10 +131,10 @@ impl Inner {
     }
 }
 
-const fn stale_time(by: StaleBy, session: &Session) -> Timestamp {
+const fn stale_time(by: TimeoutBasis, session: &Session) -> Timestamp {
     match by {
-        StaleBy::LastSeen => session.last_seen_at,
-        StaleBy::TimeoutsFrom => session.timeouts_from,
+        TimeoutBasis::LastSeen => session.last_seen_at,
+        TimeoutBasis::TimeoutsFrom => session.timeouts_from,
     }
 }
 

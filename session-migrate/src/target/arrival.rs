@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use secrecy::SecretString;
-use session_core::token::TokenParts;
 use session_core::{
-    DeviceLabel, Origin, ProviderIdentity, ProviderName, SecretDigest, Session, SessionId, Subject,
-    Timestamp, TokenSet, UserId,
+    Origin, ProviderIdentity, ProviderName, SecretDigest, Session, SessionId, Subject, Timestamp,
+    TokenResponse, TokenSet, UserId,
 };
 
 use super::id;
@@ -102,20 +100,10 @@ impl Gate {
             return Fate::Aside(Reason::Unreadable("no_name"));
         };
         let known = row.created_at.or(row.renewed_at).or(row.used_at);
-        let session = Session {
-            id,
-            user,
-            provider,
-            identity: identity(row),
-            device: DeviceLabel::default(),
-            origin: Origin::Imported,
-            created_at: known.unwrap_or(self.now),
-            last_seen_at: self.now,
-            timeouts_from: self.now,
-            renewed_at: row.renewed_at,
-            revision: 1,
-            ended: None,
-        };
+        let session = Session::new(id, user, provider, Origin::Imported, self.now)
+            .with_identity(identity(row))
+            .with_created_at(known.unwrap_or(self.now))
+            .with_renewed_at(row.renewed_at);
         let received_at = row.renewed_at.or(row.created_at).unwrap_or(self.now);
         Fate::Live(Box::new(LiveRow {
             session,
@@ -147,7 +135,6 @@ fn identity(row: &SourceRow) -> ProviderIdentity {
 }
 
 fn token_set(row: &SourceRow, tokens: &OpenedTokens, received_at: Timestamp) -> TokenSet {
-    let secret = |token: Option<&str>| token.map(SecretString::from);
     // Where the source does not say, as at a login: some lifetime if it can be renewed, and none if
     // it cannot. Without an access token only the refresh token is of use, at the first use.
     let assumed = tokens.refresh().map(|_| received_at + ASSUMED_LIFETIME);
@@ -155,14 +142,20 @@ fn token_set(row: &SourceRow, tokens: &OpenedTokens, received_at: Timestamp) -> 
         Some(_) => row.expires_at.or(assumed),
         None => Some(Timestamp::from_millis(0)),
     };
-    TokenSet::from_parts(TokenParts {
-        access_token: SecretString::from(tokens.access().unwrap_or_default()),
-        refresh_token: secret(tokens.refresh()),
-        id_token: secret(tokens.id()),
-        token_type: tokens.token_type().map(str::to_owned),
-        scope: tokens.scope().map(str::to_owned),
-        received_at,
-        expires_at,
-        extra: tokens.extra().clone(),
-    })
+    let access = tokens.access().unwrap_or_default();
+    let mut response =
+        TokenResponse::bearer(access).with_token_type(tokens.token_type().map(str::to_owned));
+    if let Some(token) = tokens.refresh() {
+        response = response.with_refresh_token(token);
+    }
+    if let Some(token) = tokens.id() {
+        response = response.with_id_token(token);
+    }
+    if let Some(scope) = tokens.scope() {
+        response = response.with_scope(scope);
+    }
+    for (name, value) in tokens.extra() {
+        response = response.with_field(name, value.clone());
+    }
+    TokenSet::new(response, received_at, ASSUMED_LIFETIME).with_expires_at(expires_at)
 }

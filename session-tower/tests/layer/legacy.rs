@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use http::{Request, Response, StatusCode};
-use session_core::store::{NewSession, SessionStore};
+use session_core::store::{SessionLifecycle as _, SessionLookup as _};
 use session_core::testing::sample::Login;
 use session_core::testing::{Fault, Method, sample};
 use session_core::{EndReason, SecretDigest};
@@ -17,10 +17,7 @@ const UUID: &str = "0190f5b2-1c3d-4e4f-8a9b-0c1d2e3f4a5b";
 /// A session whose cookie still holds a UUID.
 async fn import(site: &Site, value: &str) -> session_core::SessionId {
     let login = Login::of("ann", "okta");
-    let new = NewSession {
-        digest: Some(SecretDigest::of(value)),
-        ..login.new_session_sealed_by(&keyring())
-    };
+    let new = login.new_session_sealed_by(&keyring()).with_digest(Some(SecretDigest::of(value)));
     let admit_all = |_: &[session_core::policy::AdmittedSession]| {
         session_core::policy::Verdict::Admit(Vec::new())
     };

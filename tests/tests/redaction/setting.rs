@@ -11,11 +11,10 @@ use identity_provider::{IdentityProvider, RunningProvider};
 use reqwest::header::LOCATION;
 use session_core::manager::{SignIn, SignedIn, StartError};
 use session_core::provider::openid::{Callback, OpenIdProvider};
+use session_core::store::SessionLookup as _;
 use session_core::store::sea_orm::SeaOrmStore;
 use session_core::testing::{FakeClock, sample};
-use session_core::{
-    Clock as _, Keyring, SessionManager, SessionPolicy, SessionSecret, SessionStore as _, TokenSet,
-};
+use session_core::{Clock as _, Keyring, SessionManager, SessionPolicy, SessionSecret, TokenSet};
 use session_tests::database::{Database, Kind, Link};
 use session_tower::{CurrentSession, PresentedCookie, SessionLayer};
 use tokio::net::TcpListener;

@@ -4,14 +4,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use session_core::Timestamp;
 use session_core::policy::OnFull;
 use session_core::session::{EndReason, SessionId};
 use session_core::store::sea_orm::SeaOrmStore;
 use session_core::store::{
-    EndTarget, Lease, RevocationId, SecretRotation, StaleBy, StaleQuery, TokenWrite,
+    EndTarget, Lease, RevocationId, SecretRotation, TimeoutBasis, TimeoutQuery, TokenWrite,
+};
+use session_core::store::{
+    EventLog as _, KeyRotation as _, MigratedSessions as _, RenewalLeases as _,
+    RevocationOutbox as _, SessionLifecycle as _, SessionLookup as _, SessionUpdates as _,
 };
 use session_core::testing::sample::{self, Login};
-use session_core::{SessionStore, Timestamp};
 use session_tests::database::{Database, Kind};
 
 use super::{admit, capped};
@@ -117,11 +121,11 @@ async fn call_every_method(store: &SeaOrmStore, logins: &[Login]) {
     assert!(store.list_migrated(user, provider).await.unwrap().is_empty());
     assert!(!store.is_held(two.id()).await.unwrap());
     let tokens = sample::sealed(&sample::tokens(), &two.session);
-    let write = TokenWrite { id: two.id(), revision: 1, tokens: tokens.clone(), now };
+    let write = TokenWrite::new(two.id(), 1, tokens.clone(), now);
     assert_eq!(store.write_tokens(write).await.unwrap(), Some(2));
     assert!(store.reseal(two.id(), 2, tokens).await.unwrap());
     let (from, to) = (two.digest(), sample::secret().digest());
-    let rotation = SecretRotation { id: two.id(), from, to, previous: None };
+    let rotation = SecretRotation::new(two.id(), from, to);
     assert!(store.rotate_secret(rotation).await.unwrap());
     store.confirm_rotation(two.id(), &to, now).await.unwrap();
     store.touch(two.id(), now).await.unwrap();
@@ -130,7 +134,7 @@ async fn call_every_method(store: &SeaOrmStore, logins: &[Login]) {
     assert!(store.heartbeat(two.id(), &lease).await.unwrap());
     store.release_lease(two.id(), lease.owner).await.unwrap();
     ends(store, logins, now).await;
-    upkeep(store, two, now).await;
+    maintain(store, two, now).await;
 }
 
 async fn ends(store: &SeaOrmStore, logins: &[Login], now: Timestamp) {
@@ -152,18 +156,16 @@ async fn ends(store: &SeaOrmStore, logins: &[Login], now: Timestamp) {
     ];
     for target in targets {
         let ended = store.end(target.clone(), EndReason::RevokedByAdmin, now).await.unwrap();
-        assert!(!ended.is_empty(), "{target:?} names nobody");
+        assert!(!ended.is_empty(), "{target:?} matches no session");
     }
 }
 
-async fn upkeep(store: &SeaOrmStore, login: &Login, now: Timestamp) {
-    for by in [StaleBy::LastSeen, StaleBy::TimeoutsFrom] {
+async fn maintain(store: &SeaOrmStore, login: &Login, now: Timestamp) {
+    for by in [TimeoutBasis::LastSeen, TimeoutBasis::TimeoutsFrom] {
         let until = sample::now() + Duration::from_secs(61);
         let after = Some((sample::now(), login.id()));
-        let page = store
-            .list_timeout_candidates(StaleQuery { by, until, after, limit: 10 })
-            .await
-            .unwrap();
+        let query = TimeoutQuery::new(by, until, 10).after(after);
+        let page = store.list_timeout_candidates(query).await.unwrap();
         assert_eq!(page.len(), 10);
     }
     let before = sample::now() + Duration::from_secs(1);

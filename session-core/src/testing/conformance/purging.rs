@@ -9,7 +9,7 @@ use super::kit::{
 use crate::clock::Timestamp;
 use crate::event::{Event, EventKind};
 use crate::session::{EndReason, SessionId};
-use crate::store::{SessionStore, StaleBy, StaleQuery};
+use crate::store::{SessionStore, TimeoutBasis, TimeoutQuery};
 use crate::testing::sample::{self, Login};
 use crate::token::TokenSet;
 
@@ -110,17 +110,18 @@ async fn law_9_events_are_purged_in_batches(nodes: Nodes) -> Outcome {
 /// All pages of stale sessions, read one after the other.
 async fn pages(
     store: &dyn SessionStore,
-    by: StaleBy,
+    by: TimeoutBasis,
     until: Timestamp,
 ) -> Outcome<Vec<Vec<SessionId>>> {
     let mut pages = Vec::new();
     let mut after = None;
     loop {
-        let page = store.list_timeout_candidates(StaleQuery { by, until, after, limit: 3 }).await?;
+        let page =
+            store.list_timeout_candidates(TimeoutQuery { by, until, after, limit: 3 }).await?;
         let Some(last) = page.last() else { return Ok(pages) };
         let moment = match by {
-            StaleBy::LastSeen => last.last_seen_at,
-            StaleBy::TimeoutsFrom => last.timeouts_from,
+            TimeoutBasis::LastSeen => last.last_seen_at,
+            TimeoutBasis::TimeoutsFrom => last.timeouts_from,
         };
         after = Some((moment, last.id));
         pages.push(ids(&page));
@@ -135,9 +136,9 @@ async fn law_9_stale_sessions_come_in_pages_and_in_order(nodes: Nodes) -> Outcom
         .collect();
     sign_in_all(nodes.first(), &logins).await?;
     type Key = fn(&Login) -> (Timestamp, SessionId);
-    let keys: [(StaleBy, Timestamp, Key); 2] = [
-        (StaleBy::TimeoutsFrom, at(2), |l| (l.session.timeouts_from, l.id())),
-        (StaleBy::LastSeen, at(99), |l| (l.session.last_seen_at, l.id())),
+    let keys: [(TimeoutBasis, Timestamp, Key); 2] = [
+        (TimeoutBasis::TimeoutsFrom, at(2), |l| (l.session.timeouts_from, l.id())),
+        (TimeoutBasis::LastSeen, at(99), |l| (l.session.last_seen_at, l.id())),
     ];
     for (by, until, key) in keys {
         let mut expected: Vec<_> = logins.iter().map(key).filter(|(m, _)| *m <= until).collect();
@@ -155,11 +156,11 @@ async fn law_9_only_live_sessions_are_stale(nodes: Nodes) -> Outcome {
     sign_in_all(nodes.first(), &logins).await?;
     let [over, live] = &logins;
     end_one(nodes.first(), over.id(), EndReason::Idle, at(5)).await?;
-    for by in [StaleBy::LastSeen, StaleBy::TimeoutsFrom] {
+    for by in [TimeoutBasis::LastSeen, TimeoutBasis::TimeoutsFrom] {
         let found = pages(nodes.other(), by, later()).await?;
         ensure_eq(found, vec![vec![live.id()]], "what has ended cannot time out")?;
         let query =
-            StaleQuery { by, until: at(0) - Duration::from_millis(1), after: None, limit: 9 };
+            TimeoutQuery { by, until: at(0) - Duration::from_millis(1), after: None, limit: 9 };
         ensure_eq(
             nodes.first().list_timeout_candidates(query).await?,
             Vec::new(),

@@ -6,7 +6,7 @@ use super::kit::{
 use crate::clock::Timestamp;
 use crate::event::{Event, EventKind};
 use crate::session::{EndReason, Ended};
-use crate::store::{PreviousDigest, SecretRotation, StaleBy, StaleQuery};
+use crate::store::{PreviousDigest, SecretRotation, TimeoutBasis, TimeoutQuery};
 use crate::testing::sample::{self, Login};
 
 cases! { 8:
@@ -93,9 +93,9 @@ async fn law_8_far_moments_keep_their_order(nodes: Nodes) -> Outcome {
     for moment in MOMENTS.map(Timestamp::from_millis) {
         signed_in(nodes.first(), &Login::of("ann", "okta").at(moment)).await?;
     }
-    for by in [StaleBy::LastSeen, StaleBy::TimeoutsFrom] {
+    for by in [TimeoutBasis::LastSeen, TimeoutBasis::TimeoutsFrom] {
         let until = Timestamp::from_millis(i64::MAX);
-        let query = StaleQuery { by, until, after: None, limit: 100 };
+        let query = TimeoutQuery { by, until, after: None, limit: 100 };
         let found = nodes.other().list_timeout_candidates(query).await?;
         let found: Vec<i64> = found.iter().map(|s| s.timeouts_from.as_millis()).collect();
         let mut expected = MOMENTS.to_vec();

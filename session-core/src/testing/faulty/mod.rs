@@ -9,109 +9,58 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::store::{SessionStore, StoreError, StoreErrorKind};
 use crate::testing::Gate;
 
-/// A method of [`SessionStore`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Method {
-    /// [`SessionStore::admit`]
-    Admit,
-    /// [`SessionStore::claim_lease`]
-    ClaimLease,
-    /// [`SessionStore::claim_revocations`]
-    ClaimRevocations,
-    /// [`SessionStore::confirm_rotation`]
-    ConfirmRotation,
-    /// [`SessionStore::count_live`]
-    CountLive,
-    /// [`SessionStore::end`]
-    End,
-    /// [`SessionStore::enqueue_revocation`]
-    EnqueueRevocation,
-    /// [`SessionStore::events`]
-    Events,
-    /// [`SessionStore::find`]
-    Find,
-    /// [`SessionStore::find_all`]
-    FindAll,
-    /// [`SessionStore::find_by_digest`]
-    FindByDigest,
-    /// [`SessionStore::is_held`]
-    IsHeld,
-    /// [`SessionStore::legacy`]
-    ListMigrated,
-    /// [`SessionStore::list`]
-    List,
-    /// [`SessionStore::sample_per_key`]
-    SamplePerKey,
-    /// [`SessionStore::postpone_revocation`]
-    PostponeRevocation,
-    /// [`SessionStore::purge_ended`]
-    PurgeEnded,
-    /// [`SessionStore::purge_events`]
-    PurgeEvents,
-    /// [`SessionStore::heartbeat`]
-    Heartbeat,
-    /// [`SessionStore::record`]
-    Record,
-    /// [`SessionStore::release_lease`]
-    ReleaseLease,
-    /// [`SessionStore::reseal`]
-    Reseal,
-    /// [`SessionStore::reseal_revocation`]
-    ResealRevocation,
-    /// [`SessionStore::list_revocations_sealed_with_other_key`]
-    ListRevocationsSealedWithOtherKey,
-    /// [`SessionStore::rotate_secret`]
-    RotateSecret,
-    /// [`SessionStore::list_sealed_with_other_key`]
-    ListSealedWithOtherKey,
-    /// [`SessionStore::complete_revocation`]
-    CompleteRevocation,
-    /// [`SessionStore::stale`]
-    ListTimeoutCandidates,
-    /// [`SessionStore::touch`]
-    Touch,
-    /// [`SessionStore::unclaimed`]
-    ListUnclaimed,
-    /// [`SessionStore::write_tokens`]
-    WriteTokens,
+/// Declares the methods and the list of all of them from one list.
+macro_rules! methods {
+    ($($name:ident => $trait:ident::$method:ident),+ $(,)?) => {
+        /// A method of a [`SessionStore`].
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Method {
+            $(
+                #[doc = concat!("[`", stringify!($trait), "::", stringify!($method), "`](crate::store::", stringify!($trait), "::", stringify!($method), ")")]
+                $name
+            ),+
+        }
+
+        impl Method {
+            /// Every method.
+            pub const ALL: [Self; 31] = [$(Self::$name),+];
+        }
+    };
 }
 
-impl Method {
-    /// Every method.
-    pub const ALL: [Self; 31] = [
-        Self::Admit,
-        Self::ClaimLease,
-        Self::ClaimRevocations,
-        Self::ConfirmRotation,
-        Self::CountLive,
-        Self::End,
-        Self::EnqueueRevocation,
-        Self::Events,
-        Self::Find,
-        Self::FindAll,
-        Self::FindByDigest,
-        Self::IsHeld,
-        Self::ListMigrated,
-        Self::List,
-        Self::SamplePerKey,
-        Self::PostponeRevocation,
-        Self::PurgeEnded,
-        Self::PurgeEvents,
-        Self::Heartbeat,
-        Self::Record,
-        Self::ReleaseLease,
-        Self::Reseal,
-        Self::ResealRevocation,
-        Self::ListRevocationsSealedWithOtherKey,
-        Self::RotateSecret,
-        Self::ListSealedWithOtherKey,
-        Self::CompleteRevocation,
-        Self::ListTimeoutCandidates,
-        Self::Touch,
-        Self::ListUnclaimed,
-        Self::WriteTokens,
-    ];
+methods! {
+    Admit => SessionLifecycle::admit,
+    ClaimLease => RenewalLeases::claim_lease,
+    ClaimRevocations => RevocationOutbox::claim_revocations,
+    CompleteRevocation => RevocationOutbox::complete_revocation,
+    ConfirmRotation => SessionUpdates::confirm_rotation,
+    CountLive => SessionLookup::count_live,
+    End => SessionLifecycle::end,
+    EnqueueRevocation => RevocationOutbox::enqueue_revocation,
+    Events => EventLog::events,
+    Find => SessionLookup::find,
+    FindAll => SessionLookup::find_all,
+    FindByDigest => SessionLookup::find_by_digest,
+    Heartbeat => RenewalLeases::heartbeat,
+    IsHeld => MigratedSessions::is_held,
+    List => SessionLookup::list,
+    ListMigrated => MigratedSessions::list_migrated,
+    ListRevocationsSealedWithOtherKey => KeyRotation::list_revocations_sealed_with_other_key,
+    ListSealedWithOtherKey => KeyRotation::list_sealed_with_other_key,
+    ListTimeoutCandidates => SessionLookup::list_timeout_candidates,
+    ListUnclaimed => MigratedSessions::list_unclaimed,
+    PostponeRevocation => RevocationOutbox::postpone_revocation,
+    PurgeEnded => SessionLifecycle::purge_ended,
+    PurgeEvents => EventLog::purge_events,
+    Record => EventLog::record,
+    ReleaseLease => RenewalLeases::release_lease,
+    Reseal => KeyRotation::reseal,
+    ResealRevocation => KeyRotation::reseal_revocation,
+    RotateSecret => SessionUpdates::rotate_secret,
+    SamplePerKey => KeyRotation::sample_per_key,
+    Touch => SessionUpdates::touch,
+    WriteTokens => SessionUpdates::write_tokens,
 }
 
 /// What goes wrong with a call.

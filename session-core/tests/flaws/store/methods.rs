@@ -5,24 +5,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use session_core::event::Event;
 use session_core::store::{
-    Admission, Decide, EndTarget, EndedSession, Lease, LeaseOwner, NewSession, Partition,
-    PendingRevocation, RevocationId, SecretRotation, StaleQuery, StoreError, StoredSession,
-    TokenWrite,
+    Admission, Decide, EndTarget, EndedSession, EventLog, KeyRotation, Lease, LeaseOwner,
+    MigratedSessions, NewSession, Partition, PendingRevocation, RenewalLeases, RevocationId,
+    RevocationOutbox, SecretRotation, SessionLifecycle, SessionLookup, SessionUpdates, StoreError,
+    StoredSession, TimeoutQuery, TokenWrite,
 };
 use session_core::token::{Sealed, SealedTokens};
 use session_core::{
-    EndReason, Origin, ProviderName, SecretDigest, Session, SessionId, SessionStore, Timestamp,
-    UserId,
+    EndReason, Origin, ProviderName, SecretDigest, Session, SessionId, Timestamp, UserId,
 };
 
 use super::{Flaw, Flawed};
 
 #[async_trait]
-impl SessionStore for Flawed {
-    async fn admit(&self, new: NewSession, decide: &Decide<'_>) -> Result<Admission, StoreError> {
-        self.admit_flawed(new, decide).await
-    }
-
+impl SessionLookup for Flawed {
     async fn find_by_digest(
         &self,
         digest: &SecretDigest,
@@ -56,6 +52,184 @@ impl SessionStore for Flawed {
         Ok(list)
     }
 
+    async fn count_live(&self, partition: &Partition) -> Result<u64, StoreError> {
+        self.inner.count_live(partition).await
+    }
+
+    async fn list_timeout_candidates(
+        &self,
+        query: TimeoutQuery,
+    ) -> Result<Vec<Session>, StoreError> {
+        let after = query.after.filter(|_| self.flaw != Flaw::StaleWithoutCursor);
+        self.inner.list_timeout_candidates(query.after(after)).await
+    }
+}
+
+#[async_trait]
+impl SessionLifecycle for Flawed {
+    async fn admit(&self, new: NewSession, decide: &Decide<'_>) -> Result<Admission, StoreError> {
+        self.admit_flawed(new, decide).await
+    }
+
+    async fn end(
+        &self,
+        target: EndTarget,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<Vec<EndedSession>, StoreError> {
+        self.end_flawed(target, reason, now).await
+    }
+
+    async fn purge_ended(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        let limit = if self.flaw == Flaw::PurgesAll { u64::MAX } else { limit };
+        let early = self.flaw == Flaw::PurgesTooEarly;
+        let before = if early { before + Duration::from_millis(1) } else { before };
+        self.inner.purge_ended(before, limit).await
+    }
+}
+
+#[async_trait]
+impl SessionUpdates for Flawed {
+    async fn write_tokens(&self, write: TokenWrite) -> Result<Option<u64>, StoreError> {
+        if matches!(self.flaw, Flaw::WritesAnyRevision | Flaw::WritesInTwoSteps) {
+            let read = self.inner.find(write.id).await?;
+            let Some(read) = read else { return Ok(None) };
+            let stale = read.session.revision != write.revision;
+            if stale && self.flaw == Flaw::WritesInTwoSteps {
+                return Ok(None);
+            }
+            self.pause().await;
+            let now = self.inner.find(write.id).await?.unwrap();
+            let revision = now.session.revision;
+            let write = TokenWrite::new(write.id, revision, write.tokens, write.now);
+            return self.inner.write_tokens(write).await;
+        }
+        self.inner.write_tokens(write).await
+    }
+
+    async fn rotate_secret(&self, rotation: SecretRotation) -> Result<bool, StoreError> {
+        if self.flaw == Flaw::RotatesAnySecret {
+            let row = self.inner.find(rotation.id).await?;
+            let from = row.and_then(|row| row.digests.current);
+            let any = SecretRotation::new(rotation.id, from, rotation.to);
+            return self.inner.rotate_secret(any.with_previous(rotation.previous)).await;
+        }
+        self.inner.rotate_secret(rotation).await
+    }
+
+    async fn confirm_rotation(
+        &self,
+        id: SessionId,
+        presented: &SecretDigest,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if self.flaw == Flaw::ConfirmsWithTheOldSecret {
+            let row = self.inner.find(id).await?;
+            let current = row.and_then(|row| row.digests.current).unwrap_or(*presented);
+            return self.inner.confirm_rotation(id, &current, now).await;
+        }
+        self.inner.confirm_rotation(id, presented, now).await
+    }
+
+    async fn touch(&self, id: SessionId, at: Timestamp) -> Result<(), StoreError> {
+        self.inner.touch(id, at).await
+    }
+}
+
+#[async_trait]
+impl RenewalLeases for Flawed {
+    async fn claim_lease(
+        &self,
+        id: SessionId,
+        seen: Option<&Lease>,
+        lease: &Lease,
+    ) -> Result<bool, StoreError> {
+        let held = self.inner.find(id).await?.and_then(|row| row.lease);
+        let seen = match (self.flaw, seen, held.as_ref()) {
+            (Flaw::ClaimsHeldLeases, None, held) => held,
+            (Flaw::TakesOverMovingLeases, Some(seen), Some(held)) if seen.owner == held.owner => {
+                Some(held)
+            }
+            (Flaw::ClaimsInTwoSteps, seen, held) if seen == held => {
+                self.pause().await;
+                let now = self.inner.find(id).await?.and_then(|row| row.lease);
+                return self.inner.claim_lease(id, now.as_ref(), lease).await;
+            }
+            _ => seen,
+        };
+        self.inner.claim_lease(id, seen, lease).await
+    }
+
+    async fn heartbeat(&self, id: SessionId, lease: &Lease) -> Result<bool, StoreError> {
+        let held = self.inner.find(id).await?.and_then(|row| row.lease);
+        match held.filter(|_| self.flaw == Flaw::RaisesForAnybody) {
+            Some(held) => self.inner.heartbeat(id, &held).await,
+            None => self.inner.heartbeat(id, lease).await,
+        }
+    }
+
+    async fn release_lease(&self, id: SessionId, owner: LeaseOwner) -> Result<(), StoreError> {
+        let held = self.inner.find(id).await?.and_then(|row| row.lease);
+        let held = held.filter(|_| self.flaw == Flaw::ReleasesForAnybody);
+        self.inner.release_lease(id, held.map_or(owner, |held| held.owner)).await
+    }
+}
+
+#[async_trait]
+impl RevocationOutbox for Flawed {
+    async fn enqueue_revocation(&self, revocation: PendingRevocation) -> Result<(), StoreError> {
+        self.inner.enqueue_revocation(revocation).await
+    }
+
+    async fn claim_revocations(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<PendingRevocation>, StoreError> {
+        let claimed = self.inner.claim_revocations(now, until, limit).await?;
+        if self.flaw == Flaw::ClaimsRevocationsForAll {
+            for revocation in &claimed {
+                self.inner.postpone_revocation(revocation.id, now).await?;
+            }
+        }
+        Ok(claimed)
+    }
+
+    async fn postpone_revocation(
+        &self,
+        id: RevocationId,
+        due_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.inner.postpone_revocation(id, due_at).await
+    }
+
+    async fn complete_revocation(&self, id: RevocationId) -> Result<(), StoreError> {
+        self.inner.complete_revocation(id).await
+    }
+}
+
+#[async_trait]
+impl EventLog for Flawed {
+    async fn record(&self, event: Event) -> Result<(), StoreError> {
+        self.inner.record(event).await
+    }
+
+    async fn events(&self, id: SessionId) -> Result<Vec<Event>, StoreError> {
+        let mut events = self.inner.events(id).await?;
+        if self.flaw == Flaw::ReversesEvents {
+            events.reverse();
+        }
+        Ok(events)
+    }
+
+    async fn purge_events(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        self.inner.purge_events(before, limit).await
+    }
+}
+
+#[async_trait]
+impl MigratedSessions for Flawed {
     async fn list_unclaimed(
         &self,
         user: &UserId,
@@ -102,183 +276,10 @@ impl SessionStore for Flawed {
         }
         self.inner.is_held(id).await
     }
+}
 
-    async fn write_tokens(&self, write: TokenWrite) -> Result<Option<u64>, StoreError> {
-        if matches!(self.flaw, Flaw::WritesAnyRevision | Flaw::WritesInTwoSteps) {
-            let read = self.inner.find(write.id).await?;
-            let Some(read) = read else { return Ok(None) };
-            let stale = read.session.revision != write.revision;
-            if stale && self.flaw == Flaw::WritesInTwoSteps {
-                return Ok(None);
-            }
-            self.pause().await;
-            let now = self.inner.find(write.id).await?.unwrap();
-            let revision = now.session.revision;
-            return self.inner.write_tokens(TokenWrite { revision, ..write }).await;
-        }
-        self.inner.write_tokens(write).await
-    }
-
-    async fn reseal(
-        &self,
-        id: SessionId,
-        revision: u64,
-        tokens: SealedTokens,
-    ) -> Result<bool, StoreError> {
-        match self.flaw {
-            Flaw::ResealsAsRenewal => {
-                let now = Timestamp::from_millis(0);
-                let write = TokenWrite { id, revision, tokens, now };
-                Ok(self.inner.write_tokens(write).await?.is_some())
-            }
-            Flaw::ResealsAnyRevision => {
-                let row = self.inner.find(id).await?;
-                let revision = row.map_or(revision, |row| row.session.revision);
-                self.inner.reseal(id, revision, tokens).await
-            }
-            _ => self.inner.reseal(id, revision, tokens).await,
-        }
-    }
-
-    async fn rotate_secret(&self, rotation: SecretRotation) -> Result<bool, StoreError> {
-        if self.flaw == Flaw::RotatesAnySecret {
-            let row = self.inner.find(rotation.id).await?;
-            let from = row.and_then(|row| row.digests.current);
-            return self.inner.rotate_secret(SecretRotation { from, ..rotation }).await;
-        }
-        self.inner.rotate_secret(rotation).await
-    }
-
-    async fn confirm_rotation(
-        &self,
-        id: SessionId,
-        presented: &SecretDigest,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        if self.flaw == Flaw::ConfirmsWithTheOldSecret {
-            let row = self.inner.find(id).await?;
-            let current = row.and_then(|row| row.digests.current).unwrap_or(*presented);
-            return self.inner.confirm_rotation(id, &current, now).await;
-        }
-        self.inner.confirm_rotation(id, presented, now).await
-    }
-
-    async fn touch(&self, id: SessionId, at: Timestamp) -> Result<(), StoreError> {
-        self.inner.touch(id, at).await
-    }
-
-    async fn end(
-        &self,
-        target: EndTarget,
-        reason: EndReason,
-        now: Timestamp,
-    ) -> Result<Vec<EndedSession>, StoreError> {
-        self.end_flawed(target, reason, now).await
-    }
-
-    async fn claim_lease(
-        &self,
-        id: SessionId,
-        seen: Option<&Lease>,
-        lease: &Lease,
-    ) -> Result<bool, StoreError> {
-        let held = self.inner.find(id).await?.and_then(|row| row.lease);
-        let seen = match (self.flaw, seen, held.as_ref()) {
-            (Flaw::ClaimsHeldLeases, None, held) => held,
-            (Flaw::TakesOverMovingLeases, Some(seen), Some(held)) if seen.owner == held.owner => {
-                Some(held)
-            }
-            (Flaw::ClaimsInTwoSteps, seen, held) if seen == held => {
-                self.pause().await;
-                let now = self.inner.find(id).await?.and_then(|row| row.lease);
-                return self.inner.claim_lease(id, now.as_ref(), lease).await;
-            }
-            _ => seen,
-        };
-        self.inner.claim_lease(id, seen, lease).await
-    }
-
-    async fn heartbeat(&self, id: SessionId, lease: &Lease) -> Result<bool, StoreError> {
-        let held = self.inner.find(id).await?.and_then(|row| row.lease);
-        match held.filter(|_| self.flaw == Flaw::RaisesForAnybody) {
-            Some(held) => self.inner.heartbeat(id, &held).await,
-            None => self.inner.heartbeat(id, lease).await,
-        }
-    }
-
-    async fn release_lease(&self, id: SessionId, owner: LeaseOwner) -> Result<(), StoreError> {
-        let held = self.inner.find(id).await?.and_then(|row| row.lease);
-        let held = held.filter(|_| self.flaw == Flaw::ReleasesForAnybody);
-        self.inner.release_lease(id, held.map_or(owner, |held| held.owner)).await
-    }
-
-    async fn list_timeout_candidates(&self, query: StaleQuery) -> Result<Vec<Session>, StoreError> {
-        let after = query.after.filter(|_| self.flaw != Flaw::StaleWithoutCursor);
-        self.inner.list_timeout_candidates(StaleQuery { after, ..query }).await
-    }
-
-    async fn purge_ended(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
-        let limit = if self.flaw == Flaw::PurgesAll { u64::MAX } else { limit };
-        let early = self.flaw == Flaw::PurgesTooEarly;
-        let before = if early { before + Duration::from_millis(1) } else { before };
-        self.inner.purge_ended(before, limit).await
-    }
-
-    async fn purge_events(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
-        self.inner.purge_events(before, limit).await
-    }
-
-    async fn record(&self, event: Event) -> Result<(), StoreError> {
-        self.inner.record(event).await
-    }
-
-    async fn events(&self, id: SessionId) -> Result<Vec<Event>, StoreError> {
-        let mut events = self.inner.events(id).await?;
-        if self.flaw == Flaw::ReversesEvents {
-            events.reverse();
-        }
-        Ok(events)
-    }
-
-    async fn enqueue_revocation(&self, revocation: PendingRevocation) -> Result<(), StoreError> {
-        self.inner.enqueue_revocation(revocation).await
-    }
-
-    async fn claim_revocations(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        limit: u64,
-    ) -> Result<Vec<PendingRevocation>, StoreError> {
-        let claimed = self.inner.claim_revocations(now, until, limit).await?;
-        if self.flaw == Flaw::ClaimsRevocationsForAll {
-            for revocation in &claimed {
-                self.inner.postpone_revocation(revocation.id, now).await?;
-            }
-        }
-        Ok(claimed)
-    }
-
-    async fn postpone_revocation(
-        &self,
-        id: RevocationId,
-        due_at: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.inner.postpone_revocation(id, due_at).await
-    }
-
-    async fn complete_revocation(&self, id: RevocationId) -> Result<(), StoreError> {
-        self.inner.complete_revocation(id).await
-    }
-
-    async fn reseal_revocation(&self, id: RevocationId, sealed: Sealed) -> Result<(), StoreError> {
-        self.inner.reseal_revocation(id, sealed).await
-    }
-
-    async fn count_live(&self, partition: &Partition) -> Result<u64, StoreError> {
-        self.inner.count_live(partition).await
-    }
-
+#[async_trait]
+impl KeyRotation for Flawed {
     async fn sample_per_key(&self) -> Result<Vec<StoredSession>, StoreError> {
         self.inner.sample_per_key().await
     }
@@ -300,5 +301,30 @@ impl SessionStore for Flawed {
         limit: u64,
     ) -> Result<Vec<PendingRevocation>, StoreError> {
         self.inner.list_revocations_sealed_with_other_key(key_id, after, limit).await
+    }
+
+    async fn reseal(
+        &self,
+        id: SessionId,
+        revision: u64,
+        tokens: SealedTokens,
+    ) -> Result<bool, StoreError> {
+        match self.flaw {
+            Flaw::ResealsAsRenewal => {
+                let now = Timestamp::from_millis(0);
+                let write = TokenWrite::new(id, revision, tokens, now);
+                Ok(self.inner.write_tokens(write).await?.is_some())
+            }
+            Flaw::ResealsAnyRevision => {
+                let row = self.inner.find(id).await?;
+                let revision = row.map_or(revision, |row| row.session.revision);
+                self.inner.reseal(id, revision, tokens).await
+            }
+            _ => self.inner.reseal(id, revision, tokens).await,
+        }
+    }
+
+    async fn reseal_revocation(&self, id: RevocationId, sealed: Sealed) -> Result<(), StoreError> {
+        self.inner.reseal_revocation(id, sealed).await
     }
 }

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use session_core::policy::{AdmittedSession, Eviction, Verdict};
 use session_core::store::memory::MemoryStore;
 use session_core::store::{
-    Admission, Decide, EndTarget, EndedSession, NewSession, PendingRevocation, RevocationId,
-    StoreError, StoredSession,
+    Admission, Decide, EndTarget, EndedSession, NewSession, RevocationId, RevocationOutbox,
+    SessionLifecycle, SessionLookup, SessionUpdates, StoreError, StoredSession,
 };
 use session_core::token::Sealed;
-use session_core::{EndReason, ProviderName, Session, SessionId, SessionStore, Timestamp, UserId};
+use session_core::{EndReason, ProviderName, Session, SessionId, Timestamp, UserId};
 
 /// What is done wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -290,13 +290,15 @@ impl Flawed {
             match self.flaw {
                 Flaw::DropsRefreshTokens => self.inner.complete_revocation(own.id).await?,
                 Flaw::PutsOutTwice => {
-                    let again = PendingRevocation { id: RevocationId::generate(), ..own };
+                    let mut again = own;
+                    again.id = RevocationId::generate();
                     self.inner.enqueue_revocation(again).await?;
                 }
                 _ => {
-                    // The look at the outbox was no attempt of anybody.
-                    let untried = PendingRevocation { attempts: own.attempts - 1, ..own.clone() };
+                    // Reading the outbox must not count as an attempt.
                     self.inner.complete_revocation(own.id).await?;
+                    let mut untried = own;
+                    untried.attempts -= 1;
                     self.inner.enqueue_revocation(untried).await?;
                 }
             }
