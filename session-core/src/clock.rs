@@ -1,4 +1,4 @@
-//! Time, injected: wall time, a monotonic reading and a sleep that agree with each other.
+//! Injected time: wall time, monotonic time and sleep that agree with each other.
 
 use std::fmt;
 use std::future::Future;
@@ -6,12 +6,12 @@ use std::ops::{Add, Sub};
 use std::pin::Pin;
 use std::time::Duration;
 
-/// A boxed sleep.
+/// A future that completes after a span of time.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A moment on the wall clock, in milliseconds since 1970-01-01T00:00:00Z.
 ///
-/// Arithmetic saturates: no clock value, however absurd, panics.
+/// Arithmetic saturates: no value panics.
 ///
 /// ```
 /// use session_core::Timestamp;
@@ -27,19 +27,19 @@ pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The moment that lies `millis` milliseconds after the Unix epoch.
+    /// Creates the moment `millis` milliseconds after the Unix epoch.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// The milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     #[must_use]
     pub const fn as_millis(self) -> i64 {
         self.0
     }
 
-    /// How long ago `earlier` was; zero if it lies ahead.
+    /// Returns how much later this is than `earlier`; zero if it is not.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -68,36 +68,37 @@ impl fmt::Debug for Timestamp {
     }
 }
 
-/// Milliseconds of a span as the databases store them; absurd spans saturate.
+/// Returns the milliseconds of a span as the databases store them, saturating.
 pub(crate) fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The only source of time in these crates.
 ///
-/// The three readings belong together: a fake must drive all of them, and a real clock must never
-/// be mixed with a faked sleep.
+/// The three methods belong together: a fake must drive all of them, and a real clock must never be
+/// combined with a faked sleep.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// The wall clock's moment, which is stored and compared with what other nodes stored.
+    /// Returns the wall clock's time, which is stored and compared with times of other nodes.
     fn now(&self) -> Timestamp;
 
-    /// The time since an arbitrary origin; never steps back. It measures how long something took.
+    /// Returns the time since an arbitrary origin, for measuring how long something took. It never
+    /// goes back.
     fn monotonic(&self) -> Duration;
 
-    /// A future that completes when `span` has passed on the monotonic reading.
+    /// Returns a future that completes when `span` has passed in monotonic time.
     fn sleep(&self, span: Duration) -> Sleep;
 }
 
-/// The machine's clock, with tokio's timer.
+/// The machine's clock with tokio's timer.
 #[derive(Clone, Copy)]
 pub struct SystemClock {
     origin: std::time::Instant,
 }
 
 impl SystemClock {
-    /// The machine's clock, its monotonic reading counted from now.
+    /// Creates a clock whose monotonic time counts from now.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that everyone else is given")]
+    #[expect(clippy::disallowed_methods, reason = "all other code is given this clock")]
     pub fn new() -> Self {
         Self { origin: std::time::Instant::now() }
     }
@@ -116,7 +117,7 @@ impl fmt::Debug for SystemClock {
 }
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that everyone else is given")]
+    #[expect(clippy::disallowed_methods, reason = "all other code is given this clock")]
     fn now(&self) -> Timestamp {
         let since_epoch =
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

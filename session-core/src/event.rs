@@ -1,14 +1,15 @@
 //! What happened to a session, for the audit trail (A1).
 
 use crate::clock::Timestamp;
-use crate::session::{EndReason, ProviderName, SessionId, UserId};
+use crate::session::{EndReason, ProviderName, Session, SessionId, UserId};
 
 /// Something that happened to a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Event {
     /// The session.
     pub session: SessionId,
-    /// Whose it is.
+    /// The user whose session it is.
     pub user: UserId,
     /// Its provider.
     pub provider: ProviderName,
@@ -18,7 +19,16 @@ pub struct Event {
     pub at: Timestamp,
 }
 
-/// What can happen to a session.
+impl Event {
+    /// Creates an event of this session.
+    #[must_use]
+    pub fn new(session: &Session, kind: EventKind, at: Timestamp) -> Self {
+        let Session { id, user, provider, .. } = session;
+        Self { session: *id, user: user.clone(), provider: provider.clone(), kind, at }
+    }
+}
+
+/// What happened to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventKind {
@@ -28,7 +38,7 @@ pub enum EventKind {
     Ended(EndReason),
     /// Its tokens were renewed.
     Renewed,
-    /// A renewal failed; the session stays.
+    /// A renewal failed; the session stays live.
     RenewalFailed(RenewalFailure),
 }
 
@@ -40,14 +50,14 @@ pub enum RenewalFailure {
     Misconfigured,
     /// The provider refused the refresh token.
     Refused,
-    /// The provider asked to be left alone for a while.
+    /// The provider asked for a pause.
     Throttled,
-    /// The provider was away, too slow, or gave no usable answer.
+    /// The provider was unavailable, too slow, or gave no usable answer.
     Unavailable,
 }
 
 impl EventKind {
-    /// The kind and its detail, as they are stored.
+    /// Returns the kind and its detail, as they are stored.
     #[must_use]
     pub const fn as_strs(self) -> (&'static str, Option<&'static str>) {
         match self {
@@ -58,7 +68,7 @@ impl EventKind {
         }
     }
 
-    /// The kind that was stored so.
+    /// Parses a kind and its detail as they are stored.
     #[must_use]
     pub fn parse(kind: &str, detail: Option<&str>) -> Option<Self> {
         match (kind, detail) {

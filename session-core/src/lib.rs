@@ -60,10 +60,24 @@
 //! | `openid` | `provider::openid`: OpenID Connect on the openidconnect crate; you bring the HTTP client |
 //! | `sqlite`, `postgres`, `mysql` | `store::sea_orm`: the store on these databases; you choose TLS in your own manifest |
 //! | `test-util` | `testing`: a clock to set, a scripted provider, a store with faults, the conformance suite |
+//!
+//! # Ids in comments and tests
+//!
+//! `F13` is an entry of the [failures](documentation::failures) that this workspace avoids, `C7` a
+//! row of the [security checklist](documentation::checklist), and "store law 4" a law of [`store`].
 
 pub mod clock;
+pub mod documentation {
+    //! The pages that comments and tests refer to by id.
+
+    #[doc = include_str!("../docs/checklist.md")]
+    pub mod checklist {}
+    #[doc = include_str!("../docs/failures.md")]
+    pub mod failures {}
+}
 pub mod event;
 pub mod manager;
+pub mod middleware;
 pub mod policy;
 pub mod provider;
 pub mod session;

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use session_core::manager::{ManagerBuilder, Resolution, SignIn, SignedIn, TokenErrorKind};
+use session_core::middleware::SessionManagerExt as _;
 use session_core::provider::{ProviderErrorKind, RevocationScope};
 use session_core::store::memory::MemoryStore;
 use session_core::store::{KeyRotation as _, RenewalLeases as _, SessionLookup as _};
@@ -68,7 +69,7 @@ async fn f8_a_refusal_that_comes_after_the_lease_was_lost_ends_nothing() {
     world.provider.script(RenewalScript::Fail(ProviderErrorKind::Refused, None));
     world.provider.requests().close();
     let (manager, id) = (world.manager.clone(), laptop.session.id);
-    let asking = tokio::spawn(async move { manager.access_token(id).await });
+    let asking = tokio::spawn(async move { manager.access_token(&user("ann"), id).await });
     world.provider.requests().until_held(1).await;
 
     // This process froze: another one took the lease over, and has rotated but not yet written.
@@ -91,10 +92,10 @@ async fn f38_a_session_of_an_unknown_subject_may_use_any_grant_of_its_user() {
         let unknown = world.sign_in().await;
         let (first, last) = if is_known_first { (known, unknown) } else { (unknown, known) };
 
-        world.manager.sign_out(first.session.id).await.unwrap();
+        world.manager.sign_out(&first.session.user, first.session.id).await.unwrap();
         assert_eq!(world.manager.process_revocations(10).await.unwrap().dropped, 1);
         assert_eq!(world.provider.revocations(), 0, "the other device may use that grant");
-        world.manager.sign_out(last.session.id).await.unwrap();
+        world.manager.sign_out(&last.session.user, last.session.id).await.unwrap();
         assert_eq!(world.manager.process_revocations(10).await.unwrap().revoked, 1);
     }
 }
@@ -105,10 +106,11 @@ async fn no_answer_of_a_provider_pauses_it_for_ever() {
     let laptop = world.sign_in().await;
     world.clock.advance(SECOND * 301);
     world.provider.script(RenewalScript::Fail(ProviderErrorKind::Throttled, Some(Duration::MAX)));
-    let error = world.manager.access_token(laptop.session.id).await.unwrap_err();
+    let error =
+        world.manager.access_token(&laptop.session.user, laptop.session.id).await.unwrap_err();
     assert_eq!(error.kind(), TokenErrorKind::Unavailable { retry_after: DAY });
     world.clock.advance(DAY);
-    assert!(world.manager.access_token(laptop.session.id).await.is_ok());
+    assert!(world.manager.access_token(&laptop.session.user, laptop.session.id).await.is_ok());
 }
 
 #[tokio::test]
@@ -116,7 +118,7 @@ async fn no_answer_of_a_provider_puts_a_revocation_off_for_ever() {
     let scope = RevocationScope::Token;
     let world = World::of(ScriptedProvider::new().with_revocation_scope(scope)).await;
     let laptop = world.sign_in().await;
-    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     world.provider.fail_revocation(ProviderErrorKind::Throttled, Some(Duration::MAX));
     assert_eq!(world.manager.process_revocations(1).await.unwrap().postponed, 1);
     world.clock.advance(DAY);

@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::source::{Complaint, SourceError};
+use crate::source::SourceError;
+use crate::sql::{SqlError, SqlErrorKind};
 
 /// A migration could not be done.
 ///
@@ -108,11 +109,6 @@ impl MigrateError {
         self
     }
 
-    /// A statement on the target failed.
-    pub(crate) fn of_target(error: SourceError) -> Self {
-        Self::new(MigrateErrorKind::Statement).caused_by(error)
-    }
-
     /// What kind of trouble it is.
     #[must_use]
     pub const fn kind(&self) -> MigrateErrorKind {
@@ -137,8 +133,22 @@ impl From<SourceError> for MigrateError {
     }
 }
 
+impl From<SqlError> for MigrateError {
+    fn from(error: SqlError) -> Self {
+        let kind = match error.kind() {
+            SqlErrorKind::Address => MigrateErrorKind::Address,
+            SqlErrorKind::Connection => MigrateErrorKind::Connection,
+            SqlErrorKind::Statement => MigrateErrorKind::Statement,
+        };
+        match error.into_cause() {
+            Some(cause) => Self::new(kind).caused_by(cause),
+            None => Self::new(kind),
+        }
+    }
+}
+
 impl From<sea_orm_migration::DbErr> for MigrateError {
     fn from(error: sea_orm_migration::DbErr) -> Self {
-        Self::new(MigrateErrorKind::Statement).caused_by(Complaint::from(error))
+        SqlError::from(error).into()
     }
 }

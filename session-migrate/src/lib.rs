@@ -48,6 +48,8 @@
 //!
 //! - `sqlite`, `postgres`, `mysql`: the databases to speak to.
 //! - `cli` (default): the command, with all three.
+//!
+//! Ids in comments, such as `F13`, lead to [`session_core::documentation`].
 
 pub mod cap;
 
@@ -57,6 +59,7 @@ mod error;
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {}
 mod journal;
+mod layout;
 mod lock;
 mod migrations;
 mod moves;
@@ -129,9 +132,9 @@ pub struct Step {
 ///
 /// [`MigrateError`], which never has the address's password in it.
 pub async fn up(url: &str) -> Result<Vec<String>, MigrateError> {
-    let connection = sql::pool::open(url).await?;
-    let applied = connection.alone(sql::pool::Work::Up).await;
-    connection.close().await;
+    let runner = migrations::Runner::open(url).await?;
+    let applied = runner.run(migrations::Direction::Up).await;
+    runner.close().await;
     applied
 }
 
@@ -146,9 +149,9 @@ pub async fn up(url: &str) -> Result<Vec<String>, MigrateError> {
 /// This drops the tables: everybody is signed out, and what is in the outbox of revocations is
 /// never revoked at its provider.
 pub async fn down(url: &str) -> Result<Vec<String>, MigrateError> {
-    let connection = sql::pool::open(url).await?;
-    let reverted = connection.alone(sql::pool::Work::Down).await;
-    connection.close().await;
+    let runner = migrations::Runner::open(url).await?;
+    let reverted = runner.run(migrations::Direction::Down).await;
+    runner.close().await;
     reverted
 }
 
@@ -158,8 +161,8 @@ pub async fn down(url: &str) -> Result<Vec<String>, MigrateError> {
 ///
 /// [`MigrateError`]
 pub async fn status(url: &str) -> Result<Vec<Step>, MigrateError> {
-    let connection = sql::pool::open(sql::pool::or_empty(url)).await?;
-    let steps = connection.steps().await;
-    connection.close().await;
+    let runner = migrations::Runner::open(sql::pool::or_empty(url)).await?;
+    let steps = runner.steps().await;
+    runner.close().await;
     steps
 }

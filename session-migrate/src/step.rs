@@ -12,7 +12,7 @@ use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::moves::{Approval, Move, Renewed};
 use crate::options::MoveOptions;
-use crate::source::connect_read_only;
+use crate::sql::connect_read_only;
 
 /// What a step is made of when it runs.
 type Words = dyn Fn() -> Result<MoveOptions, Box<dyn Error + Send + Sync>> + Send + Sync;

@@ -1,4 +1,4 @@
-//! The command: what it says, and how it ends.
+//! The command `session-migrate`: its output and its exit codes.
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -8,9 +8,9 @@ use std::process::{Command, Output};
 use sea_orm_migration::sea_orm::{ConnectionTrait as _, Database, Statement};
 use serde_json::Value;
 use session_core::Timestamp;
-use session_migrate::source::{Cell, Fernet, SourceKeys, TokenCodec as _};
+use session_migrate::source::{Cell, SourceKeys, TokenCodec as _, codec::Fernet};
 
-/// A file that this test alone uses.
+/// A database file of one test.
 struct File(PathBuf);
 
 impl File {
@@ -41,35 +41,35 @@ fn text(output: &Output) -> String {
 }
 
 #[track_caller]
-fn ends(output: &Output, code: i32, says: &str) {
+fn ends(output: &Output, code: i32, expected: &str) {
     assert_eq!(output.status.code(), Some(code), "{}", text(output));
-    assert!(text(output).contains(says), "not {says:?} in {:?}", text(output));
+    assert!(text(output).contains(expected), "not {expected:?} in {:?}", text(output));
 }
 
 #[test]
-fn tables_come_and_go() {
-    let file = File::new("tables_come_and_go");
+fn up_creates_the_tables_and_down_drops_them() {
+    let file = File::new("up_creates_the_tables_and_down_drops_them");
     let url = file.url();
     ends(&run(&["status", "--to", &url]), 0, "pending m20260101_000001_create_session_tables");
     ends(&run(&["up", "--to", &url]), 0, "applied m20260101_000001_create_session_tables");
     ends(&run(&["up", "--to", &url]), 0, "nothing to do");
     ends(&run(&["status", "--to", &url]), 0, "applied m20261125_000001_add_moves");
     ends(&run(&["status", "--to", &url]), 0, "applied m20260101_000001_create_session_tables");
-    ends(&run(&["down", "--to", &url]), 2, "say --yes");
+    ends(&run(&["down", "--to", &url]), 2, "confirm with --yes");
     ends(&run(&["status", "--to", &url]), 0, "applied");
     ends(&run(&["down", "--yes", "--to", &url]), 0, "dropped");
     ends(&run(&["status", "--to", &url]), 0, "pending");
 }
 
 #[test]
-fn a_status_writes_nothing() {
-    let file = File::new("a_status_writes_nothing");
+fn status_writes_nothing() {
+    let file = File::new("status_writes_nothing");
     ends(&run(&["status", "--to", &file.url()]), 0, "pending");
     assert!(!file.0.exists(), "not even an empty file");
 }
 
 #[test]
-fn a_wrong_call_is_told_apart_from_a_failure() {
+fn wrong_arguments_and_failures_have_different_exit_codes() {
     ends(&run(&[]), 2, "Usage");
     ends(&run(&["sideways"]), 2, "sideways");
     ends(&run(&["up"]), 2, "--to <URL>");
@@ -108,7 +108,7 @@ fn no_password_is_printed() {
 
 const KEY: &str = "the secret of the source";
 
-/// A database of Open WebUI's shape: three sign-ins of one user, and one of another.
+/// Creates a database with Open WebUI's schema: three sign-ins of one user, and one of another.
 async fn webui(file: &File) {
     let connection = Database::connect(file.url()).await.unwrap();
     let codec = Fernet::new(&SourceKeys::new(KEY)).unwrap();
@@ -130,18 +130,18 @@ async fn webui(file: &File) {
     connection.close().await.unwrap();
 }
 
-/// The keys that the table still has.
+/// Returns the keys of the rows that are left.
 async fn left(file: &File) -> String {
     let connection = Database::connect(file.url()).await.unwrap();
     let sql = "SELECT group_concat(id ORDER BY id) FROM oauth_session";
-    let asked = Statement::from_string(connection.get_database_backend(), sql);
-    let left = connection.query_one_raw(asked).await.unwrap().unwrap();
+    let query = Statement::from_string(connection.get_database_backend(), sql);
+    let left = connection.query_one_raw(query).await.unwrap().unwrap();
     connection.close().await.unwrap();
     left.try_get_by_index(0).unwrap()
 }
 
-/// `prune` on this file with these words, and the source's key if there is one.
-fn prune(file: &File, key: Option<&str>, words: &[&str]) -> Output {
+/// Runs `prune` on this file with these arguments and, if given, the source's key.
+fn prune(file: &File, key: Option<&str>, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_session-migrate"));
     for name in ["DATABASE_URL", "SESSION_KEYS", "SESSION_MIGRATE_SOURCE_KEY"] {
         command.env_remove(name);
@@ -150,7 +150,7 @@ fn prune(file: &File, key: Option<&str>, words: &[&str]) -> Output {
         command.env("SESSION_MIGRATE_SOURCE_KEY", key);
     }
     command.args(["prune", "--from", &file.url(), "--preset", "openwebui"]);
-    command.args(words).output().unwrap()
+    command.args(arguments).output().unwrap()
 }
 
 fn json(output: &Output) -> Value {
@@ -158,11 +158,11 @@ fn json(output: &Output) -> Value {
 }
 
 #[tokio::test]
-async fn a_prune_shows_first_and_writes_when_it_is_told_to() {
-    let file = File::new("a_prune_shows_first_and_writes_when_it_is_told_to");
+async fn prune_writes_only_with_yes() {
+    let file = File::new("prune_writes_only_with_yes");
     webui(&file).await;
     let before = std::fs::read(&file.0).unwrap();
-    ends(&prune(&file, Some(KEY), &["--max-sessions", "2"]), 0, "1 of 4 rows would go");
+    ends(&prune(&file, Some(KEY), &["--max-sessions", "2"]), 0, "1 of 4 rows would be pruned");
     let shown = prune(&file, Some(KEY), &["--max-sessions", "2", "--json"]);
     ends(&shown, 0, "session-migrate/prune-plans/1");
     let plan = json(&shown);
@@ -172,14 +172,14 @@ async fn a_prune_shows_first_and_writes_when_it_is_told_to() {
         (&of["schema"], &of["victims"][0]["key"]),
         (&"session-migrate/prune-plan/1".into(), &"c1".into())
     );
-    assert_eq!(std::fs::read(&file.0).unwrap(), before, "a plan wrote");
+    assert_eq!(std::fs::read(&file.0).unwrap(), before, "a plan has written");
 
     let done = prune(&file, Some(KEY), &["--max-sessions", "2", "--batch", "1", "--yes", "--json"]);
     ends(&done, 0, "session-migrate/prunes/1");
     let report = json(&done);
     assert_eq!((&report["pruned"], &report["is_stopped"]), (&1.into(), &false.into()));
     assert_eq!(left(&file).await, "c2,c3,c4");
-    ends(&prune(&file, Some(KEY), &["--max-sessions", "2", "--yes"]), 0, "0 of 3 rows went");
+    ends(&prune(&file, Some(KEY), &["--max-sessions", "2", "--yes"]), 0, "0 of 3 rows were pruned");
 
     let connection = Database::connect(file.url()).await.unwrap();
     for statement in report["mappings"][0]["undo"].as_array().unwrap() {
@@ -190,8 +190,8 @@ async fn a_prune_shows_first_and_writes_when_it_is_told_to() {
 }
 
 #[tokio::test]
-async fn a_prune_that_cannot_be_meant_writes_nothing() {
-    let file = File::new("a_prune_that_cannot_be_meant_writes_nothing");
+async fn a_refused_prune_writes_nothing() {
+    let file = File::new("a_refused_prune_writes_nothing");
     webui(&file).await;
     let before = std::fs::read(&file.0).unwrap();
     ends(&prune(&file, Some(KEY), &["--yes"]), 2, "--max-sessions");
@@ -201,14 +201,19 @@ async fn a_prune_that_cannot_be_meant_writes_nothing() {
         2,
         "used",
     );
-    // Without the right key nobody can say which rows work.
+    // Without the right key it is unknown which rows are usable.
     for key in [None, Some("another")] {
         ends(&prune(&file, key, &["--max-sessions", "1", "--yes"]), 1, "--count all");
     }
     let refused = prune(&file, None, &["--max-sessions", "1", "--yes", "--json"]);
-    assert_eq!(json(&refused)["schema"], "session-migrate/error/1");
+    let error = json(&refused);
+    assert_eq!(
+        (&error["schema"], &error["kind"]),
+        (&"session-migrate/error/1".into(), &"unreadable".into())
+    );
     let other = ["prune", "--from", &file.url(), "--preset", "spring", "--max-sessions", "1"];
     ends(&run(&other), 2, "the preset spring needs");
+    assert_eq!(json(&run(&[&other[..], &["--json"]].concat()))["kind"], "usage");
     let none = [
         "prune",
         "--from",
@@ -220,16 +225,16 @@ async fn a_prune_that_cannot_be_meant_writes_nothing() {
     ];
     ends(&run(&none), 1, "error: ");
     assert_eq!(std::fs::read(&file.0).unwrap(), before);
-    // All rows alike need no key.
+    // Ranking all rows alike needs no key.
     ends(
         &prune(&file, None, &["--max-sessions", "1", "--count", "all", "--yes"]),
         0,
-        "2 of 4 rows went",
+        "2 of 4 rows were pruned",
     );
     assert_eq!(left(&file).await, "c2,c4");
 }
 
-/// All that can be asked for.
+/// Every subcommand.
 const TASKS: [&str; 15] = [
     "inspect",
     "plan",
@@ -249,6 +254,16 @@ const TASKS: [&str; 15] = [
 ];
 
 #[test]
+fn the_help_of_every_task_begins_with_a_verb() {
+    let help = text(&run(&["--help"]));
+    for task in TASKS {
+        let line = help.lines().find(|line| line.trim_start().starts_with(task)).unwrap();
+        let verb = line.split_whitespace().nth(1).unwrap();
+        assert!(verb.starts_with(char::is_uppercase) && verb.ends_with('s'), "{line}");
+    }
+}
+
+#[test]
 fn every_task_is_in_the_manual_and_in_the_completions() {
     let manual = text(&run(&["man"]));
     assert!(manual.starts_with(".ie") && manual.contains(".SH"), "{manual}");
@@ -266,8 +281,8 @@ fn every_task_is_in_the_manual_and_in_the_completions() {
 }
 
 #[tokio::test]
-async fn nothing_is_coloured_where_no_terminal_is() {
-    let file = File::new("nothing_is_coloured_where_no_terminal_is");
+async fn output_without_a_terminal_has_no_escape_codes() {
+    let file = File::new("output_without_a_terminal_has_no_escape_codes");
     webui(&file).await;
     let outputs = [
         run(&["--help"]),

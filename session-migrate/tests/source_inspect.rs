@@ -1,4 +1,4 @@
-//! The command `session-migrate inspect`, as it is called.
+//! The command `session-migrate inspect`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::path::PathBuf;
@@ -7,11 +7,11 @@ use std::process::{Command, Output};
 use sea_orm_migration::sea_orm::{ConnectionTrait as _, Database};
 use serde_json::Value;
 use session_core::Timestamp;
-use session_migrate::source::{Cell, Fernet, SourceKeys, TokenCodec as _};
+use session_migrate::source::{Cell, SourceKeys, TokenCodec as _, codec::Fernet};
 
 const KEY: &str = "the secret of the source";
 
-/// A folder with a database of Open WebUI's shape.
+/// A folder with a database of Open WebUI's schema.
 struct Folder(PathBuf);
 
 impl Drop for Folder {
@@ -60,27 +60,27 @@ impl Folder {
     }
 }
 
-fn inspect(words: &[&str], variables: &[(&str, &str)]) -> Output {
+fn inspect(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_session-migrate"));
-    command.arg("inspect").args(words);
+    command.arg("inspect").args(arguments);
     for name in ["KEY", "KEY_FILE", "OLD_KEYS"] {
         command.env_remove(format!("SESSION_MIGRATE_SOURCE_{name}"));
     }
     command.envs(variables.iter().copied()).output().unwrap()
 }
 
-fn said(output: &Output) -> String {
+fn text(output: &Output) -> String {
     let text = [&output.stdout[..], &output.stderr[..]].concat();
     String::from_utf8(text).unwrap()
 }
 
 #[tokio::test]
-async fn it_recognises_counts_and_gives_nothing_away() {
+async fn inspect_recognises_and_counts_without_printing_secrets() {
     let folder = Folder::filled("json").await;
     let before = std::fs::read(folder.file()).unwrap();
     let key = ("SESSION_MIGRATE_SOURCE_KEY", KEY);
     let output = inspect(&["--from", &folder.url(), "--json"], &[key]);
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["schema"], "session-migrate/inspect/1");
     let first = &report["recognised"][0];
@@ -90,7 +90,7 @@ async fn it_recognises_counts_and_gives_nothing_away() {
     assert!(first["because"].as_array().unwrap().len() > 3);
     let prose = inspect(&["--from", &folder.url()], &[key]);
     assert_eq!(prose.status.code(), Some(0));
-    let text = said(&prose) + &said(&output);
+    let text = text(&prose) + &text(&output);
     assert!(text.contains("openwebui") && text.contains("1 readable"), "{text}");
     for secret in ["at-secret", "rt-secret", "gAAAA", "cookie-1", KEY] {
         assert!(!text.contains(secret), "{secret}");
@@ -99,7 +99,7 @@ async fn it_recognises_counts_and_gives_nothing_away() {
 }
 
 #[tokio::test]
-async fn keys_come_from_a_file_and_old_ones_after_them() {
+async fn the_key_can_come_from_a_file_and_old_keys_are_tried_after_it() {
     let folder = Folder::filled("file").await;
     let file = folder.0.join("key");
     std::fs::write(&file, "next year's\n").unwrap();
@@ -113,17 +113,17 @@ async fn keys_come_from_a_file_and_old_ones_after_them() {
 }
 
 #[tokio::test]
-async fn a_key_that_cannot_be_one_fails_and_is_not_repeated() {
+async fn an_invalid_key_is_refused_without_printing_it() {
     let folder = Folder::filled("bad").await;
     let key = "!!!!-hunter2-hunter2-hunter2-hunter2-hunter2";
     let output = inspect(&["--from", &folder.url()], &[("SESSION_MIGRATE_SOURCE_KEY", key)]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output).contains("44 characters"), "{}", said(&output));
-    assert!(!said(&output).contains("hunter2"));
+    assert!(text(&output).contains("44 characters"), "{}", text(&output));
+    assert!(!text(&output).contains("hunter2"));
 }
 
 #[test]
-fn what_cannot_be_is_said_without_the_password() {
+fn refusals_do_not_print_the_password() {
     let folder = Folder::new("none");
     let cases = [
         (&["--from", "redis://u:hunter2@host/0"][..], 2, "supported database"),
@@ -132,13 +132,13 @@ fn what_cannot_be_is_said_without_the_password() {
         (&[], 2, "--from"),
         (&["--from", "sqlite://x", "--key", "hunter2"], 2, "--key"),
     ];
-    for (words, code, expected) in cases {
-        let output = inspect(words, &[]);
-        let text = said(&output);
-        assert_eq!(output.status.code(), Some(code), "{words:?}: {text}");
-        assert!(text.contains(expected), "{words:?}: {text}");
-        let is_ours = !words.contains(&"--key");
-        assert!(!(is_ours && text.contains("hunter2")), "{words:?}: {text}");
+    for (arguments, code, expected) in cases {
+        let output = inspect(arguments, &[]);
+        let text = text(&output);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        assert!(text.contains(expected), "{arguments:?}: {text}");
+        let is_ours = !arguments.contains(&"--key");
+        assert!(!(is_ours && text.contains("hunter2")), "{arguments:?}: {text}");
     }
     assert!(!folder.file().exists(), "nothing is created");
 }

@@ -1,4 +1,4 @@
-//! Resolved sessions in memory, bounded; the only file that names moka.
+//! Live sessions in memory, bounded; the only file that names moka.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -8,85 +8,102 @@ use std::time::Duration;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use session_core::SecretDigest;
-use session_core::manager::{CacheInvalidation, LiveSession};
+use session_core::manager::{LiveSession, ManagerError, Resolution};
+use session_core::middleware::CacheInvalidation;
+use session_core::store::{StoreError, StoreErrorKind};
 
-/// How many generations are counted apart. Digests that share one make each other read again when
-/// a session ends or changes while another one's row is being read, and nothing worse.
+/// The number of generations. Digests that share one cause each other to be read again when a
+/// session ends or changes while another one's row is being read; that is the only effect.
 const SHARDS: usize = 1024;
 
-/// For how long an entry that may not be served any more is kept.
-const LEFT_OVER: Duration = Duration::from_secs(60);
+/// How long an entry is kept after it may no longer be served.
+const STALE_RETENTION: Duration = Duration::from_secs(60);
 
-/// moka refuses absurd spans.
-const LONGEST_STALENESS: Duration = Duration::from_secs(24 * 60 * 60);
+/// moka panics on a time to live of more than 1,000 years.
+const MAX_STALENESS: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often a row is read again after an end or a change overtook its reading.
+const MAX_READS: u32 = 8;
 
 /// Live sessions by the digest that found them.
 ///
-/// moka alone would let a row that was read before an end be filled in after it (F15). So each
-/// fill needs a [`Ticket`] from before its reading, and `forget` voids the tickets of its shard.
-/// A hit takes none of these locks.
+/// moka alone would accept a row that was read before an end and arrives after it (F15). So a row
+/// is kept only if the generation of its shard is still the one from before it was read, and
+/// `forget` advances the generation. A hit takes none of these locks.
 pub(crate) struct SessionCache {
     entries: Cache<Key, Arc<LiveSession>, KeyState>,
     generations: Box<[Mutex<u64>]>,
 }
 
-/// From before a row was read: what was read may be filled in if nothing was forgotten since.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ticket {
-    generation: u64,
-}
-
-/// What was read is older than what this process knows by now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Overtaken;
-
 impl SessionCache {
-    /// A cache of at most `capacity` sessions.
+    /// Creates a cache of at most `capacity` sessions.
     pub(crate) fn new(capacity: u64, max_staleness: Duration) -> Self {
-        // Who was here last is likely to be here next; how often tells nothing of a browser.
+        // LRU: a browser's latest request predicts its next one better than its frequency does.
         let entries = Cache::builder()
             .max_capacity(capacity)
             .eviction_policy(EvictionPolicy::lru())
-            // Bounds for how long tokens that nobody asks for stay in memory, and nothing else:
-            // whether an entry may be served is the manager's word, by its clock.
-            .time_to_live(max_staleness.min(LONGEST_STALENESS) + LEFT_OVER)
+            // Bounds only how long unused tokens stay in memory. The manager decides by its clock
+            // whether an entry may be served.
+            .time_to_live(max_staleness.min(MAX_STALENESS) + STALE_RETENTION)
             .build_with_hasher(KeyState);
         let generations = (0..SHARDS).map(|_| Mutex::new(0)).collect();
         Self { entries, generations }
     }
 
-    pub(crate) fn hit(&self, digest: &SecretDigest) -> Option<Arc<LiveSession>> {
+    /// Returns the entry of a digest, whether or not it may still be served.
+    pub(crate) fn get(&self, digest: &SecretDigest) -> Option<Arc<LiveSession>> {
         self.entries.get(&Key::from(digest))
     }
 
-    pub(crate) fn ticket(&self, digest: &SecretDigest) -> Ticket {
-        Ticket { generation: *self.generation(digest) }
+    /// Returns what `from_entry` makes of the digest's entry, or else what `read` finds in the
+    /// store. `read` gets the entry that may no longer be served. A live session that it finds is
+    /// kept; if an end or a change overtook the reading, the digest is looked up again.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of `read`, or that the row is contended if every reading was overtaken.
+    pub(crate) async fn read_through<Read>(
+        &self,
+        digest: &SecretDigest,
+        from_entry: impl Fn(&Arc<LiveSession>) -> Option<Resolution>,
+        read: impl Fn(Option<Arc<LiveSession>>) -> Read,
+    ) -> Result<Resolution, ManagerError>
+    where
+        Read: Future<Output = Result<Resolution, ManagerError>>,
+    {
+        for _ in 0..MAX_READS {
+            let known = self.get(digest);
+            if let Some(resolution) = known.as_ref().and_then(&from_entry) {
+                return Ok(resolution);
+            }
+            let generation = *self.generation(digest);
+            let resolution = read(known).await?;
+            match &resolution {
+                Resolution::Live(live) if !self.fill(digest, generation, live) => {}
+                _ => return Ok(resolution),
+            }
+        }
+        Err(StoreError::new(StoreErrorKind::Contended).into())
     }
 
     /// Keeps what was read, unless it was overtaken. The shard's lock is held over the check and
     /// the insert, so that `forget` comes either before the check or after the insert.
-    pub(crate) fn fill(
-        &self,
-        digest: &SecretDigest,
-        ticket: Ticket,
-        live: &Arc<LiveSession>,
-    ) -> Result<(), Overtaken> {
+    fn fill(&self, digest: &SecretDigest, read_in: u64, live: &Arc<LiveSession>) -> bool {
         let generation = self.generation(digest);
-        let revision = live.session().revision;
         let key = Key::from(digest);
-        let is_newer = |known: Arc<LiveSession>| known.session().revision > revision;
-        if *generation != ticket.generation || self.entries.get(&key).is_some_and(is_newer) {
-            return Err(Overtaken);
+        let is_newer = |known: Arc<LiveSession>| known.session().revision > live.session().revision;
+        let is_current = *generation == read_in && !self.entries.get(&key).is_some_and(is_newer);
+        if is_current {
+            self.entries.insert(key, Arc::clone(live));
         }
-        self.entries.insert(key, Arc::clone(live));
         drop(generation);
-        Ok(())
+        is_current
     }
 
     fn generation(&self, digest: &SecretDigest) -> MutexGuard<'_, u64> {
         let [first, second, ..] = digest.as_bytes();
         let index = usize::from(u16::from_le_bytes([*first, *second])) % SHARDS;
-        #[expect(clippy::indexing_slicing, reason = "a remainder of the length is below it")]
+        #[expect(clippy::indexing_slicing, reason = "the remainder is less than the length")]
         let generation = &self.generations[index];
         generation.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -109,8 +126,8 @@ impl fmt::Debug for SessionCache {
     }
 }
 
-/// A digest as the cache's key: compared in plain time, for only the store's lookup must not tell
-/// how much of a guess was right, and a digest cannot be guessed bit by bit.
+/// A digest as the cache's key. It is not compared in constant time: a digest cannot be guessed bit
+/// by bit, because only the secret is presented.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Key([u8; 32]);
 

@@ -1,4 +1,4 @@
-//! The plain values that a request carries.
+//! The plain values in a request's extensions.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,9 +9,10 @@ use session_core::{
     EndReason, ProviderName, SecretDigest, Session, SessionId, Timestamp, TokenSet, UserId,
 };
 
-/// The live session of a request, in the request's extensions; cheap to clone.
+/// The live session of a request, in the request's extensions.
 ///
-/// Values as they were when the request arrived: no call on it waits or reads anything.
+/// It holds the values as they were when the request arrived: no method waits or does I/O. Cheap to
+/// clone.
 #[derive(Clone)]
 pub struct CurrentSession {
     live: Arc<LiveSession>,
@@ -28,37 +29,38 @@ impl CurrentSession {
         Self { live, digest, token_error }
     }
 
-    /// The session.
+    /// Returns the session.
     #[must_use]
     pub fn session(&self) -> &Session {
         self.live.session()
     }
 
-    /// The session's public id.
+    /// Returns the session's id, which is public: it may be listed and logged.
     #[must_use]
     pub fn id(&self) -> SessionId {
         self.session().id
     }
 
-    /// Whose session it is.
+    /// Returns the user whose session it is.
     #[must_use]
     pub fn user(&self) -> &UserId {
         &self.session().user
     }
 
-    /// Which client registration it was made with.
+    /// Returns the name of the client registration that the user signed in with.
     #[must_use]
     pub fn provider(&self) -> &ProviderName {
         &self.session().provider
     }
 
-    /// The access token, for an `Authorization` header: valid when the request arrived.
+    /// Returns the access token, for an `Authorization` header; it was valid when the request
+    /// arrived.
     ///
     /// # Errors
     ///
-    /// [`TokenError`] if it had expired and could not be renewed: a new sign-in is needed, or the
-    /// provider is away. The session is live all the same. A [`Rejection`](crate::Rejection) can be
-    /// made of it, for a handler's `?`.
+    /// Returns a [`TokenError`] if the token had expired and could not be renewed: a new sign-in is
+    /// needed, or the provider is unavailable. The session is live all the same. A handler's `?`
+    /// converts the error to a [`Rejection`](crate::Rejection).
     pub fn access_token(&self) -> Result<&str, TokenError> {
         match &self.token_error {
             None => Ok(self.tokens().access_token()),
@@ -66,19 +68,20 @@ impl CurrentSession {
         }
     }
 
-    /// All tokens, an expired access token too; with the ID token for an `id_token_hint`.
+    /// Returns all tokens, for instance the ID token for an `id_token_hint`. The access token may
+    /// have expired; [`access_token`](Self::access_token) returns valid ones only.
     #[must_use]
     pub fn tokens(&self) -> &TokenSet {
         self.live.tokens()
     }
 
-    /// The last use that this process knows of; this request is one.
+    /// Returns the time of the last use that this process knows of. This request is a use.
     #[must_use]
     pub fn last_seen_at(&self) -> Timestamp {
         self.live.last_seen_at()
     }
 
-    /// A signal that completes when the session is over, for handlers that stream.
+    /// Returns a signal that completes when the session ends, for handlers that stream.
     #[must_use]
     pub fn ended(&self) -> EndedSignal {
         self.live.ended_signal()
@@ -94,11 +97,12 @@ impl fmt::Debug for CurrentSession {
     }
 }
 
-/// The session of the request's cookie has ended: in the extensions where a session is optional.
+/// The ended session of the request's cookie, in the request's extensions where a session is
+/// optional.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EndedSession {
-    /// The session.
+    /// The id of the session.
     pub id: SessionId,
     /// Why it ended.
     pub reason: EndReason,
@@ -106,8 +110,10 @@ pub struct EndedSession {
     pub at: Timestamp,
 }
 
-/// What the request's session cookie is known by, whether or not there is such a session: for
-/// [`SignIn::supersedes`](session_core::manager::SignIn::supersedes) (S2).
+/// The digest of the request's session cookie, whether or not there is such a session.
+///
+/// A sign-in passes it to [`SignIn::supersedes`](session_core::manager::SignIn::supersedes), which
+/// ends the session that the same browser had before (S2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PresentedCookie {
     digest: SecretDigest,
@@ -118,7 +124,7 @@ impl PresentedCookie {
         Self { digest }
     }
 
-    /// The cookie of the request with these extensions, if it sent a well-formed one.
+    /// Returns the cookie of the request with these extensions, if it sent a well-formed one.
     ///
     /// ```
     /// use session_tower::PresentedCookie;
@@ -127,12 +133,12 @@ impl PresentedCookie {
     /// ```
     #[must_use]
     pub fn of(extensions: &Extensions) -> Option<Self> {
-        // With a live session there is no second extension: that saves an allocation.
+        // A request with a live session has no second extension, which saves an allocation.
         let current = extensions.get::<CurrentSession>().map(|current| Self::new(current.digest));
         current.or_else(|| extensions.get().copied())
     }
 
-    /// The digest of the cookie's value.
+    /// Returns the digest of the cookie's value.
     #[must_use]
     pub const fn digest(&self) -> SecretDigest {
         self.digest

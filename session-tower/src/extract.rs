@@ -8,18 +8,19 @@ use axum_core::response::{IntoResponse, IntoResponseParts, Response, ResponsePar
 use http::request::Parts;
 use session_core::EndReason;
 
-use crate::change::CookieUpdate;
+use crate::cookie_update::CookieUpdate;
 use crate::current::{CurrentSession, EndedSession, PresentedCookie};
-use crate::failure::{ProblemDetails, Rejection};
+use crate::rejection::{ProblemDetails, Rejection};
 
 impl<S: Sync> FromRequestParts<S> for CurrentSession {
     type Rejection = Rejection;
 
-    /// The request's session.
+    /// Extracts the request's session.
     ///
     /// # Errors
     ///
-    /// [`Rejection`] if there is none: 401 with the reason, as a [`ProblemDetails`].
+    /// Returns [`Rejection::Ended`] if the session has ended, and [`Rejection::NoSession`] if there
+    /// is none; both are answered 401, with a [`ProblemDetails`].
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Rejection> {
         let current = parts.extensions.get::<Self>().cloned();
         current.ok_or_else(|| match parts.extensions.get::<EndedSession>() {
@@ -69,7 +70,8 @@ impl IntoResponse for CookieUpdate {
 }
 
 impl IntoResponse for Rejection {
-    /// A [`ProblemDetails`]; one that tells why a session has ended clears its cookie.
+    /// Converts the rejection into a [`ProblemDetails`] response. A response that tells why the
+    /// session has ended clears its cookie.
     fn into_response(self) -> Response {
         let mut response: Response<Body> = ProblemDetails::of(&self);
         response.extensions_mut().insert(self);

@@ -8,23 +8,28 @@ use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
 use pin_project_lite::pin_project;
-use tower::Service;
+use tower_service::Service;
 
-use crate::admission::Admission;
-use crate::change::{self, CookieUpdate};
-use crate::cookie::Presented;
-use crate::failure::{Rejection, RejectionResponse};
+use crate::cookie::PresentedValues;
+use crate::cookie_update::{self, CookieUpdate};
+use crate::outcome::Outcome;
+use crate::rejection::{Rejection, RejectionResponse};
 use crate::resolve::Resolver;
 
 pin_project! {
-    /// The future of [`SessionService`](crate::SessionService)'s response.
+    /// The response future of [`SessionService`](crate::SessionService).
+    ///
+    /// # Panics
+    ///
+    /// Panics if it is polled after it completed.
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<S, ReqBody, F>
     where
         S: Service<Request<ReqBody>>,
     {
         resolver: Arc<Resolver>,
-        own: Option<CookieUpdate>,
+        // The layer's own update; the handler's is in the response.
+        update: Option<CookieUpdate>,
         #[pin]
         state: State<S, ReqBody, F>,
     }
@@ -36,57 +41,86 @@ pin_project! {
     where
         S: Service<Request<ReqBody>>,
     {
-        /// The inner service works.
+        /// The inner service answers.
         Inner { #[pin] future: S::Future },
-        /// The inner service was not asked.
-        Refused { response: Option<S::Response> },
-        /// The session is being resolved; the ready service and the request wait.
-        Resolving { waiting: Option<Box<Waiting<S, ReqBody, F>>> },
+        /// The request is rejected; the inner service is not called.
+        Rejected { response: Option<S::Response> },
+        /// The session is being resolved.
+        Resolving { pending: Option<Box<Pending<S, ReqBody, F>>> },
     }
 }
 
-struct Waiting<S, ReqBody, F> {
-    resolving: Pin<Box<dyn Future<Output = Admission> + Send>>,
+/// The ready service and the request, while the session is being resolved.
+struct Pending<S, ReqBody, F> {
+    outcome: Pin<Box<dyn Future<Output = Outcome> + Send>>,
     ready: S,
     request: Request<ReqBody>,
-    failure: Arc<F>,
+    rejection_response: Arc<F>,
 }
 
 impl<S, ReqBody, F> ResponseFuture<S, ReqBody, F>
 where
     S: Service<Request<ReqBody>>,
 {
-    pub(crate) const fn inner(resolver: Arc<Resolver>, future: S::Future) -> Self {
-        Self { resolver, own: None, state: State::Inner { future } }
-    }
-
     pub(crate) fn resolving(
         resolver: Arc<Resolver>,
-        presented: Presented,
+        presented: PresentedValues,
         ready: S,
         request: Request<ReqBody>,
-        failure: Arc<F>,
+        rejection_response: Arc<F>,
     ) -> Self {
         let user = resolver.known_user(request.extensions());
-        let worker = Arc::clone(&resolver);
-        let resolving = Box::pin(async move { worker.resolve(presented, user).await });
-        let waiting = Box::new(Waiting { resolving, ready, request, failure });
-        Self { resolver, own: None, state: State::Resolving { waiting: Some(waiting) } }
+        let shared = Arc::clone(&resolver);
+        let outcome = Box::pin(async move { shared.resolve(presented, user).await });
+        let pending = Some(Box::new(Pending { outcome, ready, request, rejection_response }));
+        Self { resolver, update: None, state: State::Resolving { pending } }
+    }
+
+    pub(crate) const fn is_rejected(&self) -> bool {
+        matches!(self.state, State::Rejected { .. })
     }
 }
 
 impl<S, ReqBody, F, ResBody> ResponseFuture<S, ReqBody, F>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    F: RejectionResponse<ResBody>,
 {
-    pub(crate) fn refused(
+    pub(crate) fn new(
         resolver: Arc<Resolver>,
-        response: Response<ResBody>,
-        failure: Rejection,
-        own: Option<CookieUpdate>,
+        outcome: Outcome,
+        ready: &mut S,
+        mut request: Request<ReqBody>,
+        rejection_response: &F,
     ) -> Self {
-        let response = Some(with_failure(response, failure));
-        Self { resolver, own, state: State::Refused { response } }
+        let extensions = request.extensions_mut();
+        let (admitted, update) = outcome.admit(resolver.is_session_required, extensions);
+        let state = State::new(admitted, ready, request, rejection_response);
+        Self { resolver, update, state }
+    }
+}
+
+impl<S, ReqBody, F, ResBody> State<S, ReqBody, F>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    F: RejectionResponse<ResBody>,
+{
+    /// Calls the ready service, or answers in its place.
+    fn new(
+        admitted: Result<(), Rejection>,
+        ready: &mut S,
+        request: Request<ReqBody>,
+        rejection_response: &F,
+    ) -> Self {
+        match admitted {
+            Ok(()) => Self::Inner { future: ready.call(request) },
+            Err(rejection) => {
+                let mut response = rejection_response.response(&rejection, &request.into_parts().0);
+                // Layers outside of this one can report it.
+                response.extensions_mut().insert(rejection);
+                Self::Rejected { response: Some(response) }
+            }
+        }
     }
 }
 
@@ -102,55 +136,34 @@ where
         loop {
             let mut response = match this.state.as_mut().project() {
                 StateProjection::Inner { future } => ready!(future.poll(cx))?,
-                StateProjection::Refused { response } => match response.take() {
-                    Some(response) => response,
-                    None => return Poll::Pending,
-                },
-                StateProjection::Resolving { waiting: place } => {
-                    let Some(waiting) = place else { return Poll::Pending };
-                    let admission = ready!(waiting.resolving.as_mut().poll(cx));
-                    let Some(waiting) = place.take() else { return Poll::Pending };
-                    let (state, own) = waiting.go_on(admission);
-                    *this.own = own;
+                StateProjection::Rejected { response } => not_completed(response.take()),
+                StateProjection::Resolving { pending } => {
+                    let outcome = &mut not_completed(pending.as_mut()).outcome;
+                    let outcome = ready!(outcome.as_mut().poll(cx));
+                    let Pending { mut ready, mut request, rejection_response, .. } =
+                        *not_completed(pending.take());
+                    let extensions = request.extensions_mut();
+                    let (admitted, update) =
+                        outcome.admit(this.resolver.is_session_required, extensions);
+                    *this.update = update;
+                    let state = State::new(admitted, &mut ready, request, &*rejection_response);
                     this.state.set(state);
                     continue;
                 }
             };
             let now = || this.resolver.manager.now();
-            change::write(&mut response, this.own.take(), &this.resolver.cookie, now);
+            cookie_update::write(&mut response, this.update.take(), &this.resolver.cookie, now);
             return Poll::Ready(Ok(response));
         }
     }
 }
 
-impl<S, ReqBody, F, ResBody> Waiting<S, ReqBody, F>
-where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    F: RejectionResponse<ResBody>,
-{
-    fn go_on(self, admission: Admission) -> (State<S, ReqBody, F>, Option<CookieUpdate>) {
-        let Self { mut ready, mut request, failure: answers, .. } = self;
-        let extensions = request.extensions_mut();
-        let own = match admission {
-            Admission::Session(current, own) => {
-                extensions.insert(current);
-                own
-            }
-            Admission::Without(absence) => absence.tell(extensions),
-            Admission::Refused(failure, own) => {
-                let response = answers.response(&failure, &request.into_parts().0);
-                let response = Some(with_failure(response, failure));
-                return (State::Refused { response }, own);
-            }
-        };
-        (State::Inner { future: ready.call(request) }, own)
+#[expect(clippy::panic, reason = "the caller broke the contract of `Future`; pending would hang")]
+fn not_completed<T>(value: Option<T>) -> T {
+    match value {
+        Some(value) => value,
+        None => panic!("`ResponseFuture` was polled after it completed"),
     }
-}
-
-/// The failure travels with its response, for layers outside that report it.
-fn with_failure<B>(mut response: Response<B>, failure: Rejection) -> Response<B> {
-    response.extensions_mut().insert(failure);
-    response
 }
 
 impl<S, ReqBody, F> fmt::Debug for ResponseFuture<S, ReqBody, F>

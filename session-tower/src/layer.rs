@@ -1,62 +1,89 @@
-//! The layer: settings, and one cache for all services that it makes.
+//! The layer: its settings, and the cache that its services share.
 
 use std::fmt;
 use std::sync::Arc;
 
 use http::Extensions;
+use session_core::middleware::SessionManagerExt as _;
 use session_core::{SessionManager, UserId};
-use tower::Layer;
+use tower_layer::Layer;
 
 use crate::cache::SessionCache;
 use crate::cookie::SessionCookie;
-use crate::failure::ProblemDetails;
+use crate::rejection::ProblemDetails;
 use crate::resolve::Resolver;
 use crate::service::SessionService;
 
-/// How many sessions the cache holds unless told otherwise.
+/// The default capacity of the cache, in sessions.
 const DEFAULT_CAPACITY: u64 = 20_000;
 
-/// Resolves the session cookie of each request; see the [crate's story](crate).
+/// A layer that resolves the session cookie of each request; see the [crate's documentation](crate).
 ///
-/// Cheap to clone. All services that it and its clones make share one cache: clone it, and make
-/// one of them [required](Self::require_session), rather than making two.
+/// Cheap to clone. A layer, its clones and their services share one cache. To require a session on
+/// some routes only, clone the layer and call [`require_session`](Self::require_session) on the
+/// clone; a second layer would have a second cache.
+///
+/// ```
+/// use session_core::store::memory::MemoryStore;
+/// use session_core::{Keyring, SessionManager};
+/// use session_tower::SessionLayer;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let manager = SessionManager::builder(MemoryStore::new())
+///     .keyring(Keyring::parse(&Keyring::generate_entry("2026")?)?)
+///     .start()
+///     .await?;
+/// let pages = SessionLayer::new(manager).with_cache_capacity(5_000);
+/// let api = pages.clone().require_session();
+/// # let _ = api;
+/// # Ok(())
+/// # }
+/// ```
 pub struct SessionLayer<F = ProblemDetails> {
     resolver: Arc<Resolver>,
-    failure: Arc<F>,
+    rejection_response: Arc<F>,
 }
 
 impl SessionLayer {
-    /// A layer on this manager: a session is optional, the cookie is `__Host-session`, and failures
-    /// are [problem documents](ProblemDetails).
+    /// Creates a layer on this manager. A session is optional, the cookie is `__Host-session`, and
+    /// rejections are answered with [problem documents](ProblemDetails).
     #[must_use]
     pub fn new(manager: SessionManager) -> Self {
-        let cache = cache_of(DEFAULT_CAPACITY, &manager);
+        let cache = registered_cache(DEFAULT_CAPACITY, &manager);
         let resolver = Resolver {
             manager,
             cookie: SessionCookie::default(),
             cache,
             known_user: None,
-            is_required: false,
+            is_session_required: false,
         };
-        Self { resolver: Arc::new(resolver), failure: Arc::new(ProblemDetails) }
+        Self { resolver: Arc::new(resolver), rejection_response: Arc::new(ProblemDetails) }
     }
 }
 
 impl<F> SessionLayer<F> {
-    /// With another cookie.
+    /// Sets the cookie (default: [`SessionCookie::default`]).
     #[must_use]
     pub fn with_cookie(self, cookie: SessionCookie) -> Self {
         self.with(|resolver| resolver.cookie = cookie)
     }
 
-    /// With a cache for so many sessions (20,000). One takes what its tokens take, and little more.
+    /// Sets the capacity of the cache, in sessions (default: 20,000), and starts with an empty one.
+    ///
+    /// A session takes little more memory than its tokens.
     #[must_use]
     pub fn with_cache_capacity(self, sessions: u64) -> Self {
-        self.with(|resolver| resolver.cache = cache_of(sessions, &resolver.manager))
+        self.with(|resolver| resolver.cache = registered_cache(sessions, &resolver.manager))
     }
 
-    /// Bound to the user whom the application already knows from the request's extensions: another
-    /// user's session is answered like none (store law 6, S4).
+    /// Binds the session to the user whom the application already knows, by a function of the
+    /// request's extensions. Without a known user the cookie alone decides.
+    ///
+    /// # Security
+    ///
+    /// The cookie of another user's session is answered like an unknown one, so that the answer
+    /// does not tell whether there is such a session (store law 6, S4).
     #[must_use]
     pub fn with_user(
         self,
@@ -65,20 +92,20 @@ impl<F> SessionLayer<F> {
         self.with(|resolver| resolver.known_user = Some(Arc::new(known_user)))
     }
 
-    /// Lets no request through without a live session: 401 otherwise.
+    /// Rejects requests without a live session: 401, with the reason if the session has ended.
     #[must_use]
     pub fn require_session(self) -> Self {
-        self.with(|resolver| resolver.is_required = true)
+        self.with(|resolver| resolver.is_session_required = true)
     }
 
-    /// With other answers to requests that get no session: a closure, [`RedirectToLogin`], or a
-    /// [`RejectionResponse`] of your own.
+    /// Sets how rejected requests are answered: with a closure, [`RedirectToLogin`], or another
+    /// [`RejectionResponse`].
     ///
     /// [`RejectionResponse`]: crate::RejectionResponse
     /// [`RedirectToLogin`]: crate::RedirectToLogin
     #[must_use]
-    pub fn with_rejection_response<G>(self, failure: G) -> SessionLayer<G> {
-        SessionLayer { resolver: self.resolver, failure: Arc::new(failure) }
+    pub fn with_rejection_response<G>(self, rejection_response: G) -> SessionLayer<G> {
+        SessionLayer { resolver: self.resolver, rejection_response: Arc::new(rejection_response) }
     }
 
     fn with(mut self, change: impl FnOnce(&mut Resolver)) -> Self {
@@ -87,8 +114,8 @@ impl<F> SessionLayer<F> {
     }
 }
 
-/// A cache that the manager keeps informed as long as somebody holds it.
-fn cache_of(capacity: u64, manager: &SessionManager) -> Arc<SessionCache> {
+/// Creates a cache that the manager tells of ends and changes for as long as the cache is in use.
+fn registered_cache(capacity: u64, manager: &SessionManager) -> Arc<SessionCache> {
     let cache = Arc::new(SessionCache::new(capacity, manager.policy().max_staleness()));
     manager.register_cache(&cache);
     cache
@@ -98,13 +125,17 @@ impl<S, F> Layer<S> for SessionLayer<F> {
     type Service = SessionService<S, F>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        SessionService::new(inner, Arc::clone(&self.resolver), Arc::clone(&self.failure))
+        let rejection_response = Arc::clone(&self.rejection_response);
+        SessionService::new(inner, Arc::clone(&self.resolver), rejection_response)
     }
 }
 
 impl<F> Clone for SessionLayer<F> {
     fn clone(&self) -> Self {
-        Self { resolver: Arc::clone(&self.resolver), failure: Arc::clone(&self.failure) }
+        Self {
+            resolver: Arc::clone(&self.resolver),
+            rejection_response: Arc::clone(&self.rejection_response),
+        }
     }
 }
 

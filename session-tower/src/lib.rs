@@ -1,37 +1,45 @@
 //! A tower layer that resolves the session cookie, for axum, hyper and any tower stack.
 //!
+//! [`SessionLayer`] asks a [`SessionManager`](session_core::SessionManager) for the session of a
+//! request's cookie, and puts it into the request's extensions as a [`CurrentSession`]: the user,
+//! the tokens, and a signal that completes when the session ends. Handlers get plain values, never a
+//! store or a lock.
+//!
 //! ```text
 //! request    Cookie header -> digest -> cache -> store -> CurrentSession in the extensions
 //! response   CookieUpdate in the extensions -> Set-Cookie, Cache-Control: no-store
 //! ```
 //!
-//! [`SessionLayer`] asks a [`SessionManager`](session_core::SessionManager) whose session a cookie
-//! is for, and puts plain values into the request's extensions; no handler gets a store or a lock.
-//! A handler that changes something awaits the call on the manager, which takes its effect there,
-//! and puts a [`CookieUpdate`] into the response, so that the browser learns of it.
+//! A handler that signs a user in or out awaits the call on the manager, which takes effect there,
+//! and puts a [`CookieUpdate`] into the response's extensions, so that the browser's cookie follows.
 //!
-//! # What a handler finds
+//! # What a handler gets
 //!
-//! | the request brings | the extensions hold | where a session is [required](SessionLayer::require_session) |
+//! | the request's cookie | in the request's extensions | if a session is [required](SessionLayer::require_session) |
 //! |---|---|---|
-//! | no cookie of the name | nothing, and nothing was asked | 401 `no_session` |
-//! | the cookie of a live session | [`CurrentSession`] | the same |
-//! | one that was live | [`EndedSession`] | 401 with the reason, and the cookie is cleared |
-//! | one that this browser's new sign-in superseded | nothing | 401 `no_session` |
-//! | a malformed, oversized or foreign one | nothing; the cookie is cleared | 401 `no_session`, cleared |
-//! | two of different live sessions | nothing | 401 `no_session` |
-//! | one that cannot be looked up, for the store is away | 503 with `Retry-After` | the same |
-//! | one whose tokens do not open | 503 `unreadable`; the cookie is kept | the same |
+//! | none | nothing; the store is not asked | 401 `no_session` |
+//! | of a live session | [`CurrentSession`] | the same |
+//! | of an ended session | [`EndedSession`] | 401 with the reason; the cookie is cleared |
+//! | of a session that a new sign-in of this browser superseded | nothing | 401 `no_session` |
+//! | malformed, oversized or unknown | nothing; the cookie is cleared | 401 `no_session`; the cookie is cleared |
+//! | two, of different live sessions | nothing | 401 `no_session` |
+//! | any, while the store is unavailable | the request is rejected: 503 with `Retry-After` | the same |
+//! | of a session whose tokens cannot be decrypted | the request is rejected: 503 `unreadable`; the cookie is kept | the same |
 //!
-//! Whatever is presented and well-formed is known as [`PresentedCookie`], for the next sign-in.
+//! [`PresentedCookie`] gives the next sign-in the digest of any well-formed cookie, so that the new
+//! session replaces the one that the browser had before.
+//!
+//! Rejections are answered with [problem documents](ProblemDetails), with a
+//! [redirect to a login page](RedirectToLogin), or with a [response of your own](RejectionResponse).
 //!
 //! # The cache
 //!
-//! A request whose session is in the cache takes no lock of ours, makes no query and waits for
-//! nothing: with a valid token it never waits for a renewal either, which goes on beside it. An
-//! entry is served for the policy's `max_staleness` after its row was read, which bounds how long
-//! an end on another process stays unnoticed; an end on this process takes effect at once, and a
-//! row that was being read meanwhile is read again.
+//! A cached session is served at once: without a query, an async lock or a wait. A request whose
+//! access token is still valid never waits for a renewal, which runs in the background.
+//!
+//! An entry is served for at most the policy's `max_staleness` after its row was read: within that
+//! time, the end of a session in another process takes effect here. An end in this process takes
+//! effect at once, also on rows that are being read meanwhile.
 //!
 #![cfg_attr(feature = "axum", doc = include_str!("../docs/axum.md"))]
 //!
@@ -54,7 +62,7 @@
 //! ) -> Result<Response<Full<Bytes>>, Infallible> {
 //!     let text = match request.extensions().get::<CurrentSession>() {
 //!         Some(session) => format!("hello {}", session.user()),
-//!         None => "hello, whoever you are".to_owned(),
+//!         None => "hello, please sign in".to_owned(),
 //!     };
 //!     Ok(Response::new(Full::from(text)))
 //! }
@@ -75,32 +83,35 @@
 //! # Security
 //!
 //! - The cookie has the `__Host-` prefix, `Secure`, `HttpOnly` and `SameSite=Lax` unless
-//!   [told otherwise](SessionCookie::builder); a value that was not issued here is never adopted.
-//! - What cannot be looked up is answered 503, never "anonymous".
-//! - `Set-Cookie` values are marked as sensitive and no log line of this crate has a value in it. A
+//!   [configured otherwise](SessionCookie::builder). A value that was not issued here is never
+//!   adopted.
+//! - A cookie that cannot be looked up is answered 503, and never treated as anonymous.
+//! - `Set-Cookie` values are marked as sensitive, and no log line of this crate contains one. A
 //!   layer outside of this one that logs request headers should mark `Cookie` as sensitive too
 //!   (tower-http's `SetSensitiveRequestHeadersLayer`).
+//!
+//! Ids in comments lead to [`session_core::documentation`]: `C7` is a row of its checklist, `F13` one
+//! of its failures.
 
-mod admission;
 mod cache;
-mod change;
 mod cookie;
+mod cookie_update;
 mod current;
 #[cfg(feature = "axum")]
 mod extract;
-mod failure;
-mod findings;
 mod future;
 mod layer;
+mod outcome;
+mod rejection;
 mod resolve;
 mod service;
 
-pub use change::CookieUpdate;
 pub use cookie::{CookieBuilder, CookieError, LegacyFormat, SameSite, SessionCookie};
+pub use cookie_update::CookieUpdate;
 pub use current::{CurrentSession, EndedSession, PresentedCookie};
-pub use failure::{
-    InvalidLoginPath, ProblemDetails, RedirectToLogin, Rejection, RejectionResponse,
-};
 pub use future::ResponseFuture;
 pub use layer::SessionLayer;
+pub use rejection::{
+    InvalidLoginPath, ProblemDetails, RedirectToLogin, Rejection, RejectionResponse,
+};
 pub use service::SessionService;

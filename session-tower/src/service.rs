@@ -1,29 +1,29 @@
-//! The service: at once where the cache answers, and through a future of its own else.
+//! The service: serves cache hits synchronously; otherwise resolves asynchronously.
 
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
-use tower::Service;
+use tower_service::Service;
 
-use crate::admission::{Absence, Admission};
-use crate::failure::RejectionResponse;
 use crate::future::ResponseFuture;
+use crate::outcome::Outcome;
+use crate::rejection::RejectionResponse;
 use crate::resolve::Resolver;
 
-/// What [`SessionLayer`](crate::SessionLayer) makes of a service.
+/// The service that [`SessionLayer`](crate::SessionLayer) wraps around another one.
 ///
-/// Its error is the inner service's: whatever goes wrong here is a response.
+/// Its error is the inner service's: a failure of the session lookup is a response.
 pub struct SessionService<S, F> {
     inner: S,
     resolver: Arc<Resolver>,
-    failure: Arc<F>,
+    rejection_response: Arc<F>,
 }
 
 impl<S, F> SessionService<S, F> {
-    pub(crate) const fn new(inner: S, resolver: Arc<Resolver>, failure: Arc<F>) -> Self {
-        Self { inner, resolver, failure }
+    pub(crate) const fn new(inner: S, resolver: Arc<Resolver>, rejection_response: Arc<F>) -> Self {
+        Self { inner, resolver, rejection_response }
     }
 }
 
@@ -40,42 +40,44 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let resolver = &self.resolver;
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let resolver = Arc::clone(&self.resolver);
         let presented = resolver.cookie.presented(request.headers());
-        if presented.is_none() {
-            return match Absence::default().admitted(resolver.is_required) {
-                Admission::Refused(failure, own) => {
-                    // The readiness that is not used is given back.
-                    self.inner = self.inner.clone();
-                    let response = self.failure.response(&failure, &request.into_parts().0);
-                    ResponseFuture::refused(Arc::clone(resolver), response, failure, own)
-                }
-                Admission::Without(absence) => {
-                    absence.tell(request.extensions_mut());
-                    ResponseFuture::inner(Arc::clone(resolver), self.inner.call(request))
-                }
-                Admission::Session(..) => {
-                    ResponseFuture::inner(Arc::clone(resolver), self.inner.call(request))
-                }
-            };
-        }
-        if let Some(current) = resolver.at_once(&presented, request.extensions()) {
-            request.extensions_mut().insert(current);
-            return ResponseFuture::inner(Arc::clone(resolver), self.inner.call(request));
+        let known = if presented.is_none() {
+            Some(Outcome::keeping_cookie(None))
+        } else {
+            let current = resolver.try_cached(&presented, request.extensions());
+            current.map(|current| Outcome::Session(current, None))
+        };
+        if let Some(outcome) = known {
+            let future = ResponseFuture::new(
+                resolver,
+                outcome,
+                &mut self.inner,
+                request,
+                &*self.rejection_response,
+            );
+            if future.is_rejected() {
+                // The readiness that is not used is given back.
+                self.inner = self.inner.clone();
+            }
+            return future;
         }
         // The future takes the service that is ready; its clone is asked for readiness again.
         let clone = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, clone);
-        let failure = Arc::clone(&self.failure);
-        ResponseFuture::resolving(Arc::clone(resolver), presented, ready, request, failure)
+        let rejection_response = Arc::clone(&self.rejection_response);
+        ResponseFuture::resolving(resolver, presented, ready, request, rejection_response)
     }
 }
 
 impl<S: Clone, F> Clone for SessionService<S, F> {
     fn clone(&self) -> Self {
-        let (resolver, failure) = (Arc::clone(&self.resolver), Arc::clone(&self.failure));
-        Self { inner: self.inner.clone(), resolver, failure }
+        Self {
+            inner: self.inner.clone(),
+            resolver: Arc::clone(&self.resolver),
+            rejection_response: Arc::clone(&self.rejection_response),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! - [`database`]: a fresh database of each kind per test, and ways to take it away.
 //! - [`manager`]: a manager whose clock, provider and store are the test's.
+//! - [`sources`]: the files of the workspace, for tests that read them.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -13,6 +14,7 @@
 
 pub mod database;
 pub mod manager;
+pub mod sources;
 
 /// The quick start of the README, compiled.
 #[cfg(doctest)]

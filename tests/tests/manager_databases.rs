@@ -15,6 +15,7 @@ use std::time::Duration;
 use sea_orm::IsolationLevel;
 use session_core::EndReason;
 use session_core::manager::{SignedIn, TokenErrorKind};
+use session_core::middleware::SessionManagerExt as _;
 use session_core::policy::{OnFull, PolicyBuilder};
 use session_core::provider::RevocationScope;
 use session_core::store::sea_orm::SeaOrmStore;
@@ -197,10 +198,10 @@ on_every_database! {
         here.clock.advance(LIFETIME);
         let renewals: Vec<_> = devices.iter().map(|device| {
             let (manager, id) = (here.manager.clone(), device.session.id);
-            tokio::spawn(async move { manager.access_token(id).await.is_ok() })
+            tokio::spawn(async move { manager.access_token(&sample::user("ann"), id).await.is_ok() })
         }).collect();
         for device in &devices {
-            assert!(there.manager.sign_out(device.session.id).await.unwrap());
+            assert!(there.manager.sign_out(&device.session.user, device.session.id).await.unwrap());
         }
         for renewal in renewals {
             let _ = with_time(&here, renewal).await.unwrap();
@@ -294,7 +295,7 @@ on_every_database! {
         let rotations: Vec<_> = (0..24)
             .map(|n| {
                 let (manager, id) = (nodes[n % 2].manager.clone(), laptop.session.id);
-                tokio::spawn(async move { manager.rotate_secret(id).await.unwrap() })
+                tokio::spawn(async move { manager.rotate_secret(&sample::user("ann"), id).await.unwrap() })
             })
             .collect();
         let mut secrets = Vec::new();

@@ -187,13 +187,7 @@ at_every_message! {
     what_is_appended_is_there_once(stage, user, break_now) {
         let login = stage.login(user).await;
         let session = &login.session;
-        let event = Event {
-            session: session.id,
-            user: session.user.clone(),
-            provider: session.provider.clone(),
-            kind: EventKind::Renewed,
-            at: sample::now(),
-        };
+        let event = Event::new(session, EventKind::Renewed, sample::now());
         let token = sample::sealed(&sample::tokens(), session).refresh_token.unwrap();
         let revocation = PendingRevocation::new(session, token, sample::now());
         break_now();

@@ -125,10 +125,10 @@ async fn manager(
     identity: &Identity,
 ) -> Result<SessionManager, Failure> {
     let provider = Arc::clone(&identity.openid);
-    let manager = SessionManager::builder_on(Arc::clone(store))
+    let manager = SessionManager::builder(Arc::clone(store))
         .policy(settings.policy.clone())
         .keyring(keyring)
-        .shared_provider(identity.name.as_str(), provider);
+        .provider(identity.name.as_str(), provider);
     manager.start().await.map_err(|error| {
         let what = match error {
             StartError::WrongKey { .. } => {

@@ -1,4 +1,4 @@
-//! The self-check: two browsers against the real server.
+//! The self-check: two browsers send requests to the server.
 
 use std::error::Error;
 
@@ -10,9 +10,9 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{say, server, site};
+use crate::{print, serve, site};
 
-/// A browser: one connection, and the one cookie that it keeps.
+/// A browser: a connection and a cookie.
 struct Browser {
     connection: SendRequest<Empty<Bytes>>,
     cookie: String,
@@ -26,7 +26,7 @@ impl Browser {
         Ok(Self { connection, cookie: String::new() })
     }
 
-    /// One step: the answer must be this one.
+    /// Sends a request and checks its answer.
     async fn expect(
         &mut self,
         method: Method,
@@ -44,20 +44,20 @@ impl Browser {
         }
         let answer = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;
         if parts.status == status && answer.contains(text) {
-            say(&format!("ok      {step}: {}", answer.trim()));
+            print(&format!("ok      {step}: {}", answer.trim()));
             Ok(())
         } else {
-            Err(format!("{step}: {} {answer}, not {status} {text}", parts.status).into())
+            Err(format!("{step}: expected {status} {text}, got {} {answer}", parts.status).into())
         }
     }
 }
 
-/// Signs two browsers in, and one of them out.
+/// Signs two browsers in and one of them out, and checks what each sees.
 pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let site = site::site().await?;
-    tokio::spawn(async move { server::serve(listener, site).await.is_ok() });
+    tokio::spawn(async move { serve(listener, site).await.is_ok() });
 
     let (mut phone, mut laptop) = (Browser::open(address).await?, Browser::open(address).await?);
     let (ok, unauthorized) = (StatusCode::OK, StatusCode::UNAUTHORIZED);
@@ -76,8 +76,8 @@ pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
     laptop.cookie = "session=planted".to_owned();
     laptop.expect(Method::GET, "/", ok, "not signed in").await?;
     if laptop.cookie != "session=" {
-        return Err("a cookie that we did not issue was not cleared".into());
+        return Err("a planted cookie was not cleared".into());
     }
-    say("all steps passed");
+    print("all steps passed");
     Ok(())
 }

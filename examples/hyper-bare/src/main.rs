@@ -1,7 +1,7 @@
-//! The session layer on plain hyper: no framework, one connection at a time in a task of its own.
+//! The session layer on plain hyper: without a framework, one task per connection.
 //!
-//! `cargo run -p hyper-bare` listens on 127.0.0.1:3000 (or the address that is given), with a
-//! sign-in for demonstration that asks for no password:
+//! `cargo run -p hyper-bare` listens on 127.0.0.1:3000 (or the address given as argument). Its
+//! demonstration sign-in asks for no password:
 //!
 //! ```text
 //! curl -c jar -b jar -X POST '127.0.0.1:3000/sign-in?user=ann'
@@ -9,15 +9,19 @@
 //! curl -c jar -b jar -X POST 127.0.0.1:3000/sign-out
 //! ```
 //!
-//! `cargo run -p hyper-bare -- --check` does the same by itself, and exits.
+//! `cargo run -p hyper-bare -- --check` runs these requests itself and checks the answers.
 
 mod check;
-mod server;
 mod site;
 
 use std::error::Error;
 
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+
+use crate::site::Site;
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:3000";
 
@@ -29,11 +33,23 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let address = argument.as_deref().unwrap_or(DEFAULT_ADDRESS);
     let listener = TcpListener::bind(address).await?;
-    say(&format!("listening on http://{}", listener.local_addr()?));
-    server::serve(listener, site::site().await?).await
+    print(&format!("listening on http://{}", listener.local_addr()?));
+    serve(listener, site::site().await?).await
 }
 
-#[expect(clippy::print_stdout, reason = "a program talks to the person who started it")]
-fn say(line: &str) {
+/// Serves the site on this listener until accepting a connection fails.
+async fn serve(listener: TcpListener, site: Site) -> Result<(), Box<dyn Error>> {
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let service = TowerToHyperService::new(site.clone());
+        tokio::spawn(async move {
+            // An error here means that the client disconnected.
+            http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
+        });
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the program reports on the terminal")]
+fn print(line: &str) {
     println!("{line}");
 }

@@ -1,4 +1,4 @@
-//! Three routes, and the session layer around them.
+//! The site: three routes with the session layer around them.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -22,13 +22,13 @@ pub(crate) type Site = BoxCloneSyncService<Request<Incoming>, Response<Body>, In
 
 type Body = Full<Bytes>;
 
-/// The site, with sessions in memory.
+/// Builds the site, with its sessions in memory.
 pub(crate) async fn site() -> Result<Site, Box<dyn Error>> {
     let manager = SessionManager::builder(MemoryStore::new())
         .keyring(Keyring::parse(&Keyring::generate_entry("demonstration")?)?)
         .start()
         .await?;
-    // Plain http: browsers and curl would keep a secure cookie to themselves.
+    // Browsers and curl would not send a `Secure` cookie over plain http.
     let cookie = SessionCookie::builder().dangerous_insecure().build()?;
     let sessions = SessionLayer::new(manager.clone()).with_cookie(cookie);
     let routes = ServiceBuilder::new().layer(CsrfLayer::new()).layer(sessions).service_fn(
@@ -47,7 +47,7 @@ async fn route(manager: &SessionManager, request: &Request<Incoming>) -> Respons
         (&Method::POST, "/sign-out") => sign_out(manager, request).await,
         _ => Ok(text(StatusCode::NOT_FOUND, "no such page\n")),
     };
-    answer.unwrap_or_else(|failure| ProblemDetails::of(&failure))
+    answer.unwrap_or_else(|rejection| ProblemDetails::of(&rejection))
 }
 
 fn home(request: &Request<Incoming>) -> Response<Body> {
@@ -62,7 +62,7 @@ fn home(request: &Request<Incoming>) -> Response<Body> {
     text(StatusCode::OK, line)
 }
 
-/// For demonstration: whoever is named is signed in. A real site comes here with the answer of a
+/// Signs in the user of the query without a password. A real site signs in with the response of a
 /// provider's token endpoint.
 async fn sign_in(
     manager: &SessionManager,
@@ -87,7 +87,7 @@ async fn sign_out(
     request: &Request<Incoming>,
 ) -> Result<Response<Body>, Rejection> {
     let current = request.extensions().get::<CurrentSession>().ok_or(Rejection::NoSession)?;
-    manager.sign_out(current.id()).await?;
+    manager.sign_out(current.user(), current.id()).await?;
     let mut response = text(StatusCode::OK, "bye\n");
     response.extensions_mut().insert(CookieUpdate::signed_out());
     Ok(response)

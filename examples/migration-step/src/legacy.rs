@@ -1,10 +1,10 @@
-//! A database of Open WebUI's shape, as it is before the move.
+//! A database with Open WebUI's schema, as it is before the move.
 
 use std::error::Error;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
 use session_core::Timestamp;
-use session_migrate::source::{Cell, Fernet, SourceKeys, TokenCodec as _};
+use session_migrate::source::{Cell, SourceKeys, TokenCodec as _, codec::Fernet};
 use uuid::Uuid;
 
 const TABLES: [&str; 3] = [
@@ -16,11 +16,11 @@ const TABLES: [&str; 3] = [
     "INSERT INTO user VALUES ('ann', 'ann@example.invalid'), ('bob', 'bob@example.invalid')",
 ];
 
-/// Far ahead, so that nothing is due for renewal in this story.
-const EXPIRES: i64 = 4_102_444_800;
+/// In the year 2100, so that no token is due for renewal.
+const EXPIRES_AT: i64 = 4_102_444_800;
 
-/// Makes the tables, and five sign-ins; gives the cookie of Ann's newest browser.
-pub(crate) async fn build(
+/// Creates the tables and five sign-ins, and returns the cookie of Ann's newest browser.
+pub(crate) async fn create(
     database: &DatabaseConnection,
     key: &str,
 ) -> Result<String, Box<dyn Error>> {
@@ -33,7 +33,7 @@ pub(crate) async fn build(
         (2, "ann", "oidc", key),
         (3, "ann", "oidc", key),
         (4, "ann", "mcp:docs", key),
-        (5, "bob", "oidc", "a key that is lost"),
+        (5, "bob", "oidc", "a lost key"),
     ] {
         let id = sign_in(database, number, user, provider, key).await?;
         if number == 3 {
@@ -67,7 +67,7 @@ async fn sign_in(
         user.into(),
         provider.into(),
         token.into(),
-        EXPIRES.into(),
+        EXPIRES_AT.into(),
         at.into(),
         at.into(),
     ];
@@ -76,11 +76,11 @@ async fn sign_in(
     Ok(id)
 }
 
-/// The whole table, as it is stored.
+/// Returns the whole table as it is stored.
 pub(crate) async fn rows(database: &DatabaseConnection) -> Result<String, Box<dyn Error>> {
     let sql = "SELECT group_concat(id || user_id || provider || token || typeof(expires_at) || \
                expires_at || created_at || updated_at ORDER BY id) FROM oauth_session";
-    let asked = Statement::from_string(database.get_database_backend(), sql);
-    let row = database.query_one_raw(asked).await?.ok_or("no answer")?;
+    let query = Statement::from_string(database.get_database_backend(), sql);
+    let row = database.query_one_raw(query).await?.ok_or("no answer")?;
     Ok(row.try_get_by_index(0)?)
 }

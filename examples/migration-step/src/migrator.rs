@@ -1,4 +1,4 @@
-//! The application's migrator: its own table, the tables of sessions, and the move.
+//! The application's migrator: its own table, the tables of session-core, and the move.
 
 use async_trait::async_trait;
 use sea_orm_migration::sea_orm::{ConnectionTrait as _, DbErr};
@@ -8,33 +8,34 @@ use session_migrate::cap::Cap;
 use session_migrate::source::{Codecs, Preset, SourceKeys};
 use session_migrate::{Layout, MoveOptions, MoveSessions};
 
-/// What the application is told by its environment. Keys are no business of `Debug`.
+/// The migrator, with the settings that an application reads from its environment. It does not
+/// implement `Debug`, which would print the keys.
 #[derive(Clone)]
 pub(crate) struct Migrator {
     pub(crate) database_url: String,
     /// Open WebUI's `WEBUI_SECRET_KEY`.
     pub(crate) source_key: String,
-    /// `SESSION_KEYS`.
+    /// The application's own `SESSION_KEYS`.
     pub(crate) session_keys: String,
     pub(crate) max_sessions: u32,
 }
 
-/// The name that the database keeps: it never changes.
+/// The name of the move in the migrator's table, so it must never change.
 pub(crate) const MOVE: &str = "m20261201_000002_move_sessions";
 
 impl MigratorTraitSelf for Migrator {
     fn migrations(&self) -> Vec<Box<dyn MigrationTrait>> {
         let mut steps: Vec<Box<dyn MigrationTrait>> = vec![Box::new(CreatePreferences)];
         steps.extend(session_migrate::migrations());
-        let told = self.clone();
-        // Asked for when the step runs: whoever lists the steps needs no keys.
-        steps.push(Box::new(MoveSessions::new(MOVE, move || told.words())));
+        let migrator = self.clone();
+        // The options are built when the step runs: listing the steps needs no keys.
+        steps.push(Box::new(MoveSessions::new(MOVE, move || migrator.move_options())));
         steps
     }
 }
 
 impl Migrator {
-    fn words(&self) -> Result<MoveOptions, Box<dyn std::error::Error + Send + Sync>> {
+    fn move_options(&self) -> Result<MoveOptions, Box<dyn std::error::Error + Send + Sync>> {
         let preset: Preset = "openwebui".parse()?;
         Ok(MoveOptions::new(&self.database_url, Layout::Preset(preset))
             .codecs(Codecs::new(SourceKeys::new(&self.source_key)))
@@ -43,7 +44,7 @@ impl Migrator {
     }
 }
 
-/// A step that the application has anyway.
+/// One of the application's own steps.
 struct CreatePreferences;
 
 impl MigrationName for CreatePreferences {

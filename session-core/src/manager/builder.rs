@@ -1,32 +1,82 @@
-//! Puts a manager together, and refuses to start what could not work.
+//! Builds a manager, and refuses to start with a configuration that cannot work.
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::error::StartError;
-use super::flight::Flights;
-use super::gate::Gates;
-use super::hold::Holds;
-use super::inner::{Inner, SessionManager};
-use super::observe::Observers;
-use super::presence::Presences;
+use super::live::{CacheRegistry, LocalStates, watcher};
+use super::maintenance::check_keys;
+use super::manager::{Inner, SessionManager};
+use super::renewal::{MigrationHold, ProviderBackoff, SingleFlight};
 use super::tasks::Tasks;
-use super::{reseal, watch};
 use crate::clock::{Clock, SystemClock};
-use crate::policy::{SessionPolicy, is_pattern, narrowness};
+use crate::policy::{SessionPolicy, is_pattern, specificity};
 use crate::provider::Provider;
 use crate::store::SessionStore;
 use crate::token::Keyring;
 
-impl SessionManager {
-    /// A builder for a manager on this store.
-    pub fn builder(store: impl SessionStore) -> ManagerBuilder {
-        ManagerBuilder::new(Arc::new(store))
-    }
+/// Turns a store or a provider, or an [`Arc`] that shares one with other parts of the application,
+/// into a shared one.
+///
+/// Implemented for every [`SessionStore`], for every [`Provider`] and for `Arc`s of both.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use session_core::manager::SessionManager;
+/// use session_core::store::{SessionStore, memory::MemoryStore};
+///
+/// let own = SessionManager::builder(MemoryStore::new());
+/// let shared: Arc<dyn SessionStore> = Arc::new(MemoryStore::new());
+/// let sharing = SessionManager::builder(Arc::clone(&shared));
+/// # let _ = (own, sharing);
+/// ```
+pub trait IntoShared<T: ?Sized> {
+    /// Converts into the shared form.
+    fn into_shared(self) -> Arc<T>;
+}
 
-    /// A builder for a manager on a store that others use as well.
-    pub fn builder_on(store: Arc<dyn SessionStore>) -> ManagerBuilder {
-        ManagerBuilder::new(store)
+impl<T: ?Sized> IntoShared<T> for Arc<T> {
+    fn into_shared(self) -> Arc<T> {
+        self
+    }
+}
+
+impl<S: SessionStore> IntoShared<dyn SessionStore> for S {
+    fn into_shared(self) -> Arc<dyn SessionStore> {
+        Arc::new(self)
+    }
+}
+
+impl<S: SessionStore> IntoShared<dyn SessionStore> for Arc<S> {
+    fn into_shared(self) -> Arc<dyn SessionStore> {
+        self
+    }
+}
+
+impl<P: Provider> IntoShared<dyn Provider> for P {
+    fn into_shared(self) -> Arc<dyn Provider> {
+        Arc::new(self)
+    }
+}
+
+impl<P: Provider> IntoShared<dyn Provider> for Arc<P> {
+    fn into_shared(self) -> Arc<dyn Provider> {
+        self
+    }
+}
+
+/// # Building a manager
+impl SessionManager {
+    /// Returns a builder for a manager on this store, which may be shared.
+    pub fn builder(store: impl IntoShared<dyn SessionStore>) -> ManagerBuilder {
+        ManagerBuilder {
+            store: store.into_shared(),
+            policy: None,
+            keyring: None,
+            clock: Arc::new(SystemClock::new()),
+            providers: Vec::new(),
+        }
     }
 }
 
@@ -41,61 +91,52 @@ pub struct ManagerBuilder {
 }
 
 impl ManagerBuilder {
-    fn new(store: Arc<dyn SessionStore>) -> Self {
-        let clock = Arc::new(SystemClock::new());
-        Self { store, policy: None, keyring: None, clock, providers: Vec::new() }
-    }
-
-    /// The policy; without it, the defaults of [`SessionPolicy::builder`].
+    /// Sets the policy (default: the defaults of [`SessionPolicy::builder`]).
     pub fn policy(mut self, policy: SessionPolicy) -> Self {
         self.policy = Some(policy);
         self
     }
 
-    /// The keys that seal and open tokens. There is no default (K3).
+    /// Sets the keys that seal and open tokens. Required: there is no default (K3).
     pub fn keyring(mut self, keyring: Keyring) -> Self {
         self.keyring = Some(keyring);
         self
     }
 
-    /// The clock; without it, the machine's.
+    /// Sets the clock (default: [`SystemClock`]).
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// The provider of this name, or of all names that a pattern such as `mcp:*` fits; the
-    /// narrowest wins. Sessions of a provider that is not here are served, but not renewed.
-    pub fn provider(self, pattern: impl Into<String>, provider: impl Provider) -> Self {
-        self.shared_provider(pattern, Arc::new(provider))
-    }
-
-    /// A provider that others use as well; see [`provider`](Self::provider).
-    pub fn shared_provider(
+    /// Adds the provider with this name, or for all names that match a pattern such as `mcp:*`; the
+    /// most specific pattern wins. Sessions of a provider that was not added are served, but their
+    /// tokens are not renewed.
+    pub fn provider(
         mut self,
         pattern: impl Into<String>,
-        provider: Arc<dyn Provider>,
+        provider: impl IntoShared<dyn Provider>,
     ) -> Self {
-        self.providers.push((pattern.into(), provider));
+        self.providers.push((pattern.into(), provider.into_shared()));
         self
     }
 
-    /// The manager, after its keys have opened one stored session for each key id.
+    /// Starts the manager, after checking that its keys open one stored session per key id.
     ///
     /// Must be called in a tokio runtime, on which the manager's tasks run.
     ///
     /// # Errors
     ///
-    /// [`StartError`] if there is no keyring, a pattern cannot be one, the store is away, or a key
-    /// does not open what bears its id. Nothing is deleted then. A key id that nobody has is only
-    /// reported: those sessions wait for their key.
+    /// Returns [`StartError`] if there is no keyring, a provider's pattern is malformed, the store
+    /// cannot be read, or a key does not open what is stored under its id. Nothing is deleted then.
+    /// A key id that no key has is only logged: its sessions stay until the key is back.
     pub async fn start(mut self) -> Result<SessionManager, StartError> {
         let keyring = self.keyring.ok_or(StartError::NoKeyring)?;
         if let Some((pattern, _)) = self.providers.iter().find(|(pattern, _)| !is_pattern(pattern))
         {
             return Err(StartError::BadPattern { pattern: pattern.clone() });
         }
-        by_narrowness(&mut self.providers);
+        self.providers.sort_by_key(|(pattern, _)| std::cmp::Reverse(specificity(pattern)));
         let policy = match self.policy {
             Some(policy) => policy,
             None => SessionPolicy::builder().build()?,
@@ -106,22 +147,17 @@ impl ManagerBuilder {
             keyring,
             clock: self.clock,
             providers: self.providers,
-            flights: Flights::default(),
-            gates: Gates::default(),
-            holds: Holds::default(),
-            presences: Presences::default(),
-            observers: Observers::default(),
+            renewals: SingleFlight::default(),
+            backoff: ProviderBackoff::default(),
+            migration_hold: MigrationHold::default(),
+            local_states: LocalStates::default(),
+            caches: CacheRegistry::default(),
             tasks: Tasks::new(),
         });
-        reseal::check_keys(&inner).await?;
-        watch::spawn(&inner);
+        check_keys(&inner).await?;
+        watcher::spawn(&inner);
         Ok(SessionManager { inner })
     }
-}
-
-/// Sorts providers so that the first whose pattern fits is the narrowest.
-fn by_narrowness(providers: &mut [(String, Arc<dyn Provider>)]) {
-    providers.sort_by_key(|(pattern, _)| std::cmp::Reverse(narrowness(pattern)));
 }
 
 impl fmt::Debug for ManagerBuilder {

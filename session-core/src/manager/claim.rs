@@ -1,46 +1,51 @@
-//! Sessions that were moved here from another system's table: the first device claims one.
+//! Migrated sessions: the first device claims one.
 
 use std::sync::Arc;
 
 use super::error::{ManagerError, ManagerErrorKind};
-use super::inner::{Inner, SessionManager};
+use super::manager::{Inner, SessionManager};
+use super::row;
 use crate::clock::Timestamp;
 use crate::session::{ProviderName, Session, SessionSecret, Subject, UserId};
 use crate::store::{Digests, SecretRotation, StoreError, StoreErrorKind};
 
-/// How often the next one is tried where other devices were faster.
-const MOST_TRIES: u32 = 16;
+/// How many sessions are tried when other devices claim them first.
+const MAX_TRIES: u32 = 16;
 
-/// A moved session has its first device: the secret is for the browser's cookie, and nowhere else.
+/// A migrated session that its first device has claimed. The secret belongs in the browser's cookie,
+/// and nowhere else.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Claimed {
     /// The session.
     pub session: Session,
-    /// What the browser's cookie must hold; it can never be read again.
+    /// The value of the browser's cookie; it cannot be read again later.
     pub secret: SessionSecret,
-    /// When the session ends however much it is used: the cookie needs to live no longer.
+    /// When the session ends however much it is used; the cookie need not live longer.
     pub absolute_deadline: Option<Timestamp>,
 }
 
+/// # Migrated sessions
 impl SessionManager {
-    /// Gives a session that was moved here, and that no cookie points at, to the first device that
-    /// asks: the user keeps the tokens that the other system had, and need not sign in anew.
+    /// Claims a migrated session without a cookie for the first device that asks: the user keeps the
+    /// tokens that the other system had, and need not sign in again.
     ///
-    /// With a subject, only a session of that subject, or of that account id where its subject is
-    /// not known ([`cap_subject`](crate::ProviderIdentity::cap_subject)); of several, the last
-    /// admitted that no other device was given meanwhile. Without one there must be no choice. It
-    /// is a use of the session, and ends nothing.
+    /// With a subject, claims only a session of that subject, or of that account id where the
+    /// subject is not known ([`cap_subject`](crate::session::ProviderIdentity::cap_subject)); of
+    /// several, the most recently admitted that no other device has claimed meanwhile. Without a
+    /// subject there must be only one candidate. Counts as a use of the session, and ends nothing.
     ///
     /// # Errors
     ///
-    /// [`ManagerError`] of the kind `NotFound` if there is none, or every one has its device;
-    /// `Ambiguous` if there are several and no subject says which
-    /// ([`candidates`](ManagerError::candidates) lists them); or the store is away.
+    /// Returns a [`ManagerError`] of the kind `NotFound` if no session can be claimed; `Ambiguous`
+    /// if there are several and no subject was given
+    /// ([`candidates`](ManagerError::candidates) lists them); or `Unavailable` if the store cannot
+    /// be reached.
     ///
     /// # Security
     ///
-    /// The caller has made sure who the user is, by other means than the session. A response that
-    /// is lost on the way has claimed the session all the same: the person signs in anew.
+    /// The caller must have authenticated the user by other means than the session. A session whose
+    /// response is lost stays claimed: the user signs in again.
     pub async fn claim(
         &self,
         user: &UserId,
@@ -49,66 +54,67 @@ impl SessionManager {
     ) -> Result<Claimed, ManagerError> {
         let inner = Arc::clone(&self.inner);
         let (user, provider, subject) = (user.clone(), provider.clone(), subject.cloned());
-        let work = async move { inner.claim_one(&user, &provider, subject.as_ref()).await };
-        let shutting_down = || Err(ManagerError::new(ManagerErrorKind::ShuttingDown));
-        self.inner.tasks.detach(work).await.unwrap_or_else(shutting_down)
+        let work = async move { claim(&inner, &user, &provider, subject.as_ref()).await };
+        self.inner.tasks.detach(work).await
     }
 
-    /// The last admitted session of this user and provider that was moved here, claimed or not: for
-    /// callers without a cookie, such as jobs that the other system ran, until its move is final.
+    /// Returns the most recently admitted migrated session of this user and provider, claimed or
+    /// not. For callers without a cookie, such as jobs of the other system, until its migration is
+    /// final.
     ///
     /// # Errors
     ///
-    /// [`ManagerError`] if the store is away.
+    /// Returns a [`ManagerError`] if the store is unavailable.
     pub async fn find_migrated(
         &self,
         user: &UserId,
         provider: &ProviderName,
     ) -> Result<Option<Session>, ManagerError> {
         let inner = &self.inner;
-        let legacy = inner.bounded(inner.store.list_migrated(user, provider)).await?;
-        Ok(inner.live_by_policy(legacy).into_iter().next())
+        let migrated = inner.bounded(inner.store.list_migrated(user, provider)).await?;
+        Ok(row::retain_live(inner, migrated).into_iter().next())
     }
 }
 
-impl Inner {
-    async fn claim_one(
-        self: &Arc<Self>,
-        user: &UserId,
-        provider: &ProviderName,
-        subject: Option<&Subject>,
-    ) -> Result<Claimed, ManagerError> {
-        for _ in 0..MOST_TRIES {
-            let unclaimed = self.bounded(self.store.list_unclaimed(user, provider)).await?;
-            let session = choose(self.live_by_policy(unclaimed), subject)?;
-            if let Some(claimed) = self.give(session).await? {
-                return Ok(claimed);
-            }
+async fn claim(
+    inner: &Arc<Inner>,
+    user: &UserId,
+    provider: &ProviderName,
+    subject: Option<&Subject>,
+) -> Result<Claimed, ManagerError> {
+    for _ in 0..MAX_TRIES {
+        let unclaimed = inner.bounded(inner.store.list_unclaimed(user, provider)).await?;
+        let session = choose(row::retain_live(inner, unclaimed), subject)?;
+        if let Some(claimed) = set_first_secret(inner, session).await? {
+            return Ok(claimed);
         }
-        Err(StoreError::new(StoreErrorKind::Contended).into())
     }
-
-    /// Gives a session its first secret; `None` if another device has got it, or it has ended.
-    async fn give(self: &Arc<Self>, mut session: Session) -> Result<Option<Claimed>, ManagerError> {
-        let secret = SessionSecret::generate()?;
-        let (id, to) = (session.id, secret.digest());
-        let rotation = SecretRotation { id, from: None, to, previous: None };
-        if !self.bounded(self.store.rotate_secret(rotation)).await? {
-            return Ok(None);
-        }
-        self.observers.forget(&Digests { current: Some(to), previous: None });
-        tracing::info!(session = %id, provider = %session.provider, "session claimed");
-        let now = self.now();
-        self.note_use(&self.presences.of(id, session.last_seen_at), now);
-        session.last_seen_at = session.last_seen_at.max(now);
-        session.revision += 1;
-        let timeouts = self.policy.timeouts(&session.provider);
-        let absolute_deadline = timeouts.absolute_deadline(session.timeouts_from);
-        Ok(Some(Claimed { session, secret, absolute_deadline }))
-    }
+    Err(StoreError::new(StoreErrorKind::Contended).into())
 }
 
-/// The session that a device gets: the last admitted of the subject, or the only one.
+/// Gives a session its first secret; `None` if another device has claimed it, or it has ended.
+async fn set_first_secret(
+    inner: &Arc<Inner>,
+    mut session: Session,
+) -> Result<Option<Claimed>, ManagerError> {
+    let secret = SessionSecret::generate()?;
+    let (id, to) = (session.id, secret.digest());
+    let rotation = SecretRotation { id, from: None, to, previous: None };
+    if !inner.bounded(inner.store.rotate_secret(rotation)).await? {
+        return Ok(None);
+    }
+    inner.caches.forget(&Digests { current: Some(to), previous: None });
+    tracing::info!(session = %id, provider = %session.provider, "session claimed");
+    let now = inner.now();
+    row::note_use(inner, &inner.local_states.of(id, session.last_seen_at), now);
+    session.last_seen_at = session.last_seen_at.max(now);
+    session.revision += 1;
+    let absolute_deadline = inner.policy.absolute_deadline(&session);
+    Ok(Some(Claimed { session, secret, absolute_deadline }))
+}
+
+/// Chooses the session that a device gets: the most recently admitted of the subject, or the only
+/// one.
 fn choose(
     mut candidates: Vec<Session>,
     subject: Option<&Subject>,

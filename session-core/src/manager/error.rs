@@ -1,4 +1,4 @@
-//! What can go wrong with a session, and what the caller can do about it.
+//! The errors of the manager, and what a caller can do about each.
 
 use std::error::Error;
 use std::fmt;
@@ -9,7 +9,10 @@ use crate::session::{EndReason, RandomnessError, Session};
 use crate::store::StoreError;
 use crate::token::{SealError, Unreadable};
 
-/// A session could not be made, found or changed.
+/// How long a caller is asked to wait after a failure that suggests no time of its own.
+pub(super) const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The error of a call that creates, finds or changes sessions.
 #[derive(Debug, thiserror::Error)]
 #[error("{kind}")]
 pub struct ManagerError {
@@ -19,46 +22,46 @@ pub struct ManagerError {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What kind of trouble it is.
+/// The kind of a [`ManagerError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ManagerErrorKind {
-    /// Several moved sessions could be claimed, and no subject says which: show the person the
-    /// [candidates](ManagerError::candidates), and claim with what one is
-    /// [counted by](crate::ProviderIdentity::cap_subject).
+    /// Several migrated sessions could be claimed, and no subject says which: let the user choose
+    /// one of the [candidates](ManagerError::candidates), and claim with its
+    /// [`cap_subject`](crate::session::ProviderIdentity::cap_subject).
     Ambiguous,
     /// The session has ended.
     Ended(EndReason),
-    /// The policy refuses one more session: so many live ones hold every place. Show the person
-    /// the list, and let one be ended.
+    /// The policy refuses one more session, because the cap is reached: let the user end one of the
+    /// listed sessions first.
     LimitReached {
         /// The number of live sessions.
         live: usize,
     },
-    /// There is no such session, or it is not this user's.
+    /// There is no such session, or it belongs to another user.
     NotFound,
-    /// The operating system gave no randomness, or a value could not be sealed.
+    /// The operating system provided no randomness, or a value could not be sealed.
     Sealing,
     /// The manager is shutting down.
     ShuttingDown,
-    /// The store is away: the same call may succeed later.
+    /// The store is unavailable; the same call may succeed later.
     Unavailable,
-    /// The session's tokens do not open. Its row is kept, and signing in anew works.
+    /// The session's tokens cannot be read. Its row is kept, and a new sign-in works.
     Unreadable,
 }
 
 impl fmt::Display for ManagerErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ambiguous => f.write_str("several sessions could be claimed"),
+            Self::Ambiguous => f.write_str("several sessions could be claimed: name a subject"),
             Self::Ended(reason) => write!(f, "the session has ended: {reason}"),
             Self::LimitReached { live } => {
-                write!(f, "all places are taken by {live} live sessions")
+                write!(f, "the cap is reached with {live} live sessions: end one first")
             }
             Self::NotFound => f.write_str("no such session"),
             Self::Sealing => f.write_str("the session's tokens could not be sealed"),
             Self::ShuttingDown => f.write_str("the session manager is shutting down"),
-            Self::Unavailable => f.write_str("the session store is away"),
+            Self::Unavailable => f.write_str("the session store is unavailable"),
             Self::Unreadable => f.write_str("the session's tokens cannot be read"),
         }
     }
@@ -77,26 +80,26 @@ impl ManagerError {
         Self { kind, candidates: Vec::new(), source: Some(cause.into()) }
     }
 
-    /// What kind of trouble it is.
+    /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> ManagerErrorKind {
         self.kind
     }
 
-    /// Whether the same call may succeed later.
+    /// Returns whether the same call may succeed later.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         matches!(self.kind, ManagerErrorKind::Unavailable | ManagerErrorKind::ShuttingDown)
     }
 
-    /// The sessions that a claim without a subject could mean, the last admitted first; empty for
-    /// every other kind of trouble.
+    /// Returns the sessions that a claim without a subject could mean, most recently admitted first;
+    /// empty for every other kind of error.
     #[must_use]
     pub fn candidates(&self) -> &[Session] {
         &self.candidates
     }
 
-    /// Why the session ended, if it did.
+    /// Returns why the session ended, if it did.
     #[must_use]
     pub const fn end_reason(&self) -> Option<EndReason> {
         match self.kind {
@@ -130,8 +133,8 @@ impl From<RandomnessError> for ManagerError {
     }
 }
 
-/// A session has no access token to give. Many requests may wait for one renewal, so it is cheap
-/// to clone.
+/// The error of a call that needs a valid access token. Cheap to clone, because many requests may
+/// wait for one renewal.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{kind}")]
 pub struct TokenError {
@@ -140,22 +143,22 @@ pub struct TokenError {
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
-/// Why there is no access token.
+/// The kind of a [`TokenError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenErrorKind {
     /// The session has ended.
     Ended(EndReason),
-    /// There is no such session.
+    /// There is no such session, or it belongs to another user.
     NotFound,
-    /// The token has expired and cannot be renewed without the person; the session stays.
+    /// The token has expired and cannot be renewed without a new sign-in; the session stays live.
     SignInNeeded,
-    /// The provider or the store is away; the session stays.
+    /// The provider or the store is unavailable; the session stays live.
     Unavailable {
         /// How long to wait before trying again.
         retry_after: Duration,
     },
-    /// The session's tokens do not open; its row is kept.
+    /// The session's tokens cannot be read; its row is kept.
     Unreadable,
 }
 
@@ -165,7 +168,9 @@ impl fmt::Display for TokenErrorKind {
             Self::Ended(reason) => write!(f, "the session has ended: {reason}"),
             Self::NotFound => f.write_str("no such session"),
             Self::SignInNeeded => f.write_str("the access token has expired: sign in again"),
-            Self::Unavailable { .. } => f.write_str("no valid access token can be had now"),
+            Self::Unavailable { .. } => {
+                f.write_str("no valid access token can be obtained now: try again later")
+            }
             Self::Unreadable => f.write_str("the session's tokens cannot be read"),
         }
     }
@@ -185,19 +190,19 @@ impl TokenError {
         self
     }
 
-    /// Why there is no access token.
+    /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> TokenErrorKind {
         self.kind
     }
 
-    /// Whether the same call may succeed later.
+    /// Returns whether the same call may succeed later.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         matches!(self.kind, TokenErrorKind::Unavailable { .. })
     }
 
-    /// How long to wait before trying again, if that may help.
+    /// Returns how long to wait before trying again, if that may help.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self.kind {
@@ -206,7 +211,7 @@ impl TokenError {
         }
     }
 
-    /// Whether the person must sign in again to get a token.
+    /// Returns whether the user must sign in again to get a token.
     #[must_use]
     pub const fn needs_sign_in(&self) -> bool {
         matches!(self.kind, TokenErrorKind::SignInNeeded | TokenErrorKind::Ended(_))
@@ -215,7 +220,7 @@ impl TokenError {
 
 impl From<StoreError> for TokenError {
     fn from(error: StoreError) -> Self {
-        Self::unavailable(Duration::from_secs(1)).caused_by(error)
+        Self::unavailable(DEFAULT_RETRY_AFTER).caused_by(error)
     }
 }
 
@@ -227,35 +232,35 @@ impl From<Unreadable> for TokenError {
 
 impl From<SealError> for TokenError {
     fn from(error: SealError) -> Self {
-        Self::unavailable(Duration::from_secs(1)).caused_by(error)
+        Self::unavailable(DEFAULT_RETRY_AFTER).caused_by(error)
     }
 }
 
-/// Why a manager does not start.
+/// The reason why a manager does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// A provider's pattern is empty or has an inner `*`.
-    #[error("provider pattern {pattern:?} is empty or has an inner *")]
+    /// A provider's pattern is empty, or has a `*` that is not at its end.
+    #[error("provider pattern {pattern:?} is empty, or has a * that is not at its end")]
     BadPattern {
         /// The pattern.
         pattern: String,
     },
     /// There are no sealing keys.
-    #[error("keyring is missing: sealing keys have no default")]
+    #[error("no keyring is set: sealing keys have no default")]
     NoKeyring,
-    /// The policy cannot be built.
+    /// The default policy cannot be built.
     #[error(transparent)]
     Policy(#[from] crate::policy::PolicyError),
-    /// The store did not answer.
+    /// The store is unavailable.
     #[error("the session store cannot be read")]
     Store(#[from] StoreError),
-    /// A key does not open what bears its id.
-    #[error("sealing key {key_id:?} does not open the stored sessions that bear its id")]
+    /// A key does not open what is stored under its id.
+    #[error("sealing key {key_id:?} does not open the sessions that are stored under its id")]
     WrongKey {
         /// The key's id.
         key_id: String,
-        /// What happened.
+        /// Why the session could not be opened.
         source: Unreadable,
     },
 }

@@ -1,24 +1,27 @@
 //! The user's sessions, for a page of devices.
 
 use super::error::ManagerError;
-use super::inner::{Inner, SessionManager};
+use super::manager::SessionManager;
+use super::row;
 use crate::session::{Origin, ProviderName, Session, SessionId, UserId};
 
-/// One of a user's live sessions, for a page of devices: never with a token (L3).
+/// One of a user's live sessions, for a page of devices. Never contains a token (L3).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ListedSession {
     /// The session.
     pub session: Session,
-    /// Whether it is the one that asks.
+    /// Whether it is the session that asks.
     pub is_current: bool,
 }
 
+/// # Listing sessions
 impl SessionManager {
-    /// The live sessions of a user, the last admitted first.
+    /// Returns the live sessions of a user, most recently admitted first.
     ///
     /// # Errors
     ///
-    /// [`ManagerError`] if the store is away.
+    /// Returns a [`ManagerError`] if the store is unavailable.
     pub async fn list(
         &self,
         user: &UserId,
@@ -32,13 +35,14 @@ impl SessionManager {
         Ok(listed.collect())
     }
 
-    /// The connection of a tool client: the last of this user and provider that has no cookie.
+    /// Returns the connection of a tool client: the most recently admitted session of this user and
+    /// provider that was made by [`connect`](Self::connect).
     ///
     /// A browser's session is never lent to a tool client (F23).
     ///
     /// # Errors
     ///
-    /// [`ManagerError`] if the store is away.
+    /// Returns a [`ManagerError`] if the store is unavailable.
     pub async fn find_connection(
         &self,
         user: &UserId,
@@ -48,23 +52,8 @@ impl SessionManager {
         Ok(self.live_sessions(user).await?.into_iter().find(is_connection))
     }
 
-    /// What is live by the policy too.
     async fn live_sessions(&self, user: &UserId) -> Result<Vec<Session>, ManagerError> {
         let sessions = self.inner.bounded(self.inner.store.list(user)).await?;
-        Ok(self.inner.live_by_policy(sessions))
-    }
-}
-
-impl Inner {
-    /// Those of these live rows that have reached no timeout; each with its last use as this
-    /// process knows it.
-    pub(super) fn live_by_policy(&self, mut sessions: Vec<Session>) -> Vec<Session> {
-        let now = self.now();
-        for session in &mut sessions {
-            let known = self.presences.last_seen_at(session.id);
-            session.last_seen_at = session.last_seen_at.max(known.unwrap_or(session.last_seen_at));
-        }
-        sessions.retain(|s| self.policy.timed_out(s, s.last_seen_at, now).is_none());
-        sessions
+        Ok(row::retain_live(&self.inner, sessions))
     }
 }

@@ -1,43 +1,35 @@
 //! The session manager: where clock, policy, store and provider meet.
+//!
+//! Each file calls only what stands below it. From the top: the builder; the calls of
+//! [`SessionManager`], one file per topic; `maintenance`, `live` and `renewal`; `row`, which reads
+//! and ends rows for all of them; and `manager`, which holds the parts together.
 
 mod builder;
 mod claim;
 mod end;
 mod error;
-mod flight;
-mod gate;
-mod hold;
-mod inner;
-mod lease;
 mod list;
-mod live;
+pub(crate) mod live;
 mod maintenance;
-mod observe;
-mod outbox;
-mod persist;
-mod presence;
-mod refusal;
+#[expect(clippy::module_inception, reason = "the manager itself, below the files of its calls")]
+mod manager;
 mod renewal;
-mod reseal;
 mod resolve;
 mod rotate;
-mod shutdown;
+mod row;
 mod sign_in;
 mod tasks;
 mod token;
-mod watch;
 
-pub use builder::ManagerBuilder;
+pub use builder::{IntoShared, ManagerBuilder};
 pub use claim::Claimed;
 pub use error::{ManagerError, ManagerErrorKind, StartError, TokenError, TokenErrorKind};
-pub use inner::SessionManager;
 pub use list::ListedSession;
-pub use live::{LiveSession, Validity};
-pub use maintenance::{Maintenance, Purged};
-pub use observe::CacheInvalidation;
-pub use outbox::RevocationReport;
-pub use presence::EndedSignal;
-pub use reseal::Resealed;
+pub use live::{EndedSignal, LiveSession};
+pub use maintenance::{Maintenance, PurgeReport, ResealReport, RevocationReport};
+pub use manager::SessionManager;
 pub use resolve::Resolution;
+pub(crate) use resolve::resolve;
 pub use rotate::Rotation;
 pub use sign_in::{Connected, SignIn, SignedIn};
+pub(crate) use token::with_valid_token;

@@ -1,9 +1,10 @@
-//! Signing a person in, and connecting a tool client.
+//! Signing a user in, and connecting a tool client.
 
 use std::sync::Arc;
 
 use super::error::{ManagerError, ManagerErrorKind};
-use super::inner::{Inner, SessionManager};
+use super::manager::{Inner, SessionManager};
+use super::row;
 use crate::clock::Timestamp;
 use crate::policy::AdmittedSession;
 use crate::session::{
@@ -13,7 +14,7 @@ use crate::session::{
 use crate::store::{Admission, EndedSession, NewSession};
 use crate::token::{TokenResponse, TokenSet};
 
-/// A person who signs in, with the tokens that the provider gave.
+/// A sign-in: the user, and the tokens that the provider issued.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct SignIn {
@@ -26,7 +27,7 @@ pub struct SignIn {
 }
 
 impl SignIn {
-    /// This user signs in with these tokens of this provider.
+    /// Creates a sign-in of this user with the tokens of this provider.
     pub fn new(user: &UserId, provider: &ProviderName, tokens: TokenResponse) -> Self {
         Self {
             user: user.clone(),
@@ -38,71 +39,74 @@ impl SignIn {
         }
     }
 
-    /// Who the provider says the person is. The subject is part of what a cap counts over.
+    /// Sets the user's identity at the provider. A cap counts over its subject.
     pub fn identity(mut self, identity: ProviderIdentity) -> Self {
         self.identity = identity;
         self
     }
 
-    /// What the person recognises the device by.
+    /// Sets the label by which the user recognises the device.
     pub fn device(mut self, device: DeviceLabel) -> Self {
         self.device = device;
         self
     }
 
-    /// The cookie that the same browser sent with this sign-in: its session ends as superseded,
-    /// before the cap is counted (S2).
+    /// Sets the digest of the session cookie that the browser sent with this sign-in. The session
+    /// that it leads to ends as superseded, before the cap is counted (S2).
     pub const fn supersedes(mut self, cookie: Option<SecretDigest>) -> Self {
         self.supersedes = cookie;
         self
     }
 }
 
-/// A person is signed in: the secret is for the browser's cookie, and nowhere else.
+/// A completed sign-in. The secret belongs in the browser's cookie, and nowhere else.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct SignedIn {
     /// The new session.
     pub session: Session,
-    /// What the browser's cookie must hold; it can never be read again.
+    /// The value of the browser's cookie; it cannot be read again later.
     pub secret: SessionSecret,
-    /// When the session ends however much it is used: the cookie needs to live no longer.
+    /// When the session ends however much it is used; the cookie need not live longer.
     pub absolute_deadline: Option<Timestamp>,
-    /// Who ended for it: superseded, timed out, evicted or replaced.
+    /// The sessions that ended for it: superseded, timed out, evicted or replaced.
     pub ended: Vec<EndedSession>,
 }
 
-/// A tool client is connected; there is no cookie.
+/// A connected tool client; there is no cookie.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Connected {
     /// The new session.
     pub session: Session,
-    /// Who ended for it.
+    /// The sessions that ended for it.
     pub ended: Vec<EndedSession>,
 }
 
+/// # Signing in
 impl SessionManager {
-    /// Signs a person in: one more session, under the policy, with a new secret (S2). It ends no
-    /// other session but those that the policy names, and the one that the same browser held.
+    /// Signs a user in: admits one more session under the policy, with a new secret (S2). Ends only
+    /// the sessions that the policy names, and the one that the same browser held.
     ///
     /// # Errors
     ///
-    /// [`ManagerError`] of the kind `LimitReached` if the policy refuses it; or the store is away.
+    /// Returns a [`ManagerError`] of the kind `LimitReached` if the policy refuses the sign-in, or
+    /// `Unavailable` if the store cannot be reached.
     pub async fn sign_in(&self, sign_in: SignIn) -> Result<SignedIn, ManagerError> {
         let secret = SessionSecret::generate()?;
-        let new = self.inner.new_session(sign_in, Some(secret.digest()), Origin::Login)?;
+        let new = new_session(&self.inner, sign_in, Some(secret.digest()), Origin::Login)?;
         let session = new.session.clone();
-        let ended = self.inner.admit(new).await?;
-        let timeouts = self.inner.policy.timeouts(&session.provider);
-        let absolute_deadline = timeouts.absolute_deadline(session.timeouts_from);
+        let ended = admit(&self.inner, new).await?;
+        let absolute_deadline = self.inner.policy.absolute_deadline(&session);
         Ok(SignedIn { session, secret, absolute_deadline, ended })
     }
 
-    /// Connects a tool client of a user: a session without a cookie, which ends nothing but what
-    /// its own policy says. [`find`](Self::find) finds it.
+    /// Connects a tool client of a user: admits a session without a cookie, which ends only the
+    /// sessions that its own policy names. [`find_connection`](Self::find_connection) finds it.
     ///
     /// # Errors
     ///
-    /// [`ManagerError`], as at [`sign_in`](Self::sign_in).
+    /// Returns the errors of [`sign_in`](Self::sign_in).
     pub async fn connect(
         &self,
         user: &UserId,
@@ -110,74 +114,69 @@ impl SessionManager {
         tokens: TokenResponse,
     ) -> Result<Connected, ManagerError> {
         let sign_in = SignIn::new(user, provider, tokens);
-        let new = self.inner.new_session(sign_in, None, Origin::Connection)?;
+        let new = new_session(&self.inner, sign_in, None, Origin::Connection)?;
         let session = new.session.clone();
-        let ended = self.inner.admit(new).await?;
+        let ended = admit(&self.inner, new).await?;
         Ok(Connected { session, ended })
     }
 }
 
-impl Inner {
-    fn new_session(
-        &self,
-        sign_in: SignIn,
-        digest: Option<SecretDigest>,
-        origin: Origin,
-    ) -> Result<NewSession, ManagerError> {
-        let SignIn { user, provider, tokens, identity, device, supersedes } = sign_in;
-        let now = self.now();
-        let id = SessionId::generate(now);
-        let tokens = TokenSet::new(tokens, now, self.policy.renewal().assumed_lifetime);
-        let tokens = tokens.seal(&self.keyring, id, &user, &provider)?;
-        let session = Session {
-            id,
-            user,
-            provider,
-            identity: identity.storable(),
-            device,
-            origin,
-            created_at: now,
-            last_seen_at: now,
-            timeouts_from: now,
-            renewed_at: None,
-            revision: 1,
-            ended: None,
-        };
-        Ok(NewSession { session, digest, tokens, supersedes })
-    }
+fn new_session(
+    inner: &Inner,
+    sign_in: SignIn,
+    digest: Option<SecretDigest>,
+    origin: Origin,
+) -> Result<NewSession, ManagerError> {
+    let SignIn { user, provider, tokens, identity, device, supersedes } = sign_in;
+    let now = inner.now();
+    let session = Session {
+        id: SessionId::generate(now),
+        user,
+        provider,
+        identity: identity.storable(),
+        device,
+        origin,
+        created_at: now,
+        last_seen_at: now,
+        timeouts_from: now,
+        renewed_at: None,
+        revision: 1,
+        ended: None,
+    };
+    let tokens = TokenSet::new(tokens, now, inner.policy.renewal().assumed_lifetime);
+    let tokens = row::seal_tokens(inner, &session, &tokens)?;
+    Ok(NewSession { session, digest, tokens, supersedes })
+}
 
-    /// The occupants with their last uses that this process has not yet written: who was used a
-    /// moment ago must not leave as the least recently used.
-    fn as_known_here(&self, present: &[AdmittedSession]) -> Vec<AdmittedSession> {
-        let last_seen = |occupant: &AdmittedSession| {
-            let known = self.presences.last_seen_at(occupant.id);
-            known.map_or(occupant.last_seen_at, |at| at.max(occupant.last_seen_at))
+/// Admits a session, in a task of its own: a caller that disconnects after the commit must not
+/// leave evicted sessions in this process's caches.
+async fn admit(inner: &Arc<Inner>, new: NewSession) -> Result<Vec<EndedSession>, ManagerError> {
+    let task = Arc::clone(inner);
+    let work = async move {
+        let (provider, now) = (new.session.provider.clone(), new.session.created_at);
+        let decide = |present: &[AdmittedSession]| {
+            let present = with_local_use(&task, present);
+            task.policy.admit(&provider, &present, now)
         };
-        let known = |occupant| AdmittedSession { last_seen_at: last_seen(occupant), ..*occupant };
-        present.iter().map(known).collect()
-    }
-
-    /// Puts a session in, in a task of its own: whoever hangs up after the commit must not leave
-    /// the evicted ones alive in this process's caches.
-    async fn admit(self: &Arc<Self>, new: NewSession) -> Result<Vec<EndedSession>, ManagerError> {
-        let inner = Arc::clone(self);
-        let work = async move {
-            let (provider, now) = (new.session.provider.clone(), new.session.created_at);
-            let decide = |present: &[AdmittedSession]| {
-                let known = inner.as_known_here(present);
-                inner.policy.admit(&provider, &known, now)
-            };
-            match inner.bounded(inner.store.admit(new, &decide)).await? {
-                Admission::Admitted { ended } => {
-                    inner.announce_ends(&ended);
-                    Ok(ended)
-                }
-                Admission::Refused { live } => {
-                    Err(ManagerError::new(ManagerErrorKind::LimitReached { live }))
-                }
+        match task.bounded(task.store.admit(new, &decide)).await? {
+            Admission::Admitted { ended } => {
+                row::announce_ends(&task, &ended);
+                Ok(ended)
             }
-        };
-        let shutting_down = || Err(ManagerError::new(ManagerErrorKind::ShuttingDown));
-        self.tasks.detach(work).await.unwrap_or_else(shutting_down)
-    }
+            Admission::Refused { live } => {
+                Err(ManagerError::new(ManagerErrorKind::LimitReached { live }))
+            }
+        }
+    };
+    inner.tasks.detach(work).await
+}
+
+/// Returns the sessions with the uses that this process has not written yet: a session that was
+/// used a moment ago must not be evicted as the least recently used.
+fn with_local_use(inner: &Inner, present: &[AdmittedSession]) -> Vec<AdmittedSession> {
+    let with_use = |session: &AdmittedSession| AdmittedSession {
+        last_seen_at: row::last_seen_at(inner, session.id, session.last_seen_at),
+        ..*session
+    };
+    present.iter().map(with_use).collect()
 }

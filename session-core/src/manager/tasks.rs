@@ -1,16 +1,18 @@
-//! The manager's own tasks: they outlive the requests that began them.
+//! The manager's own tasks, which outlive the requests that started them.
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-/// How far the manager is on its way down.
+use super::error::{ManagerError, ManagerErrorKind};
+
+/// How far a shutdown has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
+enum ShutdownStage {
     Running,
-    /// Nothing new begins; what has begun may finish.
+    /// Nothing new starts; running tasks may finish.
     Closing,
-    /// The deadline has passed: whoever still tries gives up.
+    /// The deadline has passed: tasks that still retry give up.
     GivingUp,
 }
 
@@ -18,13 +20,13 @@ enum Stage {
 pub(super) struct Tasks {
     tracker: TaskTracker,
     runtime: Handle,
-    stage: watch::Sender<Stage>,
+    stage: watch::Sender<ShutdownStage>,
 }
 
 impl Tasks {
-    /// Must be called in a runtime.
+    /// Must be called in a tokio runtime.
     pub(super) fn new() -> Self {
-        let stage = watch::Sender::new(Stage::Running);
+        let stage = watch::Sender::new(ShutdownStage::Running);
         Self { tracker: TaskTracker::new(), runtime: Handle::current(), stage }
     }
 
@@ -32,61 +34,53 @@ impl Tasks {
         self.tracker.spawn_on(task, &self.runtime);
     }
 
-    /// The result of work that goes on even if nobody waits for it any more; `None` if it died.
+    /// Returns the result of work that goes on even if the caller stops waiting for it.
     pub(super) async fn detach<T: Send + 'static>(
         &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Option<T> {
-        self.tracker.spawn_on(work, &self.runtime).await.ok()
+        work: impl Future<Output = Result<T, ManagerError>> + Send + 'static,
+    ) -> Result<T, ManagerError> {
+        let shutting_down = |_| Err(ManagerError::new(ManagerErrorKind::ShuttingDown));
+        self.tracker.spawn_on(work, &self.runtime).await.unwrap_or_else(shutting_down)
     }
 
     pub(super) fn is_closing(&self) -> bool {
-        *self.stage.borrow() >= Stage::Closing
+        *self.stage.borrow() >= ShutdownStage::Closing
     }
 
-    /// Completes when nothing new is to begin.
-    pub(super) async fn closing(&self) {
-        self.reached(Stage::Closing).await;
-    }
-
-    /// [`closing`](Self::closing), without holding the manager.
-    pub(super) fn closing_later(&self) -> impl Future<Output = ()> + Send + use<> {
+    /// Completes when nothing new may start. Does not borrow the manager.
+    pub(super) fn closing(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut stage = self.stage.subscribe();
         async move {
-            // An error says that the manager is gone, which is an end as well.
-            drop(stage.wait_for(|stage| *stage >= Stage::Closing).await);
+            // An error means that the manager is gone, which is an end as well.
+            drop(stage.wait_for(|stage| *stage >= ShutdownStage::Closing).await);
         }
     }
 
-    /// Completes when whoever still tries must give up.
+    /// Completes when tasks that still retry must give up.
     pub(super) async fn giving_up(&self) {
-        self.reached(Stage::GivingUp).await;
-    }
-
-    async fn reached(&self, stage: Stage) {
         let mut current = self.stage.subscribe();
-        if current.wait_for(|current| *current >= stage).await.is_err() {
+        if current.wait_for(|current| *current >= ShutdownStage::GivingUp).await.is_err() {
             std::future::pending().await
         }
     }
 
-    /// From now on nothing new is to begin.
+    /// Lets nothing new start.
     pub(super) fn close(&self) {
-        self.go_to(Stage::Closing);
+        self.advance_to(ShutdownStage::Closing);
         self.tracker.close();
     }
 
-    /// From now on whoever still tries must give up.
+    /// Tells tasks that still retry to give up.
     pub(super) fn give_up(&self) {
-        self.go_to(Stage::GivingUp);
+        self.advance_to(ShutdownStage::GivingUp);
     }
 
-    /// Completes when all tasks have come to their end.
+    /// Completes when all tasks have finished.
     pub(super) async fn all_done(&self) {
         self.tracker.wait().await;
     }
 
-    fn go_to(&self, stage: Stage) {
+    fn advance_to(&self, stage: ShutdownStage) {
         self.stage.send_if_modified(|current| {
             let is_later = stage > *current;
             *current = stage.max(*current);

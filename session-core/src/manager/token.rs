@@ -1,122 +1,109 @@
-//! An access token that is good now.
+//! A valid access token for a session.
 
 use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use super::error::{TokenError, TokenErrorKind};
-use super::flight::Outcome;
-use super::inner::{Inner, SessionManager};
+use super::error::{DEFAULT_RETRY_AFTER, TokenError, TokenErrorKind};
 use super::live::LiveSession;
-use super::renewal::{SOON, Wish, begin};
+use super::manager::{Inner, SessionManager};
+use super::renewal::{RenewalOutcome, RenewalReason, begin};
+use super::row;
 use crate::policy::Freshness;
-use crate::session::SessionId;
+use crate::session::{Session, SessionId, UserId};
 use crate::token::TokenSet;
 
-/// How often a renewal that somebody else had begun for another reason is followed by one's own.
-const MOST_FLIGHTS: u32 = 3;
+/// How many renewals that were started for another reason are waited for before giving up.
+const MAX_JOINED_RENEWALS: u32 = 3;
 
+/// # Access tokens without a cookie
 impl SessionManager {
-    /// A session with tokens that are good now: as it is while its access token is valid, and else
-    /// after a renewal, for which this waits.
+    /// Returns the tokens of a session, renewed first if the access token has expired; for callers
+    /// without a cookie, such as tool clients and jobs.
+    ///
+    /// Counts as a use of a session without a cookie: nothing else shows that its tool client is
+    /// active. A browser's session is used by its requests alone (T3).
     ///
     /// # Errors
     ///
-    /// [`TokenError`]: a new sign-in is needed, the session has ended, or no token can be had now.
-    pub async fn with_valid_token(
+    /// Returns a [`TokenError`] if there is no such session or it belongs to another user, it has
+    /// ended, a new sign-in is needed, or no token can be obtained now.
+    pub async fn access_token(
         &self,
-        live: &Arc<LiveSession>,
-    ) -> Result<Arc<LiveSession>, TokenError> {
+        user: &UserId,
+        id: SessionId,
+    ) -> Result<Arc<TokenSet>, TokenError> {
         let inner = &self.inner;
-        if live.freshness(inner.now()) != Freshness::Expired {
-            return Ok(Arc::clone(live));
-        }
-        if live.tokens().refresh_token().is_none() {
-            return Err(TokenError::new(TokenErrorKind::SignInNeeded));
-        }
-        let renewed = inner.wait_for(begin(inner, live.session(), Wish::Due).outcome()).await?;
-        Ok(Arc::new(live.with_tokens(renewed.session, renewed.tokens, &inner.policy)))
-    }
-
-    /// The tokens of a session, renewed first if the access token has expired; for callers without
-    /// a cookie, such as tool clients and jobs.
-    ///
-    /// Where the session has no cookie, this is a use of it: nothing else shows that its tool client
-    /// is alive. A browser's session is used by its requests alone (T3).
-    ///
-    /// # Errors
-    ///
-    /// [`TokenError`]: a new sign-in is needed, the session has ended, or no token can be had now.
-    ///
-    /// # Security
-    ///
-    /// The caller has made sure that the session is the user's.
-    pub async fn access_token(&self, id: SessionId) -> Result<Arc<TokenSet>, TokenError> {
-        let inner = &self.inner;
-        let row = inner.bounded(inner.store.find(id)).await?;
-        let row = row.ok_or(TokenError::new(TokenErrorKind::NotFound))?;
-        let ended = row.session.ended.map(|ended| ended.reason);
-        if let Some(reason) = ended.or_else(|| inner.timed_out(&row, inner.now())) {
-            return Err(TokenError::new(TokenErrorKind::Ended(reason)));
-        }
+        let row = row::find_live(inner, Some(user), id).await?;
         if row.digests.current.is_none() {
-            let presence = inner.presences.of(id, row.session.last_seen_at);
-            inner.note_use(&presence, inner.now());
+            let state = inner.local_states.of(id, row.session.last_seen_at);
+            row::note_use(inner, &state, inner.now());
         }
-        let tokens = Arc::new(inner.open_tokens(&row)?);
-        let freshness = inner.freshness(&tokens, row.session.id.spread(), inner.now());
+        let tokens = Arc::new(row::open_tokens(inner, &row)?);
+        let freshness = row::renewal_schedule(inner, &row.session, &tokens).freshness(inner.now());
         match (freshness, tokens.refresh_token()) {
             (Freshness::Fresh, _) | (Freshness::Due, None) => Ok(tokens),
             (Freshness::Expired, None) => Err(TokenError::new(TokenErrorKind::SignInNeeded)),
             (Freshness::Due, Some(_)) => {
-                drop(begin(inner, &row.session, Wish::Due));
+                drop(begin(inner, &row.session, RenewalReason::Due));
                 Ok(tokens)
             }
             (Freshness::Expired, Some(_)) => {
-                let flight = begin(inner, &row.session, Wish::Due);
-                Ok(inner.wait_for(flight.outcome()).await?.tokens)
+                Ok(renewed(inner, &row.session, RenewalReason::Due).await?.tokens)
             }
         }
     }
 
-    /// Other tokens than the rejected one: for a caller whose resource server answered 401 although
-    /// the token had not expired. The stored ones, if they are others by now; else renewed ones, at
-    /// most once in the policy's interval.
+    /// Returns other tokens than a rejected one; for a caller whose resource server answered 401
+    /// although the token had not expired. These are the stored tokens if they differ by now;
+    /// otherwise renewed ones, at most once in the policy's `min_renewal_interval`.
     ///
     /// # Errors
     ///
-    /// [`TokenError`]: a new sign-in is needed, the session has ended, or no other token can be had
-    /// now.
+    /// Returns a [`TokenError`] if there is no such session or it belongs to another user, it has
+    /// ended, a new sign-in is needed, or no other token can be obtained now.
     pub async fn access_token_after_rejection(
         &self,
+        user: &UserId,
         id: SessionId,
         rejected: &str,
     ) -> Result<Arc<TokenSet>, TokenError> {
-        let inner = &self.inner;
-        for _ in 0..MOST_FLIGHTS {
-            let row = inner.bounded(inner.store.find(id)).await?;
-            let row = row.ok_or(TokenError::new(TokenErrorKind::NotFound))?;
-            let wish = Wish::Rejected(SecretString::from(rejected));
-            let flight = begin(inner, &row.session, wish);
-            let renewed = inner.wait_for(flight.outcome()).await?;
-            // Another request's renewal may have found the rejected token still fresh.
+        for _ in 0..MAX_JOINED_RENEWALS {
+            let row = row::find_live(&self.inner, Some(user), id).await?;
+            let reason = RenewalReason::Rejected(SecretString::from(rejected));
+            let renewed = renewed(&self.inner, &row.session, reason).await?;
+            // A renewal that another request started may have found the rejected token fresh.
             if !renewed.tokens.is_access_token(rejected) {
                 return Ok(renewed.tokens);
             }
         }
-        Err(TokenError::unavailable(SOON))
+        Err(TokenError::unavailable(DEFAULT_RETRY_AFTER))
     }
 }
 
-impl Inner {
-    /// The outcome of a renewal, or that it takes too long; the renewal goes on either way.
-    async fn wait_for(&self, outcome: impl Future<Output = Outcome>) -> Outcome {
-        tokio::select! {
-            biased;
-            outcome = outcome => outcome,
-            () = self.clock.sleep(self.policy.renewal().max_wait) => {
-                Err(TokenError::unavailable(SOON))
-            }
+/// Returns a session with a valid access token, renewed first if it has expired.
+pub(crate) async fn with_valid_token(
+    inner: &Arc<Inner>,
+    live: &Arc<LiveSession>,
+) -> Result<Arc<LiveSession>, TokenError> {
+    if live.freshness(inner.now()) != Freshness::Expired {
+        return Ok(Arc::clone(live));
+    }
+    if live.tokens().refresh_token().is_none() {
+        return Err(TokenError::new(TokenErrorKind::SignInNeeded));
+    }
+    let renewed = renewed(inner, live.session(), RenewalReason::Due).await?;
+    Ok(Arc::new(live.with_tokens(inner, renewed.session, renewed.tokens)))
+}
+
+/// Waits for a renewal for at most the policy's `max_renewal_wait`; the renewal goes on either way.
+async fn renewed(inner: &Arc<Inner>, session: &Session, reason: RenewalReason) -> RenewalOutcome {
+    let renewal = begin(inner, session, reason);
+    tokio::select! {
+        biased;
+        outcome = renewal.outcome() => outcome,
+        () = inner.clock.sleep(inner.policy.renewal().max_wait) => {
+            Err(TokenError::unavailable(DEFAULT_RETRY_AFTER))
         }
     }
 }

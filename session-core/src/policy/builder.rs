@@ -1,14 +1,22 @@
-//! Builds a policy, and refuses what cannot be meant, by the name of its field.
+//! Builds a policy, and names the field of an invalid configuration.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::limit::{Limit, OnFull};
-use super::rule::{LimitKind, LimitSetting, Rule, is_pattern, narrowness};
+use super::rule::{LimitKind, LimitSetting, Rule, is_pattern, specificity};
 use super::{CheckedRule, Renewal, SessionPolicy, Timeouts};
 
 const DEFAULT_MAX_SESSIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// # Building a policy
+impl SessionPolicy {
+    /// Returns a builder with the defaults.
+    pub fn builder() -> PolicyBuilder {
+        PolicyBuilder::default()
+    }
+}
 
 /// Builds a [`SessionPolicy`].
 #[derive(Debug, Clone)]
@@ -40,137 +48,140 @@ impl Default for PolicyBuilder {
 }
 
 impl PolicyBuilder {
-    /// At most so many sessions per user, provider and subject (10).
+    /// Sets the cap: how many sessions a user may have per provider and subject (default: 10).
     pub const fn max_sessions(mut self, max: u32) -> Self {
         self.limit.kind = Some(LimitKind::AtMost(max));
         self
     }
 
-    /// What a login at the cap does (the oldest leaves).
+    /// Sets what a sign-in at the cap does (default: evict the oldest).
     pub const fn on_full(mut self, on_full: OnFull) -> Self {
         self.limit.on_full = Some(on_full);
         self
     }
 
-    /// As many sessions as there are logins.
+    /// Removes the cap.
     pub const fn unlimited(mut self) -> Self {
         self.limit.kind = Some(LimitKind::Unlimited);
         self
     }
 
-    /// One session, and a new login takes its place.
+    /// Allows one session, which a new sign-in replaces.
     pub const fn replace(mut self) -> Self {
         self.limit.kind = Some(LimitKind::Replace);
         self
     }
 
-    /// Another rule for a provider, or for all whose names begin alike.
+    /// Adds a rule for a provider, or for all providers that match a pattern.
     pub fn rule(mut self, rule: Rule) -> Self {
         self.rules.push(rule);
         self
     }
 
-    /// The longest time without use (7 days).
+    /// Sets the longest time without use (default: 7 days).
     pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.idle = Some(timeout);
         self
     }
 
-    /// No bound on the time without use.
+    /// Removes the bound on the time without use.
     pub const fn without_idle_timeout(mut self) -> Self {
         self.timeouts.idle = None;
         self
     }
 
-    /// The longest time in all (30 days).
+    /// Sets the longest time in all (default: 30 days).
     pub const fn absolute_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.absolute = Some(timeout);
         self
     }
 
-    /// No bound on the time in all.
+    /// Removes the bound on the time in all.
     pub const fn without_absolute_timeout(mut self) -> Self {
         self.timeouts.absolute = None;
         self
     }
 
-    /// How long before its expiry a token is renewed (60 s; never over a quarter of its lifetime).
+    /// Sets how long before its expiry a token is renewed (default: 60 s; never more than a quarter
+    /// of its lifetime).
     pub const fn renewal_leeway(mut self, leeway: Duration) -> Self {
         self.renewal.leeway = leeway;
         self
     }
 
-    /// By how much more, at most, a renewal is drawn forward (10 s).
+    /// Sets by how much more, at most, a renewal is brought forward (default: 10 s).
     pub const fn renewal_jitter(mut self, jitter: Duration) -> Self {
         self.renewal.jitter = jitter;
         self
     }
 
-    /// The lifetime of a token whose provider gives none (one hour).
+    /// Sets the lifetime of a token whose provider gives none (default: one hour).
     pub const fn assumed_lifetime(mut self, lifetime: Duration) -> Self {
         self.renewal.assumed_lifetime = lifetime;
         self
     }
 
-    /// The shortest time between two renewals that rejections ask for (10 s).
+    /// Sets the shortest time between two renewals after rejections (default: 10 s).
     pub const fn min_renewal_interval(mut self, interval: Duration) -> Self {
         self.renewal.min_interval = interval;
         self
     }
 
-    /// How long a provider may take to answer (10 s).
+    /// Sets how long a provider may take to answer (default: 10 s).
     pub const fn provider_timeout(mut self, timeout: Duration) -> Self {
         self.renewal.provider_timeout = timeout;
         self
     }
 
-    /// A lease's term (30 s): at least twice the provider's timeout. A term that the store's timeout
-    /// outlasts lets an owner whose store hangs look dead.
+    /// Sets the term of a lease (default: 30 s; at least twice the provider's timeout). With a term
+    /// shorter than the store's timeout, an owner whose store hangs loses its lease.
     pub const fn lease_term(mut self, term: Duration) -> Self {
         self.renewal.lease_term = term;
         self
     }
 
-    /// How long a request whose token has expired waits for the new one (10 s).
+    /// Sets how long a request whose token has expired waits for the new one (default: 10 s).
     pub const fn max_renewal_wait(mut self, wait: Duration) -> Self {
         self.renewal.max_wait = wait;
         self
     }
 
-    /// For how long a cached session is served after its row was read (5 s; 0 reads each time).
+    /// Sets for how long a cached session is served after its row was read (default: 5 s; zero reads
+    /// it at each request).
     ///
-    /// This is the bound within which an end on one process is an end on every other.
+    /// Within this time a session that ends in one process ends in every other.
     pub const fn max_staleness(mut self, staleness: Duration) -> Self {
         self.max_staleness = staleness;
         self
     }
 
-    /// How much time lies at least between two writes of a session's last use (60 s, or a quarter
-    /// of the shortest idle timeout if that is less).
+    /// Sets the shortest time between two writes of a session's last use (default: 60 s, or a
+    /// quarter of the shortest idle timeout if that is less).
     pub const fn touch_interval(mut self, interval: Duration) -> Self {
         self.touch_interval = Some(interval);
         self
     }
 
-    /// For how long ended sessions and events stay readable (30 days).
+    /// Sets for how long ended sessions and events stay readable (default: 30 days).
     pub const fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;
         self
     }
 
-    /// How long a request waits for the store before it counts as away (5 s).
+    /// Sets how long a call waits for the store before it counts as unavailable (default: 5 s).
     pub const fn store_timeout(mut self, timeout: Duration) -> Self {
         self.store_timeout = timeout;
         self
     }
 
-    /// The policy.
+    /// Builds the policy.
     ///
     /// # Errors
     ///
-    /// [`PolicyError`] names the first field whose value cannot be meant: a cap of zero, a timeout
-    /// of zero, a touch interval above a quarter of an idle timeout, a lease that does not outlive
-    /// the provider's timeout, a pattern with a `*` that is not at its end, two rules of one pattern.
+    /// Returns a [`PolicyError`] that names the first invalid field: a cap of zero, a timeout of
+    /// zero, a touch interval above a quarter of an idle timeout, a lease term below twice the
+    /// provider's timeout, a pattern with a `*` that is not at its end, or two rules with the same
+    /// pattern.
     pub fn build(self) -> Result<SessionPolicy, PolicyError> {
         let default = Limit::AtMost { max: DEFAULT_MAX_SESSIONS, on_full: OnFull::default() };
         let limit = self.limit.checked(default).ok_or(CAP_OF_ZERO)?;
@@ -181,11 +192,11 @@ impl PolicyBuilder {
         for rule in &self.rules {
             rules.push(check_rule(rule, limit, self.timeouts)?);
         }
-        rules.sort_by_key(|rule: &CheckedRule| std::cmp::Reverse(narrowness(&rule.pattern)));
+        rules.sort_by_key(|rule: &CheckedRule| std::cmp::Reverse(specificity(&rule.pattern)));
         let mut patterns: Vec<&str> = rules.iter().map(|rule| rule.pattern.as_str()).collect();
         patterns.sort_unstable();
         patterns.dedup();
-        check(patterns.len() == rules.len(), "rule", "has a pattern that another rule has")?;
+        check(patterns.len() == rules.len(), "rule", "has the same pattern as another rule")?;
         let mut policy = SessionPolicy {
             limit,
             timeouts: self.timeouts,
@@ -201,10 +212,8 @@ impl PolicyBuilder {
     }
 }
 
-const CAP_OF_ZERO: PolicyError = PolicyError {
-    field: "max_sessions",
-    problem: "must not be zero; say unlimited if it is meant",
-};
+const CAP_OF_ZERO: PolicyError =
+    PolicyError { field: "max_sessions", problem: "must not be zero; use unlimited for no cap" };
 
 fn check(holds: bool, field: &'static str, problem: &'static str) -> Result<(), PolicyError> {
     if holds { Ok(()) } else { Err(PolicyError { field, problem }) }
@@ -218,13 +227,17 @@ fn check_timeouts(timeouts: Timeouts) -> Result<(), PolicyError> {
 fn check_renewal(renewal: &Renewal) -> Result<(), PolicyError> {
     check(!renewal.provider_timeout.is_zero(), "provider_timeout", "must not be zero")?;
     check(!renewal.assumed_lifetime.is_zero(), "assumed_lifetime", "must not be zero")?;
-    // Half a term may pass between two beats, and the provider's timeout must fit in the rest.
-    let outlives = renewal.lease_term >= renewal.provider_timeout.saturating_mul(2);
-    check(outlives, "lease_term", "must be at least twice the provider's timeout")
+    // Half a term may pass between two heartbeats, and the provider's timeout must fit in the rest.
+    let is_long_enough = renewal.lease_term >= renewal.provider_timeout.saturating_mul(2);
+    check(is_long_enough, "lease_term", "must be at least twice the provider's timeout")
 }
 
 fn check_rule(rule: &Rule, limit: Limit, timeouts: Timeouts) -> Result<CheckedRule, PolicyError> {
-    check(is_pattern(&rule.pattern), "rule", "has a pattern that is empty or has an inner *")?;
+    check(
+        is_pattern(&rule.pattern),
+        "rule",
+        "has a pattern that is empty, or has a * that is not at its end",
+    )?;
     let limit = rule.limit.checked(limit).ok_or(CAP_OF_ZERO)?;
     let timeouts = Timeouts {
         idle: rule.idle.unwrap_or(timeouts.idle),
@@ -234,19 +247,20 @@ fn check_rule(rule: &Rule, limit: Limit, timeouts: Timeouts) -> Result<CheckedRu
     Ok(CheckedRule { pattern: rule.pattern.clone(), limit, timeouts })
 }
 
-/// Store law 3: a touch interval above a quarter of the idle timeout could end an active session.
+/// Returns the touch interval. Above a quarter of the idle timeout it could end an active session
+/// (store law 3).
 fn touch_interval(
-    asked: Option<Duration>,
+    configured: Option<Duration>,
     policy: &SessionPolicy,
 ) -> Result<Duration, PolicyError> {
-    let longest = policy.shortest_timeouts().idle.map_or(Duration::MAX, |idle| idle / 4);
-    let interval = asked.unwrap_or(Duration::from_secs(60).min(longest));
+    let max = policy.shortest_timeouts().idle.map_or(Duration::MAX, |idle| idle / 4);
+    let interval = configured.unwrap_or(Duration::from_secs(60).min(max));
     let problem = "must be at most a quarter of the shortest idle timeout";
-    check(interval <= longest, "touch_interval", problem)?;
+    check(interval <= max, "touch_interval", problem)?;
     Ok(interval)
 }
 
-/// A policy that cannot be meant.
+/// An invalid policy configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {problem}")]
 pub struct PolicyError {
@@ -255,7 +269,7 @@ pub struct PolicyError {
 }
 
 impl PolicyError {
-    /// The name of the builder's method that set the value.
+    /// Returns the name of the builder's method that set the invalid value.
     #[must_use]
     pub const fn field(&self) -> &'static str {
         self.field

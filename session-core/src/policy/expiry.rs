@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::session::EndReason;
 
-/// How long a session lives unused, and how long at all; `None` means without bound.
+/// How long a session lives without use, and how long at all; `None` means without bound.
 ///
 /// ```
 /// use session_core::policy::Timeouts;
@@ -29,7 +29,8 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
-    /// Which timeout a session has reached at `now`; the absolute one goes before the idle one.
+    /// Returns the timeout that a session has reached at `now`, if any; the absolute one takes
+    /// precedence over the idle one.
     #[must_use]
     pub fn reached(
         &self,
@@ -49,7 +50,7 @@ impl Timeouts {
         }
     }
 
-    /// When the session will reach its first timeout if nobody uses it; `None` if never.
+    /// Returns when the session reaches its first timeout if it is not used; `None` if never.
     #[must_use]
     pub fn deadline(&self, timeouts_from: Timestamp, last_seen_at: Timestamp) -> Option<Timestamp> {
         let idle = self.idle.map(|idle| last_seen_at + idle);
@@ -60,7 +61,7 @@ impl Timeouts {
         }
     }
 
-    /// When the session ends however much it is used; `None` if never.
+    /// Returns when the session ends however much it is used; `None` if never.
     #[must_use]
     pub fn absolute_deadline(&self, timeouts_from: Timestamp) -> Option<Timestamp> {
         self.absolute.map(|absolute| timeouts_from + absolute)

@@ -1,4 +1,4 @@
-//! The policy: pure decisions over plain facts, with no I/O and no clock of its own.
+//! The policy: pure decisions on plain values, without I/O and without a clock.
 
 mod builder;
 mod expiry;
@@ -14,17 +14,17 @@ use std::time::Duration;
 pub use builder::{PolicyBuilder, PolicyError};
 pub use expiry::Timeouts;
 pub use limit::{AdmittedSession, Eviction, Limit, OnFull, Verdict};
-pub use renewal::{Freshness, Milestones, Renewal};
+pub use renewal::{Freshness, Renewal, RenewalSchedule};
 pub use rule::Rule;
-pub(crate) use rule::{fits, is_pattern, narrowness};
+pub(crate) use rule::{is_pattern, matches_pattern, specificity};
 
 use crate::clock::Timestamp;
 use crate::session::{EndReason, ProviderName, Session};
 
 /// How many sessions a user may have, how long they live, and when their tokens are renewed.
 ///
-/// Ten per user and provider, the oldest leaving, by default; a week without use, thirty days in
-/// all (NIST SP 800-63B-4 at AAL1).
+/// By default ten per user and provider, of which the oldest is evicted; a week without use, and
+/// thirty days in all (NIST SP 800-63B-4 at AAL1).
 ///
 /// ```
 /// use session_core::policy::{OnFull, Rule, SessionPolicy};
@@ -46,7 +46,7 @@ use crate::session::{EndReason, ProviderName, Session};
 pub struct SessionPolicy {
     limit: Limit,
     timeouts: Timeouts,
-    /// The narrowest pattern first.
+    /// Sorted by pattern, the most specific first.
     rules: Vec<CheckedRule>,
     renewal: Renewal,
     max_staleness: Duration,
@@ -63,26 +63,21 @@ struct CheckedRule {
 }
 
 impl SessionPolicy {
-    /// A builder with the defaults.
-    pub fn builder() -> PolicyBuilder {
-        PolicyBuilder::default()
-    }
-
-    /// How many sessions of this provider a user may have.
+    /// Returns how many sessions of this provider a user may have.
     #[must_use]
     pub fn limit(&self, provider: &ProviderName) -> Limit {
         self.rule(provider).map_or(self.limit, |rule| rule.limit)
     }
 
-    /// How long a session of this provider lives.
+    /// Returns how long a session of this provider lives.
     #[must_use]
     pub fn timeouts(&self, provider: &ProviderName) -> Timeouts {
         self.rule(provider).map_or(self.timeouts, |rule| rule.timeouts)
     }
 
-    /// Who leaves so that one more session of this provider fits, or that it does not.
+    /// Decides which sessions are evicted so that one more of this provider fits, or refuses it.
     ///
-    /// Sessions that have reached a timeout leave for that reason and hold no place (F21).
+    /// Sessions that have reached a timeout end for that reason and do not count (F21).
     pub fn admit(
         &self,
         provider: &ProviderName,
@@ -92,25 +87,25 @@ impl SessionPolicy {
         let timeouts = self.timeouts(provider);
         let reached = |s: &AdmittedSession| timeouts.reached(s.timeouts_from, s.last_seen_at, now);
         let live: Vec<AdmittedSession> =
-            present.iter().filter(|occupant| reached(occupant).is_none()).copied().collect();
-        let timed_out = present.iter().filter_map(|occupant| {
-            reached(occupant).map(|reason| Eviction { id: occupant.id, reason })
+            present.iter().filter(|session| reached(session).is_none()).copied().collect();
+        let timed_out = present.iter().filter_map(|session| {
+            reached(session).map(|reason| Eviction { id: session.id, reason })
         });
         match self.limit(provider).admit(&live) {
-            Verdict::Admit(leaving) => Verdict::Admit(timed_out.chain(leaving).collect()),
+            Verdict::Admit(evicted) => Verdict::Admit(timed_out.chain(evicted).collect()),
             refused @ Verdict::Refuse { .. } => refused,
         }
     }
 
-    /// Who leaves so that the present sessions of this provider fit, where nobody comes in.
+    /// Returns the evictions that bring these sessions of this provider within the cap.
     ///
-    /// No timeout is asked for: a moved session counts both from its import.
+    /// Timeouts are not considered: those of a migrated session count from its import.
     #[must_use]
     pub fn excess(&self, provider: &ProviderName, present: &[AdmittedSession]) -> Vec<Eviction> {
         self.limit(provider).excess(present)
     }
 
-    /// Which timeout this session has reached at `now`, if it was last used at `last_seen_at`.
+    /// Returns the timeout that a session has reached at `now`, given its last use.
     #[must_use]
     pub fn timed_out(
         &self,
@@ -121,37 +116,43 @@ impl SessionPolicy {
         self.timeouts(&session.provider).reached(session.timeouts_from, last_seen_at, now)
     }
 
-    /// When tokens are renewed.
+    /// Returns when a session ends however much it is used; `None` if never.
+    #[must_use]
+    pub fn absolute_deadline(&self, session: &Session) -> Option<Timestamp> {
+        self.timeouts(&session.provider).absolute_deadline(session.timeouts_from)
+    }
+
+    /// Returns the settings of renewals.
     #[must_use]
     pub const fn renewal(&self) -> &Renewal {
         &self.renewal
     }
 
-    /// For how long a cached session may be served after its row was read.
+    /// Returns for how long a cached session may be served after its row was read.
     #[must_use]
     pub const fn max_staleness(&self) -> Duration {
         self.max_staleness
     }
 
-    /// How much time lies at least between two writes of a session's last use.
+    /// Returns the shortest time between two writes of a session's last use.
     #[must_use]
     pub const fn touch_interval(&self) -> Duration {
         self.touch_interval
     }
 
-    /// For how long ended sessions and events stay readable.
+    /// Returns for how long ended sessions and events stay readable.
     #[must_use]
     pub const fn retention(&self) -> Duration {
         self.retention
     }
 
-    /// How long a request waits for the store before it counts as away.
+    /// Returns how long a call waits for the store before it counts as unavailable.
     #[must_use]
     pub const fn store_timeout(&self) -> Duration {
         self.store_timeout
     }
 
-    /// The shortest idle and the shortest absolute timeout of any provider.
+    /// Returns the shortest idle and the shortest absolute timeout of any provider.
     #[must_use]
     pub fn shortest_timeouts(&self) -> Timeouts {
         let all = || std::iter::once(self.timeouts).chain(self.rules.iter().map(|r| r.timeouts));
@@ -162,6 +163,6 @@ impl SessionPolicy {
     }
 
     fn rule(&self, provider: &ProviderName) -> Option<&CheckedRule> {
-        self.rules.iter().find(|rule| fits(&rule.pattern, provider.as_str()))
+        self.rules.iter().find(|rule| matches_pattern(&rule.pattern, provider.as_str()))
     }
 }

@@ -1,4 +1,4 @@
-//! Is the access token due for renewal?
+//! When an access token is due for renewal.
 
 use std::time::Duration;
 
@@ -6,56 +6,61 @@ use crate::clock::Timestamp;
 
 /// How far an access token is on its way to expiry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Freshness {
-    /// Still valid, and to be renewed beside the requests that go on with it.
+    /// Still valid; it is renewed beside the requests that go on with it.
     Due,
     /// No longer valid.
     Expired,
-    /// Valid, and nothing is to be done.
+    /// Valid, and not due for renewal.
     Fresh,
 }
 
-/// The moments of an access token: for those who ask often.
+/// When an access token is due for renewal, and when it expires.
+///
+/// Made by [`Renewal::schedule`]. A token without an expiry is always fresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Milestones {
-    /// From when on it is to be renewed.
-    pub due_at: Timestamp,
-    /// From when on it is no longer valid.
-    pub expires_at: Timestamp,
+pub struct RenewalSchedule {
+    due_and_expiry: Option<(Timestamp, Timestamp)>,
 }
 
-impl Milestones {
-    /// How far the token is at `now`.
+impl RenewalSchedule {
+    /// Returns from when on the token is to be renewed; `None` if it does not expire.
+    #[must_use]
+    pub fn due_at(&self) -> Option<Timestamp> {
+        self.due_and_expiry.map(|(due_at, _)| due_at)
+    }
+
+    /// Returns how far the token is at `now`.
     #[must_use]
     pub fn freshness(&self, now: Timestamp) -> Freshness {
-        if now >= self.expires_at {
-            Freshness::Expired
-        } else if now >= self.due_at {
-            Freshness::Due
-        } else {
-            Freshness::Fresh
+        match self.due_and_expiry {
+            Some((_, expires_at)) if now >= expires_at => Freshness::Expired,
+            Some((due_at, _)) if now >= due_at => Freshness::Due,
+            _ => Freshness::Fresh,
         }
     }
 }
 
-/// When tokens are renewed, and how patient everybody is.
+/// When tokens are renewed, and how long the parties wait for each other.
 ///
-/// All fields are spans of time; [`SessionPolicy`](super::SessionPolicy) checks them at build time.
+/// All fields are spans of time; [`SessionPolicy`](super::SessionPolicy) checks them when it is
+/// built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Renewal {
     /// How long before its expiry a token is renewed; never more than a quarter of its lifetime.
     pub leeway: Duration,
-    /// By how much more, at most, a renewal is drawn forward, so that tokens that were given
+    /// By how much more, at most, a renewal is brought forward, so that tokens that were issued
     /// together are not renewed together (F30).
     pub jitter: Duration,
-    /// The lifetime of a token whose provider gives none, though it gives a refresh token.
+    /// The lifetime of a token for which the provider gives a refresh token but no lifetime.
     pub assumed_lifetime: Duration,
-    /// The shortest time between two renewals of one session that rejections ask for.
+    /// The shortest time between two renewals of one session after rejections.
     pub min_interval: Duration,
     /// How long the provider may take to answer.
     pub provider_timeout: Duration,
-    /// A lease's term: outlives the provider's timeout (store law 4).
+    /// The term of a lease; it exceeds the provider's timeout (store law 4).
     pub lease_term: Duration,
     /// How long a request whose token has expired waits for the new one.
     pub max_wait: Duration,
@@ -76,55 +81,39 @@ impl Default for Renewal {
 }
 
 impl Renewal {
-    /// How far a token that was received at `received_at` is at `now`.
+    /// Returns the schedule of a token that was received at `received_at`.
     ///
-    /// `spread` tells sessions apart: the same number gives the same jitter.
+    /// Leeway and jitter are bounded by the token's own lifetime, so that a short-lived token is
+    /// not renewed at each request (F28). `spread` tells sessions apart: the same number gives the
+    /// same jitter.
     ///
     /// ```
     /// use session_core::policy::{Freshness, Renewal};
     /// use session_core::Timestamp;
     /// use std::time::Duration;
     ///
-    /// let renewal = Renewal::default();
     /// let received = Timestamp::from_millis(0);
     /// let expires = Some(received + Duration::from_secs(3600));
-    /// let at = |secs| renewal.freshness(received, expires, received + Duration::from_secs(secs), 0);
+    /// let schedule = Renewal::default().schedule(received, expires, 0);
+    /// let at = |secs| schedule.freshness(received + Duration::from_secs(secs));
     /// assert_eq!(at(3000), Freshness::Fresh);
     /// assert_eq!(at(3541), Freshness::Due);
     /// assert_eq!(at(3600), Freshness::Expired);
     /// ```
     #[must_use]
-    pub fn freshness(
-        &self,
-        received_at: Timestamp,
-        expires_at: Option<Timestamp>,
-        now: Timestamp,
-        spread: u64,
-    ) -> Freshness {
-        let milestones = self.milestones(received_at, expires_at, spread);
-        milestones.map_or(Freshness::Fresh, |milestones| milestones.freshness(now))
-    }
-
-    /// When a token becomes due and when it expires; `None` if it does not.
-    #[must_use]
-    pub fn milestones(
+    pub fn schedule(
         &self,
         received_at: Timestamp,
         expires_at: Option<Timestamp>,
         spread: u64,
-    ) -> Option<Milestones> {
-        let expires_at = expires_at?;
-        Some(Milestones { due_at: self.due_at(received_at, expires_at, spread), expires_at })
-    }
-
-    /// When a token becomes due. Leeway and jitter are bounded by the token's own lifetime, so
-    /// that a short-lived token is not renewed at each request (F28).
-    #[must_use]
-    pub fn due_at(&self, received_at: Timestamp, expires_at: Timestamp, spread: u64) -> Timestamp {
-        let lifetime = expires_at.since(received_at);
-        let leeway = self.leeway.min(lifetime / 4);
-        let jitter = self.jitter.min(lifetime / 10);
-        let share = u32::try_from(spread % 1024).unwrap_or(0);
-        expires_at - leeway - jitter * share / 1024
+    ) -> RenewalSchedule {
+        let due_at = |expires_at: Timestamp| {
+            let lifetime = expires_at.since(received_at);
+            let leeway = self.leeway.min(lifetime / 4);
+            let jitter = self.jitter.min(lifetime / 10);
+            let share = u32::try_from(spread % 1024).unwrap_or(0);
+            expires_at - leeway - jitter * share / 1024
+        };
+        RenewalSchedule { due_and_expiry: expires_at.map(|expires| (due_at(expires), expires)) }
     }
 }

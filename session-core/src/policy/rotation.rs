@@ -1,20 +1,21 @@
-//! For how long a secret that was rotated away is still accepted.
+//! For how long a secret is accepted after it was rotated.
 
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// How long the old secret is accepted after the new one was first presented.
+/// How long the previous secret is accepted after the new one was first presented.
 const AFTER_CONFIRMATION: Duration = Duration::from_secs(30);
 
-/// How long the old secret is accepted at most.
-const AT_MOST: Duration = Duration::from_secs(600);
+/// How long the previous secret is accepted at most.
+const MAX_ACCEPTED: Duration = Duration::from_secs(600);
 
-/// How long a response may still be under way with a new secret that nobody has presented.
-const RESPONSE_UNDER_WAY: Duration = Duration::from_secs(60);
+/// How long a response with a new secret may be in flight.
+const MAX_IN_FLIGHT: Duration = Duration::from_secs(60);
 
-/// Whether the old secret is still accepted: 30 s after the new one was first presented, and ten
-/// minutes at most, so that requests and responses that cross each other lose nobody.
+/// Returns whether the previous secret is still accepted: until 30 seconds after the new one was
+/// first presented, at most for ten minutes, so that requests and responses that cross each other
+/// sign nobody out.
 ///
 /// ```
 /// use session_core::policy::rotation::is_previous_accepted;
@@ -36,21 +37,21 @@ pub fn is_previous_accepted(
     now < accepted_until(rotated_at, confirmed_at)
 }
 
-/// Until when the old secret is accepted.
+/// Returns until when the previous secret is accepted.
 #[must_use]
 pub fn accepted_until(rotated_at: Timestamp, confirmed_at: Option<Timestamp>) -> Timestamp {
-    let at_most = rotated_at + AT_MOST;
-    confirmed_at.map_or(at_most, |confirmed| at_most.min(confirmed + AFTER_CONFIRMATION))
+    let latest = rotated_at + MAX_ACCEPTED;
+    confirmed_at.map_or(latest, |confirmed| latest.min(confirmed + AFTER_CONFIRMATION))
 }
 
-/// Whether the `Set-Cookie` with the new secret must be taken for lost: nobody has presented it,
-/// and no response can still be under way. Then the new secret, which nobody holds, may be
-/// replaced by another one; the old one keeps its ten minutes.
+/// Returns whether the `Set-Cookie` with the new secret must be considered lost: the secret was not
+/// presented within a minute, after which no response can still be in flight. Then another secret
+/// may replace it; the previous one keeps its ten minutes.
 #[must_use]
 pub fn is_new_secret_lost(
     rotated_at: Timestamp,
     confirmed_at: Option<Timestamp>,
     now: Timestamp,
 ) -> bool {
-    confirmed_at.is_none() && now >= rotated_at + RESPONSE_UNDER_WAY
+    confirmed_at.is_none() && now >= rotated_at + MAX_IN_FLIGHT
 }

@@ -1,15 +1,14 @@
-//! What a policy says of one provider, or of all whose names begin alike.
+//! The rule of a policy for one provider, or for all providers that match a pattern.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::limit::{Limit, OnFull};
 
-/// What a policy says of the providers whose name fits a pattern.
+/// The limit and timeouts of the providers whose name matches a pattern.
 ///
-/// A pattern is a name, or the beginning of names with a `*` behind it. The longest pattern that
-/// fits wins, and a whole name wins over all patterns. What a rule leaves out, the policy's own
-/// settings decide.
+/// A pattern is a name, or a prefix followed by `*`. The longest matching pattern wins, and an exact
+/// name wins over all patterns. Whatever a rule leaves unset is taken from the policy.
 ///
 /// ```
 /// use session_core::policy::{Rule, SessionPolicy};
@@ -30,7 +29,7 @@ pub struct Rule {
     pub(super) absolute: Option<Option<Duration>>,
 }
 
-/// A limit as it was written, not yet checked.
+/// A limit as it was set, not yet checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct LimitSetting {
     pub(super) kind: Option<LimitKind>,
@@ -45,7 +44,7 @@ pub(super) enum LimitKind {
 }
 
 impl LimitSetting {
-    /// The limit, with what is not set taken from `fallback`; `None` for a cap of zero.
+    /// Returns the limit, with unset parts taken from `fallback`; `None` for a cap of zero.
     pub(super) fn checked(self, fallback: Limit) -> Option<Limit> {
         let (fallback_max, fallback_on_full) = match fallback {
             Limit::AtMost { max, on_full } => (Some(max), on_full),
@@ -65,76 +64,78 @@ impl LimitSetting {
 }
 
 impl Rule {
-    /// A rule for the provider of this name, or for all that a pattern such as `mcp:*` fits.
+    /// Creates a rule for the provider of this name, or for all that match a pattern such as
+    /// `mcp:*`.
     pub fn for_provider(pattern: impl Into<String>) -> Self {
         let limit = LimitSetting::default();
         Self { pattern: pattern.into(), limit, idle: None, absolute: None }
     }
 
-    /// At most so many sessions of one user; zero is refused at build time.
+    /// Sets the cap: how many sessions a user may have. Zero is refused when the policy is built.
     pub const fn max_sessions(mut self, max: u32) -> Self {
         self.limit.kind = Some(LimitKind::AtMost(max));
         self
     }
 
-    /// What a login at the cap does.
+    /// Sets what a sign-in at the cap does.
     pub const fn on_full(mut self, on_full: OnFull) -> Self {
         self.limit.on_full = Some(on_full);
         self
     }
 
-    /// One session, and a new login takes its place.
+    /// Allows one session, which a new sign-in replaces.
     pub const fn replace(mut self) -> Self {
         self.limit.kind = Some(LimitKind::Replace);
         self
     }
 
-    /// As many sessions as there are logins.
+    /// Removes the cap.
     pub const fn unlimited(mut self) -> Self {
         self.limit.kind = Some(LimitKind::Unlimited);
         self
     }
 
-    /// The longest time without use.
+    /// Sets the longest time without use.
     pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle = Some(Some(timeout));
         self
     }
 
-    /// No bound on the time without use.
+    /// Removes the bound on the time without use.
     pub const fn without_idle_timeout(mut self) -> Self {
         self.idle = Some(None);
         self
     }
 
-    /// The longest time in all.
+    /// Sets the longest time in all.
     pub const fn absolute_timeout(mut self, timeout: Duration) -> Self {
         self.absolute = Some(Some(timeout));
         self
     }
 
-    /// No bound on the time in all.
+    /// Removes the bound on the time in all.
     pub const fn without_absolute_timeout(mut self) -> Self {
         self.absolute = Some(None);
         self
     }
 }
 
-/// Whether a pattern fits a name: the same, or its beginning if the pattern ends with `*`.
-pub(crate) fn fits(pattern: &str, name: &str) -> bool {
+/// Returns whether a pattern matches a name: the same text, or its prefix if it ends with `*`.
+pub(crate) fn matches_pattern(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
-        Some(beginning) => name.starts_with(beginning),
+        Some(prefix) => name.starts_with(prefix),
         None => pattern == name,
     }
 }
 
-/// How narrow a pattern is: a whole name is narrower than any pattern, a longer one than a shorter.
-pub(crate) fn narrowness(pattern: &str) -> (bool, usize) {
+/// Returns how specific a pattern is: an exact name more than any prefix, a longer prefix more than
+/// a shorter one.
+pub(crate) fn specificity(pattern: &str) -> (bool, usize) {
     (!pattern.ends_with('*'), pattern.len())
 }
 
-/// Whether a text can be a pattern: not empty, and `*` only at its end.
+/// Returns whether a text can be a pattern: not empty, and with `*` only at its end.
 pub(crate) fn is_pattern(pattern: &str) -> bool {
-    let beginning = pattern.strip_suffix('*').unwrap_or(pattern);
-    !pattern.is_empty() && !beginning.contains('*')
+    let prefix = pattern.strip_suffix('*').unwrap_or(pattern);
+    !pattern.is_empty() && !prefix.contains('*')
 }

@@ -1,4 +1,4 @@
-//! Moves databases that were built for one session a user to many, and keeps the tables.
+//! The command `session-migrate`.
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a command speaks to its terminal")]
 
 use std::process::ExitCode;
@@ -9,17 +9,20 @@ use clap_complete::Shell;
 #[path = "../cli/mod.rs"]
 mod cli;
 
-use cli::failure::Failure;
-use cli::moves::{self, Answer};
-use cli::words::{MoveWords, PruneWords};
+use cli::args::MoveArgs;
+use cli::error::CliError;
+use cli::inspect::InspectArgs;
+use cli::prune::PruneArgs;
+use cli::{Outcome, moves};
 
-/// Moves databases that were built for one session a user to many, and keeps the tables.
+/// Moves a database that keeps one session per user to many sessions per user, and manages the
+/// tables of session-core.
 ///
-/// Keys come from the environment, or from files that it names: SESSION_MIGRATE_SOURCE_KEY (or
-/// _FILE) and SESSION_MIGRATE_SOURCE_OLD_KEYS open the source's tokens, SESSION_KEYS (or _FILE;
-/// id:base64 of 32 bytes, parted by commas) seals them in the target.
+/// Keys come from the environment, or from files that it names. SESSION_MIGRATE_SOURCE_KEY (or
+/// …_FILE) and SESSION_MIGRATE_SOURCE_OLD_KEYS open the tokens of the source. SESSION_KEYS (or
+/// …_FILE; id:base64 of 32 bytes, separated by commas) seals them in the target.
 ///
-/// Exit codes: 0 done, 1 differs or failed, 2 called wrongly.
+/// Exit codes: 0 success, 1 failure or a difference, 2 wrong arguments.
 #[derive(Debug, Parser)]
 #[command(name = "session-migrate", version, arg_required_else_help = true)]
 struct Command {
@@ -29,83 +32,62 @@ struct Command {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Recognises what a database holds and counts it; writes nothing.
-    Inspect(cli::inspect::Inspect),
-    /// Shows what an apply would do; writes nothing.
+    /// Recognises the schema of a database and counts its rows; writes nothing.
+    Inspect(InspectArgs),
+    /// Plans a move: shows what `apply` would do; writes nothing.
     Plan {
         #[command(flatten)]
-        words: MoveWords,
-        /// Prints every statement that an apply runs.
+        args: MoveArgs,
+        /// Prints every statement that `apply` would run.
         #[arg(long)]
         sql: bool,
-        /// Prints a report as JSON.
-        #[arg(long)]
-        json: bool,
     },
-    /// Moves the rows and opens the target; goes on where an earlier run was stopped.
+    /// Applies a move; continues where an earlier run stopped.
     Apply {
         #[command(flatten)]
-        words: MoveWords,
-        /// The digest of the plan that is to be carried out.
+        args: MoveArgs,
+        /// The digest of the reviewed plan. Nothing is written if the plan has changed since.
         #[arg(long, value_name = "DIGEST", conflicts_with = "yes")]
         plan: Option<String>,
-        /// Yes, without having read a plan.
+        /// Applies without a reviewed plan.
         #[arg(long)]
         yes: bool,
-        /// Prints a report as JSON.
-        #[arg(long)]
-        json: bool,
     },
-    /// Compares both sides row by row; writes nothing.
+    /// Verifies a move: compares source and target row by row; writes nothing.
     Verify {
         #[command(flatten)]
-        words: MoveWords,
+        args: MoveArgs,
         /// Lists every row. A key can be a cookie: the list is as confidential as the source.
         #[arg(long)]
         rows: bool,
-        /// Prints a report as JSON.
-        #[arg(long)]
-        json: bool,
     },
-    /// Shows how far moves are and which table steps a database has; writes nothing.
-    Status(Status),
-    /// Takes a move back.
+    /// Shows the progress of each move and which migrations are applied; writes nothing.
+    Status(StatusArgs),
+    /// Rolls a move back, and writes renewed tokens back into the source.
     Rollback {
         #[command(flatten)]
-        words: MoveWords,
-        /// Leaves renewed tokens, and names the sign-ins that are lost by it.
+        args: MoveArgs,
+        /// Does not write renewed tokens back; lists the sign-ins that are lost.
         #[arg(long)]
         discard_renewed: bool,
-        /// Prints a report as JSON.
-        #[arg(long)]
-        json: bool,
     },
-    /// Leaves the source behind for good.
-    Finalize(Plain),
-    /// Pauses a move after the batch that is under way.
-    Pause(Plain),
-    /// Ends a pause, and goes on with the work if nobody else does.
-    Resume(Plain),
-    /// Takes the lock away from a process that does nothing any more.
-    Unlock(Plain),
-    /// Enforces a cap in place, on a table that keeps its own layout.
-    Prune {
-        #[command(flatten)]
-        words: PruneWords,
-        /// Archives and deletes what is too many; without it nothing is written.
-        #[arg(long)]
-        yes: bool,
-        /// Prints a report as JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Creates the tables, or applies the steps that a database does not have yet.
-    Up(Target),
-    /// Drops the tables: everybody is signed out.
+    /// Finalizes a move: from then on the source is unused and rollback is impossible.
+    Finalize(MoveArgs),
+    /// Pauses a move after the batch in progress.
+    Pause(MoveArgs),
+    /// Resumes a paused move, in this process if no other works on it.
+    Resume(MoveArgs),
+    /// Releases the lock of a process that hangs.
+    Unlock(MoveArgs),
+    /// Prunes tables that keep their own layout: enforces a cap in place.
+    Prune(PruneArgs),
+    /// Creates the tables, or applies the migrations that are pending.
+    Up(TargetArgs),
+    /// Drops the tables, which signs every user out.
     Down {
         #[command(flatten)]
-        target: Target,
-        /// Yes, drop every session.
+        target: TargetArgs,
+        /// Confirms that every session is to be dropped.
         #[arg(long)]
         yes: bool,
     },
@@ -118,27 +100,18 @@ enum Task {
     Man,
 }
 
-#[derive(Debug, Args)]
-struct Plain {
-    #[command(flatten)]
-    words: MoveWords,
-    /// Prints a report as JSON.
-    #[arg(long)]
-    json: bool,
-}
-
 #[derive(Args)]
-struct Status {
-    /// The source's address, where the target is the same database.
+struct StatusArgs {
+    /// The address of the source, if the target is the same database.
     #[arg(long, value_name = "URL")]
     from: Option<String>,
-    /// The target's address.
+    /// The address of the target.
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     to: Option<String>,
-    /// Taken as at the other calls; the target knows its moves by itself.
+    /// Ignored; accepted so that the same arguments work for every command on a move.
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
-    /// Taken as at the other calls; the target knows its moves by itself.
+    /// Ignored; accepted so that the same arguments work for every command on a move.
     #[arg(long, value_name = "FILE")]
     mapping: Option<String>,
     /// Prints a report as JSON.
@@ -147,23 +120,23 @@ struct Status {
 }
 
 #[derive(Args)]
-struct Target {
-    /// The database's address: sqlite://FILE, postgres://… or mysql://…
+struct TargetArgs {
+    /// The address of the database: sqlite://FILE, postgres://… or mysql://…
     #[arg(long = "to", value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     url: String,
 }
 
-/// The address has a password in it.
-impl std::fmt::Debug for Target {
+/// Leaves out the address, which can contain a password.
+impl std::fmt::Debug for TargetArgs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Target(..)")
+        f.write_str("TargetArgs(..)")
     }
 }
 
-/// Addresses have passwords.
-impl std::fmt::Debug for Status {
+/// Leaves out the addresses, which can contain passwords.
+impl std::fmt::Debug for StatusArgs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Status(..)")
+        f.write_str("StatusArgs(..)")
     }
 }
 
@@ -172,98 +145,68 @@ async fn main() -> ExitCode {
     let task = Command::parse().task;
     let is_json = is_json(&task);
     match Box::pin(run(task)).await {
-        Ok(answer) => {
-            println!("{}", answer.text.trim_end());
-            if answer.is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        Ok(outcome) => {
+            println!("{}", outcome.text.trim_end());
+            if outcome.is_success { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
-        Err(failure) => {
-            if !failure.message().is_empty() {
+        Err(error) => {
+            if !error.message().is_empty() {
                 if is_json {
-                    println!("{}", failure.to_json());
+                    println!("{}", error.to_json());
                 }
-                eprintln!("error: {}", failure.message());
+                eprintln!("error: {}", error.message());
             }
-            ExitCode::from(failure.exit_code())
+            ExitCode::from(error.exit_code())
         }
     }
 }
 
 const fn is_json(task: &Task) -> bool {
     match task {
-        Task::Plan { json, .. }
-        | Task::Apply { json, .. }
-        | Task::Verify { json, .. }
-        | Task::Rollback { json, .. }
-        | Task::Prune { json, .. } => *json,
-        Task::Finalize(plain) | Task::Pause(plain) | Task::Resume(plain) | Task::Unlock(plain) => {
-            plain.json
-        }
-        Task::Status(status) => status.json,
-        Task::Inspect(words) => words.is_json(),
+        Task::Plan { args, .. }
+        | Task::Apply { args, .. }
+        | Task::Verify { args, .. }
+        | Task::Rollback { args, .. }
+        | Task::Finalize(args)
+        | Task::Pause(args)
+        | Task::Resume(args)
+        | Task::Unlock(args) => args.json,
+        Task::Prune(args) => args.json,
+        Task::Status(args) => args.json,
+        Task::Inspect(args) => args.json,
         Task::Up(_) | Task::Down { .. } | Task::Completions { .. } | Task::Man => false,
     }
 }
 
-async fn run(task: Task) -> Result<Answer, Failure> {
+async fn run(task: Task) -> Result<Outcome, CliError> {
     match task {
-        Task::Inspect(words) => cli::inspect::run(&words).await,
-        Task::Plan { words, sql, json } => moves::plan(&words, sql, json).await,
-        Task::Apply { words, plan, yes, json } => moves::apply(&words, plan, yes, json).await,
-        Task::Verify { words, rows, json } => moves::verify(&words, rows, json).await,
-        Task::Status(status) => of_status(&status).await,
-        Task::Rollback { words, discard_renewed, json } => {
-            moves::rollback(&words, discard_renewed, json).await
+        Task::Inspect(args) => cli::inspect::run(&args).await,
+        Task::Plan { args, sql } => moves::plan(&args, sql).await,
+        Task::Apply { args, plan, yes } => moves::apply(&args, plan, yes).await,
+        Task::Verify { args, rows } => moves::verify(&args, rows).await,
+        Task::Status(args) => {
+            moves::status(args.from.as_deref(), args.to.as_deref(), args.json).await
         }
-        Task::Finalize(plain) => moves::finalize(&plain.words, plain.json).await,
-        Task::Pause(plain) => moves::pause(&plain.words, plain.json).await,
-        Task::Resume(plain) => moves::resume(&plain.words, plain.json).await,
-        Task::Unlock(plain) => moves::unlock(&plain.words, plain.json).await,
-        Task::Prune { words, yes, json } => cli::prune::run(&words, yes, json).await,
-        Task::Up(target) => Ok(steps("applied", &session_migrate::up(&target.url).await?)),
-        Task::Down { yes: false, .. } => {
-            Err(Failure::usage("down drops every session; say --yes if that is meant"))
-        }
-        Task::Down { target, yes: true } => {
-            Ok(steps("dropped", &session_migrate::down(&target.url).await?))
-        }
-        Task::Completions { shell } => Ok(printed(|out| {
+        Task::Rollback { args, discard_renewed } => moves::rollback(&args, discard_renewed).await,
+        Task::Finalize(args) => moves::finalize(&args).await,
+        Task::Pause(args) => moves::pause(&args).await,
+        Task::Resume(args) => moves::resume(&args).await,
+        Task::Unlock(args) => moves::unlock(&args).await,
+        Task::Prune(args) => cli::prune::run(&args).await,
+        Task::Up(target) => moves::up(&target.url).await,
+        Task::Down { target, yes } => moves::down(&target.url, yes).await,
+        Task::Completions { shell } => Ok(generated(|out| {
             clap_complete::generate(shell, &mut Command::command(), "session-migrate", out);
         })),
-        Task::Man => Ok(printed(|out| {
-            // Into memory nothing fails.
+        Task::Man => Ok(generated(|out| {
+            // Writing into memory cannot fail.
             let _ = clap_mangen::Man::new(Command::command()).render(out);
         })),
     }
 }
 
-/// The moves of the target; and where only a target is named, the steps of its tables.
-async fn of_status(status: &Status) -> Result<Answer, Failure> {
-    let target = status.to.as_ref().or(status.from.as_ref());
-    let target = target.ok_or_else(|| Failure::usage("give --from URL or --to URL"))?;
-    if status.to.is_none() {
-        // A source that is not there is a slip; a target may come to be later.
-        let _ = session_migrate::source::connect_read_only(target).await?.close().await;
-    }
-    let mut answer = moves::status(target, status.json).await?;
-    if status.from.is_none() && !status.json {
-        let mut text = String::new();
-        for step in session_migrate::status(target).await? {
-            let word = if step.is_applied { "applied" } else { "pending" };
-            text.push_str(&format!("{word} {}\n", step.name));
-        }
-        answer.text = format!("{text}{}", answer.text);
-    }
-    Ok(answer)
-}
-
-fn steps(what: &str, steps: &[String]) -> Answer {
-    let lines: Vec<String> = steps.iter().map(|step| format!("{what} {step}")).collect();
-    let text = if lines.is_empty() { "nothing to do".to_owned() } else { lines.join("\n") };
-    Answer { text, is_good: true }
-}
-
-fn printed(print: impl FnOnce(&mut Vec<u8>)) -> Answer {
+fn generated(write: impl FnOnce(&mut Vec<u8>)) -> Outcome {
     let mut out = Vec::new();
-    print(&mut out);
-    Answer { text: String::from_utf8_lossy(&out).into_owned(), is_good: true }
+    write(&mut out);
+    Outcome::success(String::from_utf8_lossy(&out).into_owned())
 }

@@ -3,7 +3,7 @@ use session_core::{ProviderName, Timestamp, UserId};
 use super::key::RankKey;
 use super::settings::Cap;
 use super::words::{Count, MissingMoment, PartitionBy};
-use crate::source::{Mapping, NewestBy, RowTokens, SourceRow, TokenPlace};
+use crate::source::{Mapping, NewestBy, RowTokens, SourceRow, mapping::TokenSource};
 
 /// A row, as far as its rank depends on it.
 ///
@@ -34,7 +34,7 @@ pub struct Candidates {
     count: Count,
     newest_by: Option<NewestBy>,
     /// Where a value means that the row was meant to have tokens, though none open.
-    sealed: Vec<TokenPlace>,
+    sealed: Vec<TokenSource>,
 }
 
 impl Candidates {

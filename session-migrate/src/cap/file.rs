@@ -8,7 +8,7 @@ use session_core::SessionPolicy;
 use session_core::policy::{PolicyBuilder, Rule};
 
 use super::settings::Cap;
-use crate::source::{MappingError, misfit_at, read_toml};
+use crate::source::{MappingError, error_at, read_toml};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,7 +71,7 @@ impl Cap {
         let policy = policy(&file);
         policy
             .map(|policy| Self::from_policy(policy).with_file(text))
-            .map_err(|(path, message)| misfit_at(text, &table, path, message))
+            .map_err(|(path, message)| error_at(text, &table, path, message))
     }
 }
 

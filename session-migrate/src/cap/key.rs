@@ -1,6 +1,7 @@
 use std::cmp::Ordering;
 
-use crate::source::{Cell, SourceKey};
+use crate::source::SourceKey;
+use crate::sql::Cell;
 
 /// A row's key in an order that is total: of two rows with one moment, the higher is the newer.
 ///
@@ -98,7 +99,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::RankKey;
-    use crate::source::Cell;
+    use crate::sql::Cell;
 
     fn key(cell: Cell) -> RankKey {
         RankKey::new(&[cell])

@@ -8,7 +8,7 @@ use session_core::policy::Rule;
 use session_core::{EndReason, SessionPolicy, Timestamp};
 
 use super::{Candidate, Cap, Count, RankKey, standings};
-use crate::source::Cell;
+use crate::sql::Cell;
 
 fn at_most(max: u32) -> Cap {
     Cap::max_sessions(NonZeroU32::new(max).unwrap())

@@ -1,25 +1,23 @@
-//! The change log: a table beside the mapped one, and what is written into it.
+//! The change log: a table in the schema of the mapped one, and the statements that fill it.
 
-use super::names::{Names, TableName};
-use super::object::{Object, Sort};
-use crate::sql::Dialect;
-use crate::sql::{Column, ColumnKind};
+use super::objects::{Object, ObjectKind, ObjectNames, TableName};
+use crate::sql::{Column, ColumnKind, Dialect};
 
-/// What `what` says of a row.
+/// The kind of an entry, in the column `what`: any row, or the row with this key.
 pub(super) const ALL: u64 = 0;
 pub(super) const KEY: u64 = 1;
-/// Of the first relation; the others follow.
+/// The kind for the first relation; the others follow.
 pub(super) const FIRST_RELATION: u64 = 2;
 
-/// The log's layout: an id, what the entry is, the key's columns, and one for each relation.
+/// The log's layout: an id, the kind of entry, the key's columns, and one column for each relation.
 ///
-/// The columns hold what the mapped ones do, in types that fold nothing and truncate nothing, so
-/// that an entry is read back as the row itself is, and none can make the writer's statement fail.
-/// Nothing but the id is indexed: a key of text would be too long for some databases.
+/// The columns hold the values of the mapped ones in types that neither fold nor truncate them, so
+/// that an entry reads back like the row, and cannot make the writer's statement fail. Only the id
+/// is indexed: a text key would be too long for some databases.
 ///
-/// The id is never given twice, and no counter makes it: a sequence would change what `lastval()`
-/// gives an application on PostgreSQL, SQLite's `AUTOINCREMENT` leaves a table behind, its plain
-/// row numbers are given again, and MySQL's takes a lock that writers could deadlock on.
+/// The id is never reused, and does not come from a counter: a sequence would change `lastval()`
+/// for an application on PostgreSQL, SQLite's `AUTOINCREMENT` leaves a table behind, its plain row
+/// numbers are reused, and MySQL's counter takes a lock on which writers could deadlock.
 #[derive(Debug, Clone)]
 pub(super) struct Log {
     pub(super) dialect: Dialect,
@@ -28,7 +26,7 @@ pub(super) struct Log {
     pub(super) related: Vec<Column>,
 }
 
-/// What one entry is about.
+/// The rows that an entry stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entry {
     All,
@@ -39,14 +37,14 @@ pub(super) enum Entry {
 impl Log {
     pub(super) fn new(
         dialect: Dialect,
-        names: &Names,
+        names: &ObjectNames,
         key: Vec<Column>,
         related: Vec<Column>,
     ) -> Self {
         Self { dialect, table: names.log(), key, related }
     }
 
-    /// Every column after the id and `what`, by the name that it has here.
+    /// Returns every column after the id and `what`, with its name in the log.
     pub(super) fn columns(&self) -> impl Iterator<Item = (String, &Column)> {
         let key = self.key.iter().enumerate().map(|(at, column)| (format!("key_{at}"), column));
         let related = self.related.iter().enumerate();
@@ -68,7 +66,7 @@ impl Log {
             .map(|(name, column)| format!(", {name}{}", declared(self.dialect, column)))
             .collect();
         Object {
-            sort: Sort::Table,
+            sort: ObjectKind::Table,
             name: self.table.name.clone(),
             schema: self.table.schema.clone(),
             on: None,
@@ -77,8 +75,8 @@ impl Log {
         }
     }
 
-    /// `INSERT` up to the values of one entry, whose columns are those of `row`: `OLD`, `NEW`, or
-    /// another table's name.
+    /// Returns `INSERT INTO` with its columns, and the values of one entry, which come from `row`:
+    /// `OLD`, `NEW`, or a table's alias.
     pub(super) fn insert(&self, entry: Entry, columns: &[Column], row: &str) -> (String, String) {
         let (what, first) = match entry {
             Entry::All => (ALL, ""),
@@ -106,8 +104,8 @@ impl Log {
     }
 }
 
-/// A type that holds whatever the column does. `NULL` is said, because MySQL may otherwise give a
-/// `timestamp` a default and `ON UPDATE`.
+/// Returns a type that holds every value of the column. `NULL` is explicit, because MySQL may
+/// otherwise give a `timestamp` a default and `ON UPDATE`.
 fn declared(dialect: Dialect, column: &Column) -> String {
     let wider = match (dialect, column.kind) {
         // No type, no affinity: every value keeps its storage class.
@@ -121,7 +119,7 @@ fn declared(dialect: Dialect, column: &Column) -> String {
         (Dialect::Postgres, ColumnKind::Bytes) => "bytea",
         (Dialect::Postgres, ColumnKind::Uuid) => "uuid",
         (Dialect::Postgres, ColumnKind::ZonedTime) => "timestamptz",
-        // In the character set in which values are read, which holds all the others.
+        // Values are read in this character set, which contains all others.
         (Dialect::Mysql, ColumnKind::Text) => "LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
         (Dialect::Mysql, ColumnKind::Bytes) => "LONGBLOB",
         _ => column.declared.as_str(),

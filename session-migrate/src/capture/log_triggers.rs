@@ -1,60 +1,58 @@
-//! Everything that makes the log fill itself.
+//! The log with the triggers and functions that fill it.
 
-use super::differ::differ;
 use super::log::{Entry, Log};
-use super::names::{Names, TableName};
-use super::object::Object;
+use super::objects::{Object, ObjectNames, TableName};
+use super::trigger::differ;
 use super::trigger::{Trigger, call, function, of_rows, of_statement};
-use crate::sql::Dialect;
-use crate::sql::{Column, Table};
+use crate::sql::{Column, Dialect, Table};
 
-/// A table whose writes are noted.
+/// A table whose writes are captured.
 #[derive(Debug)]
-pub(super) struct Noted<'a> {
-    /// Tells its triggers from the other tables'.
+pub(super) struct CapturedTable<'a> {
+    /// Tells its triggers apart from those of other tables.
     pub(super) prefix: String,
     pub(super) table: &'a Table,
     pub(super) entry: Entry,
-    /// What an entry holds: the key, or the column that is referred to.
+    /// The columns of an entry: the key, or the column that is referred to.
     pub(super) columns: Vec<Column>,
-    /// The columns whose change matters. Others may change at every request, like the time at
-    /// which a user was last seen, and the source's rows stay as they are.
+    /// The columns whose change counts. Others, such as a user's last use, may change at every
+    /// request without changing a row of the source.
     pub(super) read: Vec<Column>,
 }
 
-/// The log first, then what fills it.
-pub(super) fn objects(log: &Log, names: &Names, noted: &[Noted<'_>]) -> Vec<Object> {
+/// Returns the log first, then the functions and triggers that fill it.
+pub(super) fn objects(log: &Log, names: &ObjectNames, tables: &[CapturedTable<'_>]) -> Vec<Object> {
     let mut objects = vec![log.object()];
     let is_postgres = log.dialect == Dialect::Postgres;
     if is_postgres {
         objects.push(function(log, names, "all", Entry::All, &[], "NEW"));
-        for table in noted {
+        for table in tables {
             for row in ["NEW", "OLD"] {
                 let name = table.function(row);
                 objects.push(function(log, names, &name, table.entry, &table.columns, row));
             }
         }
     }
-    for table in noted {
+    for table in tables {
         objects.extend(table.triggers(log, names));
     }
     objects
 }
 
-impl Noted<'_> {
+impl CapturedTable<'_> {
     fn function(&self, row: &str) -> String {
         format!("{}{}", self.prefix, row.to_lowercase())
     }
 
-    fn triggers(&self, log: &Log, names: &Names) -> Vec<Object> {
+    fn triggers(&self, log: &Log, names: &ObjectNames) -> Vec<Object> {
         let on = TableName::of(log.dialect, self.table);
         let is_read = Some(differ(log.dialect, &self.read));
-        let is_moved = Some(differ(log.dialect, &self.columns));
+        let is_rekeyed = Some(differ(log.dialect, &self.columns));
         let events = [
             ("insert", "INSERT", None, "NEW"),
             ("update", "UPDATE", is_read, "NEW"),
-            // What the row was called before is noted too, but only where it has another name now.
-            ("rekey", "UPDATE", is_moved, "OLD"),
+            // The old key is captured too where the update changed it.
+            ("rekey", "UPDATE", is_rekeyed, "OLD"),
             ("delete", "DELETE", None, "OLD"),
         ];
         let mut objects: Vec<Object> = events
@@ -83,10 +81,10 @@ impl Noted<'_> {
         objects
     }
 
-    /// `INSERT OR REPLACE` deletes the rows that are in its way without a trigger, unless the
-    /// application's connection has `recursive_triggers`; so they are noted before. The row of the
-    /// same key needs no entry of its own.
-    fn replaced(&self, log: &Log, names: &Names, on: &TableName) -> Vec<Object> {
+    /// Returns triggers that capture the rows that `INSERT OR REPLACE` deletes: SQLite fires no
+    /// delete trigger for them unless the connection has `recursive_triggers`. The row of the same
+    /// key has its entry already.
+    fn replaced(&self, log: &Log, names: &ObjectNames, on: &TableName) -> Vec<Object> {
         let dialect = log.dialect;
         let entry: Vec<&String> = self.columns.iter().map(|column| &column.name).collect();
         let is_other = |index: &&Vec<String>| !index.iter().eq(entry.iter().copied());

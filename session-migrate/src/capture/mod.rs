@@ -1,19 +1,15 @@
-//! Writes of others to a source that is being moved: noted by triggers, and at the end refused.
+//! Captures the writes of an application to a source that is being moved, and blocks them at the
+//! cutover; both by triggers.
 
-mod bar;
-mod log_triggers;
-
-mod differ;
-mod entry;
+mod change;
+mod change_capture;
 mod log;
-mod names;
-mod object;
-mod patience;
-mod probe;
-mod script;
+mod log_triggers;
+mod objects;
+mod retry_budget;
+mod schema_change;
 mod trigger;
-mod watch;
 
-pub use entry::ChangeId;
-pub use patience::Patience;
-pub use watch::{Change, ChangedRows, Standing, Watch, WatchStatements};
+pub use change::{Change, ChangeId, ChangedRows};
+pub use change_capture::{CaptureState, CaptureStatements, ChangeCapture};
+pub use retry_budget::RetryBudget;

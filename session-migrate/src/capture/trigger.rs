@@ -1,37 +1,35 @@
-//! The triggers that fill the log.
+//! Triggers as SQL: those that fill the log, and those that block writes.
 
 use super::log::{Entry, Log};
-use super::names::{Names, TableName};
-use super::object::{Object, Sort};
-use crate::sql::Column;
-use crate::sql::Dialect;
+use super::objects::{Object, ObjectKind, ObjectNames, TableName};
+use crate::sql::{Column, Dialect};
 
-/// A trigger after each row.
+/// A trigger that writes an entry after each row.
 #[derive(Debug)]
 pub(super) struct Trigger<'a> {
-    /// What it is called after the watch's own name.
+    /// What its name ends in.
     pub(super) suffix: String,
     pub(super) on: &'a TableName,
     pub(super) event: &'static str,
-    /// What must hold for an entry to be written.
+    /// The condition under which an entry is written.
     pub(super) when: Option<String>,
     pub(super) entry: Entry,
-    /// The columns whose values the entry has.
+    /// The columns whose values are in the entry.
     pub(super) columns: &'a [Column],
     /// `OLD` or `NEW`.
     pub(super) row: &'static str,
 }
 
-/// A function that writes an entry, on PostgreSQL, with the name of the thing that it writes.
+/// Returns the function that writes an entry, on PostgreSQL.
 ///
 /// # Security
 ///
-/// It runs with the rights of whoever made it: the application's user may write its tables, and
-/// needs no right to the log, which may hold cookies. Its search path is fixed, so nobody can put
-/// a function of theirs before the system's.
+/// It runs with the rights of the user that created it: the application's user needs no right to
+/// the log, which may hold cookies. Its search path is fixed, so that no other function can be put
+/// in front of the system's.
 pub(super) fn function(
     log: &Log,
-    names: &Names,
+    names: &ObjectNames,
     suffix: &str,
     entry: Entry,
     columns: &[Column],
@@ -42,12 +40,12 @@ pub(super) fn function(
     plpgsql(names, suffix, "SECURITY DEFINER SET search_path = pg_catalog, pg_temp", &body)
 }
 
-/// A trigger function on PostgreSQL.
-pub(super) fn plpgsql(names: &Names, suffix: &str, options: &str, body: &str) -> Object {
+/// Returns a trigger function on PostgreSQL.
+pub(super) fn plpgsql(names: &ObjectNames, suffix: &str, options: &str, body: &str) -> Object {
     let name = names.of(suffix);
     let sql = Dialect::Postgres.table(names.schema(), &name);
     Object {
-        sort: Sort::Function,
+        sort: ObjectKind::Function,
         schema: names.schema().map(str::to_owned),
         on: None,
         create: format!(
@@ -60,8 +58,8 @@ pub(super) fn plpgsql(names: &Names, suffix: &str, options: &str, body: &str) ->
 }
 
 impl Trigger<'_> {
-    /// The trigger; on PostgreSQL it calls this function.
-    pub(super) fn object(&self, log: &Log, names: &Names, function: &str) -> Object {
+    /// Returns the trigger, which calls this function on PostgreSQL.
+    pub(super) fn object(&self, log: &Log, names: &ObjectNames, function: &str) -> Object {
         let (into, values) = log.insert(self.entry, self.columns, self.row);
         let action = match (log.dialect, &self.when) {
             (Dialect::Sqlite, when) => {
@@ -72,7 +70,7 @@ impl Trigger<'_> {
                 let when = when.as_ref().map(|when| format!("WHEN ({when}) ")).unwrap_or_default();
                 format!("{when}{}", call(names, function))
             }
-            // One statement, which needs no other delimiter wherever it is pasted.
+            // A single statement can be pasted into a client without changing its delimiter.
             (Dialect::Mysql, None) => format!("{into} VALUES ({values})"),
             (Dialect::Mysql, Some(when)) => {
                 format!("{into} SELECT {values} FROM DUAL WHERE {when}")
@@ -83,13 +81,13 @@ impl Trigger<'_> {
     }
 }
 
-/// How a trigger on PostgreSQL calls a function of the watch.
-pub(super) fn call(names: &Names, function: &str) -> String {
+/// Returns how a trigger on PostgreSQL calls a function of the capture.
+pub(super) fn call(names: &ObjectNames, function: &str) -> String {
     let function = Dialect::Postgres.table(names.schema(), &names.of(function));
     format!("EXECUTE FUNCTION {function}()")
 }
 
-/// A trigger for each row of an event such as `AFTER INSERT`.
+/// Returns a trigger for each row of an event such as `AFTER INSERT`.
 pub(super) fn of_rows(
     dialect: Dialect,
     name: &str,
@@ -100,7 +98,7 @@ pub(super) fn of_rows(
     written(dialect, name, event, on, "FOR EACH ROW ", action)
 }
 
-/// A trigger for a statement, on PostgreSQL.
+/// Returns a trigger for a statement, on PostgreSQL.
 pub(super) fn of_statement(name: &str, event: &str, on: &TableName, action: &str) -> Object {
     written(Dialect::Postgres, name, event, on, "FOR EACH STATEMENT ", action)
 }
@@ -120,11 +118,60 @@ fn written(
         _ => format!("DROP TRIGGER {quoted}"),
     };
     Object {
-        sort: Sort::Trigger,
+        sort: ObjectKind::Trigger,
         name: name.to_owned(),
         schema: on.schema.clone(),
         on: Some(on.clone()),
         create: format!("CREATE TRIGGER {quoted} {event} ON {table} {each}{action}"),
         drop,
     }
+}
+
+/// Returns the condition that the old and the new row differ in one of the columns, byte for byte
+/// and class for class, whatever the collation.
+pub(super) fn differ(dialect: Dialect, columns: &[Column]) -> String {
+    let tests: Vec<String> = columns.iter().map(|column| one(dialect, column)).collect();
+    tests.join(" OR ")
+}
+
+fn one(dialect: Dialect, column: &Column) -> String {
+    let name = dialect.quote(&column.name);
+    let (old, new) = (format!("OLD.{name}"), format!("NEW.{name}"));
+    let binary = |sql: &str| dialect.binary(sql, column.kind);
+    match dialect {
+        // 1 and 1.0 are equal on SQLite, and are two keys.
+        Dialect::Sqlite => {
+            format!("typeof({old}) <> typeof({new}) OR {} IS NOT {}", binary(&old), binary(&new))
+        }
+        Dialect::Postgres => format!("{} IS DISTINCT FROM {}", binary(&old), binary(&new)),
+        Dialect::Mysql => format!("NOT ({} <=> {})", binary(&old), binary(&new)),
+    }
+}
+
+/// The error of a blocked write; MySQL allows 128 characters.
+pub(super) const BLOCK_TEXT: &str =
+    "this table is read-only: its sessions were migrated by session-migrate";
+
+/// Returns the triggers that block writes. They fire for each row: a statement that changes no row
+/// is let through, such as the cascade from a user without a session.
+pub(super) fn write_block(dialect: Dialect, names: &ObjectNames, table: &TableName) -> Vec<Object> {
+    let mut objects = Vec::new();
+    let action = match dialect {
+        Dialect::Sqlite => format!("BEGIN SELECT RAISE(ABORT, '{BLOCK_TEXT}'); END"),
+        Dialect::Postgres => {
+            let body = format!("BEGIN RAISE EXCEPTION '{BLOCK_TEXT}'; END");
+            objects.push(plpgsql(names, "bar", "SET search_path = pg_catalog, pg_temp", &body));
+            call(names, "bar")
+        }
+        Dialect::Mysql => format!("SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{BLOCK_TEXT}'"),
+    };
+    for event in ["INSERT", "UPDATE", "DELETE"] {
+        let name = names.of(&format!("bar_{}", event.to_lowercase()));
+        objects.push(of_rows(dialect, &name, &format!("BEFORE {event}"), table, &action));
+    }
+    if dialect == Dialect::Postgres {
+        let name = names.of("bar_truncate");
+        objects.push(of_statement(&name, "BEFORE TRUNCATE", table, &action));
+    }
+    objects
 }

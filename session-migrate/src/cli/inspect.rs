@@ -1,64 +1,53 @@
-//! `session-migrate inspect`: what a database holds, for people and as JSON.
+//! `session-migrate inspect`: recognises a schema and counts its rows.
 
 use std::fmt::Write as _;
 
 use clap::Args;
 use session_migrate::source::{
-    Codecs, Expiry, Inspection, RecognisedReport, SourceKeys, SourceReport, Tally,
-    connect_read_only, inspect,
+    Codecs, Inspection, SourceKeys, connect_read_only, inspect, inspect::RecognisedReport,
+    inspect::SourceReport, inspect::Tally, row::Expiry,
 };
 
-use super::failure::Failure;
-use super::moves::Answer;
+use super::Outcome;
+use super::error::CliError;
 
-/// The words of `inspect`.
+/// The arguments of `inspect`.
 #[derive(Args)]
-pub(crate) struct Inspect {
-    /// The database's address: sqlite://FILE, postgres://… or mysql://…
+pub(crate) struct InspectArgs {
+    /// The address of the database: sqlite://FILE, postgres://… or mysql://…
     #[arg(long = "from", value_name = "URL")]
     url: String,
     /// Prints a report as JSON.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
-/// The address has a password in it.
-impl std::fmt::Debug for Inspect {
+/// Leaves out the address, which can contain a password.
+impl std::fmt::Debug for InspectArgs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inspect").field("json", &self.json).finish_non_exhaustive()
+        f.debug_struct("InspectArgs").field("json", &self.json).finish_non_exhaustive()
     }
 }
 
-impl Inspect {
-    pub(crate) const fn is_json(&self) -> bool {
-        self.json
-    }
-}
-
-/// Looks at the database. Keys come from the environment alone.
-pub(crate) async fn run(words: &Inspect) -> Result<Answer, Failure> {
+/// Inspects the database. Keys come from the environment only.
+pub(crate) async fn run(args: &InspectArgs) -> Result<Outcome, CliError> {
     let keys = SourceKeys::from_environment(|name| std::env::var(name).ok())?;
-    let connection = connect_read_only(&words.url).await?;
+    let connection = connect_read_only(&args.url).await?;
     let inspection = inspect(&connection, &Codecs::new(keys)).await;
-    // Nothing is left to be done on it.
+    // The connection was only read from: a failed close loses nothing.
     let _ = connection.close().await;
     let inspection = inspection?;
-    let text = if words.json { json(&inspection) } else { prose(&inspection) };
-    let is_good = inspection.recognised.iter().all(|report| report.problems.is_empty());
-    Ok(Answer { text, is_good })
-}
-
-fn json(inspection: &Inspection) -> String {
-    serde_json::to_string_pretty(inspection).unwrap_or_default()
+    let is_success = inspection.recognised.iter().all(|report| report.problems.is_empty());
+    Ok(Outcome { is_success, ..Outcome::of(&inspection, args.json, prose) })
 }
 
 fn prose(inspection: &Inspection) -> String {
     let mut text = format!("{} database with {} tables\n", inspection.database, inspection.tables);
     if inspection.has_target {
-        text.push_str("it has the table login_session already\n");
+        text.push_str("the table login_session exists already\n");
     }
     if inspection.recognised.is_empty() {
-        text.push_str("no preset fits: write a mapping file\n");
+        text.push_str("no preset matches: write a mapping file\n");
     }
     for report in &inspection.recognised {
         recognised(&mut text, report);
@@ -81,14 +70,14 @@ fn recognised(text: &mut String, report: &RecognisedReport) {
         let _ = writeln!(text, "  cannot be read: {problem}");
     }
     if report.sources.is_empty() && report.problems.is_empty() {
-        let _ = writeln!(text, "  a likelier preset reads this table");
+        let _ = writeln!(text, "  another preset matches this table better");
     }
-    for source in &report.sources {
-        counted(text, source);
+    for report in &report.sources {
+        source(text, report);
     }
 }
 
-fn counted(text: &mut String, source: &SourceReport) {
+fn source(text: &mut String, source: &SourceReport) {
     let _ = writeln!(
         text,
         "  {}: {} rows of {}, {} filtered out, {} pairs of user and provider",
@@ -99,7 +88,7 @@ fn counted(text: &mut String, source: &SourceReport) {
         histogram.map(|(rows, pairs)| format!("{pairs} with {rows}")).collect();
     let _ = writeln!(text, "    rows per pair: {}", histogram.join(", "));
     if !source.orphans_known {
-        let _ = writeln!(text, "    orphans: not known, there is no parent's table");
+        let _ = writeln!(text, "    orphans: unknown, because no parent table was found");
     }
     tally(text, "all", &source.total);
     for provider in &source.providers {
@@ -119,7 +108,7 @@ fn tally(text: &mut String, name: &str, tally: &Tally) {
         (tally.cookies, "with a cookie".to_owned()),
         (expiry(Expiry::Absent), "without an expiry".to_owned()),
         (expiry(Expiry::Real), "with a fractional expiry".to_owned()),
-        (expiry(Expiry::Odd), "with an expiry that is none".to_owned()),
+        (expiry(Expiry::Odd), "with an invalid expiry".to_owned()),
     ];
     for (rows, what) in parts.iter().filter(|(rows, _)| *rows > 0) {
         let _ = write!(text, ", {rows} {what}");

@@ -1,9 +1,38 @@
-//! The command's words and answers.
+//! The commands of `session-migrate`: arguments, calls into the library, and output.
 
-pub(crate) mod bar;
-pub(crate) mod failure;
+use serde::Serialize;
+
+pub(crate) mod args;
+pub(crate) mod error;
 pub(crate) mod inspect;
 pub(crate) mod moves;
+mod progress;
 pub(crate) mod prune;
-pub(crate) mod show;
-pub(crate) mod words;
+mod show;
+
+/// What a command prints on standard output, and whether its exit code is 0.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) text: String,
+    pub(crate) is_success: bool,
+}
+
+impl Outcome {
+    /// Creates a successful outcome with this text.
+    pub(crate) const fn success(text: String) -> Self {
+        Self { text, is_success: true }
+    }
+
+    /// Creates a successful outcome that shows a report as JSON or as prose.
+    pub(crate) fn of<T: Serialize>(
+        report: &T,
+        is_json: bool,
+        prose: impl Fn(&T) -> String,
+    ) -> Self {
+        Self::success(if is_json {
+            serde_json::to_string_pretty(report).unwrap_or_default()
+        } else {
+            prose(report)
+        })
+    }
+}

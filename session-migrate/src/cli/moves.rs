@@ -1,94 +1,76 @@
-//! The calls on a move.
+//! The commands on a move, and those on the tables.
 
 use std::io::Write as _;
 
-use serde::Serialize;
+use session_migrate::source::connect_read_only;
 use session_migrate::{Approval, Move, Renewed, move_status};
 
-use super::bar::Bar;
-use super::failure::Failure;
-use super::show;
-use super::words::MoveWords;
+use super::args::MoveArgs;
+use super::error::CliError;
+use super::progress::ProgressDisplay;
+use super::{Outcome, show};
 
-/// What is printed, and whether all is as it should be.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) text: String,
-    pub(crate) is_good: bool,
-}
-
-impl Answer {
-    pub(crate) fn of<T: Serialize>(value: &T, is_json: bool, prose: impl Fn(&T) -> String) -> Self {
-        let text = match is_json {
-            true => serde_json::to_string_pretty(value).unwrap_or_default(),
-            false => prose(value),
-        };
-        Self { text, is_good: true }
-    }
-}
-
-pub(crate) async fn plan(words: &MoveWords, sql: bool, json: bool) -> Result<Answer, Failure> {
-    let moving = Move::new(words.options()?);
+pub(crate) async fn plan(args: &MoveArgs, sql: bool) -> Result<Outcome, CliError> {
+    let moving = Move::new(args.options()?);
     let plan = moving.plan().await?;
     let statements = if sql { moving.statements().await? } else { Vec::new() };
-    let is_good = !plan.is_unreadable();
-    let text = match json {
+    let is_success = !plan.is_unreadable();
+    let text = match args.json {
         true => {
             let mut value = serde_json::to_value(&plan).unwrap_or_default();
-            if let (true, Some(form)) = (sql, value.as_object_mut()) {
-                form.insert("sql".to_owned(), statements.into());
+            if let (true, Some(report)) = (sql, value.as_object_mut()) {
+                report.insert("sql".to_owned(), statements.into());
             }
             serde_json::to_string_pretty(&value).unwrap_or_default()
         }
         false => show::plan(&plan, &statements),
     };
-    Ok(Answer { text, is_good })
+    Ok(Outcome { text, is_success })
 }
 
 pub(crate) async fn apply(
-    words: &MoveWords,
+    args: &MoveArgs,
     plan: Option<String>,
     yes: bool,
-    json: bool,
-) -> Result<Answer, Failure> {
+) -> Result<Outcome, CliError> {
     let approval = match (plan, yes) {
         (Some(digest), _) => Approval::Plan(digest),
         (None, true) => Approval::Unseen,
         (None, false) => {
-            return Err(Failure::usage(
-                "apply writes: give --plan DIGEST, which plan prints, or --yes",
+            return Err(CliError::usage(
+                "apply writes to the databases: give --plan DIGEST, which `plan` prints, or --yes",
             ));
         }
     };
-    let moving = Move::new(words.options()?);
-    let bar = Bar::show(moving.progress());
+    let moving = Move::new(args.options()?);
+    let display = ProgressDisplay::start(moving.progress());
     let report = stoppable(&moving, moving.apply(approval)).await?;
-    drop(bar);
-    Ok(Answer::of(&report, json, show::apply))
+    drop(display);
+    Ok(Outcome::of(&report, args.json, show::apply))
 }
 
-/// Stops after the batch that is under way where a person asks for it once; a second time kills.
+/// Stops after the batch in progress at the first Ctrl-C. A second one kills the process.
 async fn stoppable<T>(
     moving: &Move,
     work: impl Future<Output = Result<T, session_migrate::MigrateError>>,
-) -> Result<T, Failure> {
+) -> Result<T, CliError> {
     let mut work = std::pin::pin!(work);
     tokio::select! {
         done = &mut work => Ok(done?),
         _ = tokio::signal::ctrl_c() => {
-            eprintln!("stopping after this batch");
+            eprintln!("stopping after the batch in progress");
             moving.cancellation().cancel();
             Ok(work.await?)
         }
     }
 }
 
-pub(crate) async fn verify(words: &MoveWords, rows: bool, json: bool) -> Result<Answer, Failure> {
-    let moving = Move::new(words.options()?);
+pub(crate) async fn verify(args: &MoveArgs, rows: bool) -> Result<Outcome, CliError> {
+    let (moving, json) = (Move::new(args.options()?), args.json);
     let mut out = std::io::stdout().lock();
     let mut listed = 0_u64;
     if rows && json {
-        // Rows come first and as they are read: there may be millions.
+        // Rows are printed first, as they are read: there can be millions.
         let _ = write!(out, "{{\n  \"rows\": [");
     }
     let report = moving.verify(|row| {
@@ -107,7 +89,7 @@ pub(crate) async fn verify(words: &MoveWords, rows: bool, json: bool) -> Result<
         Ok(report) => report,
         Err(error) => {
             if rows && json {
-                let error = Failure::from(error);
+                let error = CliError::from(error);
                 let rest = error.to_json();
                 let _ = writeln!(out, "],{}", rest.trim_start().trim_start_matches('{'));
                 return Err(error.printed());
@@ -115,7 +97,7 @@ pub(crate) async fn verify(words: &MoveWords, rows: bool, json: bool) -> Result<
             return Err(error.into());
         }
     };
-    let is_good = report.is_clean();
+    let is_success = report.is_clean();
     let text = match (json, rows) {
         (true, true) => {
             let text = serde_json::to_string_pretty(&report).unwrap_or_default();
@@ -124,44 +106,76 @@ pub(crate) async fn verify(words: &MoveWords, rows: bool, json: bool) -> Result<
         (true, false) => serde_json::to_string_pretty(&report).unwrap_or_default(),
         (false, _) => show::verify(&report),
     };
-    Ok(Answer { text, is_good })
+    Ok(Outcome { text, is_success })
 }
 
-pub(crate) async fn rollback(
-    words: &MoveWords,
-    discard: bool,
-    json: bool,
-) -> Result<Answer, Failure> {
+pub(crate) async fn rollback(args: &MoveArgs, discard: bool) -> Result<Outcome, CliError> {
     let renewed = if discard { Renewed::Discard } else { Renewed::WriteBack };
-    let report = Move::new(words.options()?).rollback(renewed).await?;
-    Ok(Answer::of(&report, json, show::rollback))
+    let report = Move::new(args.options()?).rollback(renewed).await?;
+    Ok(Outcome::of(&report, args.json, show::rollback))
 }
 
-pub(crate) async fn finalize(words: &MoveWords, json: bool) -> Result<Answer, Failure> {
-    let report = Move::new(words.options()?).finalize().await?;
-    Ok(Answer::of(&report, json, show::finalize))
+pub(crate) async fn finalize(args: &MoveArgs) -> Result<Outcome, CliError> {
+    let report = Move::new(args.options()?).finalize().await?;
+    Ok(Outcome::of(&report, args.json, show::finalize))
 }
 
-pub(crate) async fn pause(words: &MoveWords, json: bool) -> Result<Answer, Failure> {
-    let report = Move::new(words.options()?).pause().await?;
-    Ok(Answer::of(&report, json, show::pause))
+pub(crate) async fn pause(args: &MoveArgs) -> Result<Outcome, CliError> {
+    let report = Move::new(args.options()?).pause().await?;
+    Ok(Outcome::of(&report, args.json, show::pause))
 }
 
-pub(crate) async fn resume(words: &MoveWords, json: bool) -> Result<Answer, Failure> {
-    let moving = Move::new(words.options()?);
-    let bar = Bar::show(moving.progress());
+pub(crate) async fn resume(args: &MoveArgs) -> Result<Outcome, CliError> {
+    let moving = Move::new(args.options()?);
+    let display = ProgressDisplay::start(moving.progress());
     let report = stoppable(&moving, moving.resume()).await?;
-    drop(bar);
-    Ok(Answer::of(&report, json, show::pause))
+    drop(display);
+    Ok(Outcome::of(&report, args.json, show::pause))
 }
 
-pub(crate) async fn unlock(words: &MoveWords, json: bool) -> Result<Answer, Failure> {
-    let report = Move::new(words.options()?).unlock().await?;
-    Ok(Answer::of(&report, json, show::unlock))
+pub(crate) async fn unlock(args: &MoveArgs) -> Result<Outcome, CliError> {
+    let report = Move::new(args.options()?).unlock().await?;
+    Ok(Outcome::of(&report, args.json, show::unlock))
 }
 
-/// Needs neither keys nor a mapping: the target says which moves there are.
-pub(crate) async fn status(target: &str, json: bool) -> Result<Answer, Failure> {
-    let report = move_status(target).await?;
-    Ok(Answer::of(&report, json, show::status))
+/// Shows the moves into a target and, where only the target is given, the state of its migrations.
+///
+/// Needs neither keys nor a mapping: the target knows its moves.
+pub(crate) async fn status(
+    from: Option<&str>,
+    to: Option<&str>,
+    json: bool,
+) -> Result<Outcome, CliError> {
+    let target = to.or(from).ok_or_else(|| CliError::usage("give --from URL or --to URL"))?;
+    if to.is_none() {
+        // A source that does not exist is a mistake; a target can be created later.
+        let _ = connect_read_only(target).await?.close().await;
+    }
+    let mut outcome = Outcome::of(&move_status(target).await?, json, show::status);
+    if from.is_none() && !json {
+        let mut text = String::new();
+        for step in session_migrate::status(target).await? {
+            let state = if step.is_applied { "applied" } else { "pending" };
+            text.push_str(&format!("{state} {}\n", step.name));
+        }
+        outcome.text = format!("{text}{}", outcome.text);
+    }
+    Ok(outcome)
+}
+
+pub(crate) async fn up(target: &str) -> Result<Outcome, CliError> {
+    Ok(steps("applied", &session_migrate::up(target).await?))
+}
+
+pub(crate) async fn down(target: &str, yes: bool) -> Result<Outcome, CliError> {
+    if !yes {
+        return Err(CliError::usage("down drops every session: confirm with --yes"));
+    }
+    Ok(steps("dropped", &session_migrate::down(target).await?))
+}
+
+fn steps(what: &str, steps: &[String]) -> Outcome {
+    let lines: Vec<String> = steps.iter().map(|step| format!("{what} {step}")).collect();
+    let text = if lines.is_empty() { "nothing to do".to_owned() } else { lines.join("\n") };
+    Outcome::success(text)
 }

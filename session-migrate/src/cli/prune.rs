@@ -1,50 +1,93 @@
-//! `session-migrate prune`: a cap, enforced in place on every mapped table.
+//! `session-migrate prune`: enforces a cap in place on every mapped table.
 
+use std::fmt::Write as _;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget};
-use sea_orm_migration::sea_orm::DatabaseConnection;
-use session_migrate::Layout;
-use session_migrate::cap::Count;
-use session_migrate::prune::{Prune, PruneReport};
-use session_migrate::source::{
-    Codecs, Mapping, Mappings, Miss, RowTokens, Schema, SourceTable, connect_read_only,
-};
+use serde::Serialize;
+use session_migrate::prune::{ProviderPrune, Prune, PrunePlan, PruneReport};
 
-use super::failure::Failure;
-use super::moves::Answer;
-use super::show::{self, Plans, Reports};
-use super::words::{PruneWords, SourceWords};
+use super::Outcome;
+use super::args::{CapArgs, SourceArgs};
+use super::error::CliError;
 
-/// Shows what would go; with `yes` it goes.
-pub(crate) async fn run(words: &PruneWords, yes: bool, json: bool) -> Result<Answer, Failure> {
-    if !words.cap.is_given() {
-        return Err(Failure::usage("give --max-sessions N or --policy FILE"));
-    }
-    let prunes = prunes(words).await?;
-    if yes { apply(&prunes, json).await } else { plan(&prunes, json).await }
+/// The arguments of `prune`, which needs no key of the target.
+#[derive(Args)]
+pub(crate) struct PruneArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
+    cap: CapArgs,
+    /// The maximum number of rows in a transaction [default: as many as take less than two seconds].
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    batch: Option<u32>,
+    /// Archives and deletes the rows over the cap; without it nothing is written.
+    #[arg(long)]
+    yes: bool,
+    /// Prints a report as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
-async fn plan(prunes: &[Prune], json: bool) -> Result<Answer, Failure> {
-    let mut plans = Plans::default();
+/// The plans of all mapped tables.
+#[derive(Serialize)]
+struct PrunePlans {
+    /// The schema of this object: `session-migrate/prune-plans/1`.
+    schema: &'static str,
+    rows: u64,
+    pruned: u64,
+    mappings: Vec<PrunePlan>,
+}
+
+/// The reports of all mapped tables.
+#[derive(Serialize)]
+struct PruneReports {
+    /// The schema of this object: `session-migrate/prunes/1`.
+    schema: &'static str,
+    rows: u64,
+    pruned: u64,
+    is_stopped: bool,
+    mappings: Vec<PruneReport>,
+}
+
+/// Shows what would be pruned; prunes it with `--yes`.
+pub(crate) async fn run(args: &PruneArgs) -> Result<Outcome, CliError> {
+    if !args.cap.is_given() {
+        return Err(CliError::usage("give --max-sessions N or --policy FILE"));
+    }
+    let (layout, codecs) = (args.source.layout()?, SourceArgs::codecs()?);
+    let url = &args.source.from;
+    let mut prunes = Prune::of_layout(url, &layout, &codecs, &args.cap.cap()?).await?;
+    if let Some(rows) = args.batch.and_then(NonZeroU32::new) {
+        prunes = prunes.into_iter().map(|prune| prune.batch(rows)).collect();
+    }
+    if args.yes { apply(&prunes, args.json).await } else { plan(&prunes, args.json).await }
+}
+
+async fn plan(prunes: &[Prune], is_json: bool) -> Result<Outcome, CliError> {
+    let schema = "session-migrate/prune-plans/1";
+    let mut plans = PrunePlans { schema, rows: 0, pruned: 0, mappings: Vec::new() };
     for prune in prunes {
         let plan = prune.plan().await?;
         plans.rows += plan.rows;
         plans.pruned += plan.pruned;
         plans.mappings.push(plan);
     }
-    Ok(Answer::of(&plans, json, show::prune_plans))
+    Ok(Outcome::of(&plans, is_json, show_plans))
 }
 
-async fn apply(prunes: &[Prune], json: bool) -> Result<Answer, Failure> {
-    let mut reports = Reports::default();
-    let stop = stop();
+async fn apply(prunes: &[Prune], is_json: bool) -> Result<Outcome, CliError> {
+    let schema = "session-migrate/prunes/1";
+    let mut reports =
+        PruneReports { schema, rows: 0, pruned: 0, is_stopped: false, mappings: Vec::new() };
+    let stop = stop_on_ctrl_c();
     for prune in prunes {
-        let report = one(prune, &stop).await.map_err(|failure| match reports.pruned {
-            0 => failure,
-            _ => failure.after(&show::prunes(&reports).replace('\n', "; ")),
+        let report = apply_one(prune, &stop).await.map_err(|error| match reports.pruned {
+            0 => error,
+            _ => error.after(&show_reports(&reports).replace('\n', "; ")),
         })?;
         reports.rows += report.rows;
         reports.pruned += report.pruned;
@@ -54,11 +97,11 @@ async fn apply(prunes: &[Prune], json: bool) -> Result<Answer, Failure> {
             break;
         }
     }
-    let answer = Answer::of(&reports, json, show::prunes);
-    Ok(Answer { is_good: !reports.is_stopped, ..answer })
+    let outcome = Outcome::of(&reports, is_json, show_reports);
+    Ok(Outcome { is_success: !reports.is_stopped, ..outcome })
 }
 
-async fn one(prune: &Prune, stop: &AtomicBool) -> Result<PruneReport, Failure> {
+async fn apply_one(prune: &Prune, stop: &AtomicBool) -> Result<PruneReport, CliError> {
     let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
     let report = prune.apply(
         |progress| {
@@ -72,95 +115,81 @@ async fn one(prune: &Prune, stop: &AtomicBool) -> Result<PruneReport, Failure> {
     Ok(report?)
 }
 
-/// Is set where a person asks for a stop: the batch that is under way is the last.
-fn stop() -> Arc<AtomicBool> {
+/// Returns a flag that Ctrl-C sets: the batch in progress is then the last.
+fn stop_on_ctrl_c() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
     tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
-            eprintln!("stopping after this batch");
+            eprintln!("stopping after the batch in progress");
             asked.store(true, Ordering::Relaxed);
         }
     });
     stop
 }
 
-/// One prune for each mapping, after all of them were held against the database.
-async fn prunes(words: &PruneWords) -> Result<Vec<Prune>, Failure> {
-    let (cap, codecs) = (words.cap.cap()?, SourceWords::codecs()?);
-    let layout = words.source.layout()?;
-    let connection = connect_read_only(&words.source.from).await?;
-    let schema = Schema::read(&connection).await?;
-    let mappings = mappings(layout, &schema)?;
-    let keys = codecs.clone().with_keys_of(&connection, &schema).await?;
-    let mut prunes = Vec::new();
-    for mapping in mappings.mapping {
-        let table = SourceTable::open(&connection, &schema, &mapping, &keys).await?;
-        if cap.counted() == Count::Usable {
-            require_readable(&connection, &table).await?;
+/// Shows what would be pruned, without keys: a key can be a cookie.
+fn show_plans(plans: &PrunePlans) -> String {
+    let mut text = String::new();
+    for plan in &plans.mappings {
+        let _ = writeln!(
+            text,
+            "{}: {} of {} rows would be pruned, over-cap partitions: {}",
+            plan.mapping, plan.pruned, plan.rows, plan.partitions
+        );
+        for provider in &plan.providers {
+            show_provider(&mut text, provider);
         }
-        prunes.push(prune(words, mapping, codecs.clone())?);
     }
-    // Nothing is left to be done on it.
-    let _ = connection.close().await;
-    Ok(prunes)
+    text.push_str("nothing was written: --yes archives and deletes these rows");
+    text
 }
 
-fn prune(words: &PruneWords, mapping: Mapping, codecs: Codecs) -> Result<Prune, Failure> {
-    let prune = Prune::new(&words.source.from, mapping, codecs, words.cap.cap()?);
-    Ok(match words.batch.and_then(NonZeroU32::new) {
-        Some(rows) => prune.batch(rows),
-        None => prune,
-    })
-}
-
-fn mappings(layout: Layout, schema: &Schema) -> Result<Mappings, Failure> {
-    let mappings = match layout {
-        Layout::Preset(preset) => preset.fit(schema).map_err(|miss| misfit(&miss))?.mappings,
-        Layout::Mapped(mappings) => mappings,
-        _ => return Err(Failure::usage("give --preset NAME or --mapping FILE")),
+fn show_provider(text: &mut String, provider: &ProviderPrune) {
+    let max = match provider.max {
+        Some(max) => format!("at most {max} in each partition"),
+        None => "no limit".to_owned(),
     };
-    match mappings.mapping.iter().any(|mapping| mapping.table == "login_session") {
-        true => Err(Failure::usage(
-            "login_session is pruned by the policy at each sign-in, and not from outside",
-        )),
-        false => Ok(mappings),
-    }
+    let _ = writeln!(
+        text,
+        "  {:?}: {} of {} rows would be pruned ({max})",
+        provider.provider, provider.pruned, provider.rows
+    );
 }
 
-fn misfit(miss: &Miss) -> Failure {
-    let missing = miss.missing.join("; ");
-    Failure::usage(match &miss.table {
-        Some(table) => format!("the preset {} needs, in {table}: {missing}", miss.preset),
-        None => format!("the preset {} needs {missing}", miss.preset),
-    })
+/// Shows what was pruned.
+fn show_reports(reports: &PruneReports) -> String {
+    let mut lines = Vec::new();
+    for report in &reports.mappings {
+        let mut text = format!(
+            "{}: {} of {} rows were pruned, over-cap partitions: {}, run {}",
+            report.mapping, report.pruned, report.rows, report.partitions, report.run
+        );
+        if report.changed > 0 {
+            let _ = write!(
+                text,
+                "\n  {} rows changed during the run and were ranked again",
+                report.changed
+            );
+        }
+        if let Some(archive) = &report.archive {
+            let _ =
+                write!(text, "\n  archived in {archive}; to restore them, run in one transaction:");
+        }
+        for statement in &report.undo {
+            let _ = write!(text, "\n    {statement};");
+        }
+        if report.is_stopped {
+            text.push_str("\n  stopped: run the same command again to continue");
+        }
+        lines.push(text);
+    }
+    lines.join("\n")
 }
 
-/// Refuses a table of which no row opens: the key is the wrong one, and which rows work could not
-/// be told.
-async fn require_readable(
-    connection: &DatabaseConnection,
-    table: &SourceTable,
-) -> Result<(), Failure> {
-    let (mut after, mut unreadable) = (None, 0_u64);
-    loop {
-        let (rows, next) = table.batch(connection, after.as_ref(), 500).await?;
-        for row in rows {
-            match row.tokens {
-                RowTokens::Opened(_) => return Ok(()),
-                tokens => unreadable += u64::from(tokens.is_unreadable()),
-            }
-        }
-        after = next;
-        if after.is_none() {
-            break;
-        }
-    }
-    match unreadable {
-        0 => Ok(()),
-        rows => Err(Failure::unreadable(format!(
-            "none of {rows} rows of {} with tokens opens: give the source's key, or --count all",
-            table.mapping().table
-        ))),
+/// Leaves out the address, which can contain a password.
+impl std::fmt::Debug for PruneArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PruneArgs").field("source", &self.source).finish_non_exhaustive()
     }
 }

@@ -12,7 +12,8 @@ use super::watches::Watches;
 use super::work::Work;
 use crate::capture::{Change, ChangedRows};
 use crate::error::MigrateError;
-use crate::source::{Cell, SourceKey, SourceRow, SourceTable};
+use crate::source::{SourceKey, SourceRow, SourceTable};
+use crate::sql::Cell;
 use crate::target::{Standing, of_row};
 
 /// How many changes are applied at a time.
@@ -88,7 +89,7 @@ async fn apply(
             let pairs = pairs(work, &rows, &gone).await?;
             let pairs: Vec<_> =
                 pairs.into_iter().map(|(user, provider)| (user, Some(provider))).collect();
-            let rows = table.rows_of_pairs(&work.ground.source, &pairs).await?;
+            let rows = table.rows_of_partitions(&work.ground.source, &pairs).await?;
             let Some(mapping) = work.ground.mappings.mapping.get(mapping) else { return Ok(()) };
             let verdicts = pruned(work.ground.cap(), mapping, &rows)?;
             (rows, verdicts)

@@ -7,7 +7,7 @@ use super::pass::{BatchSize, Pass, each};
 use super::verdict::{crowd_size, is_crowded, pruned};
 use crate::engine::Ground;
 use crate::error::MigrateError;
-use crate::source::{CrowdedPairs, Cursor, PairCursor, SourceRow};
+use crate::source::{Cursor, OverCapPartitions, PartitionCursor, SourceRow};
 
 /// Rows of the source, each with whether the cap prunes it.
 type Judged = Vec<(SourceRow, bool)>;
@@ -58,8 +58,8 @@ struct Rows<'a> {
 #[derive(Debug)]
 enum At {
     Begin,
-    Pass(Box<Pass>, Arc<CrowdedPairs>),
-    Crowds(Option<PairCursor>),
+    Pass(Box<Pass>, Arc<OverCapPartitions>),
+    Crowds(Option<PartitionCursor>),
 }
 
 impl Rows<'_> {
@@ -81,8 +81,8 @@ impl Rows<'_> {
         match &mut self.at {
             At::Begin => {
                 let crowd = match crowd_size(ground.cap()) {
-                    Some(size) => table.crowded_pairs(&ground.source, size).await?,
-                    None => CrowdedPairs::default(),
+                    Some(size) => table.over_cap_partitions(&ground.source, size).await?,
+                    None => OverCapPartitions::default(),
                 };
                 let pass = Pass::new(table, &ground.source, None::<Cursor>);
                 self.at = At::Pass(Box::new(pass), Arc::new(crowd));
@@ -112,7 +112,7 @@ impl Rows<'_> {
         }
     }
 
-    async fn crowds(&mut self, after: Option<PairCursor>) -> Result<Judged, MigrateError> {
+    async fn crowds(&mut self, after: Option<PartitionCursor>) -> Result<Judged, MigrateError> {
         let ground = self.ground;
         let (Some(table), Some(mapping), Some(crowd)) = (
             ground.tables.get(self.mapping),
@@ -122,7 +122,7 @@ impl Rows<'_> {
             return Ok(Vec::new());
         };
         let size = BatchSize::crowds(ground.options.batch);
-        let page = table.crowds(&ground.source, crowd, after.as_ref(), size).await?;
+        let page = table.over_cap_rows(&ground.source, crowd, after.as_ref(), size).await?;
         let (rows, next) = page;
         let verdicts = pruned(ground.cap(), mapping, &rows)?;
         match next {

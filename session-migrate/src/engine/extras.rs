@@ -9,7 +9,7 @@ use session_core::SessionId;
 use super::pass::Pass;
 use crate::engine::Ground;
 use crate::error::MigrateError;
-use crate::source::{Dialect, Query};
+use crate::sql::{Dialect, Query};
 use crate::target::{of_row, uuid_literal};
 
 /// So many ids of the source are held in memory at once.
@@ -31,7 +31,7 @@ pub(crate) async fn totals(ground: &Ground) -> Result<Totals, MigrateError> {
     let (dialect, target) = (ground.dialect(), &ground.target);
     let mine = uuid_literal(dialect, ground.id.as_uuid());
     let count = async |sql: String| {
-        Query::new(dialect, sql).number(target).await.map_err(MigrateError::of_target)
+        Query::new(dialect, sql).number(target).await.map_err(MigrateError::from)
     };
     let from = "SELECT COUNT(*) FROM login_session WHERE moved_by =";
     Ok(Totals {
@@ -94,7 +94,7 @@ async fn page(
         query.push(&format!(" AND {column} > {after}"));
     }
     query.push(&format!(" ORDER BY {column} LIMIT {PAGE}"));
-    let rows = query.rows(&ground.target).await.map_err(MigrateError::of_target)?;
+    let rows = query.rows(&ground.target).await?;
     let ids = rows.iter().map(|row| row.try_get_by_index::<Uuid>(0).map(SessionId::from_uuid));
     Ok(ids.collect::<Result<_, _>>()?)
 }

@@ -8,7 +8,8 @@ use super::work::Work;
 use crate::engine::{Ground, begin};
 use crate::error::MigrateError;
 use crate::journal::Place;
-use crate::source::{CrowdedPairs, Cursor, Dialect, RawBatch, SourceTable};
+use crate::source::{Cursor, OverCapPartitions, RawBatch, SourceTable};
+use crate::sql::Dialect;
 use crate::target::{Content, Ready, Reason, ready};
 
 /// A batch that is ready to be written.
@@ -31,8 +32,8 @@ pub(crate) async fn fill(work: &mut Work<'_>) -> Result<(), MigrateError> {
 async fn fill_table(work: &mut Work<'_>, table: &Arc<SourceTable>) -> Result<(), MigrateError> {
     let ground = work.ground;
     let crowd = Arc::new(match crowd_size(ground.cap()) {
-        Some(size) => table.crowded_pairs(&ground.source, size).await?,
-        None => CrowdedPairs::default(),
+        Some(size) => table.over_cap_partitions(&ground.source, size).await?,
+        None => OverCapPartitions::default(),
     });
     let after = work.place.after.as_deref().map(str::parse).transpose().ok().flatten();
     let mut pass = Pass::new(table, &ground.source, after);
@@ -71,7 +72,7 @@ async fn prepare(
     ground: &Ground,
     mapping: usize,
     raw: Option<RawBatch>,
-    crowd: &Arc<CrowdedPairs>,
+    crowd: &Arc<OverCapPartitions>,
 ) -> Result<Option<Batch>, MigrateError> {
     let (Some(raw), Some(gate)) = (raw, ground.gate(mapping)) else { return Ok(None) };
     let (Some(table), keyring) = (ground.tables.get(mapping), Arc::clone(ground.keyring()?)) else {

@@ -19,6 +19,7 @@ mod verdict;
 mod watches;
 mod work;
 
+pub(crate) use crate::sql::begin;
 pub(crate) use catch_up::{Until, drain};
 pub(crate) use compare::Comparison;
 pub(crate) use examine::{Examined, State};
@@ -31,7 +32,7 @@ pub(crate) use pass::{Pass, Stopwatch, each};
 pub(crate) use rank::rank;
 pub(crate) use settle::round;
 pub(crate) use switch::switch;
-pub(crate) use transaction::{begin, is_transient};
+pub(crate) use transaction::is_transient;
 pub(crate) use verdict::{crowd_size, pruned};
 pub(crate) use watches::Watches;
 pub(crate) use work::Work;

@@ -7,12 +7,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::gates::gates;
 use crate::cap::Cap;
-use crate::capture::Patience;
+use crate::capture::RetryBudget;
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::JournalTable;
 use crate::options::MoveOptions;
 use crate::progress::Teller;
-use crate::source::{Dialect, Mappings, Schema, SourceTable};
+use crate::source::{Mappings, SourceTable};
+use crate::sql::{Dialect, Schema};
 use crate::target::{Gate, TargetTable};
 
 /// For how long triggers wait for the transactions of others.
@@ -69,8 +70,8 @@ impl Ground {
     }
 
     /// For how long triggers wait for the transactions of others.
-    pub(crate) fn patience(&self) -> Patience {
-        Patience::new(Arc::clone(&self.options.clock), PATIENCE)
+    pub(crate) fn patience(&self) -> RetryBudget {
+        RetryBudget::new(Arc::clone(&self.options.clock), PATIENCE)
     }
 
     pub(crate) fn is_cancelled(&self) -> Result<(), MigrateError> {

@@ -12,24 +12,26 @@ use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::JournalTable;
 use crate::options::{Layout, MoveOptions};
 use crate::progress::Teller;
-use crate::source::{
-    Dialect, Mappings, Schema, SourceError, SourceErrorKind, SourceTable, connect_read_only,
-};
-use crate::sql::pool::{self, Cache};
+use crate::source::{Mappings, SourceError, SourceErrorKind, SourceTable};
+use crate::sql::pool::{self, PoolOptions};
+use crate::sql::{Dialect, Schema, connect_read_only};
 use crate::target::of_move;
 
 /// Connections to a source or a target: one reads on while another one writes.
 const CONNECTIONS: u32 = 3;
 
+/// As many of SQLite's pages as a batch of rows changes, so that others go on reading meanwhile.
+const BATCH_CACHE_KIB: u32 = 16 * 1024;
+
 /// What a move needs, opened and checked. With `is_reading`, on connections that cannot write, and
 /// without making a SQLite file that is not there.
 pub(crate) async fn open(options: MoveOptions, is_reading: bool) -> Result<Ground, MigrateError> {
     let source = if is_reading {
-        connect_read_only(&options.from).await?
+        connect_read_only(&options.from).await.map_err(SourceError::from)?
     } else {
-        pool::pool(&pool::existing(&options.from), CONNECTIONS, Cache::Small).await?
+        PoolOptions::new(CONNECTIONS).connect(&pool::existing(&options.from)).await?
     };
-    let schema = Schema::read(&source).await?;
+    let schema = Schema::read(&source).await.map_err(SourceError::from)?;
     let mappings = mappings(&options, &schema)?;
     let codecs = options.codecs.clone().with_keys_of(&source, &schema).await?;
     let gates = gates(&options, &mappings)?;
@@ -38,7 +40,7 @@ pub(crate) async fn open(options: MoveOptions, is_reading: bool) -> Result<Groun
         let table = SourceTable::open(&source, &schema, mapping, &codecs).await?;
         let table = match options.is_online {
             true => table,
-            false => table.in_place(&source, &schema).await,
+            false => table.in_storage_order(&source, &schema).await,
         };
         tables.push(Arc::new(table));
     }
@@ -66,11 +68,14 @@ pub(crate) async fn open_target(
     options: &MoveOptions,
     is_reading: bool,
 ) -> Result<DatabaseConnection, MigrateError> {
-    let cache = if options.is_online { Cache::Large } else { Cache::Small };
+    let pool = match options.is_online {
+        true => PoolOptions::new(CONNECTIONS).cache_kib(BATCH_CACHE_KIB),
+        false => PoolOptions::new(CONNECTIONS),
+    };
     match (&options.to, is_reading) {
         (_, true) => Ok(connect_read_only(pool::or_empty(options.target())).await?),
-        (None, false) => pool::pool(&pool::existing(&options.from), CONNECTIONS, cache).await,
-        (Some(to), false) => pool::pool(&created(to), CONNECTIONS, cache).await,
+        (None, false) => Ok(pool.connect(&pool::existing(&options.from)).await?),
+        (Some(to), false) => Ok(pool.connect(&pool::created(to)).await?),
     }
 }
 
@@ -78,7 +83,7 @@ fn mappings(options: &MoveOptions, schema: &Schema) -> Result<Mappings, MigrateE
     let mappings = match &options.layout {
         Layout::Mapped(mappings) => mappings.clone(),
         Layout::Preset(preset) => {
-            preset.fit(schema).map_err(|miss| misfit(schema, &miss))?.mappings
+            preset.match_schema(schema).map_err(|miss| misfit(schema, &miss))?.mappings
         }
     };
     match mappings.mapping.iter().find(|mapping| mapping.table == "login_session") {
@@ -90,7 +95,7 @@ fn mappings(options: &MoveOptions, schema: &Schema) -> Result<Mappings, MigrateE
     }
 }
 
-fn misfit(schema: &Schema, miss: &crate::source::Miss) -> MigrateError {
+fn misfit(schema: &Schema, miss: &crate::source::Mismatch) -> MigrateError {
     let is_moved = schema.tables.iter().any(|table| table.name == "login_session");
     let missing = miss.missing.join("; ");
     let detail = match (&miss.table, is_moved) {
@@ -104,13 +109,4 @@ fn misfit(schema: &Schema, miss: &crate::source::Miss) -> MigrateError {
         (Some(table), _) => format!("the preset {} needs, in {table}: {missing}", miss.preset),
     };
     SourceError::because(SourceErrorKind::Schema, detail).into()
-}
-
-/// A SQLite address that creates the file, unless it says how it is to be opened.
-fn created(url: &str) -> String {
-    match (url.starts_with("sqlite:") && !url.contains("mode="), url.contains('?')) {
-        (false, _) => url.to_owned(),
-        (true, true) => format!("{url}&mode=rwc"),
-        (true, false) => format!("{url}?mode=rwc"),
-    }
 }

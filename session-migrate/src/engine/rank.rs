@@ -17,7 +17,7 @@ pub(crate) async fn rank(work: &mut Work<'_>) -> Result<(), MigrateError> {
     {
         let mut watch = Stopwatch::start(ground.clock());
         let after = work.place.after.as_deref().map(str::parse).transpose().ok().flatten();
-        let page = table.crowds(&ground.source, crowd, after.as_ref(), size).await?;
+        let page = table.over_cap_rows(&ground.source, crowd, after.as_ref(), size).await?;
         let (rows, next) = page;
         let verdicts = pruned(ground.cap(), mapping, &rows)?;
         let number = work.place.mapping;

@@ -1,37 +1,15 @@
-//! Transactions on the target, and which failures a repetition helps against.
-
-use sea_orm_migration::sea_orm::{
-    DatabaseConnection, DatabaseTransaction, IsolationLevel, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
-};
+//! Which failures of a transaction a repetition helps against.
 
 use crate::error::MigrateError;
-use crate::source::{Complaint, Dialect};
+use crate::sql::RedactedDbError;
 
-/// Begins a transaction that sees what is committed when each statement begins; on SQLite, one
-/// that is the only writer from its first moment.
-pub(crate) async fn begin(
-    connection: &DatabaseConnection,
-) -> Result<DatabaseTransaction, MigrateError> {
-    let options = match Dialect::of(connection.get_database_backend()) {
-        Dialect::Sqlite => TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        },
-        _ => TransactionOptions {
-            isolation_level: Some(IsolationLevel::ReadCommitted),
-            ..TransactionOptions::default()
-        },
-    };
-    Ok(connection.begin_with_options(options).await?)
-}
-
-/// Whether the same transaction may succeed when it is begun anew: another one was in its way.
+/// Returns whether another transaction was in the way, so that the same may succeed when it is
+/// begun again.
 pub(crate) fn is_transient(error: &MigrateError) -> bool {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
-        if let Some(complaint) = error.downcast_ref::<Complaint>() {
-            return complaint.is_contended();
+        if let Some(error) = error.downcast_ref::<RedactedDbError>() {
+            return error.is_contended();
         }
         cause = error.source();
     }

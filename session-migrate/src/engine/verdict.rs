@@ -4,7 +4,7 @@ use session_core::Limit;
 
 use crate::cap::{Candidate, Candidates, Cap, standings};
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::source::{CrowdedPairs, Mapping, SourceRow};
+use crate::source::{Mapping, OverCapPartitions, SourceRow};
 
 /// Pairs with more rows than this may have some that the cap prunes; none if there is no cap.
 pub(crate) fn crowd_size(cap: &Cap) -> Option<u32> {
@@ -17,7 +17,7 @@ pub(crate) fn crowd_size(cap: &Cap) -> Option<u32> {
 }
 
 /// Whether a row is of a crowded pair. Rows without a user or a provider are of none.
-pub(crate) fn is_crowded(crowd: &CrowdedPairs, row: &SourceRow) -> bool {
+pub(crate) fn is_crowded(crowd: &OverCapPartitions, row: &SourceRow) -> bool {
     let pair = row.user.as_deref().zip(row.provider.as_deref());
     pair.is_some_and(|(user, provider)| crowd.contains(user, provider))
 }

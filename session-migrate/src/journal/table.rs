@@ -6,7 +6,7 @@ use session_core::{Keyring, SessionId, Timestamp};
 
 use super::model::{Counts, Journal, Phase, Place};
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::source::{Dialect, Query};
+use crate::sql::{Dialect, Query};
 
 const COLUMNS: &str = "id, phase, is_paused, owner, options, plan_digest, progress, started_at, \
     updated_at, switched_at, finished_at, worked_ms, sealed_cursor";
@@ -49,7 +49,7 @@ pub(crate) async fn exists(
     let mut query = Query::new(dialect, sql);
     let name = query.bind(Value::String(Some(table.to_owned())));
     query.push(&name);
-    Ok(query.number(connection).await.map_err(MigrateError::of_target)? > 0)
+    Ok(query.number(connection).await? > 0)
 }
 
 impl JournalTable {
@@ -64,7 +64,7 @@ impl JournalTable {
         let mut query = self.query(&format!("SELECT {COLUMNS} FROM session_move WHERE id = "));
         let id = self.bind_id(&mut query);
         query.push(&id);
-        let rows = query.rows(connection).await.map_err(MigrateError::of_target)?;
+        let rows = query.rows(connection).await?;
         rows.first().map(journal).transpose()
     }
 
@@ -77,7 +77,7 @@ impl JournalTable {
             return Ok(Vec::new());
         }
         let sql = format!("SELECT {COLUMNS} FROM session_move ORDER BY started_at, id");
-        let rows = self.query(&sql).rows(connection).await.map_err(MigrateError::of_target)?;
+        let rows = self.query(&sql).rows(connection).await?;
         rows.iter().map(journal).collect()
     }
 
@@ -92,7 +92,7 @@ impl JournalTable {
         let mut query = self.query("DELETE FROM session_move WHERE id = ");
         let id = self.bind_id(&mut query);
         query.push(&id);
-        query.execute(connection).await.map_err(MigrateError::of_target)?;
+        query.execute(connection).await?;
         let mut query = self.query(
             "INSERT INTO session_move (state, is_paused, worked_ms, id, phase, options, plan_digest, \
              progress, started_at, updated_at, runner) VALUES ('held', 0, 0, ",
@@ -111,7 +111,8 @@ impl JournalTable {
         ];
         let placeholders: Vec<String> = values.map(|value| query.bind(value)).into();
         query.push(&placeholders.join(", ")).push(")");
-        query.execute(connection).await.map(drop).map_err(MigrateError::of_target)
+        query.execute(connection).await?;
+        Ok(())
     }
 
     /// Makes this process the one that writes.
@@ -129,7 +130,8 @@ impl JournalTable {
         query.push(&owner).push(" WHERE id = ");
         let id = self.bind_id(&mut query);
         query.push(&id);
-        query.execute(connection).await.map(drop).map_err(MigrateError::of_target)
+        query.execute(connection).await?;
+        Ok(())
     }
 
     /// Notes what was done, in the transaction in which it was done.
@@ -167,7 +169,7 @@ impl JournalTable {
         query.push(&id).push(" AND runner = ");
         let runner = query.bind(Value::Uuid(Some(self.runner)));
         query.push(&runner);
-        match query.execute(connection).await.map_err(MigrateError::of_target)? {
+        match query.execute(connection).await? {
             0 => Err(MigrateError::new(MigrateErrorKind::Lost)),
             _ => Ok(()),
         }
@@ -193,7 +195,8 @@ impl JournalTable {
         ));
         let id = self.bind_id(&mut query);
         query.push(&id);
-        query.execute(connection).await.map(drop).map_err(MigrateError::of_target)
+        query.execute(connection).await?;
+        Ok(())
     }
 
     /// Notes that the source has every token again, as if the target had never been open.
@@ -204,7 +207,8 @@ impl JournalTable {
         let mut query = self.query("UPDATE session_move SET switched_at = NULL WHERE id = ");
         let id = self.bind_id(&mut query);
         query.push(&id);
-        query.execute(connection).await.map(drop).map_err(MigrateError::of_target)
+        query.execute(connection).await?;
+        Ok(())
     }
 
     /// Whether the move was asked to pause.
@@ -215,7 +219,7 @@ impl JournalTable {
         let mut query = self.query("SELECT is_paused FROM session_move WHERE id = ");
         let id = self.bind_id(&mut query);
         query.push(&id);
-        Ok(query.number(connection).await.map_err(MigrateError::of_target)? != 0)
+        Ok(query.number(connection).await? != 0)
     }
 
     /// Asks whoever works on the move to pause, or to go on.
@@ -229,7 +233,8 @@ impl JournalTable {
             self.query(&format!("UPDATE session_move SET is_paused = {flag} WHERE id = "));
         let id = self.bind_id(&mut query);
         query.push(&id);
-        query.execute(connection).await.map(drop).map_err(MigrateError::of_target)
+        query.execute(connection).await?;
+        Ok(())
     }
 
     /// Where the move has come to.

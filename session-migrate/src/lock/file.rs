@@ -1,4 +1,4 @@
-//! A lock of the operating system beside a SQLite file.
+//! A file lock of the operating system, beside a SQLite file.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
 
-use super::taken::Taken;
+use super::Acquisition;
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::source::{Dialect, Query};
+use crate::sql::{Dialect, Query};
 
-/// A file that this process has locked; it goes away with the lock.
+/// A file that this process has locked; it is deleted with the lock.
 #[derive(Debug)]
 pub(crate) struct FileLock {
     path: PathBuf,
@@ -19,20 +19,20 @@ pub(crate) struct FileLock {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // Still locked here: who opens it before this finds, once it has the lock, that its file
-        // is not the one at the path any more.
+        // The file is still locked here: a process that opened it before finds, once it gets the
+        // lock, that the path leads to another file.
         let _ = std::fs::remove_file(&self.path);
         let _ = self.file.unlock();
     }
 }
 
-/// The lock's file beside the database's; none for a database in memory.
-pub(super) async fn place(
+/// Returns the lock file's path, beside the database; none for a database in memory.
+pub(super) async fn lock_path(
     connection: &DatabaseConnection,
 ) -> Result<Option<PathBuf>, MigrateError> {
     let sql = "SELECT file FROM pragma_database_list WHERE name = 'main'";
     let rows = Query::new(Dialect::Sqlite, sql).rows(connection).await;
-    let rows = rows.map_err(MigrateError::of_target)?;
+    let rows = rows?;
     let file: Option<String> =
         rows.first().map(|row| row.try_get_by_index(0)).transpose()?.flatten();
     let file = file.filter(|file| !file.is_empty());
@@ -40,11 +40,11 @@ pub(super) async fn place(
 }
 
 fn failed(error: std::io::Error) -> MigrateError {
-    MigrateError::because(MigrateErrorKind::Statement, "the lock's file beside the database")
+    MigrateError::because(MigrateErrorKind::Statement, "the lock file beside the database")
         .caused_by(error)
 }
 
-pub(super) fn take(path: &Path, owner: &str) -> Result<Taken<FileLock>, MigrateError> {
+pub(super) fn take(path: &Path, owner: &str) -> Result<Acquisition<FileLock>, MigrateError> {
     loop {
         let open =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
@@ -55,20 +55,20 @@ pub(super) fn take(path: &Path, owner: &str) -> Result<Taken<FileLock>, MigrateE
                 file.set_len(0).map_err(failed)?;
                 file.rewind().map_err(failed)?;
                 file.write_all(owner.as_bytes()).map_err(failed)?;
-                return Ok(Taken::Ours(FileLock { path: path.to_owned(), file }));
+                return Ok(Acquisition::Acquired(FileLock { path: path.to_owned(), file }));
             }
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                // Whoever is writing his name just now has none yet.
+                // Empty while the owner is just writing its name.
                 let _ = file.read_to_string(&mut holder);
-                return Ok(Taken::Theirs(holder));
+                return Ok(Acquisition::HeldBy(holder));
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
     }
 }
 
-/// Whether the path still leads to this file: its last owner takes it away.
+/// Returns whether the path still leads to this file: its last owner deletes it.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
@@ -84,20 +84,22 @@ fn is_at(_: &File, path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::taken::Taken;
+    use super::super::Acquisition;
     use super::take;
 
     #[test]
     fn one_has_it_and_the_other_is_told_who() {
         let name = format!("session-migrate-lock-test-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
-        let Taken::Ours(first) = take(&path, "process 1").unwrap() else { panic!("it was free") };
-        let Taken::Theirs(holder) = take(&path, "process 2").unwrap() else {
+        let Acquisition::Acquired(first) = take(&path, "process 1").unwrap() else {
+            panic!("it was free")
+        };
+        let Acquisition::HeldBy(holder) = take(&path, "process 2").unwrap() else {
             panic!("two have it")
         };
         assert_eq!(holder, "process 1");
         drop(first);
         assert!(!path.exists(), "nothing is left behind");
-        assert!(matches!(take(&path, "process 2").unwrap(), Taken::Ours(_)));
+        assert!(matches!(take(&path, "process 2").unwrap(), Acquisition::Acquired(_)));
     }
 }

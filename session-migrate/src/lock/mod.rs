@@ -1,22 +1,19 @@
-//! One process at a time works on a database's moves, by a lock that dies with its process.
+//! One process at a time works on the moves of a database, under a lock that ends with its process.
 //!
-//! On PostgreSQL, MySQL and MariaDB it is an advisory lock of a connection of its own; beside a
-//! SQLite file it is a lock of the operating system. Nothing is left behind by a process that was
-//! killed.
+//! On PostgreSQL, MySQL and MariaDB it is an advisory lock on a connection of its own; for a SQLite
+//! file it is a file lock of the operating system. A killed process leaves no lock behind.
 
 mod file;
 mod server;
-mod taken;
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
 
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::source::Dialect;
+use crate::sql::Dialect;
 use file::FileLock;
 use server::ServerLock;
-pub(crate) use taken::Taken;
 
-/// The right to work on the moves of a database, as long as this value lives.
+/// The exclusive right to work on the moves of a database, while this value lives.
 #[derive(Debug)]
 pub(crate) enum Lock {
     File(FileLock),
@@ -24,39 +21,39 @@ pub(crate) enum Lock {
 }
 
 impl Lock {
-    /// Takes the lock, or says who has it.
+    /// Acquires the lock, or returns which process has it.
     pub(crate) async fn take(
         url: &str,
         connection: &DatabaseConnection,
         owner: &str,
-    ) -> Result<Taken<Self>, MigrateError> {
+    ) -> Result<Acquisition<Self>, MigrateError> {
         match Dialect::of(connection.get_database_backend()) {
-            Dialect::Sqlite => match file::place(connection).await? {
+            Dialect::Sqlite => match file::lock_path(connection).await? {
                 Some(path) => Ok(file::take(&path, owner)?.map(Self::File)),
                 None => Err(MigrateError::because(
                     MigrateErrorKind::Usage,
-                    "a database in memory cannot be moved",
+                    "a database in memory cannot be moved: give a file",
                 )),
             },
             dialect => Ok(server::take(url, dialect).await?.map(Self::Server)),
         }
     }
 
-    /// Whether somebody has the lock; takes none.
+    /// Returns which process has the lock, if any, without keeping it.
     pub(crate) async fn holder(
         url: &str,
         connection: &DatabaseConnection,
     ) -> Result<Option<String>, MigrateError> {
-        match Self::take(url, connection, "a process that only looks").await? {
-            Taken::Theirs(holder) => Ok(Some(holder)),
-            Taken::Ours(lock) => {
+        match Self::take(url, connection, "a process that reads the status").await? {
+            Acquisition::HeldBy(holder) => Ok(Some(holder)),
+            Acquisition::Acquired(lock) => {
                 lock.release().await;
                 Ok(None)
             }
         }
     }
 
-    /// Takes the lock away from whoever has it; gives who that was.
+    /// Ends the connection that has the lock; returns which one that was.
     pub(crate) async fn break_open(
         url: &str,
         connection: &DatabaseConnection,
@@ -65,7 +62,7 @@ impl Lock {
         match Dialect::of(connection.get_database_backend()) {
             Dialect::Sqlite => Err(MigrateError::because(
                 MigrateErrorKind::Busy,
-                format!("{holder}: it is alive, and the lock dies with it; stop that process"),
+                format!("{holder} is running and has the lock: stop that process"),
             )),
             dialect => {
                 server::end_holder(url, dialect).await?;
@@ -74,11 +71,28 @@ impl Lock {
         }
     }
 
-    /// Gives the lock back.
+    /// Releases the lock.
     pub(crate) async fn release(self) {
         match self {
             Self::File(lock) => drop(lock),
             Self::Server(lock) => lock.close().await,
+        }
+    }
+}
+
+/// The outcome of acquiring a lock: the lock, or the process that has it.
+#[derive(Debug)]
+pub(crate) enum Acquisition<T> {
+    Acquired(T),
+    HeldBy(String),
+}
+
+impl<T> Acquisition<T> {
+    /// Converts the acquired lock.
+    fn map<U>(self, ours: impl FnOnce(T) -> U) -> Acquisition<U> {
+        match self {
+            Self::Acquired(lock) => Acquisition::Acquired(ours(lock)),
+            Self::HeldBy(holder) => Acquisition::HeldBy(holder),
         }
     }
 }

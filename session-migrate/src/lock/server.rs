@@ -1,49 +1,52 @@
-//! An advisory lock of a connection of its own.
+//! An advisory lock on a connection of its own.
 
 use sea_orm_migration::sea_orm::{DatabaseConnection, Value};
 
-use super::taken::Taken;
+use super::Acquisition;
 use crate::error::MigrateError;
-use crate::source::{Dialect, Query};
-use crate::sql::pool;
+use crate::sql::pool::PoolOptions;
+use crate::sql::{Dialect, Query};
 
-/// Any number that nobody else is likely to take; not that of the tables' own steps, which run
-/// while this is held.
+/// A number that other programs are unlikely to use; not that of the migration steps, which run
+/// while this lock is held.
 const NUMBER: i64 = 0x7365_7373_6d6f_7665;
 
 /// MySQL's lock names are the server's, and at most 64 characters long.
 const NAME: &str = "CONCAT('session-move:', LEFT(SHA2(DATABASE(), 256), 40))";
 
-/// A connection that has the lock; it is gone with the connection.
+/// A connection that has the lock, which ends with it.
 #[derive(Debug)]
 pub(crate) struct ServerLock(DatabaseConnection);
 
 impl ServerLock {
     pub(super) async fn close(self) {
-        // Nothing is left to be done on it.
+        // The lock ends with the connection, closed cleanly or not.
         let _ = self.0.close().await;
     }
 }
 
-pub(super) async fn take(url: &str, dialect: Dialect) -> Result<Taken<ServerLock>, MigrateError> {
-    let connection = pool::single(url).await?;
+pub(super) async fn take(
+    url: &str,
+    dialect: Dialect,
+) -> Result<Acquisition<ServerLock>, MigrateError> {
+    let connection = PoolOptions::new(1).connect(url).await?;
     let sql = match dialect {
         Dialect::Postgres => format!("SELECT pg_try_advisory_lock({NUMBER})::int::bigint"),
         _ => format!("SELECT CAST(GET_LOCK({NAME}, 0) AS SIGNED)"),
     };
     let is_ours = number(&connection, dialect, &sql).await?;
     if is_ours == 1 {
-        return Ok(Taken::Ours(ServerLock(connection)));
+        return Ok(Acquisition::Acquired(ServerLock(connection)));
     }
     let holder = holder(&connection, dialect).await?;
     let _ = connection.close().await;
-    Ok(Taken::Theirs(holder.map_or_else(
-        || "a process that is gone by now".to_owned(),
+    Ok(Acquisition::HeldBy(holder.map_or_else(
+        || "a process that has ended meanwhile".to_owned(),
         |holder| format!("connection {holder} of the database server"),
     )))
 }
 
-/// The server's number of the connection that has the lock.
+/// Returns the server's id of the connection that has the lock.
 async fn holder(
     connection: &DatabaseConnection,
     dialect: Dialect,
@@ -63,7 +66,7 @@ async fn holder(
 
 /// Ends the connection that has the lock.
 pub(super) async fn end_holder(url: &str, dialect: Dialect) -> Result<(), MigrateError> {
-    let connection = pool::single(url).await?;
+    let connection = PoolOptions::new(1).connect(url).await?;
     if let Some(holder) = holder(&connection, dialect).await? {
         let mut query = match dialect {
             Dialect::Postgres => Query::new(dialect, "SELECT pg_terminate_backend("),
@@ -73,7 +76,7 @@ pub(super) async fn end_holder(url: &str, dialect: Dialect) -> Result<(), Migrat
             let holder = query.bind(Value::Int(i32::try_from(holder).ok()));
             query.push(&holder).push(")");
         }
-        query.execute(&connection).await.map_err(MigrateError::of_target)?;
+        query.execute(&connection).await?;
     }
     let _ = connection.close().await;
     Ok(())
@@ -84,5 +87,5 @@ async fn number(
     dialect: Dialect,
     sql: &str,
 ) -> Result<u64, MigrateError> {
-    Query::new(dialect, sql).number(connection).await.map_err(MigrateError::of_target)
+    Query::new(dialect, sql).number(connection).await.map_err(MigrateError::from)
 }

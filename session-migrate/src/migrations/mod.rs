@@ -3,10 +3,12 @@
 mod add_moves;
 mod collation;
 mod create_session_tables;
+mod runner;
 mod script;
 
 pub(crate) use add_moves::AddMoves;
 pub(crate) use create_session_tables::CreateSessionTables;
+pub(crate) use runner::{Direction, Runner};
 
 use sea_orm_migration::sea_orm::DbBackend;
 

@@ -6,7 +6,7 @@ use sea_orm_migration::sea_orm::Value;
 
 use crate::engine::Ground;
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::source::{Dialect, Query};
+use crate::sql::{Dialect, Query};
 
 /// Copies the source where it is a SQLite file that will be written to; gives the copy's path.
 ///

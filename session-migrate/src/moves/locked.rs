@@ -1,6 +1,6 @@
 use crate::engine::Ground;
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::lock::{Lock, Taken};
+use crate::lock::{Acquisition, Lock};
 
 /// Who works, for people: the process, and since when.
 pub(super) fn owner(ground: &Ground) -> String {
@@ -16,8 +16,8 @@ pub(super) fn owner(ground: &Ground) -> String {
 pub(super) async fn locked(ground: &Ground) -> Result<Lock, MigrateError> {
     let owner = owner(ground);
     match Lock::take(ground.options.target(), &ground.target, &owner).await? {
-        Taken::Ours(lock) => Ok(lock),
-        Taken::Theirs(holder) => {
+        Acquisition::Acquired(lock) => Ok(lock),
+        Acquisition::HeldBy(holder) => {
             let journal = ground.journal.load(&ground.target).await.ok().flatten();
             let owner = journal.and_then(|journal| journal.owner);
             let who = owner.map_or_else(|| holder.clone(), |owner| format!("{owner} ({holder})"));

@@ -241,7 +241,7 @@ impl Move {
 /// [`MigrateError`] if it cannot be read.
 pub async fn status(to: &str) -> Result<StatusReport, MigrateError> {
     let to = crate::sql::pool::or_empty(to);
-    let target: DatabaseConnection = crate::source::connect_read_only(to).await?;
+    let target: DatabaseConnection = crate::sql::connect_read_only(to).await?;
     let report = standing::status(&target).await;
     let _ = target.close().await;
     report

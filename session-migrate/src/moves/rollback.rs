@@ -13,7 +13,8 @@ use crate::engine::{Comparison, Examined, Watches, totals};
 use crate::engine::{Ground, begin};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{Journal, Phase, exists};
-use crate::source::{Query, RenewedTokens};
+use crate::source::RenewedTokens;
+use crate::sql::Query;
 use crate::target::{Standing, create_indexes, uuid_literal};
 
 /// What becomes of tokens that were renewed in the target after the switch.
@@ -98,7 +99,7 @@ async fn wait_for_renewals(ground: &Ground) -> Result<(), MigrateError> {
     let since = ground.clock().monotonic();
     loop {
         let query = Query::new(ground.dialect(), sql.clone());
-        let leases = query.number(&ground.target).await.map_err(MigrateError::of_target)?;
+        let leases = query.number(&ground.target).await?;
         // A lease that outlives this belongs to a process that is gone.
         if leases == 0 || ground.clock().monotonic().saturating_sub(since) > PATIENCE {
             return Ok(());
@@ -192,7 +193,7 @@ fn renewed_tokens(opened: &TokenSet, renewed_at: Option<i64>) -> RenewedTokens {
 async fn begun_since(ground: &Ground) -> Result<u64, MigrateError> {
     let sql = "SELECT COUNT(*) FROM login_session WHERE moved_by IS NULL AND ended_at IS NULL";
     let query = Query::new(ground.dialect(), sql);
-    query.number(&ground.target).await.map_err(MigrateError::of_target)
+    query.number(&ground.target).await.map_err(MigrateError::from)
 }
 
 /// Takes the move's rows out of the target, batch by batch.
@@ -211,7 +212,7 @@ async fn take_out(ground: &Ground, report: &mut RollbackReport) -> Result<(), Mi
             );
             let transaction = begin(&ground.target).await?;
             let removed = Query::new(ground.dialect(), sql).execute(&transaction).await;
-            let removed = removed.map_err(MigrateError::of_target)?;
+            let removed = removed?;
             transaction.commit().await?;
             if removed == 0 {
                 break;
@@ -233,7 +234,7 @@ async fn finish(ground: &Ground, journal: &Journal) -> Result<(), MigrateError> 
         let tables = crate::migrations::TABLES.into_iter().filter(|table| *table != JOURNAL);
         for table in tables.chain(["session_migration", JOURNAL]) {
             let query = Query::new(ground.dialect(), format!("DROP TABLE IF EXISTS {table}"));
-            query.execute(&ground.target).await.map_err(MigrateError::of_target)?;
+            query.execute(&ground.target).await?;
         }
         return Ok(());
     }
@@ -243,7 +244,8 @@ async fn finish(ground: &Ground, journal: &Journal) -> Result<(), MigrateError> 
     let mut query = Query::new(ground.dialect(), "DELETE FROM session_move WHERE id = ");
     let id = query.bind(Value::Uuid(Some(ground.id.as_uuid())));
     query.push(&id);
-    query.execute(&ground.target).await.map(drop).map_err(MigrateError::of_target)
+    query.execute(&ground.target).await?;
+    Ok(())
 }
 
 /// Whether somebody else has sessions, or moves, in the tables.
@@ -253,12 +255,12 @@ async fn is_used_by_others(ground: &Ground) -> Result<bool, MigrateError> {
     for table in ["login_session", "provider_revocation", "login_session_event"] {
         if exists(&ground.target, dialect, table).await? {
             let query = Query::new(dialect, format!("SELECT COUNT(*) FROM {table}"));
-            rows += query.number(&ground.target).await.map_err(MigrateError::of_target)?;
+            rows += query.number(&ground.target).await?;
         }
     }
     let mut query = Query::new(dialect, "SELECT COUNT(*) FROM session_move WHERE id <> ");
     let id = query.bind(Value::Uuid(Some(ground.id.as_uuid())));
     query.push(&id);
-    rows += query.number(&ground.target).await.map_err(MigrateError::of_target)?;
+    rows += query.number(&ground.target).await?;
     Ok(rows > 0)
 }

@@ -10,7 +10,7 @@ use crate::engine::Ground;
 use crate::engine::Watches;
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{Journal, JournalTable, Phase, exists};
-use crate::source::Dialect;
+use crate::sql::Dialect;
 
 pub(super) async fn status(target: &DatabaseConnection) -> Result<StatusReport, MigrateError> {
     let dialect = Dialect::of(target.get_database_backend());
@@ -78,7 +78,7 @@ async fn alone(ground: &Ground) -> Result<FinalizeReport, MigrateError> {
 /// Old writers are kept out by the bar; where somebody has taken it away, some may be there.
 async fn require_barred(ground: &Ground) -> Result<(), MigrateError> {
     for (number, watch) in Watches::of(ground)?.iter() {
-        if !watch.standing(&ground.source).await?.is_barred {
+        if !watch.state(&ground.source).await?.is_blocked {
             let table = ground.mappings.mapping.get(*number).map_or("", |of| of.table.as_str());
             return Err(MigrateError::because(
                 MigrateErrorKind::Phase,

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::engine::Ground;
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::source::SourceReport;
+use crate::source::inspect::SourceReport;
 use crate::target::hex;
 
 /// The parts' names, in their order in the digest.

@@ -10,7 +10,7 @@ use crate::engine::Ground;
 use crate::engine::{Pass, Stopwatch, crowd_size, each, pruned};
 use crate::error::MigrateError;
 use crate::journal::exists;
-use crate::source::{SourceReport, SourceRow, SourceTable};
+use crate::source::{SourceRow, SourceTable, inspect::SourceReport};
 use crate::target::of_row;
 use digest::Parts;
 pub use report::{Estimate, Plan, PlannedMapping, PlannedVictim};
@@ -84,7 +84,8 @@ async fn victims(
     };
     let mut after = None;
     loop {
-        let (rows, next) = table.crowds(&ground.source, crowd, after.as_ref(), CROWDS).await?;
+        let (rows, next) =
+            table.over_cap_rows(&ground.source, crowd, after.as_ref(), CROWDS).await?;
         let verdicts = pruned(ground.cap(), mapping, &rows)?;
         planned.ties += ties(&rows, gate.newest_by);
         for (row, is_pruned) in rows.iter().zip(verdicts) {

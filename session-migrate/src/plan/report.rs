@@ -9,7 +9,7 @@ use session_core::{SessionId, Timestamp};
 use super::digest::{Parts, require};
 use crate::engine::Ground;
 use crate::error::MigrateError;
-use crate::source::{Expiry, Mapping, NewestBy, SourceReport, SourceRow};
+use crate::source::{Mapping, NewestBy, SourceRow, inspect::SourceReport, row::Expiry};
 
 /// So many victims are listed for each mapping; all are counted.
 const MOST_LISTED: usize = 1000;
@@ -150,7 +150,7 @@ impl Plan {
     }
 
     pub(super) fn begin(ground: &Ground) -> Self {
-        use crate::source::Dialect;
+        use crate::sql::Dialect;
 
         let source = Dialect::of(ground.source.get_database_backend());
         Self {

@@ -30,11 +30,11 @@ pub(crate) fn statements(ground: &Ground) -> Result<Vec<String>, MigrateError> {
     }
     statements.push("-- the bar, in the source".to_owned());
     for (_, watch) in watches.iter() {
-        statements.extend(watch.statements().bar);
+        statements.extend(watch.statements().block);
     }
     statements.push("-- finalize or rollback, in the source".to_owned());
     for (_, watch) in watches.iter() {
-        statements.extend(watch.statements().unbar);
+        statements.extend(watch.statements().unblock);
         statements.extend(watch.statements().stop);
     }
     Ok(statements)

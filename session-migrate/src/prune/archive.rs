@@ -1,19 +1,19 @@
-//! The table beside the source's that has what was pruned.
+//! The archive: a table beside the source's that keeps the pruned rows.
 
 use sha2::{Digest as _, Sha256};
 
 use super::error::PruneError;
-use super::session::Session;
-use crate::source::{Dialect, Table};
+use super::table::PrunableTable;
+use crate::sql::{Dialect, Table};
 
-/// An archive: the source's columns, and three of its own.
+/// An archive table: the source's columns, and three of its own.
 #[derive(Debug)]
 pub(super) struct Archive {
-    /// Its name, as reports give it.
+    /// Its name, without schema and quotes.
     pub(super) name: String,
-    /// Quoted, with its schema.
+    /// Its name in statements.
     pub(super) sql: String,
-    /// The run's id, the moment, and the reason: quoted.
+    /// Its own columns, quoted: the run's id, the time, and the reason.
     pub(super) own: [String; 3],
     /// The source's columns, quoted.
     pub(super) columns: Vec<String>,
@@ -22,9 +22,9 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    /// A table whose columns have changed since gets another archive.
-    pub(super) fn of(session: &Session) -> Self {
-        let (table, dialect) = (&session.table, session.dialect());
+    /// Returns the archive of a table. A table whose columns have changed gets another archive.
+    pub(super) fn of(source: &PrunableTable) -> Self {
+        let (table, dialect) = (&source.table, source.dialect());
         let name = format!("session_prune_archive_{}", digest(table));
         let own = ["run_id", "pruned_at", "reason"].map(|own| {
             let is_taken = table.columns.iter().any(|it| it.name.eq_ignore_ascii_case(own));
@@ -33,21 +33,21 @@ impl Archive {
         Self {
             sql: dialect.table(table.schema.as_deref(), &name),
             columns: table.columns.iter().map(|column| dialect.quote(&column.name)).collect(),
-            source: session.table_sql(),
+            source: source.table_sql(),
             name,
             own,
             dialect,
         }
     }
 
-    /// Makes the table, if it is not there.
-    pub(super) async fn create(&self, session: &Session) -> Result<(), PruneError> {
+    /// Creates the table, if it does not exist.
+    pub(super) async fn create(&self, table: &PrunableTable) -> Result<(), PruneError> {
         let (sql, source, columns) = (&self.sql, &self.source, self.columns.join(", "));
         let [run, at, reason] = &self.own;
-        session
+        table
             .run(&match self.dialect {
                 Dialect::Sqlite => {
-                    let types = session.table.columns.iter().zip(&self.columns);
+                    let types = table.table.columns.iter().zip(&self.columns);
                     let columns: Vec<String> =
                         types.map(|(column, name)| format!("{name} {}", column.declared)).collect();
                     format!(
@@ -70,13 +70,13 @@ impl Archive {
             .await
     }
 
-    /// All columns but the reason, to be written; the reason is the last.
+    /// Returns the table with its columns, for an insert; the reason is the last column.
     pub(super) fn into(&self) -> String {
         let [run, at, reason] = &self.own;
         format!("{} ({run}, {at}, {}, {reason})", self.sql, self.columns.join(", "))
     }
 
-    /// The statements that put a run's rows back. Ids are text without quotes.
+    /// Returns the statements that put the rows of a run back. A run's id contains no quotes.
     pub(super) fn undo(&self, run_id: &str) -> Vec<String> {
         let (columns, [run, ..]) = (self.columns.join(", "), &self.own);
         let overriding =
@@ -91,7 +91,7 @@ impl Archive {
     }
 }
 
-/// A short name for the table and its columns.
+/// Returns a short digest of the table and its columns.
 fn digest(table: &Table) -> String {
     let mut digest = Sha256::new();
     let schema = table.schema.as_deref().unwrap_or_default();

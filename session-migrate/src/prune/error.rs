@@ -1,16 +1,15 @@
-//! What can go wrong with pruning.
+//! The errors of a prune.
 
 use std::error::Error;
 use std::fmt;
 
-use sea_orm_migration::sea_orm::DbErr;
-
 use crate::cap::MissingMoment;
 use crate::source::{SourceError, SourceErrorKind};
+use crate::sql::SqlError;
 
 /// A table could not be pruned. What was committed before stays archived.
 ///
-/// No message of it has a token, a key or an address's password in it.
+/// No message contains a token, a key or the password of an address.
 #[derive(Debug, thiserror::Error)]
 pub struct PruneError {
     kind: PruneErrorKind,
@@ -19,38 +18,51 @@ pub struct PruneError {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What kind of trouble it is.
+/// The kind of a [`PruneError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PruneErrorKind {
-    /// The source cannot be read as it is mapped; the cause says why.
+    /// The preset does not match the schema of the database.
+    Layout,
+    /// The rows that were archived are not those that were deleted; the batch was rolled back.
+    Mismatch,
+    /// The mapping lacks the time by which rows are to be ranked.
+    MissingMoment,
+    /// The table has no unique key on columns that are never `NULL`.
+    NoUniqueKey,
+    /// The mapped table is `login_session`, which the policy prunes at each sign-in.
+    SessionTable,
+    /// The source cannot be read as it is mapped; the error's source says why.
     Source(SourceErrorKind),
+    /// A statement that writes failed; its batch was rolled back.
+    Statement,
+    /// None of the table's rows can be decrypted with the given keys.
+    Unreadable,
     /// The mapped table is a view.
     View,
-    /// No unique key of columns that are never `NULL` tells the table's rows apart.
-    NoUniqueKey,
-    /// The mapping does not have the moment by which rows are to be ranked.
-    MissingMoment,
-    /// A statement that writes failed; its transaction was rolled back.
-    Statement,
-    /// What was archived is not what was deleted; the transaction was rolled back.
-    Mismatch,
 }
 
 impl fmt::Display for PruneErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Source(_) => "the source cannot be pruned",
-            Self::View => "a view cannot be pruned: map the table that it shows",
-            Self::NoUniqueKey => {
-                "rows can be deleted one by one only by a key that is unique and never NULL"
+            Self::Layout => "the preset does not match the database",
+            Self::Mismatch => {
+                "the archived rows are not the deleted rows, and the batch was rolled back"
             }
             Self::MissingMoment => "the rows cannot be ranked",
-            Self::Statement => "a statement failed, and its batch was rolled back",
-            Self::Mismatch => {
-                "the rows that were archived are not those that were deleted, \
-                 and the batch was rolled back"
+            Self::NoUniqueKey => {
+                "rows can be deleted only by a unique key whose columns are NOT NULL"
             }
+            Self::SessionTable => {
+                "login_session cannot be pruned: the policy enforces its cap at each sign-in"
+            }
+            Self::Source(_) => "the source cannot be pruned",
+            Self::Statement => "a statement failed, and its batch was rolled back",
+            Self::Unreadable => {
+                "no row can be decrypted: set the source's key, or rank all rows alike \
+                 (--count all)"
+            }
+            Self::View => "a view cannot be pruned: map the table behind it",
         })
     }
 }
@@ -66,12 +78,21 @@ impl fmt::Display for PruneError {
 }
 
 impl PruneError {
+    pub(super) const fn new(kind: PruneErrorKind) -> Self {
+        Self { kind, detail: String::new(), source: None }
+    }
+
     pub(super) fn because(kind: PruneErrorKind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), source: None }
     }
 
-    pub(super) fn statement(error: DbErr) -> Self {
-        Self::because(PruneErrorKind::Statement, "").caused_by(error)
+    /// Creates the error of a statement that writes.
+    pub(super) fn statement(error: impl Into<SqlError>) -> Self {
+        let failed = Self::new(PruneErrorKind::Statement);
+        match error.into().into_cause() {
+            Some(cause) => failed.caused_by(cause),
+            None => failed,
+        }
     }
 
     fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
@@ -79,30 +100,40 @@ impl PruneError {
         self
     }
 
-    /// What kind of trouble it is.
+    /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> PruneErrorKind {
         self.kind
     }
 
-    /// Whether the caller asked for what cannot be: trying again helps only with other words.
+    /// Returns whether the caller's arguments are at fault, so that trying again cannot help.
     #[must_use]
     pub const fn is_misuse(&self) -> bool {
         match self.kind {
             PruneErrorKind::Source(kind) => {
                 !matches!(kind, SourceErrorKind::Connection | SourceErrorKind::Statement)
             }
-            PruneErrorKind::View | PruneErrorKind::NoUniqueKey | PruneErrorKind::MissingMoment => {
-                true
+            PruneErrorKind::Layout
+            | PruneErrorKind::MissingMoment
+            | PruneErrorKind::NoUniqueKey
+            | PruneErrorKind::SessionTable
+            | PruneErrorKind::View => true,
+            PruneErrorKind::Mismatch | PruneErrorKind::Statement | PruneErrorKind::Unreadable => {
+                false
             }
-            PruneErrorKind::Statement | PruneErrorKind::Mismatch => false,
         }
     }
 }
 
 impl From<SourceError> for PruneError {
     fn from(error: SourceError) -> Self {
-        Self::because(PruneErrorKind::Source(error.kind()), "").caused_by(error)
+        Self::new(PruneErrorKind::Source(error.kind())).caused_by(error)
+    }
+}
+
+impl From<SqlError> for PruneError {
+    fn from(error: SqlError) -> Self {
+        SourceError::from(error).into()
     }
 }
 

@@ -1,51 +1,56 @@
 //! Enforces a cap in place, on a mapped table that keeps its own layout.
 //!
-//! What leaves goes to an archive table beside the source's, in the transaction that deletes it,
-//! with every column as it was. [`PruneReport::undo`] has the statements that put it back.
+//! The rows over the cap, the *victims*, are copied with every column into an archive table beside
+//! the source's table, in the transaction that deletes them. [`PruneReport::undo`] has the
+//! statements that put them back.
 //!
-//! Two ways lead to the same victims. Where the database itself can tell which rows are usable
-//! and what parts them, one statement ranks them all; else crowds are read, opened and ranked
-//! here, by [`standings`](crate::cap::standings). What is to go is noted in a temporary table,
-//! which no other connection sees and which ends with ours; it is worked off in short
-//! transactions, each of which takes only rows that still are what was ranked. So a run that is
-//! killed leaves nothing behind, and the next one goes on.
+//! A run first notes the victims in a temporary table, which no other connection sees and which
+//! ends with the run's connection. Then it archives and deletes them in short transactions, and
+//! only rows that have not changed since they were ranked; changed rows are ranked again. A run
+//! that is killed leaves nothing half done, and the next run continues.
 //!
-//! # Example: three rows of one user, two places
+//! The victims are those that the policy evicts at a login: the rows of each over-cap partition are
+//! read and ranked by [`standings`](crate::cap::standings). Where the database alone can tell all
+//! that the rank depends on, a fast path ranks all rows in one SQL statement instead
+//! ([`PrunePlan::is_set_based`]). Property tests hold both equal.
+//!
+//! # Example: at most two sessions for each user
 //!
 //! ```no_run
 //! use std::sync::atomic::AtomicBool;
 //!
+//! use session_migrate::Layout;
 //! use session_migrate::cap::Cap;
 //! use session_migrate::prune::Prune;
-//! use session_migrate::source::{Codecs, Preset, Schema, SourceKeys, connect_read_only};
+//! use session_migrate::source::{Codecs, SourceKeys};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let url = "sqlite://webui.db";
-//! let schema = Schema::read(&connect_read_only(url).await?).await?;
-//! let Ok(fit) = "openwebui".parse::<Preset>()?.fit(&schema) else { return Ok(()) };
+//! let layout = Layout::Preset("openwebui".parse()?);
 //! let codecs = Codecs::new(SourceKeys::new("the application's secret"));
 //! let cap = Cap::max_sessions(2.try_into()?);
-//! let prune = Prune::new(url, fit.mappings.mapping[0].clone(), codecs, cap);
-//! println!("{} rows would go", prune.plan().await?.pruned);
-//! let report = prune.apply(|progress| println!("{progress:?}"), &AtomicBool::new(false)).await?;
-//! println!("to put them back: {}", report.undo.join(";\n"));
+//! for prune in Prune::of_layout("sqlite://webui.db", &layout, &codecs, &cap).await? {
+//!     println!("{} rows would be pruned", prune.plan().await?.pruned);
+//!     let report = prune.apply(|progress| println!("{progress:?}"), &AtomicBool::new(false)).await?;
+//!     println!("to restore them: {}", report.undo.join(";\n"));
+//! }
 //! # Ok(())
 //! # }
 //! ```
 
 mod archive;
-mod crowds;
 mod error;
-mod moment;
-mod ranked;
+mod policy_rank;
 mod remove;
 mod report;
 mod run;
-mod session;
+mod sql_rank;
 mod survey;
-mod usable;
-mod work;
+mod table;
+mod victims;
+
+#[cfg(test)]
+mod tests;
 
 pub use error::{PruneError, PruneErrorKind};
-pub use report::{PlannedVictim, ProviderPrune, PrunePlan, PruneProgress, PruneReport};
+pub use report::{ProviderPrune, PrunePlan, PruneProgress, PruneReport, PruneVictim};
 pub use run::Prune;

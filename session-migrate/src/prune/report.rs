@@ -1,101 +1,101 @@
-//! What a prune would do, does and did.
+//! The plan, the progress and the report of a prune.
 
 use serde::Serialize;
 
 use crate::cap::{Count, PartitionBy};
 
-/// What a prune would do. Nothing was written for it but a temporary table.
+/// The plan of a prune. Making it writes nothing but a temporary table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PrunePlan {
-    /// The form of this object: `session-migrate/prune-plan/1`.
+    /// The schema of this object: `session-migrate/prune-plan/1`.
     pub schema: &'static str,
-    /// The mapping's name.
+    /// The name of the mapping.
     pub mapping: String,
-    /// The rows under the mapping's filter.
+    /// The rows that pass the mapping's filter.
     pub rows: u64,
-    /// The rows that would go.
+    /// The rows that would be pruned.
     pub pruned: u64,
-    /// In how many partitions there are too many.
+    /// The partitions that are over the cap.
     pub partitions: u64,
-    /// Over what the cap counts.
+    /// What the cap counts over.
     pub partition: PartitionBy,
     /// Which rows count.
     pub count: Count,
-    /// Each provider, in the order of the names.
+    /// Each provider, sorted by name.
     pub providers: Vec<ProviderPrune>,
-    /// Whether the database ranks the rows, and they are not opened here.
+    /// Whether the database ranks the rows; otherwise this process reads and ranks them.
     pub is_set_based: bool,
-    /// Some of those that would go, in the order of their keys.
-    pub victims: Vec<PlannedVictim>,
+    /// Some of the rows that would be pruned, in the order in which they would be deleted.
+    pub victims: Vec<PruneVictim>,
 }
 
-/// A row that would go.
+/// A row that would be pruned.
 ///
 /// # Security
 ///
 /// A key can be a cookie: the plan is as confidential as the source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct PlannedVictim {
+pub struct PruneVictim {
     /// The row's key.
     pub key: String,
     /// `evicted` or `replaced`.
     pub reason: String,
 }
 
-/// What a prune is about to a provider.
+/// What a prune does to the rows of one provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ProviderPrune {
-    /// Its name; what is not UTF-8 of it is shown as such.
+    /// The provider's name; bytes that are not UTF-8 are replaced.
     pub provider: String,
-    /// How many a partition may keep; `None` without a limit.
+    /// How many rows a partition may keep; `None` if there is no limit.
     pub max: Option<u32>,
-    /// The rows under the mapping's filter.
+    /// The provider's rows that pass the mapping's filter.
     pub rows: u64,
-    /// The rows that go.
+    /// The rows that are pruned.
     pub pruned: u64,
 }
 
-/// How far a prune is.
+/// The progress of a prune.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PruneProgress {
-    /// Rows that are archived and deleted.
+    /// The rows that are archived and deleted.
     pub pruned: u64,
-    /// Rows that were to go.
+    /// The rows that are to be pruned.
     pub total: u64,
-    /// Rows that were renewed or went away meanwhile, and were left alone.
+    /// The rows that were left alone, because another connection changed or deleted them.
     pub changed: u64,
 }
 
-/// What a prune did.
+/// The report of a prune.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PruneReport {
-    /// The form of this object: `session-migrate/prune/1`.
+    /// The schema of this object: `session-migrate/prune/1`.
     pub schema: &'static str,
-    /// The run's id, which its rows in the archive have.
+    /// The id of the run, with which its rows are archived.
     pub run: String,
-    /// The mapping's name.
+    /// The name of the mapping.
     pub mapping: String,
-    /// The rows under the mapping's filter, before.
+    /// The rows that passed the mapping's filter before the run.
     pub rows: u64,
     /// The rows that were archived and deleted.
     pub pruned: u64,
-    /// In how many partitions there were too many.
+    /// The partitions that were over the cap.
     pub partitions: u64,
-    /// Rows that were to go, and were renewed or went away first. They were ranked again.
+    /// The rows that another connection changed or deleted first. They were ranked again.
     pub changed: u64,
-    /// Each provider, in the order of the names.
+    /// Each provider, sorted by name.
     pub providers: Vec<ProviderPrune>,
-    /// Whether the database ranked the rows, and they were not opened here.
+    /// Whether the database ranked the rows; otherwise this process read and ranked them.
     pub is_set_based: bool,
-    /// Whether it was stopped before the end; run it again to go on.
+    /// Whether the run was stopped before its end; run it again to continue.
     pub is_stopped: bool,
-    /// The table that has what was pruned; `None` if nothing was.
+    /// The archive table; `None` if nothing was pruned.
     pub archive: Option<String>,
-    /// The statements that put this run's rows back, for one transaction.
+    /// The statements that put the rows of this run back, to be run in one transaction.
     pub undo: Vec<String>,
 }

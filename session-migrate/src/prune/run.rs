@@ -1,4 +1,4 @@
-//! A prune from its words to its report.
+//! A prune from its settings to its report.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -9,23 +9,25 @@ use session_core::{Clock, SystemClock};
 use uuid::Uuid;
 
 use super::archive::Archive;
-use super::crowds;
-use super::error::PruneError;
-use super::ranked::Ranked;
-use super::remove::{Batch, Remover};
-use super::report::{PlannedVictim, ProviderPrune, PrunePlan, PruneProgress, PruneReport};
-use super::session::Session;
+use super::error::{PruneError, PruneErrorKind};
+use super::policy_rank;
+use super::remove::{Remover, VictimBatch};
+use super::report::{ProviderPrune, PrunePlan, PruneProgress, PruneReport, PruneVictim};
+use super::sql_rank::SqlRank;
 use super::survey::Survey;
-use super::work::Work;
+use super::table::{PrunableTable, check};
+use super::victims::VictimTable;
 use crate::cap::Cap;
-use crate::source::{Cell, CellReader, Codecs, Mapping, Query, SourceKey};
+use crate::options::Layout;
+use crate::source::{Codecs, Mapping, SourceKey};
+use crate::sql::{Cell, CellReader, ColumnKind, Query, Schema, connect_read_only};
 
-/// For how long a batch may keep others waiting. Much shorter ones cost more than they spare: each
-/// writes the same pages of the indexes again.
-const BATCH_TIME: Duration = Duration::from_secs(2);
+/// How long a batch may block other writers. Much shorter batches cost more than they save, because
+/// each writes the same pages of the indexes again.
+const MAX_BATCH_TIME: Duration = Duration::from_secs(2);
 
-/// How often what others changed meanwhile is ranked again.
-const ROUNDS: u32 = 10;
+/// How often rows that other connections change during the run are ranked again.
+const MAX_ROUNDS: u32 = 10;
 
 /// Enforces a cap in place on one mapped table.
 #[derive(Debug, Clone)]
@@ -41,37 +43,27 @@ pub struct Prune {
     clock: Arc<dyn Clock>,
 }
 
-/// What was found.
-struct Found {
+/// The victims that were found and noted.
+pub(super) struct Ranking {
     survey: Survey,
     per_provider: Vec<(Vec<u8>, u64)>,
     victims: u64,
-    partitions: u64,
-    /// The number of the last victim.
+    pub(super) partitions: u64,
+    /// The number of the last victim in their table.
     last: u64,
-    is_set_based: bool,
+    pub(super) is_set_based: bool,
 }
 
-/// What is to be worked off.
-#[derive(Clone, Copy)]
-struct Load {
-    victims: u64,
-    /// The number of the last one.
-    last: u64,
-    /// Whether it was noted where they lie.
-    is_placed: bool,
-}
-
-/// How far a run is.
+/// The totals of a run so far.
 #[derive(Default)]
-struct Done {
+struct RunTotals {
     pruned: u64,
     changed: u64,
     is_stopped: bool,
 }
 
 impl Prune {
-    /// A prune of the table that a mapping is of, in the database at this address.
+    /// Creates a prune of a mapped table in the database at this address.
     pub fn new(url: impl Into<String>, mapping: Mapping, codecs: Codecs, cap: Cap) -> Self {
         Self {
             url: url.into(),
@@ -85,194 +77,244 @@ impl Prune {
         }
     }
 
-    /// How many rows one transaction deletes at most (20,000); fewer where that takes long.
+    /// Creates a prune for each mapping of a layout, after checking all of them against the
+    /// database. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`PruneError`] if the preset or a mapping does not match the database, if a table
+    /// cannot be pruned, if no row of a table can be decrypted although usable rows rank first, or
+    /// if a statement fails.
+    pub async fn of_layout(
+        url: &str,
+        layout: &Layout,
+        codecs: &Codecs,
+        cap: &Cap,
+    ) -> Result<Vec<Self>, PruneError> {
+        let connection = connect_read_only(url).await?;
+        let schema = Schema::read(&connection).await?;
+        let mappings = layout
+            .mappings(&schema)
+            .map_err(|missing| PruneError::because(PruneErrorKind::Layout, missing))?;
+        let mut prunes = Vec::new();
+        for mapping in mappings.mapping {
+            check(&connection, &schema, &mapping, codecs, cap).await?;
+            prunes.push(Self::new(url, mapping, codecs.clone(), cap.clone()));
+        }
+        // The connection was only read from: a failed close loses nothing.
+        let _ = connection.close().await;
+        Ok(prunes)
+    }
+
+    /// Sets the maximum number of rows that one transaction deletes (default 20,000). A
+    /// transaction deletes fewer if that would take more than about two seconds.
     pub const fn batch(mut self, rows: NonZeroU32) -> Self {
         self.batch = rows;
         self
     }
 
-    /// How many of the victims a plan lists (100).
+    /// Sets the maximum number of rows that a plan lists (default 100).
     pub const fn list(mut self, victims: u32) -> Self {
         self.listed = victims;
         self
     }
 
-    /// Reads and ranks the rows here, even where the database could do it.
+    /// Ranks the rows in this process, even where the database could rank them.
     pub const fn in_process(mut self) -> Self {
         self.is_in_process = true;
         self
     }
 
-    /// The clock that says when a row was pruned.
+    /// Sets the clock for the times at which rows are archived.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// What would go. Writes nothing but a temporary table.
+    /// Returns what would be pruned. Writes nothing but a temporary table.
     ///
     /// # Errors
     ///
-    /// [`PruneError`] if the mapping does not fit, the table cannot be pruned, or a statement
-    /// fails.
+    /// Returns a [`PruneError`] if the mapping does not match the database, if the table cannot be
+    /// pruned, if no row can be decrypted although usable rows rank first, or if a statement fails.
     pub async fn plan(&self) -> Result<PrunePlan, PruneError> {
-        let (session, work) = self.open().await?;
-        let found = self.find(&session, &work).await?;
-        let victims = self.listed(&session, &work).await?;
-        work.discard(&session).await?;
-        let providers = found.providers();
-        session.close().await;
+        let (table, victims) = self.open().await?;
+        let ranking = self.rank(&table, &victims).await?;
+        let listed = self.list_victims(&table, &victims).await?;
+        victims.drop_if_exists(&table).await?;
+        table.close().await;
         Ok(PrunePlan {
             schema: "session-migrate/prune-plan/1",
             mapping: self.mapping.name().to_owned(),
-            rows: found.survey.rows(),
-            pruned: found.victims,
-            partitions: found.partitions,
+            rows: ranking.survey.rows(),
+            pruned: ranking.victims,
+            partitions: ranking.partitions,
             partition: self.cap.partition_by(),
             count: self.cap.counted(),
-            providers,
-            is_set_based: found.is_set_based,
-            victims,
+            providers: ranking.providers(),
+            is_set_based: ranking.is_set_based,
+            victims: listed,
         })
     }
 
-    /// Archives and deletes what is too many; tells the progress after each batch, and stops
-    /// before the next one once `stop` is set.
+    /// Archives and deletes the rows over the cap. Reports the progress after each batch, and stops
+    /// before the next batch once `stop` is set.
     ///
-    /// It may be killed at any moment and run again: the end is the same.
+    /// The process can be killed at any time, and the prune run again: the result is the same.
     ///
     /// # Errors
     ///
-    /// [`PruneError`] as for [`plan`](Self::plan), and if rows cannot be deleted: a foreign key
-    /// that points at them, say. Batches before that one stay archived.
+    /// Returns a [`PruneError`] as [`plan`](Self::plan) does, and if rows cannot be deleted, for
+    /// example because a foreign key refers to them. Earlier batches stay archived.
     pub async fn apply(
         &self,
         mut progress: impl FnMut(PruneProgress) + Send,
         stop: &AtomicBool,
     ) -> Result<PruneReport, PruneError> {
-        let (session, work) = self.open().await?;
-        let (archive, run) = (Archive::of(&session), self.run_id());
-        let mut done = Done::default();
-        let first = self.find(&session, &work).await?;
-        let mut load = first.load();
-        if load.victims > 0 {
-            archive.create(&session).await?;
+        let (table, victims) = self.open().await?;
+        let (archive, run) = (Archive::of(&table), self.run_id());
+        let mut totals = RunTotals::default();
+        let first = self.rank(&table, &victims).await?;
+        if first.victims > 0 {
+            archive.create(&table).await?;
         }
         let remover = Remover {
-            session: &session,
-            work: &work,
+            table: &table,
+            victims: &victims,
             archive: &archive,
             run: &run,
             clock: &*self.clock,
         };
-        for _ in 0..ROUNDS {
-            let changed = done.changed;
-            self.work_off(&remover, load, &mut done, &mut progress, stop).await?;
-            if done.changed == changed || done.is_stopped {
+        self.remove_all(&remover, &first, &mut totals, &mut progress, stop).await?;
+        let mut changed = 0;
+        for _ in 1..MAX_ROUNDS {
+            if totals.changed == changed || totals.is_stopped {
                 break;
             }
-            work.discard(&session).await?;
-            load = self.find(&session, &work).await?.load();
+            changed = totals.changed;
+            let again = self.rank(&table, &victims).await?;
+            self.remove_all(&remover, &again, &mut totals, &mut progress, stop).await?;
         }
-        work.discard(&session).await?;
-        session.close().await;
-        Ok(self.report(&first, &archive, run, &done))
+        victims.drop_if_exists(&table).await?;
+        table.close().await;
+        Ok(self.report(&first, &archive, run, &totals))
     }
 
-    async fn open(&self) -> Result<(Session, Work), PruneError> {
+    async fn open(&self) -> Result<(PrunableTable, VictimTable), PruneError> {
         let newest = self.cap.moment(&self.mapping)?;
-        let session = Session::open(&self.url, &self.mapping, &self.codecs).await?;
-        let work = Work::new(&session, newest)?;
-        Ok((session, work))
+        let (mapping, codecs) = (&self.mapping, &self.codecs);
+        let table = PrunableTable::connect(&self.url, mapping, codecs, &self.cap).await?;
+        let victims = VictimTable::new(&table, newest)?;
+        Ok((table, victims))
     }
 
-    /// Notes what is to go in the temporary table.
-    async fn find(&self, session: &Session, work: &Work) -> Result<Found, PruneError> {
+    /// Notes the victims in a new temporary table.
+    pub(super) async fn rank(
+        &self,
+        table: &PrunableTable,
+        victims: &VictimTable,
+    ) -> Result<Ranking, PruneError> {
         let newest = self.cap.moment(&self.mapping)?;
-        let ranked = Ranked::new(session.bound(), &self.cap, newest);
-        let ranked = ranked.filter(|_| !self.is_in_process);
-        let doubt = ranked.as_ref().and_then(|ranked| ranked.doubt.as_deref());
-        let survey = Survey::take(session, &self.cap, doubt).await?;
-        let is_sure = survey.doubtful == 0 && Ranked::fits(&self.cap, &survey);
-        let ranked = ranked.filter(|_| is_sure);
-        work.create(session).await?;
-        match (survey.least(), &ranked) {
+        let sql = SqlRank::new(table.bound(), &self.cap, newest);
+        let sql = sql.filter(|_| !self.is_in_process);
+        let push_doubt = |query: &mut Query| match &sql {
+            Some(sql) => sql.push_doubt(query, table.dialect()),
+            None => drop(query.push("NULL")),
+        };
+        let survey = Survey::take(table, &self.cap, push_doubt).await?;
+        let sql = match sql {
+            Some(sql) if survey.doubtful == 0 && SqlRank::can_name(&self.cap, &survey) => {
+                (!sql.has_malformed_text(table).await?).then_some(sql)
+            }
+            _ => None,
+        };
+        victims.create(table).await?;
+        match (survey.lowest_limit(), &sql) {
             (None, _) => {}
-            (Some(_), Some(ranked)) => ranked.fill(session, work, &self.cap, &survey).await?,
-            (Some(least), None) => crowds::fill(session, work, &self.cap, least).await?,
+            (Some(_), Some(sql)) => sql.note_victims(table, victims, &self.cap, &survey).await?,
+            (Some(lowest), None) => {
+                policy_rank::note_victims(table, victims, &self.cap, lowest).await?;
+            }
         }
-        work.analyze(session).await?;
-        let [victims, partitions, last] = work.totals(session).await?;
-        let per_provider = work.per_provider(session).await?;
-        let is_set_based = ranked.is_some();
-        Ok(Found { survey, per_provider, victims, partitions, last, is_set_based })
+        victims.analyze(table).await?;
+        let [count, partitions, last] = victims.totals(table).await?;
+        let per_provider = victims.per_provider(table).await?;
+        let is_set_based = sql.is_some();
+        Ok(Ranking { survey, per_provider, victims: count, partitions, last, is_set_based })
     }
 
-    async fn work_off(
+    async fn remove_all(
         &self,
         remover: &Remover<'_>,
-        Load { victims, last, is_placed }: Load,
-        done: &mut Done,
+        ranking: &Ranking,
+        totals: &mut RunTotals,
         progress: &mut (impl FnMut(PruneProgress) + Send),
         stop: &AtomicBool,
     ) -> Result<(), PruneError> {
-        let most = u64::from(self.batch.get());
-        let mut size = most;
-        let (mut after, before) = (0, done.pruned);
-        let total = before + victims;
-        while after < last {
+        let max = u64::from(self.batch.get());
+        let (mut size, mut after) = (max, 0);
+        let total = totals.pruned + ranking.victims;
+        while after < ranking.last {
             if stop.load(Ordering::Relaxed) {
-                done.is_stopped = true;
+                totals.is_stopped = true;
                 return Ok(());
             }
-            let batch = Batch { after, last: (after + size).min(last), is_placed };
-            let begun = self.clock.monotonic();
-            let removed = remover.remove(batch).await?;
-            let took = self.clock.monotonic().saturating_sub(begun);
-            done.pruned += removed;
-            after = batch.last;
-            size = next_size(size, took).clamp(1, most);
-            progress(PruneProgress { pruned: done.pruned, total, changed: done.changed });
+            let last = (after + size).min(ranking.last);
+            // The fast path notes the locations.
+            let batch = VictimBatch { after, last, is_located: ranking.is_set_based };
+            let started = self.clock.monotonic();
+            totals.pruned += remover.remove(batch).await?;
+            let took = self.clock.monotonic().saturating_sub(started);
+            after = last;
+            size = next_size(size, took).clamp(1, max);
+            progress(PruneProgress { pruned: totals.pruned, total, changed: totals.changed });
         }
-        done.changed += total - done.pruned;
+        totals.changed += total - totals.pruned;
         Ok(())
     }
 
-    /// The first of the victims, by their keys.
-    async fn listed(
+    /// Returns the first victims, in the order in which they would be deleted.
+    pub(super) async fn list_victims(
         &self,
-        session: &Session,
-        work: &Work,
-    ) -> Result<Vec<PlannedVictim>, PruneError> {
-        let mut query = Query::new(work.dialect, "SELECT ");
-        for (at, slot) in work.key.iter().enumerate() {
-            query.push(&work.dialect.fetch(&format!("k{at}"), slot.column.kind)).push(", ");
+        table: &PrunableTable,
+        victims: &VictimTable,
+    ) -> Result<Vec<PruneVictim>, PruneError> {
+        let dialect = victims.dialect;
+        let mut query = Query::new(dialect, "SELECT ");
+        for (at, slot) in victims.key.iter().enumerate() {
+            query.push(&dialect.fetch(&format!("k{at}"), slot.column.kind)).push(", ");
         }
-        query.push(&format!("reason FROM {} ORDER BY seq LIMIT {}", work.name(), self.listed));
-        let mut victims = Vec::new();
-        for row in query.rows(&session.connection).await? {
-            let mut reader = CellReader::new(work.dialect, &row);
-            let cells = work.key.iter().map(|slot| reader.cell(slot.column.kind));
+        query.push(&format!("reason FROM {} ORDER BY seq LIMIT {}", victims.name(), self.listed));
+        let mut listed = Vec::new();
+        for row in query.rows(&table.connection).await? {
+            let mut reader = CellReader::new(dialect, &row);
+            let cells = victims.key.iter().map(|slot| reader.cell(slot.column.kind));
             let cells: Vec<Cell> = cells.collect::<Result<_, _>>()?;
-            let reason = reader.expression(crate::source::ColumnKind::Text)?;
+            let reason = reader.expression(ColumnKind::Text)?;
             let reason = reason.as_text().unwrap_or_default().into_owned();
-            victims.push(PlannedVictim { key: SourceKey::new(cells).to_string(), reason });
+            listed.push(PruneVictim { key: SourceKey::new(cells).to_string(), reason });
         }
-        Ok(victims)
+        Ok(listed)
     }
 
-    fn report(&self, first: &Found, archive: &Archive, run: String, done: &Done) -> PruneReport {
-        let is_archived = done.pruned > 0;
+    fn report(
+        &self,
+        first: &Ranking,
+        archive: &Archive,
+        run: String,
+        totals: &RunTotals,
+    ) -> PruneReport {
+        let is_archived = totals.pruned > 0;
         PruneReport {
             schema: "session-migrate/prune/1",
             mapping: self.mapping.name().to_owned(),
             rows: first.survey.rows(),
-            pruned: done.pruned,
+            pruned: totals.pruned,
             partitions: first.partitions,
-            changed: done.changed,
+            changed: totals.changed,
             providers: first.providers(),
             is_set_based: first.is_set_based,
-            is_stopped: done.is_stopped,
+            is_stopped: totals.is_stopped,
             archive: is_archived.then(|| archive.name.clone()),
             undo: if is_archived { archive.undo(&run) } else { Vec::new() },
             run,
@@ -287,11 +329,7 @@ impl Prune {
     }
 }
 
-impl Found {
-    const fn load(&self) -> Load {
-        Load { victims: self.victims, last: self.last, is_placed: self.is_set_based }
-    }
-
+impl Ranking {
     fn providers(&self) -> Vec<ProviderPrune> {
         let pruned = |name: &[u8]| {
             let mut named = self.per_provider.iter();
@@ -299,9 +337,9 @@ impl Found {
         };
         let providers = self.survey.providers.iter().map(|it| ProviderPrune {
             provider: String::from_utf8_lossy(&it.name).into_owned(),
-            max: it.places.map(|places| places.max),
+            max: it.limit.map(|limit| limit.max),
             rows: it.rows,
-            // One that the mapping names has all.
+            // A provider that the mapping names has all victims.
             pruned: match self.per_provider.is_empty() {
                 true => self.victims,
                 false => pruned(&it.name).unwrap_or(0),
@@ -311,11 +349,11 @@ impl Found {
     }
 }
 
-/// Twice as many where there is time, half as many where it took too long.
+/// Doubles the size of a batch that took little time, and halves that of one that took too long.
 fn next_size(size: u64, took: Duration) -> u64 {
-    if took * 2 < BATCH_TIME {
+    if took * 2 < MAX_BATCH_TIME {
         size.saturating_mul(2)
-    } else if took > BATCH_TIME {
+    } else if took > MAX_BATCH_TIME {
         size / 2
     } else {
         size

@@ -1,9 +1,11 @@
-//! What can go wrong with reading a source.
+//! Errors of reading a source.
 
 use std::error::Error;
 use std::fmt;
 
-use crate::sql::Complaint;
+use sea_orm_migration::sea_orm::DbErr;
+
+use crate::sql::{SqlError, SqlErrorKind};
 
 /// A source could not be read.
 ///
@@ -16,23 +18,23 @@ pub struct SourceError {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What kind of trouble it is.
+/// What failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SourceErrorKind {
-    /// The address is not one of a database that this build speaks to.
+    /// The address is not one of a database that this build supports.
     Address,
-    /// No connection to the database.
+    /// The database cannot be reached.
     Connection,
     /// A statement failed.
     Statement,
-    /// Others hold the table, for longer than was to be waited.
+    /// Other transactions lock the table for too long.
     Busy,
-    /// The mapping or the preset does not fit the database's schema.
+    /// The mapping or the preset does not match the database's schema.
     Schema,
-    /// The declared key does not tell the rows apart.
+    /// The declared key is not unique.
     KeyNotUnique,
-    /// A key of the source's encryption is missing, or cannot be one.
+    /// A key of the source's encryption is missing or invalid.
     DecryptionKey,
     /// No preset or codec has this name.
     UnknownName,
@@ -49,12 +51,12 @@ impl fmt::Display for SourceErrorKind {
             }
             Self::Connection => "the database cannot be reached",
             Self::Statement => "a statement failed",
-            Self::Busy => "the table is in use by others",
-            Self::Schema => "the mapping does not fit the database",
-            Self::KeyNotUnique => "the key does not tell the rows apart",
-            Self::DecryptionKey => "the source's key cannot be used",
-            Self::UnknownName => "the name is not known",
-            Self::TimeZone => "the connection's time zone is not UTC",
+            Self::Busy => "the table is in use: other transactions lock it for too long",
+            Self::Schema => "the mapping does not match the database",
+            Self::KeyNotUnique => "the mapping's key is not unique",
+            Self::DecryptionKey => "the source's decryption key cannot be used",
+            Self::UnknownName => "unknown name",
+            Self::TimeZone => "the connection's time zone is not UTC: set it to UTC",
         })
     }
 }
@@ -83,24 +85,39 @@ impl SourceError {
         self
     }
 
-    /// A statement failed; what the database says of it is kept without its values.
-    pub(crate) fn statement(cause: impl Into<Complaint>) -> Self {
-        Self::new(SourceErrorKind::Statement).caused_by(cause.into())
-    }
-
-    /// What kind of trouble it is.
+    /// Returns what failed.
     #[must_use]
     pub const fn kind(&self) -> SourceErrorKind {
         self.kind
     }
 
-    /// Whether the caller asked for what cannot be, such as a column that is not there: trying
-    /// again helps only with other words.
+    /// Returns whether the caller's arguments are at fault, such as a column that does not exist,
+    /// so that a repetition cannot help.
     #[must_use]
     pub const fn is_misuse(&self) -> bool {
         !matches!(
             self.kind,
             SourceErrorKind::Connection | SourceErrorKind::Statement | SourceErrorKind::Busy
         )
+    }
+}
+
+impl From<SqlError> for SourceError {
+    fn from(error: SqlError) -> Self {
+        let kind = match error.kind() {
+            SqlErrorKind::Address => SourceErrorKind::Address,
+            SqlErrorKind::Connection => SourceErrorKind::Connection,
+            SqlErrorKind::Statement => SourceErrorKind::Statement,
+        };
+        match error.into_cause() {
+            Some(cause) => Self::new(kind).caused_by(cause),
+            None => Self::new(kind),
+        }
+    }
+}
+
+impl From<DbErr> for SourceError {
+    fn from(error: DbErr) -> Self {
+        SqlError::from(error).into()
     }
 }

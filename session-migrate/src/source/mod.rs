@@ -1,17 +1,15 @@
-//! The side that is read: where tokens lie in a database that was built for one session a user, how
-//! they are encrypted, and what is in them. Nothing here writes, but for what a [`Watch`] puts beside
-//! a table that others go on writing, and for [`SourceTable::write_back`], which is for a rollback.
+//! The source of a move: where a database that was built for one session per user keeps its tokens,
+//! how they are encrypted, and what is in them. A rollback writes renewed
+//! tokens back; everything else only reads.
 //!
 //! | word | meaning |
 //! |---|---|
-//! | [`Mapping`] | what lies where: key, user, provider, tokens, times; in TOML, or by a [`Preset`] |
-//! | [`Preset`] | the mapping of a known project, fitted to the schema at hand |
-//! | [`TokenCodec`] | how a project encrypts tokens; [`Codecs`] has them by name, with the keys |
+//! | [`Mapping`] | which columns hold key, user, provider, tokens and times; in TOML, or from a [`Preset`] |
+//! | [`Preset`] | the mapping of a known project, adapted to the schema at hand |
+//! | [`TokenCodec`] | how a project encrypts tokens; [`Codecs`] holds them by name, with the keys |
 //! | [`SourceTable`] | reads the mapped rows in batches, in a total order |
-//! | [`SourceRow`] | one token set, opened as far as it can be, and as it was stored |
-//! | [`Watch`] | notes the writes of others in a change log, and refuses them at the end |
-//! | [`RenewedTokens`] | what a rollback writes back into such a row |
-//! | [`inspect`] | which presets a database is of and why, and what its tables hold |
+//! | [`SourceRow`] | one token set, decrypted as far as possible, and as it was stored |
+//! | [`inspect()`] | which presets match a database and why, and what its tables hold |
 //!
 //! # Example: the rows of a mapped table
 //!
@@ -54,51 +52,39 @@
 //! # Security
 //!
 //! Keys, plaintexts and stored values are never printed: `Debug` shows classes and sizes. Keys and
-//! opened tokens are wiped on drop; the driver's own buffers are not in our hands.
+//! decrypted tokens are wiped on drop; the database driver's buffers are not.
 
 mod bind;
-mod codec;
-mod data_keys;
+pub mod codec;
 mod error;
-mod inspect;
-mod mapping;
-mod pattern;
-mod place;
+pub mod inspect;
+mod key_probe;
+pub mod mapping;
 mod preset;
 mod read;
-mod row;
+pub mod row;
+mod row_location;
 mod time;
 mod write;
 
-pub use crate::sql::Cell;
-pub(crate) use crate::sql::Complaint;
-pub(crate) use crate::sql::Dialect;
-pub use crate::sql::connect_read_only;
-pub(crate) use crate::sql::{CellReader, Query};
-pub use crate::sql::{Column, ColumnKind, Schema, Table};
+/// Tables and columns of a schema.
+pub mod schema {
+    pub use crate::sql::{Column, ColumnKind, Table};
+}
+
+pub use crate::sql::{Cell, Schema, SqlError, SqlErrorKind, connect_read_only};
 pub(crate) use bind::{Bound, ProviderSlot, Relation, Slot, TimeSlot, TokenSlot, ValueSlot};
-pub use codec::{
-    BetterAuth, CodecError, Codecs, DataKeys, Fernet, Grafana, KeyUse, Laravel, Opened, Outline,
-    Plain, SourceKeys, TokenCodec,
-};
+pub use codec::{CodecError, Codecs, KeyUse, Opened, SourceKeys, TokenCodec};
 pub use error::{SourceError, SourceErrorKind};
-pub use inspect::{
-    Inspection, MissReport, ProviderReport, RecognisedReport, SourceReport, Tally, inspect,
-    inspect_mapping,
-};
-pub use mapping::{
-    Cookie, Filter, FilterValue, IdentitySources, Join, Mapping, MappingError, Mappings, NewestBy,
-    Parent, Place, ProviderSource, Test, TimePlace, TokenPlace, TokenSources, Unit, UnknownZone,
-    ValueSource, Zone,
-};
-pub(crate) use mapping::{misfit_at, read_toml};
-pub(crate) use place::{place, place_type};
-pub use preset::{Fit, Miss, Preset, Recognition};
-pub(crate) use read::exact;
-pub use read::{CrowdedPairs, Cursor, InvalidCursor, PairCursor, SourceTable};
-pub(crate) use read::{RawBatch, RawRow};
-pub use row::{
-    Expiry, OpenedTokens, RowTokens, SourceKey, SourceRow, StoredColumn, Unreadable,
-    UnreadableReason,
-};
+pub use inspect::{Inspection, inspect};
+pub use mapping::{Mapping, MappingError, Mappings, NewestBy};
+pub(crate) use mapping::{error_at, read_toml};
+pub use preset::{Match, Mismatch, Preset, Recognition};
+pub use read::{Cursor, InvalidCursor, SourceTable};
+#[doc(hidden)]
+pub use read::{OverCapPartitions, PartitionCursor};
+pub(crate) use read::{RawBatch, RawRow, exact};
+pub use row::{RowTokens, SourceKey, SourceRow};
+pub(crate) use row_location::{row_location, row_location_type};
+#[doc(hidden)]
 pub use write::RenewedTokens;

@@ -1,4 +1,4 @@
-//! Moments as sources write them.
+//! Times as sources store them.
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -8,22 +8,22 @@ use session_core::Timestamp;
 use crate::source::mapping::{Unit, Zone};
 use crate::sql::Cell;
 
-/// From here on a number in a column of times counts milliseconds (in seconds: the year 5138).
+/// Numbers from here on count milliseconds (as seconds, this is the year 5138).
 pub(crate) const MILLISECONDS_FROM: f64 = 100_000_000_000.0;
 
-/// Two years in seconds: from here on a relative value is an absolute one.
+/// Two years in seconds: relative values from here on are absolute ones.
 pub(crate) const RELATIVE_UNTIL: f64 = 2.0 * 365.25 * 86_400.0;
 
-/// The last moment that is one: the end of the year 9999, which some write for "never".
+/// The latest valid time: the end of the year 9999, which some applications store for "never".
 const LAST: f64 = 253_402_300_799_999.0;
 
-/// What a cell says of a moment.
+/// The time that a cell holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Moment {
     /// Nothing.
     Absent,
     At(Timestamp),
-    /// Something that is no moment.
+    /// A value that is not a time.
     Odd,
 }
 
@@ -35,20 +35,20 @@ impl Moment {
         }
     }
 
-    /// From milliseconds, as a number that may have a fraction.
+    /// Converts milliseconds, which may have a fraction.
     fn from_millis(millis: f64) -> Self {
         if !(0.0..=LAST).contains(&millis) {
             return Self::Odd;
         }
-        // Within the bounds every value has an exact text of whole milliseconds. Seconds with a
-        // fraction have lost a little on the way here, at most a thirtieth of one.
+        // Within the bounds every value has an exact text of whole milliseconds. Fractions of
+        // seconds lost less than a thirtieth of a millisecond in conversion.
         format!("{:.0}", (millis + 0.05).floor())
             .parse()
             .map_or(Self::Odd, |millis| Self::At(Timestamp::from_millis(millis)))
     }
 }
 
-/// The moment of an absolute unit.
+/// Reads a time of an absolute unit.
 pub(crate) fn moment(cell: &Cell, unit: Unit, zone: Option<&Zone>) -> Moment {
     if cell.is_empty() {
         return Moment::Absent;
@@ -67,8 +67,8 @@ pub(crate) fn moment(cell: &Cell, unit: Unit, zone: Option<&Zone>) -> Moment {
     }
 }
 
-/// The moment that lies so many seconds after a base; or an absolute one where the number is too
-/// large for that.
+/// Reads a time as seconds after a base, or as an absolute one where the number is too large for
+/// that.
 pub(crate) fn relative(cell: &Cell, base: Option<Timestamp>) -> Moment {
     if cell.is_empty() {
         return Moment::Absent;
@@ -85,7 +85,7 @@ pub(crate) fn relative(cell: &Cell, base: Option<Timestamp>) -> Moment {
     }
 }
 
-/// The number that a cell is or spells.
+/// Returns the number that a cell holds, also as text.
 #[expect(clippy::cast_precision_loss, reason = "moments are far below 2^53")]
 pub(crate) fn number(cell: &Cell) -> Option<f64> {
     match cell {
@@ -100,7 +100,7 @@ fn parsed(text: &str, zone: Option<&Zone>) -> Moment {
     let zoned: Option<jiff::Timestamp> = text.parse().ok();
     let moment = zoned.or_else(|| {
         let zone: TimeZone = zone?.time_zone()?;
-        // A date alone is its midnight.
+        // A date alone means midnight.
         let civil: DateTime = text.parse().ok()?;
         zone.to_timestamp(civil).ok()
     });
@@ -108,7 +108,7 @@ fn parsed(text: &str, zone: Option<&Zone>) -> Moment {
     millis.map_or(Moment::Odd, |millis| Moment::At(Timestamp::from_millis(millis)))
 }
 
-/// What a value inside JSON would be as a cell.
+/// Converts a value inside JSON to a cell.
 pub(crate) fn json_cell(value: Option<&Value>) -> Cell {
     match value {
         None | Some(Value::Null) => Cell::Null,

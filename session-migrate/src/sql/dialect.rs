@@ -1,8 +1,8 @@
-//! How each database writes names, reads values as they are, and compares byte for byte.
+//! What differs between databases: quoting, reading values without loss, comparing byte for byte.
 
 use sea_orm_migration::sea_orm::DbBackend;
 
-use crate::sql::{Column, ColumnKind};
+use super::{Column, ColumnKind};
 
 /// A kind of database, as far as SQL differs between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Dialect {
         }
     }
 
-    /// A name, quoted: `user` is a keyword, and Auth.js's columns are in mixed case.
+    /// Quotes a name: `user` is a keyword, and Auth.js's columns are in mixed case.
     pub(crate) fn quote(self, name: &str) -> String {
         match self {
             Self::Mysql => format!("`{}`", name.replace('`', "``")),
@@ -46,7 +46,7 @@ impl Dialect {
         }
     }
 
-    /// A table's name, qualified where it has a schema.
+    /// Quotes a table's name, qualified where it has a schema.
     pub(crate) fn table(self, schema: Option<&str>, name: &str) -> String {
         match schema {
             Some(schema) => format!("{}.{}", self.quote(schema), self.quote(name)),
@@ -54,10 +54,10 @@ impl Dialect {
         }
     }
 
-    /// The expression that gives a column's value without losing anything of it.
+    /// Returns the expression that selects a column's value without loss.
     pub(crate) fn fetch(self, column: &str, kind: ColumnKind) -> String {
         match self {
-            // The driver says of each value which class it has.
+            // The driver knows each value's storage class.
             Self::Sqlite => column.to_owned(),
             Self::Postgres => match kind {
                 ColumnKind::Bytes => column.to_owned(),
@@ -76,7 +76,7 @@ impl Dialect {
         }
     }
 
-    /// An expression for the column that compares byte for byte: no case folding, no padding.
+    /// Returns an expression that compares the column byte for byte: no case folding, no padding.
     pub(crate) fn binary(self, column: &str, kind: ColumnKind) -> String {
         match (self, kind) {
             (Self::Sqlite, _) => format!("{column} COLLATE BINARY"),
@@ -89,8 +89,8 @@ impl Dialect {
         }
     }
 
-    /// A text that differs wherever two values differ, `NULL` being a value: an order for rows
-    /// that no unique key orders.
+    /// Returns an expression whose text differs wherever two values differ, `NULL` included: an
+    /// order for rows that no unique key orders.
     pub(crate) fn normal(self, column: &str, kind: ColumnKind) -> String {
         match self {
             // `quote` tells the storage classes apart.
@@ -113,8 +113,8 @@ impl Dialect {
         }
     }
 
-    /// A placeholder that is compared with this column in the column's own type, so that an index
-    /// serves it.
+    /// Returns the placeholder in the type of the column that it is compared with, so that an
+    /// index serves the comparison.
     pub(crate) fn typed(self, placeholder: &str, column: &Column) -> String {
         let is_plain = matches!(
             column.kind,
@@ -130,7 +130,8 @@ impl Dialect {
         }
     }
 
-    /// A parameter that was read as text, compared byte for byte with [`binary`](Self::binary).
+    /// Returns the placeholder of a value that was read as text, to be compared byte for byte with
+    /// [`binary`](Self::binary).
     pub(crate) fn binary_parameter(self, placeholder: &str, kind: ColumnKind) -> String {
         let is_native = matches!(kind, ColumnKind::Integer | ColumnKind::Real | ColumnKind::Bytes);
         match self {

@@ -1,18 +1,20 @@
-//! The floor under everything that speaks SQL: dialect, queries, values, error classes, pools and
-//! the schema of a live database.
+//! The floor under everything that speaks SQL: dialects, statements, values, the classes of
+//! database errors, transactions, connections, and the schema of a live database.
+//!
+//! It knows neither sources nor targets. Every statement on either fails with a [`SqlError`].
 
-mod complaint;
-mod connect;
 mod dialect;
+mod error;
 pub(crate) mod pool;
 mod query;
 mod schema;
-mod storage;
 mod value;
 
-pub(crate) use complaint::{Complaint, is_contended};
-pub use connect::connect_read_only;
 pub(crate) use dialect::Dialect;
+pub(crate) use error::RedactedDbError;
+pub use error::{SqlError, SqlErrorKind};
+pub(crate) use pool::begin;
+pub use pool::connect_read_only;
 pub(crate) use query::{CellReader, Query};
 pub use schema::{Column, ColumnKind, Schema, Table};
 pub use value::Cell;

@@ -1,95 +1,119 @@
-//! One connection to a database, on which one process at a time migrates.
+//! Connections and transactions: addresses, and how a pool is opened and a transaction begun.
 
 use std::time::Duration;
 
-use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr,
+    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use url::Url;
 
-use crate::{MigrateError, MigrateErrorKind, Migrator, Step};
-
-/// The advisory lock's name on PostgreSQL: any number that nobody else is likely to take.
-const LOCK_NUMBER: i64 = 0x7365_7373_6d69_6772;
+use super::{Dialect, RedactedDbError, SqlError, SqlErrorKind};
 
 /// For how long a server that does not answer is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long SQLite waits for a lock that another connection holds.
-#[cfg(feature = "sqlite")]
+/// For how long SQLite waits for a lock that another connection holds: as long as another process
+/// may take to create the tables.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// 16 MiB.
+/// The same for work that only reads, or that is repeated when it waited in vain.
+pub(crate) const SHORT_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many rows SQLite's thread has ready before it waits: for each row that is waited for, two
+/// threads take turns.
 #[cfg(feature = "sqlite")]
-const CACHE_KIB: &str = "-16384";
+const READY_ROWS: usize = 500;
 
-/// How many rows SQLite's thread has ready before it waits: for each that is waited for, two
-/// threads change places.
-#[cfg(feature = "sqlite")]
-const ROWS_READY: usize = 500;
-
-/// How long a process waits for another one that is migrating, in seconds.
-const PATIENCE_SECONDS: u32 = 60;
-
-/// A pool of one connection: advisory locks belong to a connection.
-pub(crate) struct Connection(DatabaseConnection);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Work {
-    Down,
-    Up,
+/// How a pool is opened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PoolOptions {
+    connections: u32,
+    cache_kib: Option<u32>,
+    busy_timeout: Duration,
 }
 
-/// Opens the one connection.
-pub(crate) async fn open(url: &str) -> Result<Connection, MigrateError> {
-    single(url).await.map(Connection)
+impl PoolOptions {
+    /// Creates the options of a pool of so many connections, which all stay open: what belongs to
+    /// the only connection of a pool, such as an advisory lock, stays too.
+    pub(crate) const fn new(connections: u32) -> Self {
+        Self { connections, cache_kib: None, busy_timeout: BUSY_TIMEOUT }
+    }
+
+    /// Sets how much each of SQLite's connections caches, in KiB (SQLite's own: 2 MiB). Pages that
+    /// find no place are written before the transaction ends, and block readers from then on.
+    pub(crate) const fn cache_kib(mut self, kib: u32) -> Self {
+        self.cache_kib = Some(kib);
+        self
+    }
+
+    /// Sets for how long SQLite waits for a lock that another connection holds.
+    pub(crate) const fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// Opens the pool. A SQLite file is created only if the address says so.
+    pub(crate) async fn connect(self, url: &str) -> Result<DatabaseConnection, SqlError> {
+        let address = checked(url)?;
+        let mut options = ConnectOptions::new(url);
+        options.max_connections(self.connections).min_connections(1).sqlx_logging(false);
+        options.record_stmt_in_spans(false).test_before_acquire(false);
+        options.idle_timeout(None).max_lifetime(None).connect_timeout(CONNECT_TIMEOUT);
+        #[cfg(feature = "sqlite")]
+        options.map_sqlx_sqlite_opts(move |options| {
+            let options = options.busy_timeout(self.busy_timeout).row_buffer_size(READY_ROWS);
+            match self.cache_kib {
+                Some(kib) => options.pragma("cache_size", format!("-{kib}")),
+                None => options,
+            }
+        });
+        Database::connect(options).await.map_err(|error| {
+            let cause = RedactedDbError::from(without_password(&error, &address));
+            SqlError::new(SqlErrorKind::Connection, Some(cause))
+        })
+    }
 }
 
-/// A pool of one connection that stays: what belongs to a connection belongs to it.
-pub(crate) async fn single(url: &str) -> Result<DatabaseConnection, MigrateError> {
-    pool(url, 1, Cache::Small).await
-}
-
-/// How many pages each of SQLite's connections keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cache {
-    /// Its own 2 MiB. The pages that find no place are written before the transaction ends, and
-    /// nobody else reads from then on.
-    Small,
-    /// As many as a batch of rows changes, so that others go on reading until it ends.
-    Large,
-}
-
-/// A pool of so many connections, for work that reads and writes at once.
+/// Opens one connection on which the database refuses every write. A SQLite file that is missing
+/// is not created.
 ///
-/// SQLite waits as long for a lock as others migrate; nothing is created that is not there.
-pub(crate) async fn pool(
-    url: &str,
-    size: u32,
-    cache: Cache,
-) -> Result<DatabaseConnection, MigrateError> {
-    let address = checked(url)?;
-    let mut options = ConnectOptions::new(url);
-    options.max_connections(size).min_connections(1).sqlx_logging(false);
-    options.record_stmt_in_spans(false).test_before_acquire(false);
-    options.idle_timeout(None).max_lifetime(None).connect_timeout(CONNECT_TIMEOUT);
-    #[cfg(feature = "sqlite")]
-    options.map_sqlx_sqlite_opts(move |options| {
-        let options = options.busy_timeout(BUSY_TIMEOUT).row_buffer_size(ROWS_READY);
-        match cache {
-            Cache::Small => options,
-            Cache::Large => options.pragma("cache_size", CACHE_KIB),
-        }
-    });
-    Database::connect(options).await.map_err(|error| {
-        MigrateError::new(MigrateErrorKind::Connection)
-            .caused_by(without_password(&error, &address))
-    })
+/// # Errors
+///
+/// [`SqlError`] if the address is invalid or the database cannot be reached; its text never
+/// contains the address's password.
+pub async fn connect_read_only(url: &str) -> Result<DatabaseConnection, SqlError> {
+    let options = PoolOptions::new(1).busy_timeout(SHORT_BUSY_TIMEOUT);
+    let connection = options.connect(&read_only(url)).await?;
+    let sql = match Dialect::of(connection.get_database_backend()) {
+        Dialect::Sqlite => "PRAGMA query_only = ON",
+        Dialect::Postgres => "SET default_transaction_read_only = on",
+        Dialect::Mysql => "SET SESSION TRANSACTION READ ONLY",
+    };
+    connection.execute_unprepared(sql).await?;
+    Ok(connection)
 }
 
-/// This address; or, of a SQLite file that is not there, that of an empty database: to read from it
-/// must not make it.
+/// Begins a transaction of which each statement sees what is committed when it begins (READ
+/// COMMITTED); on SQLite, one that is the only writer from its start (BEGIN IMMEDIATE).
+pub(crate) async fn begin(
+    connection: &DatabaseConnection,
+) -> Result<DatabaseTransaction, SqlError> {
+    let options = match Dialect::of(connection.get_database_backend()) {
+        Dialect::Sqlite => TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        },
+        Dialect::Postgres | Dialect::Mysql => TransactionOptions {
+            isolation_level: Some(IsolationLevel::ReadCommitted),
+            ..TransactionOptions::default()
+        },
+    };
+    Ok(connection.begin_with_options(options).await?)
+}
+
+/// Returns the address, or, where the SQLite file is missing, that of an empty database: reading
+/// must not create the file.
 pub(crate) fn or_empty(url: &str) -> &str {
     let path = url.strip_prefix("sqlite:").map(|rest| rest.trim_start_matches("//"));
     let path = path.and_then(|path| path.split('?').next()).unwrap_or_default();
@@ -97,13 +121,33 @@ pub(crate) fn or_empty(url: &str) -> &str {
     if is_file && !std::path::Path::new(path).exists() { "sqlite::memory:" } else { url }
 }
 
-/// A SQLite address that creates nothing.
+/// Returns the address with a mode that creates no SQLite file.
 pub(crate) fn existing(url: &str) -> String {
     if url.starts_with("sqlite:") { url.replace("mode=rwc", "mode=rw") } else { url.to_owned() }
 }
 
-/// SeaORM repeats an address that it cannot read, with its password; so it does not get it.
-pub(crate) fn checked(url: &str) -> Result<Url, MigrateError> {
+/// Returns the address with a mode that creates the SQLite file, unless it names a mode.
+pub(crate) fn created(url: &str) -> String {
+    match (url.starts_with("sqlite:") && !url.contains("mode="), url.contains('?')) {
+        (false, _) => url.to_owned(),
+        (true, true) => format!("{url}&mode=rwc"),
+        (true, false) => format!("{url}?mode=rwc"),
+    }
+}
+
+/// Returns the address of a SQLite file with a mode that neither writes nor creates it.
+fn read_only(url: &str) -> String {
+    if !url.starts_with("sqlite:") || url.contains(":memory:") || url.contains("mode=memory") {
+        return url.to_owned();
+    }
+    let (file, query) = url.split_once('?').unwrap_or((url, ""));
+    let kept = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("mode="));
+    let query: Vec<&str> = kept.chain(["mode=ro"]).collect();
+    format!("{file}?{}", query.join("&"))
+}
+
+/// Parses the address before SeaORM does, which repeats an invalid one with its password.
+fn checked(url: &str) -> Result<Url, SqlError> {
     let supported = |scheme: &str| {
         (cfg!(feature = "sqlite") && scheme == "sqlite")
             || (cfg!(feature = "postgres") && matches!(scheme, "postgres" | "postgresql"))
@@ -112,11 +156,11 @@ pub(crate) fn checked(url: &str) -> Result<Url, MigrateError> {
     let whole = |address: &Url| address.scheme() == "sqlite" || !address.cannot_be_a_base();
     let address = Url::parse(url).ok().filter(|address| supported(address.scheme()));
     let address = address.filter(whole);
-    address.ok_or(MigrateError::new(MigrateErrorKind::Address))
+    address.ok_or(SqlError::new(SqlErrorKind::Address, None))
 }
 
-/// What a driver says of a connection that failed, whatever of the address it repeats.
-pub(crate) fn without_password(error: &DbErr, address: &Url) -> String {
+/// Returns the text of a failed connection without the address and its password.
+fn without_password(error: &DbErr, address: &Url) -> String {
     let text = error.to_string().replace(address.as_str(), "the address");
     match address.password() {
         Some(password) if !password.is_empty() => text.replace(password, "***"),
@@ -124,107 +168,10 @@ pub(crate) fn without_password(error: &DbErr, address: &Url) -> String {
     }
 }
 
-fn failed(error: DbErr) -> MigrateError {
-    MigrateError::from(error)
-}
-
-impl Connection {
-    /// Does the work while no other process does any; gives the names of the steps.
-    pub(crate) async fn alone(&self, work: Work) -> Result<Vec<String>, MigrateError> {
-        self.lock().await?;
-        let done = self.work(work).await;
-        let released = self.unlock(done.is_ok()).await;
-        let names = done.map_err(failed)?;
-        released.map_err(failed)?;
-        Ok(names)
-    }
-
-    async fn work(&self, work: Work) -> Result<Vec<String>, DbErr> {
-        let steps = Migrator::get_migration_with_status(&self.0).await?;
-        let open = steps.iter().filter(|step| is_applied(step) == (work == Work::Down));
-        let names = open.map(|step| step.name().to_owned()).collect();
-        match work {
-            Work::Down => Migrator::down(&self.0, None).await?,
-            Work::Up => Migrator::up(&self.0, None).await?,
-        }
-        Ok(names)
-    }
-
-    pub(crate) async fn steps(&self) -> Result<Vec<Step>, MigrateError> {
-        let steps = Migrator::get_migration_with_status_read_only(&self.0).await;
-        let step = |step: &sea_orm_migration::Migration| Step {
-            name: step.name().to_owned(),
-            is_applied: is_applied(step),
-        };
-        Ok(steps.map_err(failed)?.iter().map(step).collect())
-    }
-
-    pub(crate) async fn close(self) {
-        // Nothing is left to be done on it, and the process may go on without.
-        let _ = self.0.close().await;
-    }
-
-    async fn lock(&self) -> Result<(), MigrateError> {
-        let is_ours = match self.0.get_database_backend() {
-            DbBackend::Postgres => self.lock_postgres().await,
-            DbBackend::MySql => self.lock_mysql().await,
-            _ => self.lock_sqlite().await,
-        };
-        match is_ours {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(MigrateError::new(MigrateErrorKind::Busy)),
-            // "lock timeout" on PostgreSQL, "database is locked" on SQLite.
-            Err(error) if error.to_string().contains("lock") => {
-                Err(MigrateError::new(MigrateErrorKind::Busy).caused_by(error))
-            }
-            Err(error) => Err(failed(error)),
-        }
-    }
-
-    async fn lock_postgres(&self) -> Result<bool, DbErr> {
-        let wait = format!("SET lock_timeout = '{PATIENCE_SECONDS}s'");
-        self.0.execute_unprepared(&wait).await?;
-        let lock = format!("SELECT pg_advisory_lock({LOCK_NUMBER})");
-        self.0.execute_unprepared(&lock).await?;
-        Ok(true)
-    }
-
-    async fn lock_mysql(&self) -> Result<bool, DbErr> {
-        let lock = format!("SELECT GET_LOCK({MYSQL_LOCK}, {PATIENCE_SECONDS})");
-        let lock = Statement::from_string(DbBackend::MySql, lock);
-        let row = self.0.query_one_raw(lock).await?;
-        let answer: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?.flatten();
-        Ok(answer == Some(1))
-    }
-
-    async fn lock_sqlite(&self) -> Result<bool, DbErr> {
-        let wait = format!("PRAGMA busy_timeout = {}", PATIENCE_SECONDS * 1000);
-        self.0.execute_unprepared(&wait).await?;
-        self.0.execute_unprepared("BEGIN IMMEDIATE").await?;
-        Ok(true)
-    }
-
-    async fn unlock(&self, is_done: bool) -> Result<(), DbErr> {
-        let sql = match self.0.get_database_backend() {
-            DbBackend::Postgres => format!("SELECT pg_advisory_unlock({LOCK_NUMBER})"),
-            DbBackend::MySql => format!("DO RELEASE_LOCK({MYSQL_LOCK})"),
-            _ => if is_done { "COMMIT" } else { "ROLLBACK" }.to_owned(),
-        };
-        self.0.execute_unprepared(&sql).await.map(drop)
-    }
-}
-
-/// MySQL's lock names are the server's, and at most 64 characters long.
-const MYSQL_LOCK: &str = "CONCAT('session-migrate:', LEFT(SHA2(DATABASE(), 256), 40))";
-
-fn is_applied(step: &sea_orm_migration::Migration) -> bool {
-    step.status() == sea_orm_migration::MigrationStatus::Applied
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{checked, without_password};
-    use crate::MigrateErrorKind;
+    use super::{checked, read_only, without_password};
+    use crate::sql::SqlErrorKind;
     use sea_orm_migration::DbErr;
 
     #[test]
@@ -237,7 +184,7 @@ mod tests {
             "mysql:u:hunter2",
         ] {
             let error = checked(url).unwrap_err();
-            assert_eq!(error.kind(), MigrateErrorKind::Address);
+            assert_eq!(error.kind(), SqlErrorKind::Address);
             assert!(!format!("{error} {error:?}").contains("hunter2"));
         }
     }
@@ -248,5 +195,13 @@ mod tests {
         let error = DbErr::Custom(format!("cannot use {url} with hunter2"));
         let text = without_password(&error, &checked(url).unwrap());
         assert_eq!(text, "Custom Error: cannot use the address with ***");
+    }
+
+    #[test]
+    fn a_sqlite_file_is_never_created() {
+        assert_eq!(read_only("sqlite://a.db"), "sqlite://a.db?mode=ro");
+        assert_eq!(read_only("sqlite://a.db?mode=rwc&x=1"), "sqlite://a.db?x=1&mode=ro");
+        assert_eq!(read_only("postgres://h/d?mode=rwc"), "postgres://h/d?mode=rwc");
+        assert_eq!(read_only("sqlite::memory:"), "sqlite::memory:");
     }
 }

@@ -2,12 +2,9 @@
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement, Value};
 
-use crate::source::SourceError;
-use crate::sql::Cell;
-use crate::sql::ColumnKind;
-use crate::sql::Dialect;
+use super::{Cell, ColumnKind, Dialect, SqlError};
 
-/// A statement that is being written.
+/// A statement and its parameters.
 #[derive(Debug)]
 pub(crate) struct Query {
     dialect: Dialect,
@@ -20,12 +17,13 @@ impl Query {
         Self { dialect, sql: sql.into(), values: Vec::new() }
     }
 
+    /// Appends SQL.
     pub(crate) fn push(&mut self, sql: &str) -> &mut Self {
         self.sql.push_str(sql);
         self
     }
 
-    /// Notes a parameter and gives its placeholder, which the caller has to write next.
+    /// Adds a parameter; returns its placeholder, which the caller has to write next.
     pub(crate) fn bind(&mut self, value: Value) -> String {
         self.values.push(value);
         match self.dialect {
@@ -34,7 +32,7 @@ impl Query {
         }
     }
 
-    /// Notes a stored value as a parameter and gives its placeholder, which has the value's class.
+    /// Adds a stored value as a parameter; returns its placeholder, which has the value's class.
     pub(crate) fn bind_cell(&mut self, cell: &Cell) -> String {
         let placeholder = self.bind(match cell {
             Cell::Null => Value::String(None),
@@ -54,39 +52,29 @@ impl Query {
         Statement::from_sql_and_values(self.dialect.backend(), self.sql, self.values)
     }
 
+    /// Runs the statement; returns its rows.
     pub(crate) async fn rows(
         self,
         connection: &impl ConnectionTrait,
-    ) -> Result<Vec<QueryResult>, SourceError> {
-        connection.query_all_raw(self.statement()).await.map_err(SourceError::statement)
+    ) -> Result<Vec<QueryResult>, SqlError> {
+        connection.query_all_raw(self.statement()).await.map_err(SqlError::from)
     }
 
-    /// Carries it out; gives the number of rows that it was for.
-    pub(crate) async fn execute(
-        self,
-        connection: &impl ConnectionTrait,
-    ) -> Result<u64, SourceError> {
+    /// Runs the statement; returns the number of rows that it affected.
+    pub(crate) async fn execute(self, connection: &impl ConnectionTrait) -> Result<u64, SqlError> {
         let done = connection.execute_raw(self.statement()).await;
-        done.map(|done| done.rows_affected()).map_err(SourceError::statement)
+        done.map(|done| done.rows_affected()).map_err(SqlError::from)
     }
 
-    /// The one number that the statement gives.
-    pub(crate) async fn number(
-        self,
-        connection: &impl ConnectionTrait,
-    ) -> Result<u64, SourceError> {
+    /// Runs the statement; returns its only value, a number.
+    pub(crate) async fn number(self, connection: &impl ConnectionTrait) -> Result<u64, SqlError> {
         let rows = self.rows(connection).await?;
-        let number: Option<i64> =
-            rows.first().map(|row| row.try_get_by_index(0)).transpose().map_err(failed)?;
+        let number: Option<i64> = rows.first().map(|row| row.try_get_by_index(0)).transpose()?;
         Ok(number.and_then(|number| u64::try_from(number).ok()).unwrap_or(0))
     }
 }
 
-fn failed(error: DbErr) -> SourceError {
-    SourceError::statement(error)
-}
-
-/// Reads, from left to right, what [`Dialect::fetch`] selected.
+/// Reads a row's columns, from left to right, as [`Dialect::fetch`] selected them.
 #[derive(Debug)]
 pub(crate) struct CellReader<'a> {
     dialect: Dialect,
@@ -99,39 +87,38 @@ impl<'a> CellReader<'a> {
         Self { dialect, row, next: 0 }
     }
 
-    /// The next column's value.
-    pub(crate) fn cell(&mut self, kind: ColumnKind) -> Result<Cell, SourceError> {
+    /// Reads the next column's value.
+    pub(crate) fn cell(&mut self, kind: ColumnKind) -> Result<Cell, SqlError> {
         let at = self.next;
         self.next += 1;
         match self.dialect {
-            Dialect::Sqlite => crate::sql::storage::cell(self.row, at),
+            Dialect::Sqlite => sqlite_cell(self.row, at),
             Dialect::Postgres => self.postgres(at, kind),
             Dialect::Mysql => self.mysql(at, kind),
         }
-        .map_err(failed)
+        .map_err(SqlError::from)
     }
 
-    /// The next output column's value, which is an expression and no column: one output column on
-    /// every database, and text or bytes.
-    pub(crate) fn expression(&mut self, kind: ColumnKind) -> Result<Cell, SourceError> {
+    /// Reads the next value, which is text or bytes of an expression.
+    pub(crate) fn expression(&mut self, kind: ColumnKind) -> Result<Cell, SqlError> {
         let at = self.next;
         self.next += 1;
         let cell = match kind {
             ColumnKind::Bytes => self.optional(at).map(|cell| cell.map(Cell::Bytes)),
             _ => self.optional(at).map(|cell| cell.map(Cell::Text)),
         };
-        Ok(cell.map_err(failed)?.unwrap_or(Cell::Null))
+        Ok(cell?.unwrap_or(Cell::Null))
     }
 
-    /// The next column's value, which the statement counted.
-    pub(crate) fn count(&mut self) -> Result<u64, SourceError> {
-        let number: Option<i64> = self.row.try_get_by_index(self.next).map_err(failed)?;
+    /// Reads the next value, which is a number.
+    pub(crate) fn count(&mut self) -> Result<u64, SqlError> {
+        let number: Option<i64> = self.row.try_get_by_index(self.next)?;
         self.next += 1;
         Ok(number.and_then(|number| u64::try_from(number).ok()).unwrap_or(0))
     }
 
-    /// The next column's value, which is true or false.
-    pub(crate) fn flag(&mut self) -> Result<bool, SourceError> {
+    /// Reads the next value, which is true or false.
+    pub(crate) fn flag(&mut self) -> Result<bool, SqlError> {
         self.count().map(|number| number != 0)
     }
 
@@ -167,4 +154,48 @@ impl<'a> CellReader<'a> {
     ) -> Result<Option<T>, DbErr> {
         self.row.try_get_by_index(at)
     }
+}
+
+/// Returns a value of SQLite in its own storage class, whatever its column is declared as.
+#[cfg(feature = "sqlite")]
+fn sqlite_cell(row: &QueryResult, at: usize) -> Result<Cell, DbErr> {
+    use std::sync::Arc;
+
+    use sea_orm_migration::sea_orm::RuntimeErr;
+    use sea_orm_migration::sea_orm::sqlx::{Decode, Row, Sqlite, TypeInfo, ValueRef};
+
+    let failed = |error| DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)));
+    let undecoded = |error| {
+        DbErr::Type(format!("a value does not have the storage class that SQLite reports: {error}"))
+    };
+    let row = row.try_as_sqlite_row().ok_or_else(no_driver)?;
+    let value = row.try_get_raw(at).map_err(failed)?;
+    if value.is_null() {
+        return Ok(Cell::Null);
+    }
+    let [is_integer, is_real, is_text] = {
+        let class = value.type_info();
+        ["INTEGER", "REAL", "TEXT"].map(|name| class.name() == name)
+    };
+    let cell = if is_integer {
+        Decode::<Sqlite>::decode(value).map(Cell::Integer)
+    } else if is_real {
+        Decode::<Sqlite>::decode(value).map(Cell::Real)
+    } else if is_text {
+        // As bytes: text need not be UTF-8.
+        Decode::<Sqlite>::decode(value).map(Cell::from_text_bytes)
+    } else {
+        Decode::<Sqlite>::decode(value).map(Cell::Bytes)
+    };
+    cell.map_err(undecoded)
+}
+
+/// Without the driver there are no rows of SQLite.
+#[cfg(not(feature = "sqlite"))]
+fn sqlite_cell(_: &QueryResult, _: usize) -> Result<Cell, DbErr> {
+    Err(no_driver())
+}
+
+fn no_driver() -> DbErr {
+    DbErr::Type("this is not a row of SQLite".to_owned())
 }

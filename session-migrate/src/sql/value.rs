@@ -1,9 +1,9 @@
-//! A value as a database really stores it.
+//! A value as the database stores it.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// One stored value with its storage class.
+/// A stored value with its storage class.
 ///
 /// SQLite keeps a fraction in a column of integers as `REAL`, and a text without UTF-8 as text:
 /// both come back as they are, so that what is written back later is what was read.
@@ -18,31 +18,32 @@ pub enum Cell {
     Null,
     /// A whole number; truth values are 0 and 1.
     Integer(i64),
-    /// A number with a fraction, or SQLite's `REAL` in whatever column.
+    /// A floating-point number; on SQLite, `REAL` in any column.
     Real(f64),
     /// Text, and every type that has only a text form here: UUIDs, times, decimals, JSON.
     Text(String),
     /// Bytes.
     Bytes(Vec<u8>),
-    /// What SQLite calls text, and is not UTF-8.
+    /// Text of SQLite that is not UTF-8.
     MalformedText(Vec<u8>),
 }
 
 impl Cell {
-    /// The text that these bytes are; [`MalformedText`](Self::MalformedText) if they are none.
+    /// Converts bytes to text, or to [`MalformedText`](Self::MalformedText) if they are not UTF-8.
     #[must_use]
     pub fn from_text_bytes(bytes: Vec<u8>) -> Self {
         String::from_utf8(bytes)
             .map_or_else(|error| Self::MalformedText(error.into_bytes()), Self::Text)
     }
 
-    /// Whether it is `NULL`.
+    /// Returns whether it is `NULL`.
     #[must_use]
     pub const fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
 
-    /// Whether it is `NULL`, an empty text or no bytes: what applications write for "none".
+    /// Returns whether it is `NULL`, an empty text or no bytes, which applications store for
+    /// "none".
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         match self {
@@ -53,7 +54,8 @@ impl Cell {
         }
     }
 
-    /// The value as text, for names and ids; `None` for `NULL` and for bytes that are not UTF-8.
+    /// Returns the value as text, for names and ids; `None` for `NULL` and for bytes that are not
+    /// UTF-8.
     ///
     /// ```
     /// use session_migrate::source::Cell;
@@ -72,7 +74,7 @@ impl Cell {
         }
     }
 
-    /// The bytes of a text or of bytes, as codecs take them; `None` for numbers and `NULL`.
+    /// Returns the bytes of a text or of bytes, for codecs; `None` for numbers and `NULL`.
     #[must_use]
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match self {
@@ -82,7 +84,7 @@ impl Cell {
         }
     }
 
-    /// The storage class, in SQLite's words.
+    /// Returns the storage class, by SQLite's names.
     #[must_use]
     pub const fn class(&self) -> &'static str {
         match self {

@@ -8,7 +8,7 @@ use session_core::{
 };
 
 use super::id;
-use crate::source::{NewestBy, OpenedTokens, RowTokens, SourceRow};
+use crate::source::{NewestBy, RowTokens, SourceRow, row::OpenedTokens};
 
 /// For how long an access token is taken to be good whose source does not say (F25).
 pub(crate) const ASSUMED_LIFETIME: Duration = Duration::from_secs(3600);

@@ -3,7 +3,7 @@
 use sea_orm_migration::sea_orm::DatabaseConnection;
 
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::source::{Schema, Table};
+use crate::sql::{Schema, Table};
 
 /// Columns of text, and how many bytes or characters each must take.
 const TEXTS: [(&str, u64); 8] = [

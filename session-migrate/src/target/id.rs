@@ -25,7 +25,8 @@ pub(crate) fn of_move<'a>(mappings: impl Iterator<Item = (&'a str, &'a str)>) ->
 #[cfg(test)]
 mod tests {
     use super::{of_move, of_row};
-    use crate::source::{Cell, SourceKey};
+    use crate::source::SourceKey;
+    use crate::sql::Cell;
 
     #[test]
     fn an_id_is_of_its_mapping_and_its_key() {

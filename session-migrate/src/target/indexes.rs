@@ -8,7 +8,7 @@ use sea_orm_migration::sea_orm::ConnectionTrait;
 
 use crate::error::MigrateError;
 use crate::migrations;
-use crate::source::{Dialect, Query};
+use crate::sql::{Dialect, Query};
 
 /// Whether `login_session` has no rows.
 pub(crate) async fn is_empty(
@@ -17,7 +17,7 @@ pub(crate) async fn is_empty(
 ) -> Result<bool, MigrateError> {
     let query =
         Query::new(dialect, "SELECT COUNT(*) FROM (SELECT 1 FROM login_session LIMIT 1) AS t");
-    Ok(query.number(connection).await.map_err(MigrateError::of_target)? == 0)
+    Ok(query.number(connection).await? == 0)
 }
 
 /// Takes the indexes away.
@@ -42,7 +42,7 @@ async fn run(
     statements: Vec<String>,
 ) -> Result<(), MigrateError> {
     for sql in statements {
-        Query::new(dialect, sql).execute(connection).await.map_err(MigrateError::of_target)?;
+        Query::new(dialect, sql).execute(connection).await?;
     }
     Ok(())
 }
@@ -67,7 +67,7 @@ pub(crate) fn creating(dialect: Dialect) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::{creating, dropping};
-    use crate::source::Dialect;
+    use crate::sql::Dialect;
 
     #[test]
     fn what_is_taken_away_is_made_again() {

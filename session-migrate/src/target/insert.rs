@@ -3,7 +3,7 @@
 use sea_orm_migration::sea_orm::{ConnectionTrait, Value};
 
 use crate::error::MigrateError;
-use crate::source::{Dialect, Query};
+use crate::sql::{Dialect, Query};
 
 /// How many rows one statement inserts: the largest that fits first. Few numbers, for each is a
 /// statement of its own that the connection prepares and keeps.
@@ -33,7 +33,7 @@ impl Into {
         while rows.len() > 0 {
             let size = self.chunk(rows.len());
             let query = self.query(dialect, rows.by_ref().take(size));
-            query.execute(connection).await.map_err(MigrateError::of_target)?;
+            query.execute(connection).await?;
         }
         Ok(())
     }

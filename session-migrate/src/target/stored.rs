@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::source::{Cell, StoredColumn};
+use crate::source::row::StoredColumn;
+use crate::sql::Cell;
 
 /// The form of these bytes.
 const VERSION: u32 = 1;

@@ -10,7 +10,7 @@ use super::insert::Into;
 use super::sealed::{self, Content, LIVE_COLUMNS, Ready};
 use super::standing::{Standing, TargetRow};
 use crate::error::MigrateError;
-use crate::source::{Dialect, Query};
+use crate::sql::{Dialect, Query};
 
 /// How many ids one statement names.
 const CHUNK: usize = 500;
@@ -81,17 +81,13 @@ impl TargetTable {
         for ids in ids.chunks(CHUNK) {
             let columns = TargetRow::COLUMNS;
             let sql = format!("SELECT {columns} FROM login_session WHERE id IN ");
-            for row in
-                self.named(&sql, ids).rows(connection).await.map_err(MigrateError::of_target)?
-            {
+            for row in self.named(&sql, ids).rows(connection).await? {
                 let row = TargetRow::read(&row)?;
                 found.insert(row.id, Standing::Live(Box::new(row)));
             }
             let sql = "SELECT session_id, state, user_id, provider, sealed_row FROM session_move_aside \
                 WHERE session_id IN ";
-            for row in
-                self.named(sql, ids).rows(connection).await.map_err(MigrateError::of_target)?
-            {
+            for row in self.named(sql, ids).rows(connection).await? {
                 let standing = aside(&row)?;
                 found.insert(standing.id(), standing);
             }
@@ -111,7 +107,7 @@ impl TargetTable {
                 "DELETE FROM session_move_aside WHERE session_id IN ",
             ] {
                 let done = self.named(sql, ids).execute(connection).await;
-                done.map_err(MigrateError::of_target)?;
+                done?;
             }
         }
         Ok(())
@@ -158,7 +154,8 @@ impl TargetTable {
         }
         let id = query.bind(Value::Uuid(Some(row.id.as_uuid())));
         query.push(&format!(" WHERE id = {id} AND ended_at IS NULL"));
-        query.execute(connection).await.map(drop).map_err(MigrateError::of_target)
+        query.execute(connection).await?;
+        Ok(())
     }
 
     fn named(&self, sql: &str, ids: &[SessionId]) -> Query {

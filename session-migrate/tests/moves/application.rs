@@ -8,7 +8,7 @@ use std::time::Duration;
 use sea_orm_migration::sea_orm::{
     ConnectionTrait, DatabaseConnection, DbErr, TransactionTrait as _,
 };
-use session_migrate::capture::Watch;
+use session_migrate::capture::ChangeCapture;
 use session_tests::database::Kind;
 
 use crate::chance::Chance;
@@ -145,7 +145,7 @@ impl Application {
                 self.count(writes);
                 Written::Done
             }
-            Err(error) if error.to_string().contains(Watch::BAR_TEXT) => {
+            Err(error) if error.to_string().contains(ChangeCapture::BLOCK_TEXT) => {
                 self.is_refused.store(true, Ordering::Relaxed);
                 Written::Refused
             }

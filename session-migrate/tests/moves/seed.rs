@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use session_core::Timestamp;
-use session_migrate::source::{Cell, Fernet, SourceKeys, TokenCodec as _};
+use session_migrate::source::{Cell, SourceKeys, TokenCodec as _, codec::Fernet};
 use sha2::{Digest as _, Sha256};
 
 pub(crate) const KEY: &str = "the current secret";

@@ -1,19 +1,29 @@
-//! Builds a cookie, and refuses what browsers would refuse, by the name of its field.
+//! The builder of the session cookie, which refuses what browsers would refuse.
 
 use super::{DEFAULT_NAME, LegacyFormat, SameSite, SessionCookie};
 
 const DEFAULT_INSECURE_NAME: &str = "session";
 
-/// What browsers keep of a cookie's name and value together, in bytes (RFC 6265bis, 5.7; C4).
-const MOST_BYTES: usize = 4096;
+/// The maximum length of a cookie's name and value together, in bytes (RFC 6265bis, 5.7; C4).
+const MAX_COOKIE_BYTES: usize = 4096;
 
-/// The length of a secret's text.
+/// The length of a secret's text, in bytes.
 const SECRET_BYTES: usize = 43;
 
-/// What browsers keep of a cookie's path, in bytes (RFC 6265bis, section 5.6).
-const MOST_PATH_BYTES: usize = 1024;
+/// The maximum length of a cookie's path, in bytes (RFC 6265bis, section 5.6).
+const MAX_PATH_BYTES: usize = 1024;
 
-/// Builds a [`SessionCookie`].
+/// A builder of a [`SessionCookie`].
+///
+/// ```
+/// use session_tower::{SameSite, SessionCookie};
+///
+/// # fn main() -> Result<(), session_tower::CookieError> {
+/// let cookie = SessionCookie::builder().name("__Host-app").same_site(SameSite::Strict).build()?;
+/// assert_eq!(cookie.name(), "__Host-app");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct CookieBuilder {
@@ -37,51 +47,52 @@ impl Default for CookieBuilder {
 }
 
 impl CookieBuilder {
-    /// Another name, such as a migrated system's (`__Host-session`).
+    /// Sets the name (default: `__Host-session`), for instance to that of a migrated system.
     ///
     /// # Security
     ///
-    /// Without the `__Host-` prefix a sibling domain, or a page on plain http, can plant a cookie
-    /// of this name (C1).
+    /// Without the `__Host-` prefix, a sibling domain or a page served over plain http can plant a
+    /// cookie of this name (C1).
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Another path (`/`).
+    /// Sets the path (default: `/`).
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
         self
     }
 
-    /// On which cross-site requests the browser sends it (on navigations: `Lax`).
+    /// Sets the cross-site requests on which the browser sends the cookie (default: `Lax`).
     pub const fn same_site(mut self, same_site: SameSite) -> Self {
         self.same_site = same_site;
         self
     }
 
-    /// Accepts another system's values too, and replaces each at its first use.
+    /// Accepts another system's values too, and replaces each of them at its first use.
     pub const fn legacy(mut self, format: LegacyFormat) -> Self {
         self.legacy = Some(format);
         self
     }
 
-    /// Without `Secure` and without a prefix (`session`): for plain http on loopback.
+    /// Leaves out `Secure` and the prefix of the default name, which becomes `session`; for plain
+    /// http on loopback.
     ///
     /// # Security
     ///
-    /// The secret then travels in clear wherever the address is not https.
+    /// The browser then sends the secret unencrypted to addresses that are not https.
     pub const fn dangerous_insecure(mut self) -> Self {
         self.is_secure = false;
         self
     }
 
-    /// The cookie.
+    /// Builds the cookie.
     ///
     /// # Errors
     ///
-    /// [`CookieError`] names the first field that browsers would refuse: a name that is empty, too
-    /// long or not a token; a prefix whose promise the attributes do not keep; a path that is none.
+    /// Returns a [`CookieError`] with the first field that browsers would refuse: a name that is
+    /// empty, too long or not a token, a prefix that requires other attributes, or an invalid path.
     pub fn build(self) -> Result<SessionCookie, CookieError> {
         let default = if self.is_secure { DEFAULT_NAME } else { DEFAULT_INSECURE_NAME };
         let name = self.name.unwrap_or_else(|| default.to_owned());
@@ -104,9 +115,13 @@ const fn check(holds: bool, field: &'static str, problem: &'static str) -> Resul
 
 fn check_name(name: &str) -> Result<(), CookieError> {
     check(!name.is_empty(), "name", "must not be empty")?;
-    check(name.bytes().all(is_token), "name", "has a character that no cookie's name may have")?;
-    let fits = name.len() + SECRET_BYTES <= MOST_BYTES;
-    check(fits, "name", "is so long that browsers would drop the cookie")
+    check(
+        name.bytes().all(is_token),
+        "name",
+        "has a character that is not allowed in a cookie name",
+    )?;
+    let fits = name.len() + SECRET_BYTES <= MAX_COOKIE_BYTES;
+    check(fits, "name", "is too long: browsers would drop the cookie")
 }
 
 /// The characters of a token (RFC 9110, section 5.6.2), which a cookie's name is.
@@ -134,25 +149,30 @@ const fn is_token(byte: u8) -> bool {
 fn check_path(path: &str) -> Result<(), CookieError> {
     check(path.starts_with('/'), "path", "must begin with /")?;
     let is_allowed = |byte: u8| byte.is_ascii_graphic() && byte != b';';
-    check(path.bytes().all(is_allowed), "path", "has a character that no path may have")?;
-    check(path.len() <= MOST_PATH_BYTES, "path", "is longer than browsers keep")
+    check(
+        path.bytes().all(is_allowed),
+        "path",
+        "has a character that is not allowed in a cookie path",
+    )?;
+    check(path.len() <= MAX_PATH_BYTES, "path", "is too long: browsers would ignore it")
 }
 
-/// Browsers read prefixes in any case (C6) and drop a cookie that does not keep their promise.
+/// Browsers read prefixes in any case (C6), and drop a cookie without the attributes that its prefix
+/// requires.
 fn check_prefix(name: &str, is_secure: bool, path: &str) -> Result<(), CookieError> {
     for prefix in ["__Host-", "__Secure-", "__Http-"] {
         let Some(start) = name.get(..prefix.len()) else { continue };
         if start.eq_ignore_ascii_case(prefix) {
-            check(start == prefix, "name", "has a prefix in another case than browsers write it")?;
-            check(is_secure, "name", "has a prefix that only a secure cookie may have")?;
+            check(start == prefix, "name", "has a prefix in the wrong case")?;
+            check(is_secure, "name", "has a prefix that requires a secure cookie")?;
             let is_at_root = prefix != "__Host-" || path == "/";
-            check(is_at_root, "path", "must be / where the name begins with __Host-")?;
+            check(is_at_root, "path", "must be / because the name begins with __Host-")?;
         }
     }
     Ok(())
 }
 
-/// A cookie that browsers would refuse.
+/// The error of a cookie that browsers would refuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("cookie {field} {problem}")]
 pub struct CookieError {
@@ -161,7 +181,14 @@ pub struct CookieError {
 }
 
 impl CookieError {
-    /// The name of the builder's method that set the value.
+    /// Returns the name of the builder method that set the refused value.
+    ///
+    /// ```
+    /// use session_tower::SessionCookie;
+    ///
+    /// let error = SessionCookie::builder().path("app").build().unwrap_err();
+    /// assert_eq!(error.field(), "path");
+    /// ```
     #[must_use]
     pub const fn field(&self) -> &'static str {
         self.field

@@ -1,4 +1,4 @@
-//! The session cookie: its name and attributes, and how it is written.
+//! The session cookie: its name, its attributes and its `Set-Cookie` values.
 
 mod builder;
 mod presented;
@@ -12,17 +12,17 @@ use http::header::InvalidHeaderValue;
 use session_core::{SessionSecret, Timestamp};
 
 pub use builder::{CookieBuilder, CookieError};
-pub(crate) use presented::{Candidate, Presented};
+pub(crate) use presented::{Candidate, PresentedValues};
 
 const DEFAULT_NAME: &str = "__Host-session";
 
-/// The longest `Max-Age` that browsers keep to: 400 days (RFC 6265bis, section 5.5; C5).
-const LONGEST_MAX_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+/// The maximum `Max-Age` that browsers respect: 400 days (RFC 6265bis, section 5.5; C5).
+const MAX_COOKIE_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
-/// The session cookie's name and attributes: all that a browser needs to know of a session.
+/// The name and the attributes of the session cookie.
 ///
-/// `__Host-session`, `Secure`, `HttpOnly`, `SameSite=Lax`, `Path=/` and no `Domain` by default
-/// (C1, C2, C3).
+/// The default is `__Host-session` with `Secure`, `HttpOnly`, `SameSite=Lax`, `Path=/` and without
+/// `Domain` (C1, C2, C3).
 ///
 /// ```
 /// use session_tower::SessionCookie;
@@ -40,32 +40,32 @@ pub struct SessionCookie {
     legacy: Option<LegacyFormat>,
 }
 
-/// On which cross-site requests the browser sends the cookie (C3; there is no `None`).
+/// The cross-site requests on which the browser sends the cookie (C3). `None` is not offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum SameSite {
-    /// On navigations only: the return from a provider's login page arrives with the cookie.
+    /// Navigations only. The return from a provider's login page arrives with the cookie.
     #[default]
     Lax,
-    /// On none: the return from a provider's login page arrives without the cookie.
+    /// No requests. The return from a provider's login page arrives without the cookie.
     Strict,
 }
 
-/// The form of another system's cookie values, which are accepted until their first use.
+/// The format of another system's cookie values, which are accepted for migrated sessions.
 ///
-/// A value of this form is looked up by its digest like any other, and its session gets a new
+/// A value of this format is looked up by its digest like any other, and its session gets a new
 /// secret at the first use.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum LegacyFormat {
     /// A UUID in its canonical form: lower case, with hyphens (RFC 9562, section 4).
     Uuid,
-    /// Whatever this check accepts, of at most 256 ASCII characters.
+    /// A value of at most 256 ASCII characters that this function accepts.
     Custom(fn(&str) -> bool),
 }
 
 impl LegacyFormat {
-    fn fits(self, value: &str) -> bool {
+    fn matches(self, value: &str) -> bool {
         match self {
             Self::Uuid => is_canonical_uuid(value),
             Self::Custom(check) => check(value),
@@ -86,43 +86,43 @@ impl PartialEq for LegacyFormat {
 impl Eq for LegacyFormat {}
 
 fn is_canonical_uuid(value: &str) -> bool {
-    let fits = |(index, byte): (usize, u8)| match index {
+    let is_allowed = |(index, byte): (usize, u8)| match index {
         8 | 13 | 18 | 23 => byte == b'-',
         _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
     };
-    value.len() == 36 && value.bytes().enumerate().all(fits)
+    value.len() == 36 && value.bytes().enumerate().all(is_allowed)
 }
 
 impl SessionCookie {
-    /// A builder with the defaults.
+    /// Creates a builder with the defaults.
     pub fn builder() -> CookieBuilder {
         CookieBuilder::default()
     }
 
-    /// The cookie's name.
+    /// Returns the cookie's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The `Set-Cookie` value that gives the browser this secret (C2, C5).
-    pub(crate) fn giving(
+    /// Returns the `Set-Cookie` value that gives the browser this secret (C2, C5).
+    pub(crate) fn header_setting(
         &self,
         secret: &SessionSecret,
         absolute_deadline: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<HeaderValue, InvalidHeaderValue> {
-        let left = absolute_deadline.map_or(LONGEST_MAX_AGE, |deadline| deadline.since(now));
-        let seconds = left.min(LONGEST_MAX_AGE).as_secs();
+        let left = absolute_deadline.map_or(MAX_COOKIE_AGE, |deadline| deadline.since(now));
+        let seconds = left.min(MAX_COOKIE_AGE).as_secs();
         let max_age = Span::seconds(i64::try_from(seconds).unwrap_or(0));
-        self.header(self.cookie(secret.expose(), max_age))
+        sensitive_header(&self.cookie(secret.expose(), max_age))
     }
 
-    /// The `Set-Cookie` value that takes the cookie away: only one with the same attributes does.
-    pub(crate) fn removing(&self) -> Result<HeaderValue, InvalidHeaderValue> {
+    /// Returns the `Set-Cookie` value that clears the cookie, which must have the same attributes.
+    pub(crate) fn header_clearing(&self) -> Result<HeaderValue, InvalidHeaderValue> {
         let mut cookie = self.cookie("", Span::ZERO);
         cookie.set_expires(OffsetDateTime::UNIX_EPOCH);
-        self.header(cookie)
+        sensitive_header(&cookie)
     }
 
     fn cookie<'a>(&'a self, value: &'a str, max_age: Span) -> Cookie<'a> {
@@ -138,14 +138,13 @@ impl SessionCookie {
             .max_age(max_age)
             .build()
     }
+}
 
-    /// Marked as sensitive, so that no `Debug` of a response prints the secret.
-    #[expect(clippy::unused_self, reason = "a cookie is written by its own settings only")]
-    fn header(&self, cookie: Cookie<'_>) -> Result<HeaderValue, InvalidHeaderValue> {
-        let mut value = HeaderValue::try_from(cookie.to_string())?;
-        value.set_sensitive(true);
-        Ok(value)
-    }
+/// Marks the value as sensitive, so that the `Debug` output of a response does not show the secret.
+fn sensitive_header(cookie: &Cookie<'_>) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut value = HeaderValue::try_from(cookie.to_string())?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 impl Default for SessionCookie {

@@ -1,4 +1,4 @@
-//! What a request presents under the cookie's name.
+//! The values of the session cookie that a request presents.
 
 use http::HeaderMap;
 use http::header::COOKIE;
@@ -6,37 +6,38 @@ use session_core::{SecretDigest, SessionSecret};
 
 use super::{LegacyFormat, SessionCookie};
 
-/// How many values of the name are looked at.
-const MOST_VALUES: usize = 4;
+/// How many values of the name are read; further ones are ignored.
+const MAX_VALUES: usize = 4;
 
-/// The longest value that is looked at, in bytes; ours have 43.
-const LONGEST_VALUE: usize = 256;
+/// The maximum length of a well-formed value, in bytes. A secret's text has 43.
+const MAX_VALUE_BYTES: usize = 256;
 
-/// The values of the session cookie that a request carries, as digests; no value is kept.
+/// The values of the session cookie that a request presents, as digests; no value is kept.
 #[derive(Debug, Default)]
-pub(crate) struct Presented {
-    values: usize,
-    /// Well-formed ones, each once; the first stand first.
-    candidates: [Option<Candidate>; MOST_VALUES],
+pub(crate) struct PresentedValues {
+    /// How many there are, malformed ones included.
+    count: usize,
+    /// The well-formed ones, each once, in the order of the request.
+    candidates: [Option<Candidate>; MAX_VALUES],
 }
 
-/// A well-formed value.
+/// A well-formed value, which may be a session's.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Candidate {
     pub(crate) digest: SecretDigest,
-    /// It has the form of another system's values.
+    /// Whether it has the format of another system's values.
     pub(crate) is_legacy: bool,
 }
 
-impl Presented {
-    /// Whether the request carries no cookie of the name.
+impl PresentedValues {
+    /// Returns whether the request has no cookie of the name.
     pub(crate) const fn is_none(&self) -> bool {
-        self.values == 0
+        self.count == 0
     }
 
-    /// The only value, if it is well-formed.
+    /// Returns the only value, if it is well-formed.
     pub(crate) const fn single(&self) -> Option<&Candidate> {
-        match (self.values, &self.candidates) {
+        match (self.count, &self.candidates) {
             (1, [candidate, ..]) => candidate.as_ref(),
             _ => None,
         }
@@ -47,14 +48,14 @@ impl Presented {
     }
 
     fn add(&mut self, candidate: Option<Candidate>) {
-        self.values += 1;
+        self.count += 1;
         let Some(candidate) = candidate else { return };
-        for place in &mut self.candidates {
-            match place {
+        for slot in &mut self.candidates {
+            match slot {
                 Some(known) if known.digest == candidate.digest => return,
                 Some(_) => {}
                 None => {
-                    *place = Some(candidate);
+                    *slot = Some(candidate);
                     return;
                 }
             }
@@ -63,17 +64,17 @@ impl Presented {
 }
 
 impl SessionCookie {
-    /// What the request presents under exactly this name (C6): a browser takes `__hOsT-session` for
-    /// a prefixed cookie, and we take it for none.
+    /// Returns the values that a request presents under exactly this name (C6). A browser treats
+    /// `__hOsT-session` as a prefixed cookie; it is another cookie here.
     ///
-    /// Copies and allocates nothing, and looks at no other cookie's value.
-    pub(crate) fn presented(&self, headers: &HeaderMap) -> Presented {
-        let mut presented = Presented::default();
+    /// Copies and allocates nothing, and reads no other cookie's value.
+    pub(crate) fn presented(&self, headers: &HeaderMap) -> PresentedValues {
+        let mut presented = PresentedValues::default();
         for header in headers.get_all(COOKIE) {
             for pair in pairs(header.as_bytes()) {
                 let Some(value) = self.value_of(pair) else { continue };
                 presented.add(candidate(value, self.legacy));
-                if presented.values == MOST_VALUES {
+                if presented.count == MAX_VALUES {
                     return presented;
                 }
             }
@@ -87,7 +88,7 @@ impl SessionCookie {
     }
 }
 
-/// The pairs of a `Cookie` header, parted by semicolons.
+/// Splits a `Cookie` header at its semicolons.
 fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(header);
     std::iter::from_fn(move || {
@@ -98,14 +99,14 @@ fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// A value's digest, if the value is well-formed (S5).
+/// Returns a value's digest, if the value is well-formed (S5).
 fn candidate(value: &[u8], legacy: Option<LegacyFormat>) -> Option<Candidate> {
-    let value = Some(value).filter(|value| value.len() <= LONGEST_VALUE)?;
+    let value = Some(value).filter(|value| value.len() <= MAX_VALUE_BYTES)?;
     let value = std::str::from_utf8(value).ok()?;
     if let Some(digest) = SessionSecret::digest_of(value) {
         return Some(Candidate { digest, is_legacy: false });
     }
     let is_text = !value.is_empty() && value.is_ascii();
-    let is_legacy = is_text && legacy.is_some_and(|format| format.fits(value));
+    let is_legacy = is_text && legacy.is_some_and(|format| format.matches(value));
     is_legacy.then(|| Candidate { digest: SecretDigest::of(value), is_legacy })
 }

@@ -18,7 +18,7 @@ async fn activity_keeps_a_session_alive_with_a_write_at_most_once_in_an_interval
         site.advance(10);
         assert_eq!(send(&service, &[&ann]).await.text, "ann");
     }
-    // Two hours of requests each ten seconds: twelve idle timeouts, one write a minute.
+    // Two hours with a request every ten seconds: twelve idle timeouts, one write per minute.
     let touches = site.store.calls(Method::Touch);
     assert!((100..=120).contains(&touches), "{touches}");
     site.clock.advance(idle);
@@ -26,7 +26,7 @@ async fn activity_keeps_a_session_alive_with_a_write_at_most_once_in_an_interval
 }
 
 #[tokio::test]
-async fn a_last_use_that_is_not_written_yet_counts_all_the_same() {
+async fn a_last_use_counts_before_it_is_written() {
     let idle = Duration::from_secs(600);
     let site = Site::with_policy(|policy| policy.idle_timeout(idle)).await;
     let ann = cookie(&site.sign_in("ann").await.secret);
@@ -41,7 +41,7 @@ async fn a_last_use_that_is_not_written_yet_counts_all_the_same() {
 }
 
 #[tokio::test]
-async fn anonymous_and_refused_requests_are_no_use_of_a_session() {
+async fn anonymous_and_refused_requests_are_not_a_use_of_a_session() {
     let idle = Duration::from_secs(600);
     let site = Site::with_policy(|policy| policy.idle_timeout(idle)).await;
     let (ann, bob) = (site.sign_in("ann").await, site.sign_in("bob").await);
@@ -49,14 +49,14 @@ async fn anonymous_and_refused_requests_are_no_use_of_a_session() {
         use session_core::testing::sample;
         use tower::{Layer, service_fn};
         let only_bob = |_: &http::Extensions| Some(sample::user("bob"));
-        site.layer().with_user(only_bob).layer(service_fn(crate::site::who))
+        site.layer().with_user(only_bob).layer(service_fn(crate::site::show_user))
     };
     let (ann, bob) = (cookie(&ann.secret), cookie(&bob.secret));
     assert_eq!(send(&site.service(), &[&ann]).await.text, "ann");
     for _ in 0..2 {
         site.advance(300);
         assert_eq!(send(&bobs, &[&bob]).await.text, "bob");
-        assert_eq!(send(&bobs, &[&ann]).await.text, "nobody");
+        assert_eq!(send(&bobs, &[&ann]).await.text, "anonymous");
     }
     assert_eq!(send(&site.service(), &[&ann]).await.text, "ended: idle");
 }

@@ -1,15 +1,15 @@
-//! Binding to a user whom the application already knows (S4, store law 6).
+//! Sessions bound to a user whom the application already knows (S4, store law 6).
 
 use session_core::UserId;
 use session_core::testing::{Method, sample};
 use session_tower::{SessionCookie, SessionLayer};
 use tower::{Layer, ServiceExt, service_fn};
 
-use crate::site::{Answer, Site, SiteService, cookie, request, send, who};
+use crate::site::{Answer, Site, SiteService, cookie, request, send, show_user};
 
-/// Bound to the user id in the extensions, if there is one.
+/// Binds the session to the user id in the extensions, if there is one.
 fn bound(layer: SessionLayer) -> impl SiteService {
-    layer.with_user(|extensions| extensions.get::<UserId>().cloned()).layer(service_fn(who))
+    layer.with_user(|extensions| extensions.get::<UserId>().cloned()).layer(service_fn(show_user))
 }
 
 async fn send_as(service: &impl SiteService, user: &str, cookies: &[&str]) -> Answer {
@@ -24,7 +24,7 @@ async fn s4_another_users_session_is_answered_like_none() {
     let ann = cookie(&site.sign_in("ann").await.secret);
     let (optional, required) = (bound(site.layer()), bound(site.layer().require_session()));
     let foreign = cookie(&sample::secret());
-    // Before the session is in the cache, and after.
+    // First without the session in the cache, then with it.
     for _ in 0..2 {
         assert_eq!(
             send_as(&optional, "bob", &[&ann]).await,
@@ -38,7 +38,7 @@ async fn s4_another_users_session_is_answered_like_none() {
         assert_eq!(send_as(&optional, "ann", &[&ann]).await.text, "ann");
         assert_eq!(send_as(&required, "ann", &[&ann]).await.text, "ann");
     }
-    // Nobody is known: the cookie alone decides.
+    // Without a known user the cookie alone decides.
     assert_eq!(send(&optional, &[&ann]).await.text, "ann");
 }
 
@@ -50,7 +50,7 @@ async fn s4_of_two_live_sessions_the_known_users_is_used() {
     let service = bound(site.layer());
     assert_eq!(send_as(&service, "ann", &[&ann, &bob]).await.text, "ann");
     assert_eq!(send_as(&service, "bob", &[&ann, &bob]).await.text, "bob");
-    assert_eq!(send_as(&service, "eve", &[&ann, &bob]).await.text, "nobody");
+    assert_eq!(send_as(&service, "eve", &[&ann, &bob]).await.text, "anonymous");
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn s4_a_known_users_session_is_served_from_the_cache() {
     site.store.reset_calls();
     for _ in 0..3 {
         assert_eq!(send_as(&service, "ann", &[&ann]).await.text, "ann");
-        assert_eq!(send_as(&service, "bob", &[&ann]).await.text, "nobody");
+        assert_eq!(send_as(&service, "bob", &[&ann]).await.text, "anonymous");
     }
     assert_eq!(site.store.calls(Method::FindByDigest), 1);
 }
@@ -70,7 +70,7 @@ async fn s4_a_known_users_session_is_served_from_the_cache() {
 async fn s4_another_users_ended_session_is_answered_like_none() {
     let site = Site::new().await;
     let ann = site.sign_in("ann").await;
-    site.manager.sign_out(ann.session.id).await.unwrap();
+    site.manager.sign_out(&ann.session.user, ann.session.id).await.unwrap();
     let service = bound(site.layer().require_session());
     assert_eq!(send_as(&service, "bob", &[&cookie(&ann.secret)]).await.reason(), "no_session");
     assert_eq!(send_as(&service, "ann", &[&cookie(&ann.secret)]).await.reason(), "signed_out");
@@ -80,14 +80,14 @@ async fn s4_another_users_ended_session_is_answered_like_none() {
 async fn s4_what_a_layer_outside_found_is_not_what_this_one_found() {
     let site = Site::new().await;
     let ann = cookie(&site.sign_in("ann").await.secret);
-    // The layer outside knows no user, and finds ann's session; the one inside is bound to bob.
+    // The outer layer knows no user and finds ann's session; the inner one is bound to bob.
     let service = site.layer().layer(bound(site.layer()));
-    assert_eq!(send_as(&service, "bob", &[&ann]).await.text, "nobody");
-    assert_eq!(send_as(&service, "bob", &[&ann]).await.text, "nobody", "from the cache");
+    assert_eq!(send_as(&service, "bob", &[&ann]).await.text, "anonymous");
+    assert_eq!(send_as(&service, "bob", &[&ann]).await.text, "anonymous", "from the cache");
     assert_eq!(send_as(&service, "ann", &[&ann]).await.text, "ann");
 
-    // A request without the cookie of the layer inside has no session there.
+    // A request without the inner layer's cookie has no session there.
     let other = SessionCookie::builder().name("__Host-admin").build().unwrap();
-    let service = site.layer().layer(site.layer().with_cookie(other).layer(service_fn(who)));
-    assert_eq!(send(&service, &[&ann]).await.text, "nobody");
+    let service = site.layer().layer(site.layer().with_cookie(other).layer(service_fn(show_user)));
+    assert_eq!(send(&service, &[&ann]).await.text, "anonymous");
 }

@@ -1,4 +1,4 @@
-//! What is refused at build time, by name (C1, C3, C4, C6).
+//! Invalid configurations are refused when they are built, with the field's name (C1, C3, C4, C6).
 
 use session_tower::{CookieBuilder, RedirectToLogin, SameSite, SessionCookie};
 
@@ -11,7 +11,7 @@ fn named(name: &str) -> CookieBuilder {
 }
 
 #[test]
-fn c1_prefixes_must_keep_their_promise() {
+fn c1_a_prefix_requires_its_attributes() {
     assert_eq!(SessionCookie::builder().build().unwrap().name(), "__Host-session");
     for name in ["__Host-session", "__Secure-session", "__Http-session", "__Host-Http-session"] {
         assert!(named(name).build().is_ok(), "{name}");
@@ -37,7 +37,10 @@ fn names_that_no_cookie_may_have_are_refused() {
         assert_eq!(field_of(named(name)), "name", "{name:?}");
     }
     let error = named("a b").build().unwrap_err();
-    assert_eq!(error.to_string(), "cookie name has a character that no cookie's name may have");
+    assert_eq!(
+        error.to_string(),
+        "cookie name has a character that is not allowed in a cookie name"
+    );
 }
 
 #[test]
@@ -47,7 +50,7 @@ fn c4_a_cookie_that_browsers_would_drop_is_refused() {
 }
 
 #[test]
-fn paths_that_are_none_are_refused() {
+fn invalid_paths_are_refused() {
     for path in ["", "app", "/a;b", "/a b", "/a\nb", "/é"] {
         assert_eq!(field_of(named("session").path(path)), "path", "{path:?}");
     }
@@ -65,13 +68,13 @@ fn login_paths_of_other_sites_are_refused() {
 }
 
 #[tokio::test]
-async fn c3_same_site_strict_is_a_choice() {
-    use crate::site::{Site, send, who};
+async fn c3_same_site_strict_can_be_chosen() {
+    use crate::site::{Site, send, show_user};
     use tower::{Layer, service_fn};
 
     let cookie = SessionCookie::builder().same_site(SameSite::Strict).build().unwrap();
     let site = Site::new().await;
-    let service = site.layer().with_cookie(cookie).layer(service_fn(who));
+    let service = site.layer().with_cookie(cookie).layer(service_fn(show_user));
     let answer = send(&service, &["__Host-session=junk"]).await;
     assert!(answer.set_cookie[0].contains("SameSite=Strict"));
 }

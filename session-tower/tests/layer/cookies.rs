@@ -1,5 +1,6 @@
-//! What is presented under the cookie's name (S3, S5, F37, C6).
+//! The cookies that a request presents, and requests without one (S3, S5, F37, C6).
 
+use http::StatusCode;
 use session_core::testing::{Method, sample};
 
 use crate::site::{Site, cookie, send};
@@ -43,7 +44,7 @@ async fn s5_malformed_cookies_are_cleared_and_never_looked_up() {
     for value in malformed {
         let cookies = format!("__Host-session={value}");
         let answer = send(&site.service(), &[&cookies]).await;
-        assert_eq!(answer.text, "nobody", "{value}");
+        assert_eq!(answer.text, "anonymous", "{value}");
         assert!(answer.clears_cookie(), "{value}");
         let answer = send(&site.require_session(), &[&cookies]).await;
         assert_eq!(answer.reason(), "no_session", "{value}");
@@ -57,7 +58,7 @@ async fn s3_f37_foreign_cookies_are_cleared_and_never_adopted() {
     let site = Site::new().await;
     let chosen = cookie(&sample::secret());
     let answer = send(&site.service(), &[&chosen]).await;
-    assert_eq!(answer.text, "nobody");
+    assert_eq!(answer.text, "anonymous");
     assert!(answer.clears_cookie());
     let removal = "__Host-session=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0; \
                    Expires=Thu, 01 Jan 1970 00:00:00 GMT";
@@ -76,7 +77,7 @@ async fn c6_names_that_only_resemble_ours_are_not_ours() {
         ["__hOsT-session", "__HOST-SESSION", "x__Host-session", "__Host-session2", "session"]
     {
         let answer = send(&site.service(), &[&format!("{name}={}", secret.expose())]).await;
-        assert_eq!(answer.text, "nobody", "{name}");
+        assert_eq!(answer.text, "anonymous", "{name}");
         assert!(answer.keeps_cookie(), "{name}");
     }
     assert_eq!(site.store.total_calls(), 0);
@@ -97,4 +98,29 @@ async fn values_that_are_not_utf8_are_malformed() {
     request.headers_mut().insert(COOKIE, value);
     let response = site.service().oneshot(request).await.unwrap();
     assert!(crate::site::Answer::of(response).await.clears_cookie());
+}
+
+#[tokio::test]
+async fn l6_anonymous_requests_create_nothing_and_ask_nothing() {
+    let site = Site::new().await;
+    let service = site.service();
+    for cookies in [&[][..], &["theme=dark; _ga=GA1.1"][..], &[""][..], &[";;=; ="][..]] {
+        let answer = send(&service, cookies).await;
+        assert_eq!(answer.text, "anonymous");
+        assert!(answer.keeps_cookie());
+        assert_eq!(answer.cache_control, None);
+    }
+    assert_eq!(site.store.total_calls(), 0);
+}
+
+#[tokio::test]
+async fn anonymous_requests_get_401_where_a_session_is_required() {
+    let site = Site::new().await;
+    let answer = send(&site.require_session(), &["theme=dark"]).await;
+    assert_eq!(answer.reason(), "no_session");
+    assert_eq!(answer.problem()["error"], "unauthenticated");
+    assert_eq!(answer.problem()["status"], 401);
+    assert!(answer.keeps_cookie());
+    assert_eq!(site.store.total_calls(), 0);
+    assert_eq!(send(&site.require_session(), &[]).await.status, StatusCode::UNAUTHORIZED);
 }

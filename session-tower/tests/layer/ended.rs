@@ -1,4 +1,4 @@
-//! Sessions that have ended, and who is told why (F13, F14, F22, F37, law 7).
+//! Ended sessions, and which responses tell the reason (F13, F14, F22, F37, law 7).
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -46,8 +46,8 @@ async fn l1_an_end_on_another_process_takes_effect_within_max_staleness() {
     let ann = site.sign_in("ann").await;
     let service = other.service();
     assert_eq!(send(&service, &[&cookie(&ann.secret)]).await.text, "ann");
-    site.manager.sign_out(ann.session.id).await.unwrap();
-    // Within the bound the cache may answer, and does.
+    site.manager.sign_out(&ann.session.user, ann.session.id).await.unwrap();
+    // Within the bound the cache still answers.
     site.clock.advance(site.manager.policy().max_staleness() - Duration::from_millis(1));
     assert_eq!(send(&service, &[&cookie(&ann.secret)]).await.text, "ann");
     site.clock.advance(Duration::from_millis(1));
@@ -64,8 +64,8 @@ async fn t1_idle_and_absolute_timeouts_hold_for_cached_sessions() {
     let (idle, active) = (site.sign_in("idle").await, site.sign_in("active").await);
     let service = site.service();
     let (idle, active) = (cookie(&idle.secret), cookie(&active.secret));
-    for who in [&idle, &active] {
-        assert_eq!(send(&service, &[who]).await.status, 200);
+    for cookie in [&idle, &active] {
+        assert_eq!(send(&service, &[cookie]).await.status, 200);
     }
     site.clock.advance(hour / 2);
     assert_eq!(send(&service, &[&active]).await.text, "active");
@@ -89,10 +89,12 @@ async fn f13_a_session_ended_while_a_request_that_writes_it_is_in_flight_stays_e
             async move {
                 let current = request.extensions().get::<CurrentSession>().unwrap().clone();
                 gate.pass().await;
-                // It writes the tokens, and the secret; neither lands.
+                // Neither the new tokens nor the new secret may be written.
                 let rejected = current.access_token().unwrap();
-                let tokens = manager.access_token_after_rejection(current.id(), rejected).await;
-                let rotated = manager.rotate_secret(current.id()).await;
+                let tokens = manager
+                    .access_token_after_rejection(current.user(), current.id(), rejected)
+                    .await;
+                let rotated = manager.rotate_secret(current.user(), current.id()).await;
                 assert!(tokens.is_err());
                 assert_eq!(rotated.unwrap_err().end_reason(), Some(EndReason::SignedOut));
                 Ok::<_, Infallible>(Response::new(Body::default()))
@@ -101,7 +103,7 @@ async fn f13_a_session_ended_while_a_request_that_writes_it_is_in_flight_stays_e
     }));
     let in_flight = spawn(&writing, &cookie(&ann.secret));
     gate.until_held(1).await;
-    site.manager.sign_out(ann.session.id).await.unwrap();
+    site.manager.sign_out(&ann.session.user, ann.session.id).await.unwrap();
     gate.open();
     assert!(in_flight.await.unwrap().keeps_cookie());
     assert_eq!(send(&site.service(), &[&cookie(&ann.secret)]).await.text, "ended: signed_out");
@@ -112,10 +114,10 @@ async fn f13_a_session_ended_while_a_request_that_writes_it_is_in_flight_stays_e
 async fn a_purged_session_is_unknown_and_its_cookie_is_cleared() {
     let site = Site::new().await;
     let ann = site.sign_in("ann").await;
-    site.manager.sign_out(ann.session.id).await.unwrap();
+    site.manager.sign_out(&ann.session.user, ann.session.id).await.unwrap();
     site.clock.advance(site.manager.policy().retention() + Duration::from_secs(1));
     site.manager.purge().await.unwrap();
     let answer = send(&site.service(), &[&cookie(&ann.secret)]).await;
-    assert_eq!(answer.text, "nobody");
+    assert_eq!(answer.text, "anonymous");
     assert!(answer.clears_cookie());
 }

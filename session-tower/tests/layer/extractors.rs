@@ -53,7 +53,7 @@ async fn logout(
     session: CurrentSession,
     Extension(manager): Extension<SessionManager>,
 ) -> (StatusCode, CookieUpdate) {
-    manager.sign_out(session.id()).await.unwrap();
+    manager.sign_out(session.user(), session.id()).await.unwrap();
     (StatusCode::NO_CONTENT, CookieUpdate::signed_out())
 }
 
@@ -100,12 +100,12 @@ async fn presented_cookies_are_known_whether_or_not_there_is_a_session() {
         let answer = send(&app, "GET", "/presented", cookie).await;
         assert_eq!(answer.text, is_presented.to_string(), "{cookie}");
     }
-    site.manager.sign_out(ann.session.id).await.unwrap();
+    site.manager.sign_out(&ann.session.user, ann.session.id).await.unwrap();
     assert_eq!(send(&app, "GET", "/presented", &live).await.text, "true");
 }
 
 #[tokio::test]
-async fn a_change_is_a_response_part() {
+async fn a_cookie_update_is_a_response_part() {
     let site = Site::new().await;
     let ann = cookie(&site.sign_in("ann").await.secret);
     let app = app(&site);
@@ -116,7 +116,7 @@ async fn a_change_is_a_response_part() {
 }
 
 #[tokio::test]
-async fn a_tool_without_a_token_answers_503_or_401_by_the_question_mark() {
+async fn the_question_mark_turns_a_missing_token_into_503() {
     use session_core::provider::ProviderErrorKind;
     use session_core::testing::RenewalScript;
 
@@ -141,22 +141,22 @@ async fn a_login_that_the_policy_refuses_is_409() {
     let site = Site::with_policy(full).await;
     site.sign_in("ann").await;
     let error = site.manager.sign_in(site.login("ann")).await.unwrap_err();
-    let failure = Rejection::from(error);
-    assert_eq!((failure.status(), failure.error()), (StatusCode::CONFLICT, "limit_reached"));
+    let rejection = Rejection::from(error);
+    assert_eq!((rejection.status(), rejection.error()), (StatusCode::CONFLICT, "limit_reached"));
 }
 
 #[tokio::test]
-async fn a_superseded_session_clears_nothing_even_as_a_failure() {
+async fn a_rejection_for_a_superseded_session_clears_nothing() {
     use axum::response::IntoResponse;
     use session_core::EndReason;
 
     let site = Site::new().await;
-    let told = |reason| {
-        let failing = get(async move || Rejection::Ended(reason).into_response());
-        Router::new().route("/", failing).layer(site.layer())
+    let rejecting = |reason| {
+        let handler = get(async move || Rejection::Ended(reason).into_response());
+        Router::new().route("/", handler).layer(site.layer())
     };
-    assert!(send(&told(EndReason::Superseded), "GET", "/", "").await.keeps_cookie());
-    assert!(send(&told(EndReason::Idle), "GET", "/", "").await.clears_cookie());
+    assert!(send(&rejecting(EndReason::Superseded), "GET", "/", "").await.keeps_cookie());
+    assert!(send(&rejecting(EndReason::Idle), "GET", "/", "").await.clears_cookie());
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Another system's cookie values, and secrets that are rotated (F36, S7).
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use http::{Request, Response, StatusCode};
 use session_core::store::{SessionLifecycle as _, SessionLookup as _};
@@ -10,11 +11,11 @@ use session_core::{EndReason, SecretDigest};
 use session_tower::{CookieUpdate, CurrentSession, LegacyFormat, SessionCookie};
 use tower::{Layer, service_fn};
 
-use crate::site::{Body, Site, SiteService, keyring, send, shared, until, who};
+use crate::site::{Body, Site, SiteService, keyring, send, show_user, until};
 
 const UUID: &str = "0190f5b2-1c3d-4e4f-8a9b-0c1d2e3f4a5b";
 
-/// A session whose cookie still holds a UUID.
+/// Stores a session whose cookie holds another system's value.
 async fn import(site: &Site, value: &str) -> session_core::SessionId {
     let login = Login::of("ann", "okta");
     let new = login.new_session_sealed_by(&keyring()).with_digest(Some(SecretDigest::of(value)));
@@ -31,7 +32,7 @@ fn cookie() -> SessionCookie {
 }
 
 fn service(site: &Site) -> impl SiteService {
-    site.layer().with_cookie(cookie()).layer(service_fn(who))
+    site.layer().with_cookie(cookie()).layer(service_fn(show_user))
 }
 
 fn old() -> String {
@@ -47,7 +48,7 @@ async fn a_legacy_value_is_replaced_at_first_use_and_accepted_meanwhile() {
     assert_eq!(answer.text, "ann");
     let new = answer.new_cookie();
     assert!(new.starts_with("oauth_session_id=") && new.len() == "oauth_session_id=".len() + 43);
-    // The response may still be under way: the old value is accepted, and not replaced again.
+    // The response may not have arrived: the old value is accepted, and not replaced again.
     site.store.reset_calls();
     for _ in 0..5 {
         let answer = send(&service, &[&old()]).await;
@@ -57,16 +58,16 @@ async fn a_legacy_value_is_replaced_at_first_use_and_accepted_meanwhile() {
     assert_eq!(site.store.calls(Method::FindByDigest), 1);
     let answer = send(&service, &[&new]).await;
     assert_eq!((answer.text.as_str(), answer.keeps_cookie()), ("ann", true));
-    // The new one has arrived: the old one is good for 30 s more.
+    // The new value has arrived: the old one is accepted for 30 s more.
     until(|| site.store.calls(Method::ConfirmRotation) == 1).await;
     site.advance(31);
     let answer = send(&service, &[&old()]).await;
-    assert_eq!((answer.text.as_str(), answer.clears_cookie()), ("nobody", true));
+    assert_eq!((answer.text.as_str(), answer.clears_cookie()), ("anonymous", true));
     assert_eq!(send(&service, &[&new]).await.text, "ann");
 }
 
 #[tokio::test]
-async fn of_requests_at_once_with_a_legacy_value_one_replaces_it() {
+async fn one_of_several_concurrent_requests_replaces_a_legacy_value() {
     let site = Site::new().await;
     import(&site, UUID).await;
     let service = service(&site);
@@ -95,7 +96,7 @@ async fn a_new_secret_whose_response_was_lost_is_replaced_after_a_minute() {
     let new = send(&service, &[&old()]).await.new_cookie();
     assert_ne!(new, lost);
     assert_eq!(send(&service, &[&new]).await.text, "ann");
-    assert_eq!(send(&service, &[&lost]).await.text, "nobody");
+    assert_eq!(send(&service, &[&lost]).await.text, "anonymous");
 }
 
 #[tokio::test]
@@ -103,8 +104,9 @@ async fn s5_legacy_values_are_accepted_only_where_configured_and_in_their_form()
     let site = Site::new().await;
     import(&site, UUID).await;
     let plain = SessionCookie::builder().name("oauth_session_id").build().unwrap();
-    let answer = send(&site.layer().with_cookie(plain).layer(service_fn(who)), &[&old()]).await;
-    assert!(answer.text == "nobody" && answer.clears_cookie());
+    let answer =
+        send(&site.layer().with_cookie(plain).layer(service_fn(show_user)), &[&old()]).await;
+    assert!(answer.text == "anonymous" && answer.clears_cookie());
     for value in [
         UUID.to_uppercase(),
         UUID.replace('-', ""),
@@ -114,7 +116,7 @@ async fn s5_legacy_values_are_accepted_only_where_configured_and_in_their_form()
         UUID.replacen('0', "-", 1),
     ] {
         let answer = send(&service(&site), &[&format!("oauth_session_id={value}")]).await;
-        assert!(answer.text == "nobody" && answer.clears_cookie(), "{value}");
+        assert!(answer.text == "anonymous" && answer.clears_cookie(), "{value}");
     }
     assert_eq!(site.store.total_calls(), 0);
 }
@@ -125,7 +127,7 @@ async fn a_custom_check_decides_what_a_legacy_value_is() {
     import(&site, "old-17").await;
     let is_ours = |value: &str| value.starts_with("old-");
     let cookie = SessionCookie::builder().legacy(LegacyFormat::Custom(is_ours)).build().unwrap();
-    let service = site.layer().with_cookie(cookie).layer(service_fn(who));
+    let service = site.layer().with_cookie(cookie).layer(service_fn(show_user));
     assert!(send(&service, &["__Host-session=new-17"]).await.clears_cookie());
     assert!(send(&service, &["__Host-session="]).await.clears_cookie());
     let oversized = format!("__Host-session=old-{}", "7".repeat(253));
@@ -163,7 +165,7 @@ async fn a_rotation_that_fails_fails_no_request() {
 }
 
 #[tokio::test]
-async fn a_session_that_ends_before_its_rotation_is_told_so() {
+async fn a_session_that_ends_before_its_rotation_is_reported_as_ended() {
     let site = Site::new().await;
     let id = import(&site, UUID).await;
     let service = service(&site);
@@ -183,10 +185,10 @@ async fn a_session_that_ends_before_its_rotation_is_told_so() {
 }
 
 #[tokio::test]
-async fn s2_signing_in_anew_with_a_legacy_value_supersedes_its_session() {
+async fn s2_a_new_sign_in_with_a_legacy_value_supersedes_its_session() {
     use session_tower::PresentedCookie;
 
-    let site = shared(Site::new().await);
+    let site = Arc::new(Site::new().await);
     let imported = import(&site, UUID).await;
     let login = site.layer().with_cookie(cookie()).layer(service_fn({
         let site = site.clone();
@@ -202,17 +204,16 @@ async fn s2_signing_in_anew_with_a_legacy_value_supersedes_its_session() {
             }
         }
     }));
-    // The layer has just given it another secret, and the sign-in's cookie wins over that.
+    // The layer has just rotated the secret; the cookie of the sign-in prevails.
     let new = send(&login, &[&old()]).await.new_cookie();
     assert_eq!(send(&service(&site), &[&new]).await.text, "ann");
     let ended = site.store.find(imported).await.unwrap().unwrap().session.ended.unwrap();
     assert_eq!(ended.reason, EndReason::Superseded);
 }
 
-/// What a handler asks for goes out, and the layer's own new secret only if it does not.
 #[tokio::test]
-async fn the_handlers_change_wins_over_the_layers_own() {
-    let site = shared(Site::new().await);
+async fn the_handlers_update_prevails_over_the_layers_own() {
+    let site = Arc::new(Site::new().await);
     import(&site, UUID).await;
     let layer = site.layer().with_cookie(cookie());
     let rotating = layer.clone().layer(service_fn({
@@ -220,18 +221,19 @@ async fn the_handlers_change_wins_over_the_layers_own() {
         move |request: Request<Body>| {
             let site = site.clone();
             async move {
-                let id = request.extensions().get::<CurrentSession>().unwrap().id();
-                let rotated = site.manager.rotate_secret(id).await.unwrap();
+                let current = request.extensions().get::<CurrentSession>().unwrap();
+                let rotated =
+                    site.manager.rotate_secret(current.user(), current.id()).await.unwrap();
                 let mut response = Response::new(Body::default());
                 response.extensions_mut().insert(CookieUpdate::rotated(&rotated));
                 Ok::<_, Infallible>(response)
             }
         }
     }));
-    // The layer has just rotated: the handler's rotation changes nothing, and holds nothing back.
+    // The layer has just rotated, so the handler's rotation is in progress: the layer's cookie is set.
     let new = send(&rotating, &[&old()]).await.new_cookie();
     assert_eq!(send(&service(&site), &[&new]).await.text, "ann");
-    let leaving = layer.layer(service_fn(|_: Request<Body>| async {
+    let signing_out = layer.layer(service_fn(|_: Request<Body>| async {
         let mut response = Response::new(Body::default());
         response.extensions_mut().insert(CookieUpdate::signed_out());
         Ok::<_, Infallible>(response)
@@ -239,5 +241,5 @@ async fn the_handlers_change_wins_over_the_layers_own() {
     site.advance(61);
     import(&site, "0190f5b2-1c3d-4e4f-8a9b-0c1d2e3f4a5c").await;
     let other = "oauth_session_id=0190f5b2-1c3d-4e4f-8a9b-0c1d2e3f4a5c";
-    assert!(send(&leaving, &[other]).await.clears_cookie());
+    assert!(send(&signing_out, &[other]).await.clears_cookie());
 }

@@ -1,19 +1,18 @@
-//! The layer, by topic.
+//! Tests of the layer, by topic.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod activity;
-mod anonymous;
 mod binding;
+mod cache;
 mod configuration;
 mod cookies;
 mod ended;
 mod extractors;
-mod fill;
+mod interop;
 mod legacy;
 mod outage;
 mod redaction;
-mod servers;
 mod several;
 mod sign_in;
 mod site;

@@ -1,4 +1,4 @@
-//! A store that is away, and rows that do not open: 503, and never "anonymous" (F6, F35).
+//! An unavailable store and unreadable rows: 503, and never anonymous (F6, F35).
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn is_unavailable(answer: &Answer, error: &str) -> bool {
 }
 
 #[tokio::test]
-async fn f6_a_store_that_is_away_is_503_in_both_modes_and_never_anonymous() {
+async fn f6_an_unavailable_store_is_503_in_both_modes_and_never_anonymous() {
     let site = Site::new().await;
     let ann = cookie(&site.sign_in("ann").await.secret);
     site.store.set_all(Fault::AWAY);
@@ -23,7 +23,7 @@ async fn f6_a_store_that_is_away_is_503_in_both_modes_and_never_anonymous() {
         assert!(is_unavailable(&send(&site.service(), &[cookie]).await, "unavailable"));
         assert!(is_unavailable(&send(&site.require_session(), &[cookie]).await, "unavailable"));
     }
-    assert_eq!(send(&site.service(), &[]).await.text, "nobody");
+    assert_eq!(send(&site.service(), &[]).await.text, "anonymous");
     site.store.clear_all();
     assert_eq!(send(&site.service(), &[&ann]).await.text, "ann");
 }
@@ -44,14 +44,14 @@ async fn a_cached_session_outlives_an_outage_for_max_staleness_and_no_longer() {
 }
 
 #[tokio::test]
-async fn a_store_that_hangs_is_503_after_its_bound() {
+async fn a_store_that_hangs_is_503_after_its_timeout() {
     let site = Site::new().await;
     let ann = cookie(&site.sign_in("ann").await.secret);
     site.store.set(Method::FindByDigest, Fault::HangBefore);
     let waiting = spawn(&site.service(), &ann);
     site.store.until_hanging(Method::FindByDigest, 1).await;
-    let bound = site.manager.policy().store_timeout();
-    site.clock.advance(bound - Duration::from_millis(1));
+    let timeout = site.manager.policy().store_timeout();
+    site.clock.advance(timeout - Duration::from_millis(1));
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
@@ -92,10 +92,10 @@ async fn k2_f35_a_tampered_row_is_503_unreadable_and_row_and_cookie_are_kept() {
     }
     let row = site.store.find(ann.session.id).await.unwrap().unwrap();
     assert!(row.session.is_live() && row.tokens.is_some());
-    // Signing in anew works.
-    let anew = site.login("ann").supersedes(Some(ann.secret.digest()));
-    let anew = site.manager.sign_in(anew).await.unwrap();
-    assert_eq!(send(&site.service(), &[&cookie(&anew.secret)]).await.text, "ann");
+    // A new sign-in works.
+    let sign_in = site.login("ann").supersedes(Some(ann.secret.digest()));
+    let new = site.manager.sign_in(sign_in).await.unwrap();
+    assert_eq!(send(&site.service(), &[&cookie(&new.secret)]).await.text, "ann");
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn k2_f35_a_row_that_is_tampered_with_behind_the_cache_is_503_once_it_is_r
 }
 
 #[tokio::test]
-async fn an_unreadable_session_does_not_stand_in_the_way_of_a_live_one() {
+async fn an_unreadable_session_does_not_hide_a_live_one() {
     let site = Site::new().await;
     let (broken, ann) = (site.sign_in("bob").await, site.sign_in("ann").await);
     tamper(&site, broken.session.id).await;

@@ -11,9 +11,9 @@ use session_tower::{CookieUpdate, CurrentSession, LegacyFormat, PresentedCookie,
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::site::{Body, Site, cookie, request, send, who};
+use crate::site::{Body, Site, cookie, request, send, show_user};
 
-/// Everything that is logged.
+/// The captured log.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -55,21 +55,21 @@ async fn s7_no_debug_output_shows_a_secret_or_a_token() {
     let shown = Arc::new(Mutex::new(String::new()));
     let layer = site.layer();
     let mut service = layer.clone().layer(service_fn({
-        let (shown, change) = (shown.clone(), CookieUpdate::signed_in(&ann));
+        let (shown, update) = (shown.clone(), CookieUpdate::signed_in(&ann));
         move |request: Request<Body>| {
             let current = request.extensions().get::<CurrentSession>().unwrap();
             let presented = PresentedCookie::of(request.extensions());
             let mut shown = shown.lock().unwrap();
-            shown.push_str(&format!("{current:?} {current:#?} {presented:?} {change:?}"));
+            shown.push_str(&format!("{current:?} {current:#?} {presented:?} {update:?}"));
             let mut response = Response::new(Body::default());
-            response.extensions_mut().insert(change.clone());
+            response.extensions_mut().insert(update.clone());
             std::future::ready(Ok::<_, Infallible>(response))
         }
     }));
     let future = service.ready().await.unwrap().call(request(&[&cookie(&ann.secret)]));
     let of_future = format!("{future:?}");
     let response = future.await.unwrap();
-    // The response with the new cookie, too: its value is marked as sensitive.
+    // The response has the new cookie, whose value is marked as sensitive.
     let all = format!("{} {of_future} {layer:?} {service:?} {response:?}", shown.lock().unwrap());
     let digest = ann.secret.digest();
     let hex: String = digest.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -91,12 +91,12 @@ async fn s7_no_log_line_shows_a_secret_or_a_token() {
 
     let site = Site::with_policy(|policy| policy.max_sessions(2)).await;
     let legacy = SessionCookie::builder().legacy(LegacyFormat::Uuid).build().unwrap();
-    let service = site.layer().with_cookie(legacy).layer(service_fn(who));
+    let service = site.layer().with_cookie(legacy).layer(service_fn(show_user));
     let secrets: Vec<_> = (0..3).map(|_| sample::secret().expose().to_owned()).collect();
     let (ann, bob) = (site.sign_in("ann").await.secret, site.sign_in("bob").await.secret);
     let uuid = "0190f5b2-1c3d-4e4f-8a9b-0c1d2e3f4a5b";
     let junk = "junk-that-is-no-secret";
-    // Live, several, foreign, malformed, ended, away, unreadable, renewed, refused.
+    // Live, several, unknown, malformed, ended, store unavailable, renewal failed and refused.
     send(&service, &[&cookie(&ann), &cookie(&bob)]).await;
     for value in secrets.iter().map(String::as_str).chain([uuid, junk, ann.expose()]) {
         send(&service, &[&format!("__Host-session={value}")]).await;

@@ -1,6 +1,7 @@
-//! Changes of the cookie: signing in and out (C1 to C7, F36, S2).
+//! Cookie updates: signing in and out (C1 to C7, F36, S2).
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,12 +13,12 @@ use session_core::{EndReason, TokenResponse};
 use session_tower::{CookieUpdate, CurrentSession, PresentedCookie, SessionCookie};
 use tower::{Layer, service_fn};
 
-use crate::site::{Body, Site, SiteService, cookie, send, shared, who};
+use crate::site::{Body, Site, SiteService, cookie, send, show_user};
 
-/// Signs ann in at each request, superseding what the browser presents.
+/// Signs ann in at each request. The new session supersedes the one of the presented cookie.
 fn login(site: Site, status: StatusCode) -> impl SiteService {
     let layer = site.layer();
-    let site = shared(site);
+    let site = Arc::new(site);
     layer.layer(service_fn(move |request: Request<Body>| {
         let site = site.clone();
         async move {
@@ -52,10 +53,10 @@ async fn s6_f32_the_cookie_is_opaque_and_as_short_whatever_the_session_holds() {
     let tokens = TokenResponse::bearer(&token).with_refresh_token(&token).with_id_token(&token);
     let sign_in = SignIn::new(&sample::user(&user), &sample::provider("okta"), tokens);
     let signed_in = site.manager.sign_in(sign_in).await.unwrap();
-    let change = CookieUpdate::signed_in(&signed_in);
+    let update = CookieUpdate::signed_in(&signed_in);
     let service = site.layer().layer(service_fn(move |_: Request<Body>| {
         let mut response = Response::new(Body::default());
-        response.extensions_mut().insert(change.clone());
+        response.extensions_mut().insert(update.clone());
         std::future::ready(Ok::<_, Infallible>(response))
     }));
     let pair = send(&service, &[]).await.new_cookie();
@@ -74,15 +75,16 @@ async fn c5_max_age_is_at_most_400_days_and_what_is_left_of_the_absolute_timeout
     let site = Site::with_policy(|policy| policy.without_absolute_timeout()).await;
     let answer = send(&login(site, StatusCode::OK), &[]).await;
     assert!(answer.set_cookie[0].ends_with("Max-Age=34560000"), "{answer:?}");
-    // A rotation late in the session's life leaves the rest of it.
+    // After a rotation the cookie lasts for the rest of the absolute timeout.
     let site = Site::with_policy(|policy| policy.absolute_timeout(days(2))).await;
     let signed_in = site.sign_in("ann").await;
     site.clock.advance(days(1));
-    let rotated = site.manager.rotate_secret(signed_in.session.id).await.unwrap();
-    let change = CookieUpdate::rotated(&rotated);
+    let rotated =
+        site.manager.rotate_secret(&signed_in.session.user, signed_in.session.id).await.unwrap();
+    let update = CookieUpdate::rotated(&rotated);
     let service = site.layer().layer(service_fn(move |_: Request<Body>| {
         let mut response = Response::new(Body::default());
-        response.extensions_mut().insert(change.clone());
+        response.extensions_mut().insert(update.clone());
         std::future::ready(Ok::<_, Infallible>(response))
     }));
     let answer = send(&service, &[]).await;
@@ -99,11 +101,11 @@ async fn f36_a_new_cookie_reaches_the_client_on_error_responses_too() {
 }
 
 #[tokio::test]
-async fn s2_signing_in_anew_supersedes_and_wins_over_clearing() {
+async fn s2_a_new_sign_in_supersedes_and_prevails_over_clearing() {
     let site = Site::new().await;
     let (service, manager) = (site.service(), site.manager.clone());
     let login = login(site, StatusCode::OK);
-    // A foreign cookie would be cleared; the sign-in's cookie is the only one that is set.
+    // An unknown cookie would be cleared; here the new one is set, and nothing else.
     let first = send(&login, &[&cookie(&sample::secret())]).await.new_cookie();
     let second = send(&login, &[&first]).await.new_cookie();
     assert_eq!(send(&service, &[&second]).await.text, "ann");
@@ -118,7 +120,7 @@ async fn a_superseded_cookie_counts_as_none_and_is_cleared_only_a_minute_later()
     let old = send(&login, &[]).await.new_cookie();
     let new = send(&login, &[&old]).await.new_cookie();
     let answer = send(&service, &[&old]).await;
-    assert_eq!((answer.text.as_str(), answer.keeps_cookie()), ("nobody", true));
+    assert_eq!((answer.text.as_str(), answer.keeps_cookie()), ("anonymous", true));
     let answer = send(&required, &[&old]).await;
     assert_eq!((answer.reason().as_str(), answer.keeps_cookie()), ("no_session", true));
     assert_eq!(send(&service, &[&old, &new]).await.text, "ann");
@@ -138,14 +140,14 @@ async fn the_late_response_to_a_superseded_cookie_does_not_clear_the_new_one() {
             let arrived = arrived.clone();
             async move {
                 arrived.pass().await;
-                who(request).await
+                show_user(request).await
             }
         }
     }));
     let late = crate::site::spawn(&slow, &cookie(&old.secret));
     arrived.until_held(1).await;
-    let anew = site.login("ann").supersedes(Some(old.secret.digest()));
-    let new = site.manager.sign_in(anew).await.unwrap();
+    let sign_in = site.login("ann").supersedes(Some(old.secret.digest()));
+    let new = site.manager.sign_in(sign_in).await.unwrap();
     arrived.open();
     assert!(late.await.unwrap().keeps_cookie());
     assert_eq!(send(&site.service(), &[&cookie(&new.secret)]).await.text, "ann");
@@ -160,7 +162,7 @@ async fn signing_out_clears_the_cookie_and_ends_the_session_at_once() {
         let manager = manager.clone();
         async move {
             let current = request.extensions().get::<CurrentSession>().unwrap();
-            assert!(manager.sign_out(current.id()).await.unwrap());
+            assert!(manager.sign_out(current.user(), current.id()).await.unwrap());
             let mut response = Response::new(Body::default());
             response.extensions_mut().insert(CookieUpdate::signed_out());
             Ok::<_, Infallible>(response)
@@ -176,15 +178,15 @@ async fn signing_out_clears_the_cookie_and_ends_the_session_at_once() {
 }
 
 #[tokio::test]
-async fn a_handler_that_keeps_the_cookie_holds_back_a_clearing() {
+async fn a_handler_that_keeps_the_cookie_prevents_its_clearing() {
     let site = Site::new().await;
     let ann = site.sign_in("ann").await;
-    site.manager.rotate_secret(ann.session.id).await.unwrap();
-    let under_way = site.manager.rotate_secret(ann.session.id).await.unwrap();
-    let change = CookieUpdate::rotated(&under_way);
+    site.manager.rotate_secret(&ann.session.user, ann.session.id).await.unwrap();
+    let in_progress = site.manager.rotate_secret(&ann.session.user, ann.session.id).await.unwrap();
+    let update = CookieUpdate::rotated(&in_progress);
     let service = site.layer().layer(service_fn(move |_: Request<Body>| {
         let mut response = Response::new(Body::default());
-        response.extensions_mut().insert(change.clone());
+        response.extensions_mut().insert(update.clone());
         std::future::ready(Ok::<_, Infallible>(response))
     }));
     assert!(send(&service, &[&cookie(&sample::secret())]).await.keeps_cookie());
@@ -194,14 +196,14 @@ async fn a_handler_that_keeps_the_cookie_holds_back_a_clearing() {
 async fn of_two_layers_the_outer_one_leaves_what_the_inner_one_has_set() {
     let site = Site::new().await;
     let (outer, service) = (site.layer(), site.service());
-    let inside_of_other = SessionCookie::builder().name("other").build().unwrap();
-    let other = site.layer().with_cookie(inside_of_other);
+    let other = SessionCookie::builder().name("other").build().unwrap();
+    let other = site.layer().with_cookie(other);
     let login = login(site, StatusCode::OK);
-    // Both would clear the foreign cookie, and the inner one gives another in its place.
+    // Both layers would clear the unknown cookie; the inner one sets a new one.
     let foreign = cookie(&sample::secret());
     let new = send(&outer.layer(login.clone()), &[&foreign]).await.new_cookie();
     assert_eq!(send(&service, &[&new]).await.text, "ann");
-    // A layer of another cookie goes its own way.
+    // A layer with another cookie still clears that one.
     let both = format!("{foreign}; other={}", sample::secret().expose());
     let answer = send(&other.layer(login), &[&both]).await;
     assert_eq!(answer.set_cookie.len(), 2);
@@ -212,7 +214,7 @@ async fn of_two_layers_the_outer_one_leaves_what_the_inner_one_has_set() {
 async fn a_removal_has_the_attributes_of_the_cookie() {
     let site = Site::new().await;
     let insecure = SessionCookie::builder().dangerous_insecure().path("/app").build().unwrap();
-    let service = site.layer().with_cookie(insecure).layer(service_fn(who));
+    let service = site.layer().with_cookie(insecure).layer(service_fn(show_user));
     let answer = send(&service, &["session=junk"]).await;
     assert!(answer.clears_cookie());
     assert!(answer.set_cookie[0].starts_with("session=; HttpOnly; SameSite=Lax; Path=/app; "));

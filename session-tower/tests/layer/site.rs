@@ -1,7 +1,7 @@
-//! A site to send requests to, on a store, a clock and a provider that do as they are told.
+//! A site to send requests to, with a faulty store, a fake clock and a scripted provider.
 
 use std::convert::Infallible;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,7 +39,7 @@ impl Site {
         Self { store, clock, provider, manager }
     }
 
-    /// Another process on the same store, by the same clock.
+    /// Starts another process with the same store and clock.
     pub(crate) async fn other_process(&self) -> Self {
         let manager = manager(&self.store, &self.clock, &self.provider);
         let manager = manager.policy(self.manager.policy().clone()).start().await.unwrap();
@@ -52,7 +52,7 @@ impl Site {
         self.manager.sign_in(self.login(user)).await.unwrap()
     }
 
-    /// A sign-in with tokens that the provider knows.
+    /// Creates a sign-in with tokens of the provider.
     pub(crate) fn login(&self, user: &str) -> SignIn {
         SignIn::new(&sample::user(user), &sample::provider("okta"), self.provider.sign_in())
     }
@@ -61,14 +61,14 @@ impl Site {
         SessionLayer::new(self.manager.clone())
     }
 
-    /// The layer with its defaults around [`who`].
+    /// Returns the layer with its defaults around [`show_user`].
     pub(crate) fn service(&self) -> impl SiteService {
-        self.layer().layer(service_fn(who))
+        self.layer().layer(service_fn(show_user))
     }
 
-    /// The same, but a session is required.
+    /// Returns the same service, but with a session required.
     pub(crate) fn require_session(&self) -> impl SiteService {
-        self.layer().require_session().layer(service_fn(who))
+        self.layer().require_session().layer(service_fn(show_user))
     }
 
     pub(crate) fn advance(&self, seconds: u64) {
@@ -83,7 +83,7 @@ fn manager(store: &FaultyStore, clock: &FakeClock, provider: &ScriptedProvider) 
         .provider("*", provider.clone())
 }
 
-/// The sites' keyring: one random key.
+/// Returns the keyring of all sites, with one random key.
 pub(crate) fn keyring() -> Keyring {
     static ENTRY: OnceLock<String> = OnceLock::new();
     let entry = ENTRY.get_or_init(|| Keyring::generate_entry("site").unwrap().to_string());
@@ -109,14 +109,14 @@ impl<S> SiteService for S where
 {
 }
 
-/// Answers who asks.
-pub(crate) async fn who(request: Request<Body>) -> Result<Response<Body>, Infallible> {
+/// Answers with the user, or with the reason of the session's end.
+pub(crate) async fn show_user(request: Request<Body>) -> Result<Response<Body>, Infallible> {
     let extensions = request.extensions();
     let text = match (extensions.get::<CurrentSession>(), extensions.get::<EndedSession>()) {
         (Some(current), None) => current.user().as_str().to_owned(),
         (None, Some(ended)) => format!("ended: {}", ended.reason),
-        (None, None) => "nobody".to_owned(),
-        (Some(_), Some(_)) => panic!("a session is live or has ended"),
+        (None, None) => "anonymous".to_owned(),
+        (Some(_), Some(_)) => panic!("a session is both live and ended"),
     };
     Ok(Response::new(Full::from(text)))
 }
@@ -131,7 +131,7 @@ pub(crate) fn request(cookies: &[&str]) -> Request<Body> {
     cookies.iter().fold(request, with).body(Body::default()).unwrap()
 }
 
-/// A response, read to its end.
+/// A response with its whole body.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -158,18 +158,18 @@ impl Answer {
         }
     }
 
-    /// Whether it leaves the cookie as it is.
+    /// Returns whether the cookie stays as it is.
     pub(crate) fn keeps_cookie(&self) -> bool {
         self.set_cookie.is_empty()
     }
 
-    /// Whether it clears the cookie, and does nothing else to it (C7).
+    /// Returns whether the cookie is cleared and the response is not stored (C7).
     pub(crate) fn clears_cookie(&self) -> bool {
         self.cache_control.as_deref() == Some("no-store")
             && matches!(&self.set_cookie[..], [one] if is_removal(one))
     }
 
-    /// The value that it gives the cookie (C7).
+    /// Returns the new cookie, whose response must not be stored (C7).
     pub(crate) fn new_cookie(&self) -> String {
         assert_eq!(self.cache_control.as_deref(), Some("no-store"));
         assert_eq!(self.set_cookie.len(), 1, "{:?}", self.set_cookie);
@@ -199,7 +199,7 @@ pub(crate) async fn send(service: &impl SiteService, cookies: &[&str]) -> Answer
     Answer::of(response).await
 }
 
-/// Lets the manager's own tasks work until this holds.
+/// Lets background tasks run until the condition holds.
 pub(crate) async fn until(holds: impl Fn() -> bool) {
     for _ in 0..100_000 {
         if holds() {
@@ -207,19 +207,14 @@ pub(crate) async fn until(holds: impl Fn() -> bool) {
         }
         tokio::task::yield_now().await;
     }
-    panic!("it never came to hold");
+    panic!("the condition never held");
 }
 
-/// A task that sends a request.
+/// Spawns a task that sends a request.
 pub(crate) fn spawn(
     service: &(impl SiteService + 'static),
     cookie: &str,
 ) -> tokio::task::JoinHandle<Answer> {
     let (service, cookie) = (service.clone(), cookie.to_owned());
     tokio::spawn(async move { send(&service, &[&cookie]).await })
-}
-
-/// What several handlers share.
-pub(crate) fn shared<T>(value: T) -> Arc<T> {
-    Arc::new(value)
 }

@@ -1,9 +1,8 @@
-//! The layer in a stack: readiness, bodies, other layers, errors.
+//! The layer's service in a stack: readiness, bodies, errors and its future.
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -13,9 +12,9 @@ use session_core::testing::{Fault, Method, sample};
 use session_tower::{CurrentSession, Rejection};
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
-use crate::site::{Answer, Body, Site, cookie, request, spawn, who};
+use crate::site::{Answer, Body, Site, cookie, request, show_user, spawn};
 
-/// Panics if it is called without having been ready; a clone is not ready.
+/// A service that panics if it is called before it is ready. A clone is not ready.
 #[derive(Default)]
 struct NeedsReadiness {
     is_ready: bool,
@@ -38,8 +37,8 @@ impl Service<Request<Body>> for NeedsReadiness {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        assert!(std::mem::take(&mut self.is_ready), "called without having been ready");
-        Box::pin(who(request))
+        assert!(std::mem::take(&mut self.is_ready), "called before it was ready");
+        Box::pin(show_user(request))
     }
 }
 
@@ -48,10 +47,10 @@ async fn the_service_that_was_ready_is_the_one_that_is_called() {
     let site = Site::new().await;
     let ann = cookie(&site.sign_in("ann").await.secret);
     let mut service = site.layer().layer(NeedsReadiness::default());
-    // Read, cached, anonymous, and cleared; again and again on one instance.
+    // Read, cached, anonymous and cleared, repeatedly on one instance.
     for _ in 0..3 {
         for (cookies, text) in
-            [(&[&*ann][..], "ann"), (&[], "nobody"), (&["__Host-session=junk"], "nobody")]
+            [(&[&*ann][..], "ann"), (&[], "anonymous"), (&["__Host-session=junk"], "anonymous")]
         {
             let response = service.ready().await.unwrap().call(request(cookies)).await.unwrap();
             assert_eq!(Answer::of(response).await.text, text);
@@ -61,12 +60,12 @@ async fn the_service_that_was_ready_is_the_one_that_is_called() {
 }
 
 #[tokio::test]
-async fn a_concurrency_limit_inside_is_kept_and_its_permits_come_back() {
+async fn a_concurrency_limit_inside_is_respected_and_its_permits_are_released() {
     let site = Site::new().await;
     let ann = cookie(&site.sign_in("ann").await.secret);
-    let inner = ServiceBuilder::new().concurrency_limit(1).service_fn(who);
+    let inner = ServiceBuilder::new().concurrency_limit(1).service_fn(show_user);
     let mut service = site.layer().layer(inner);
-    // A request that is refused after it was let in gives its permit back.
+    // A request that is rejected after its lookup releases its permit.
     for _ in 0..3 {
         site.store.set_next(Method::FindByDigest, Fault::AWAY);
         let ready = service.ready().await.unwrap();
@@ -76,7 +75,7 @@ async fn a_concurrency_limit_inside_is_kept_and_its_permits_come_back() {
         assert_eq!(Answer::of(response).await.text, "ann");
         site.advance(6);
     }
-    // So does one whose client hangs up while its session is being read.
+    // So does one whose client disconnects during the lookup.
     site.store.set_next(Method::FindByDigest, Fault::HangBefore);
     let reading = spawn(&service, &ann);
     site.store.until_hanging(Method::FindByDigest, 1).await;
@@ -87,28 +86,15 @@ async fn a_concurrency_limit_inside_is_kept_and_its_permits_come_back() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_refused_at_once_keeps_no_permit() {
+async fn a_request_that_is_rejected_synchronously_releases_its_permit() {
     let site = Site::new().await;
-    let inner = ServiceBuilder::new().concurrency_limit(1).service_fn(who);
+    let inner = ServiceBuilder::new().concurrency_limit(1).service_fn(show_user);
     let mut service = site.layer().require_session().layer(inner);
     let mut other = service.clone();
     let response = service.ready().await.unwrap().call(request(&[])).await.unwrap();
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     let mut context = Context::from_waker(std::task::Waker::noop());
     assert!(other.poll_ready(&mut context).is_ready());
-}
-
-#[tokio::test]
-async fn a_buffered_service_works_inside_and_outside() {
-    let site = Site::new().await;
-    let ann = cookie(&site.sign_in("ann").await.secret);
-    let mut service = ServiceBuilder::new().buffer(4).layer(site.layer()).buffer(4).service_fn(who);
-    for _ in 0..3 {
-        let ready: &mut _ = service.ready().await.unwrap();
-        let response = ready.call(request(&[&ann])).await.unwrap();
-        assert_eq!(Answer::of(response).await.text, "ann");
-        site.advance(6);
-    }
 }
 
 #[tokio::test]
@@ -125,42 +111,7 @@ async fn the_inner_services_error_passes_unchanged() {
     }
 }
 
-#[tokio::test]
-async fn it_works_with_tower_https_layers_around_and_inside() {
-    use tower_http::compression::CompressionLayer;
-    use tower_http::csrf::CsrfLayer;
-    use tower_http::set_header::SetResponseHeaderLayer;
-    use tower_http::timeout::TimeoutLayer;
-    use tower_http::trace::TraceLayer;
-
-    let site = Site::new().await;
-    let ann = cookie(&site.sign_in("ann").await.secret);
-    let name = http::HeaderName::from_static("x-inside");
-    let inside = SetResponseHeaderLayer::overriding(name, http::HeaderValue::from_static("yes"));
-    let timeout =
-        TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::from_secs(60));
-    let service = ServiceBuilder::new()
-        .layer(TraceLayer::new_for_http())
-        .layer(CompressionLayer::new())
-        .layer(CsrfLayer::new())
-        .layer(site.layer())
-        .layer(timeout)
-        .layer(inside)
-        .service_fn(who);
-    for _ in 0..2 {
-        let response = service.clone().oneshot(request(&[&ann])).await.unwrap();
-        assert_eq!(response.headers()["x-inside"], "yes");
-        assert_eq!(Answer::of(response).await.text, "ann");
-    }
-    let cross_site = Request::post("/").header("sec-fetch-site", "cross-site");
-    let cross_site = cross_site.header("cookie", &ann).body(Body::default()).unwrap();
-    let response = service.clone().oneshot(cross_site).await.unwrap();
-    assert_eq!(response.status(), StatusCode::FORBIDDEN);
-    let response = service.oneshot(request(&["__Host-session=junk"])).await.unwrap();
-    assert!(Answer::of(response).await.clears_cookie());
-}
-
-/// A body that this crate knows nothing of, and that is not `Send` by accident only.
+/// A body of another type than those that this crate knows.
 #[derive(Debug)]
 struct Text(Full<Bytes>);
 
@@ -177,16 +128,16 @@ impl http_body::Body for Text {
 }
 
 #[tokio::test]
-async fn it_is_generic_over_both_bodies_and_closures_answer_failures() {
+async fn it_is_generic_over_both_bodies_and_closures_answer_rejections() {
     let site = Site::new().await;
     let ann = cookie(&site.sign_in("ann").await.secret);
-    let answers = |failure: &Rejection, request: &Parts| {
-        let text = format!("{} {}", request.method, failure.reason().unwrap_or_default());
+    let answers = |rejection: &Rejection, request: &Parts| {
+        let text = format!("{} {}", request.method, rejection.reason().unwrap_or_default());
         let mut response = Response::new(Text(Full::from(text)));
         *response.status_mut() = StatusCode::IM_A_TEAPOT;
         response
     };
-    // The request's body is neither `Send` nor a body at all.
+    // The request's body is not `Send`, and does not implement `Body`.
     let service = site.layer().require_session().with_rejection_response(answers).layer(
         service_fn(|request: Request<std::rc::Rc<str>>| async move {
             let current = request.extensions().get::<CurrentSession>().unwrap();
@@ -208,7 +159,7 @@ async fn it_is_generic_over_both_bodies_and_closures_answer_failures() {
 }
 
 #[tokio::test]
-async fn failures_travel_with_their_responses() {
+async fn rejections_are_in_their_responses_extensions() {
     let site = Site::new().await;
     let response = site.require_session().oneshot(request(&[])).await.unwrap();
     assert_eq!(response.extensions().get::<Rejection>(), Some(&Rejection::NoSession));
@@ -240,7 +191,16 @@ async fn the_response_future_can_be_named() {
     }
 
     let site = Site::new().await;
-    let outer = Outer { inner: site.layer().layer(service_fn(who)) };
+    let outer = Outer { inner: site.layer().layer(service_fn(show_user)) };
     let response = outer.oneshot(request(&[])).await.unwrap();
-    assert_eq!(Answer::of(response).await.text, "nobody");
+    assert_eq!(Answer::of(response).await.text, "anonymous");
+}
+
+#[tokio::test]
+#[should_panic(expected = "polled after it completed")]
+async fn a_future_that_is_polled_after_a_rejection_panics() {
+    let site = Site::new().await;
+    let mut future = std::pin::pin!(site.require_session().call(request(&[])));
+    assert!(future.as_mut().await.is_ok());
+    let _ = future.await;
 }

@@ -13,7 +13,7 @@ use tower::{Layer, service_fn};
 
 use crate::site::{Body, Site, cookie, send, until};
 
-/// The signal that a handler of this site takes for a session, and waits on in a task of its own.
+/// Returns the signal that a handler gets for this cookie, and a task that waits for it.
 async fn stream(site: &Site, ann: &str) -> (EndedSignal, tokio::task::JoinHandle<EndReason>) {
     let taken = Arc::new(Mutex::new(None));
     let service = site.layer().layer(service_fn({
@@ -42,13 +42,14 @@ async fn signed_in(site: &Site) -> (SessionId, String) {
 }
 
 #[tokio::test]
-async fn it_completes_on_a_local_end_and_never_on_a_renewal_or_rotation() {
+async fn the_signal_completes_on_a_local_end_and_never_on_a_renewal_or_rotation() {
     let site = Site::new().await;
     let (id, ann) = signed_in(&site).await;
     let (signal, stream) = stream(&site, &ann).await;
-    let renewed = site.manager.access_token_after_rejection(id, "at-1").await.unwrap();
+    let renewed =
+        site.manager.access_token_after_rejection(&sample::user("ann"), id, "at-1").await.unwrap();
     assert_eq!(renewed.access_token(), "at-2");
-    site.manager.rotate_secret(id).await.unwrap();
+    site.manager.rotate_secret(&sample::user("ann"), id).await.unwrap();
     settle().await;
     assert!(!stream.is_finished() && signal.reason().is_none());
     site.manager.end_one(&sample::user("ann"), id).await.unwrap();
@@ -56,12 +57,12 @@ async fn it_completes_on_a_local_end_and_never_on_a_renewal_or_rotation() {
 }
 
 #[tokio::test]
-async fn it_completes_within_max_staleness_of_an_end_elsewhere() {
+async fn the_signal_completes_within_max_staleness_of_an_end_elsewhere() {
     let site = Site::new().await;
     let other = site.other_process().await;
     let (id, ann) = signed_in(&site).await;
     let (_signal, stream) = stream(&site, &ann).await;
-    other.manager.sign_out(id).await.unwrap();
+    other.manager.sign_out(&sample::user("ann"), id).await.unwrap();
     settle().await;
     assert!(!stream.is_finished());
     site.clock.advance(site.manager.policy().max_staleness());
@@ -70,7 +71,7 @@ async fn it_completes_within_max_staleness_of_an_end_elsewhere() {
 }
 
 #[tokio::test]
-async fn an_open_stream_is_no_activity_and_completes_at_the_idle_timeout() {
+async fn an_open_stream_is_not_activity_and_completes_at_the_idle_timeout() {
     let idle = Duration::from_secs(60);
     let site = Site::with_policy(|policy| policy.idle_timeout(idle)).await;
     let (_, ann) = signed_in(&site).await;
@@ -89,11 +90,11 @@ async fn an_open_stream_is_no_activity_and_completes_at_the_idle_timeout() {
 }
 
 #[tokio::test]
-async fn it_completes_at_once_if_the_session_is_over_already() {
+async fn the_signal_completes_at_once_if_the_session_has_already_ended() {
     let site = Site::new().await;
     let (id, ann) = signed_in(&site).await;
     let (signal, stream) = stream(&site, &ann).await;
-    site.manager.sign_out(id).await.unwrap();
+    site.manager.sign_out(&sample::user("ann"), id).await.unwrap();
     assert_eq!(stream.await.unwrap(), EndReason::SignedOut);
     assert_eq!(signal.clone().wait().await, EndReason::SignedOut);
 }

@@ -13,7 +13,7 @@ use tower::{Layer, service_fn};
 
 use crate::site::{Body, Site, SiteService, cookie, send, spawn, until};
 
-/// Answers the access token, or why there is none; and who asks, at any rate.
+/// Answers with the access token or its problem, and with the user in `x-user`.
 fn tool(site: &Site) -> impl SiteService {
     site.layer().layer(service_fn(|request: Request<Body>| async move {
         if let Some(ended) = request.extensions().get::<EndedSession>() {
@@ -37,7 +37,7 @@ async fn a_request_whose_token_is_still_valid_never_waits_for_a_renewal() {
     let service = tool(&site);
     site.provider.requests().close();
     assert_eq!(send(&service, &[&ann]).await.text, "at-1");
-    // Due, and the provider does not answer: cached or read anew, requests go on.
+    // A renewal is due and the provider does not answer: requests go on, cached or not.
     site.advance(295);
     assert_eq!(send(&service, &[&ann]).await.text, "at-1");
     assert_eq!(send(&service, &[&ann]).await.text, "at-1");
@@ -72,7 +72,7 @@ async fn f2_a_hundred_requests_at_expiry_wait_for_one_renewal() {
 async fn with_the_provider_down_requests_keep_their_session_and_tools_get_503() {
     let site = Site::new().await;
     let ann = cookie(&site.sign_in("ann").await.secret);
-    let (service, who) = (tool(&site), site.require_session());
+    let (service, required) = (tool(&site), site.require_session());
     site.provider.otherwise(RenewalScript::Fail(ProviderErrorKind::Unavailable, None));
     site.advance(301);
     for _ in 0..3 {
@@ -84,7 +84,7 @@ async fn with_the_provider_down_requests_keep_their_session_and_tools_get_503() 
         assert_eq!(answer.problem()["error"], "unavailable");
         assert!(answer.headers.contains_key("retry-after"));
         assert!(answer.keeps_cookie());
-        assert_eq!(send(&who, &[&ann]).await.text, "ann");
+        assert_eq!(send(&required, &[&ann]).await.text, "ann");
     }
     assert_eq!(site.provider.renewals(), 1, "a provider that is down is not hammered");
     site.provider.otherwise(RenewalScript::Rotate);
@@ -93,7 +93,7 @@ async fn with_the_provider_down_requests_keep_their_session_and_tools_get_503() 
 }
 
 #[tokio::test]
-async fn without_a_refresh_token_the_session_stays_and_a_sign_in_is_asked_for() {
+async fn without_a_refresh_token_the_session_stays_and_a_sign_in_is_needed() {
     use session_core::TokenResponse;
     use session_core::manager::SignIn;
     use session_core::testing::sample;
@@ -126,7 +126,7 @@ async fn a_refused_renewal_ends_the_session_and_its_reason_is_told() {
 }
 
 #[tokio::test]
-async fn f10_f16_a_client_that_hangs_up_during_a_renewal_loses_no_token() {
+async fn f10_f16_a_client_that_disconnects_during_a_renewal_loses_no_token() {
     let site = Site::new().await;
     let ann = cookie(&site.sign_in("ann").await.secret);
     let service = tool(&site);

@@ -1,5 +1,5 @@
-//! A move of the whole table, beside one statement with `INSERT … SELECT` and the opening and
-//! sealing of the same values in memory.
+//! A move of a whole table, compared with one `INSERT … SELECT` plus decrypting and sealing the same
+//! values in memory.
 
 use std::sync::Arc;
 use std::thread;
@@ -39,7 +39,7 @@ fn codec() -> Arc<dyn TokenCodec> {
     Codecs::new(SourceKeys::new(SOURCE_KEY)).find("fernet").unwrap()
 }
 
-/// A token response as Open WebUI stores one.
+/// Returns a token response as Open WebUI stores it.
 fn sealed() -> String {
     let access = "a".repeat(120);
     let json = format!(
@@ -55,7 +55,7 @@ fn sealed() -> String {
     cell.as_text().unwrap().into_owned()
 }
 
-/// What opening and sealing costs by itself, on two threads.
+/// Returns the seconds that decrypting and sealing take alone, on two threads.
 fn crypto(rows: u64, sealed: &str) -> f64 {
     let begun = Instant::now();
     let work = || {

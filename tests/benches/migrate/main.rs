@@ -1,9 +1,9 @@
-//! What moving and pruning cost, beside statements that somebody would write by hand:
+//! The cost of a move and of a prune, compared with statements written by hand:
 //!
 //!     cargo bench -p session-tests --bench migrate
 //!
-//! One run, on each database that is there, of a million rows or of `SESSION_BENCH_ROWS`. With
-//! `scripts/with-databases` in front, on PostgreSQL and MariaDB too.
+//! Each available database is measured once, with a million rows or `SESSION_BENCH_ROWS` of them.
+//! `scripts/with-databases cargo bench …` adds PostgreSQL and MariaDB to SQLite.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -20,11 +20,11 @@ mod prune;
 mod rows;
 
 fn main() {
-    // `cargo test --benches` runs this too: a smoke test then, with few rows.
+    // `cargo test --benches` runs this as a smoke test, with few rows.
     let is_bench = std::env::args().any(|argument| argument == "--bench");
-    let asked = std::env::var("SESSION_BENCH_ROWS").ok().map(|rows| rows.parse().unwrap());
-    let rows: u64 = asked.unwrap_or(if is_bench { 1_000_000 } else { 2_000 });
-    // A word after `--` measures one part alone: `apply` or `prune`.
+    let rows = std::env::var("SESSION_BENCH_ROWS").ok().map(|rows| rows.parse().unwrap());
+    let rows: u64 = rows.unwrap_or(if is_bench { 1_000_000 } else { 2_000 });
+    // An argument after `--` measures only one part: `apply` or `prune`.
     let part = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     if part.as_deref().is_none_or(|part| part == "prune") {

@@ -1,4 +1,4 @@
-//! A cap enforced in place, beside one statement with `row_number()`.
+//! A cap enforced in place, compared with one statement that uses `row_number()`.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::AtomicBool;
@@ -14,26 +14,26 @@ use crate::rows::{count, filled};
 
 const CAP: u32 = 10;
 
-/// What one would write by hand: it neither archives nor looks again.
+/// The statement written by hand. It neither archives the rows nor checks them again.
 const BY_HAND: &str = "DELETE FROM oauth_session WHERE id IN (SELECT id FROM (SELECT id, \
      row_number() OVER (PARTITION BY user_id, provider ORDER BY created_at DESC, id DESC) AS place \
      FROM oauth_session) AS ranked WHERE place > 10)";
 
-/// The same for MySQL and MariaDB. The form above runs its subquery once for every row there: of
-/// 100,000 rows it was not done after a quarter of an hour, and to be faster than that says nothing.
+/// The same for MySQL and MariaDB, which would run the subquery above once for every row: with
+/// 100,000 rows it had not finished after 15 minutes, so a comparison would say nothing.
 const BY_HAND_JOINED: &str = "DELETE o FROM oauth_session AS o JOIN (SELECT id, \
      row_number() OVER (PARTITION BY user_id, provider ORDER BY created_at DESC, id DESC) AS place \
      FROM oauth_session) AS ranked ON ranked.id = o.id WHERE ranked.place > 10";
 
 pub(crate) async fn print(rows: u64) {
-    println!("prune {rows} rows in place, at most {CAP} of a pair");
+    println!("prune {rows} rows in place, at most {CAP} for each user and provider");
     println!("{:<10} {:>9} {:>9} {:>9} {:>7}", "", "pruned", "by hand", "prune", "ratio");
     for kind in Kind::available() {
         let (by_hand, left) = by_hand(&filled(kind, rows).await).await;
         let database = filled(kind, rows).await;
-        let begun = Instant::now();
+        let started = Instant::now();
         let report = prune(&database).await;
-        let ours = begun.elapsed().as_secs_f64();
+        let ours = started.elapsed().as_secs_f64();
         assert!(report.is_set_based);
         assert_eq!(count(&database.connect().await).await, left);
         println!(
@@ -45,16 +45,16 @@ pub(crate) async fn print(rows: u64) {
     }
 }
 
-/// How long it took, and how many rows are left.
+/// Returns the seconds that the statement took, and the number of rows that are left.
 async fn by_hand(database: &Database) -> (f64, i64) {
     let connection = database.connect().await;
-    let begun = Instant::now();
+    let started = Instant::now();
     let sql = match database.kind() {
         Kind::MariaDb | Kind::MySql => BY_HAND_JOINED,
         _ => BY_HAND,
     };
     connection.execute_unprepared(sql).await.unwrap();
-    let took = begun.elapsed().as_secs_f64();
+    let took = started.elapsed().as_secs_f64();
     let left = count(&connection).await;
     connection.close().await.unwrap();
     (took, left)
@@ -63,7 +63,7 @@ async fn by_hand(database: &Database) -> (f64, i64) {
 async fn prune(database: &Database) -> PruneReport {
     let connection = database.connect().await;
     let schema = Schema::read(&connection).await.unwrap();
-    let mut fit = "openwebui".parse::<Preset>().unwrap().fit(&schema).unwrap();
+    let mut fit = "openwebui".parse::<Preset>().unwrap().match_schema(&schema).unwrap();
     connection.close().await.unwrap();
     let cap = Cap::max_sessions(NonZeroU32::new(CAP).unwrap());
     let cap = cap.partition(PartitionBy::Pair).count(Count::All);

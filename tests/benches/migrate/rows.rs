@@ -1,17 +1,17 @@
-//! Open WebUI's table, filled by the database itself.
+//! Open WebUI's table, filled with statements of the database.
 
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
 use session_tests::database::{Database, Kind};
 
-/// Pairs have from one row to so many, as many pairs of each.
-const MOST: usize = 20;
+/// The maximum number of rows of a user and provider. Every number from 1 on occurs equally often.
+const MAX_ROWS: usize = 20;
 
-/// A table with so many rows, 26 of 100 of them beyond a cap of ten.
+/// Creates a table with this number of rows, of which 26 in 100 are over a cap of ten.
 pub(crate) async fn filled(kind: Kind, rows: u64) -> Database {
     filled_with(kind, rows, &"t0ken567".repeat(50)).await
 }
 
-/// The same, with this text for every token.
+/// Creates the same table with this text for every token.
 pub(crate) async fn filled_with(kind: Kind, rows: u64, token: &str) -> Database {
     let database = Database::create(kind).await;
     let connection = database.connect().await;
@@ -46,23 +46,23 @@ pub(crate) async fn filled_with(kind: Kind, rows: u64, token: &str) -> Database 
     database
 }
 
-/// Which pair a row is of, among those of its round.
+/// Returns which user each row of a round belongs to.
 fn sizes() -> String {
-    let pairs = (0..MOST).flat_map(|pair| std::iter::repeat_n(pair, pair + 1));
+    let pairs = (0..MAX_ROWS).flat_map(|pair| std::iter::repeat_n(pair, pair + 1));
     let rows: Vec<String> =
         pairs.enumerate().map(|(row, pair)| format!("({row}, {pair})")).collect();
     rows.join(", ")
 }
 
-/// Ids in no order, times with some ties, tokens of 400 bytes.
+/// Returns the insert: ids in random order, times with some ties.
 fn fill(rows: u64, token: &str) -> String {
-    let round = MOST * (MOST + 1) / 2;
+    let round = MAX_ROWS * (MAX_ROWS + 1) / 2;
     let number =
         "a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d + 100000 * g.d + 1000000 * h.d";
     format!(
         "INSERT INTO oauth_session \
          SELECT concat('3f2504e0-4f89-41d3-9a0c-', 1000000000000 + (n * 2654435761) % 4294967296), \
-         concat('user-', (n - n % {round}) / {round} * {MOST} + pair), 'google', \
+         concat('user-', (n - n % {round}) / {round} * {MAX_ROWS} + pair), 'google', \
          '{token}', 1760000000 + n % 3600, 1700000000 + (n * 7919) % 10000000, 1700000000 \
          FROM (SELECT {number} AS n FROM digit a, digit b, digit c, digit e, digit f, digit g, digit h) \
          numbers JOIN size ON size.r = n % {round} WHERE n < {rows}"

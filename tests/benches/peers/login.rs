@@ -1,4 +1,4 @@
-//! A login at the cap: how often it waits for the database.
+//! The number of database round trips of a login at the cap.
 
 use sea_orm::{ConnectOptions, ConnectionTrait as _};
 use session_core::manager::SignIn;
@@ -10,7 +10,7 @@ use crate::miss::keyring;
 
 const CAP: u32 = 10;
 
-/// The round trips of one login that evicts the oldest of ten, counted on the wire.
+/// Prints the round trips of one login that evicts the oldest of ten sessions, counted on the wire.
 pub(crate) async fn print() {
     println!("a login at a cap of {CAP}, which evicts the oldest");
     for kind in Kind::available().into_iter().filter(|kind| *kind != Kind::Sqlite) {
@@ -21,7 +21,7 @@ pub(crate) async fn print() {
         let store = SeaOrmStore::new(pool.clone());
         let manager =
             SessionManager::builder(store).policy(policy).keyring(keyring()).start().await.unwrap();
-        // Two logins beyond the cap, so that every statement is prepared.
+        // Two logins over the cap, so that every statement is prepared.
         for _ in 0..CAP + 2 {
             login(&manager).await;
         }

@@ -1,11 +1,11 @@
-//! What a request costs, ours beside the peers', in one run:
+//! The cost of a request, compared with that of other libraries, in one run:
 //!
 //!     cargo bench -p session-tests --bench peers
 //!
-//! Every row is the same request (three cookies, one of 10,000 sessions, uniformly) on the same
-//! router; only the layer differs. Rows are measured in turn, round by round, and compared round by
-//! round: what the machine does meanwhile hits all of them. With `scripts/with-databases` in front,
-//! a miss is measured on PostgreSQL and MariaDB too; without, on SQLite.
+//! Every row sends the same request (three cookies, one of 10,000 sessions chosen uniformly) to the
+//! same router; only the layer differs. Rows are measured in turn and compared round by round, so
+//! that other load on the machine affects all of them. `scripts/with-databases cargo bench …` measures
+//! cache misses on PostgreSQL and MariaDB too; otherwise they are measured on SQLite.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -25,24 +25,24 @@ mod sample;
 
 use measure::{Measured, median, ratio};
 
-/// How many sessions the requests are spread over.
+/// The number of sessions that the requests are spread over.
 const SESSIONS: usize = 10_000;
 
 fn main() {
-    // `cargo test --benches` runs this too: a smoke test then, with few rounds.
+    // `cargo test --benches` runs this as a smoke test, with one round.
     let is_bench = std::env::args().any(|argument| argument == "--bench");
     let rounds = if is_bench { 31 } else { 1 };
-    // A word after `--` measures one part alone: `hits`, `misses` or `logins`.
+    // An argument after `--` measures only one part: `hits`, `misses` or `logins`.
     let part = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let is_asked = |name: &str| part.as_deref().is_none_or(|part| part == name);
+    let is_selected = |name: &str| part.as_deref().is_none_or(|part| part == name);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let current = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let overhead = is_asked("hits").then(|| hits(&current, rounds));
-    if is_asked("misses") {
-        // On a worker, as a server's connections are.
+    let overhead = is_selected("hits").then(|| hits(&current, rounds));
+    if is_selected("misses") {
+        // On a worker thread, like the connections of a server.
         runtime.block_on(runtime.spawn(miss::print(rounds))).unwrap();
     }
-    if is_asked("logins") {
+    if is_selected("logins") {
         runtime.block_on(login::print());
     }
     if let Some(overhead) = overhead {
@@ -50,7 +50,8 @@ fn main() {
     }
 }
 
-/// A cached request: prints a line a row, and gives our overhead as a ratio to the peer's.
+/// Measures cached requests, prints a line for each row, and returns the ratio of our overhead to
+/// the peer's.
 fn hits(runtime: &tokio::runtime::Runtime, rounds: usize) -> f64 {
     let mut rows = runtime.block_on(rows::all());
     let measured: Vec<Measured> = measure::in_turn(runtime, &mut rows, rounds);

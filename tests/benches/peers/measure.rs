@@ -1,4 +1,4 @@
-//! Rows measured in turn, and compared round by round.
+//! Measures rows in turn, and compares them round by round.
 
 use std::time::Instant;
 
@@ -9,17 +9,17 @@ use tower::{Service, ServiceExt};
 
 use crate::SESSIONS;
 
-/// How many requests one round sends.
+/// The number of requests in a round.
 const REQUESTS: usize = 20_000;
 
-/// A service to be measured, and the cookie headers of its sessions.
+/// A service to measure, and the cookie headers of its sessions.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) router: axum::Router,
     pub(crate) cookies: Vec<String>,
 }
 
-/// What a row took: nanoseconds a request for each round.
+/// The measurements of a row: nanoseconds per request for each round.
 pub(crate) struct Measured {
     pub(crate) name: &'static str,
     pub(crate) nanos: Vec<f64>,
@@ -27,7 +27,7 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    /// What it took more than another row, round by round.
+    /// Returns the difference to another row, round by round.
     pub(crate) fn over(&self, other: &Self) -> Vec<f64> {
         self.nanos.iter().zip(&other.nanos).map(|(mine, theirs)| mine - theirs).collect()
     }
@@ -37,7 +37,7 @@ pub(crate) fn in_turn(runtime: &Runtime, rows: &mut [Row], rounds: usize) -> Vec
     let mut measured: Vec<Measured> = rows
         .iter_mut()
         .map(|row| {
-            // Warms the caches: each session is asked for once.
+            // Warms the caches: each session is requested once.
             runtime.block_on(round(row, 0, SESSIONS));
             let allocations = allocations(runtime, row);
             Measured { name: row.name, nanos: Vec::new(), allocations }
@@ -45,15 +45,15 @@ pub(crate) fn in_turn(runtime: &Runtime, rows: &mut [Row], rounds: usize) -> Vec
         .collect();
     for number in 0..rounds {
         for (row, measured) in rows.iter_mut().zip(&mut measured) {
-            let begun = Instant::now();
+            let started = Instant::now();
             runtime.block_on(round(row, number + 1, REQUESTS));
-            measured.nanos.push(begun.elapsed().as_nanos() as f64 / REQUESTS as f64);
+            measured.nanos.push(started.elapsed().as_nanos() as f64 / REQUESTS as f64);
         }
     }
     measured
 }
 
-/// Requests spread over the sessions by a generator that is the same for every row.
+/// Sends requests, spread over the sessions by the same generator for every row.
 async fn round(row: &mut Row, seed: usize, requests: usize) {
     let mut state = seed as u64 ^ 0x9E37_79B9_7F4A_7C15;
     for number in 0..requests {
@@ -75,7 +75,8 @@ fn request(cookies: &str) -> Request<Body> {
     Request::get("/").header("cookie", cookies).body(Body::empty()).unwrap()
 }
 
-/// The allocations of one request, the request's own included; the least of several.
+/// Returns the allocations of one request, including those of the request itself: the minimum of
+/// several measurements.
 fn allocations(runtime: &Runtime, row: &mut Row) -> u64 {
     let count = |row: &mut Row| {
         let request = request(&row.cookies[7]);
@@ -94,7 +95,7 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// The median of the ratios, round by round.
+/// Returns the median of the ratios of all rounds.
 pub(crate) fn ratio(one: &[f64], other: &[f64]) -> f64 {
     let ratios: Vec<f64> = one.iter().zip(other).map(|(one, other)| one / other).collect();
     median(&ratios)

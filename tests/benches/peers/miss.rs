@@ -1,4 +1,4 @@
-//! A request that misses the cache, beside the bare query and the opening of the seal.
+//! A request that misses the cache, compared with the bare query and the decryption.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -22,15 +22,17 @@ use session_tower::{CurrentSession, SessionLayer};
 use crate::measure::{median, ratio, send};
 use crate::sample::Login;
 
-/// How many sessions lie in the table, and how many requests a round sends.
+/// The number of sessions in the table, and of requests in a round.
 const SESSIONS: usize = 2_000;
 const REQUESTS: usize = 1_000;
 
-/// Prints two lines a database: the whole request that reads its row, as a ratio to a handler on
-/// the same router that sends the same statement to the same pool and opens the seal. First for a
-/// session that the cache has never seen, then for one whose entry has grown too old.
+/// Prints two lines for each database: the ratio of a whole request that reads its row to a handler
+/// on the same router that runs the same statement on the same pool and decrypts the tokens. The
+/// first line is for sessions that are not in the cache, the second for stale entries.
 pub(crate) async fn print(rounds: usize) {
-    println!("a miss, {SESSIONS} sessions in the table, to the same SELECT and the opened seal");
+    println!(
+        "a miss, {SESSIONS} sessions in the table, compared with the same SELECT and decryption"
+    );
     for kind in Kind::available() {
         let database = Database::migrated(kind).await;
         let bench = Bench::new(&database).await;
@@ -38,12 +40,12 @@ pub(crate) async fn print(rounds: usize) {
         let (mut bare_nanos, mut first_nanos, mut again_nanos) = (vec![], vec![], vec![]);
         for number in 0..=rounds {
             bare_nanos.push(bench.round(&mut bare, number).await);
-            // A layer of its own has nothing in its cache.
+            // A new layer has an empty cache.
             first_nanos.push(bench.round(&mut Bench::router(&bench.manager), number).await);
             again_nanos.push(bench.round(&mut again, number).await);
         }
-        // The first round warms the connections and their prepared statements; the second the
-        // cache whose entries grow old.
+        // The first round warms the connections and their prepared statements, the second the cache
+        // with the stale entries.
         for (name, nanos) in [("first read", first_nanos), ("read again", again_nanos)] {
             let (ours, theirs) = (after_warming(&nanos), after_warming(&bare_nanos));
             let micros = |nanos: &[f64]| median(nanos) / 1_000.0;
@@ -63,7 +65,7 @@ fn after_warming(nanos: &[f64]) -> &[f64] {
 }
 
 pub(crate) fn keyring() -> Keyring {
-    // The same in all managers of a run.
+    // All managers of a run use the same key.
     static ENTRY: std::sync::OnceLock<String> = std::sync::OnceLock::new();
     let entry = ENTRY.get_or_init(|| Keyring::generate_entry("bench").unwrap().to_string());
     Keyring::parse(entry).unwrap()
@@ -72,9 +74,9 @@ pub(crate) fn keyring() -> Keyring {
 struct Bench {
     pool: DatabaseConnection,
     manager: SessionManager,
-    /// Another one, whose caches serve nothing without reading it again.
+    /// A manager whose cached entries are always stale.
     forgetful: SessionManager,
-    /// The statement by which the store finds a session, as it was sent.
+    /// The statement with which the store finds a session.
     sql: String,
     logins: Arc<Vec<(String, SecretDigest, Session)>>,
 }
@@ -94,7 +96,7 @@ impl Bench {
         Router::new().route("/", get(ours)).layer(layer)
     }
 
-    /// The bare query, in a handler of the same router.
+    /// Returns a router whose handler runs the bare query.
     fn bare(&self, kind: Kind) -> Router {
         let query = BareQuery { pool: self.pool.clone(), kind, sql: self.sql.clone().into() };
         let query = (Arc::new(query), Arc::clone(&self.logins));
@@ -102,26 +104,26 @@ impl Bench {
     }
 
     async fn round(&self, router: &mut Router, seed: usize) -> f64 {
-        let begun = Instant::now();
+        let started = Instant::now();
         for number in 0..REQUESTS {
-            // Each session is asked for once at the most.
+            // Each session is requested at most once.
             let session = (seed * 7919 + number) % SESSIONS;
             let cookies = format!("theme=dark; __Host-session={}; _ga=1", self.logins[session].0);
             let request = Request::get("/")
                 .header("cookie", cookies)
-                .extension(Asked(session))
+                .extension(RequestedSession(session))
                 .body(Body::empty())
                 .unwrap();
             let response = send(router, request).await;
             assert_eq!(response.status(), StatusCode::OK);
         }
-        begun.elapsed().as_nanos() as f64 / REQUESTS as f64
+        started.elapsed().as_nanos() as f64 / REQUESTS as f64
     }
 }
 
-/// Which session a request is for, so that the bare query needs no cookie.
+/// The session that a request is for, so that the bare query needs no cookie.
 #[derive(Clone, Copy)]
-struct Asked(usize);
+struct RequestedSession(usize);
 
 async fn ours(session: CurrentSession) -> &'static str {
     assert!(session.access_token().unwrap().len() > 1_000);
@@ -132,7 +134,7 @@ type Bare = (Arc<BareQuery>, Arc<Vec<(String, SecretDigest, Session)>>);
 
 async fn bare(
     Extension((query, logins)): Extension<Bare>,
-    Extension(Asked(number)): Extension<Asked>,
+    Extension(RequestedSession(number)): Extension<RequestedSession>,
 ) -> &'static str {
     let (_, digest, session) = &logins[number];
     let sealed = query.run(digest.as_bytes()).await;
@@ -148,7 +150,7 @@ struct BareQuery {
 }
 
 impl BareQuery {
-    /// The store's own statement, with nothing around it.
+    /// Runs the store's own statement.
     async fn run(&self, digest: &[u8]) -> SealedTokens {
         macro_rules! fetch {
             ($pool:expr) => {{
@@ -168,8 +170,8 @@ impl BareQuery {
     }
 }
 
-/// The statement by which the store finds a session, as it was sent over a pool of its own: a
-/// pool that is listened to is slower.
+/// Returns the statement with which the store finds a session. It is recorded on a separate pool,
+/// because the callback makes a pool slower.
 async fn sql_of_find(database: &Database, digest: &SecretDigest) -> String {
     let sent = Arc::new(Mutex::new(String::new()));
     let mut pool = database.connect_with(same_options).await;

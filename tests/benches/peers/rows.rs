@@ -1,4 +1,4 @@
-//! The four services: a bare router, a layer that does nothing, the peer, and ours.
+//! The four services: a bare router, a no-op layer, the peer, and session-tower.
 
 use axum::routing::get;
 use axum::{Router, response::IntoResponse};
@@ -21,23 +21,23 @@ use crate::sample::Login;
 
 pub(crate) async fn all() -> Vec<Row> {
     let anonymous = cookies(|number| format!("session={number:043}"));
-    let bare = Router::new().route("/", get(nobody));
+    let bare = Router::new().route("/", get(anonymous_handler));
     let noop = bare.clone().layer(MapRequestLayer::new(|request| request));
     let row = |name, router| Row { name, router, cookies: anonymous.clone() };
     vec![row("bare router", bare), row("no-op layer", noop), peer().await, ours().await]
 }
 
-/// Three cookies, the session's in the middle.
+/// Returns cookie headers with three cookies, the session's in the middle.
 fn cookies(session: impl Fn(usize) -> String) -> Vec<String> {
     let three = |number| format!("theme=dark; {}; _ga=GA1.1.1.1700000000", session(number));
     (0..SESSIONS).map(three).collect()
 }
 
-async fn nobody() -> impl IntoResponse {
+async fn anonymous_handler() -> impl IntoResponse {
     "ok"
 }
 
-/// tower-sessions with moka before a store in memory.
+/// tower-sessions with a moka cache in front of a memory store.
 async fn peer() -> Row {
     let store =
         CachingSessionStore::new(MokaStore::new(Some(2 * SESSIONS as u64)), PeerStore::default());
@@ -74,7 +74,7 @@ async fn ours() -> Row {
 }
 
 async fn manager() -> (SessionManager, Vec<String>) {
-    // The cache is measured, not the reading: nothing goes stale in the run.
+    // The cache is measured, not the store: no entry becomes stale during the run.
     let policy = SessionPolicy::builder().max_staleness(std::time::Duration::from_secs(3600));
     let manager = SessionManager::builder(MemoryStore::new())
         .policy(policy.build().unwrap())

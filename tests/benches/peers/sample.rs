@@ -1,11 +1,11 @@
-//! The same data for every row: who is signed in, and a token set as a provider gives it.
+//! The same data for every row: a user, and a token set as a provider issues it.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use session_core::TokenResponse;
 
-/// What a session of the peer holds under one key.
+/// The value that the peer stores in a session.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Login {
     pub(crate) user: String,
@@ -18,7 +18,8 @@ pub(crate) struct Login {
 }
 
 impl Login {
-    /// A JWT as an access token, an opaque refresh token, a JWT as an ID token: 2.9 KB in all.
+    /// Creates a login with a JWT as access token, an opaque refresh token and a JWT as ID token,
+    /// 2.9 KB in all.
     pub(crate) fn of(number: usize) -> Self {
         Self {
             user: format!("user-{number:06}"),
@@ -40,7 +41,7 @@ impl Login {
     }
 }
 
-/// The size of a session's data as JSON, in bytes.
+/// Returns the size of a session's data as JSON, in bytes.
 pub(crate) fn size() -> usize {
     serde_json::to_vec(&Login::of(0)).unwrap().len()
 }

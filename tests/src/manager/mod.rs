@@ -20,6 +20,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use session_core::manager::{LiveSession, Resolution, SignIn, SignedIn, TokenError};
+use session_core::middleware::SessionManagerExt as _;
 use session_core::policy::PolicyBuilder;
 use session_core::store::memory::MemoryStore;
 use session_core::testing::{FakeClock, FaultyStore, ScriptedProvider, sample};
@@ -106,7 +107,7 @@ impl World {
         clock: FakeClock,
     ) -> Self {
         let store = FaultyStore::over(Arc::clone(&sessions));
-        let manager = SessionManager::builder_on(Arc::new(store.clone()))
+        let manager = SessionManager::builder(Arc::new(store.clone()))
             .policy(policy.clone())
             .keyring(keyring())
             .clock(clock.clone())

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use proptest::sample::Index;
 use session_core::manager::{Resolution, Rotation, SignIn, TokenErrorKind};
+use session_core::middleware::SessionManagerExt as _;
 use session_core::policy::Freshness;
 use session_core::provider::{ProviderErrorKind, RevocationScope};
 use session_core::testing::{RenewalScript, ScriptedProvider, sample};
-use session_core::{EndReason, SecretDigest, SessionId, Timestamp};
+use session_core::{EndReason, SecretDigest, SessionId, Timestamp, UserId};
 use session_tests::manager::{DUE, LIFETIME, World, settle};
 
 use super::model::{Known, Leads, Model, PROVIDERS, TOOL, USERS, policy};
@@ -57,6 +58,10 @@ impl Play {
         session.map_or_else(unknown, |session| self.model.sessions[session].id)
     }
 
+    fn owner(&self, session: Option<usize>) -> UserId {
+        sample::user(USERS[session.map_or(0, |session| self.model.sessions[session].user)])
+    }
+
     async fn step(&mut self, op: &Op) {
         let manager = self.nodes[op.node].manager.clone();
         match &op.what {
@@ -91,9 +96,10 @@ impl Play {
         let (manager, now) = (self.nodes[node].manager.clone(), self.now());
         match what {
             What::SignOut { session } => {
-                let id = self.id(self.session(session));
+                let session = self.session(session);
+                let (owner, id) = (self.owner(session), self.id(session));
                 let expected = self.model.end_if(EndReason::SignedOut, now, |s| s.id == id);
-                assert_eq!(manager.sign_out(id).await.unwrap(), expected == 1);
+                assert_eq!(manager.sign_out(&owner, id).await.unwrap(), expected == 1);
             }
             What::EndOne { user, session } => {
                 let id = self.id(self.session(session));
@@ -223,7 +229,8 @@ impl Play {
 
     /// A job that needs a token.
     async fn token(&mut self, node: usize, session: Option<usize>) {
-        let asked = self.nodes[node].manager.access_token(self.id(session)).await;
+        let asked =
+            self.nodes[node].manager.access_token(&self.owner(session), self.id(session)).await;
         let token = asked.map(|tokens| tokens.access_token().to_owned());
         let token = token.map_err(|error| error.kind());
         let Some(session) = session.filter(|session| !self.model.sessions[*session].is_purged)
@@ -278,7 +285,8 @@ impl Play {
     }
 
     async fn rotate(&mut self, node: usize, session: Option<usize>) {
-        let rotated = self.nodes[node].manager.rotate_secret(self.id(session)).await;
+        let rotated =
+            self.nodes[node].manager.rotate_secret(&self.owner(session), self.id(session)).await;
         let now = self.now();
         let live = session.filter(|session| self.model.sessions[*session].is_live());
         let Some(live) = live else {
@@ -288,6 +296,7 @@ impl Play {
         let to = match rotated.unwrap() {
             Rotation::Rotated { secret, .. } => Some(secret.digest()),
             Rotation::InProgress => None,
+            other => panic!("an unknown outcome of a rotation: {other:?}"),
         };
         assert_eq!(self.model.sessions[live].rotate(to, now), to.is_some());
         self.model.secrets.extend(to);

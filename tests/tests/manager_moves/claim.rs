@@ -4,9 +4,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use session_core::manager::{
-    CacheInvalidation, Claimed, ManagerError, ManagerErrorKind, Resolution, SessionManager,
-};
+use session_core::manager::{Claimed, ManagerError, ManagerErrorKind, Resolution, SessionManager};
+use session_core::middleware::{CacheInvalidation, SessionManagerExt as _};
 use session_core::testing::sample::{Login, now, provider, subject, user};
 use session_core::testing::{Fault, Method};
 use session_core::{EndReason, SecretDigest, SessionId};

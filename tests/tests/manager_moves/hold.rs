@@ -17,7 +17,8 @@ use super::moved::{Moved, admit, login};
 const REMEMBERED: Duration = Duration::from_secs(5);
 
 async fn token(world: &World, id: SessionId) -> Result<String, TokenErrorKind> {
-    let tokens = world.manager.access_token(id).await.map_err(|error| error.kind())?;
+    let tokens =
+        world.manager.access_token(&user("ann"), id).await.map_err(|error| error.kind())?;
     Ok(tokens.access_token().to_owned())
 }
 
@@ -53,12 +54,12 @@ on_every_database! {
         let imported = login(world, "ann");
         moved.bring(&imported).await;
         let (id, rejected) = (imported.id(), imported.tokens.access_token());
-        let error = world.manager.access_token_after_rejection(id, rejected).await.unwrap_err();
+        let error = world.manager.access_token_after_rejection(&user("ann"), id, rejected).await.unwrap_err();
         assert!(error.is_transient() && error.retry_after().is_some());
         assert_eq!(world.provider.renewals(), 0);
         moved.go_on_to("open").await;
         world.clock.advance(REMEMBERED);
-        let tokens = world.manager.access_token_after_rejection(id, rejected).await.unwrap();
+        let tokens = world.manager.access_token_after_rejection(&user("ann"), id, rejected).await.unwrap();
         assert!(!tokens.is_access_token(rejected));
     }
 
@@ -70,7 +71,7 @@ on_every_database! {
         moved.bring(&imported).await;
         let id = imported.id();
         for _ in 0..2 {
-            assert!(matches!(world.manager.rotate_secret(id).await.unwrap(), Rotation::InProgress));
+            assert!(matches!(world.manager.rotate_secret(&user("ann"), id).await.unwrap(), Rotation::InProgress));
         }
         let row = world.row(id).await;
         assert_eq!((row.digests.current, row.session.revision), (Some(cookie.digest()), 1));
@@ -78,7 +79,7 @@ on_every_database! {
         assert!(matches!(resolution, Resolution::Live(_)));
         moved.go_on_to("open").await;
         world.clock.advance(REMEMBERED);
-        let rotated = world.manager.rotate_secret(id).await.unwrap();
+        let rotated = world.manager.rotate_secret(&user("ann"), id).await.unwrap();
         assert!(matches!(rotated, Rotation::Rotated { .. }));
     }
 
@@ -109,7 +110,7 @@ async fn a_held_session_costs_one_question_in_a_while() {
     for _ in 0..10 {
         world.manager.resolve(&cookie.digest(), None).await.unwrap();
         settle().await;
-        world.manager.rotate_secret(imported.id()).await.unwrap();
+        world.manager.rotate_secret(&user("ann"), imported.id()).await.unwrap();
     }
     assert_eq!(world.store.calls(Method::IsHeld), 1);
     assert_eq!(world.store.calls(Method::Find), 1, "the one renewal that found it held");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use session_core::manager::{Resolution, SignIn, TokenErrorKind};
+use session_core::middleware::SessionManagerExt as _;
 use session_core::testing::{RenewalScript, ScriptedProvider, sample};
 use session_core::{EndReason, TokenResponse};
 use session_tests::manager::{DUE, LIFETIME, OKTA, World, policy, settle, until};
@@ -137,11 +138,20 @@ async fn f27_without_a_refresh_token_it_is_served_until_it_expires_and_the_sessi
     let laptop = world.manager.sign_in(SignIn::new(&ann, &okta, tokens)).await.unwrap();
     world.clock.advance(LIFETIME - MOMENT);
     assert_eq!(world.token(&laptop).await.unwrap(), "only");
-    assert_eq!(world.manager.access_token(laptop.session.id).await.unwrap().access_token(), "only");
+    assert_eq!(
+        world
+            .manager
+            .access_token(&laptop.session.user, laptop.session.id)
+            .await
+            .unwrap()
+            .access_token(),
+        "only"
+    );
 
     world.clock.advance(MOMENT);
     let by_cookie = world.token(&laptop).await.unwrap_err();
-    let by_id = world.manager.access_token(laptop.session.id).await.unwrap_err();
+    let by_id =
+        world.manager.access_token(&laptop.session.user, laptop.session.id).await.unwrap_err();
     for error in [by_cookie, by_id] {
         assert_eq!(error.kind(), TokenErrorKind::SignInNeeded);
         assert!(error.needs_sign_in() && !error.is_transient());
@@ -157,7 +167,8 @@ async fn t3_a_renewal_resets_neither_timeout() {
     let world = World::with(timeouts).await;
     let unused = world.sign_in().await;
     world.clock.advance(MINUTE * 9);
-    let renewed = world.manager.access_token(unused.session.id).await.unwrap();
+    let renewed =
+        world.manager.access_token(&unused.session.user, unused.session.id).await.unwrap();
     assert_eq!(renewed.access_token(), "at-2");
     let row = world.row(unused.session.id).await.session;
     assert_eq!(row.last_seen_at, unused.session.last_seen_at);
@@ -185,8 +196,12 @@ async fn t1_a_session_that_has_timed_out_is_not_renewed_for_those_who_still_hold
     let id = laptop.session.id;
     let errors = [
         world.manager.with_valid_token(&held).await.unwrap_err(),
-        world.manager.access_token(id).await.unwrap_err(),
-        world.manager.access_token_after_rejection(id, "at-1").await.unwrap_err(),
+        world.manager.access_token(&sample::user("ann"), id).await.unwrap_err(),
+        world
+            .manager
+            .access_token_after_rejection(&sample::user("ann"), id, "at-1")
+            .await
+            .unwrap_err(),
     ];
     for error in errors {
         assert_eq!(error.kind(), TokenErrorKind::Ended(EndReason::Idle));

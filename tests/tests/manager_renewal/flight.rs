@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::SecretString;
 use session_core::manager::TokenErrorKind;
+use session_core::middleware::SessionManagerExt as _;
 use session_core::provider::{Provider, ProviderError};
 use session_core::store::memory::MemoryStore;
 use session_core::testing::{FakeClock, Fault, Method, sample};
@@ -131,7 +132,7 @@ async fn whoever_joins_a_rejections_flight_is_not_served_an_expired_token() {
     // Somebody's token from before was rejected; the stored one has expired since.
     let id = laptop.session.id;
     let (rejected, joined) = tokio::join!(
-        world.manager.access_token_after_rejection(id, "at-0"),
+        world.manager.access_token_after_rejection(&sample::user("ann"), id, "at-0"),
         world.manager.with_valid_token(&snapshot),
     );
     assert_eq!(rejected.unwrap().access_token(), "at-2");
@@ -169,7 +170,7 @@ async fn a_renewal_that_panics_is_a_transient_failure_and_blocks_no_later_one() 
         manager.connect(&sample::user("ann"), &sample::provider(OKTA), tokens).await.unwrap();
     clock.advance(LIFETIME);
     for _ in 0..2 {
-        let asked = manager.access_token(connected.session.id);
+        let asked = manager.access_token(&connected.session.user, connected.session.id);
         let error = Step::SMALL.drive(&clock, asked).await.unwrap_err();
         assert!(matches!(error.kind(), TokenErrorKind::Unavailable { .. }), "{error:?}");
     }

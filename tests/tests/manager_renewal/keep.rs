@@ -89,7 +89,7 @@ async fn f13_v4_ended_while_the_provider_was_asked_it_stays_ended_and_both_token
     world.provider.answers().close();
     let waiting = world.token_later(&laptop);
     world.provider.answers().until_held(1).await;
-    assert!(world.manager.sign_out(laptop.session.id).await.unwrap());
+    assert!(world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap());
     world.provider.answers().open();
 
     let error = waiting.await.unwrap().unwrap_err();
@@ -111,7 +111,7 @@ async fn f13_a_fresh_token_of_an_ended_session_gets_into_the_outbox_though_the_s
     world.provider.answers().close();
     let waiting = world.token_later(&laptop);
     world.provider.answers().until_held(1).await;
-    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     for _ in 0..3 {
         world.store.set_next(Method::EnqueueRevocation, Fault::AWAY);
     }
@@ -145,7 +145,8 @@ async fn law_3_overtaken_by_another_write_it_is_merged_into_the_row_that_is_ther
     world.provider.answers().close();
     let waiting = world.token_later(&laptop);
     world.provider.answers().until_held(1).await;
-    let rotated = world.manager.rotate_secret(laptop.session.id).await.unwrap();
+    let rotated =
+        world.manager.rotate_secret(&laptop.session.user, laptop.session.id).await.unwrap();
     let Rotation::Rotated { secret, .. } = rotated else { panic!("no rotation") };
     world.provider.answers().open();
     assert_eq!(Step::SMALL.drive(&world.clock, waiting).await.unwrap().unwrap(), "at-2");

@@ -250,7 +250,7 @@ async fn f31_nothing_is_held_in_the_store_while_the_provider_is_asked() {
     let waiting = world.token_later(&laptop);
     world.provider.requests().until_held(1).await;
     let phone = world.sign_in().await;
-    assert!(world.manager.rotate_secret(laptop.session.id).await.is_ok());
+    assert!(world.manager.rotate_secret(&laptop.session.user, laptop.session.id).await.is_ok());
     assert_eq!(world.manager.list(&phone.session.user, None).await.unwrap().len(), 2);
     world.provider.requests().open();
     let token = Step::SMALL.drive(&world.clock, waiting).await;

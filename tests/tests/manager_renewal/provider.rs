@@ -198,8 +198,9 @@ async fn a_provider_that_nobody_registered_is_served_until_its_token_expires() {
     let (ann, okta) = (sample::user("ann"), sample::provider("okta"));
     let connected = manager.connect(&ann, &okta, sample::response()).await.unwrap();
     clock.advance(LIFETIME - MOMENT);
-    assert!(manager.access_token(connected.session.id).await.is_ok());
+    assert!(manager.access_token(&connected.session.user, connected.session.id).await.is_ok());
     clock.advance(MOMENT);
-    let error = manager.access_token(connected.session.id).await.unwrap_err();
+    let error =
+        manager.access_token(&connected.session.user, connected.session.id).await.unwrap_err();
     assert_eq!(error.kind(), TokenErrorKind::SignInNeeded);
 }

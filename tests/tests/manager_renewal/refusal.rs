@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use session_core::event::{EventKind, RenewalFailure};
 use session_core::manager::{Resolution, TokenErrorKind};
+use session_core::middleware::SessionManagerExt as _;
 use session_core::provider::ProviderErrorKind;
 use session_core::store::TokenWrite;
 use session_core::testing::{Fault, Method, RenewalScript, sample};
@@ -54,7 +55,7 @@ async fn f9_a_refused_token_is_never_sent_again() {
     world.provider.script(REFUSED);
     for _ in 0..50 {
         assert!(world.manager.with_valid_token(&snapshot).await.is_err());
-        assert!(world.manager.access_token(laptop.session.id).await.is_err());
+        assert!(world.manager.access_token(&laptop.session.user, laptop.session.id).await.is_err());
     }
     assert_eq!(world.provider.renewals(), 1);
 }
@@ -116,7 +117,7 @@ async fn f7_a_new_secret_meanwhile_does_not_save_a_refused_token() {
     world.store.set_next(Method::End, Fault::HangBefore);
     let waiting = world.token_later(&laptop);
     world.store.until_hanging(Method::End, 1).await;
-    world.manager.rotate_secret(laptop.session.id).await.unwrap();
+    world.manager.rotate_secret(&laptop.session.user, laptop.session.id).await.unwrap();
     world.store.release(Method::End);
     let error = waiting.await.unwrap().unwrap_err();
     assert_eq!(error.kind(), TokenErrorKind::Ended(EndReason::RenewalRefused));

@@ -14,7 +14,8 @@ async fn after(
     id: session_core::SessionId,
     rejected: &str,
 ) -> Result<String, TokenErrorKind> {
-    let tokens = world.manager.access_token_after_rejection(id, rejected).await;
+    let tokens =
+        world.manager.access_token_after_rejection(&sample::user("ann"), id, rejected).await;
     tokens.map(|tokens| tokens.access_token().to_owned()).map_err(|error| error.kind())
 }
 
@@ -94,7 +95,7 @@ async fn without_a_refresh_token_a_rejection_says_that_a_sign_in_is_needed() {
 async fn a_rejection_for_a_session_that_is_over_or_never_was_says_so() {
     let world = World::new().await;
     let id = world.sign_in().await.session.id;
-    world.manager.sign_out(id).await.unwrap();
+    world.manager.sign_out(&sample::user("ann"), id).await.unwrap();
     let over = after(&world, id, "at-1").await.unwrap_err();
     assert_eq!(over, TokenErrorKind::Ended(EndReason::SignedOut));
     let unknown = session_core::SessionId::generate(world.manager.now());

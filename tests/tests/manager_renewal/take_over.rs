@@ -56,7 +56,7 @@ async fn f8_if_the_former_owners_write_lands_meanwhile_its_tokens_win() {
 async fn a_new_secret_meanwhile_does_not_shorten_the_wait() {
     let (world, laptop, waiting) = refused_after_take_over().await;
     Step::SMALL.pass(&world.clock, TERM / 2).await;
-    world.manager.rotate_secret(laptop.session.id).await.unwrap();
+    world.manager.rotate_secret(&laptop.session.user, laptop.session.id).await.unwrap();
     Step::SMALL.pass(&world.clock, TERM - SECOND * 5).await;
     assert_eq!(world.end_reason(laptop.session.id).await, None, "the row had changed");
     let theirs = renew_elsewhere(&world, laptop.session.id).await;

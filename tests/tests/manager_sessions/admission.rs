@@ -174,7 +174,7 @@ async fn s2_the_browsers_session_is_superseded_even_if_it_was_another_users() {
 async fn s2_a_secret_that_was_rotated_away_supersedes_too_and_an_unknown_cookie_nothing() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
-    world.manager.rotate_secret(laptop.session.id).await.unwrap();
+    world.manager.rotate_secret(&laptop.session.user, laptop.session.id).await.unwrap();
     let again = world.login("ann").supersedes(Some(laptop.secret.digest()));
     let again = world.manager.sign_in(again).await.unwrap();
     assert_eq!(ended(&again), [(laptop.session.id, EndReason::Superseded)]);

@@ -21,8 +21,11 @@ async fn l5_signing_out_leaves_the_other_devices_as_they_were() {
     let world = World::new().await;
     let (laptop, phone) = (world.sign_in().await, world.sign_in().await);
     let before = world.row(phone.session.id).await;
-    assert!(world.manager.sign_out(laptop.session.id).await.unwrap());
-    assert!(!world.manager.sign_out(laptop.session.id).await.unwrap(), "twice is no error");
+    assert!(world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap());
+    assert!(
+        !world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap(),
+        "twice is no error"
+    );
     assert_eq!(ends(&world, &[&laptop]).await, [Some(EndReason::SignedOut)]);
     assert_eq!(world.row(phone.session.id).await, before);
     let Resolution::Ended { ended, .. } = world.resolve(&laptop).await else { panic!("it lives") };
@@ -147,8 +150,8 @@ async fn a1_the_trail_tells_a_sessions_whole_life() {
     let laptop = world.sign_in().await;
     world.clock.advance(LIFETIME);
     world.token(&laptop).await.unwrap();
-    world.manager.sign_out(laptop.session.id).await.unwrap();
-    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     let events = world.sessions().events(laptop.session.id).await.unwrap();
     let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
     let ended = EventKind::Ended(EndReason::SignedOut);
@@ -165,6 +168,6 @@ async fn l1_an_end_elsewhere_is_seen_by_the_next_reading() {
     let there = here.another().await;
     let laptop = here.sign_in().await;
     there.live(&laptop).await;
-    here.manager.sign_out(laptop.session.id).await.unwrap();
+    here.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     assert!(matches!(there.resolve(&laptop).await, Resolution::Ended { .. }));
 }

@@ -30,7 +30,7 @@ impl Keys {
 
     async fn start(&self, entries: &[&String]) -> Result<SessionManager, StartError> {
         let text: Vec<&str> = entries.iter().map(|entry| entry.as_str()).collect();
-        SessionManager::builder_on(self.store.clone())
+        SessionManager::builder(self.store.clone())
             .policy(policy().build().unwrap())
             .keyring(Keyring::parse(&text.join(",")).unwrap())
             .clock(self.clock.clone())
@@ -89,7 +89,7 @@ async fn f35_an_unknown_key_id_starts_and_its_sessions_wait_for_their_key() {
     let error = manager.resolve(&laptop.secret.digest(), None).await.unwrap_err();
     assert_eq!(error.kind(), ManagerErrorKind::Unreadable);
     assert!(!error.is_transient());
-    let error = manager.access_token(laptop.session.id).await.unwrap_err();
+    let error = manager.access_token(&laptop.session.user, laptop.session.id).await.unwrap_err();
     assert_eq!(error.kind(), TokenErrorKind::Unreadable);
     assert_eq!(keys.store.find(laptop.session.id).await.unwrap(), before, "the row is kept");
     assert!(is_live(&manager, &keys.sign_in(&manager).await).await, "signing in anew works");
@@ -133,7 +133,7 @@ async fn k1_sealed_anew_the_old_key_can_be_taken_away() {
         devices.push(keys.sign_in(&manager).await);
     }
     let gone = keys.sign_in(&manager).await;
-    manager.sign_out(gone.session.id).await.unwrap();
+    manager.sign_out(&gone.session.user, gone.session.id).await.unwrap();
 
     let manager = keys.start(&[&new, &old]).await.unwrap();
     devices.push(keys.sign_in(&manager).await);
@@ -149,7 +149,8 @@ async fn k1_sealed_anew_the_old_key_can_be_taken_away() {
         assert!(is_live(&manager, device).await);
     }
     keys.clock.advance(Duration::from_secs(300));
-    let renewed = manager.access_token(devices[0].session.id).await.unwrap();
+    let renewed =
+        manager.access_token(&devices[0].session.user, devices[0].session.id).await.unwrap();
     assert_eq!(keys.provider.sent(), ["rt-1"], "the refresh token was sealed anew too");
     assert_eq!(renewed.access_token(), "at-8");
     let outbox = rows_of(keys.store.as_ref()).await;
@@ -163,7 +164,7 @@ async fn k1_what_no_key_opens_is_counted_and_kept() {
     let manager = keys.start(&[&old]).await.unwrap();
     let laptop = keys.sign_in(&manager).await;
     let gone = keys.sign_in(&manager).await;
-    manager.sign_out(gone.session.id).await.unwrap();
+    manager.sign_out(&gone.session.user, gone.session.id).await.unwrap();
     let before = keys.store.find(laptop.session.id).await.unwrap();
     let done = keys.start(&[&new]).await.unwrap().reseal().await.unwrap();
     assert_eq!((done.resealed, done.unreadable), (0, 2));
@@ -178,7 +179,7 @@ async fn f12_a_renewal_beside_the_resealing_is_not_undone() {
     let manager = keys.start(&[&old]).await.unwrap();
     let laptop = keys.sign_in(&manager).await;
     let faulty = FaultyStore::over(keys.store.clone());
-    let resealing = SessionManager::builder_on(Arc::new(faulty.clone()))
+    let resealing = SessionManager::builder(Arc::new(faulty.clone()))
         .keyring(Keyring::parse(&format!("{new},{old}")).unwrap())
         .clock(keys.clock.clone())
         .start()
@@ -187,9 +188,12 @@ async fn f12_a_renewal_beside_the_resealing_is_not_undone() {
     faulty.set_next(Method::Reseal, Fault::HangBefore);
     let task = tokio::spawn(async move { resealing.reseal().await });
     faulty.until_hanging(Method::Reseal, 1).await;
-    manager.access_token_after_rejection(laptop.session.id, "at-1").await.unwrap();
+    manager
+        .access_token_after_rejection(&laptop.session.user, laptop.session.id, "at-1")
+        .await
+        .unwrap();
     faulty.release(Method::Reseal);
     assert_eq!(task.await.unwrap().unwrap().overtaken, 1);
-    let tokens = manager.access_token(laptop.session.id).await.unwrap();
+    let tokens = manager.access_token(&laptop.session.user, laptop.session.id).await.unwrap();
     assert_eq!((tokens.access_token(), tokens.refresh_token()), ("at-2", Some("rt-2")));
 }

@@ -22,7 +22,7 @@ async fn l3_the_list_shows_ones_own_sessions_the_newest_first_and_which_one_asks
     let phone = world.sign_in().await;
     world.sign_in_as("bob").await;
     let ended = world.sign_in().await;
-    world.manager.sign_out(ended.session.id).await.unwrap();
+    world.manager.sign_out(&ended.session.user, ended.session.id).await.unwrap();
 
     let list = listed(&world, Some(laptop.session.id)).await;
     let ids: Vec<_> = list.iter().map(|entry| (entry.session.id, entry.is_current)).collect();
@@ -73,10 +73,10 @@ async fn f23_a_browsers_session_is_never_lent_to_a_tool_client() {
     world.sign_in().await;
     let found = world.manager.find_connection(&ann, &okta).await.unwrap().unwrap();
     assert_eq!((found.id, found.origin), (last.session.id, Origin::Connection));
-    let tokens = world.manager.access_token(found.id).await.unwrap();
+    let tokens = world.manager.access_token(&ann, found.id).await.unwrap();
     assert_eq!(tokens.access_token(), "at-3");
 
-    world.manager.sign_out(last.session.id).await.unwrap();
+    world.manager.sign_out(&last.session.user, last.session.id).await.unwrap();
     let found = world.manager.find_connection(&ann, &okta).await.unwrap().unwrap();
     assert_eq!(found.id, first.session.id);
     let (bob, github) = (sample::user("bob"), sample::provider("github"));

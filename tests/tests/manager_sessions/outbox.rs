@@ -26,7 +26,7 @@ async fn v3_f41_signing_out_does_not_wait_for_the_provider() {
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
     world.provider.revocation_requests().close();
-    assert!(world.manager.sign_out(laptop.session.id).await.unwrap());
+    assert!(world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap());
     settle().await;
     assert_eq!(world.provider.revocations(), 0);
     assert_eq!(world.outbox().await, ["rt-1"]);
@@ -38,7 +38,7 @@ async fn v1_with_token_scope_each_token_is_revoked_once() {
     let world = world(RevocationScope::Token).await;
     let devices = [world.sign_in().await, world.sign_in().await, world.sign_in().await];
     for device in &devices[..2] {
-        world.manager.sign_out(device.session.id).await.unwrap();
+        world.manager.sign_out(&device.session.user, device.session.id).await.unwrap();
     }
     assert_eq!(work_off(&world).await, (2, 0, 0));
     let mut revoked = world.provider.revoked();
@@ -55,10 +55,10 @@ async fn f38_with_grant_or_unknown_scope_the_provider_is_asked_with_the_last_ses
         let world = world(scope).await;
         let (laptop, phone) = (world.sign_in().await, world.sign_in().await);
         let bob = world.sign_in_as("bob").await;
-        world.manager.sign_out(laptop.session.id).await.unwrap();
+        world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
         assert_eq!(work_off(&world).await, (0, 1, 0), "{scope:?}: the phone uses the grant");
         assert_eq!(world.provider.revocations(), 0);
-        world.manager.sign_out(phone.session.id).await.unwrap();
+        world.manager.sign_out(&phone.session.user, phone.session.id).await.unwrap();
         assert_eq!(work_off(&world).await, (1, 0, 0), "{scope:?}: the last one of ann's");
         assert_eq!(world.provider.revoked(), ["rt-2"]);
         assert_eq!(world.end_reason(bob.session.id).await, None);
@@ -79,7 +79,7 @@ async fn f38_signing_in_anew_in_the_last_browser_keeps_the_grant() {
 async fn v2_a_503_is_tried_again_when_retry_after_is_over() {
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
-    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     world.provider.fail_revocation(ProviderErrorKind::Unavailable, Some(SECOND * 600));
     assert_eq!(work_off(&world).await, (0, 0, 1));
     world.clock.advance(SECOND * 600 - Duration::from_millis(1));
@@ -93,7 +93,7 @@ async fn v2_a_503_is_tried_again_when_retry_after_is_over() {
 async fn a_provider_that_stays_away_is_asked_ever_more_rarely_and_given_up_in_days() {
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
-    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     for _ in 0..100 {
         world.provider.fail_revocation(ProviderErrorKind::Unavailable, None);
     }
@@ -114,7 +114,7 @@ async fn a_provider_that_stays_away_is_asked_ever_more_rarely_and_given_up_in_da
 async fn v3_what_a_provider_does_not_offer_is_dropped() {
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
-    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     world.provider.fail_revocation(ProviderErrorKind::Unsupported, None);
     assert_eq!(work_off(&world).await, (0, 1, 0));
     assert_eq!(world.outbox().await, [""; 0]);
@@ -126,7 +126,7 @@ async fn a_session_without_a_refresh_token_leaves_nothing_to_revoke() {
     let (ann, mcp) = (sample::user("ann"), sample::provider("mcp:x"));
     let tokens = session_core::TokenResponse::bearer("only");
     let tool = world.manager.connect(&ann, &mcp, tokens).await.unwrap();
-    world.manager.sign_out(tool.session.id).await.unwrap();
+    world.manager.sign_out(&tool.session.user, tool.session.id).await.unwrap();
     assert_eq!(world.outbox().await, [""; 0]);
 }
 
@@ -160,7 +160,7 @@ async fn two_nodes_share_the_work() {
         devices.push(here.sign_in_as(&format!("user-{n}")).await);
     }
     for device in &devices {
-        here.manager.sign_out(device.session.id).await.unwrap();
+        here.manager.sign_out(&device.session.user, device.session.id).await.unwrap();
     }
     let (one, two) =
         tokio::join!(here.manager.process_revocations(100), there.manager.process_revocations(100));
@@ -173,7 +173,7 @@ async fn at_most_so_many_as_asked_for() {
     let world = world(RevocationScope::Token).await;
     for n in 0..20 {
         let device = world.sign_in_as(&format!("user-{n}")).await;
-        world.manager.sign_out(device.session.id).await.unwrap();
+        world.manager.sign_out(&device.session.user, device.session.id).await.unwrap();
     }
     assert_eq!(world.manager.process_revocations(11).await.unwrap().revoked, 11);
     assert_eq!(world.outbox().await.len(), 9);
@@ -183,7 +183,7 @@ async fn at_most_so_many_as_asked_for() {
 async fn what_was_begun_and_not_noted_is_tried_again_later() {
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
-    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     world.store.set_next(Method::CompleteRevocation, Fault::AWAY);
     assert!(world.manager.process_revocations(10).await.unwrap_err().is_transient());
     assert_eq!(work_off(&world).await, (0, 0, 0), "it is still claimed");
@@ -195,7 +195,7 @@ async fn what_was_begun_and_not_noted_is_tried_again_later() {
 async fn a_provider_that_hangs_holds_the_work_up_for_its_timeout_only() {
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
-    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     world.provider.revocation_requests().close();
     let work = session_tests::manager::Step(SECOND).drive(&world.clock, work_off(&world)).await;
     assert_eq!(work, (0, 0, 1));
@@ -206,8 +206,8 @@ async fn f35_what_does_not_open_waits_for_its_key_however_long() {
     use session_core::{Keyring, SessionManager};
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
-    world.manager.sign_out(laptop.session.id).await.unwrap();
-    let other = SessionManager::builder_on(world.sessions().clone())
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
+    let other = SessionManager::builder(world.sessions().clone())
         .keyring(Keyring::parse(&Keyring::generate_entry("another").unwrap()).unwrap())
         .clock(world.clock.clone())
         .provider("*", world.provider.clone())
@@ -226,8 +226,8 @@ async fn f35_what_does_not_open_waits_for_its_key_however_long() {
 async fn a_provider_that_this_node_does_not_know_is_left_to_those_that_do() {
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
-    world.manager.sign_out(laptop.session.id).await.unwrap();
-    let other = session_core::SessionManager::builder_on(world.sessions().clone())
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
+    let other = session_core::SessionManager::builder(world.sessions().clone())
         .keyring(session_tests::manager::keyring())
         .clock(world.clock.clone())
         .start()

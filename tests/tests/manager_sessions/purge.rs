@@ -14,7 +14,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 async fn law_7_f34_an_end_stays_readable_until_the_retention_is_over() {
     let world = World::with(policy().retention(DAY * 3)).await;
     let (laptop, phone) = (world.sign_in().await, world.sign_in().await);
-    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     world.clock.advance(DAY * 3);
     world.live(&phone).await;
     assert_eq!(world.manager.purge().await.unwrap().sessions, 0);

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use session_core::manager::{ManagerErrorKind, Resolution, Rotation};
-use session_core::testing::{Fault, Method};
+use session_core::middleware::LiveSessionExt as _;
+use session_core::testing::{Fault, Method, sample};
 use session_core::{EndReason, SecretDigest, SessionId, SessionSecret};
 use session_tests::manager::{World, settle};
 
@@ -12,7 +13,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const MOMENT: Duration = Duration::from_millis(1);
 
 async fn rotated(world: &World, id: SessionId) -> SessionSecret {
-    match world.manager.rotate_secret(id).await.unwrap() {
+    match world.manager.rotate_secret(&sample::user("ann"), id).await.unwrap() {
         Rotation::Rotated { secret, .. } => secret,
         Rotation::InProgress => panic!("no rotation"),
     }
@@ -90,11 +91,17 @@ async fn there_is_no_second_rotation_while_the_old_secret_is_accepted() {
     let id = laptop.session.id;
     let new = rotated(&world, id).await.digest();
     for _ in 0..3 {
-        assert!(matches!(world.manager.rotate_secret(id).await.unwrap(), Rotation::InProgress));
+        assert!(matches!(
+            world.manager.rotate_secret(&sample::user("ann"), id).await.unwrap(),
+            Rotation::InProgress
+        ));
     }
     assert!(is_live(&world, new).await);
     world.clock.advance(SECOND * 30 - MOMENT);
-    assert!(matches!(world.manager.rotate_secret(id).await.unwrap(), Rotation::InProgress));
+    assert!(matches!(
+        world.manager.rotate_secret(&sample::user("ann"), id).await.unwrap(),
+        Rotation::InProgress
+    ));
     world.clock.advance(MOMENT);
     let newest = rotated(&world, id).await.digest();
     assert!(is_live(&world, newest).await && is_live(&world, new).await);
@@ -110,7 +117,9 @@ async fn many_rotations_at_once_on_two_nodes_give_one_secret() {
         .map(|n| {
             let manager = if n % 2 == 0 { &here } else { &there }.manager.clone();
             let id = laptop.session.id;
-            tokio::spawn(async move { manager.rotate_secret(id).await.unwrap() })
+            tokio::spawn(
+                async move { manager.rotate_secret(&sample::user("ann"), id).await.unwrap() },
+            )
         })
         .collect();
     let mut secrets = Vec::new();
@@ -153,7 +162,7 @@ async fn of_many_requests_that_find_the_secret_lost_one_alone_makes_it_good() {
     for world in [&here, &there] {
         world.clock.advance(SECOND);
         assert!(!is_lost(world, old).await);
-        let again = world.manager.rotate_secret(id).await.unwrap();
+        let again = world.manager.rotate_secret(&sample::user("ann"), id).await.unwrap();
         assert!(matches!(again, Rotation::InProgress), "the first one's secret is void");
     }
     assert!(is_live(&here, new).await);
@@ -172,7 +181,10 @@ async fn making_good_does_not_prolong_the_old_secrets_ten_minutes() {
     world.clock.advance(MOMENT);
     assert!(!is_live(&world, old).await);
     assert!(is_live(&world, new).await);
-    assert!(matches!(world.manager.rotate_secret(id).await.unwrap(), Rotation::Rotated { .. }));
+    assert!(matches!(
+        world.manager.rotate_secret(&sample::user("ann"), id).await.unwrap(),
+        Rotation::Rotated { .. }
+    ));
 }
 
 #[tokio::test]
@@ -181,7 +193,9 @@ async fn a_rotation_whose_answer_is_lost_leaves_the_old_secret_good() {
     let laptop = world.sign_in().await;
     let (id, old) = (laptop.session.id, laptop.secret.digest());
     world.store.set_next(Method::RotateSecret, Fault::ANSWER_LOST);
-    assert!(world.manager.rotate_secret(id).await.unwrap_err().is_transient());
+    assert!(
+        world.manager.rotate_secret(&sample::user("ann"), id).await.unwrap_err().is_transient()
+    );
     assert!(is_live(&world, old).await);
     world.clock.advance(MINUTE);
     let new = rotated(&world, id).await.digest();
@@ -194,7 +208,8 @@ async fn a_caller_who_hangs_up_leaves_the_old_secret_good() {
     let laptop = world.sign_in().await;
     world.store.set_next(Method::RotateSecret, Fault::HangAfter);
     let (manager, id) = (world.manager.clone(), laptop.session.id);
-    let rotating = tokio::spawn(async move { manager.rotate_secret(id).await });
+    let rotating =
+        tokio::spawn(async move { manager.rotate_secret(&sample::user("ann"), id).await });
     world.store.until_hanging(Method::RotateSecret, 1).await;
     rotating.abort();
     world.store.release(Method::RotateSecret);
@@ -206,12 +221,13 @@ async fn a_caller_who_hangs_up_leaves_the_old_secret_good() {
 async fn what_is_over_or_never_was_gets_no_secret() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
-    world.manager.sign_out(laptop.session.id).await.unwrap();
-    let error = world.manager.rotate_secret(laptop.session.id).await.unwrap_err();
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
+    let error =
+        world.manager.rotate_secret(&laptop.session.user, laptop.session.id).await.unwrap_err();
     assert_eq!(error.kind(), ManagerErrorKind::Ended(EndReason::SignedOut));
     assert_eq!(error.end_reason(), Some(EndReason::SignedOut));
     let unknown = SessionId::generate(world.manager.now());
-    let error = world.manager.rotate_secret(unknown).await.unwrap_err();
+    let error = world.manager.rotate_secret(&sample::user("ann"), unknown).await.unwrap_err();
     assert_eq!(error.kind(), ManagerErrorKind::NotFound);
 }
 
@@ -220,6 +236,6 @@ async fn l1_an_end_is_an_end_for_both_secrets() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     let new = rotated(&world, laptop.session.id).await.digest();
-    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     assert!(!is_live(&world, new).await && !is_live(&world, laptop.secret.digest()).await);
 }

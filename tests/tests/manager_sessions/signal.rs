@@ -23,7 +23,7 @@ async fn an_end_on_this_node_is_told_at_once() {
     let laptop = world.sign_in().await;
     let waiting = waiting(&world.live(&laptop).await);
     settle().await;
-    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     assert_eq!(waiting.await.unwrap(), EndReason::SignedOut);
 }
 
@@ -43,7 +43,7 @@ async fn l1_an_end_elsewhere_is_told_within_the_staleness() {
     let laptop = here.sign_in().await;
     let waiting = waiting(&here.live(&laptop).await);
     Step::SMALL.pass(&here.clock, MINUTE).await;
-    there.manager.sign_out(laptop.session.id).await.unwrap();
+    there.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     Step::SMALL.pass(&here.clock, SECOND * 5).await;
     assert!(waiting.is_finished(), "later than max_staleness");
     assert_eq!(waiting.await.unwrap(), EndReason::SignedOut);
@@ -56,7 +56,7 @@ async fn l1_an_outage_only_delays_it() {
     let laptop = here.sign_in().await;
     let waiting = waiting(&here.live(&laptop).await);
     here.store.set(Method::FindAll, Fault::AWAY);
-    there.manager.sign_out(laptop.session.id).await.unwrap();
+    there.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     Step::SMALL.pass(&here.clock, MINUTE).await;
     assert!(!waiting.is_finished());
     here.store.clear(Method::FindAll);
@@ -109,7 +109,7 @@ async fn what_is_over_already_is_told_at_once() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     let live = world.live(&laptop).await;
-    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     let mut signal = live.ended_signal();
     assert_eq!(signal.reason(), Some(EndReason::SignedOut));
     assert_eq!(signal.wait().await, EndReason::SignedOut);
@@ -125,11 +125,11 @@ async fn neither_a_renewal_nor_a_rotation_is_an_end() {
     let waiting = waiting(&live);
     here.clock.advance(LIFETIME);
     here.token(&laptop).await.unwrap();
-    there.manager.rotate_secret(laptop.session.id).await.unwrap();
+    there.manager.rotate_secret(&laptop.session.user, laptop.session.id).await.unwrap();
     Step::SMALL.pass(&here.clock, MINUTE).await;
     assert!(!waiting.is_finished());
     assert_eq!(live.ended_signal().reason(), None);
-    here.manager.sign_out(laptop.session.id).await.unwrap();
+    here.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     assert_eq!(waiting.await.unwrap(), EndReason::SignedOut, "nor does it lose the signal");
 }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use session_core::EndReason;
-use session_core::manager::{Resolution, SignedIn, Validity};
+use session_core::manager::{Resolution, SignedIn};
+use session_core::middleware::{SessionManagerExt as _, Validity};
 use session_core::testing::{Fault, Method, sample};
 use session_tests::manager::{World, policy, settle};
 
@@ -90,8 +91,8 @@ async fn t3_a_tool_client_s_connection_is_used_by_its_tokens_and_a_browser_s_ses
     let laptop = world.sign_in().await;
     for _ in 0..4 {
         world.clock.advance(MINUTE * 6);
-        world.manager.access_token(tool.session.id).await.unwrap();
-        drop(world.manager.access_token(laptop.session.id).await);
+        world.manager.access_token(&tool.session.user, tool.session.id).await.unwrap();
+        drop(world.manager.access_token(&laptop.session.user, laptop.session.id).await);
         settle().await;
     }
     assert_eq!(world.end_reason(tool.session.id).await, None);

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use session_core::manager::{CacheInvalidation, ManagerErrorKind, Resolution};
+use session_core::manager::{ManagerErrorKind, Resolution};
+use session_core::middleware::{CacheInvalidation, SessionManagerExt as _};
 use session_core::testing::{Fault, Method, sample};
 use session_core::{EndReason, SecretDigest};
 use session_tests::manager::{LIFETIME, Step, World, settle};
@@ -21,13 +22,13 @@ async fn a_store_that_is_away_is_said_to_be_away_by_every_call() {
         manager.resolve(&laptop.secret.digest(), None).await.err(),
         manager.sign_in(world.login("ann")).await.err(),
         manager.connect(&ann, &sample::provider("mcp:x"), sample::response()).await.err(),
-        manager.sign_out(id).await.err(),
+        manager.sign_out(&ann, id).await.err(),
         manager.end_one(&ann, id).await.err(),
         manager.end_others(&ann, id).await.err(),
         manager.end_all(&ann, None, EndReason::RevokedByAdmin).await.err(),
         manager.list(&ann, None).await.err(),
         manager.find_connection(&ann, &sample::provider("mcp:x")).await.err(),
-        manager.rotate_secret(id).await.err(),
+        manager.rotate_secret(&ann, id).await.err(),
         manager.purge().await.err(),
         manager.process_revocations(1).await.err(),
         manager.reseal().await.err(),
@@ -37,8 +38,10 @@ async fn a_store_that_is_away_is_said_to_be_away_by_every_call() {
         assert_eq!(error.kind(), ManagerErrorKind::Unavailable);
         assert!(error.is_transient() && std::error::Error::source(&error).is_some());
     }
-    assert!(manager.access_token(id).await.unwrap_err().is_transient());
-    assert!(manager.access_token_after_rejection(id, "at-1").await.unwrap_err().is_transient());
+    assert!(manager.access_token(&ann, id).await.unwrap_err().is_transient());
+    assert!(
+        manager.access_token_after_rejection(&ann, id, "at-1").await.unwrap_err().is_transient()
+    );
     world.store.clear_all();
     assert!(matches!(world.resolve(&laptop).await, Resolution::Live(_)));
 }
@@ -58,7 +61,7 @@ async fn a_store_that_is_silent_counts_as_away_after_its_timeout() {
         tokio::join!(
             async { manager.resolve(&digest, None).await.err() },
             async { manager.sign_in(world.login("ann")).await.err() },
-            async { manager.sign_out(laptop.session.id).await.err() },
+            async { manager.sign_out(&laptop.session.user, laptop.session.id).await.err() },
             async { manager.list(&ann, None).await.err() },
         )
     };
@@ -77,7 +80,8 @@ async fn f6_a_touch_or_a_confirmation_that_fails_fails_no_request() {
     for method in [Method::Touch, Method::ConfirmRotation, Method::Record, Method::ReleaseLease] {
         world.store.set(method, Fault::AWAY);
     }
-    let rotated = world.manager.rotate_secret(laptop.session.id).await.unwrap();
+    let rotated =
+        world.manager.rotate_secret(&laptop.session.user, laptop.session.id).await.unwrap();
     let session_core::manager::Rotation::Rotated { secret, .. } = rotated else { panic!() };
     world.clock.advance(LIFETIME);
     let resolution = world.manager.resolve(&secret.digest(), None).await.unwrap();
@@ -92,7 +96,8 @@ async fn an_ending_whose_caller_hangs_up_is_an_end_on_this_node_too() {
     let live = world.live(&laptop).await;
     world.store.set_next(Method::End, Fault::HangAfter);
     let (manager, id) = (world.manager.clone(), laptop.session.id);
-    let ending = tokio::spawn(async move { manager.sign_out(id).await });
+    let ann = laptop.session.user;
+    let ending = tokio::spawn(async move { manager.sign_out(&ann, id).await });
     world.store.until_hanging(Method::End, 1).await;
     ending.abort();
     world.store.release(Method::End);
@@ -127,10 +132,11 @@ async fn f14_caches_are_told_of_every_change_before_its_caller_is() {
     world.clock.advance(LIFETIME);
     world.token(&laptop).await.unwrap();
     assert_eq!(cache.takes(), [old]);
-    let rotated = world.manager.rotate_secret(laptop.session.id).await.unwrap();
+    let rotated =
+        world.manager.rotate_secret(&laptop.session.user, laptop.session.id).await.unwrap();
     let session_core::manager::Rotation::Rotated { secret, .. } = rotated else { panic!() };
     assert!(cache.takes().contains(&old));
-    world.manager.sign_out(laptop.session.id).await.unwrap();
+    world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     let told = cache.takes();
     assert!(told.contains(&old) && told.contains(&secret.digest()), "an end drops every digest");
     drop(cache);
@@ -146,7 +152,7 @@ async fn f14_a_dropped_cache_is_forgotten() {
     drop(cache);
     assert!(weak.upgrade().is_none(), "the manager keeps it alive");
     let laptop = world.sign_in().await;
-    assert!(world.manager.sign_out(laptop.session.id).await.unwrap());
+    assert!(world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap());
 }
 
 #[tokio::test]
@@ -183,7 +189,7 @@ async fn the_narrowest_pattern_names_the_provider() {
         let (ann, name) = (sample::user("ann"), sample::provider(name));
         let connected = manager.connect(&ann, &name, sample::response()).await.unwrap();
         clock.advance(LIFETIME);
-        manager.access_token(connected.session.id).await.unwrap();
+        manager.access_token(&connected.session.user, connected.session.id).await.unwrap();
     }
     assert_eq!([all, mcp, github].map(|provider| provider.renewals()), [1, 1, 1]);
 }

@@ -1,7 +1,7 @@
 //! A barred table takes no writes.
 
 use sea_orm::ConnectionTrait as _;
-use session_migrate::capture::Watch;
+use session_migrate::capture::ChangeCapture;
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 
@@ -45,14 +45,14 @@ on_every_database! {
     async fn every_write_is_refused_with_a_reason(database: Database) {
         let watched = filled(database).await;
         let connection = &watched.source.connection;
-        let standing = watched.watch.standing(connection).await.unwrap();
-        assert_eq!((standing.is_watched, standing.is_barred, standing.is_clean), (true, false, false));
-        watched.watch.bar(connection, &long()).await.unwrap();
-        watched.watch.bar(connection, &long()).await.unwrap();
-        assert!(watched.watch.standing(connection).await.unwrap().is_barred);
+        let standing = watched.watch.state(connection).await.unwrap();
+        assert_eq!((standing.is_capturing, standing.is_blocked, standing.is_clean), (true, false, false));
+        watched.watch.block(connection, &long()).await.unwrap();
+        watched.watch.block(connection, &long()).await.unwrap();
+        assert!(watched.watch.state(connection).await.unwrap().is_blocked);
         for sql in writes(watched.kind()) {
             let error = connection.execute_unprepared(sql).await.expect_err(sql);
-            assert!(error.to_string().contains(Watch::BAR_TEXT), "{error}");
+            assert!(error.to_string().contains(ChangeCapture::BLOCK_TEXT), "{error}");
         }
         // What changes nothing is let through, and so is reading.
         connection.execute_unprepared("DELETE FROM tokens WHERE id = 'nobody'").await.unwrap();
@@ -65,33 +65,33 @@ on_every_database! {
     async fn it_can_be_lifted(database: Database) {
         let watched = filled(database).await;
         let connection = &watched.source.connection;
-        watched.watch.bar(connection, &long()).await.unwrap();
-        watched.watch.unbar(connection, &long()).await.unwrap();
-        watched.watch.unbar(connection, &long()).await.unwrap();
-        let standing = watched.watch.standing(connection).await.unwrap();
-        assert_eq!((standing.is_watched, standing.is_barred), (true, false));
+        watched.watch.block(connection, &long()).await.unwrap();
+        watched.watch.unblock(connection, &long()).await.unwrap();
+        watched.watch.unblock(connection, &long()).await.unwrap();
+        let standing = watched.watch.state(connection).await.unwrap();
+        assert_eq!((standing.is_capturing, standing.is_blocked), (true, false));
         assert_eq!(watched.noted_of("UPDATE tokens SET t = 'x'").await, ["text \"a\""]);
-        watched.watch.bar(connection, &long()).await.unwrap();
+        watched.watch.block(connection, &long()).await.unwrap();
         watched.stop().await;
-        assert!(watched.watch.standing(connection).await.unwrap().is_clean);
+        assert!(watched.watch.state(connection).await.unwrap().is_clean);
         watched.source.run("DELETE FROM tokens").await;
     }
 
     async fn a_half_bar_is_none(database: Database) {
         let watched = filled(database).await;
         let connection = &watched.source.connection;
-        watched.watch.bar(connection, &long()).await.unwrap();
-        let drop = watched.watch.statements().unbar.into_iter().find(|sql| sql.contains("_bar_delete"));
+        watched.watch.block(connection, &long()).await.unwrap();
+        let drop = watched.watch.statements().unblock.into_iter().find(|sql| sql.contains("_bar_delete"));
         connection.execute_unprepared(&drop.unwrap()).await.unwrap();
-        assert!(!watched.watch.standing(connection).await.unwrap().is_barred);
-        watched.watch.bar(connection, &long()).await.unwrap();
-        assert!(watched.watch.standing(connection).await.unwrap().is_barred);
+        assert!(!watched.watch.state(connection).await.unwrap().is_blocked);
+        watched.watch.block(connection, &long()).await.unwrap();
+        assert!(watched.watch.state(connection).await.unwrap().is_blocked);
         assert!(connection.execute_unprepared("DELETE FROM tokens").await.is_err());
     }
 }
 
 #[test]
 fn the_text_fits_every_database() {
-    assert!(Watch::BAR_TEXT.len() <= 128 && Watch::BAR_TEXT.is_ascii());
-    assert!(!Watch::BAR_TEXT.contains(['\'', '%', '\\']));
+    assert!(ChangeCapture::BLOCK_TEXT.len() <= 128 && ChangeCapture::BLOCK_TEXT.is_ascii());
+    assert!(!ChangeCapture::BLOCK_TEXT.contains(['\'', '%', '\\']));
 }

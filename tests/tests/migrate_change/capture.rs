@@ -1,7 +1,7 @@
 //! Each write is noted, and nothing else is.
 
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
-use session_migrate::capture::Watch;
+use session_migrate::capture::ChangeCapture;
 use session_migrate::source::{Codecs, SourceErrorKind, SourceKeys};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
@@ -84,7 +84,7 @@ on_every_database! {
         source.run("CREATE VIEW seen AS SELECT * FROM tokens").await;
         for mapping in [mapping("tokens", "", ""), mapping("seen", "\"id\"", "")] {
             let table = source.open(&mapping, &Codecs::new(SourceKeys::none())).await.unwrap();
-            let error = Watch::new(&table, 0).unwrap_err();
+            let error = ChangeCapture::new(&table, 0).unwrap_err();
             assert_eq!(error.kind(), SourceErrorKind::Schema);
             assert!(error.to_string().contains("cannot be moved while it is being written"), "{error}");
         }

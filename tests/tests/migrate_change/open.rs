@@ -58,14 +58,14 @@ on_every_database! {
         let error = watched.watch.start(connection, &patience(Duration::ZERO)).await.unwrap_err();
         assert_eq!(error.kind(), SourceErrorKind::Busy, "{error:?}");
         assert!(!error.is_misuse());
-        let standing = watched.watch.standing(connection).await.unwrap();
-        assert!(!standing.is_watched);
+        let standing = watched.watch.state(connection).await.unwrap();
+        assert!(!standing.is_capturing);
         // There all of it is one transaction.
         assert_eq!(standing.is_clean, watched.kind() == Kind::Postgres);
         watched.source.run(&format!("{INSERT} ('a', 'u', 'p', 't', 1)")).await;
         held.commit().await.unwrap();
         watched.start().await.unwrap();
-        assert!(watched.watch.standing(connection).await.unwrap().is_watched);
+        assert!(watched.watch.state(connection).await.unwrap().is_capturing);
     }
 
     async fn a_transaction_that_began_before_is_noted(database: Database) {
@@ -117,7 +117,7 @@ on_every_database! {
         let held = connection.begin().await.unwrap();
         held.execute_unprepared(&format!("{INSERT} ('held', 'u', 'p', 't', 1)")).await.unwrap();
         let patience = long();
-        let bar = watched.watch.bar(connection, &patience);
+        let bar = watched.watch.block(connection, &patience);
         tokio::pin!(bar);
         assert!(timeout(Duration::from_millis(1500), &mut bar).await.is_err());
         held.commit().await.unwrap();
@@ -144,6 +144,6 @@ on_every_database! {
             watched.stop().await;
         }
         writing.await.unwrap();
-        assert!(watched.watch.standing(&watched.source.connection).await.unwrap().is_clean);
+        assert!(watched.watch.state(&watched.source.connection).await.unwrap().is_clean);
     }
 }

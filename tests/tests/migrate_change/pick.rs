@@ -55,11 +55,11 @@ on_every_database! {
             (vec![("ann".to_owned(), None)], vec!["e"]),
             (vec![pair("ann ", "google"), pair("", "google"), pair("it's", "x")], vec![]),
         ] {
-            let rows = table.rows_of_pairs(&source.connection, &pairs).await.unwrap();
+            let rows = table.rows_of_partitions(&source.connection, &pairs).await.unwrap();
             assert_eq!(keys(&rows), expected, "{pairs:?}");
         }
         let many: Vec<_> = (0..450).map(|at| pair(&format!("u-{at}"), "google")).chain([pair("Ann", "google")]).collect();
-        assert_eq!(keys(&table.rows_of_pairs(&source.connection, &many).await.unwrap()), ["d"]);
+        assert_eq!(keys(&table.rows_of_partitions(&source.connection, &many).await.unwrap()), ["d"]);
     }
 
     async fn by_pair_without_a_key_or_a_column(database: Database) {
@@ -67,13 +67,13 @@ on_every_database! {
         let mut mapping = mapping("tokens", "", "");
         let table = open(&source, &mapping).await;
         // Equal in all that is mapped: one token set.
-        let rows = table.rows_of_pairs(&source.connection, &[pair("ann", "google")]).await.unwrap();
+        let rows = table.rows_of_partitions(&source.connection, &[pair("ann", "google")]).await.unwrap();
         assert_eq!(rows.len(), 2);
         mapping.provider.column = None;
         mapping.provider.constant = Some("github".to_owned());
         mapping.key = vec!["id".to_owned()];
         let table = open(&source, &mapping).await;
-        let rows = table.rows_of_pairs(&source.connection, &[pair("ann", "google"), pair("Ann", "github")]).await.unwrap();
+        let rows = table.rows_of_partitions(&source.connection, &[pair("ann", "google"), pair("Ann", "github")]).await.unwrap();
         assert_eq!(keys(&rows), ["d"]);
     }
 
@@ -94,7 +94,7 @@ on_every_database! {
             let (rows, _) = table.batch(&source.connection, None, 9).await.unwrap();
             for row in &rows {
                 let pairs = [pair(row.user.as_deref().unwrap(), "p"), pair("nobody", "p"), pair("07", "p")];
-                let found = table.rows_of_pairs(&source.connection, &pairs).await.unwrap();
+                let found = table.rows_of_partitions(&source.connection, &pairs).await.unwrap();
                 assert_eq!(keys(&found), [row.key.to_string()], "{kind}");
             }
         }
@@ -107,8 +107,8 @@ async fn sqlite_has_users_of_every_class() {
     source.run("CREATE TABLE tokens (id INTEGER PRIMARY KEY, u, p TEXT, t TEXT);
         INSERT INTO tokens VALUES (1, 7, 'p', 't'), (2, '7', 'p', 't'), (3, X'37', 'p', 't'), (4, 7.5, 'p', 't'), (5, '7.50', 'p', 't')").await;
     let table = open(&source, &mapping("tokens", "\"id\"", "")).await;
-    let rows = table.rows_of_pairs(&source.connection, &[pair("7", "p")]).await.unwrap();
+    let rows = table.rows_of_partitions(&source.connection, &[pair("7", "p")]).await.unwrap();
     assert_eq!(keys(&rows), ["1", "2", "3"]);
-    let rows = table.rows_of_pairs(&source.connection, &[pair("7.5", "p")]).await.unwrap();
+    let rows = table.rows_of_partitions(&source.connection, &[pair("7.5", "p")]).await.unwrap();
     assert_eq!(keys(&rows), ["4"]);
 }

@@ -10,10 +10,10 @@ use crate::watched::{Watched, is_mysql, long, mapping};
 async fn write(watched: &Watched, sql: &str, expected: &[&str]) {
     assert_eq!(watched.noted_of(sql).await, expected);
     let connection = &watched.source.connection;
-    watched.watch.bar(connection, &long()).await.unwrap();
-    assert!(watched.watch.standing(connection).await.unwrap().is_barred);
+    watched.watch.block(connection, &long()).await.unwrap();
+    assert!(watched.watch.state(connection).await.unwrap().is_blocked);
     watched.stop().await;
-    assert!(watched.watch.standing(connection).await.unwrap().is_clean);
+    assert!(watched.watch.state(connection).await.unwrap().is_clean);
 }
 
 on_every_database! {

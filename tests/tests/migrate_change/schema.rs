@@ -1,7 +1,7 @@
 //! The source's schema: before, between and after.
 
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
-use session_migrate::capture::Watch;
+use session_migrate::capture::ChangeCapture;
 use session_migrate::source::{Codecs, Mapping, SourceErrorKind, SourceKeys};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
@@ -90,7 +90,7 @@ on_every_database! {
             watched.noted_of("DELETE FROM tokens WHERE id = 'b'").await;
             assert_ne!(schema(&watched.source).await, before);
             if is_barred {
-                watched.watch.bar(&watched.source.connection, &long()).await.unwrap();
+                watched.watch.block(&watched.source.connection, &long()).await.unwrap();
             }
             watched.stop().await;
             watched.stop().await;
@@ -110,9 +110,9 @@ on_every_database! {
         assert!(triggers.len() >= 8, "{drops:?}");
         for trigger in &triggers {
             connection.execute_unprepared(trigger).await.unwrap();
-            assert!(!watched.watch.standing(connection).await.unwrap().is_watched, "{trigger}");
+            assert!(!watched.watch.state(connection).await.unwrap().is_capturing, "{trigger}");
             watched.start().await.unwrap();
-            assert!(watched.watch.standing(connection).await.unwrap().is_watched, "{trigger}");
+            assert!(watched.watch.state(connection).await.unwrap().is_capturing, "{trigger}");
         }
         let mut sorted = (schema(&watched.source).await, whole);
         // On MySQL, triggers of one event are in the order in which they were made.
@@ -136,7 +136,7 @@ on_every_database! {
             for sql in drops.iter().take(last) {
                 connection.execute_unprepared(sql).await.unwrap();
             }
-            let is_clean = watched.watch.standing(connection).await.unwrap().is_clean;
+            let is_clean = watched.watch.state(connection).await.unwrap().is_clean;
             assert_eq!(is_clean, last == drops.len());
             watched.source.run("UPDATE tokens SET t = 'still'").await;
             watched.source.run("UPDATE tokens SET t = 't'").await;
@@ -150,31 +150,31 @@ on_every_database! {
         let one = Watched::before(source(database).await, &with_parent()).await;
         let two = Watched::before(source(Database::create(kind).await).await, &with_parent()).await;
         one.start().await.unwrap();
-        one.watch.bar(&one.source.connection, &long()).await.unwrap();
+        one.watch.block(&one.source.connection, &long()).await.unwrap();
         let statements = two.watch.statements();
         let by_hand = two.source.database.connect_with(|options| {
             options.max_connections(1);
         }).await;
-        for sql in statements.start.iter().chain(&statements.bar) {
+        for sql in statements.start.iter().chain(&statements.block) {
             by_hand.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{error}\n{sql}"));
         }
         assert_eq!(schema(&one.source).await, schema(&two.source).await);
-        for sql in statements.unbar.iter().chain(&statements.stop) {
+        for sql in statements.unblock.iter().chain(&statements.stop) {
             by_hand.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{error}\n{sql}"));
         }
         one.stop().await;
         assert_eq!(schema(&one.source).await, schema(&two.source).await);
-        assert!(two.watch.standing(&by_hand).await.unwrap().is_clean);
+        assert!(two.watch.state(&by_hand).await.unwrap().is_clean);
     }
 
     async fn a_log_of_another_mapping_is_not_taken(database: Database) {
         let watched = Watched::of(source(database).await, &with_parent()).await;
         let other = mapping("tokens", "\"id\", \"p\"", PARENT);
         let table = watched.source.open(&other, &Codecs::new(SourceKeys::none())).await.unwrap();
-        let other = Watch::new(&table, 7).unwrap();
+        let other = ChangeCapture::new(&table, 7).unwrap();
         let error = other.start(&watched.source.connection, &long()).await.unwrap_err();
         assert_eq!(error.kind(), SourceErrorKind::Schema, "{error}");
-        let beside = Watch::new(&table, 8).unwrap();
+        let beside = ChangeCapture::new(&table, 8).unwrap();
         beside.start(&watched.source.connection, &long()).await.unwrap();
         assert_eq!(watched.noted_of("UPDATE tokens SET t = 'x'").await, ["text \"a\""]);
         assert_eq!(beside.count(&watched.source.connection).await.unwrap(), 1);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_core::SystemClock;
-use session_migrate::capture::{Change, ChangedRows, Patience, Watch};
+use session_migrate::capture::{Change, ChangeCapture, ChangedRows, RetryBudget};
 use session_migrate::source::{
     Cell, Codecs, Mapping, Mappings, Preset, SourceError, SourceKeys, SourceTable,
 };
@@ -16,7 +16,7 @@ use crate::source::Source;
 pub(crate) struct Watched {
     pub(crate) source: Source,
     pub(crate) table: SourceTable,
-    pub(crate) watch: Watch,
+    pub(crate) watch: ChangeCapture,
 }
 
 /// A table whose key is a text, with a column that no mapping reads.
@@ -34,11 +34,11 @@ pub(crate) fn mapping(table: &str, key: &str, more: &str) -> Mapping {
     .remove(0)
 }
 
-pub(crate) fn patience(limit: Duration) -> Patience {
-    Patience::new(Arc::new(SystemClock::new()), limit)
+pub(crate) fn patience(limit: Duration) -> RetryBudget {
+    RetryBudget::new(Arc::new(SystemClock::new()), limit)
 }
 
-pub(crate) fn long() -> Patience {
+pub(crate) fn long() -> RetryBudget {
     patience(Duration::from_secs(30))
 }
 
@@ -63,17 +63,18 @@ impl Watched {
     /// Not started yet.
     pub(crate) async fn before(source: Source, mapping: &Mapping) -> Self {
         let table = source.open(mapping, &Codecs::new(SourceKeys::none())).await.unwrap();
-        let watch = Watch::new(&table, 7).unwrap();
+        let watch = ChangeCapture::new(&table, 7).unwrap();
         Self { source, table, watch }
     }
 
     /// The first mapping of a preset.
     pub(crate) async fn preset(source: Source, preset: &str) -> Self {
         let preset: Preset = preset.parse().unwrap();
-        let mapping = preset.fit(&source.schema().await).unwrap().mappings.mapping.remove(0);
+        let mapping =
+            preset.match_schema(&source.schema().await).unwrap().mappings.mapping.remove(0);
         let codecs = Codecs::new(SourceKeys::new("a key that opens nothing here"));
         let table = source.open(&mapping, &codecs).await.unwrap();
-        let watch = Watch::new(&table, 0).unwrap();
+        let watch = ChangeCapture::new(&table, 0).unwrap();
         watch.start(&source.connection, &long()).await.unwrap();
         Self { source, table, watch }
     }

@@ -1,7 +1,7 @@
 //! Open WebUI's table, with many rows and all that goes wrong in it.
 
 use session_core::Timestamp;
-use session_migrate::source::{Cell, Fernet, SourceKeys, TokenCodec as _};
+use session_migrate::source::{Cell, SourceKeys, TokenCodec as _, codec::Fernet};
 use session_tests::database::{Database, Kind};
 
 use crate::command::Tool;

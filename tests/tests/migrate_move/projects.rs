@@ -2,7 +2,8 @@
 
 use session_core::Timestamp;
 use session_migrate::source::{
-    BetterAuth, Cell, DataKeys, Grafana, Laravel, Outline, SourceKeys, TokenCodec,
+    Cell, SourceKeys, TokenCodec, codec::BetterAuth, codec::DataKeys, codec::Grafana,
+    codec::Laravel, codec::Outline,
 };
 use session_tests::database::{Database, Kind};
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use session_core::SecretDigest;
 use session_core::manager::Resolution;
+use session_core::middleware::SessionManagerExt as _;
 use session_migrate::source::{Codecs, SourceKeys};
 use session_migrate::{Approval, MigrateErrorKind, Move};
 use session_tests::database::Database;

@@ -34,7 +34,7 @@ impl Target {
         let store: Arc<dyn SessionStore> = Arc::new(SeaOrmStore::new(connection.clone()));
         let provider = ScriptedProvider::new().with_reuse_detection();
         let policy = SessionPolicy::builder().store_timeout(Duration::from_secs(60));
-        let manager = SessionManager::builder_on(Arc::clone(&store))
+        let manager = SessionManager::builder(Arc::clone(&store))
             .policy(policy.build().unwrap())
             .keyring(keyring())
             .provider("*", provider.clone())

@@ -1,8 +1,8 @@
-//! Crowds are read whole, whatever the page.
+//! Over-cap pairs of user and provider are read whole, whatever the size of a page.
 
 use std::collections::BTreeMap;
 
-use session_migrate::source::{PairCursor, SourceRow};
+use session_migrate::source::{PartitionCursor, SourceRow};
 use session_tests::database::Database;
 use session_tests::on_every_database;
 
@@ -11,7 +11,7 @@ use crate::table::{Mapped, grants, mapped};
 
 type Pairs = BTreeMap<(Vec<u8>, Vec<u8>), Vec<String>>;
 
-/// The rows of each pair that has more than so many.
+/// Returns the keys of each pair that has more than this number of rows.
 fn expected(rows: &[SourceRow], more_than: usize) -> Pairs {
     let mut pairs = Pairs::new();
     for row in rows {
@@ -30,15 +30,15 @@ async fn read(mapped: &Mapped, more_than: u32, limit: u32) -> Pairs {
     let table = source.open(&mapped.mapping, &mapped.codecs).await.unwrap();
     let (mut pairs, mut after) = (Pairs::new(), None);
     loop {
-        let page = table.crowds(&source.connection, more_than, after.as_ref(), limit);
+        let page = table.over_cap_rows(&source.connection, more_than, after.as_ref(), limit);
         let (rows, next) = page.await.unwrap();
         for (pair, mut keys) in expected(&rows, 0) {
             keys.sort();
             assert!(pairs.last_key_value().is_none_or(|(last, _)| *last != pair));
-            assert!(pairs.insert(pair, keys).is_none(), "a pair is on one page");
+            assert!(pairs.insert(pair, keys).is_none(), "a pair was read twice");
         }
-        // As another process would take it up.
-        after = next.map(|cursor| cursor.to_string().parse::<PairCursor>().unwrap());
+        // The cursor survives as text, for another process.
+        after = next.map(|cursor| cursor.to_string().parse::<PartitionCursor>().unwrap());
         if after.is_none() {
             return pairs;
         }
@@ -53,7 +53,8 @@ async fn check(mapped: &Mapped) {
         for limit in [1, 7, 10_000] {
             assert_eq!(read(mapped, more_than, limit).await, expected, "{more_than} {limit}");
         }
-        let crowded = table.crowded_pairs(&mapped.source.connection, more_than).await.unwrap();
+        let crowded =
+            table.over_cap_partitions(&mapped.source.connection, more_than).await.unwrap();
         assert_eq!((crowded.len(), crowded.is_empty()), (expected.len(), expected.is_empty()));
         for row in &rows {
             if let (Some(user), Some(provider)) = (&row.user, &row.provider) {
@@ -65,11 +66,11 @@ async fn check(mapped: &Mapped) {
 }
 
 on_every_database! {
-    async fn pairs_come_whole_and_byte_for_byte(database: Database) {
+    async fn pairs_are_read_whole_and_compared_byte_for_byte(database: Database) {
         check(&grants(Source::on(database).await).await).await;
     }
 
-    async fn a_provider_may_be_the_mappings(database: Database) {
+    async fn the_mapping_can_name_the_provider(database: Database) {
         let source = Source::on(database).await;
         source.run("CREATE TABLE users (id {id}, team INTEGER NULL, kind VARCHAR(9), token TEXT);
 INSERT INTO users VALUES (1, 7, 'a', 't'), (2, 7, 'a', 't'), (3, 8, 'a', 't'), (4, NULL, 'a', 't'),

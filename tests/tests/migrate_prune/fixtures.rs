@@ -1,4 +1,4 @@
-//! The figures of the databases that lie beside the workspace.
+//! Known row counts of the fixture databases beside the workspace.
 
 use session_migrate::cap::{Count, PartitionBy};
 use session_migrate::source::{Codecs, SourceKeys};
@@ -8,7 +8,8 @@ use crate::dump::{load, unpacked};
 use crate::source::Source;
 use crate::table::{Mapped, at_most};
 
-/// Each cap leaves so many rows, by either way, and what it takes comes back.
+/// Checks that each cap leaves this number of rows, by both paths, and that an undo restores the
+/// others.
 async fn check(source: Source, preset: &str, keys: SourceKeys, kept: &[(u32, usize)]) {
     let mapping = source.recognised(preset).await.mappings.mapping.remove(0);
     let mapped = Mapped { source, mapping, codecs: Codecs::new(keys) };

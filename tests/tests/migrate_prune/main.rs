@@ -1,4 +1,4 @@
-//! A cap, enforced in place on tables that keep their own layout.
+//! Tests of `prune`: a cap enforced in place on tables that keep their own layout.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod crowds;

@@ -1,4 +1,4 @@
-//! Others write meanwhile, and a run ends before its end.
+//! Other connections write during a run, and runs that are interrupted.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 }
 
 on_every_database! {
-    async fn a_row_that_was_renewed_meanwhile_is_ranked_again(database: Database) {
+    async fn a_row_that_changes_during_the_run_is_ranked_again(database: Database) {
         let grants = grants(Source::on(database).await).await;
         let cap = at_most(2).count(Count::All).partition(PartitionBy::Pair);
         for prune in [grants.prune(&cap), grants.prune(&cap).in_process()] {
@@ -46,14 +46,14 @@ on_every_database! {
             let rows = grants.rows().await;
             let left: Vec<String> = grants.keys().await;
             assert!(left.contains(&renewed) && left.contains(&moved) && !left.contains(&gone));
-            assert_eq!(left, model(&cap, &grants.mapping, &rows, 2), "it has converged");
+            assert_eq!(left, model(&cap, &grants.mapping, &rows, 2), "the run has converged");
             assert_eq!(usize::try_from(report.pruned).unwrap(), before.len() - 1 - left.len());
             grants.undo(&report).await;
             assert_eq!(grants.keys().await.len(), before.len() - 1);
         }
     }
 
-    async fn a_stopped_run_goes_on_with_the_next(database: Database) {
+    async fn the_next_run_continues_a_stopped_one(database: Database) {
         let grants = grants(Source::on(database).await).await;
         let cap = at_most(1).count(Count::All);
         let before = grants.content().await;
@@ -69,7 +69,7 @@ on_every_database! {
         assert_eq!(grants.content().await, before);
     }
 
-    async fn a_run_that_is_dropped_leaves_nothing_half_done(database: Database) {
+    async fn a_dropped_run_leaves_nothing_half_done(database: Database) {
         let grants = grants(Source::on(database).await).await;
         let cap = at_most(1).count(Count::All);
         let before = grants.content().await.len();
@@ -80,7 +80,7 @@ on_every_database! {
             let stop = AtomicBool::new(false);
             let _ = tokio::time::timeout(limit, one.apply(|_| (), &stop)).await;
         }
-        // The server may still be at what the last connection asked for.
+        // The server may still be running the last statement.
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         apply(&one).await;
         let left = grants.keys().await;
@@ -92,6 +92,6 @@ on_every_database! {
         let sql = sea_orm::Statement::from_string(grants.source.connection.get_database_backend(), sql);
         let row = grants.source.connection.query_one_raw(sql).await.unwrap().unwrap();
         let archived: i64 = row.try_get_by_index(0).unwrap();
-        assert_eq!(usize::try_from(archived).unwrap(), before - left.len(), "each is in one place");
+        assert_eq!(usize::try_from(archived).unwrap(), before - left.len(), "each row is either archived or left");
     }
 }

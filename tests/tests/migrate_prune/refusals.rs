@@ -1,4 +1,4 @@
-//! What cannot be pruned is said, and nothing is lost.
+//! What cannot be pruned is refused, and nothing is lost.
 
 use std::sync::atomic::AtomicBool;
 
@@ -34,7 +34,7 @@ on_every_database! {
         assert_eq!(refused(&grants).await.kind(), PruneErrorKind::NoUniqueKey);
     }
 
-    async fn a_moment_that_is_not_mapped_is_refused(database: Database) {
+    async fn ranking_by_a_time_that_is_not_mapped_is_refused(database: Database) {
         let grants = grants(Source::on(database).await).await;
         let prune = grants.prune(&at_most(1).newest_by(NewestBy::Used));
         let error = prune.plan().await.unwrap_err();
@@ -42,7 +42,7 @@ on_every_database! {
         assert!(error.to_string().contains("the mapping has no `used`"), "{error}");
     }
 
-    async fn a_row_that_others_refer_to_stops_it_and_nothing_is_lost(database: Database) {
+    async fn a_foreign_key_to_a_victim_stops_the_run_and_nothing_is_lost(database: Database) {
         let grants = grants(Source::on(database).await).await;
         let cap = at_most(1).count(Count::All);
         let plan = grants.prune(&cap).plan().await.unwrap();
@@ -58,7 +58,7 @@ INSERT INTO uses VALUES ({held})")).await;
         }
     }
 
-    async fn a_key_of_null_is_none(kind: Kind) {
+    async fn a_unique_key_that_can_be_null_is_refused(kind: Kind) {
         let source = Source::on(Database::create(kind).await).await;
         source.run("CREATE TABLE grants (id INTEGER NULL UNIQUE, person VARCHAR(9), provider VARCHAR(9),
   account VARCHAR(9), token TEXT, refresh TEXT, created BIGINT);

@@ -1,8 +1,10 @@
-//! The shapes of projects, by their presets.
+//! The schemas of known projects, by their presets.
 
 use session_core::Timestamp;
 use session_migrate::cap::{Cap, Count, PartitionBy};
-use session_migrate::source::{BetterAuth, Cell, Codecs, Fernet, SourceKeys, TokenCodec as _};
+use session_migrate::source::{
+    Cell, Codecs, SourceKeys, TokenCodec as _, codec::BetterAuth, codec::Fernet,
+};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 
@@ -14,7 +16,7 @@ async fn recognised(source: Source, preset: &str, keys: SourceKeys) -> Mapped {
     Mapped { source, mapping, codecs: Codecs::new(keys) }
 }
 
-/// What a cap leaves, by either way and put back again after each.
+/// Returns the keys that a cap leaves, the same by both paths, and undoes the runs.
 async fn left(mapped: &Mapped, cap: &Cap) -> Vec<String> {
     let before = mapped.content().await;
     let mut ways = Vec::new();
@@ -34,7 +36,7 @@ fn pairs(max: u32) -> Cap {
 
 async fn openwebui(database: Database) -> Mapped {
     let source = Source::on(database).await;
-    // MySQL has no keys of text; nor has Open WebUI a MySQL.
+    // MySQL cannot index text of any length; Open WebUI does not support MySQL.
     let is_mysql = matches!(source.kind(), Kind::MariaDb | Kind::MySql);
     let key = if is_mysql { "VARCHAR(255)" } else { "TEXT" };
     source
@@ -61,13 +63,13 @@ INSERT INTO «user» VALUES ('u1', 'ann@example.invalid')"
         ("a", "u1", "google", good("1"), 100, 900),
         ("b", "u1", "google", good("1"), 200, 300),
         ("B", "u1", "google", good("2"), 200, 200),
-        // No key opens it; it is the newest.
+        // No key decrypts it; it is the newest.
         ("d", "u1", "google", sealed("once", r#"{"access_token": "t"}"#), 400, 400),
         ("e", "u1", "Google", good("1"), 1, 1),
         ("f", "u1", "google ", good("1"), 1, 1),
         ("g", "gone", "google", good("1"), 500, 500),
         ("h", "gone", "google", good("1"), 600, 600),
-        // It opens, and there is nothing in it.
+        // It can be decrypted, but contains no token.
         ("i", "u1", "mcp:docs", sealed("now", "{}"), 9, 9),
         ("j", "u1", "mcp:docs", good("1"), 8, 8),
     ] {
@@ -81,7 +83,7 @@ INSERT INTO «user» VALUES ('u1', 'ann@example.invalid')"
 }
 
 on_every_database! {
-    async fn openwebui_keeps_what_works(database: Database) {
+    async fn openwebui_keeps_usable_rows_first(database: Database) {
         let mapped = openwebui(database).await;
         let is_mysql = matches!(mapped.source.kind(), Kind::MariaDb | Kind::MySql);
         let with_b = |keys: &str| -> Vec<String> {
@@ -93,12 +95,12 @@ on_every_database! {
         // The other subject is another account.
         let accounts = if is_mysql { "b d e f h i j" } else { "B b d e f h i j" };
         assert_eq!(left(&mapped, &at_most(1)).await, with_b(accounts));
-        // As Open WebUI does: what does not open counts, and is the newest.
+        // As Open WebUI does: a row that cannot be decrypted counts, and is the newest.
         let all = pairs(1).count(Count::All);
         assert_eq!(left(&mapped, &all).await, with_b("d e f h i"));
         let renewed = pairs(1).newest_by(session_migrate::source::NewestBy::Renewed);
         assert_eq!(left(&mapped, &renewed).await, with_b("a e f h i j"));
-        // Counting all needs no key.
+        // Ranking all rows alike needs no key.
         let keyless = Mapped { codecs: Codecs::new(SourceKeys::new("none")), ..mapped };
         assert_eq!(left(&keyless, &all).await, with_b("d e f h i"));
     }

@@ -1,4 +1,4 @@
-//! A table to be pruned, what is in it, and what a naive model leaves of it.
+//! A table to prune, its rows, and a naive model of what a cap leaves.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -34,7 +34,7 @@ impl Mapped {
         Box::pin(self.source.rows(&self.mapping, &self.codecs)).await
     }
 
-    /// Each row's key and all that is stored of it, sorted.
+    /// Returns each row's key and stored values, sorted.
     pub(crate) async fn content(&self) -> Vec<(String, Vec<String>)> {
         let mut content: Vec<_> = self.rows().await.iter().map(content).collect();
         content.sort();
@@ -45,13 +45,13 @@ impl Mapped {
         self.content().await.into_iter().map(|(key, _)| key).collect()
     }
 
-    /// Prunes, and says what is left.
+    /// Prunes the table, and returns the report and the keys that are left.
     pub(crate) async fn pruned(&self, prune: &Prune) -> (PruneReport, Vec<String>) {
         let report = apply(prune).await;
         (report, self.keys().await)
     }
 
-    /// Puts back what a run pruned.
+    /// Restores the rows that a run pruned.
     pub(crate) async fn undo(&self, report: &PruneReport) {
         for sql in &report.undo {
             self.source.connection.execute_unprepared(sql).await.unwrap();
@@ -73,7 +73,7 @@ fn content(row: &SourceRow) -> (String, Vec<String>) {
     (row.key.to_string(), stored.collect())
 }
 
-/// The keys that are left if each partition is sorted and cut.
+/// Returns the keys that are left if each partition is sorted and cut off at `max`.
 pub(crate) fn model(cap: &Cap, mapping: &Mapping, rows: &[SourceRow], max: usize) -> Vec<String> {
     let candidates = Candidates::new(cap, mapping).unwrap();
     let mut partitions: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -114,8 +114,8 @@ pub(crate) const GRANTS: &str = r#"
     parent = [{ table = "people", column = "id" }]
 "#;
 
-/// Rows with all that goes wrong: case, trailing blanks, ties, no time, two accounts, orphans, no
-/// tokens, no user, and a name that can be none.
+/// Creates rows with every difficulty: case, trailing blanks, ties, no time, two accounts, orphans,
+/// no tokens, no user, and an invalid provider name.
 pub(crate) async fn grants(source: Source) -> Mapped {
     source
         .run(
@@ -138,7 +138,7 @@ INSERT INTO people VALUES ('ann'), ('bob'), ('zoë')",
     };
     let mut rows = Vec::new();
     for id in 1..=400 {
-        // More of one pair than of others.
+        // One user and provider has more rows than the others.
         let (person, provider) =
             if id % 5 == 0 { (0, 0) } else { (next(people.len()), next(providers.len())) };
         rows.push(format!(

@@ -1,4 +1,4 @@
-//! Who goes, by either way, and how they come back.
+//! Which rows are pruned, by both paths, and that an undo restores them.
 
 use session_core::SessionPolicy;
 use session_core::policy::Rule;
@@ -10,7 +10,7 @@ use crate::source::Source;
 use crate::table::{apply, at_most, grants, model};
 
 on_every_database! {
-    async fn both_ways_leave_what_the_model_leaves(database: Database) {
+    async fn both_paths_leave_what_the_model_leaves(database: Database) {
         let grants = grants(Source::on(database).await).await;
         let before = grants.content().await;
         let rows = grants.rows().await;
@@ -33,11 +33,11 @@ on_every_database! {
                         assert_eq!((report.changed, report.is_stopped), (0, false), "{what}");
                         let by_provider: u64 = report.providers.iter().map(|it| it.pruned).sum();
                         assert_eq!(by_provider, report.pruned, "{what}");
-                        // Only a reader can tell what SQLite's text is.
+                        // On SQLite, SQL cannot tell whether a token is readable text.
                         let is_sqlite = grants.source.kind() == Kind::Sqlite;
                         let is_set = !is_in_process && (!is_sqlite || count == Count::All);
                         assert_eq!(report.is_set_based, is_set, "{what}");
-                        assert_eq!(apply(&prune).await.pruned, 0, "{what}: it has converged");
+                        assert_eq!(apply(&prune).await.pruned, 0, "{what}: a second run prunes nothing");
                         grants.undo(&report).await;
                         assert_eq!(grants.content().await, before, "{what}");
                     }
@@ -70,7 +70,7 @@ on_every_database! {
         assert_eq!(of("").pruned, 0);
     }
 
-    async fn a_plan_lists_who_goes(database: Database) {
+    async fn a_plan_lists_the_victims(database: Database) {
         let grants = grants(Source::on(database).await).await;
         let cap = at_most(1).count(Count::All);
         let before = grants.keys().await;
@@ -88,6 +88,6 @@ on_every_database! {
         let report = apply(&grants.prune(&Cap::none())).await;
         assert_eq!((report.pruned, report.archive, report.undo.len()), (0, None, 0));
         let tables = grants.source.schema().await.tables.len();
-        assert_eq!(tables, 2, "no archive without a need");
+        assert_eq!(tables, 2, "no archive is created");
     }
 }

@@ -1,7 +1,7 @@
 //! better-auth, plain and encrypted in one table.
 
 use session_core::Timestamp;
-use session_migrate::source::{BetterAuth, Cell, Codecs, SourceKeys, TokenCodec as _};
+use session_migrate::source::{Cell, Codecs, SourceKeys, TokenCodec as _, codec::BetterAuth};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 

@@ -1,6 +1,6 @@
 //! django-allauth and python-social-auth.
 
-use session_migrate::source::{Codecs, SourceKeys, UnreadableReason};
+use session_migrate::source::{Codecs, SourceKeys, row::UnreadableReason};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 

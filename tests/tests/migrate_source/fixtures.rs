@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use sea_orm::ConnectionTrait as _;
 use serde_json::Value;
 use session_migrate::source::{
-    Cell, Codecs, Expiry, RowTokens, SourceKeys, SourceReport, SourceRow, connect_read_only,
-    inspect,
+    Cell, Codecs, RowTokens, SourceKeys, SourceRow, connect_read_only, inspect,
+    inspect::SourceReport, row::Expiry,
 };
 use session_tests::database::{Database, Kind};
 use sha2::{Digest as _, Sha256};

@@ -106,7 +106,7 @@ on_every_database! {
         case(&|it| it.join[0].table = "none".to_owned(), "no table \"none\"");
         case(&|it| it.join[0].column = "title".to_owned(), "is not unique");
         case(&|it| it.parent[0].column = "x".to_owned(), "no column \"x\"");
-        case(&|it| it.filter[1].values[0] = session_migrate::source::FilterValue::Text("a".to_owned()), "with text");
+        case(&|it| it.filter[1].values[0] = session_migrate::source::mapping::FilterValue::Text("a".to_owned()), "with text");
         case(&|it| it.schema = Some("elsewhere".to_owned()), "no table");
         for (mapping, words) in cases {
             let opened = source.open(&mapping, &Codecs::new(SourceKeys::none())).await;

@@ -2,7 +2,7 @@
 
 use session_core::Timestamp;
 use session_migrate::source::{
-    Cell, Codecs, Expiry, Fernet, KeyUse, SourceKeys, SourceRow, TokenCodec as _,
+    Cell, Codecs, KeyUse, SourceKeys, SourceRow, TokenCodec as _, codec::Fernet, row::Expiry,
 };
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;

@@ -1,6 +1,6 @@
 //! Spring's authorized clients and the identities of Rails applications.
 
-use session_migrate::source::{Codecs, SourceKeys, Unit};
+use session_migrate::source::{Codecs, SourceKeys, mapping::Unit};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 

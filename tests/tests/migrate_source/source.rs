@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectionTrait as _, DatabaseConnection};
 use session_migrate::source::{
-    Codecs, Fit, Inspection, Mapping, Preset, Recognition, RowTokens, Schema, SourceError,
+    Codecs, Inspection, Mapping, Match, Preset, Recognition, RowTokens, Schema, SourceError,
     SourceKeys, SourceRow, SourceTable, inspect,
 };
 use session_tests::database::{Database, Kind};
@@ -39,12 +39,13 @@ impl Source {
     }
 
     /// The likeliest preset, and the mappings that it gives.
-    pub(crate) async fn recognised(&self, preset: &str) -> Fit {
+    pub(crate) async fn recognised(&self, preset: &str) -> Match {
         let recognition = Recognition::of(&self.schema().await);
-        let first = recognition.fits.first().unwrap_or_else(|| panic!("nothing: {recognition:#?}"));
+        let first =
+            recognition.matches.first().unwrap_or_else(|| panic!("nothing: {recognition:#?}"));
         assert_eq!(first.preset, preset, "{recognition:#?}");
         let asked: Preset = preset.parse().unwrap();
-        assert_eq!(asked.fit(&self.schema().await).unwrap().mappings, first.mappings);
+        assert_eq!(asked.match_schema(&self.schema().await).unwrap().mappings, first.mappings);
         first.clone()
     }
 

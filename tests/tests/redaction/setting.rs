@@ -147,7 +147,11 @@ impl Setting {
 
     /// Asks for a device's access token, and shows what comes of it.
     pub(crate) async fn asks_for_token(&mut self, device: usize) -> bool {
-        match self.manager.access_token(self.devices[device].session.id).await {
+        match self
+            .manager
+            .access_token(&self.devices[device].session.user, self.devices[device].session.id)
+            .await
+        {
             Ok(tokens) => {
                 self.log.show(&tokens);
                 self.note_tokens().await;
@@ -198,7 +202,7 @@ async fn started(
         .policy(policy.build().unwrap())
         .keyring(Keyring::parse(key).unwrap())
         .clock(clock.clone())
-        .shared_provider("*", provider.clone())
+        .provider("*", provider.clone())
         .start()
         .await
 }

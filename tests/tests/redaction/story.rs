@@ -8,7 +8,7 @@ use serde_json::json;
 use session_core::manager::Rotation;
 use session_core::store::{KeyRotation as _, SessionLookup as _};
 use session_core::testing::sample;
-use session_core::{EndReason, Keyring};
+use session_core::{EndReason, Keyring, Session};
 use session_tests::manager::{rows_of, until_real};
 use session_tower::CookieUpdate;
 
@@ -39,7 +39,11 @@ pub(crate) async fn requests(setting: &mut Setting) {
     }
     assert_eq!(setting.request_of(&foreign).await, StatusCode::UNAUTHORIZED);
 
-    let rotated = setting.manager.rotate_secret(setting.devices[1].session.id).await.unwrap();
+    let rotated = setting
+        .manager
+        .rotate_secret(&setting.devices[1].session.user, setting.devices[1].session.id)
+        .await
+        .unwrap();
     setting.log.show(&rotated);
     setting.log.show(&CookieUpdate::rotated(&rotated));
     let Rotation::Rotated { secret, .. } = rotated else { panic!("nobody else rotates") };
@@ -53,10 +57,11 @@ pub(crate) async fn requests(setting: &mut Setting) {
 pub(crate) async fn renewals(setting: &mut Setting) {
     setting.later();
     assert!(setting.asks_for_token(1).await);
-    let id = setting.devices[1].session.id;
-    let tokens = setting.manager.access_token(id).await.unwrap();
+    let Session { id, user, .. } = setting.devices[1].session.clone();
+    let tokens = setting.manager.access_token(&user, id).await.unwrap();
     setting.clock.advance(Duration::from_secs(60));
-    let rejected = setting.manager.access_token_after_rejection(id, tokens.access_token()).await;
+    let rejected =
+        setting.manager.access_token_after_rejection(&user, id, tokens.access_token()).await;
     assert!(!rejected.unwrap().is_access_token(tokens.access_token()));
     setting.note_tokens().await;
 }
@@ -94,8 +99,9 @@ pub(crate) async fn trouble_at_the_database(setting: &mut Setting) {
     setting.later();
     let (answer, held) = Fault::hold_answer();
     setting.idp.control().push_fault_at(Endpoint::Renewal, answer);
-    let (manager, id) = (setting.manager.clone(), setting.devices[3].session.id);
-    let renewing = tokio::spawn(async move { manager.access_token(id).await });
+    let Session { id, user, .. } = setting.devices[3].session.clone();
+    let manager = setting.manager.clone();
+    let renewing = tokio::spawn(async move { manager.access_token(&user, id).await });
     held.reached().await;
     let outage = setting.link.cut().await;
     held.release();
@@ -109,8 +115,12 @@ pub(crate) async fn trouble_at_the_database(setting: &mut Setting) {
     assert_eq!(setting.request_of(&device.secret).await, StatusCode::SERVICE_UNAVAILABLE);
     let digest = device.secret.digest();
     setting.log.error(setting.manager.resolve(&digest, None).await.unwrap_err());
-    setting.log.error(setting.manager.access_token(device.session.id).await.unwrap_err());
-    setting.log.error(setting.manager.rotate_secret(device.session.id).await.unwrap_err());
+    setting.log.error(
+        setting.manager.access_token(&device.session.user, device.session.id).await.unwrap_err(),
+    );
+    setting.log.error(
+        setting.manager.rotate_secret(&device.session.user, device.session.id).await.unwrap_err(),
+    );
     outage.restore().await;
     until_real("the write", || async {
         clock.advance(Duration::from_millis(20));
@@ -139,7 +149,9 @@ pub(crate) async fn changed_rows(setting: &mut Setting) {
     assert_eq!(setting.request_of(&device.secret).await, StatusCode::SERVICE_UNAVAILABLE);
     let digest = device.secret.digest();
     setting.log.error(setting.manager.resolve(&digest, None).await.unwrap_err());
-    setting.log.error(setting.manager.access_token(device.session.id).await.unwrap_err());
+    setting.log.error(
+        setting.manager.access_token(&device.session.user, device.session.id).await.unwrap_err(),
+    );
     setting.log.show(&setting.manager.reseal().await.unwrap());
     setting.log.show(&setting.starts_with(&setting.key).await.unwrap());
 }
@@ -159,10 +171,10 @@ pub(crate) async fn wrong_key(setting: &mut Setting) {
 
 /// Signing out, with the provider away at first; the administrator; the purge; the shutdown.
 pub(crate) async fn ends(setting: &mut Setting) {
-    let id = setting.devices[1].session.id;
-    assert!(setting.manager.sign_out(id).await.unwrap());
+    let Session { id, user, .. } = setting.devices[1].session.clone();
+    assert!(setting.manager.sign_out(&user, id).await.unwrap());
     assert_eq!(setting.request_of(&setting.devices[1].secret).await, StatusCode::UNAUTHORIZED);
-    setting.log.error(setting.manager.access_token(id).await.unwrap_err());
+    setting.log.error(setting.manager.access_token(&user, id).await.unwrap_err());
     for person in ["alice", "mallory"] {
         let user = sample::user(person);
         setting.log.show(&setting.manager.list(&user, None).await.unwrap());

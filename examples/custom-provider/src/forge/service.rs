@@ -1,4 +1,4 @@
-//! The service: a token is good until somebody deletes it.
+//! The service: a token is valid until it is deleted.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,14 +13,14 @@ use serde_json::json;
 
 use crate::http::random_token;
 
-/// A service like GitHub. Clones are the same one.
+/// A service like GitHub. Clones share their state.
 #[derive(Clone, Default)]
 pub(crate) struct Forge {
-    /// Whose a token is.
+    /// The user of each token.
     tokens: Arc<Mutex<HashMap<String, String>>>,
 }
 
-/// The code that the browser came back with; here it is the person's name.
+/// The authorization code; here it is the user's name.
 #[derive(Deserialize)]
 struct Code {
     code: String,
@@ -35,14 +35,14 @@ impl Forge {
     pub(crate) fn router(&self) -> Router {
         Router::new()
             .route("/login/oauth/access_token", post(exchange))
-            .route("/applications/my-app/token", delete(forget))
+            .route("/applications/my-app/token", delete(delete_token))
             .route("/user", get(user))
             .with_state(self.clone())
     }
 
-    /// Deletes all of a person's tokens, as the person can on the service's own pages.
-    pub(crate) fn withdraw(&self, person: &str) {
-        self.tokens().retain(|_, holder| holder != person);
+    /// Deletes all tokens of a user, as the user can on the service's own pages.
+    pub(crate) fn withdraw(&self, user: &str) {
+        self.tokens().retain(|_, owner| owner != user);
     }
 
     fn tokens(&self) -> MutexGuard<'_, HashMap<String, String>> {
@@ -50,7 +50,7 @@ impl Forge {
     }
 }
 
-/// Neither `expires_in` nor a refresh token.
+/// Issues a token, with neither `expires_in` nor a refresh token.
 async fn exchange(State(forge): State<Forge>, Json(Code { code }): Json<Code>) -> Response {
     let Ok(token) = random_token() else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
@@ -59,7 +59,7 @@ async fn exchange(State(forge): State<Forge>, Json(Code { code }): Json<Code>) -
     Json(json!({"access_token": token, "token_type": "bearer", "scope": "repo"})).into_response()
 }
 
-async fn forget(State(forge): State<Forge>, Json(token): Json<Token>) -> StatusCode {
+async fn delete_token(State(forge): State<Forge>, Json(token): Json<Token>) -> StatusCode {
     match forge.tokens().remove(&token.access_token) {
         Some(_) => StatusCode::NO_CONTENT,
         None => StatusCode::NOT_FOUND,
@@ -69,6 +69,6 @@ async fn forget(State(forge): State<Forge>, Json(token): Json<Token>) -> StatusC
 async fn user(State(forge): State<Forge>, headers: HeaderMap) -> Result<String, StatusCode> {
     let authorization = headers.get("authorization").and_then(|value| value.to_str().ok());
     let token = authorization.and_then(|value| value.strip_prefix("Bearer "));
-    let person = token.and_then(|token| forge.tokens().get(token).cloned());
-    person.ok_or(StatusCode::UNAUTHORIZED)
+    let user = token.and_then(|token| forge.tokens().get(token).cloned());
+    user.ok_or(StatusCode::UNAUTHORIZED)
 }

@@ -1,4 +1,4 @@
-//! The service: its tickets are good for ten minutes, and each renewal is good once.
+//! The service: a ticket is valid for ten minutes, and a renewal code once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,28 +19,28 @@ use crate::http::random_token;
 
 const LIFETIME: Duration = Duration::from_secs(600);
 
-/// The in-house token service. Clones are the same one.
+/// The in-house token service. Clones share their state.
 #[derive(Clone)]
 pub(crate) struct House {
     clock: Arc<dyn Clock>,
     application_key: Arc<str>,
-    desk: Arc<Mutex<Desk>>,
+    records: Arc<Mutex<Records>>,
 }
 
-/// What the service remembers.
+/// The state of the service.
 #[derive(Default)]
-struct Desk {
-    /// Whose a ticket is, and until when it is good.
+struct Records {
+    /// The user of each ticket, and when the ticket expires.
     tickets: HashMap<String, (String, Timestamp)>,
-    /// Whose a renewal is.
-    renewals: HashMap<String, String>,
+    /// The user of each renewal code.
+    renewal_codes: HashMap<String, String>,
     renewed: u32,
     is_closed: bool,
 }
 
 #[derive(Deserialize)]
 struct Login {
-    person: String,
+    user: String,
 }
 
 #[derive(Deserialize)]
@@ -48,14 +48,14 @@ struct Renewal {
     renewal: String,
 }
 
-/// Why a request is turned away, in the words of the service's protocol.
-enum TurnedAway {
+/// An error of the service's protocol.
+enum ServiceError {
     ApplicationUnknown,
     Closed,
     RenewalSpent,
 }
 
-impl IntoResponse for TurnedAway {
+impl IntoResponse for ServiceError {
     fn into_response(self) -> Response {
         let (status, problem) = match self {
             Self::ApplicationUnknown => (StatusCode::UNAUTHORIZED, "application_unknown"),
@@ -72,8 +72,8 @@ impl IntoResponse for TurnedAway {
 
 impl House {
     pub(crate) fn new(clock: impl Clock, application_key: &str) -> Self {
-        let (clock, desk) = (Arc::new(clock), Arc::default());
-        Self { clock, application_key: application_key.into(), desk }
+        let (clock, records) = (Arc::new(clock), Arc::default());
+        Self { clock, application_key: application_key.into(), records }
     }
 
     pub(crate) fn router(&self) -> Router {
@@ -85,48 +85,48 @@ impl House {
             .with_state(self.clone())
     }
 
-    /// How many tickets were renewed.
+    /// Returns how many tickets were renewed.
     pub(crate) fn renewed(&self) -> u32 {
-        self.desk().renewed
+        self.records().renewed
     }
 
-    /// How many renewals are good.
-    pub(crate) fn good_renewals(&self) -> usize {
-        self.desk().renewals.len()
+    /// Returns how many renewal codes are valid.
+    pub(crate) fn renewal_codes(&self) -> usize {
+        self.records().renewal_codes.len()
     }
 
-    /// Closes the desk for a while, or opens it again.
-    pub(crate) fn close(&self, is_closed: bool) {
-        self.desk().is_closed = is_closed;
+    /// Closes the service, or opens it again.
+    pub(crate) fn set_closed(&self, is_closed: bool) {
+        self.records().is_closed = is_closed;
     }
 
-    /// Forgets all of a person's renewals, as an administrator would.
-    pub(crate) fn dismiss(&self, person: &str) {
-        self.desk().renewals.retain(|_, holder| holder != person);
+    /// Deletes all renewal codes of a user, as an administrator would.
+    pub(crate) fn dismiss(&self, user: &str) {
+        self.records().renewal_codes.retain(|_, owner| owner != user);
     }
 
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    fn records(&self) -> MutexGuard<'_, Records> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Every request is from the application that the service knows, while the desk is open.
-    fn admits(&self, headers: &HeaderMap) -> Result<(), TurnedAway> {
-        if self.desk().is_closed {
-            return Err(TurnedAway::Closed);
+    /// Checks that the service is open and that the request has the application's key.
+    fn check_request(&self, headers: &HeaderMap) -> Result<(), ServiceError> {
+        if self.records().is_closed {
+            return Err(ServiceError::Closed);
         }
         let key = headers.get(APPLICATION_KEY).map(HeaderValue::as_bytes);
         let is_known = key == Some(self.application_key.as_bytes());
-        if is_known { Ok(()) } else { Err(TurnedAway::ApplicationUnknown) }
+        if is_known { Ok(()) } else { Err(ServiceError::ApplicationUnknown) }
     }
 
-    fn ticket_for(&self, person: String) -> Response {
+    fn issue_ticket(&self, user: String) -> Response {
         let (Ok(ticket), Ok(renewal)) = (random_token(), random_token()) else {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         };
-        let good_until = self.clock.now() + LIFETIME;
-        let mut desk = self.desk();
-        desk.tickets.insert(ticket.clone(), (person.clone(), good_until));
-        desk.renewals.insert(renewal.clone(), person);
+        let expires_at = self.clock.now() + LIFETIME;
+        let mut records = self.records();
+        records.tickets.insert(ticket.clone(), (user.clone(), expires_at));
+        records.renewal_codes.insert(renewal.clone(), user);
         let good_for = LIFETIME.as_secs() / 60;
         Json(json!({"ticket": ticket, "renewal": renewal, "good_for_minutes": good_for, "desk": 4}))
             .into_response()
@@ -137,38 +137,38 @@ async fn issue(
     State(house): State<House>,
     headers: HeaderMap,
     Json(login): Json<Login>,
-) -> Result<Response, TurnedAway> {
-    house.admits(&headers)?;
-    Ok(house.ticket_for(login.person))
+) -> Result<Response, ServiceError> {
+    house.check_request(&headers)?;
+    Ok(house.issue_ticket(login.user))
 }
 
 async fn renew(
     State(house): State<House>,
     headers: HeaderMap,
     Json(Renewal { renewal }): Json<Renewal>,
-) -> Result<Response, TurnedAway> {
-    house.admits(&headers)?;
-    let holder = house.desk().renewals.remove(&renewal);
-    let person = holder.ok_or(TurnedAway::RenewalSpent)?;
-    house.desk().renewed += 1;
-    Ok(house.ticket_for(person))
+) -> Result<Response, ServiceError> {
+    house.check_request(&headers)?;
+    let user = house.records().renewal_codes.remove(&renewal);
+    let user = user.ok_or(ServiceError::RenewalSpent)?;
+    house.records().renewed += 1;
+    Ok(house.issue_ticket(user))
 }
 
 async fn forget(
     State(house): State<House>,
     headers: HeaderMap,
     Json(Renewal { renewal }): Json<Renewal>,
-) -> Result<StatusCode, TurnedAway> {
-    house.admits(&headers)?;
-    house.desk().renewals.remove(&renewal);
+) -> Result<StatusCode, ServiceError> {
+    house.check_request(&headers)?;
+    house.records().renewal_codes.remove(&renewal);
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn whoami(State(house): State<House>, headers: HeaderMap) -> Result<String, StatusCode> {
     let ticket = headers.get(TICKET).and_then(|value| value.to_str().ok());
     let now = house.clock.now();
-    let desk = house.desk();
-    let holder = ticket.and_then(|ticket| desk.tickets.get(ticket));
-    let good = holder.filter(|(_, good_until)| now < *good_until);
-    good.map(|(person, _)| person.clone()).ok_or(StatusCode::UNAUTHORIZED)
+    let records = house.records();
+    let known = ticket.and_then(|ticket| records.tickets.get(ticket));
+    let valid = known.filter(|(_, expires_at)| now < *expires_at);
+    valid.map(|(user, _)| user.clone()).ok_or(StatusCode::UNAUTHORIZED)
 }

@@ -27,7 +27,7 @@ pub(crate) struct Device {
 
 impl From<ListedSession> for Device {
     fn from(listed: ListedSession) -> Self {
-        let ListedSession { session, is_current } = listed;
+        let ListedSession { session, is_current, .. } = listed;
         Self {
             session_id: session.id.to_string(),
             provider: session.provider.to_string(),

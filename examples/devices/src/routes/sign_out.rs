@@ -17,7 +17,7 @@ pub(crate) async fn sign_out(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     if let Some(current) = current {
-        site.manager.sign_out(current.id()).await?;
+        site.manager.sign_out(current.user(), current.id()).await?;
     }
     let done = match wants_page(&headers) {
         true => Redirect::to("/").into_response(),

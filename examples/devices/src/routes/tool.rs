@@ -24,7 +24,8 @@ pub(crate) async fn tool(
     let token = current.access_token()?;
     let mut answer = ask(&site, token).await?;
     if answer.status() == StatusCode::UNAUTHORIZED {
-        let renewed = site.manager.access_token_after_rejection(current.id(), token).await?;
+        let renewed =
+            site.manager.access_token_after_rejection(current.user(), current.id(), token).await?;
         answer = ask(&site, renewed.access_token()).await?;
     }
     match answer.status() {

@@ -6,8 +6,8 @@ use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode};
 use sea_orm_migration::sea_orm::{ConnectionTrait as _, Database};
 use serde_json::Value;
-use session_core::{Clock as _, Keyring, SystemClock, Timestamp};
-use session_migrate::source::{Cell, Codecs, Fernet, Preset, SourceKeys, TokenCodec as _};
+use session_core::{Clock as _, Keyring, SystemClock, Timestamp, UserId};
+use session_migrate::source::{Cell, Codecs, Preset, SourceKeys, TokenCodec as _, codec::Fernet};
 use session_migrate::{Approval, Layout, Move, MoveOptions};
 use std::fs::File;
 
@@ -145,7 +145,8 @@ async fn a_browser_with_an_old_cookie_is_signed_in_at_once() {
         session_core::store::sea_orm::SeaOrmStore::connect(&url).await.unwrap(),
     );
     let sessions = sessions.keyring(Keyring::parse(KEYS).unwrap()).start().await.unwrap();
-    let token = sessions.access_token(id.parse().unwrap()).await.unwrap();
+    let token =
+        sessions.access_token(&UserId::new("alice").unwrap(), id.parse().unwrap()).await.unwrap();
     assert_eq!(token.access_token(), access);
 
     let log = std::fs::read_to_string(directory.path().join("log")).unwrap();

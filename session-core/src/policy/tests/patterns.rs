@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::policy::rule::{fits, is_pattern, narrowness};
+use crate::policy::rule::{is_pattern, matches_pattern, specificity};
 use crate::policy::{Limit, OnFull, Rule, SessionPolicy, Timeouts};
 use crate::session::ProviderName;
 
@@ -50,11 +50,11 @@ proptest! {
 
     #[test]
     fn a_pattern_fits_what_begins_so_and_a_name_fits_itself(one in names(), other in names()) {
-        prop_assert_eq!(fits(&one, &other), one == other);
-        prop_assert_eq!(fits(&format!("{one}*"), &other), other.starts_with(&one));
-        prop_assert!(fits("*", &other));
+        prop_assert_eq!(matches_pattern(&one, &other), one == other);
+        prop_assert_eq!(matches_pattern(&format!("{one}*"), &other), other.starts_with(&one));
+        prop_assert!(matches_pattern("*", &other));
         let beginning = format!("{other}*");
-        prop_assert!(narrowness(&one) > narrowness(&beginning));
+        prop_assert!(specificity(&one) > specificity(&beginning));
     }
 
     #[test]

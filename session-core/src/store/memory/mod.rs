@@ -86,8 +86,7 @@ impl MemoryStore {
 
 impl State {
     fn record(&mut self, session: &Session, kind: EventKind, at: Timestamp) {
-        let (user, provider) = (session.user.clone(), session.provider.clone());
-        self.events.push(Event { session: session.id, user, provider, kind, at });
+        self.events.push(Event::new(session, kind, at));
     }
 }
 

@@ -10,12 +10,13 @@ use sea_orm::{
 
 use super::SeaOrmStore;
 use super::attempt_error::AttemptError;
-use super::convert::{self, created, digest_octets, partition_octets, signed};
+use super::convert::{self, digest_octets, partition_octets, signed};
 use super::end::Leaving;
 use super::entity::{Octets, admission_lock, session};
 use super::retry::Attempt;
 use super::row::EndingRow;
 use super::transaction::Transaction;
+use crate::event::{Event, EventKind};
 use crate::policy::{AdmittedSession, Eviction, Verdict};
 use crate::session::{EndReason, SecretDigest};
 use crate::store::{Admission, Decide, EndedSession, NewSession, StoreError};
@@ -188,7 +189,7 @@ impl SeaOrmStore {
         let ended = leaving.into_iter().map(Leaving::into_ended);
         let ended = ended.collect::<Result<Vec<_>, _>>()?;
         let mut events: Vec<_> = ended.iter().map(|ended| convert::ended(ended, now)).collect();
-        events.push(created(login.new));
+        events.push(Event::new(&login.new.session, EventKind::Created, now));
         self.insert_events(&transaction.inner, &events).await?;
         Ok(ended)
     }

@@ -122,17 +122,6 @@ pub(super) fn event_row(event: &Event) -> event::ActiveModel {
     }
 }
 
-pub(super) fn created(new: &NewSession) -> Event {
-    let session = &new.session;
-    Event {
-        session: session.id,
-        user: session.user.clone(),
-        provider: session.provider.clone(),
-        kind: EventKind::Created,
-        at: session.created_at,
-    }
-}
-
 pub(super) fn ended(ended: &EndedSession, at: Timestamp) -> Event {
     Event {
         session: ended.id,

@@ -162,7 +162,7 @@ impl Flawed {
             Flaw::CarriesOutRefusals => {
                 let verdict = |present: &[AdmittedSession]| match decide(present) {
                     Verdict::Refuse { .. } => Verdict::Admit(Vec::new()),
-                    verdict @ Verdict::Admit(_) => verdict,
+                    verdict => verdict,
                 };
                 self.inner.admit(new, &verdict).await
             }

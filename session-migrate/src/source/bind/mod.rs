@@ -1,16 +1,13 @@
-//! A mapping, held against the schema that it is for: every column found, every expression
-//! written.
+//! A mapping, resolved against a schema: every column found, every expression written.
 
-mod moment;
 mod parts;
-mod relation;
 mod slots;
 mod statement;
 
-pub(crate) use moment::TimeSlot;
-pub(crate) use parts::{CookieSlot, PlaceSlot, ProviderSlot, TokenSlot, TokenSlots, ValueSlot};
-pub(crate) use relation::Relation;
-pub(crate) use slots::{BASE, Slot, Slots, misfit};
+pub(crate) use parts::{
+    CookieSlot, PathSlot, ProviderSlot, TimeSlot, TokenSlot, TokenSlots, ValueSlot,
+};
+pub(crate) use slots::{BASE, Relation, Slot, Slots, schema_mismatch};
 
 use crate::source::SourceError;
 use crate::source::codec::Codecs;
@@ -19,7 +16,7 @@ use crate::sql::Dialect;
 use crate::sql::Query;
 use crate::sql::Schema;
 
-/// A mapping that fits its database.
+/// A mapping that matches its database.
 #[derive(Debug)]
 pub(crate) struct Bound {
     pub(crate) mapping: Mapping,
@@ -30,8 +27,8 @@ pub(crate) struct Bound {
     pub(crate) key: Vec<usize>,
     /// Whether a unique index orders the rows by the key.
     pub(crate) is_key_indexed: bool,
-    /// By what rows are ordered in the place of their key, if they are.
-    pub(crate) place: Option<&'static str>,
+    /// The physical location by which rows are ordered instead of their key, if they are.
+    pub(crate) row_location: Option<&'static str>,
     pub(crate) user: usize,
     pub(crate) provider: ProviderSlot,
     pub(crate) account: Option<usize>,
@@ -43,9 +40,9 @@ pub(crate) struct Bound {
     pub(crate) cookie: Option<CookieSlot>,
     /// Issuer, subject, `sid`.
     pub(crate) identity: [Option<ValueSlot>; 3],
-    /// True where a parent's row is missing; none if there is no parent to ask for.
+    /// The condition that a parent row is missing; none if the mapping has no parents.
     pub(crate) orphan: Option<String>,
-    /// The joined tables and the parents, by what refers to them.
+    /// The joined tables and the parents, each with the column that refers to it.
     pub(crate) relations: Vec<Relation>,
 }
 
@@ -80,13 +77,13 @@ impl Bound {
                 .transpose()?,
             identity: identity(&mapping.identity, &mut slots)?,
             mapping: checked(mapping, &mut slots)?,
-            // After everything else: it looks at the columns that were selected.
-            relations: relation::all(mapping, schema, &mut slots)?,
+            // After everything else: it reads which columns were selected.
+            relations: slots::relations(mapping, schema, &mut slots)?,
             dialect,
             slots,
             key,
             is_key_indexed,
-            place: None,
+            row_location: None,
             provider,
             tokens,
             expires,
@@ -98,7 +95,7 @@ impl Bound {
 }
 
 impl Bound {
-    /// Writes ` WHERE` and the row filter.
+    /// Appends ` WHERE` and the row filter.
     pub(crate) fn push_filter(&self, query: &mut Query) {
         query.push(" WHERE 1 = 1");
         for filter in &self.mapping.filter {
@@ -110,13 +107,15 @@ impl Bound {
         }
     }
 
-    /// The slot at a place, which binding made.
+    /// Returns the slot at an index that resolving the mapping gave.
     pub(crate) fn slot(&self, at: usize) -> Result<&Slot, SourceError> {
-        self.slots.slot(at).ok_or_else(|| slots::misfit("a column was not selected".to_owned()))
+        self.slots.slot(at).ok_or_else(|| {
+            slots::schema_mismatch("a column of the mapping was not selected".to_owned())
+        })
     }
 }
 
-/// The mapping, with every column of its filter among the slots.
+/// Returns the mapping, after adding every column of its filter to the slots.
 fn checked(mapping: &Mapping, slots: &mut Slots) -> Result<Mapping, SourceError> {
     for filter in &mapping.filter {
         let at = slots.at(&filter.column, filter.join.as_deref())?;

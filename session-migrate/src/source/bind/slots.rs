@@ -1,13 +1,12 @@
-//! The columns that are selected, each once.
+//! The columns that are selected, each once, and the tables that they refer to.
 
 use std::collections::BTreeMap;
 
-use crate::source::mapping::{Mapping, Place};
+use crate::source::mapping::{ColumnPath, Mapping};
 use crate::source::{SourceError, SourceErrorKind};
-use crate::sql::Dialect;
-use crate::sql::{Column, Schema, Table};
+use crate::sql::{Column, Dialect, Schema, Table};
 
-/// The mapped table's name in every statement.
+/// The mapped table's alias in every statement.
 pub(crate) const BASE: &str = "source_row";
 
 /// A selected column.
@@ -50,16 +49,17 @@ impl Slots {
         Ok(Self { dialect, base: table.clone(), joined, slots: Vec::new() })
     }
 
-    /// The place of a column, which is selected from now on.
+    /// Returns the index of a column, which is selected from now on.
     pub(crate) fn at(&mut self, column: &str, join: Option<&str>) -> Result<usize, SourceError> {
         if let Some(at) = self.slots.iter().position(|slot| slot.is(column, join)) {
             return Ok(at);
         }
         let table = match join {
             None => &self.base,
-            Some(name) => {
-                self.joined.get(name).ok_or_else(|| misfit(format!("no join {name:?}")))?
-            }
+            Some(name) => self
+                .joined
+                .get(name)
+                .ok_or_else(|| schema_mismatch(format!("the mapping has no join {name:?}")))?,
         };
         let found = column_of(table, column)?.clone();
         let sql =
@@ -68,7 +68,7 @@ impl Slots {
         Ok(self.slots.len() - 1)
     }
 
-    /// The mapped table.
+    /// Returns the mapped table.
     pub(crate) const fn base(&self) -> &Table {
         &self.base
     }
@@ -77,7 +77,7 @@ impl Slots {
         self.dialect
     }
 
-    pub(crate) fn place(&mut self, place: &Place) -> Result<usize, SourceError> {
+    pub(crate) fn place(&mut self, place: &ColumnPath) -> Result<usize, SourceError> {
         self.at(&place.column, place.join.as_deref())
     }
 
@@ -85,13 +85,13 @@ impl Slots {
         self.slots.iter().find(|slot| slot.is(column, join))
     }
 
-    /// The place of a column that is selected.
+    /// Returns the index of a selected column.
     pub(crate) fn position(&self, column: &str, join: Option<&str>) -> Result<usize, SourceError> {
         let at = self.slots.iter().position(|slot| slot.is(column, join));
-        at.ok_or_else(|| misfit(format!("the mapping reads no column {column:?}")))
+        at.ok_or_else(|| schema_mismatch(format!("the mapping does not read a column {column:?}")))
     }
 
-    /// The slot at a place that [`at`](Self::at) gave.
+    /// Returns the slot at an index that [`at`](Self::at) returned.
     pub(crate) fn slot(&self, at: usize) -> Option<&Slot> {
         self.slots.get(at)
     }
@@ -101,7 +101,7 @@ impl Slots {
     }
 }
 
-/// The table of this name; else an error that says which there are.
+/// Returns the table of this name, or an error that lists the tables.
 pub(super) fn find<'a>(
     schema: &'a Schema,
     qualifier: Option<&str>,
@@ -111,14 +111,17 @@ pub(super) fn find<'a>(
     schema.table(qualifier, name).ok_or_else(|| {
         let mut there: Vec<&str> = schema.tables.iter().map(|table| table.name.as_str()).collect();
         there.truncate(20);
-        misfit(format!("{place}: there is no table {name:?}; there are {}", there.join(", ")))
+        schema_mismatch(format!(
+            "{place}: there is no table {name:?}; there are {}",
+            there.join(", ")
+        ))
     })
 }
 
 pub(super) fn column_of<'a>(table: &'a Table, name: &str) -> Result<&'a Column, SourceError> {
     table.column(name).ok_or_else(|| {
         let there: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
-        misfit(format!(
+        schema_mismatch(format!(
             "the table {:?} has no column {name:?}; it has {}",
             table.name,
             there.join(", ")
@@ -126,6 +129,63 @@ pub(super) fn column_of<'a>(table: &'a Table, name: &str) -> Result<&'a Column, 
     })
 }
 
-pub(crate) fn misfit(detail: String) -> SourceError {
+pub(crate) fn schema_mismatch(detail: String) -> SourceError {
     SourceError::because(SourceErrorKind::Schema, detail)
+}
+
+/// A table that a column of the mapped rows refers to.
+#[derive(Debug)]
+pub(crate) struct Relation {
+    pub(crate) table: Table,
+    /// The column that is referred to.
+    pub(crate) column: Column,
+    /// The index of the column that refers to it.
+    pub(crate) child: usize,
+    /// The columns of the table whose change changes a row of the source: of a parent, the one that
+    /// is referred to; of a joined table, also those that the mapping reads.
+    pub(crate) read: Vec<Column>,
+}
+
+impl Relation {
+    fn is_same(&self, other: &Self) -> bool {
+        let name = |it: &Self| (it.table.schema.clone(), it.table.name.clone(), it.child);
+        name(self) == name(other) && self.column.name == other.column.name
+    }
+}
+
+/// Returns every relation once; joins come first, because they read more than a parent does.
+pub(super) fn relations(
+    mapping: &Mapping,
+    schema: &Schema,
+    slots: &mut Slots,
+) -> Result<Vec<Relation>, SourceError> {
+    let mut relations: Vec<Relation> = Vec::new();
+    for join in &mapping.join {
+        let table = find(schema, join.schema.as_deref(), &join.table, "join")?;
+        let mut found = relation(table, &join.column, &join.on, slots)?;
+        let read = slots.iter().filter(|slot| slot.join.as_deref() == Some(join.name.as_str()));
+        let read = read.map(|slot| slot.column.clone());
+        found.read.extend(read.filter(|column| column.name != join.column));
+        relations.push(found);
+    }
+    for parent in &mapping.parent {
+        let table = find(schema, parent.schema.as_deref(), &parent.table, "parent")?;
+        let child = parent.child.as_ref().unwrap_or(&mapping.user);
+        let found = relation(table, &parent.column, child, slots)?;
+        if !relations.iter().any(|known| known.is_same(&found)) {
+            relations.push(found);
+        }
+    }
+    Ok(relations)
+}
+
+fn relation(
+    table: &Table,
+    column: &str,
+    child: &ColumnPath,
+    slots: &mut Slots,
+) -> Result<Relation, SourceError> {
+    let column = column_of(table, column)?.clone();
+    let read = vec![column.clone()];
+    Ok(Relation { table: table.clone(), column, child: slots.place(child)?, read })
 }

@@ -1,16 +1,15 @@
-//! The parts of statements that a mapping gives.
+//! The parts of statements that come from a mapping.
 
 use sea_orm_migration::sea_orm::Value;
 
-use super::slots::{BASE, column_of, find, misfit};
+use super::slots::{BASE, column_of, find, schema_mismatch};
 use super::{Slot, Slots};
 use crate::source::SourceError;
 use crate::source::mapping::{Filter, FilterValue, Mapping, Parent, Test};
-use crate::sql::Dialect;
-use crate::sql::Query;
-use crate::sql::{ColumnKind, Schema, Table};
+use crate::sql::{ColumnKind, Dialect, Query, Schema, Table};
 
-/// `FROM` with its joins. A join's column must be unique, or a token set would be two rows.
+/// Returns `FROM` with its joins. A join's column must be unique, or a token set would become two
+/// rows.
 pub(super) fn from(
     mapping: &Mapping,
     table: &Table,
@@ -25,7 +24,7 @@ pub(super) fn from(
         let joined = find(schema, join.schema.as_deref(), &join.table, &place)?;
         column_of(joined, &join.column)?;
         if !joined.unique.contains(&vec![join.column.clone()]) {
-            return Err(misfit(format!(
+            return Err(schema_mismatch(format!(
                 "{place}: the column {:?} is not unique, so a row could become two",
                 join.column
             )));
@@ -39,7 +38,7 @@ pub(super) fn from(
     Ok(sql)
 }
 
-/// True where a parent's row is missing.
+/// Returns the condition that a parent row is missing.
 pub(super) fn orphan(
     mapping: &Mapping,
     schema: &Schema,
@@ -65,7 +64,7 @@ fn missing(
     let child = slots.place(parent.child.as_ref().unwrap_or(&mapping.user))?;
     let Some(child) = slots.slot(child) else { return Ok("1 = 0".to_owned()) };
     let sql = format!("{}.{}", dialect.quote("parent_row"), dialect.quote(&parent.column));
-    // Of one type they are compared as the foreign key does, by its index; else as text.
+    // The same types are compared like the foreign key, by its index; others as text.
     let is_same = column.kind == child.column.kind;
     let test = if is_same {
         format!("{sql} = {}", child.sql)
@@ -83,7 +82,7 @@ fn missing(
     ))
 }
 
-/// Whether a filter compares its column with what the column can hold.
+/// Refuses a filter that compares its column with values that the column cannot hold.
 pub(super) fn check_filter(filter: &Filter, slot: Option<&Slot>) -> Result<(), SourceError> {
     let is_number = slot.is_some_and(|slot| {
         matches!(slot.column.kind, ColumnKind::Integer | ColumnKind::Boolean | ColumnKind::Real)
@@ -91,12 +90,14 @@ pub(super) fn check_filter(filter: &Filter, slot: Option<&Slot>) -> Result<(), S
     let is_text = |value: &FilterValue| matches!(value, FilterValue::Text(_));
     if is_number && filter.value.iter().chain(&filter.values).any(is_text) {
         let column = &filter.column;
-        return Err(misfit(format!("the filter compares the numbers of {column:?} with text")));
+        return Err(schema_mismatch(format!(
+            "the filter compares the numbers of {column:?} with text"
+        )));
     }
     Ok(())
 }
 
-/// Writes what a row must be for a filter; the value's `NULL` is not equal to anything.
+/// Appends the condition of a filter; `NULL` is not equal to any value.
 pub(super) fn push_filter(query: &mut Query, filter: &Filter, slot: &Slot, dialect: Dialect) {
     let kind = slot.column.kind;
     let sql = match (dialect, kind) {

@@ -1,3 +1,5 @@
+//! better-auth's tokens.
+
 use std::fmt;
 
 use chacha20poly1305::aead::{Aead, KeyInit};
@@ -6,25 +8,25 @@ use session_core::Timestamp;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::text::{from_hex, to_hex};
-use super::{CodecError, KeyUse, Opened, SourceKeys, TokenCodec, cbc};
+use super::crypto::{from_hex, to_hex};
+use super::{CodecError, KeyUse, Opened, SourceKeys, TokenCodec, crypto};
 use crate::sql::Cell;
 
 const NONCE_BYTES: usize = 24;
 const TAG_BYTES: usize = 16;
 
-/// The shortest hexadecimal that can be an encrypted token of one byte.
-const SHORTEST: usize = 2 * (NONCE_BYTES + TAG_BYTES + 1);
+/// The length in hexadecimal of an encrypted token of one byte.
+const MIN_HEX_CHARACTERS: usize = 2 * (NONCE_BYTES + TAG_BYTES + 1);
 
 /// better-auth's tokens: plain, or hexadecimal of a nonce and XChaCha20-Poly1305 under SHA-256 of
 /// the secret, bare or as `$ba$VERSION$…`.
 ///
-/// A table is mixed once `account.encryptOAuthTokens` was switched on. What has the form of a
-/// ciphertext must open under one of the keys, which the cipher itself proves; everything else,
-/// and every hexadecimal that is too short for a ciphertext, is plain.
+/// A table mixes both once `account.encryptOAuthTokens` was switched on. A value with the form of a
+/// ciphertext must open under one of the keys, which the cipher authenticates; everything else, and
+/// hexadecimal that is too short for a ciphertext, is plain.
 pub struct BetterAuth(Vec<Zeroizing<[u8; 32]>>);
 
-/// A value that has the form of a ciphertext.
+/// A value with the form of a ciphertext.
 struct Ciphertext<'a> {
     /// `$ba$2$`, or nothing.
     prefix: &'a str,
@@ -36,7 +38,7 @@ impl<'a> Ciphertext<'a> {
         if let Some(rest) = text.strip_prefix("$ba$") {
             return Some(Self::enveloped(text, rest).ok_or(CodecError::Malformed));
         }
-        let bytes = from_hex(text.as_bytes()).filter(|_| text.len() >= SHORTEST)?;
+        let bytes = from_hex(text.as_bytes()).filter(|_| text.len() >= MIN_HEX_CHARACTERS)?;
         Some(Ok(Self { prefix: "", bytes }))
     }
 
@@ -49,14 +51,14 @@ impl<'a> Ciphertext<'a> {
 }
 
 impl BetterAuth {
-    /// The codec with these secrets.
+    /// Creates the codec with these secrets.
     #[must_use]
     pub fn new(keys: &SourceKeys) -> Self {
         let key = |secret: &str| Zeroizing::new(Sha256::digest(secret.as_bytes()).into());
         Self(keys.iter().map(key).collect())
     }
 
-    /// The plaintext, and the place of the key that opened it.
+    /// Returns the plaintext, and the index of the key that opened it.
     fn unseal(&self, sealed: &[u8]) -> Result<(Zeroizing<Vec<u8>>, usize), CodecError> {
         let (nonce, ciphertext) =
             sealed.split_first_chunk::<NONCE_BYTES>().ok_or(CodecError::Malformed)?;
@@ -86,7 +88,7 @@ impl TokenCodec for BetterAuth {
         Ok(Opened { plain, key: KeyUse::at(place) })
     }
 
-    /// In the form of what stood there: plain stays plain, and a version stays with its key.
+    /// Keeps the form of the stored value: plain stays plain, and a version keeps its key.
     fn seal(&self, plain: &[u8], like: &Cell, now: Timestamp) -> Result<Cell, CodecError> {
         let before = like.as_text().unwrap_or_default();
         let Some(Ok(before)) = Ciphertext::of(&before) else {
@@ -94,7 +96,7 @@ impl TokenCodec for BetterAuth {
         };
         let place = self.unseal(&before.bytes).map_or(0, |(_, place)| place);
         let key = self.0.get(place).ok_or(CodecError::NoKey)?;
-        let nonce: [u8; NONCE_BYTES] = cbc::random()?;
+        let nonce: [u8; NONCE_BYTES] = crypto::random()?;
         let mut sealed = nonce.to_vec();
         let ciphertext = cipher(key).encrypt(&XNonce::from(nonce), plain);
         sealed.extend(ciphertext.map_err(|_| CodecError::Malformed)?);

@@ -1,3 +1,5 @@
+//! Fernet, as Open WebUI encrypts its tokens.
+
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -5,26 +7,26 @@ use session_core::Timestamp;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::cbc::{self, IV_BYTES};
-use super::text::{from_base64, to_base64url};
+use super::crypto::{self, IV_BYTES};
+use super::crypto::{from_base64, to_base64url};
 use super::{CodecError, KeyUse, Opened, SourceKeys, TokenCodec};
 use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::Cell;
 
 const VERSION: u8 = 0x80;
 const KEY_BYTES: usize = 32;
-/// The version and the seconds of the time.
+/// The version and the time in seconds.
 const HEAD_BYTES: usize = 9;
 const MAC_BYTES: usize = 32;
 
-/// A text of this length is a key; any other is a passphrase.
+/// A secret of this length is a key; any other is a passphrase.
 const KEY_CHARACTERS: usize = 44;
 
 /// Fernet as Open WebUI uses it: AES-128-CBC and HMAC-SHA256, in base64url.
 ///
-/// Of the two rules for keys, a text of 44 characters is the key itself, in either alphabet of
-/// base64; any other is hashed with SHA-256 to one. A value's time is not looked at: neither its
-/// age nor a moment in the future keeps it from being opened, as with Python's `cryptography`.
+/// A secret of 44 characters is the key itself, in either alphabet of base64; any other is hashed
+/// with SHA-256. As with Python's `cryptography`, a value's time is ignored: neither its age nor a
+/// time in the future keeps it from opening.
 pub struct Fernet(Vec<Key>);
 
 struct Key {
@@ -33,11 +35,11 @@ struct Key {
 }
 
 impl Fernet {
-    /// The codec with these keys.
+    /// Creates the codec with these keys.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] if a text of 44 characters is not base64 of 32 bytes.
+    /// [`SourceError`] if a secret of 44 characters is not base64 of 32 bytes.
     pub fn new(keys: &SourceKeys) -> Result<Self, SourceError> {
         keys.iter().map(Key::derive).collect::<Result<_, _>>().map(Self)
     }
@@ -71,23 +73,23 @@ impl Key {
         Hmac::new_from_slice(self.signing.as_slice()).map_err(|_| CodecError::Malformed)
     }
 
-    fn open(&self, parts: &Parts<'_>) -> Option<Zeroizing<Vec<u8>>> {
+    fn open(&self, parts: &FernetToken<'_>) -> Option<Zeroizing<Vec<u8>>> {
         let mut mac = self.mac().ok()?;
         mac.update(parts.signed);
         // In constant time.
         mac.verify_slice(parts.mac).ok()?;
-        cbc::open(self.encryption.as_slice(), parts.iv, parts.ciphertext)
+        crypto::open_cbc(self.encryption.as_slice(), parts.iv, parts.ciphertext)
     }
 }
 
-struct Parts<'a> {
+struct FernetToken<'a> {
     signed: &'a [u8],
     iv: &'a [u8],
     ciphertext: &'a [u8],
     mac: &'a [u8],
 }
 
-impl<'a> Parts<'a> {
+impl<'a> FernetToken<'a> {
     fn of(token: &'a [u8]) -> Option<Self> {
         let (signed, mac) = token.split_at_checked(token.len().checked_sub(MAC_BYTES)?)?;
         let (head, rest) = signed.split_at_checked(HEAD_BYTES)?;
@@ -102,7 +104,7 @@ impl TokenCodec for Fernet {
     fn open(&self, stored: &Cell) -> Result<Opened, CodecError> {
         let text = stored.as_bytes().ok_or(CodecError::Malformed)?;
         let token = from_base64(text.trim_ascii()).ok_or(CodecError::Malformed)?;
-        let parts = Parts::of(&token).ok_or(CodecError::Malformed)?;
+        let parts = FernetToken::of(&token).ok_or(CodecError::Malformed)?;
         if self.0.is_empty() {
             return Err(CodecError::NoKey);
         }
@@ -114,11 +116,11 @@ impl TokenCodec for Fernet {
 
     fn seal(&self, plain: &[u8], like: &Cell, now: Timestamp) -> Result<Cell, CodecError> {
         let key = self.0.first().ok_or(CodecError::NoKey)?;
-        let iv: [u8; IV_BYTES] = cbc::random()?;
+        let iv: [u8; IV_BYTES] = crypto::random()?;
         let mut token = vec![VERSION];
         token.extend_from_slice(&now.as_millis().div_euclid(1000).to_be_bytes());
         token.extend_from_slice(&iv);
-        token.extend_from_slice(&cbc::seal(key.encryption.as_slice(), &iv, plain)?);
+        token.extend_from_slice(&crypto::seal_cbc(key.encryption.as_slice(), &iv, plain)?);
         let mut mac = key.mac()?;
         mac.update(&token);
         token.extend_from_slice(&mac.finalize().into_bytes());

@@ -1,3 +1,5 @@
+//! Grafana's tokens and data keys.
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -8,33 +10,33 @@ use session_core::Timestamp;
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::cbc::{self, IV_BYTES};
-use super::text::{from_base64, to_base64};
+use super::crypto::{self, IV_BYTES};
+use super::crypto::{from_base64, to_base64};
 use super::{CodecError, KeyUse, Opened, SourceKeys, TokenCodec};
 use crate::sql::Cell;
 
 const SALT_BYTES: usize = 8;
 
-/// The one algorithm of the open-source edition, as its values name it.
+/// The algorithm of the open-source edition, as its values name it.
 const ALGORITHM: &[u8] = b"aes-cfb";
 
-/// A key is derived for every value, at this price.
+/// The rounds of deriving a key, once for every value.
 const ROUNDS: u32 = 10_000;
 
 /// Grafana's tokens: base64 of a salt, an initialisation vector and AES-256-CFB, under a key that
-/// lies encrypted in the table `data_keys`, or in old rows under `secret_key` itself.
+/// is stored encrypted in the table `data_keys`, or in old rows under `secret_key` itself.
 ///
 /// # Security
 ///
-/// The form has no MAC: a wrong `secret_key` shows by text that is none. Deriving the keys takes a
-/// few milliseconds a value.
+/// The form has no MAC: a wrong `secret_key` shows only by a plaintext that is not text. Deriving
+/// the keys takes a few milliseconds per value.
 pub struct Grafana {
     secrets: Vec<Zeroizing<Vec<u8>>>,
     data_keys: BTreeMap<String, Vec<DataKey>>,
 }
 
-/// The keys under which a value may lie, and the value without the key's id.
-struct Candidates<'a> {
+/// The keys that may open a value, and the value without the key's id.
+struct CandidateKeys<'a> {
     keys: Vec<(&'a [u8], KeyUse)>,
     value: &'a [u8],
 }
@@ -44,18 +46,18 @@ struct DataKey {
     opened_by: KeyUse,
 }
 
-/// The rows of Grafana's `data_keys`: each key's id, and the key as it lies there.
+/// The rows of Grafana's `data_keys`: each key's id, and the encrypted key.
 #[derive(Clone, Default)]
 pub struct DataKeys(Vec<(String, Vec<u8>)>);
 
 impl DataKeys {
-    /// No rows.
+    /// Creates an empty set.
     #[must_use]
     pub const fn none() -> Self {
         Self(Vec::new())
     }
 
-    /// These rows and another one.
+    /// Adds a row.
     #[must_use]
     pub fn with(mut self, id: impl Into<String>, encrypted: impl Into<Vec<u8>>) -> Self {
         self.0.push((id.into(), encrypted.into()));
@@ -70,10 +72,10 @@ impl fmt::Debug for DataKeys {
 }
 
 impl Grafana {
-    /// The codec with these values of `secret_key`, and the keys that they open.
+    /// Creates the codec with these values of `secret_key`, and the data keys that they open.
     ///
-    /// A data key is 16 random bytes and its form has no MAC: which secret is the right one shows
-    /// only by the values that it opens.
+    /// A data key is 16 random bytes, and its form has no MAC: which secret is right shows only by
+    /// the values that the key opens.
     #[must_use]
     pub fn new(keys: &SourceKeys, data_keys: &DataKeys) -> Self {
         let secrets: Vec<_> =
@@ -89,23 +91,23 @@ impl Grafana {
         Self { secrets, data_keys: opened }
     }
 
-    fn candidates<'a>(&'a self, value: &'a [u8]) -> Option<Candidates<'a>> {
+    fn candidates<'a>(&'a self, value: &'a [u8]) -> Option<CandidateKeys<'a>> {
         let Some(rest) = value.strip_prefix(b"#") else {
             let keys = self.secrets.iter().enumerate();
             let keys = keys.map(|(at, key)| (key.as_slice(), KeyUse::at(at))).collect();
-            return Some(Candidates { keys, value });
+            return Some(CandidateKeys { keys, value });
         };
         let end = rest.iter().position(|byte| *byte == b'#')?;
         let (id, value) = rest.split_at_checked(end)?;
         let id = from_base64(id)?;
         let keys = self.data_keys.get(std::str::from_utf8(&id).ok()?).into_iter().flatten();
         let keys = keys.map(|key| (key.key.as_slice(), key.opened_by)).collect();
-        Some(Candidates { keys, value: value.strip_prefix(b"#")? })
+        Some(CandidateKeys { keys, value: value.strip_prefix(b"#")? })
     }
 }
 
-/// The value without the name of its algorithm, if that is the one known here. A value without a
-/// name is of that algorithm, too.
+/// Returns the value without the name of its algorithm, if it is the supported one, which a value
+/// without a name has too.
 fn payload(value: &[u8]) -> Option<&[u8]> {
     let Some(rest) = value.strip_prefix(b"*") else { return Some(value) };
     let end = rest.iter().position(|byte| *byte == b'*')?;
@@ -124,7 +126,7 @@ fn decrypt(secret: &[u8], value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 fn encrypt(secret: &[u8], plain: &[u8]) -> Result<Vec<u8>, CodecError> {
-    let (salt, iv): ([u8; SALT_BYTES], [u8; IV_BYTES]) = (cbc::random()?, cbc::random()?);
+    let (salt, iv): ([u8; SALT_BYTES], [u8; IV_BYTES]) = (crypto::random()?, crypto::random()?);
     let key = derived(secret, &salt).ok_or(CodecError::Malformed)?;
     let cipher = cfb_mode::Encryptor::<Aes256>::new_from_slices(key.as_slice(), &iv);
     let mut ciphertext = plain.to_vec();
@@ -134,7 +136,7 @@ fn encrypt(secret: &[u8], plain: &[u8]) -> Result<Vec<u8>, CodecError> {
     Ok([head.as_bytes(), &salt, &iv, &ciphertext].concat())
 }
 
-/// PBKDF2 (RFC 8018, section 5.2) with HMAC-SHA256, for a key that is one block long.
+/// Derives a key of one block by PBKDF2 (RFC 8018, section 5.2) with HMAC-SHA256.
 fn derived(secret: &[u8], salt: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
     let mac = Hmac::<Sha256>::new_from_slice(secret).ok()?;
     let round = |parts: [&[u8]; 2]| -> [u8; 32] {
@@ -156,7 +158,7 @@ impl TokenCodec for Grafana {
     fn open(&self, stored: &Cell) -> Result<Opened, CodecError> {
         let text = stored.as_bytes().ok_or(CodecError::Malformed)?;
         let value = from_base64(text.trim_ascii()).ok_or(CodecError::Malformed)?;
-        let Candidates { keys, value } = self.candidates(&value).ok_or(CodecError::Malformed)?;
+        let CandidateKeys { keys, value } = self.candidates(&value).ok_or(CodecError::Malformed)?;
         if self.secrets.is_empty() {
             return Err(CodecError::NoKey);
         }
@@ -165,14 +167,14 @@ impl TokenCodec for Grafana {
         }
         let opened = keys.into_iter().find_map(|(key, used)| {
             let plain = decrypt(key, value)?;
-            // A token is printable ASCII (RFC 6749, appendix A); under a wrong key it is noise.
+            // A token is printable ASCII (RFC 6749, appendix A); a wrong key gives random bytes.
             let is_token = plain.iter().all(|byte| matches!(byte, 0x20..=0x7e));
             is_token.then_some(Opened { plain, key: used })
         });
         opened.ok_or(CodecError::WrongKey)
     }
 
-    /// Under the data key of what stood there; where nothing did, under `secret_key` itself.
+    /// Uses the data key of the stored value, or `secret_key` itself where there is none.
     fn seal(&self, plain: &[u8], like: &Cell, _now: Timestamp) -> Result<Cell, CodecError> {
         let before = like.as_bytes().and_then(|text| from_base64(text.trim_ascii()));
         let before = before.unwrap_or_default();

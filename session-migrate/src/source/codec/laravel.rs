@@ -1,3 +1,5 @@
+//! Laravel's tokens.
+
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -6,8 +8,8 @@ use session_core::Timestamp;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::cbc::{self, IV_BYTES};
-use super::text::{from_base64, from_hex, to_base64, to_hex};
+use super::crypto::{self, IV_BYTES};
+use super::crypto::{from_base64, from_hex, to_base64, to_hex};
 use super::{CodecError, KeyUse, Opened, SourceKeys, TokenCodec};
 use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::Cell;
@@ -15,7 +17,7 @@ use crate::sql::Cell;
 /// Laravel's tokens: plain, or base64 of JSON with `iv`, `value` and `mac`, AES-CBC under the
 /// `APP_KEY`, the token serialised by PHP (`Crypt::encrypt`) or not (the cast `encrypted`).
 ///
-/// Nothing but an encrypted value has that form, so everything else counts as plain.
+/// Only an encrypted value has that form, so everything else counts as plain.
 pub struct Laravel(Vec<Zeroizing<Vec<u8>>>);
 
 #[derive(Serialize, Deserialize)]
@@ -44,16 +46,16 @@ impl Envelope {
         // In constant time.
         Self::mac(key, &self.iv, &self.value)?.verify_slice(&mac).ok()?;
         let (iv, value) = (from_base64(self.iv.as_bytes())?, from_base64(self.value.as_bytes())?);
-        cbc::open(key, &iv, &value)
+        crypto::open_cbc(key, &iv, &value)
     }
 }
 
 impl Laravel {
-    /// The codec with these values of `APP_KEY` (`base64:…`, or the bytes of the text).
+    /// Creates the codec with these values of `APP_KEY` (`base64:…`, or the bytes of the text).
     ///
     /// # Errors
     ///
-    /// [`SourceError`] if a key has not 32 bytes (AES-256) or 16 (AES-128).
+    /// [`SourceError`] if a key does not have 32 bytes (AES-256) or 16 (AES-128).
     pub fn new(keys: &SourceKeys) -> Result<Self, SourceError> {
         let key = |text: &str| {
             let bytes = match text.strip_prefix("base64:") {
@@ -70,10 +72,10 @@ impl Laravel {
         keys.iter().map(key).collect::<Result<_, _>>().map(Self)
     }
 
-    /// The plaintext as PHP encrypted it, and the place of its key.
+    /// Returns the plaintext as PHP encrypted it, and the index of its key.
     fn unseal(&self, envelope: &Envelope) -> Result<(Zeroizing<Vec<u8>>, usize), CodecError> {
         if !envelope.tag.is_empty() {
-            // AES-GCM, a cipher that Laravel offers and this codec does not read.
+            // AES-GCM, which Laravel offers and this codec does not support.
             return Err(CodecError::Malformed);
         }
         if self.0.is_empty() {
@@ -85,7 +87,7 @@ impl Laravel {
     }
 }
 
-/// The text in PHP's `s:LENGTH:"…";`.
+/// Returns the text in PHP's `s:LENGTH:"…";`.
 fn unserialized(plain: &[u8]) -> Option<&[u8]> {
     let rest = plain.strip_prefix(b"s:")?;
     let colon = rest.iter().position(|byte| *byte == b':')?;
@@ -113,7 +115,7 @@ impl TokenCodec for Laravel {
         Ok(Opened::new(token, KeyUse::at(place)))
     }
 
-    /// In the form of what stood there: plain stays plain, serialised stays serialised.
+    /// Keeps the form of the stored value: plain stays plain, serialised stays serialised.
     fn seal(&self, plain: &[u8], like: &Cell, now: Timestamp) -> Result<Cell, CodecError> {
         let Some(before) = like.as_bytes().and_then(Envelope::of) else {
             return super::Plain.seal(plain, like, now);
@@ -122,8 +124,8 @@ impl TokenCodec for Laravel {
             self.unseal(&before).is_ok_and(|(plain, _)| unserialized(&plain).is_some());
         let plain = if is_serialized { serialized(plain) } else { Zeroizing::new(plain.to_vec()) };
         let key = self.0.first().ok_or(CodecError::NoKey)?;
-        let iv: [u8; IV_BYTES] = cbc::random()?;
-        let (value, iv) = (to_base64(&cbc::seal(key, &iv, &plain)?), to_base64(&iv));
+        let iv: [u8; IV_BYTES] = crypto::random()?;
+        let (value, iv) = (to_base64(&crypto::seal_cbc(key, &iv, &plain)?), to_base64(&iv));
         let mac = Envelope::mac(key, &iv, &value).ok_or(CodecError::Malformed)?;
         let mac = to_hex(&mac.finalize().into_bytes());
         let envelope = Envelope { iv, value, mac, tag: String::new() };

@@ -1,21 +1,17 @@
-//! How a source encrypts its tokens: one trait, the codecs of the projects that have a preset,
-//! and room for the caller's own.
+//! How a source encrypts its tokens: a trait, the codecs of the projects with a preset, and room
+//! for the caller's own.
 //!
-//! A codec opens a stored cell and, for a later rollback, seals a value in the form of the cell
-//! that stood there before.
+//! A codec decrypts a stored cell and, for a rollback, encrypts a value in the form of the cell
+//! that was stored before.
 
 mod better_auth;
-mod cbc;
-mod environment;
-mod error;
+mod crypto;
 mod fernet;
 mod grafana;
 mod keys;
 mod laravel;
 mod outline;
-mod plain;
 mod registry;
-mod text;
 
 use std::fmt;
 
@@ -23,20 +19,18 @@ use session_core::Timestamp;
 use zeroize::Zeroizing;
 
 pub use better_auth::BetterAuth;
-pub use error::CodecError;
 pub use fernet::Fernet;
 pub use grafana::{DataKeys, Grafana};
 pub use keys::SourceKeys;
 pub use laravel::Laravel;
 pub use outline::Outline;
-pub use plain::Plain;
 pub use registry::Codecs;
 
 use crate::sql::Cell;
 
-/// Opens what a source stored, and seals what is written back to it.
+/// Decrypts what a source stored, and encrypts what is written back to it.
 ///
-/// It is object safe; [`Codecs::with`] adds one of the caller's under a name that mappings use:
+/// It is object safe. [`Codecs::with`] adds an implementation under a name that mappings use:
 ///
 /// ```
 /// use session_core::Timestamp;
@@ -63,29 +57,31 @@ use crate::sql::Cell;
 /// assert_eq!(opened.plain(), b"token");
 /// ```
 pub trait TokenCodec: fmt::Debug + Send + Sync {
-    /// The plaintext of a stored value, and which key opened it. The caller never gives `NULL`.
+    /// Decrypts a stored value, which is never `NULL`; returns the plaintext and which key opened
+    /// it.
     ///
     /// # Errors
     ///
-    /// [`CodecError`] says why not; it has nothing of the value in it.
+    /// [`CodecError`] says why the value does not open, without anything of the value.
     fn open(&self, stored: &Cell) -> Result<Opened, CodecError>;
 
-    /// A plaintext in the source's form, sealed by the current key at `now`.
+    /// Encrypts a plaintext in the source's form with the current key, at `now`.
     ///
-    /// `like` is what stood in the place before: it decides between text and bytes, and in tables
-    /// that mix forms, between these. Where nothing did, an empty cell of the column's class.
+    /// `like` is the cell that was stored before: it decides between text and bytes and, in tables
+    /// that mix forms, between these. Where nothing was stored, it is an empty cell of the column's
+    /// class.
     ///
     /// # Errors
     ///
-    /// [`CodecError`] if there is no key, or the system gives no randomness.
+    /// [`CodecError`] if there is no key, or the system returns no random bytes.
     fn seal(&self, plain: &[u8], like: &Cell, now: Timestamp) -> Result<Cell, CodecError>;
 }
 
-/// What was in a stored value.
+/// The plaintext of a stored value.
 ///
 /// # Security
 ///
-/// `Debug` prints no plaintext, and it is wiped on drop.
+/// `Debug` prints no plaintext, which is wiped on drop.
 #[derive(Clone)]
 pub struct Opened {
     plain: Zeroizing<Vec<u8>>,
@@ -93,19 +89,19 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// A plaintext that this key opened.
+    /// Creates the result of a value that this key opened.
     #[must_use]
     pub fn new(plain: Vec<u8>, key: KeyUse) -> Self {
         Self { plain: Zeroizing::new(plain), key }
     }
 
-    /// The plaintext.
+    /// Returns the plaintext.
     #[must_use]
     pub fn plain(&self) -> &[u8] {
         &self.plain
     }
 
-    /// Which key opened it.
+    /// Returns which key opened the value.
     #[must_use]
     pub const fn key(&self) -> KeyUse {
         self.key
@@ -123,14 +119,14 @@ impl fmt::Debug for Opened {
 pub enum KeyUse {
     /// None: the value was not encrypted.
     None,
-    /// The current one.
+    /// The current key.
     Current,
-    /// The old one with this number, from 0.
+    /// The old key with this number, counted from 0.
     Old(usize),
 }
 
 impl KeyUse {
-    /// The key at this place of [`SourceKeys`], where the current one is the first.
+    /// Returns the key at this index of [`SourceKeys`], where the current one comes first.
     const fn at(place: usize) -> Self {
         match place.checked_sub(1) {
             None => Self::Current,
@@ -146,6 +142,57 @@ impl fmt::Display for KeyUse {
             Self::Current => f.write_str("current"),
             Self::Old(number) => write!(f, "old-{}", number + 1),
         }
+    }
+}
+
+/// A stored value could not be decrypted, or a plaintext not encrypted.
+///
+/// It names the reason, and contains nothing of the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum CodecError {
+    /// The value is encrypted, and no key was given.
+    #[error("no key was given")]
+    NoKey,
+    /// No given key opens the value.
+    #[error("no key opens it")]
+    WrongKey,
+    /// The value does not have the codec's form.
+    #[error("it does not have the form of an encrypted value")]
+    Malformed,
+    /// The system returns no random bytes.
+    #[error("the system returns no random bytes")]
+    RandomnessError,
+}
+
+impl CodecError {
+    /// Returns a code for reports: `no_key`, `wrong_key`, `malformed`, `no_randomness`.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NoKey => "no_key",
+            Self::WrongKey => "wrong_key",
+            Self::Malformed => "malformed",
+            Self::RandomnessError => "no_randomness",
+        }
+    }
+}
+
+/// Tokens that are stored as they are, in text or bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Plain;
+
+impl TokenCodec for Plain {
+    fn open(&self, stored: &Cell) -> Result<Opened, CodecError> {
+        let bytes = stored.as_bytes().ok_or(CodecError::Malformed)?;
+        Ok(Opened::new(bytes.to_vec(), KeyUse::None))
+    }
+
+    fn seal(&self, plain: &[u8], like: &Cell, _now: Timestamp) -> Result<Cell, CodecError> {
+        Ok(match like {
+            Cell::Bytes(_) => Cell::Bytes(plain.to_vec()),
+            _ => Cell::from_text_bytes(plain.to_vec()),
+        })
     }
 }
 

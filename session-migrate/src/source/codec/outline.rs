@@ -1,10 +1,12 @@
+//! Outline's tokens.
+
 use std::fmt;
 
 use session_core::Timestamp;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::cbc::{self, IV_BYTES};
-use super::text::from_hex;
+use super::crypto::from_hex;
+use super::crypto::{self, IV_BYTES};
 use super::{CodecError, KeyUse, Opened, SourceKeys, TokenCodec};
 use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::Cell;
@@ -14,12 +16,12 @@ use crate::sql::Cell;
 ///
 /// # Security
 ///
-/// The form has no MAC. A wrong key shows by padding or JSON that are none; a value that somebody
-/// tampered with may not.
+/// The form has no MAC. A wrong key shows by invalid padding or JSON; a value that was tampered
+/// with may not show.
 pub struct Outline(Vec<Zeroizing<Vec<u8>>>);
 
 impl Outline {
-    /// The codec with these keys.
+    /// Creates the codec with these keys.
     ///
     /// # Errors
     ///
@@ -37,9 +39,9 @@ impl Outline {
     }
 }
 
-/// The token in an opened value.
+/// Returns the token in a decrypted value.
 fn token(key: &[u8], iv: &[u8], ciphertext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let json = cbc::open(key, iv, ciphertext)?;
+    let json = crypto::open_cbc(key, iv, ciphertext)?;
     let token: String = serde_json::from_slice(&json).ok()?;
     Some(Zeroizing::new(token.into_bytes()))
 }
@@ -65,9 +67,9 @@ impl TokenCodec for Outline {
         let key = self.0.first().ok_or(CodecError::NoKey)?;
         let text = std::str::from_utf8(plain).map_err(|_| CodecError::Malformed)?;
         let mut json = serde_json::to_vec(text).map_err(|_| CodecError::Malformed)?;
-        let iv: [u8; IV_BYTES] = cbc::random()?;
+        let iv: [u8; IV_BYTES] = crypto::random()?;
         let mut sealed = iv.to_vec();
-        let ciphertext = cbc::seal(key, &iv, &json);
+        let ciphertext = crypto::seal_cbc(key, &iv, &json);
         json.zeroize();
         sealed.extend(ciphertext?);
         Ok(Cell::Bytes(sealed))

@@ -1,10 +1,15 @@
+//! The codecs by name, with the source's keys.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use sea_orm_migration::sea_orm::DatabaseConnection;
 
 use super::{
     BetterAuth, DataKeys, Fernet, Grafana, Laravel, Outline, Plain, SourceKeys, TokenCodec,
 };
 use crate::source::{SourceError, SourceErrorKind};
+use crate::sql::{Cell, CellReader, Dialect, Query, Schema};
 
 /// The codecs by the names that mappings use, with the source's keys.
 ///
@@ -23,35 +28,35 @@ pub struct Codecs {
 }
 
 impl Codecs {
-    /// The names that need nothing to be added.
+    /// The names of the built-in codecs.
     pub const BUILT_IN: [&'static str; 6] =
         ["plain", "fernet", "better-auth", "outline", "laravel", "grafana"];
 
-    /// The built-in codecs with these keys.
+    /// Creates the built-in codecs with these keys.
     #[must_use]
     pub const fn new(keys: SourceKeys) -> Self {
         Self { keys, data_keys: DataKeys::none(), added: BTreeMap::new() }
     }
 
-    /// These codecs and one more, which takes the place of another one of that name.
+    /// Adds a codec, which replaces one of the same name.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, codec: impl TokenCodec + 'static) -> Self {
         self.added.insert(name.into(), Arc::new(codec));
         self
     }
 
-    /// These codecs with the rows of Grafana's `data_keys`.
+    /// Sets the rows of Grafana's `data_keys`.
     #[must_use]
     pub fn with_data_keys(mut self, data_keys: DataKeys) -> Self {
         self.data_keys = data_keys;
         self
     }
 
-    /// The codec of this name.
+    /// Returns the codec of this name.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] if there is none, or if a key cannot be one of this codec's.
+    /// [`SourceError`] if the name is unknown, or if a key is invalid for this codec.
     pub fn find(&self, name: &str) -> Result<Arc<dyn TokenCodec>, SourceError> {
         if let Some(codec) = self.added.get(name) {
             return Ok(Arc::clone(codec));
@@ -69,9 +74,42 @@ impl Codecs {
                 let known: Vec<&str> = known.collect();
                 return Err(SourceError::because(
                     SourceErrorKind::UnknownName,
-                    format!("no codec is called {name:?}; there are {}", known.join(", ")),
+                    format!("there is no codec {name:?}; the codecs are {}", known.join(", ")),
                 ));
             }
         })
+    }
+}
+
+impl Codecs {
+    /// Adds the keys that the source keeps in its own database: Grafana's `data_keys`, if the
+    /// schema has that table.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] if the statement fails.
+    pub async fn with_keys_of(
+        self,
+        connection: &DatabaseConnection,
+        schema: &Schema,
+    ) -> Result<Self, SourceError> {
+        let Some(table) = schema.table(None, "data_keys") else { return Ok(self) };
+        let (Some(id), Some(key)) = (table.column("name"), table.column("encrypted_data")) else {
+            return Ok(self);
+        };
+        let dialect = Dialect::of(connection.get_database_backend());
+        let mut query = Query::new(dialect, "SELECT ");
+        query.push(&dialect.fetch(&dialect.quote(&id.name), id.kind)).push(", ");
+        query.push(&dialect.fetch(&dialect.quote(&key.name), key.kind));
+        query.push(" FROM ").push(&dialect.table(table.schema.as_deref(), &table.name));
+        let mut keys = DataKeys::none();
+        for row in query.rows(connection).await? {
+            let mut reader = CellReader::new(dialect, &row);
+            let (id, key): (Cell, Cell) = (reader.cell(id.kind)?, reader.cell(key.kind)?);
+            if let (Some(id), Some(key)) = (id.as_text(), key.as_bytes()) {
+                keys = keys.with(id.into_owned(), key);
+            }
+        }
+        Ok(self.with_data_keys(keys))
     }
 }

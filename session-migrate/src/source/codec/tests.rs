@@ -118,7 +118,7 @@ fn better_auth_seals_in_the_form_that_stood_there() {
 const OUTLINE: &str = "00112233445566778899aabbccddeeff0123456789abcdef0123456789abcdef";
 
 fn bytes(hex: &str) -> Cell {
-    Cell::Bytes(super::text::from_hex(hex.as_bytes()).unwrap().to_vec())
+    Cell::Bytes(super::crypto::from_hex(hex.as_bytes()).unwrap().to_vec())
 }
 
 #[test]
@@ -153,9 +153,9 @@ fn laravel_opens_both_forms_and_checks_the_mac() {
     assert_eq!(opened(LARAVEL_CAST), ("gho_laravel_access".to_owned(), KeyUse::Current));
     assert_eq!(opened(LARAVEL_SERIALIZED), ("gho_laravel_ser".to_owned(), KeyUse::Current));
     assert_eq!(opened("gho_plain"), ("gho_plain".to_owned(), KeyUse::None));
-    let json = super::text::from_base64(LARAVEL_CAST.as_bytes()).unwrap();
+    let json = super::crypto::from_base64(LARAVEL_CAST.as_bytes()).unwrap();
     let json = String::from_utf8(json.to_vec()).unwrap();
-    let tampered = super::text::to_base64(json.replace("\"r59o", "\"s59o").as_bytes());
+    let tampered = super::crypto::to_base64(json.replace("\"r59o", "\"s59o").as_bytes());
     assert_eq!(codec.open(&text(&tampered)).unwrap_err(), CodecError::WrongKey);
     let none = Laravel::new(&SourceKeys::none()).unwrap();
     assert_eq!(none.open(&text(LARAVEL_CAST)).unwrap_err(), CodecError::NoKey);

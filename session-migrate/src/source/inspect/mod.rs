@@ -1,33 +1,38 @@
-//! What a database holds: which presets its schema is of and why, and what is in their tables.
+//! Inspecting a database: which presets match its schema and why, and what their tables hold.
 
-mod count;
 mod report;
 
 use std::collections::BTreeSet;
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
 
-pub use report::{Inspection, MissReport, ProviderReport, RecognisedReport, SourceReport, Tally};
+pub use report::{
+    Inspection, MismatchReport, ProviderReport, RecognisedReport, SourceReport, Tally,
+};
 
+use std::collections::BTreeMap;
+
+use crate::source::bind::{Bound, ProviderSlot};
 use crate::source::codec::Codecs;
 use crate::source::mapping::Mapping;
 use crate::source::preset::Recognition;
 use crate::source::read::SourceTable;
 use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::Schema;
+use crate::sql::{CellReader, Query};
 
-/// How many rows are held at once.
+/// How many rows are read at once.
 const BATCH: u32 = 1000;
 
-/// Looks at a database: recognises presets, and reads the tables of the likeliest ones from end to
-/// end. Writes nothing, and gives no token away.
+/// Inspects a database: recognises presets, and reads the tables of the most likely ones
+/// completely. It writes nothing, and reports no token.
 ///
-/// With [`Codecs`] that have the source's key, it tells how many rows that key opens.
+/// With [`Codecs`] that have the source's key, it counts the rows that the key decrypts.
 ///
 /// # Errors
 ///
-/// [`SourceError`] if a statement fails. A table that cannot be read, because the key does not
-/// fit its codec, say, is reported with its problem instead.
+/// [`SourceError`] if a statement fails. A table that cannot be read, for example because the key
+/// is invalid for its codec, is reported with its problem instead.
 pub async fn inspect(
     connection: &DatabaseConnection,
     codecs: &Codecs,
@@ -37,12 +42,12 @@ pub async fn inspect(
     let recognition = Recognition::of(&schema);
     let mut inspection = Inspection::new(&schema, &recognition);
     let mut read = BTreeSet::new();
-    for (fit, report) in recognition.fits.iter().zip(&mut inspection.recognised) {
-        // Of two presets that fit one table, the likelier one reads it.
-        if !read.insert(&fit.table) {
+    for (found, report) in recognition.matches.iter().zip(&mut inspection.recognised) {
+        // Of two presets that match one table, the more likely one reads it.
+        if !read.insert(&found.table) {
             continue;
         }
-        for mapping in &fit.mappings.mapping {
+        for mapping in &found.mappings.mapping {
             match inspect_mapping(connection, &schema, mapping, &codecs).await {
                 Ok(source) => report.sources.push(source),
                 Err(error) if error.kind() == SourceErrorKind::Statement => return Err(error),
@@ -54,30 +59,30 @@ pub async fn inspect(
 }
 
 impl SourceTable {
-    /// How many rows pass the filter.
+    /// Returns how many rows pass the filter.
     pub(crate) async fn count(&self, connection: &DatabaseConnection) -> Result<u64, SourceError> {
-        count::passed(self.bound(), connection).await
+        passed_rows(self.bound(), connection).await
     }
 
-    /// What the database itself counts, for rows to be added to.
+    /// Creates a report with the database's own counts, to which rows are added.
     pub(crate) async fn report(
         &self,
         connection: &DatabaseConnection,
     ) -> Result<SourceReport, SourceError> {
         let bound = self.bound();
         let mut report = SourceReport::new(self.mapping(), bound.is_key_indexed);
-        report.rows_in_table = count::in_table(bound, connection).await?;
-        report.rows_per_pair = count::rows_per_pair(bound, connection).await?;
+        report.rows_in_table = all_rows(bound, connection).await?;
+        report.rows_per_pair = rows_per_partition(bound, connection).await?;
         report.orphans_known = bound.orphan.is_some();
         Ok(report)
     }
 }
 
-/// Reads one mapped table from end to end and counts what is in it.
+/// Reads one mapped table completely, and counts what it holds.
 ///
 /// # Errors
 ///
-/// [`SourceError`] if the mapping does not fit the schema, or a statement fails.
+/// [`SourceError`] if the mapping does not match the schema, or a statement fails.
 pub async fn inspect_mapping(
     connection: &DatabaseConnection,
     schema: &Schema,
@@ -97,4 +102,48 @@ pub async fn inspect_mapping(
     }
     report.finish();
     Ok(report)
+}
+
+/// Counts all rows, regardless of the filter.
+async fn all_rows(bound: &Bound, connection: &DatabaseConnection) -> Result<u64, SourceError> {
+    let mut query = Query::new(bound.dialect, "SELECT COUNT(*) FROM ");
+    query.push(&bound.from);
+    Ok(query.number(connection).await?)
+}
+
+/// Counts the rows that pass the filter.
+async fn passed_rows(bound: &Bound, connection: &DatabaseConnection) -> Result<u64, SourceError> {
+    let mut query = Query::new(bound.dialect, "SELECT COUNT(*) FROM ");
+    query.push(&bound.from);
+    bound.push_filter(&mut query);
+    Ok(query.number(connection).await?)
+}
+
+/// Counts how many partitions (user and provider, byte for byte) have how many rows.
+async fn rows_per_partition(
+    bound: &Bound,
+    connection: &DatabaseConnection,
+) -> Result<BTreeMap<u64, u64>, SourceError> {
+    let mut query = Query::new(
+        bound.dialect,
+        "SELECT pairs.number_of_rows, COUNT(*) FROM (SELECT COUNT(*) AS number_of_rows FROM ",
+    );
+    query.push(&bound.from);
+    bound.push_filter(&mut query);
+    query.push(" GROUP BY ").push(&binary(bound, bound.user)?);
+    if let ProviderSlot::Column(at) = bound.provider {
+        query.push(", ").push(&binary(bound, at)?);
+    }
+    query.push(") AS pairs GROUP BY pairs.number_of_rows");
+    let mut histogram = BTreeMap::new();
+    for row in query.rows(connection).await? {
+        let mut reader = CellReader::new(bound.dialect, &row);
+        histogram.insert(reader.count()?, reader.count()?);
+    }
+    Ok(histogram)
+}
+
+fn binary(bound: &Bound, at: usize) -> Result<String, SourceError> {
+    let slot = bound.slot(at)?;
+    Ok(bound.dialect.binary(&slot.sql, slot.column.kind))
 }

@@ -1,3 +1,5 @@
+//! What an inspection reports.
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -7,68 +9,68 @@ use crate::source::preset::Recognition;
 use crate::source::row::{Expiry, RowTokens, SourceRow};
 use crate::sql::Schema;
 
-/// So many providers are told apart; what comes beyond is counted together.
-const MOST_PROVIDERS: usize = 10_000;
+/// How many providers are counted separately; further ones are counted together.
+const MAX_PROVIDERS: usize = 10_000;
 const OTHERS: &str = "(others)";
 const NONE: &str = "(none)";
 
-/// What a database holds. It has no token in it, and no key of a row.
+/// What a database holds, without any token or key of a row.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Inspection {
-    /// The version of this report's form: `session-migrate/inspect/1`.
+    /// The version of this report's format: `session-migrate/inspect/1`.
     pub schema: &'static str,
     /// `sqlite`, `postgres` or `mysql`.
     pub database: &'static str,
     /// How many tables the schema has.
     pub tables: usize,
-    /// Whether the target's table `login_session` is there already.
+    /// Whether the target's table `login_session` exists already.
     pub has_target: bool,
-    /// The presets that fit, the likeliest first.
+    /// The presets that match, the most likely first.
     pub recognised: Vec<RecognisedReport>,
-    /// Presets of which a table has the name, and what is missing.
-    pub near_misses: Vec<MissReport>,
+    /// Presets that nearly match, and what is missing.
+    pub near_misses: Vec<MismatchReport>,
 }
 
-/// A preset that fits, and what is in its tables.
+/// A preset that matches, and what its tables hold.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RecognisedReport {
     /// The preset's name, for `--preset`.
     pub preset: &'static str,
-    /// What it is.
+    /// Its title.
     pub title: String,
-    /// The table that it was found by.
+    /// The table by which it was recognised.
     pub table: String,
-    /// How much speaks for it.
+    /// The strength of the match.
     pub score: u32,
-    /// Why it fits.
+    /// Why it matches.
     pub because: Vec<String>,
-    /// What its users should know.
+    /// Remarks for users.
     pub notes: Vec<String>,
-    /// The mappings, as a mapping file would say them.
+    /// The mappings, as in a mapping file.
     pub mappings: Mappings,
-    /// What is in each mapped table. None where a likelier preset reads the same table.
+    /// What each mapped table holds. Empty where a more likely preset reads the same table.
     pub sources: Vec<SourceReport>,
     /// Why a table could not be read.
     pub problems: Vec<String>,
 }
 
-/// A preset that nearly fits.
+/// A preset that nearly matches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct MissReport {
+pub struct MismatchReport {
     /// The preset's name.
     pub preset: &'static str,
-    /// The table that has its name.
+    /// The table with its name.
     pub table: Option<String>,
-    /// How many of its columns are there.
+    /// How many of its columns exist.
     pub matched: usize,
-    /// What is missing or otherwise.
+    /// What is missing or differs.
     pub missing: Vec<String>,
 }
 
-/// What is in one mapped table.
+/// What one mapped table holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SourceReport {
@@ -78,58 +80,59 @@ pub struct SourceReport {
     pub table: String,
     /// The columns of the key.
     pub key: Vec<String>,
-    /// Whether a unique index has that key.
+    /// Whether a unique index covers the key.
     pub is_key_indexed: bool,
     /// All rows of the table.
     pub rows_in_table: u64,
     /// The rows that the filter leaves out.
     pub filtered_out: u64,
-    /// How many users have rows with how many rows of one provider, compared byte for byte.
+    /// For each number of rows, how many partitions (user and provider, compared byte for byte)
+    /// have it.
     pub rows_per_pair: BTreeMap<u64, u64>,
-    /// Pairs of user and provider.
+    /// The number of partitions: distinct users and providers.
     pub pairs: u64,
-    /// Whether a parent's table tells which rows are orphans.
+    /// Whether the mapping has parents, so that orphans can be recognised.
     pub orphans_known: bool,
-    /// All rows that are read.
+    /// The counts over all rows that were read.
     pub total: Tally,
-    /// The same, for each provider.
+    /// The counts for each provider.
     pub providers: Vec<ProviderReport>,
 }
 
-/// What is in the rows of one provider.
+/// What the rows of one provider hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ProviderReport {
     /// The provider's name, as it is stored.
     pub provider: String,
-    /// Its rows.
+    /// Its counts.
     #[serde(flatten)]
     pub tally: Tally,
 }
 
-/// How many rows are how.
+/// Counts of rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Tally {
-    /// Rows.
+    /// All rows.
     pub rows: u64,
-    /// Rows whose tokens open.
+    /// Rows whose tokens can be decrypted.
     pub readable: u64,
-    /// Rows whose tokens do not, by the reason.
+    /// Rows whose tokens cannot be decrypted, by the reason.
     pub unreadable: BTreeMap<&'static str, u64>,
     /// Rows without an access or a refresh token.
     pub without_tokens: u64,
-    /// Rows whose user, or another parent, is gone.
+    /// Rows whose user, or another parent, is missing.
     pub orphans: u64,
-    /// Rows that a cookie points at.
+    /// Rows with a cookie.
     pub cookies: u64,
-    /// Rows with a refresh token that opens.
+    /// Rows with a decrypted refresh token.
     pub with_refresh_token: u64,
-    /// Rows with an ID token that opens.
+    /// Rows with a decrypted ID token.
     pub with_id_token: u64,
     /// Rows that name a user and a provider.
     pub attributable: u64,
-    /// What the rows say of the access token's expiry.
+    /// What the rows store for the access token's expiry.
     pub expiry: BTreeMap<Expiry, u64>,
     /// Which keys opened tokens: `none`, `current`, `old-1` and so on.
     pub opened_by: BTreeMap<String, u64>,
@@ -137,22 +140,22 @@ pub struct Tally {
 
 impl Inspection {
     pub(super) fn new(schema: &Schema, recognition: &Recognition) -> Self {
-        let recognised = recognition.fits.iter().map(|fit| RecognisedReport {
-            preset: fit.preset,
-            title: fit.title.clone(),
-            table: fit.table.clone(),
-            score: fit.score,
-            because: fit.because.clone(),
-            notes: fit.notes.clone(),
-            mappings: fit.mappings.clone(),
+        let recognised = recognition.matches.iter().map(|found| RecognisedReport {
+            preset: found.preset,
+            title: found.title.clone(),
+            table: found.table.clone(),
+            score: found.score,
+            because: found.because.clone(),
+            notes: found.notes.clone(),
+            mappings: found.mappings.clone(),
             sources: Vec::new(),
             problems: Vec::new(),
         });
-        let near_misses = recognition.near_misses.iter().map(|miss| MissReport {
-            preset: miss.preset,
-            table: miss.table.clone(),
-            matched: miss.matched,
-            missing: miss.missing.clone(),
+        let near_misses = recognition.near_misses.iter().map(|mismatch| MismatchReport {
+            preset: mismatch.preset,
+            table: mismatch.table.clone(),
+            matched: mismatch.matched,
+            missing: mismatch.missing.clone(),
         });
         Self {
             schema: "session-migrate/inspect/1",
@@ -187,7 +190,7 @@ impl SourceReport {
         let provider = row.provider.as_deref().unwrap_or(NONE);
         let at = self.providers.binary_search_by(|known| known.provider.as_str().cmp(provider));
         let at = match at {
-            Err(at) if self.providers.len() < MOST_PROVIDERS => {
+            Err(at) if self.providers.len() < MAX_PROVIDERS => {
                 let report =
                     ProviderReport { provider: provider.to_owned(), tally: Tally::default() };
                 self.providers.insert(at, report);
@@ -202,8 +205,8 @@ impl SourceReport {
     }
 
     fn add_to_others(&mut self, row: &SourceRow) {
-        // Behind the end, so that the sorted ones stay sorted.
-        if self.providers.len() == MOST_PROVIDERS {
+        // After the sorted ones, so that these stay sorted.
+        if self.providers.len() == MAX_PROVIDERS {
             let report = ProviderReport { provider: OTHERS.to_owned(), tally: Tally::default() };
             self.providers.push(report);
         }
@@ -242,7 +245,7 @@ impl Tally {
         }
     }
 
-    /// Rows whose tokens do not open.
+    /// Returns the number of rows whose tokens cannot be decrypted.
     #[must_use]
     pub fn unreadable_rows(&self) -> u64 {
         self.unreadable.values().sum()

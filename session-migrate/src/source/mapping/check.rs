@@ -1,24 +1,24 @@
-//! What serde cannot see: that the parts of a mapping fit each other.
+//! Checks that serde cannot make: that the parts of a mapping match each other.
 
 use super::{
-    Filter, Mapping, Mappings, NewestBy, ProviderSource, Test, TimePlace, TokenSources, Unit,
+    Filter, Mapping, Mappings, NewestBy, ProviderSource, Test, TimeSource, TokenSources, Unit,
     ValueSource,
 };
 
-/// What is wrong, and the way of keys to it.
+/// An invalid part of a mapping, and its path of keys.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Misfit {
+pub(super) struct InvalidPart {
     pub(super) path: String,
     pub(super) message: String,
 }
 
-fn misfit(path: impl Into<String>, message: impl Into<String>) -> Misfit {
-    Misfit { path: path.into(), message: message.into() }
+fn invalid(path: impl Into<String>, message: impl Into<String>) -> InvalidPart {
+    InvalidPart { path: path.into(), message: message.into() }
 }
 
-pub(super) fn mappings(mappings: &Mappings) -> Result<(), Misfit> {
+pub(super) fn mappings(mappings: &Mappings) -> Result<(), InvalidPart> {
     if mappings.mapping.is_empty() {
-        return Err(misfit("mapping", "there must be at least one mapping"));
+        return Err(invalid("mapping", "at least one mapping is needed"));
     }
     let mut names = Vec::new();
     for (at, mapping) in mappings.mapping.iter().enumerate() {
@@ -26,59 +26,59 @@ pub(super) fn mappings(mappings: &Mappings) -> Result<(), Misfit> {
         let name = mapping.name();
         if names.contains(&name) {
             let message = format!("two mappings are called {name:?}: give each its own `name`");
-            return Err(misfit(here, message));
+            return Err(invalid(here, message));
         }
         names.push(name);
-        one(mapping).map_err(|inner| misfit(format!("{here}.{}", inner.path), inner.message))?;
+        one(mapping).map_err(|inner| invalid(format!("{here}.{}", inner.path), inner.message))?;
     }
     Ok(())
 }
 
-fn one(mapping: &Mapping) -> Result<(), Misfit> {
+fn one(mapping: &Mapping) -> Result<(), InvalidPart> {
     names(mapping)?;
     joins(mapping)?;
     provider(&mapping.provider)?;
     tokens(&mapping.tokens)?;
     moments(mapping)?;
     for (at, filter) in mapping.filter.iter().enumerate() {
-        test(filter).map_err(|message| misfit(format!("filter[{at}]"), message))?;
+        test(filter).map_err(|message| invalid(format!("filter[{at}]"), message))?;
     }
     let identity = &mapping.identity;
     let values =
         [("issuer", &identity.issuer), ("subject", &identity.subject), ("sid", &identity.sid)];
     for (key, value) in values {
         if let Some(value) = value {
-            source(value).map_err(|message| misfit(format!("identity.{key}"), message))?;
+            source(value).map_err(|message| invalid(format!("identity.{key}"), message))?;
         }
     }
     Ok(())
 }
 
-fn names(mapping: &Mapping) -> Result<(), Misfit> {
+fn names(mapping: &Mapping) -> Result<(), InvalidPart> {
     if mapping.table.is_empty() {
-        return Err(misfit("table", "this must be a table's name"));
+        return Err(invalid("table", "this must be a table's name"));
     }
     if let Some(named) = mapping.named_columns().into_iter().find(|named| named.column.is_empty()) {
-        return Err(misfit(named.path, "this must be a column's name"));
+        return Err(invalid(named.path, "this must be a column's name"));
     }
-    // A name is compared and counted by the database, which does not look into JSON here.
+    // The database compares and counts names, and does not look into JSON for it.
     let places = [("user", Some(&mapping.user)), ("account", mapping.account.as_ref())];
     for (key, place) in places {
         if place.is_some_and(|place| !place.path.is_empty()) {
-            return Err(misfit(key, "this must be a column, without `path`"));
+            return Err(invalid(key, "this must be a column, without `path`"));
         }
     }
     Ok(())
 }
 
-/// Every join that a place names must be there; a join may build on those before it.
-fn joins(mapping: &Mapping) -> Result<(), Misfit> {
+/// Checks that every named join exists. A join may refer to those before it.
+fn joins(mapping: &Mapping) -> Result<(), InvalidPart> {
     let mut known: Vec<&str> = Vec::new();
     for (at, join) in mapping.join.iter().enumerate() {
         let here = format!("join[{at}]");
         is_known(join.on.join.as_deref(), &known, &format!("{here}.on"))?;
         if known.contains(&join.name.as_str()) || join.name.is_empty() {
-            return Err(misfit(here, "each join needs a name of its own"));
+            return Err(invalid(here, "each join needs a unique name"));
         }
         known.push(&join.name);
     }
@@ -88,17 +88,19 @@ fn joins(mapping: &Mapping) -> Result<(), Misfit> {
     Ok(())
 }
 
-fn is_known(name: Option<&str>, known: &[&str], path: &str) -> Result<(), Misfit> {
+fn is_known(name: Option<&str>, known: &[&str], path: &str) -> Result<(), InvalidPart> {
     let Some(name) = name.filter(|name| !known.contains(name)) else { return Ok(()) };
     let there = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    Err(misfit(path, format!("no join is called {name:?}; before this there are: {there}")))
+    Err(invalid(path, format!("there is no join {name:?}; the joins before this are: {there}")))
 }
 
-fn provider(provider: &ProviderSource) -> Result<(), Misfit> {
+fn provider(provider: &ProviderSource) -> Result<(), InvalidPart> {
     match (&provider.column, &provider.constant) {
         (Some(_), None) => Ok(()),
         (None, Some(name)) if !name.is_empty() && provider.join.is_none() => Ok(()),
-        _ => Err(misfit("provider", "give either `column` (with or without `join`) or `constant`")),
+        _ => {
+            Err(invalid("provider", "give either `column` (with or without `join`) or `constant`"))
+        }
     }
 }
 
@@ -110,25 +112,25 @@ fn source(value: &ValueSource) -> Result<(), &'static str> {
     }
 }
 
-fn tokens(tokens: &TokenSources) -> Result<(), Misfit> {
+fn tokens(tokens: &TokenSources) -> Result<(), InvalidPart> {
     let parts = tokens.access.is_some()
         || tokens.refresh.is_some()
         || tokens.id.is_some()
         || tokens.scope.is_some()
         || tokens.token_type.is_some();
     match (&tokens.response, &tokens.access, &tokens.refresh) {
-        (Some(_), ..) if parts => Err(misfit(
+        (Some(_), ..) if parts => Err(invalid(
             "tokens",
             "give either `response`, or `access`, `refresh`, `id`, `scope` and `type`",
         )),
         (None, None, None) => {
-            Err(misfit("tokens", "give `response`, or at least one of `access` and `refresh`"))
+            Err(invalid("tokens", "give `response`, or at least one of `access` and `refresh`"))
         }
         _ => Ok(()),
     }
 }
 
-fn moments(mapping: &Mapping) -> Result<(), Misfit> {
+fn moments(mapping: &Mapping) -> Result<(), InvalidPart> {
     for (at, time) in mapping.expires.iter().enumerate() {
         moment(time, &format!("expires[{at}]"))?;
     }
@@ -146,24 +148,24 @@ fn moments(mapping: &Mapping) -> Result<(), Misfit> {
         Some(NewestBy::Used) => ("used", &mapping.used),
     };
     if place.is_none() {
-        return Err(misfit("newest_by", format!("the mapping has no `{key}`")));
+        return Err(invalid("newest_by", format!("the mapping has no `{key}`")));
     }
     Ok(())
 }
 
-fn moment(time: &TimePlace, path: &str) -> Result<(), Misfit> {
+fn moment(time: &TimeSource, path: &str) -> Result<(), InvalidPart> {
     let is_relative = time.unit == Unit::Relative;
     if is_relative == time.relative_to.is_empty() {
         let message = "`relative_to` and the unit \"relative\" need each other";
-        return Err(misfit(path, message));
+        return Err(invalid(path, message));
     }
     if time.zone.is_some() && !matches!(time.unit, Unit::Timestamp | Unit::Iso) {
-        return Err(misfit(path, "`zone` is for the units \"timestamp\" and \"iso\""));
+        return Err(invalid(path, "`zone` is for the units \"timestamp\" and \"iso\""));
     }
     for (at, base) in time.relative_to.iter().enumerate() {
         let path = format!("{path}.relative_to[{at}]");
         if base.unit == Unit::Relative {
-            return Err(misfit(path, "the base of a relative moment cannot be relative"));
+            return Err(invalid(path, "the base of a relative time cannot be relative"));
         }
         moment(base, &path)?;
     }

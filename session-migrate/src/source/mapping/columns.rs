@@ -1,18 +1,18 @@
-//! Every column that a mapping names, and where it does.
+//! The columns that a mapping names, and how names are compared.
 
-use super::{Mapping, Place, TimePlace, TokenPlace, ValueSource};
+use super::{ColumnPath, Mapping, TimeSource, TokenSource, ValueSource};
 
 /// A column that a mapping names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NamedColumn<'a> {
-    /// The way of keys inside the mapping, such as `tokens.access`.
+    /// The path of keys inside the mapping, such as `tokens.access`.
     pub(crate) path: String,
     pub(crate) column: &'a str,
     pub(crate) join: Option<&'a str>,
 }
 
 impl Mapping {
-    /// Every column of the mapped table and its joins that this names; parents' apart.
+    /// Returns every named column of the mapped table and its joins, without those of parents.
     pub(crate) fn named_columns(&self) -> Vec<NamedColumn<'_>> {
         let mut named = Named(Vec::new());
         for column in &self.key {
@@ -74,19 +74,19 @@ impl<'a> Named<'a> {
         self.0.push(NamedColumn { path: path.to_owned(), column, join });
     }
 
-    fn place(&mut self, path: &str, place: Option<&'a Place>) {
+    fn place(&mut self, path: &str, place: Option<&'a ColumnPath>) {
         if let Some(place) = place {
             self.add(path, &place.column, place.join.as_deref());
         }
     }
 
-    fn token(&mut self, path: &str, place: Option<&'a TokenPlace>) {
+    fn token(&mut self, path: &str, place: Option<&'a TokenSource>) {
         if let Some(place) = place {
             self.add(path, &place.column, place.join.as_deref());
         }
     }
 
-    fn moment(&mut self, path: &str, time: &'a TimePlace) {
+    fn moment(&mut self, path: &str, time: &'a TimeSource) {
         self.add(path, &time.column, time.join.as_deref());
         for (at, base) in time.relative_to.iter().enumerate() {
             self.moment(&format!("{path}.relative_to[{at}]"), base);
@@ -99,5 +99,40 @@ impl<'a> Named<'a> {
         {
             self.add(path, column, value.join.as_deref());
         }
+    }
+}
+
+/// Returns whether a text matches a pattern in which `*` stands for any text.
+pub(crate) fn is_match(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(text) = text.strip_prefix(head) else { return false };
+    (0..=text.len()).filter_map(|at| text.get(at..)).any(|tail| is_match(rest, tail))
+}
+
+/// Returns a name in lower case without underscores: `providerAccountId` is `provider_account_id`.
+pub(crate) fn folded(name: &str) -> String {
+    name.chars().filter(|c| *c != '_').flat_map(char::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{folded, is_match};
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for text in ["mcp:", "mcp:docs", "mcp:é"] {
+            assert!(is_match("mcp:*", text), "{text}");
+        }
+        for text in ["mcp", "MCP:docs", "xmcp:docs", "google"] {
+            assert!(!is_match("mcp:*", text), "{text}");
+        }
+        assert!(is_match("a*b*c", "a-b-b-c") && !is_match("a*b*c", "a-c"));
+        assert!(is_match("google", "google") && !is_match("google", "google "));
+    }
+
+    #[test]
+    fn spellings_of_a_name_are_one() {
+        assert_eq!(folded("providerAccountId"), folded("provider_account_id"));
+        assert_ne!(folded("provider"), folded("providerId"));
     }
 }

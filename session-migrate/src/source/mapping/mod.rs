@@ -1,4 +1,4 @@
-//! What lies where in a source: the mapping, and its form in TOML.
+//! Where a source keeps its token sets: the mapping, and its form in TOML.
 //!
 //! A file holds one or more mappings. Several on one table unpivot it: a row of users with columns
 //! for two providers is two token sets.
@@ -26,23 +26,19 @@
 //! ```
 
 mod check;
-mod columns;
-mod error;
-mod filter;
+pub(crate) mod columns;
 mod model;
-mod place;
+mod sources;
 mod time;
 mod toml;
 
-pub(crate) use self::toml::{misfit_at, read_toml};
-pub use error::MappingError;
-pub use filter::{Filter, FilterValue, Test};
-pub use model::{
-    Cookie, IdentitySources, Join, Mapping, Mappings, NewestBy, Parent, ProviderSource,
-    TokenSources, ValueSource,
+pub use self::toml::MappingError;
+pub(crate) use self::toml::{error_at, read_toml};
+pub use model::{Cookie, IdentitySources, Join, Mapping, Mappings, NewestBy, Parent, TokenSources};
+pub use sources::{
+    ColumnPath, Filter, FilterValue, ProviderSource, Test, TokenSource, ValueSource,
 };
-pub use place::{Place, TokenPlace};
-pub use time::{TimePlace, Unit, UnknownZone, Zone};
+pub use time::{TimeSource, Unit, UnknownZone, Zone};
 
 #[cfg(test)]
 mod tests;

@@ -1,68 +1,70 @@
+//! The mapping of one table.
+
 use serde::{Deserialize, Serialize};
 
-use super::{Filter, Place, TimePlace, TokenPlace};
+use super::{ColumnPath, Filter, ProviderSource, TimeSource, TokenSource, ValueSource};
 
 /// The mappings of a source, as a file holds them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Mappings {
-    /// Each a table, or a group of columns of one.
+    /// One mapping for each table, or for each group of columns of a table.
     pub mapping: Vec<Mapping>,
 }
 
-/// Where the token sets of one table lie.
+/// Where one table keeps its token sets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Mapping {
-    /// Tells this mapping's rows from those of another one on the same table; the table's name
-    /// where it is not given. It is part of what a row's new id is made from.
+    /// Tells this mapping's rows from those of another mapping of the same table. The default is
+    /// the table's name. A row's new id is derived from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The table's name.
     pub table: String,
-    /// The schema that the table lies in, where it is not the connection's own.
+    /// The table's schema, where it is not the connection's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
-    /// The columns that tell the rows apart. None if there are none: then a row is known by its
-    /// content, and cannot be moved while it is being written.
+    /// The columns of the key. Without a key, a row is identified by its content, and the table
+    /// cannot be moved online.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub key: Vec<String>,
     /// The application's id of the user.
-    pub user: Place,
+    pub user: ColumnPath,
     /// The name of the OAuth client registration.
     pub provider: ProviderSource,
-    /// By what the provider knows the account.
+    /// The provider's id of the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<Place>,
+    pub account: Option<ColumnPath>,
     /// The tokens.
     pub tokens: TokenSources,
-    /// When the access token expires: the first place that holds a value.
+    /// When the access token expires: the first of these columns that holds a value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub expires: Vec<TimePlace>,
-    /// When the row, and with it the sign-in, came to be.
+    pub expires: Vec<TimeSource>,
+    /// When the row was created, which is when the user signed in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub created: Option<TimePlace>,
+    pub created: Option<TimeSource>,
     /// When the tokens were last renewed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub renewed: Option<TimePlace>,
+    pub renewed: Option<TimeSource>,
     /// When the tokens were last used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub used: Option<TimePlace>,
-    /// Which of the three moments makes a row the newer one.
+    pub used: Option<TimeSource>,
+    /// Which of the three times decides which of two rows is newer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest_by: Option<NewestBy>,
-    /// The tests that a row must pass.
+    /// The conditions that a row must meet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub filter: Vec<Filter>,
-    /// The cookie that points at the row, if one does.
+    /// The cookie that refers to the row, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cookie: Option<Cookie>,
-    /// Tables of which a row must be there, or this one is an orphan.
+    /// Tables that must have a parent row; without it, this row is an orphan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parent: Vec<Parent>,
-    /// Tables that have more of the row.
+    /// Tables that have further columns of the row.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub join: Vec<Join>,
     /// Issuer, subject and `sid`, where they do not come from the tokens.
@@ -71,30 +73,14 @@ pub struct Mapping {
 }
 
 impl Mapping {
-    /// The name, or the table's.
+    /// Returns the name, or the table's name without one.
     #[must_use]
     pub fn name(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.table)
     }
 }
 
-/// Where the provider's name comes from: one of the two.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct ProviderSource {
-    /// The column's name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub column: Option<String>,
-    /// The name of the join whose table the column belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub join: Option<String>,
-    /// The name itself, for all rows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub constant: Option<String>,
-}
-
-/// The tokens' places: a whole token response as JSON, or one place each.
+/// Where the tokens are: a whole token response as JSON, or a column for each token.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -102,31 +88,31 @@ pub struct TokenSources {
     /// A JSON object with the fields of a token response (RFC 6749, section 5.1); unknown ones
     /// are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub response: Option<TokenPlace>,
+    pub response: Option<TokenSource>,
     /// The access token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub access: Option<TokenPlace>,
+    pub access: Option<TokenSource>,
     /// The refresh token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refresh: Option<TokenPlace>,
+    pub refresh: Option<TokenSource>,
     /// The ID token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<TokenPlace>,
-    /// The granted scope, parted by spaces or commas, or an array.
+    pub id: Option<TokenSource>,
+    /// The granted scope, separated by spaces or commas, or an array.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scope: Option<Place>,
+    pub scope: Option<ColumnPath>,
     /// The token's type.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
-    pub token_type: Option<TokenPlace>,
+    pub token_type: Option<TokenSource>,
 }
 
-/// Which moment makes a row the newer one.
+/// Which time decides which of two rows is newer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NewestBy {
-    /// When the row came to be.
+    /// When the row was created.
     Created,
     /// When the tokens were last renewed.
     Renewed,
@@ -134,93 +120,74 @@ pub enum NewestBy {
     Used,
 }
 
-/// A cookie whose value is a column of the row.
+/// A cookie whose value is in a column of the row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Cookie {
-    /// The column that equals the cookie's value.
+    /// The column with the cookie's value.
     pub column: String,
-    /// Providers whose rows no cookie points at. A `*` stands for any text.
+    /// Providers whose rows have no cookie. A `*` stands for any text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub except_providers: Vec<String>,
 }
 
-/// A table of which one row must be there.
+/// A table that must have a row for each mapped row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Parent {
     /// The parent's table.
     pub table: String,
-    /// The schema that it lies in, where it is not the connection's own.
+    /// The table's schema, where it is not the connection's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
     /// The parent's column.
     pub column: String,
-    /// What refers to it; the user where it is not given.
+    /// The column that refers to it. The default is the user's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub child: Option<Place>,
+    pub child: Option<ColumnPath>,
 }
 
-/// A table that has one more row, or none, for each.
+/// A table that has at most one row for each mapped row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Join {
-    /// By what places name it.
+    /// The name by which columns refer to this join.
     pub name: String,
     /// Its table.
     pub table: String,
-    /// The schema that the table lies in, where it is not the connection's own.
+    /// The table's schema, where it is not the connection's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
     /// Its column, which must be unique.
     pub column: String,
-    /// What refers to it: a column of the mapped table, or of a join before this one.
-    pub on: Place,
+    /// The column that refers to it, of the mapped table or of a join before this one.
+    pub on: ColumnPath,
 }
 
-/// Where issuer, subject and `sid` come from. Without a source, or where it has no value, they
-/// come from the response's `userinfo`, and else from the ID token's payload, unverified.
+/// Where issuer, subject and `sid` come from. Without a source, or without a value in it, they come
+/// from the response's `userinfo`, or else from the ID token's payload, unverified.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct IdentitySources {
-    /// Who signed the person in.
+    /// The issuer that signed the user in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<ValueSource>,
-    /// As whom.
+    /// The issuer's id of the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<ValueSource>,
-    /// In which session at the provider.
+    /// The provider's id of its session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<ValueSource>,
 }
 
 impl IdentitySources {
-    /// Whether it says nothing.
+    /// Returns whether no source is given.
     #[must_use]
     pub const fn is_none(&self) -> bool {
         self.issuer.is_none() && self.subject.is_none() && self.sid.is_none()
     }
-}
-
-/// A value's place, or the value itself: one of the two.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct ValueSource {
-    /// The column's name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub column: Option<String>,
-    /// The name of the join whose table the column belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub join: Option<String>,
-    /// The way into the column's JSON.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub path: Vec<String>,
-    /// The value itself, for all rows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub constant: Option<String>,
 }

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::{
-    Cookie, Filter, FilterValue, IdentitySources, Join, Mapping, Mappings, NewestBy, Parent, Place,
-    ProviderSource, Test, TimePlace, TokenPlace, TokenSources, Unit, ValueSource, Zone,
+    ColumnPath, Cookie, Filter, FilterValue, IdentitySources, Join, Mapping, Mappings, NewestBy,
+    Parent, ProviderSource, Test, TimeSource, TokenSource, TokenSources, Unit, ValueSource, Zone,
 };
 
 const SMALLEST: &str = r#"[[mapping]]
@@ -117,26 +117,26 @@ fn path() -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(name(), 0..3)
 }
 
-fn place() -> impl Strategy<Value = Place> {
-    (name(), path()).prop_map(|(column, path)| Place { column, join: None, path })
+fn place() -> impl Strategy<Value = ColumnPath> {
+    (name(), path()).prop_map(|(column, path)| ColumnPath { column, join: None, path })
 }
 
-fn token() -> impl Strategy<Value = TokenPlace> {
+fn token() -> impl Strategy<Value = TokenSource> {
     (name(), path(), prop::sample::select(vec!["plain", "fernet", "own"])).prop_map(
-        |(column, path, codec)| TokenPlace { column, join: None, path, codec: codec.to_owned() },
+        |(column, path, codec)| TokenSource { column, join: None, path, codec: codec.to_owned() },
     )
 }
 
-fn absolute() -> impl Strategy<Value = TimePlace> {
+fn absolute() -> impl Strategy<Value = TimeSource> {
     let units = prop::sample::select(vec![Unit::Seconds, Unit::Milliseconds, Unit::Timestamp]);
     (name(), path(), units, any::<bool>()).prop_map(|(column, path, unit, is_zoned)| {
         let zone = "+02:00".parse::<Zone>().ok();
         let zone = zone.filter(|_| is_zoned && unit == Unit::Timestamp);
-        TimePlace { column, join: None, path, unit, zone, relative_to: Vec::new() }
+        TimeSource { column, join: None, path, unit, zone, relative_to: Vec::new() }
     })
 }
 
-fn moment() -> impl Strategy<Value = TimePlace> {
+fn moment() -> impl Strategy<Value = TimeSource> {
     (absolute(), prop::collection::vec(absolute(), 0..3)).prop_map(|(mut time, bases)| {
         if !bases.is_empty() {
             (time.unit, time.zone, time.relative_to) = (Unit::Relative, None, bases);
@@ -189,18 +189,18 @@ fn sources() -> impl Strategy<Value = TokenSources> {
 /// What only some mappings have.
 struct Rich {
     join: Join,
-    account: Place,
+    account: ColumnPath,
     parent: Parent,
     issuer: ValueSource,
     cookie: Cookie,
 }
 
 impl Rich {
-    fn new(table: &str, on: Place) -> Self {
+    fn new(table: &str, on: ColumnPath) -> Self {
         let (name, column) = ("j".to_owned(), "id".to_owned());
         let issuer = "https://id.example".to_owned();
         Self {
-            account: Place { join: Some(name.clone()), ..Place::column("uid") },
+            account: ColumnPath { join: Some(name.clone()), ..ColumnPath::column("uid") },
             parent: Parent {
                 table: "user".to_owned(),
                 schema: Some("app".to_owned()),
@@ -220,7 +220,7 @@ impl Rich {
 }
 
 fn mapping() -> impl Strategy<Value = Mapping> {
-    let column = name().prop_map(Place::column);
+    let column = name().prop_map(ColumnPath::column);
     let provider = (name(), any::<bool>()).prop_map(|(name, is_column)| ProviderSource {
         column: Some(name.clone()).filter(|_| is_column),
         join: None,

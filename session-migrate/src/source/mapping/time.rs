@@ -1,37 +1,40 @@
+//! Times in a mapping: column, unit and zone.
+
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::tz::{Offset, TimeZone};
 use serde::{Deserialize, Serialize};
 
-use super::Place;
+use super::ColumnPath;
 
-/// Where a moment lies, and in which unit.
+/// Where a time is, and its unit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct TimePlace {
+pub struct TimeSource {
     /// The column's name, in the database's own spelling.
     pub column: String,
-    /// The name of the join whose table it belongs to; the mapped table's where there is none.
+    /// The name of the join whose table it belongs to; none for the mapped table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub join: Option<String>,
-    /// The way into the column's JSON, from the outermost name inwards.
+    /// The path into the column's JSON, from the outermost name inwards.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub path: Vec<String>,
-    /// What the value counts or is.
+    /// The unit of the value.
     pub unit: Unit,
-    /// Of a time without a zone, the zone that it means: a name such as `Europe/Berlin`, an
-    /// offset such as `+02:00`, or `UTC`.
+    /// The zone of times without one: a name such as `Europe/Berlin`, an offset such as `+02:00`,
+    /// or
+    /// `UTC`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<Zone>,
-    /// With the unit `relative`: the moments that it may count from, of which the first that is
-    /// there holds.
+    /// For the unit `relative`: the times that it may count from, of which the first with a value
+    /// is used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub relative_to: Vec<Self>,
 }
 
-/// The unit of a moment.
+/// The unit of a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -43,35 +46,35 @@ pub enum Unit {
     /// Milliseconds since 1970.
     #[serde(rename = "ms")]
     Milliseconds,
-    /// The database's own type of time, with a zone or without; without one, `zone` is needed. A
-    /// number in such a column of SQLite is taken for milliseconds from 100,000,000,000 on, and
-    /// for seconds below.
+    /// The database's own date or time type, with a zone or without; without one, `zone` is needed.
+    /// A number in such a column of SQLite counts milliseconds from 100,000,000,000 on, and seconds
+    /// below.
     Timestamp,
-    /// ISO 8601 text, with an offset or `Z`, or meaning `zone`.
+    /// ISO 8601 text, with an offset or `Z`, or in `zone`.
     Iso,
-    /// Seconds after one of `relative_to`. From two years on, the value is taken for seconds since
-    /// 1970, as python-social-auth does.
+    /// Seconds after one of `relative_to`. From two years on, the value counts seconds since 1970,
+    /// as python-social-auth does.
     Relative,
 }
 
-impl TimePlace {
-    /// A moment in this column of the mapped table.
+impl TimeSource {
+    /// Creates the source of a time in a column of the mapped table.
     pub fn column(name: impl Into<String>, unit: Unit) -> Self {
         let relative_to = Vec::new();
         Self { column: name.into(), join: None, path: Vec::new(), unit, zone: None, relative_to }
     }
 
-    /// Where it lies, without its unit.
+    /// Returns where the time is, without its unit.
     #[must_use]
-    pub fn place(&self) -> Place {
-        Place { column: self.column.clone(), join: self.join.clone(), path: self.path.clone() }
+    pub fn column_path(&self) -> ColumnPath {
+        ColumnPath { column: self.column.clone(), join: self.join.clone(), path: self.path.clone() }
     }
 }
 
-/// A time zone by its name or its offset.
+/// A time zone, by name or offset.
 ///
 /// ```
-/// use session_migrate::source::Zone;
+/// use session_migrate::source::mapping::Zone;
 ///
 /// assert!("Europe/Berlin".parse::<Zone>().is_ok());
 /// assert_eq!("-05:30".parse::<Zone>().unwrap().to_string(), "-05:30");
@@ -83,16 +86,16 @@ impl TimePlace {
 #[cfg_attr(test, schemars(with = "String"))]
 pub struct Zone(String);
 
-/// A text that names no time zone.
+/// A text that is not a time zone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no time zone: give a name of the IANA database (\"Europe/Berlin\"), \
+    "{0:?} is not a time zone: give a name of the IANA database (\"Europe/Berlin\"), \
      an offset (\"+02:00\") or \"UTC\""
 )]
 pub struct UnknownZone(String);
 
 impl Zone {
-    /// UTC.
+    /// Returns UTC.
     #[must_use]
     pub fn utc() -> Self {
         Self("UTC".to_owned())
@@ -106,7 +109,7 @@ impl Zone {
     }
 }
 
-/// `+HH:MM` or `-HH:MM`.
+/// Parses `+HH:MM` or `-HH:MM`.
 fn offset(text: &str) -> Option<Offset> {
     let sign = match text.as_bytes().first()? {
         b'+' => 1,

@@ -1,38 +1,40 @@
-//! From TOML and back, with errors that name the place.
+//! Mapping files in TOML, and errors with their position.
+
+use std::fmt;
 
 use ::toml::Spanned;
 use ::toml::de::{DeTable, DeValue, Deserializer};
 use serde::de::DeserializeOwned;
 
-use super::{MappingError, Mappings, check};
+use super::{Mappings, check};
 
 impl Mappings {
-    /// The mappings that a file holds.
+    /// Parses a mapping file.
     ///
     /// # Errors
     ///
-    /// [`MappingError`] with line, column and the way of keys, if the text is not TOML, has a key
-    /// that is not known, a value that cannot be, or parts that do not fit each other.
+    /// [`MappingError`] with line, column and path of keys, if the text is not TOML, or has an
+    /// unknown key, an invalid value, or parts that do not match each other.
     pub fn from_toml(text: &str) -> Result<Self, MappingError> {
         let (mappings, table): (Self, _) = read_toml(text)?;
         check::mappings(&mappings)
-            .map_err(|misfit| misfit_at(text, &table, misfit.path, misfit.message))?;
+            .map_err(|part| error_at(text, &table, part.path, part.message))?;
         Ok(mappings)
     }
 
-    /// The file for these mappings.
+    /// Writes these mappings as a file.
     ///
     /// # Errors
     ///
-    /// [`MappingError`] if the mappings could not be read back, because parts do not fit.
+    /// [`MappingError`] if the mappings are invalid and could not be read back.
     pub fn to_toml(&self) -> Result<String, MappingError> {
         let failed = |path, message| MappingError::new("", 0, path, message);
-        check::mappings(self).map_err(|misfit| failed(misfit.path, misfit.message))?;
+        check::mappings(self).map_err(|part| failed(part.path, part.message))?;
         ::toml::to_string_pretty(self).map_err(|error| failed(String::new(), error.to_string()))
     }
 }
 
-/// A value in TOML, and the document that says where each part of it stands.
+/// Parses a value in TOML; returns it with the document that has the position of each part.
 pub(crate) fn read_toml<T: DeserializeOwned>(
     text: &str,
 ) -> Result<(T, Spanned<DeTable<'_>>), MappingError> {
@@ -49,8 +51,8 @@ pub(crate) fn read_toml<T: DeserializeOwned>(
     Ok((value, table))
 }
 
-/// What is wrong with the value at the end of a way of keys, which is of the right form.
-pub(crate) fn misfit_at(
+/// Returns the error of a part that parsed, by its path of keys.
+pub(crate) fn error_at(
     text: &str,
     table: &Spanned<DeTable<'_>>,
     path: String,
@@ -63,7 +65,8 @@ fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Where the value at the end of a way of keys stands; as far as the way leads.
+/// Returns the position of the value at a path of keys, or of the last part of the path that
+/// exists.
 fn offset(table: &Spanned<DeTable<'_>>, path: &str) -> usize {
     let mut at = table.span().start;
     let mut items: Option<&DeValue<'_>> = None;
@@ -83,3 +86,60 @@ fn offset(table: &Spanned<DeTable<'_>>, path: &str) -> usize {
     }
     at
 }
+
+/// A mapping file, or a file of a cap's limits, is invalid.
+///
+/// It has line, column and path of keys, and says what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MappingError {
+    line: usize,
+    column: usize,
+    path: String,
+    message: String,
+}
+
+impl MappingError {
+    pub(super) fn new(text: &str, at: usize, path: String, message: String) -> Self {
+        let before = text.get(..at).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let column = before.get(line_start..).map_or(0, |rest| rest.chars().count()) + 1;
+        Self { line: before.matches('\n').count() + 1, column, path, message }
+    }
+
+    /// Returns the line, counted from 1.
+    #[must_use]
+    pub const fn line(&self) -> usize {
+        self.line
+    }
+
+    /// Returns the column in characters, counted from 1.
+    #[must_use]
+    pub const fn column(&self) -> usize {
+        self.column
+    }
+
+    /// Returns the path of keys, such as `mapping[0].tokens.access`; empty where the text is not
+    /// TOML.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Returns what is wrong, and what is allowed.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for MappingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}: ", self.line, self.column)?;
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for MappingError {}

@@ -1,18 +1,18 @@
-//! A preset's mapping in the spelling and with the types of the schema at hand.
+//! Adapts a preset's mapping to the names and types of a schema.
 
 use super::file::Head;
+use crate::source::mapping::columns::{folded, is_match};
 use crate::source::mapping::{
-    Filter, Mapping, NewestBy, Parent, Place, TimePlace, TokenPlace, Unit, Zone,
+    ColumnPath, Filter, Mapping, NewestBy, Parent, TimeSource, TokenSource, Unit, Zone,
 };
-use crate::source::pattern::{folded, is_match};
 use crate::sql::{Column, ColumnKind, Schema, Table};
 
-/// What became of a mapping.
+/// The adaptation of one mapping, and what was found and missing.
 pub(super) struct Adaptation<'a> {
     head: &'a Head,
     schema: &'a Schema,
     table: &'a Table,
-    /// The joins that are there, by their names.
+    /// The joined tables that exist, by the joins' names.
     joined: Vec<(String, &'a Table)>,
     pub(super) found: Vec<String>,
     pub(super) missing: Vec<String>,
@@ -41,7 +41,8 @@ impl<'a> Adaptation<'a> {
         mapping.key = self.key(&mapping.key);
         self.required(&mut mapping.user);
         if let Some(column) = mapping.provider.column.clone() {
-            let mut place = Place { column, join: mapping.provider.join.clone(), path: Vec::new() };
+            let mut place =
+                ColumnPath { column, join: mapping.provider.join.clone(), path: Vec::new() };
             self.required(&mut place);
             (mapping.provider.column, mapping.provider.join) = (Some(place.column), place.join);
         }
@@ -56,8 +57,8 @@ impl<'a> Adaptation<'a> {
         mapping
     }
 
-    /// A join whose table is missing is left out; what it would have given comes from the column
-    /// that refers to it.
+    /// Adapts the joins. One whose table is missing is left out; the column that refers to it takes
+    /// the place of the provider's name.
     fn joins(&mut self, mapping: &mut Mapping) {
         let joins = std::mem::take(&mut mapping.join);
         for mut join in joins {
@@ -82,14 +83,14 @@ impl<'a> Adaptation<'a> {
         }
     }
 
-    /// The key's columns, or the primary key's where they are not there.
+    /// Returns the key's columns, or the primary key's where one is missing.
     fn key(&mut self, key: &[String]) -> Vec<String> {
         let found: Option<Vec<String>> =
             key.iter().map(|name| Some(self.lookup(self.table, name)?.name.clone())).collect();
         found.unwrap_or_else(|| self.table.primary_key.clone())
     }
 
-    /// The column of this name: as it is spelled, in another spelling, or by another name.
+    /// Finds a column by its name: in this spelling, in another spelling, or by an alias.
     fn lookup(&self, table: &'a Table, name: &str) -> Option<&'a Column> {
         let by = |name: &str| {
             let spelled = |column: &&Column| folded(&column.name) == folded(name);
@@ -108,7 +109,7 @@ impl<'a> Adaptation<'a> {
         }
     }
 
-    /// The column in its spelling here; notes that it was found, or that it is missing.
+    /// Finds a column, and records that it was found or is missing.
     fn column(&mut self, name: &str, join: Option<&str>) -> Option<&'a Column> {
         let table = self.table_of(join)?;
         let found = self.lookup(table, name);
@@ -121,19 +122,19 @@ impl<'a> Adaptation<'a> {
         found
     }
 
-    fn required(&mut self, place: &mut Place) {
+    fn required(&mut self, place: &mut ColumnPath) {
         if let Some(column) = self.column(&place.column, place.join.as_deref()) {
             place.column.clone_from(&column.name);
         }
     }
 
-    fn optional(&mut self, mut place: Place) -> Option<Place> {
+    fn optional(&mut self, mut place: ColumnPath) -> Option<ColumnPath> {
         let column = self.column(&place.column, place.join.as_deref())?;
         place.column.clone_from(&column.name);
         Some(place)
     }
 
-    fn token(&mut self, place: Option<TokenPlace>) -> Option<TokenPlace> {
+    fn token(&mut self, place: Option<TokenSource>) -> Option<TokenSource> {
         let mut place = place?;
         let column = self.column(&place.column, place.join.as_deref())?;
         place.column.clone_from(&column.name);
@@ -172,7 +173,7 @@ impl<'a> Adaptation<'a> {
         }
     }
 
-    fn time(&mut self, place: Option<TimePlace>) -> Option<TimePlace> {
+    fn time(&mut self, place: Option<TimeSource>) -> Option<TimeSource> {
         let mut place = place?;
         let column = self.column(&place.column, place.join.as_deref())?;
         place.column.clone_from(&column.name);
@@ -194,8 +195,8 @@ impl<'a> Adaptation<'a> {
         }
     }
 
-    /// A table's name with the prefix that the mapped table has in the place of a `*`: beside
-    /// `shop_account` are `shop_user`s, and no other application's.
+    /// Returns a table's name with the mapped table's prefix for a `*`: beside `shop_account` is
+    /// `shop_user`, not the table of another application.
     fn beside(&self, name: &str) -> Option<String> {
         if !name.contains('*') {
             return Some(name.to_owned());
@@ -204,7 +205,7 @@ impl<'a> Adaptation<'a> {
         Some(name.replace('*', prefix))
     }
 
-    /// The parent in its spelling here; without it, nobody can say which rows are orphans.
+    /// Adapts a parent. Without it, orphans cannot be recognised.
     fn parent(&mut self, mut parent: Parent) -> Option<Parent> {
         let names = std::iter::once(&parent.table).chain(&self.head.users);
         let names: Vec<&String> =
@@ -217,7 +218,7 @@ impl<'a> Adaptation<'a> {
         });
         let column = found.and_then(|table| self.lookup(table, &parent.column));
         let (Some(table), Some(column)) = (found, column) else {
-            self.notes.push(format!("no table {}: orphans cannot be told", parent.table));
+            self.notes.push(format!("no table {}: orphans cannot be recognised", parent.table));
             return None;
         };
         parent.table.clone_from(&table.name);
@@ -231,13 +232,13 @@ impl<'a> Adaptation<'a> {
     }
 }
 
-/// A template's column name with its placeholder, as a pattern.
+/// Turns a template's column name with its placeholder into a pattern.
 fn pattern(name: &str) -> String {
     name.replace("{provider}", "*")
 }
 
-/// The unit that the column's type calls for; numbers keep the preset's, and else are seconds.
-fn unit(place: &TimePlace, kind: ColumnKind) -> (Unit, Option<Zone>) {
+/// Returns the unit for the column's type; numbers keep the preset's unit, or are seconds.
+fn unit(place: &TimeSource, kind: ColumnKind) -> (Unit, Option<Zone>) {
     let zone = place.zone.clone().or_else(|| Some(Zone::utc()));
     match kind {
         ColumnKind::ZonedTime | ColumnKind::NaiveTime => (Unit::Timestamp, zone),

@@ -1,3 +1,5 @@
+//! A preset's file.
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -5,7 +7,7 @@ use serde::Deserialize;
 use crate::source::mapping::{Mapping, MappingError, read_toml};
 use crate::sql::ColumnKind;
 
-/// A preset's file: a head, and the mapping as most have it.
+/// A preset's file: a head, and the usual mapping.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PresetFile {
@@ -16,46 +18,46 @@ pub(super) struct PresetFile {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Head {
-    /// What it is called in reports.
+    /// Its name in reports.
     pub(super) title: String,
-    /// What the table may be called, the likeliest first. A `*` stands for any text.
+    /// The possible names of the table, the most likely first. A `*` stands for any text.
     pub(super) tables: Vec<String>,
     /// Columns that may be missing, as the mapping spells them.
     #[serde(default)]
     pub(super) optional: Vec<String>,
-    /// What the table of users may be called.
+    /// The possible names of the table of users.
     #[serde(default)]
     pub(super) users: Vec<String>,
     /// Other names of columns.
     #[serde(default)]
     pub(super) alias: BTreeMap<String, Vec<String>>,
-    /// What sorts of values columns must be for, for the preset to be recognised.
+    /// Types that columns must have for the preset to be recognised.
     #[serde(default)]
-    pub(super) types: BTreeMap<String, Vec<Sort>>,
-    /// Columns that must not be there, for the preset to be recognised.
+    pub(super) types: BTreeMap<String, Vec<TypeClass>>,
+    /// Columns that must not exist for the preset to be recognised.
     #[serde(default)]
     pub(super) absent: Vec<String>,
-    /// Tables that speak for the preset.
+    /// Tables whose existence makes the preset more likely.
     #[serde(default)]
     pub(super) neighbours: Vec<String>,
-    /// Whether the mapping is one for each group of columns (`{provider}`).
+    /// Whether the mapping is repeated for each group of columns (`{provider}`).
     #[serde(default)]
     pub(super) groups: bool,
-    /// What its users should know.
+    /// Remarks for users.
     #[serde(default)]
     pub(super) notes: Vec<String>,
 }
 
-/// A sort of values, as far as presets are told apart by it.
+/// A class of types that distinguishes presets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Sort {
+pub(super) enum TypeClass {
     Integer,
     Text,
     Uuid,
 }
 
-impl Sort {
+impl TypeClass {
     pub(super) const fn is(self, kind: ColumnKind) -> bool {
         matches!(
             (self, kind),

@@ -1,4 +1,4 @@
-//! Groups of columns on one table, each a provider's: `github_id`, `github_token`.
+//! Groups of columns in one table, one for each provider: `github_id`, `github_token`.
 
 use std::collections::BTreeSet;
 
@@ -9,14 +9,13 @@ use crate::sql::Table;
 
 const PLACEHOLDER: &str = "{provider}";
 
-/// What a group's columns are called elsewhere, after the provider's name; the template's name
-/// comes first.
+/// Alternative endings of a group's columns, after the provider's name; the template's comes first.
 const SPELLINGS: [&[&str]; 2] = [
     &["_token", "_access_token"],
     &["_token_expires_at", "_access_token_expires_at", "_expires_at", "_token_expires"],
 ];
 
-/// Beginnings of names that end in `_token` and are no provider's.
+/// Prefixes of `_token` columns that are not providers.
 const NOT_PROVIDERS: [&str; 10] = [
     "remember",
     "api",
@@ -30,7 +29,7 @@ const NOT_PROVIDERS: [&str; 10] = [
     "push",
 ];
 
-/// The template for each group of the table.
+/// Returns the template for each group of the table.
 pub(super) fn mappings(templates: &[Mapping], table: &Table) -> Vec<Mapping> {
     let mut found = Vec::new();
     for provider in providers(table) {
@@ -42,7 +41,7 @@ pub(super) fn mappings(templates: &[Mapping], table: &Table) -> Vec<Mapping> {
     found
 }
 
-/// The beginnings of groups: a token, and an id or a refresh token beside it.
+/// Returns the prefixes of groups: those of a token with an id or a refresh token beside it.
 fn providers<'a>(table: &'a Table) -> BTreeSet<&'a str> {
     let has = |name: String| table.column(&name).is_some();
     let is_group = |provider: &&'a str| {
@@ -56,7 +55,7 @@ fn providers<'a>(table: &'a Table) -> BTreeSet<&'a str> {
     begins.filter(is_group).collect()
 }
 
-/// The template with the provider's name in every text of it, and the table's names of columns.
+/// Fills the template with the provider's name and the table's column names.
 fn filled(template: &Mapping, provider: &str, table: &Table) -> Option<Mapping> {
     let mut value = serde_json::to_value(template).ok()?;
     fill(&mut value, provider, table);
@@ -83,8 +82,7 @@ fn spelled(text: &str, provider: &str, table: &Table) -> String {
     names.find(|name| table.column(name).is_some()).unwrap_or(name)
 }
 
-/// Where the group itself is called `provider` (`provider_id`, `provider_token`), a column of that
-/// name has the provider of each row.
+/// Takes the provider from a column where the group's prefix is generic, such as `provider`.
 fn with_column(mut mapping: Mapping, provider: &str, table: &Table) -> Mapping {
     let names = [provider.to_owned(), format!("{provider}_name"), "provider".to_owned()];
     let is_generic = matches!(provider, "provider" | "oauth" | "social" | "socialite");

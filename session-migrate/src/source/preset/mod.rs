@@ -1,24 +1,24 @@
-//! The projects whose schemas are known: their mappings, fitted to the schema at hand.
+//! Known projects: their mappings, adapted to the schema at hand.
 //!
-//! Each preset is a file in this folder that reads as a mapping file with a head: where its tables
-//! may be called otherwise, which columns may be missing, and what tells it from others.
+//! Each preset is a mapping file in this folder with a head: other names of its tables, columns
+//! that may be missing, and what distinguishes it from similar presets.
 
 mod adapt;
 mod file;
-mod fit;
 mod group;
+mod matching;
 
 use std::fmt;
 use std::str::FromStr;
 
-pub use fit::{Fit, Miss, Recognition};
+pub use matching::{Match, Mismatch, Recognition};
 
 use crate::source::mapping::MappingError;
 use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::Schema;
 use file::PresetFile;
 
-/// A project, or a way of using one, whose schema is known.
+/// A project, or a variant of one, whose schema is known.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Preset {
     name: &'static str,
@@ -32,7 +32,7 @@ macro_rules! presets {
 }
 
 impl Preset {
-    /// Every preset.
+    /// All presets.
     pub const ALL: [Self; 13] = presets![
         "openwebui",
         "authjs-pg",
@@ -49,28 +49,28 @@ impl Preset {
         "outline",
     ];
 
-    /// Its name on the command line.
+    /// Returns its name on the command line.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Its file, as documentation and as the beginning of a mapping file of one's own.
+    /// Returns its file, as documentation and as a template for other mapping files.
     #[must_use]
     pub const fn text(&self) -> &'static str {
         self.text
     }
 
-    /// The mapping, fitted to this schema: tables and columns in their spelling here, optional
-    /// columns that are missing left out, units by the columns' types.
+    /// Adapts the preset's mapping to a schema: tables and columns in their actual spelling,
+    /// without missing optional columns, and with the units of the columns' types.
     ///
     /// # Errors
     ///
-    /// [`Miss`] with the tables and columns that are not there.
-    pub fn fit(&self, schema: &Schema) -> Result<Fit, Miss> {
+    /// [`Mismatch`] with the tables and columns that are missing.
+    pub fn match_schema(&self, schema: &Schema) -> Result<Match, Mismatch> {
         match self.file() {
-            Ok(file) => fit::fit(self.name, &file, schema),
-            Err(error) => Err(Miss::broken(self.name, error.to_string())),
+            Ok(file) => matching::find_match(self.name, &file, schema),
+            Err(error) => Err(Mismatch::broken(self.name, error.to_string())),
         }
     }
 
@@ -87,7 +87,7 @@ impl FromStr for Preset {
             let names: Vec<&str> = Self::ALL.iter().map(Self::name).collect();
             SourceError::because(
                 SourceErrorKind::UnknownName,
-                format!("no preset is called {name:?}; there are {}", names.join(", ")),
+                format!("there is no preset {name:?}; the presets are {}", names.join(", ")),
             )
         })
     }
@@ -100,12 +100,12 @@ impl fmt::Debug for Preset {
 }
 
 impl Recognition {
-    /// Holds every preset against a schema.
+    /// Compares every preset with a schema.
     #[must_use]
     pub fn of(schema: &Schema) -> Self {
         let mut recognition = Self::default();
         for preset in Preset::ALL {
-            recognition.add(preset.fit(schema).and_then(Fit::recognised));
+            recognition.add(preset.match_schema(schema).and_then(Match::recognised));
         }
         recognition.rank();
         recognition

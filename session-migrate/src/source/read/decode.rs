@@ -1,10 +1,11 @@
-//! From stored cells to a row: every codec, path and unit applied.
+//! Decodes stored cells to a row: applies every codec, path and unit.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::identity;
-use crate::source::bind::{Bound, PlaceSlot, ProviderSlot, TimeSlot, TokenSlot};
+use crate::source::bind::{Bound, PathSlot, ProviderSlot, TimeSlot, TokenSlot, ValueSlot};
 use crate::source::codec::{KeyUse, Opened};
 use crate::source::mapping::Unit;
 use crate::source::row::{
@@ -32,7 +33,7 @@ pub(super) fn row(bound: &Bound, cells: Vec<Cell>, is_orphan: bool) -> SourceRow
     };
     let (expires_at, expiry) = expiry(bound, &cells);
     let moment = |slot: &Option<TimeSlot>| slot.as_ref().and_then(|it| moment(it, &cells).0.at());
-    let [issuer, subject, sid] = identity::of(&bound.identity, tokens.opened(), |slot| {
+    let [issuer, subject, sid] = identity(&bound.identity, tokens.opened(), |slot| {
         within(cell(&cells, slot.at), &slot.path)
     });
     SourceRow {
@@ -85,7 +86,7 @@ fn cookie(
     text(cells, slot.at).filter(|value| is_used && !value.is_empty()).map(Zeroizing::new)
 }
 
-/// The value at the end of a way into a cell's JSON; the cell itself where there is no way.
+/// Returns the value at a path in a cell's JSON; the cell itself for an empty path.
 pub(crate) fn within(stored: &Cell, path: &[String]) -> Cell {
     if path.is_empty() {
         return stored.clone();
@@ -94,7 +95,7 @@ pub(crate) fn within(stored: &Cell, path: &[String]) -> Cell {
     time::json_cell(json.as_ref().and_then(|json| walk(json, path)))
 }
 
-/// JSON; or, as some write it into a column of JSON, a text that is JSON.
+/// Parses JSON, or a JSON string that holds JSON, as some applications store it.
 pub(crate) fn json(bytes: &[u8]) -> Option<Value> {
     match serde_json::from_slice(bytes).ok()? {
         Value::String(inner) => serde_json::from_str(&inner).ok(),
@@ -106,7 +107,7 @@ pub(crate) fn walk<'a>(json: &'a Value, path: &[String]) -> Option<&'a Value> {
     path.iter().try_fold(json, |value, name| value.get(name))
 }
 
-/// The moment in a place, and whether its number has a fraction's storage class.
+/// Returns the time in a slot, and whether it is stored as a floating-point number.
 pub(crate) fn moment(slot: &TimeSlot, cells: &[Cell]) -> (Moment, bool) {
     let value = within(cell(cells, slot.at), &slot.path);
     let is_real = matches!(value, Cell::Real(_));
@@ -170,7 +171,7 @@ fn parts(bound: &Bound, cells: &[Cell]) -> Result<OpenedTokens, Unreadable> {
     };
     let (access, refresh, id) = (token(&slots.access)?, token(&slots.refresh)?, token(&slots.id)?);
     let token_type = token(&slots.token_type)?.map(|text| text.to_string());
-    let plain = |slot: &Option<PlaceSlot>| {
+    let plain = |slot: &Option<PathSlot>| {
         let value = slot.as_ref().map(|slot| within(cell(cells, slot.at), &slot.path))?;
         value.as_text().map(std::borrow::Cow::into_owned).filter(|text| !text.is_empty())
     };
@@ -178,7 +179,7 @@ fn parts(bound: &Bound, cells: &[Cell]) -> Result<OpenedTokens, Unreadable> {
     Ok(OpenedTokens { access, refresh, id, scope, token_type, keys, ..OpenedTokens::default() })
 }
 
-/// The token in a place of its own.
+/// Decrypts a token in a column of its own.
 fn one(
     slot: &TokenSlot,
     stored: &Cell,
@@ -199,7 +200,7 @@ fn one(
     Ok(Some(Zeroizing::new(text.to_owned())).filter(|token| !token.is_empty()))
 }
 
-/// The text at the end of a way into a column's JSON.
+/// Returns the text at a path in a column's JSON.
 fn inner(stored: &Cell, path: &[String]) -> Result<Cell, UnreadableReason> {
     if stored.is_empty() {
         return Ok(Cell::Null);
@@ -209,5 +210,66 @@ fn inner(stored: &Cell, path: &[String]) -> Result<Cell, UnreadableReason> {
         None | Some(Value::Null) => Ok(Cell::Null),
         Some(Value::String(text)) => Ok(Cell::Text(text.clone())),
         Some(_) => Err(UnreadableReason::NotAToken),
+    }
+}
+
+const CLAIMS: [&str; 3] = ["iss", "sub", "sid"];
+
+/// Returns issuer, subject and `sid`.
+///
+/// The ID token's signature is not verified: the source's application did so when the user signed
+/// in, and its database is trusted as much as the tokens in it.
+fn identity(
+    sources: &[Option<ValueSlot>; 3],
+    tokens: Option<&OpenedTokens>,
+    value: impl Fn(&PathSlot) -> Cell,
+) -> [Option<String>; 3] {
+    let userinfo = tokens.and_then(|tokens| tokens.extra().get("userinfo"));
+    let payload = tokens.and_then(OpenedTokens::id).and_then(payload);
+    let mut found = sources.iter().zip(CLAIMS).map(|(source, claim)| {
+        let mapped = match source {
+            Some(ValueSlot::Constant(text)) => Some(text.clone()),
+            Some(ValueSlot::Column(slot)) => given(&value(slot)),
+            None => None,
+        };
+        let claimed = |claims: Option<&Value>| claim_text(claims?.get(claim)?);
+        mapped.or_else(|| claimed(userinfo)).or_else(|| claimed(payload.as_ref()))
+    });
+    std::array::from_fn(|_| found.next().flatten())
+}
+
+fn given(cell: &Cell) -> Option<String> {
+    cell.as_text().map(std::borrow::Cow::into_owned).filter(|text| !text.is_empty())
+}
+
+/// Returns a claim as text; some providers write a subject as a number.
+fn claim_text(claim: &Value) -> Option<String> {
+    match claim {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// Returns the claims of an ID token (RFC 7519, section 7.2), unverified.
+fn payload(token: &str) -> Option<Value> {
+    let encoded = token.split('.').nth(1)?;
+    let json = URL_SAFE_NO_PAD.decode(encoded.trim_end_matches('=')).ok()?;
+    serde_json::from_slice(&json).ok().filter(Value::is_object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::payload;
+
+    #[test]
+    fn a_payload_is_read_without_its_signature() {
+        // {"iss":"https://id.example","sub":4711}
+        let token = "e30.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUiLCJzdWIiOjQ3MTF9.c2ln";
+        let claims = payload(token).unwrap();
+        assert_eq!(super::claim_text(&claims["sub"]).as_deref(), Some("4711"));
+        for none in ["", "opaque", "a.b.c", "e30.W10.x"] {
+            assert!(payload(none).is_none(), "{none}");
+        }
     }
 }

@@ -1,33 +1,31 @@
-//! The rows of a source, batch by batch, in the order of its key.
+//! Reading the rows of a source, batch by batch, in the order of its key.
 
-mod crowd;
-mod cursor;
 mod decode;
-mod identity;
+mod lookup;
+mod over_cap;
 mod page;
-mod pair;
-mod pick;
+mod partition;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
 
-pub use crowd::CrowdedPairs;
-pub use cursor::{Cursor, InvalidCursor};
 pub(crate) use decode::{json, moment, walk, within};
-pub use pair::PairCursor;
-pub(crate) use pair::exact;
+pub use over_cap::OverCapPartitions;
+pub use page::{Cursor, InvalidCursor};
+pub use partition::PartitionCursor;
+pub(crate) use partition::exact;
 
 use crate::source::bind::Bound;
 use crate::source::codec::Codecs;
 use crate::source::mapping::Mapping;
-use crate::source::place::place;
 use crate::source::row::{SourceKey, SourceRow};
+use crate::source::row_location::row_location;
 use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::Cell;
 use crate::sql::Dialect;
 use crate::sql::Query;
 use crate::sql::Schema;
 
-/// Rows as they are stored, and the cursor behind them.
+/// Rows as they are stored, and the cursor after them.
 #[derive(Debug)]
 pub(crate) struct RawBatch {
     pub(crate) rows: Vec<RawRow>,
@@ -39,24 +37,25 @@ pub(crate) struct RawBatch {
 #[derive(Debug)]
 pub(crate) struct RawRow(page::Page);
 
-/// A mapped table that rows are read from.
+/// A mapped table from which rows are read.
 ///
-/// The order is total: by the key's unique index where there is one, else by the key's values, or
-/// without a key by all mapped values, compared byte for byte with `NULL` as a value. Rows without
-/// a key that are equal in all mapped columns are one: they hold one token set.
+/// The order is total: by the key's unique index where there is one, otherwise by the key's values,
+/// or without a key by all mapped values, compared byte for byte with `NULL` as a value. Rows
+/// without a key that are equal in all mapped columns count as one, because they hold one token
+/// set.
 #[derive(Debug)]
 pub struct SourceTable {
     bound: Bound,
 }
 
 impl SourceTable {
-    /// Holds a mapping against the schema. Writes nothing.
+    /// Resolves a mapping against a schema, and writes nothing.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] if the mapping names what the schema has not, if a unit does not fit its
-    /// column, if a codec or its keys are unknown, if the key does not tell the rows apart, or if
-    /// a statement fails.
+    /// [`SourceError`] if the mapping names a table or column that the schema lacks, if a unit does
+    /// not match its column, if a codec is unknown or its keys are invalid, if the key is not
+    /// unique, or if a statement fails.
     pub async fn open(
         connection: &DatabaseConnection,
         schema: &Schema,
@@ -71,10 +70,9 @@ impl SourceTable {
         Ok(table)
     }
 
-    /// Reads rows in the order in which they lie in a SQLite file. By their key, which mostly is
-    /// none that orders them so, each would be looked for. For files to which nobody else writes: a
-    /// `VACUUM` between two batches may number the rows anew.
-    pub(crate) async fn in_place(
+    /// Reads rows in their order in the SQLite file, which is faster than the order of a key. This
+    /// needs a file without other writers: a `VACUUM` between two batches may renumber the rows.
+    pub(crate) async fn in_storage_order(
         mut self,
         connection: &DatabaseConnection,
         schema: &Schema,
@@ -84,25 +82,26 @@ impl SourceTable {
         if let Some(table) = table.filter(|table| {
             bound.dialect == Dialect::Sqlite && bound.is_key_indexed && !table.is_view
         }) {
-            self.bound.place = place(connection, bound.dialect, table).await;
+            self.bound.row_location = row_location(connection, bound.dialect, table).await;
         }
         self
     }
 
-    /// The mapping.
+    /// Returns the mapping.
     #[must_use]
     pub const fn mapping(&self) -> &Mapping {
         &self.bound.mapping
     }
 
-    /// At most `limit` rows after a cursor, or from the beginning; and the cursor after the last
-    /// of them, or `None` at the end.
+    /// Reads at most `limit` rows after a cursor, or from the beginning; returns them with the
+    /// cursor after the last one, or `None` at the end.
     ///
-    /// A cursor outlives the process: what is inserted before it later is not seen.
+    /// A cursor outlives the process. Rows that are inserted before it later are not seen.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] if the statement fails. A row that cannot be opened is none.
+    /// [`SourceError`] if the statement fails. A row whose tokens cannot be decrypted is not an
+    /// error.
     pub async fn batch(
         &self,
         connection: &DatabaseConnection,
@@ -113,7 +112,7 @@ impl SourceTable {
         Ok((rows.into_iter().map(|row| self.decode(row)).collect(), next))
     }
 
-    /// The same rows as they are stored: opening them is work for other threads.
+    /// Reads the same rows as they are stored, to be decrypted on other threads.
     pub(crate) async fn raw_batch(
         &self,
         connection: &DatabaseConnection,
@@ -128,24 +127,26 @@ impl SourceTable {
         Ok(RawBatch { rows: pages.into_iter().map(RawRow).collect(), next })
     }
 
-    /// The key of a row that was read.
+    /// Returns the key of a row that was read.
     pub(crate) fn key(&self, row: &RawRow) -> SourceKey {
         decode::key(&self.bound, &row.0.cells)
     }
 
-    /// The row that was read, opened as far as it can be.
+    /// Decrypts a row that was read, as far as possible.
     pub(crate) fn decode(&self, row: RawRow) -> SourceRow {
         decode::row(&self.bound, row.0.cells, row.0.is_orphan)
     }
 
-    /// The rows with these keys as they are now, in any order, each once; compared byte for byte
-    /// and class for class. A key whose row is gone, or does not pass the filter, gives none.
+    /// Reads the rows with these keys in their current state, in any order, each once; keys are
+    /// compared byte for byte and class for class. A key whose row is gone, or does not pass the
+    /// filter, has no row in the result.
     ///
-    /// Of a mapping without a key there are none: a row is known by its content.
+    /// A mapping without a key has no such rows: they are identified by their content.
     ///
     /// # Errors
     ///
     /// [`SourceError`] if a statement fails.
+    #[doc(hidden)]
     pub async fn rows_by_keys(
         &self,
         connection: &impl ConnectionTrait,
@@ -154,15 +155,16 @@ impl SourceTable {
         if self.bound.key.is_empty() {
             return Ok(Vec::new());
         }
-        pick::by_keys(&self.bound, connection, keys).await
+        lookup::by_keys(&self.bound, connection, keys).await
     }
 
-    /// The rows in which this column, of the mapped table or of a join, refers to one of the
-    /// values: at least those, in any order, each once. `NULL` refers to nothing.
+    /// Reads at least the rows in which this column, of the mapped table or of a join, refers to
+    /// one of the values, in any order, each once. `NULL` refers to nothing.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] if the mapping reads no such column, or if a statement fails.
+    /// [`SourceError`] if the mapping does not read the column, or if a statement fails.
+    #[doc(hidden)]
     pub async fn rows_related(
         &self,
         connection: &impl ConnectionTrait,
@@ -171,64 +173,72 @@ impl SourceTable {
         values: &[Cell],
     ) -> Result<Vec<SourceRow>, SourceError> {
         let at = self.bound.slots.position(column, join)?;
-        pick::related(&self.bound, connection, at, values).await
+        lookup::related(&self.bound, connection, at, values).await
     }
 
-    /// All rows of these users and providers as they are now, in any order, each once; compared
-    /// byte for byte whatever the collation. A provider of `None` is that of rows without one.
+    /// Reads all rows of these users and providers in their current state, in any order, each once;
+    /// compared byte for byte whatever the collation. A provider of `None` stands for rows without
+    /// one.
     ///
     /// # Errors
     ///
     /// [`SourceError`] if a statement fails.
-    pub async fn rows_of_pairs(
+    #[doc(hidden)]
+    pub async fn rows_of_partitions(
         &self,
         connection: &impl ConnectionTrait,
-        pairs: &[(String, Option<String>)],
+        partitions: &[(String, Option<String>)],
     ) -> Result<Vec<SourceRow>, SourceError> {
-        pick::of_pairs(&self.bound, connection, pairs).await
+        lookup::of_partitions(&self.bound, connection, partitions).await
     }
 
-    /// The rows of pairs of user and provider that have more than `more_than` rows under the
-    /// mapping's filter, and the place after the last of these pairs, or `None` at the end.
+    /// Reads the rows of over-cap partitions: users and providers with more than `more_than` rows
+    /// that pass the mapping's filter. Returns them with the cursor after the last partition, or
+    /// `None` at the end.
     ///
-    /// Pairs are compared byte for byte. They come whole and in their order, each with its rows
-    /// in the order of the key; a page has as many pairs as `limit_rows` rows make, and one at
-    /// least, however large it is. Rows without a user or a provider are of no pair.
+    /// Partitions are compared byte for byte. They come whole and in their order, each with its
+    /// rows in the order of the key; a page has as many partitions as fit into `limit_rows` rows,
+    /// and at least one, however large it is. Rows without a user or a provider belong to no
+    /// partition.
     ///
-    /// Each page reads the table twice where no index begins with the user: take large ones.
+    /// Each page reads the table twice where no index begins with the user, so pages should be
+    /// large.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] if a statement fails. A row that cannot be opened is none.
-    pub async fn crowds(
+    /// [`SourceError`] if a statement fails. A row whose tokens cannot be decrypted is not an
+    /// error.
+    #[doc(hidden)]
+    pub async fn over_cap_rows(
         &self,
         connection: &DatabaseConnection,
         more_than: u32,
-        after: Option<&PairCursor>,
+        after: Option<&PartitionCursor>,
         limit_rows: u32,
-    ) -> Result<(Vec<SourceRow>, Option<PairCursor>), SourceError> {
-        crowd::page(&self.bound, connection, more_than, after, limit_rows).await
+    ) -> Result<(Vec<SourceRow>, Option<PartitionCursor>), SourceError> {
+        over_cap::rows(&self.bound, connection, more_than, after, limit_rows).await
     }
 
-    /// Which pairs have more than `more_than` rows under the mapping's filter: sixteen bytes for
-    /// each.
+    /// Returns which partitions have more than `more_than` rows that pass the mapping's filter, in
+    /// sixteen bytes each.
     ///
     /// # Errors
     ///
     /// [`SourceError`] if the statement fails.
-    pub async fn crowded_pairs(
+    #[doc(hidden)]
+    pub async fn over_cap_partitions(
         &self,
         connection: &DatabaseConnection,
         more_than: u32,
-    ) -> Result<CrowdedPairs, SourceError> {
-        crowd::pairs(&self.bound, connection, more_than).await
+    ) -> Result<OverCapPartitions, SourceError> {
+        over_cap::partitions(&self.bound, connection, more_than).await
     }
 
     pub(crate) const fn bound(&self) -> &Bound {
         &self.bound
     }
 
-    /// Rows that share a key would get one id, so one of them would be lost.
+    /// Refuses a key that several rows share: they would get one id, and all but one would be lost.
     async fn require_unique_key(&self, connection: &DatabaseConnection) -> Result<(), SourceError> {
         let bound = &self.bound;
         if bound.key.is_empty() || bound.is_key_indexed {
@@ -238,14 +248,14 @@ impl SourceTable {
         query.push(&bound.from);
         bound.push_filter(&mut query);
         query.push(" GROUP BY ");
-        query.push(&page::normals(bound)?.join(", "));
+        query.push(&page::identifying_texts(bound)?.join(", "));
         query.push(" HAVING COUNT(*) > 1) AS shared");
         match query.number(connection).await? {
             0 => Ok(()),
             shared => Err(SourceError::because(
                 SourceErrorKind::KeyNotUnique,
                 format!(
-                    "{shared} values of {} have several rows each; map another key, or none",
+                    "{shared} values of {} occur in several rows: map another key, or none",
                     bound.mapping.key.join(", ")
                 ),
             )),
@@ -253,7 +263,8 @@ impl SourceTable {
     }
 }
 
-/// MySQL gives a `timestamp` in the session's zone, and without saying so.
+/// Refuses a session of MySQL that is not in UTC: a `timestamp` is returned in the session's zone,
+/// without naming it.
 async fn require_utc(connection: &DatabaseConnection, dialect: Dialect) -> Result<(), SourceError> {
     if dialect != Dialect::Mysql {
         return Ok(());

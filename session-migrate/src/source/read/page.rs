@@ -1,14 +1,14 @@
-//! The statement for one batch, and what it gives.
+//! One batch of rows: the statement, its result, and the cursor after it.
 
-use sea_orm_migration::sea_orm::QueryResult;
+use std::fmt;
+use std::str::FromStr;
 
-use super::cursor::{Cursor, Mark};
+use sea_orm_migration::sea_orm::{QueryResult, Value};
+use serde::{Deserialize, Serialize};
+
 use crate::source::SourceError;
 use crate::source::bind::{Bound, Slot};
-use crate::sql::Cell;
-use crate::sql::ColumnKind;
-use crate::sql::Dialect;
-use crate::sql::{CellReader, Query};
+use crate::sql::{Cell, CellReader, ColumnKind, Dialect, Query};
 
 /// A row as it is stored.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(super) struct Page {
     pub(super) cursor: Cursor,
 }
 
-/// The columns by which the rows are told apart: the key's, or all that are mapped.
+/// Returns the columns that identify a row: the key's, or all that are mapped.
 fn keys(bound: &Bound) -> Result<Vec<&Slot>, SourceError> {
     if bound.key.is_empty() {
         return Ok(bound.slots.iter().collect());
@@ -26,25 +26,25 @@ fn keys(bound: &Bound) -> Result<Vec<&Slot>, SourceError> {
     bound.key.iter().map(|at| bound.slot(*at)).collect()
 }
 
-/// Those columns as texts that differ where the values do, for rows that no index orders.
-pub(super) fn normals(bound: &Bound) -> Result<Vec<String>, SourceError> {
+/// Returns these columns as texts that differ where the values do, for rows without a unique index.
+pub(super) fn identifying_texts(bound: &Bound) -> Result<Vec<String>, SourceError> {
     let normal = |slot: &Slot| bound.dialect.normal(&slot.sql, slot.column.kind);
     Ok(keys(bound)?.into_iter().map(normal).collect())
 }
 
-/// The expressions that order the rows.
+/// Returns the expressions that order the rows.
 fn order(bound: &Bound) -> Result<Vec<String>, SourceError> {
-    if let Some(place) = bound.place {
+    if let Some(place) = bound.row_location {
         return Ok(vec![format!("source_row.{place}")]);
     }
     if bound.is_key_indexed {
         Ok(keys(bound)?.into_iter().map(|slot| slot.sql.clone()).collect())
     } else {
-        normals(bound)
+        identifying_texts(bound)
     }
 }
 
-/// Selects all that is mapped, whether the row is an orphan, and then more, if there is more.
+/// Selects all mapped columns, whether the row is an orphan, and further expressions.
 pub(super) fn select(bound: &Bound, more: &str) -> Query {
     let dialect = bound.dialect;
     let distinct = if bound.key.is_empty() { "DISTINCT " } else { "" };
@@ -67,7 +67,7 @@ pub(super) fn query(
     limit: u32,
 ) -> Result<Query, SourceError> {
     let order = order(bound)?;
-    let is_read = bound.place.is_none() && bound.is_key_indexed;
+    let is_read = bound.row_location.is_none() && bound.is_key_indexed;
     let more = if is_read { String::new() } else { order.join(", ") };
     let mut query = select(bound, &more);
     query.push(" FROM ").push(&bound.from);
@@ -80,7 +80,7 @@ pub(super) fn query(
     Ok(query)
 }
 
-/// Writes that a row comes after the cursor.
+/// Appends the condition that a row comes after the cursor.
 fn push_after(
     query: &mut Query,
     bound: &Bound,
@@ -89,17 +89,17 @@ fn push_after(
 ) -> Result<(), SourceError> {
     let keys = keys(bound)?;
     let parameter = |query: &mut Query, at: usize| {
-        let value = cursor.0.get(at).map_or(Mark::Text(String::new()), Clone::clone);
+        let value = cursor.0.get(at).map_or(CursorValue::Text(String::new()), Clone::clone);
         let placeholder = query.bind(value.to_value());
         match keys.get(at) {
-            Some(slot) if bound.is_key_indexed && bound.place.is_none() => {
+            Some(slot) if bound.is_key_indexed && bound.row_location.is_none() => {
                 bound.dialect.typed(&placeholder, &slot.column)
             }
             _ => placeholder,
         }
     };
-    // MySQL uses an index for `a > ? OR (a = ? AND b > ?)`, and none for `(a, b) > (?, ?)`; the
-    // others do it the other way round.
+    // MySQL uses an index for `a > ? OR (a = ? AND b > ?)` but not for `(a, b) > (?, ?)`; the other
+    // databases do the opposite.
     if bound.dialect != Dialect::Mysql {
         let values: Vec<String> = (0..order.len()).map(|at| parameter(query, at)).collect();
         query.push(&format!("({}) > ({})", order.join(", "), values.join(", ")));
@@ -117,7 +117,8 @@ fn push_after(
     Ok(())
 }
 
-/// The stored cells, whether the row is an orphan, and the reader of what was selected after them.
+/// Reads the stored cells and whether the row is an orphan; returns them with the reader of what
+/// was selected after them.
 pub(super) fn cells<'a>(
     bound: &Bound,
     row: &'a QueryResult,
@@ -131,7 +132,7 @@ pub(super) fn cells<'a>(
 
 pub(super) fn read(bound: &Bound, row: &QueryResult) -> Result<Page, SourceError> {
     let (cells, is_orphan, mut reader) = cells(bound, row)?;
-    let marks = if bound.place.is_some() {
+    let marks = if bound.row_location.is_some() {
         vec![mark(&reader.cell(ColumnKind::Integer)?)]
     } else if bound.is_key_indexed {
         let marks = bound.key.iter().filter_map(|at| cells.get(*at)).map(mark);
@@ -147,12 +148,89 @@ pub(super) fn read(bound: &Bound, row: &QueryResult) -> Result<Page, SourceError
     Ok(Page { cells, is_orphan, cursor: Cursor(marks) })
 }
 
-fn mark(cell: &Cell) -> Mark {
+fn mark(cell: &Cell) -> CursorValue {
     match cell {
-        Cell::Null => Mark::Text(String::new()),
-        Cell::Integer(number) => Mark::Integer(*number),
-        Cell::Real(number) => Mark::Real(number.to_bits()),
-        Cell::Text(text) => Mark::Text(text.clone()),
-        Cell::Bytes(bytes) | Cell::MalformedText(bytes) => Mark::Bytes(bytes.clone()),
+        Cell::Null => CursorValue::Text(String::new()),
+        Cell::Integer(number) => CursorValue::Integer(*number),
+        Cell::Real(number) => CursorValue::Real(number.to_bits()),
+        Cell::Text(text) => CursorValue::Text(text.clone()),
+        Cell::Bytes(bytes) | Cell::MalformedText(bytes) => CursorValue::Bytes(bytes.clone()),
+    }
+}
+
+/// How far a table was read: the position after the last row.
+///
+/// Its text can be stored, and parsed by another process.
+///
+/// # Security
+///
+/// It holds the row's key, which can be a cookie, or without a key the row's tokens; `Debug` prints
+/// nothing of it. Store the text only where the source's rows may be stored.
+#[derive(Clone, PartialEq)]
+pub struct Cursor(Vec<CursorValue>);
+
+/// One value of the position, as a parameter.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum CursorValue {
+    Integer(i64),
+    /// By its bits, for its text would lose some.
+    Real(u64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl CursorValue {
+    fn to_value(&self) -> Value {
+        match self {
+            Self::Integer(number) => Value::BigInt(Some(*number)),
+            Self::Real(bits) => Value::Double(Some(f64::from_bits(*bits))),
+            Self::Text(text) => Value::String(Some(text.clone())),
+            Self::Bytes(bytes) => Value::Bytes(Some(bytes.clone())),
+        }
+    }
+}
+
+/// A text that is not a cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the text is not a cursor")]
+pub struct InvalidCursor;
+
+impl FromStr for Cursor {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCursor> {
+        serde_json::from_str(text).map(Self).map_err(|_| InvalidCursor)
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_json::to_string(&self.0).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cursor({} values)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cursor, CursorValue};
+
+    #[test]
+    fn a_cursor_outlives_its_process() {
+        let marks = vec![
+            CursorValue::Integer(-7),
+            CursorValue::Real(0.1_f64.to_bits()),
+            CursorValue::Text("Zoë \"".to_owned()),
+            CursorValue::Bytes(vec![0, 255]),
+        ];
+        let cursor = Cursor(marks);
+        assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
+        assert!("x".parse::<Cursor>().is_err());
+        assert!(!format!("{cursor:?}").contains("Zo"));
     }
 }

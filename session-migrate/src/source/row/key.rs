@@ -1,15 +1,17 @@
+//! The key of a row.
+
 use std::fmt;
 
 use sha2::{Digest, Sha256};
 
 use crate::sql::Cell;
 
-/// What tells a row from the others of its mapping: its key's values, or where there is no key,
-/// a digest of its content.
+/// Identifies a row within its mapping: the values of its key or, without a key, a digest of its
+/// content.
 ///
 /// # Security
 ///
-/// A key can be a cookie (Open WebUI's is). `Debug` prints none; `Display` prints it, for reports
+/// A key can be a cookie (as in Open WebUI). `Debug` does not print it; `Display` does, for reports
 /// that are as confidential as the source.
 #[derive(Clone, PartialEq)]
 pub struct SourceKey(Vec<Cell>);
@@ -19,26 +21,26 @@ impl SourceKey {
         Self(cells)
     }
 
-    /// The key of a row that is known by its content alone.
+    /// Creates the key of a row that is identified by its content.
     pub(crate) fn of_content(cells: &[Cell]) -> Self {
         let digest = Sha256::digest(canonical(cells));
         Self(vec![Cell::Bytes(digest.to_vec())])
     }
 
-    /// The key's values.
+    /// Returns the key's values.
     #[must_use]
     pub fn cells(&self) -> &[Cell] {
         &self.0
     }
 
-    /// Bytes that differ wherever two keys differ, for an id to be derived from.
+    /// Returns bytes that differ wherever two keys differ, from which ids are derived.
     #[must_use]
     pub fn canonical(&self) -> Vec<u8> {
         canonical(&self.0)
     }
 }
 
-/// Each value with its class and length, so that no two lists give the same bytes.
+/// Encodes each value with its class and length, so that no two lists give the same bytes.
 fn canonical(cells: &[Cell]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for cell in cells {
@@ -65,7 +67,7 @@ fn shown(cell: &Cell) -> String {
 }
 
 impl fmt::Display for SourceKey {
-    /// A single value as it is, several as a JSON array of texts.
+    /// Writes a single value as it is, several as a JSON array of texts.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.as_slice() {
             [only] => f.write_str(&shown(only)),

@@ -1,8 +1,7 @@
-//! What is known of one token set of a source.
+//! One token set of a source.
 
 mod key;
 mod tokens;
-mod unreadable;
 
 use std::fmt;
 
@@ -10,14 +9,13 @@ use session_core::Timestamp;
 use zeroize::Zeroizing;
 
 pub use key::SourceKey;
-pub use tokens::OpenedTokens;
 pub(crate) use tokens::scope_of_text;
-pub use unreadable::{Unreadable, UnreadableReason};
+pub use tokens::{OpenedTokens, Unreadable, UnreadableReason};
 
 use crate::source::mapping::NewestBy;
 use crate::sql::Cell;
 
-/// One token set of a source, opened as far as it can be.
+/// One token set of a source, decrypted as far as possible.
 ///
 /// # Security
 ///
@@ -25,43 +23,43 @@ use crate::sql::Cell;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct SourceRow {
-    /// What tells the row from the others of its mapping.
+    /// The key that identifies the row within its mapping.
     pub key: SourceKey,
-    /// The application's id of the user; `None` where the column is `NULL` or no text.
+    /// The application's id of the user; `None` where the column is `NULL` or not text.
     pub user: Option<String>,
-    /// The provider's name; `None` where the column is `NULL` or no text.
+    /// The provider's name; `None` where the column is `NULL` or not text.
     pub provider: Option<String>,
-    /// By what the provider knows the account.
+    /// The provider's id of the account.
     pub account: Option<String>,
-    /// Whether a parent's row is missing: the user, say, is gone.
+    /// Whether a parent row is missing, for example because the user was deleted.
     pub is_orphan: bool,
-    /// The value of the cookie that points at the row. None where the provider's rows have none,
-    /// the row is an orphan, or its tokens did not open.
+    /// The value of the cookie that refers to the row. None where the provider's rows have none,
+    /// the row is an orphan, or its tokens could not be decrypted.
     pub cookie: Option<Zeroizing<String>>,
     /// The tokens, or why there are none.
     pub tokens: RowTokens,
     /// When the access token expires.
     pub expires_at: Option<Timestamp>,
-    /// What was stored for that.
+    /// What the row stores for its expiry.
     pub expiry: Expiry,
-    /// When the row came to be.
+    /// When the row was created.
     pub created_at: Option<Timestamp>,
     /// When the tokens were last renewed.
     pub renewed_at: Option<Timestamp>,
     /// When the tokens were last used.
     pub used_at: Option<Timestamp>,
-    /// Who signed the person in.
+    /// The issuer that signed the user in.
     pub issuer: Option<String>,
-    /// As whom.
+    /// The issuer's id of the user.
     pub subject: Option<String>,
-    /// In which session at the provider.
+    /// The provider's id of its session.
     pub sid: Option<String>,
-    /// Every mapped column as it is stored, to be set aside or restored as it was.
+    /// Every mapped column as it is stored, for quarantine and for a rollback.
     pub stored: Vec<StoredColumn>,
 }
 
 impl SourceRow {
-    /// The moment that makes it the newer row of two.
+    /// Returns the time that decides which of two rows is newer.
     #[must_use]
     pub const fn moment(&self, newest_by: Option<NewestBy>) -> Option<Timestamp> {
         match newest_by {
@@ -73,7 +71,7 @@ impl SourceRow {
     }
 }
 
-/// A mapped column and what is in it.
+/// A mapped column and its value.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct StoredColumn {
@@ -93,18 +91,18 @@ pub enum RowTokens {
     Opened(OpenedTokens),
     /// The row holds neither an access nor a refresh token.
     Absent,
-    /// They do not open.
+    /// The tokens could not be decrypted.
     Unreadable(Unreadable),
 }
 
 impl RowTokens {
-    /// Whether there are some, and they do not open.
+    /// Returns whether there are tokens that could not be decrypted.
     #[must_use]
     pub const fn is_unreadable(&self) -> bool {
         matches!(self, Self::Unreadable(_))
     }
 
-    /// The tokens, if they opened.
+    /// Returns the tokens, if they could be decrypted.
     #[must_use]
     pub const fn opened(&self) -> Option<&OpenedTokens> {
         match self {
@@ -114,18 +112,18 @@ impl RowTokens {
     }
 }
 
-/// What a row says of its access token's expiry.
+/// What a row stores for its access token's expiry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Expiry {
     /// Nothing.
     Absent,
-    /// A moment, in the column's own class.
+    /// A time, in the column's own class.
     Known,
-    /// A moment, in a number with a fraction's storage class.
+    /// A time, as a floating-point number.
     Real,
-    /// Something that is no moment, such as text in a column of numbers.
+    /// A value that is not a time, such as text in a column of numbers.
     Odd,
 }
 

@@ -1,12 +1,13 @@
+//! The decrypted tokens of a row, and the reasons why they could not be decrypted.
+
 use std::fmt;
 
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::UnreadableReason;
-use crate::source::codec::KeyUse;
+use crate::source::codec::{CodecError, KeyUse};
 
-/// The tokens of a row in the clear, with every other field of the stored response.
+/// The decrypted tokens of a row, with every other field of the stored response.
 ///
 /// # Security
 ///
@@ -23,54 +24,54 @@ pub struct OpenedTokens {
 }
 
 impl OpenedTokens {
-    /// The access token.
+    /// Returns the access token.
     #[must_use]
     pub fn access(&self) -> Option<&str> {
         self.access.as_ref().map(|token| token.as_str())
     }
 
-    /// The refresh token.
+    /// Returns the refresh token.
     #[must_use]
     pub fn refresh(&self) -> Option<&str> {
         self.refresh.as_ref().map(|token| token.as_str())
     }
 
-    /// The ID token.
+    /// Returns the ID token.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.id.as_ref().map(|token| token.as_str())
     }
 
-    /// The granted scope, parted by spaces.
+    /// Returns the granted scope, separated by spaces.
     #[must_use]
     pub fn scope(&self) -> Option<&str> {
         self.scope.as_deref()
     }
 
-    /// The token's type.
+    /// Returns the token's type.
     #[must_use]
     pub fn token_type(&self) -> Option<&str> {
         self.token_type.as_deref()
     }
 
-    /// The other fields of a stored token response, as they were.
+    /// Returns the other fields of a stored token response, unchanged.
     #[must_use]
     pub const fn extra(&self) -> &Map<String, Value> {
         &self.extra
     }
 
-    /// Which keys opened the tokens, in the order of the places that they were read from.
+    /// Returns which keys opened the tokens, in the order in which they were read.
     #[must_use]
     pub fn keys(&self) -> &[KeyUse] {
         &self.keys
     }
 
-    /// Whether there is neither an access nor a refresh token.
+    /// Returns whether there is neither an access nor a refresh token.
     pub(crate) const fn is_empty(&self) -> bool {
         self.access.is_none() && self.refresh.is_none()
     }
 
-    /// The tokens of a stored token response.
+    /// Reads the tokens of a stored token response.
     pub(crate) fn from_response(
         mut response: Map<String, Value>,
         key: KeyUse,
@@ -83,7 +84,7 @@ impl OpenedTokens {
         let (access, refresh, id) =
             (token("access_token")?, token("refresh_token")?, token("id_token")?);
         let scope = response.remove("scope").as_ref().and_then(scope_of_json);
-        // A type that is no text is kept with the unknown fields.
+        // A type that is not text is kept with the unknown fields.
         let token_type = response.get("token_type").and_then(Value::as_str).map(str::to_owned);
         if token_type.is_some() {
             response.remove("token_type");
@@ -103,7 +104,8 @@ fn scope_of_json(scope: &Value) -> Option<String> {
     }
 }
 
-/// A scope as columns hold it: parted by spaces or commas, a JSON array, or PostgreSQL's `{a,b}`.
+/// Reads a scope as columns hold it: separated by spaces or commas, a JSON array, or PostgreSQL's
+/// `{a,b}`.
 pub(crate) fn scope_of_text(text: &str) -> Option<String> {
     let text = text.trim();
     if text.starts_with('[')
@@ -125,6 +127,55 @@ impl fmt::Debug for OpenedTokens {
             .field("has_id", &self.id.is_some())
             .field("keys", &self.keys)
             .finish_non_exhaustive()
+    }
+}
+
+/// Why a row's tokens could not be decrypted, and which of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct Unreadable {
+    /// The path in the mapping, such as `tokens.access`.
+    pub place: &'static str,
+    /// Why.
+    pub reason: UnreadableReason,
+}
+
+/// Why a token could not be decrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum UnreadableReason {
+    /// The codec could not decrypt it.
+    Codec(CodecError),
+    /// The plaintext is not UTF-8.
+    NotText,
+    /// The plaintext is not a JSON object, or the column is not JSON.
+    NotJson,
+    /// It is JSON, and a token in it is not text (an OAuth 1 token is an object).
+    NotAToken,
+}
+
+impl UnreadableReason {
+    /// Returns a code for reports, such as `wrong_key`.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Codec(error) => error.code(),
+            Self::NotText => "not_text",
+            Self::NotJson => "not_json",
+            Self::NotAToken => "not_a_token",
+        }
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.place)?;
+        match self.reason {
+            UnreadableReason::Codec(error) => write!(f, "{error}"),
+            UnreadableReason::NotText => f.write_str("it is not UTF-8"),
+            UnreadableReason::NotJson => f.write_str("it is not a JSON object"),
+            UnreadableReason::NotAToken => f.write_str("a token in it is not a text"),
+        }
     }
 }
 

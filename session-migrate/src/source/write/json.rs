@@ -1,4 +1,4 @@
-//! JSON that is changed in one object, and everywhere else kept as it is written.
+//! Changes one object in JSON text, and keeps the rest to the letter.
 
 use std::fmt;
 
@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 const EMPTY: &str = "{}";
 
-/// The fields of an object in their order, each value as it is written: a number of any length
-/// stays what it is.
+/// The fields of an object in their order, each value as its text: a number of any length stays
+/// unchanged.
 #[derive(Default)]
 pub(super) struct Fields {
     fields: Vec<(String, Box<RawValue>)>,
@@ -19,17 +19,18 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// Of several fields of one name the last one counts, as for every reader.
+    /// Returns a field's text. Of several fields with one name the last one counts, as for most
+    /// parsers.
     fn raw(&self, name: &str) -> Option<&RawValue> {
         self.fields.iter().rev().find(|(known, _)| known == name).map(|(_, raw)| raw.as_ref())
     }
 
-    /// The value of a field; `None` for JSON's `null`.
+    /// Returns the value of a field; `None` for `null`.
     pub(super) fn get(&self, name: &str) -> Option<Value> {
         serde_json::from_str(self.raw(name)?.get()).ok().filter(|value: &Value| !value.is_null())
     }
 
-    /// Gives a field another value where it has not this one.
+    /// Sets a field, unless it has this value.
     pub(super) fn set(&mut self, name: &str, value: &Value) -> Result<(), Error> {
         if self.get(name).as_ref() == Some(value) {
             return Ok(());
@@ -46,7 +47,7 @@ impl Fields {
         }
     }
 
-    /// Takes a field out, however often it is there; one that is `null` says nothing and stays.
+    /// Removes all fields with this name, unless the value is `null`.
     pub(super) fn remove(&mut self, name: &str) {
         if self.get(name).is_some() {
             self.fields.retain(|(known, _)| known != name);
@@ -55,12 +56,12 @@ impl Fields {
     }
 }
 
-/// The text with a change to the object at the end of `path`, which is made where it is not there;
-/// `None` if the change changed nothing. JSON inside a JSON text stays inside one.
+/// Returns the text with a change to the object at `path`, which is created if it is missing;
+/// `None` if nothing changed. JSON inside a JSON string stays inside one.
 ///
 /// # Errors
 ///
-/// If it is not JSON, or something on the way is no object.
+/// If it is not JSON, or a value on the path is not an object.
 pub(super) fn edited(
     text: &[u8],
     path: &[String],

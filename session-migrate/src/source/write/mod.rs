@@ -1,41 +1,43 @@
-//! The inverse of reading: renewed tokens go back into the row that they came from, in the
-//! source's own codec and form.
+//! The inverse of reading, for a rollback: writes renewed tokens back into the row that they came
+//! from, in the source's own codec and form.
 //!
-//! What is to change is decided without the database; then one statement changes it, where the
-//! row is still what was read. A column that says the same as before is not touched.
+//! The changes are computed without the database; then one statement makes them if the row is still
+//! what was read. A column with an equal value is not touched.
 
-mod draft;
+mod encode_time;
 mod json;
 mod part;
 mod response;
+mod row_edit;
 mod scope;
-mod spell;
 mod statement;
-mod text_time;
+mod time_format;
 mod times;
-mod tokens;
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use sea_orm_migration::sea_orm::ConnectionTrait;
+use serde_json::{Map, Value};
+use session_core::Timestamp;
+use zeroize::Zeroizing;
 
-pub use tokens::RenewedTokens;
-
-use crate::source::bind::{Bound, misfit};
+use crate::source::bind::{Bound, schema_mismatch};
 use crate::source::read::SourceTable;
 use crate::source::row::SourceRow;
 use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::Cell;
 use crate::sql::ColumnKind;
 use crate::sql::Dialect;
-use draft::Draft;
+use row_edit::RowEdit;
 
 impl SourceTable {
-    /// Whether tokens can be written back into this table at all.
+    /// Checks that tokens can be written back into this table at all.
     ///
     /// # Errors
     ///
     /// [`SourceError`] for a view, and for a mapping without a key.
+    #[doc(hidden)]
     pub fn require_writable(&self) -> Result<(), SourceError> {
         let bound = self.bound();
         let table = &bound.slots.base().name;
@@ -46,23 +48,23 @@ impl SourceTable {
         } else {
             return Ok(());
         };
-        Err(misfit(format!("the table {table:?} cannot be written back to: {why}")))
+        Err(schema_mismatch(format!("the table {table:?} cannot be written back to: {why}")))
     }
 
-    /// Writes renewed tokens into the row that `row` was read from, each in its column's codec
-    /// and form. False, and nothing written, if the row is gone, or is no longer what was read.
+    /// Writes renewed tokens into the row that `row` was read from, each in its column's codec and
+    /// form. Returns `false`, and writes nothing, if the row is gone or is no longer what was read.
     ///
-    /// The expiry goes into the places that have one, and `renewed` becomes the moment of the
-    /// renewal; the columns of joined tables, and when the row came to be, stay as they are. A
-    /// column that says the same as before keeps its bytes. As for reading, MySQL's session must
-    /// be in UTC.
+    /// The expiry goes into the columns that have one, and `renewed` becomes the time of the
+    /// renewal; the columns of joined tables, and the time of creation, stay as they are. A column
+    /// with an equal value keeps its bytes. As for reading, MySQL's session must be in UTC.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] if the table is a view or has no key, if a token lies in a joined table or
-    /// in the key, if a stored response does not open or a token cannot be sealed, if the key is
-    /// several rows' own, if a column cut off what was written, or if the statement fails. After
-    /// an error the caller rolls the transaction back.
+    /// [`SourceError`] if the table is a view or has no key, if a token is in a joined table or in
+    /// the key, if a stored response cannot be decrypted or a token not encrypted, if several rows
+    /// have the key, if a column truncated a value, or if the statement fails. After an error the
+    /// caller must roll the transaction back.
+    #[doc(hidden)]
     pub async fn write_back(
         &self,
         connection: &impl ConnectionTrait,
@@ -72,7 +74,7 @@ impl SourceTable {
         self.require_writable()?;
         let bound = self.bound();
         let changes = changes(bound, row, tokens)?;
-        let stored = draft::stored(bound, row)?;
+        let stored = row_edit::stored(bound, row)?;
         if changes.is_empty() {
             let there = statement::count(bound, &stored, &statement::held(bound))?;
             return Ok(there.number(connection).await? > 0);
@@ -87,22 +89,22 @@ impl SourceTable {
     }
 }
 
-/// The cells that the row's places are to get.
+/// Returns the cells that change, with the indexes of their columns.
 fn changes(
     bound: &Bound,
     row: &SourceRow,
     tokens: &RenewedTokens,
 ) -> Result<Vec<(usize, Cell)>, SourceError> {
-    let mut draft = Draft::of(bound, row)?;
+    let mut edit = RowEdit::of(bound, row)?;
     match &bound.tokens.response {
-        Some(slot) => response::write(&mut draft, slot, tokens)?,
-        None => part::write(&mut draft, tokens)?,
+        Some(slot) => response::write(&mut edit, slot, tokens)?,
+        None => part::write(&mut edit, tokens)?,
     }
-    times::write(&mut draft, tokens)?;
-    Ok(draft.changes())
+    times::write(&mut edit, tokens)?;
+    Ok(edit.changes())
 }
 
-/// MySQL cuts off what is too long for its column, and only warns, where its mode is not strict.
+/// Checks that no value was truncated: MySQL only warns of that where its mode is not strict.
 async fn require_whole(
     connection: &impl ConnectionTrait,
     bound: &Bound,
@@ -114,7 +116,7 @@ async fn require_whole(
     }
     let mut places = BTreeSet::new();
     for (at, cell) in changes {
-        // Other types have spellings of their own for what they were given.
+        // Other types have their own text for the value that was written.
         let kind = bound.slot(*at)?.column.kind;
         if let Some(old) = cells.get_mut(*at)
             && matches!(kind, ColumnKind::Text | ColumnKind::Bytes)
@@ -124,7 +126,72 @@ async fn require_whole(
         }
     }
     match statement::count(bound, &cells, &places)?.number(connection).await? {
-        0 => Err(misfit("a column does not hold what was written into it".to_owned())),
+        0 => {
+            Err(schema_mismatch("a column truncated the value that was written into it".to_owned()))
+        }
         _ => Ok(()),
+    }
+}
+
+/// The tokens of a source's row after a rollback.
+///
+/// # Security
+///
+/// `Debug` prints no token and no other field; the tokens are wiped on drop.
+#[derive(Clone)]
+pub struct RenewedTokens {
+    /// The access token.
+    pub access: Zeroizing<String>,
+    /// The refresh token; without one, the row has none afterwards either.
+    pub refresh: Option<Zeroizing<String>>,
+    /// The ID token; without one, the row has none afterwards either.
+    pub id: Option<Zeroizing<String>>,
+    /// The granted scope, separated by spaces; without one, the row has none afterwards either.
+    pub scope: Option<String>,
+    /// The token's type; without one, the row keeps its own.
+    pub token_type: Option<String>,
+    /// The other fields of the token response. Further fields of a stored response stay, and times
+    /// among them follow from the two below.
+    pub extra: Map<String, Value>,
+    /// When the access token expires; without it, the row's expiry is cleared where its columns
+    /// allow it.
+    pub expires_at: Option<Timestamp>,
+    /// When the tokens were renewed.
+    pub renewed_at: Timestamp,
+}
+
+impl fmt::Debug for RenewedTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RenewedTokens")
+            .field("has_refresh", &self.refresh.is_some())
+            .field("has_id", &self.id.is_some())
+            .field("expires_at", &self.expires_at)
+            .field("renewed_at", &self.renewed_at)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Map;
+    use session_core::Timestamp;
+    use zeroize::Zeroizing;
+
+    use super::RenewedTokens;
+
+    #[test]
+    fn debug_prints_no_token() {
+        let secret = || Zeroizing::new("hunter2".to_owned());
+        let tokens = RenewedTokens {
+            access: secret(),
+            refresh: Some(secret()),
+            id: Some(secret()),
+            scope: Some("hunter2".to_owned()),
+            token_type: None,
+            extra: Map::from_iter([("hunter2".to_owned(), "hunter2".into())]),
+            expires_at: None,
+            renewed_at: Timestamp::from_millis(0),
+        };
+        assert!(!format!("{tokens:?}").contains("hunter2"));
     }
 }

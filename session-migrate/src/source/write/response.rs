@@ -1,22 +1,21 @@
-//! A whole token response, opened, changed and sealed again.
+//! Writing into a whole token response: decrypted, changed and encrypted again.
 
 use serde_json::{Error, Value};
 use session_core::Timestamp;
 use zeroize::Zeroizing;
 
-use super::draft::Draft;
+use super::encode_time::{self, TimeEncoding};
 use super::json::{self, Fields};
 use super::part::unsealed;
-use super::scope;
-use super::spell::{self, Form};
-use super::tokens::RenewedTokens;
+use super::row_edit::RowEdit;
+use super::{RenewedTokens, scope};
 use crate::source::bind::TokenSlot;
 use crate::source::mapping::Unit;
 use crate::source::time::json_cell;
 use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::Cell;
 
-/// The fields that say what [`RenewedTokens`] says in fields of its own.
+/// The fields that [`RenewedTokens`] has as fields of its own.
 const OWN: [&str; 9] = [
     "access_token",
     "refresh_token",
@@ -30,22 +29,23 @@ const OWN: [&str; 9] = [
 ];
 
 pub(super) fn write(
-    draft: &mut Draft<'_>,
+    edit: &mut RowEdit<'_>,
     slot: &TokenSlot,
     tokens: &RenewedTokens,
 ) -> Result<(), SourceError> {
-    let stored = draft.cell(slot.at, &[]);
+    let stored = edit.cell(slot.at, &[]);
     let plain = if stored.is_empty() { Zeroizing::default() } else { opened(slot, &stored)? };
     let edited = json::edited(&plain, &slot.path, &mut |fields| change(fields, tokens));
-    let edited = edited.map_err(|_| draft.failed(slot.at, "does not hold a JSON object"))?;
+    let edited = edited.map_err(|_| edit.failed(slot.at, "does not hold a JSON object"))?;
     let Some(text) = edited else { return Ok(()) };
     let sealed = slot.codec.seal(text.as_bytes(), &stored, tokens.renewed_at);
-    draft.put(slot.at, &[], sealed.map_err(|error| unsealed(slot, error))?)
+    edit.put(slot.at, &[], sealed.map_err(|error| unsealed(slot, error))?)
 }
 
 fn opened(slot: &TokenSlot, stored: &Cell) -> Result<Zeroizing<Vec<u8>>, SourceError> {
     let opened = slot.codec.open(stored).map_err(|error| {
-        let detail = format!("{} does not open, so nothing can be written into it", slot.name);
+        let detail =
+            format!("{} cannot be decrypted, so nothing can be written into it", slot.name);
         SourceError::because(SourceErrorKind::DecryptionKey, detail).caused_by(error)
     })?;
     Ok(Zeroizing::new(opened.plain().to_vec()))
@@ -64,8 +64,9 @@ fn change(fields: &mut Fields, tokens: &RenewedTokens) -> Result<(), Error> {
     let lifetime = tokens
         .expires_at
         .map(|at| at.as_millis().saturating_sub(tokens.renewed_at.as_millis()).max(0));
-    let lifetime =
-        lifetime.map(|millis| move |like: &Cell| Some(spell::span(millis, like, Form::Integer)));
+    let lifetime = lifetime.map(|millis| {
+        move |like: &Cell| Some(encode_time::span(millis, like, TimeEncoding::Integer))
+    });
     replaced(fields, "expires_in", lifetime)?;
     replaced(fields, "expires_at", tokens.expires_at.map(moment))?;
     replaced(fields, "issued_at", Some(moment(tokens.renewed_at)))?;
@@ -76,7 +77,7 @@ fn token(fields: &mut Fields, name: &str, token: Option<&Zeroizing<String>>) -> 
     match token.filter(|token| !token.is_empty()) {
         Some(token) => fields.set(name, &token.as_str().into()),
         None => {
-            // An empty text says as much, and may be what the application looks for.
+            // An empty text means the same, and may be what the application expects.
             if fields.get(name).is_some_and(|stored| stored != "") {
                 fields.remove(name);
             }
@@ -97,19 +98,19 @@ fn granted(fields: &mut Fields, tokens: &RenewedTokens) -> Result<(), Error> {
     let Some(token_type) = &tokens.token_type else { return Ok(()) };
     let stored = fields.get("token_type");
     let stored = stored.as_ref().and_then(Value::as_str).unwrap_or_default();
-    // The type's case says nothing (RFC 6749, section 5.1).
+    // The type is case insensitive (RFC 6749, section 5.1).
     if stored.eq_ignore_ascii_case(token_type) {
         return Ok(());
     }
     fields.set("token_type", &token_type.as_str().into())
 }
 
-/// A moment in seconds, milliseconds or as text, as the other one is.
+/// Returns a time in seconds, milliseconds or as text, like the stored one.
 fn moment(at: Timestamp) -> impl Fn(&Cell) -> Option<Cell> {
-    move |like| spell::moment(at, Unit::Timestamp, None, like, Form::Integer)
+    move |like| encode_time::moment(at, Unit::Timestamp, None, like, TimeEncoding::Integer)
 }
 
-/// Replaces a field that is there by what is made like it, or takes it out.
+/// Replaces an existing field by a value that is made like it, or removes it.
 fn replaced(
     fields: &mut Fields,
     name: &str,

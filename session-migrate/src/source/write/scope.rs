@@ -1,4 +1,4 @@
-//! A scope in the form of the one that stood there.
+//! Writing a scope in the form of the stored one.
 
 use std::collections::BTreeSet;
 
@@ -9,15 +9,15 @@ use crate::sql::{Column, ColumnKind};
 
 /// How a scope is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Parted(&'static str),
+enum ScopeFormat {
+    Separated(&'static str),
     /// A JSON array.
     Json,
     /// PostgreSQL's `{a,b}`.
     Braces,
 }
 
-impl Form {
+impl ScopeFormat {
     fn of(text: &str) -> Self {
         let text = text.trim();
         if text.starts_with('[') {
@@ -25,34 +25,34 @@ impl Form {
         } else if text.starts_with('{') && text.ends_with('}') {
             Self::Braces
         } else if text.contains(", ") {
-            Self::Parted(", ")
+            Self::Separated(", ")
         } else if text.contains(',') {
-            Self::Parted(",")
+            Self::Separated(",")
         } else {
-            Self::Parted(" ")
+            Self::Separated(" ")
         }
     }
 
-    /// The form of a column in which nothing stands.
+    /// Returns the format for an empty column.
     fn blank(column: &Column) -> Self {
         match column.kind {
             ColumnKind::Json => Self::Json,
             _ if column.declared.ends_with("[]") => Self::Braces,
-            _ => Self::Parted(" "),
+            _ => Self::Separated(" "),
         }
     }
 
     fn write(self, scope: &str) -> String {
         let parts = scope.split_ascii_whitespace();
         match self {
-            Self::Parted(by) => parts.collect::<Vec<_>>().join(by),
+            Self::Separated(by) => parts.collect::<Vec<_>>().join(by),
             Self::Json => Value::from(parts.collect::<Vec<_>>()).to_string(),
             Self::Braces => format!("{{{}}}", parts.map(quoted).collect::<Vec<_>>().join(",")),
         }
     }
 }
 
-/// An element of PostgreSQL's arrays: quoted unless nothing in it means anything there.
+/// Returns an element of a PostgreSQL array, quoted where needed.
 fn quoted(part: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | ':' | '/' | '_' | '-');
     if part.chars().all(is_plain) && !part.eq_ignore_ascii_case("null") {
@@ -61,7 +61,7 @@ fn quoted(part: &str) -> String {
     format!("\"{}\"", part.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Whether two scopes grant the same: their order says nothing (RFC 6749, section 3.3).
+/// Returns whether two scopes grant the same: the order does not matter (RFC 6749, section 3.3).
 fn is_same(stored: Option<&str>, scope: &str) -> bool {
     let parts = |scope: &str| -> BTreeSet<String> {
         scope.split_ascii_whitespace().map(str::to_owned).collect()
@@ -69,24 +69,24 @@ fn is_same(stored: Option<&str>, scope: &str) -> bool {
     parts(stored.unwrap_or_default()) == parts(scope)
 }
 
-/// The scope as a column's text is to hold it; `None` if what is there grants the same.
+/// Returns the scope as a column's text; `None` if the stored one grants the same.
 pub(super) fn in_column(stored: Option<&str>, column: &Column, scope: &str) -> Option<String> {
     if is_same(stored.and_then(scope_of_text).as_deref(), scope) {
         return None;
     }
     let form = match stored.filter(|stored| !stored.trim().is_empty()) {
-        // In a column of JSON a text has its quotes.
+        // In a JSON column a text has its quotes.
         Some(stored) if column.kind == ColumnKind::Json => {
             return in_json(serde_json::from_str(stored).ok().as_ref(), scope)
                 .map(|scope| scope.to_string());
         }
-        Some(stored) => Form::of(stored),
-        None => Form::blank(column),
+        Some(stored) => ScopeFormat::of(stored),
+        None => ScopeFormat::blank(column),
     };
     Some(form.write(scope))
 }
 
-/// The scope as a field of JSON is to hold it; `None` if what is there grants the same.
+/// Returns the scope as a JSON field; `None` if the stored one grants the same.
 pub(super) fn in_json(stored: Option<&Value>, scope: &str) -> Option<Value> {
     let text = match stored {
         Some(Value::String(text)) => Some(text.clone()),
@@ -98,7 +98,7 @@ pub(super) fn in_json(stored: Option<&Value>, scope: &str) -> Option<Value> {
     }
     Some(match stored {
         Some(Value::Array(_)) => Value::from(scope.split_ascii_whitespace().collect::<Vec<_>>()),
-        _ => Form::of(text.as_deref().unwrap_or_default()).write(scope).into(),
+        _ => ScopeFormat::of(text.as_deref().unwrap_or_default()).write(scope).into(),
     })
 }
 

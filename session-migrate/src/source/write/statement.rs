@@ -1,4 +1,4 @@
-//! The statement that changes one row, and only while it is what was read.
+//! The statement that changes one row if it is still what was read.
 
 use std::collections::BTreeSet;
 
@@ -6,15 +6,12 @@ use sea_orm_migration::sea_orm::Value;
 
 use crate::source::SourceError;
 use crate::source::bind::{BASE, Bound, ProviderSlot, Slot};
-use crate::sql::Cell;
-use crate::sql::ColumnKind;
-use crate::sql::Dialect;
-use crate::sql::Query;
+use crate::sql::{Cell, ColumnKind, Dialect, Query};
 
-/// What MySQL's moments end in here, and MariaDB does not read.
+/// The end of MySQL's times as they are read here, which MariaDB does not parse.
 const UTC: &str = "+00";
 
-/// Sets the cells where the row is what was read.
+/// Sets the cells if the row is still what was read.
 pub(super) fn update(
     bound: &Bound,
     stored: &[&Cell],
@@ -37,7 +34,7 @@ pub(super) fn update(
     Ok(query)
 }
 
-/// Counts the rows that have the key's cells, and these cells in these places.
+/// Counts the rows with the key's cells, and with these cells in these columns.
 pub(super) fn count(
     bound: &Bound,
     cells: &[&Cell],
@@ -55,7 +52,7 @@ fn from(bound: &Bound) -> String {
     format!("{} AS {}", dialect.table(table.schema.as_deref(), &table.name), dialect.quote(BASE))
 }
 
-/// The columns that the update would change by itself: they are set to what they are.
+/// Returns the columns that the update would change implicitly; they are set to their values.
 fn untouched(bound: &Bound, changes: &[(usize, Cell)]) -> Result<Vec<String>, SourceError> {
     let changed = changes.iter().map(|(at, _)| Ok(bound.slot(*at)?.column.name.as_str()));
     let changed: BTreeSet<&str> = changed.collect::<Result<_, SourceError>>()?;
@@ -65,7 +62,7 @@ fn untouched(bound: &Bound, changes: &[(usize, Cell)]) -> Result<Vec<String>, So
     Ok(untouched.map(|column| bound.dialect.quote(&column.name)).collect())
 }
 
-/// Writes ` WHERE` the row has this key, and these places hold these cells.
+/// Appends ` WHERE` the row has this key, and these columns hold these cells.
 fn push_same(
     query: &mut Query,
     bound: &Bound,
@@ -88,8 +85,8 @@ fn push_same(
     Ok(())
 }
 
-/// The places that say whose tokens these are, which, and until when. The moment of the last
-/// renewal is not among them: where several providers' tokens are in one row, it is all of theirs.
+/// Returns the columns that hold the owner, the tokens and their expiry. The time of the last
+/// renewal is not among them: where one row has the tokens of several providers, they share it.
 pub(super) fn held(bound: &Bound) -> BTreeSet<usize> {
     let tokens = &bound.tokens;
     let parts = [&tokens.response, &tokens.access, &tokens.refresh, &tokens.id, &tokens.token_type];
@@ -107,11 +104,11 @@ pub(super) fn held(bound: &Bound) -> BTreeSet<usize> {
         .collect()
 }
 
-/// Writes the comparison that an index serves; [`same`] then looks at every byte.
+/// Appends a comparison that uses an index; [`same`] then compares every byte.
 fn push_indexed(query: &mut Query, slot: &Slot, cell: &Cell, dialect: Dialect) {
     let is_native = match slot.column.kind {
         ColumnKind::Integer | ColumnKind::Text | ColumnKind::Bytes | ColumnKind::Uuid => true,
-        // Moments and truth values are read in another form than they are compared in.
+        // Times and truth values are read in another form than they are compared in.
         _ => dialect == Dialect::Sqlite,
     };
     if !is_native || matches!(cell, Cell::Null | Cell::MalformedText(_)) {
@@ -122,7 +119,7 @@ fn push_indexed(query: &mut Query, slot: &Slot, cell: &Cell, dialect: Dialect) {
     query.push(&format!(" AND {} = {placeholder}", slot.sql));
 }
 
-/// True where a column holds exactly this, with its storage class.
+/// Returns the condition that a column holds exactly this cell, with its storage class.
 fn same(query: &mut Query, slot: &Slot, cell: &Cell, dialect: Dialect) -> String {
     let sql = &slot.sql;
     if cell.is_null() {
@@ -132,7 +129,8 @@ fn same(query: &mut Query, slot: &Slot, cell: &Cell, dialect: Dialect) -> String
         Dialect::Sqlite => {
             let class = cell.class();
             let (sql, value) = match cell {
-                // Not every text is one to the driver, and none ends at its first zero this way.
+                // As bytes: the driver rejects some texts, and a text would end at its first zero
+                // byte.
                 Cell::Text(text) => (format!("CAST({sql} AS BLOB)"), bytes(text.as_bytes())),
                 Cell::MalformedText(text) => (format!("CAST({sql} AS BLOB)"), bytes(text)),
                 _ => (sql.clone(), value(cell)),
@@ -161,7 +159,7 @@ fn same(query: &mut Query, slot: &Slot, cell: &Cell, dialect: Dialect) -> String
     }
 }
 
-/// The expression that gives a column this cell, in its class.
+/// Returns the expression that assigns this cell to a column, in its class.
 fn assigned(query: &mut Query, slot: &Slot, cell: &Cell, dialect: Dialect) -> String {
     match (dialect, cell) {
         (_, Cell::Null) => "NULL".to_owned(),

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use sea_orm_migration::sea_orm::{DatabaseConnection, DbErr, QueryResult};
 
 use super::{Column, ColumnKind, Table};
-use crate::source::SourceError;
-use crate::sql::Dialect;
-use crate::sql::Query;
+use crate::sql::{Dialect, Query, SqlError};
 
 /// As text: the catalog's own types differ between MySQL and MariaDB, and between versions.
 const COLUMNS: &str = "SELECT CAST(c.TABLE_SCHEMA AS CHAR), CAST(c.TABLE_NAME AS CHAR), \
@@ -25,19 +23,19 @@ const UNIQUE: &str = "SELECT CAST(TABLE_NAME AS CHAR), CAST(INDEX_NAME AS CHAR),
 
 pub(super) async fn tables(
     connection: &DatabaseConnection,
-) -> Result<(Option<String>, Vec<Table>), SourceError> {
+) -> Result<(Option<String>, Vec<Table>), SqlError> {
     let mut tables = BTreeMap::new();
     for row in Query::new(Dialect::Mysql, COLUMNS).rows(connection).await? {
-        add_column(&mut tables, &row).map_err(SourceError::statement)?;
+        add_column(&mut tables, &row)?;
     }
     let mut last = None;
     for row in Query::new(Dialect::Mysql, UNIQUE).rows(connection).await? {
-        add_unique(&mut tables, &row, &mut last).map_err(SourceError::statement)?;
+        add_unique(&mut tables, &row, &mut last)?;
     }
     let rows =
         Query::new(Dialect::Mysql, "SELECT CAST(DATABASE() AS CHAR)").rows(connection).await?;
     let schema = rows.first().map(|row| text(row, 0)).transpose();
-    Ok((schema.map_err(SourceError::statement)?, tables.into_values().collect()))
+    Ok((schema?, tables.into_values().collect()))
 }
 
 fn text(row: &QueryResult, at: usize) -> Result<String, DbErr> {

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use sea_orm_migration::sea_orm::{DatabaseConnection, DbErr, QueryResult};
 
 use super::{Column, ColumnKind, Table};
-use crate::source::SourceError;
-use crate::sql::Dialect;
-use crate::sql::Query;
+use crate::sql::{Dialect, Query, SqlError};
 
 /// Of a domain, the base type decides how a value is read.
 const COLUMNS: &str = "SELECT n.nspname::text, c.relname::text, (c.relkind IN ('v', 'm'))::int::bigint, \
@@ -35,19 +33,19 @@ type Tables = BTreeMap<(String, String), Table>;
 
 pub(super) async fn tables(
     connection: &DatabaseConnection,
-) -> Result<(Option<String>, Vec<Table>), SourceError> {
+) -> Result<(Option<String>, Vec<Table>), SqlError> {
     let mut tables = Tables::new();
     for row in Query::new(Dialect::Postgres, COLUMNS).rows(connection).await? {
-        add_column(&mut tables, &row).map_err(SourceError::statement)?;
+        add_column(&mut tables, &row)?;
     }
     let mut last = None;
     for row in Query::new(Dialect::Postgres, UNIQUE).rows(connection).await? {
-        add_unique(&mut tables, &row, &mut last).map_err(SourceError::statement)?;
+        add_unique(&mut tables, &row, &mut last)?;
     }
     let current = Query::new(Dialect::Postgres, "SELECT current_schema()::text");
     let rows = current.rows(connection).await?;
     let schema = rows.first().map(|row| row.try_get_by_index::<Option<String>>(0));
-    let schema = schema.transpose().map_err(SourceError::statement)?.flatten();
+    let schema = schema.transpose()?.flatten();
     Ok((schema, tables.into_values().collect()))
 }
 

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use sea_orm_migration::sea_orm::{DatabaseConnection, DbErr, QueryResult, Value};
 
 use super::{Column, ColumnKind, Table};
-use crate::source::SourceError;
-use crate::sql::Dialect;
-use crate::sql::Query;
+use crate::sql::{Dialect, Query, SqlError};
 
 const TABLES: &str = "SELECT name, type FROM sqlite_master \
     WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
@@ -19,20 +17,20 @@ const COLUMNS: &str =
 const UNIQUE: &str = "SELECT i.name, c.name FROM pragma_index_list(?) i, pragma_index_info(i.name) c \
     WHERE i.\"unique\" = 1 AND i.partial = 0 ORDER BY i.name, c.seqno";
 
-pub(super) async fn tables(connection: &DatabaseConnection) -> Result<Vec<Table>, SourceError> {
+pub(super) async fn tables(connection: &DatabaseConnection) -> Result<Vec<Table>, SqlError> {
     let mut tables = Vec::new();
     for row in Query::new(Dialect::Sqlite, TABLES).rows(connection).await? {
-        let name: String = row.try_get_by_index(0).map_err(failed)?;
-        let kind: String = row.try_get_by_index(1).map_err(failed)?;
+        let name: String = row.try_get_by_index(0)?;
+        let kind: String = row.try_get_by_index(1)?;
         let mut table = empty(name, kind == "view");
         // A view of a table that is gone, and a table of a module that is not loaded, have no
         // columns for us; what can be read stays readable.
         let Ok(columns) = about(COLUMNS, &table.name).rows(connection).await else { continue };
         for row in columns {
-            add_column(&mut table, &row).map_err(failed)?;
+            add_column(&mut table, &row)?;
         }
         let Ok(indexes) = about(UNIQUE, &table.name).rows(connection).await else { continue };
-        table.unique = unique(&indexes).map_err(failed)?;
+        table.unique = unique(&indexes)?;
         tables.push(finished(table));
     }
     Ok(tables)
@@ -92,8 +90,4 @@ fn finished(mut table: Table) -> Table {
         table.unique.push(table.primary_key.clone());
     }
     table
-}
-
-fn failed(error: DbErr) -> SourceError {
-    SourceError::statement(error)
 }

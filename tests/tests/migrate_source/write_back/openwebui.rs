@@ -1,7 +1,9 @@
 //! Open WebUI's sealed responses.
 
 use session_core::Timestamp;
-use session_migrate::source::{Cell, Codecs, Fernet, SourceKeys, SourceRow, TokenCodec as _};
+use session_migrate::source::{
+    Cell, Codecs, SourceKeys, SourceRow, TokenCodec as _, codec::Fernet,
+};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 

@@ -2,7 +2,8 @@
 
 use session_core::Timestamp;
 use session_migrate::source::{
-    Cell, Codecs, DataKeys, Grafana, Laravel, Outline, SourceKeys, TokenCodec,
+    Cell, Codecs, SourceKeys, TokenCodec, codec::DataKeys, codec::Grafana, codec::Laravel,
+    codec::Outline,
 };
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;

@@ -1,0 +1,206 @@
+//! What a process knows of a session beside its row: that it was just used, and that it is over.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::clock::{Timestamp, millis};
+use crate::session::{EndReason, SessionId};
+
+/// One session in one process; shared by all that hold the session there.
+#[derive(Debug)]
+pub(in crate::manager) struct LocalState {
+    id: SessionId,
+    ended: watch::Sender<Option<EndReason>>,
+    /// The same, for the check at each request: the sender's value is behind a lock.
+    is_over: AtomicBool,
+    last_seen: AtomicI64,
+    /// The last use that was written to the row, or is being written.
+    written: AtomicI64,
+}
+
+impl LocalState {
+    fn new(id: SessionId, last_seen_at: Timestamp) -> Self {
+        let millis = last_seen_at.as_millis();
+        let (last_seen, written) = (AtomicI64::new(millis), AtomicI64::new(millis));
+        let ended = watch::Sender::new(None);
+        Self { id, ended, is_over: AtomicBool::new(false), last_seen, written }
+    }
+
+    pub(in crate::manager) const fn id(&self) -> SessionId {
+        self.id
+    }
+
+    pub(in crate::manager) fn last_seen_at(&self) -> Timestamp {
+        Timestamp::from_millis(self.last_seen.load(Ordering::Relaxed))
+    }
+
+    /// Returns whether this process knows that the session has ended.
+    pub(in crate::manager) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+
+    /// Notes a use at `now`, and returns whether it is to be written: `true` for one caller per
+    /// interval.
+    pub(in crate::manager) fn note_use(&self, now: Timestamp, interval: Duration) -> bool {
+        let now = now.as_millis();
+        self.last_seen.fetch_max(now, Ordering::Relaxed);
+        let written = self.written.load(Ordering::Relaxed);
+        let due = now.saturating_sub(written) >= millis(interval).max(1);
+        let relaxed = Ordering::Relaxed;
+        due && self.written.compare_exchange(written, now, relaxed, relaxed).is_ok()
+    }
+
+    /// Takes over the last use that the row has.
+    fn learn_use(&self, last_seen_at: Timestamp) {
+        self.last_seen.fetch_max(last_seen_at.as_millis(), Ordering::Relaxed);
+        self.written.fetch_max(last_seen_at.as_millis(), Ordering::Relaxed);
+    }
+
+    /// Lets a failed write of a use be retried after a sixteenth of the interval, and not at each
+    /// request: a store that accepts no writes must not get more of them.
+    pub(in crate::manager) fn retry_write_soon(&self, interval: Duration) {
+        self.written.fetch_sub(millis(interval - interval / 16), Ordering::Relaxed);
+    }
+
+    /// Completes the ended signals; the first reason stays.
+    pub(in crate::manager) fn end(&self, reason: EndReason) {
+        self.is_over.store(true, Ordering::Release);
+        self.ended.send_if_modified(|ended| {
+            let is_first = ended.is_none();
+            *ended = ended.or(Some(reason));
+            is_first
+        });
+    }
+
+    fn is_watched(&self) -> bool {
+        self.ended.receiver_count() > 0 && !self.is_over()
+    }
+}
+
+/// Completes when the session is over: at once in this process, within the policy's
+/// `max_staleness` in every other, and at the session's timeouts. Never on a renewal or rotation.
+///
+/// A receiver of a plain value, for handlers of web sockets and server-sent events. Holding it does
+/// not count as a use of the session.
+#[derive(Debug, Clone)]
+pub struct EndedSignal {
+    receiver: watch::Receiver<Option<EndReason>>,
+    /// Keeps the sender alive.
+    _state: Arc<LocalState>,
+}
+
+impl EndedSignal {
+    pub(super) fn of(state: &Arc<LocalState>) -> Self {
+        Self { receiver: state.ended.subscribe(), _state: Arc::clone(state) }
+    }
+
+    /// Waits until the session is over, and returns why.
+    pub async fn wait(&mut self) -> EndReason {
+        // No reference to the value may live over an await: it is not `Send`.
+        let reason = self.receiver.wait_for(Option::is_some).await.ok().and_then(|reason| *reason);
+        match reason {
+            Some(reason) => reason,
+            // Cannot happen: the sender lives as long as `_state`.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Returns why the session is over, if it is.
+    #[must_use]
+    pub fn reason(&self) -> Option<EndReason> {
+        *self.receiver.borrow()
+    }
+}
+
+/// The sessions that are held in this process.
+#[derive(Debug, Default)]
+pub(in crate::manager) struct LocalStates {
+    sessions: Mutex<KnownSessions>,
+}
+
+#[derive(Debug, Default)]
+struct KnownSessions {
+    held: HashMap<SessionId, Weak<LocalState>>,
+    /// Sessions that ended here a moment ago: a read that began before may still find them live.
+    over: HashMap<SessionId, EndReason>,
+    /// The same in their order, each with the monotonic time of its end.
+    over_since: VecDeque<(Duration, SessionId)>,
+}
+
+/// For how long an end is remembered: longer than any read takes.
+const MAX_READ_TIME: Duration = Duration::from_secs(120);
+
+impl LocalStates {
+    /// Returns the state of a session whose row was just read. It is over already if the session
+    /// ended in this process after the read.
+    pub(in crate::manager) fn of(&self, id: SessionId, last_seen_at: Timestamp) -> Arc<LocalState> {
+        let mut sessions = self.lock();
+        let over = sessions.over.get(&id).copied();
+        let state = sessions.state(id, last_seen_at);
+        if let Some(reason) = over {
+            state.end(reason);
+        }
+        state
+    }
+
+    /// Returns the last use that this process knows of, if it holds the session.
+    pub(in crate::manager) fn last_seen_at(&self, id: SessionId) -> Option<Timestamp> {
+        let state = self.lock().held.get(&id).and_then(Weak::upgrade)?;
+        Some(state.last_seen_at())
+    }
+
+    /// Marks a session as over for all that hold it, or are about to.
+    pub(in crate::manager) fn end(&self, id: SessionId, reason: EndReason, monotonic: Duration) {
+        let state = {
+            let mut sessions = self.lock();
+            sessions.forget_over(monotonic);
+            if sessions.over.insert(id, reason).is_none() {
+                sessions.over_since.push_back((monotonic, id));
+            }
+            sessions.held.remove(&id).and_then(|state| state.upgrade())
+        };
+        if let Some(state) = state {
+            state.end(reason);
+        }
+    }
+
+    /// Returns the sessions whose end is waited for.
+    pub(in crate::manager) fn watched(&self) -> Vec<Arc<LocalState>> {
+        let sessions = self.lock();
+        let held = sessions.held.values().filter_map(Weak::upgrade);
+        held.filter(|state| state.is_watched()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, KnownSessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl KnownSessions {
+    fn state(&mut self, id: SessionId, last_seen_at: Timestamp) -> Arc<LocalState> {
+        if let Some(state) = self.held.get(&id).and_then(Weak::upgrade) {
+            state.learn_use(last_seen_at);
+            return state;
+        }
+        if self.held.len() == self.held.capacity() {
+            self.held.retain(|_, state| state.strong_count() > 0);
+        }
+        let state = Arc::new(LocalState::new(id, last_seen_at));
+        self.held.insert(id, Arc::downgrade(&state));
+        state
+    }
+
+    fn forget_over(&mut self, monotonic: Duration) {
+        while let Some((since, id)) = self.over_since.front().copied() {
+            if monotonic.saturating_sub(since) <= MAX_READ_TIME {
+                return;
+            }
+            self.over_since.pop_front();
+            self.over.remove(&id);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! A session that was found, opened and is in use.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::local_state::{EndedSignal, LocalState};
+use crate::clock::Timestamp;
+use crate::manager::manager::Inner;
+use crate::manager::renewal::{self, RenewalReason};
+use crate::manager::row;
+use crate::policy::{Freshness, RenewalSchedule, Timeouts, rotation};
+use crate::session::{SecretDigest, Session};
+use crate::store::{Digests, PreviousDigest};
+use crate::token::TokenSet;
+
+/// A live session with its opened tokens.
+///
+/// Holds plain values, as they were when the row was read, and the signal that the session is over.
+#[derive(Clone)]
+pub struct LiveSession {
+    session: Session,
+    tokens: Arc<TokenSet>,
+    /// The previous secret that found it, if it was not the current one.
+    found_by_previous: Option<PreviousDigest>,
+    timeouts: Timeouts,
+    /// Kept beside the tokens, so that a request need not look into them.
+    schedule: RenewalSchedule,
+    state: Arc<LocalState>,
+    /// The clock's monotonic reading before the row was read.
+    read_at: Duration,
+}
+
+/// What may be done with a cached session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Validity {
+    /// It must be forgotten, and its digest resolved again.
+    Stale,
+    /// It may be served, but its access token has expired.
+    TokenExpired,
+    /// It may be served.
+    Usable,
+}
+
+/// A row as it was read for a request.
+pub(in crate::manager) struct ReadSession {
+    pub(in crate::manager) session: Session,
+    pub(in crate::manager) tokens: Arc<TokenSet>,
+    pub(in crate::manager) digests: Digests,
+    pub(in crate::manager) presented: SecretDigest,
+    pub(in crate::manager) read_at: Duration,
+}
+
+impl LiveSession {
+    pub(in crate::manager) fn new(inner: &Inner, read: ReadSession) -> Self {
+        let ReadSession { session, tokens, digests, presented, read_at } = read;
+        let is_presented = |previous: &PreviousDigest| previous.digest == presented;
+        Self {
+            found_by_previous: digests.previous.filter(is_presented),
+            timeouts: inner.policy.timeouts(&session.provider),
+            schedule: row::renewal_schedule(inner, &session, &tokens),
+            state: inner.local_states.of(session.id, session.last_seen_at),
+            session,
+            tokens,
+            read_at,
+        }
+    }
+
+    /// Returns the session.
+    #[must_use]
+    pub const fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Returns the tokens; the access token may have expired.
+    #[must_use]
+    pub const fn tokens(&self) -> &Arc<TokenSet> {
+        &self.tokens
+    }
+
+    /// Returns the last use that this process knows of.
+    #[must_use]
+    pub fn last_seen_at(&self) -> Timestamp {
+        self.state.last_seen_at().max(self.session.last_seen_at)
+    }
+
+    /// Returns when the session ends however much it is used; `None` if never.
+    #[must_use]
+    pub fn absolute_deadline(&self) -> Option<Timestamp> {
+        self.timeouts.absolute_deadline(self.session.timeouts_from)
+    }
+
+    /// Returns a signal that completes when the session is over.
+    #[must_use]
+    pub fn ended_signal(&self) -> EndedSignal {
+        EndedSignal::of(&self.state)
+    }
+
+    /// Returns this session with tokens that were renewed after it was read.
+    pub(in crate::manager) fn with_tokens(
+        &self,
+        inner: &Inner,
+        session: Session,
+        tokens: Arc<TokenSet>,
+    ) -> Self {
+        let schedule = row::renewal_schedule(inner, &session, &tokens);
+        Self { session, tokens, schedule, ..self.clone() }
+    }
+
+    /// Returns the opened tokens if the row has not changed since: every write that changes tokens
+    /// raises the revision, except sealing the same tokens with another key.
+    pub(in crate::manager) fn tokens_if_unchanged(&self, row: &Session) -> Option<Arc<TokenSet>> {
+        let is_same = (self.session.id, self.session.revision) == (row.id, row.revision);
+        is_same.then(|| Arc::clone(&self.tokens))
+    }
+
+    pub(in crate::manager) fn freshness(&self, now: Timestamp) -> Freshness {
+        self.schedule.freshness(now)
+    }
+
+    pub(in crate::manager) const fn state(&self) -> &Arc<LocalState> {
+        &self.state
+    }
+
+    pub(crate) const fn found_by_previous(&self) -> Option<PreviousDigest> {
+        self.found_by_previous
+    }
+
+    fn is_stale(&self, max_staleness: Duration, monotonic: Duration, now: Timestamp) -> bool {
+        let is_old_secret = self.found_by_previous.is_some_and(|previous| {
+            !rotation::is_previous_accepted(previous.rotated_at, previous.confirmed_at, now)
+        });
+        monotonic.saturating_sub(self.read_at) >= max_staleness
+            || is_old_secret
+            || self.state.is_over()
+            || self.timeouts.reached(self.session.timeouts_from, self.last_seen_at(), now).is_some()
+    }
+}
+
+/// Decides whether a cached session may be served; if it may, notes the use and starts a renewal
+/// that is due.
+pub(crate) fn revalidate(inner: &Arc<Inner>, live: &LiveSession) -> Validity {
+    let now = inner.now();
+    if live.is_stale(inner.policy.max_staleness(), inner.clock.monotonic(), now) {
+        return Validity::Stale;
+    }
+    row::note_use(inner, &live.state, now);
+    renew_if_due(inner, live, now)
+}
+
+/// Starts a renewal if one is due. The request does not wait for it while the token is valid.
+pub(in crate::manager) fn renew_if_due(
+    inner: &Arc<Inner>,
+    live: &LiveSession,
+    now: Timestamp,
+) -> Validity {
+    match live.freshness(now) {
+        Freshness::Fresh => Validity::Usable,
+        Freshness::Expired => Validity::TokenExpired,
+        Freshness::Due => {
+            if may_renew(inner, live) {
+                drop(renewal::begin(inner, live.session(), RenewalReason::Due));
+            }
+            Validity::Usable
+        }
+    }
+}
+
+/// Returns whether a renewal could ask the provider now. Without this check each request of a
+/// session that is due would start one, which reads the row only to find that it must wait.
+fn may_renew(inner: &Inner, live: &LiveSession) -> bool {
+    let Session { id, provider, .. } = live.session();
+    live.tokens.refresh_token().is_some()
+        && inner.provider(provider).is_some()
+        && inner.backoff.pause(provider, *id, inner.clock.monotonic()).is_none()
+        && inner.migration_hold.left(*id, inner.clock.monotonic()).is_none()
+}
+
+impl fmt::Debug for LiveSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveSession")
+            .field("session", &self.session)
+            .field("tokens", &self.tokens)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,100 @@
+//! Work that is due from time to time: purging sessions, revoking their tokens, sealing with a new
+//! key.
+
+mod purge;
+mod reseal;
+mod revocations;
+
+use std::time::Duration;
+
+pub use purge::PurgeReport;
+pub use reseal::ResealReport;
+pub(super) use reseal::check_keys;
+pub use revocations::RevocationReport;
+
+use super::error::ManagerError;
+use super::manager::SessionManager;
+use crate::session::SessionId;
+
+/// How many revocations one round of maintenance processes.
+const MAX_REVOCATIONS: u64 = 500;
+
+/// Stops the manager's maintenance when dropped.
+#[derive(Debug)]
+#[must_use = "maintenance stops when this is dropped"]
+pub struct Maintenance {
+    _stop: tokio::sync::oneshot::Sender<()>,
+}
+
+/// # Maintenance
+impl SessionManager {
+    /// Starts maintenance: purges and processes revocations about every `interval`, until the
+    /// result is dropped or the manager shuts down. Every node may run it: they share the work.
+    ///
+    /// A failure is logged, and the next round tries again.
+    pub fn maintain(&self, interval: Duration) -> Maintenance {
+        let (stop, mut stopped) = tokio::sync::oneshot::channel();
+        let manager = self.clone();
+        self.inner.tasks.spawn(async move {
+            loop {
+                // Nodes that were started together must not do their rounds at the same time.
+                let spread = SessionId::generate(manager.now()).spread() % 256;
+                let share = u32::try_from(spread).unwrap_or(0);
+                let pause = interval.saturating_add(interval / 1024 * share);
+                tokio::select! {
+                    () = manager.inner.clock.sleep(pause) => {}
+                    () = manager.inner.tasks.closing() => return,
+                    _ = &mut stopped => return,
+                }
+                manager.maintain_once().await;
+            }
+        });
+        Maintenance { _stop: stop }
+    }
+
+    async fn maintain_once(&self) {
+        if let Err(error) = self.purge().await {
+            tracing::warn!(%error, "sessions were not purged");
+        }
+        if let Err(error) = self.process_revocations(MAX_REVOCATIONS).await {
+            tracing::warn!(%error, "revocations were not processed");
+        }
+    }
+
+    /// Ends sessions that have reached a timeout, and deletes sessions and events that are older
+    /// than the policy's retention; in batches, so that no statement holds locks for long (F34).
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ManagerError`] if the store is unavailable; what was purged stays purged.
+    pub async fn purge(&self) -> Result<PurgeReport, ManagerError> {
+        purge::purge(&self.inner).await
+    }
+
+    /// Asks providers to revoke at most `limit` refresh tokens of sessions that have ended.
+    ///
+    /// A provider that revokes whole grants, or whose scope is unknown, is asked only when the last
+    /// session of the grant is over: otherwise it would sign out the user's other devices (F38). A
+    /// session whose subject is unknown counts as using any grant of its user at the provider.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ManagerError`] if the store is unavailable; unfinished revocations are retried
+    /// later.
+    pub async fn process_revocations(&self, limit: u64) -> Result<RevocationReport, ManagerError> {
+        revocations::process(&self.inner, limit).await
+    }
+
+    /// Seals with the keyring's first key everything that another key has sealed: sessions and
+    /// pending revocations.
+    ///
+    /// Once nothing is left unreadable, the other keys can be removed. May run beside requests, and
+    /// be repeated after it was interrupted.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ManagerError`] if the store is unavailable, or a value cannot be sealed.
+    pub async fn reseal(&self) -> Result<ResealReport, ManagerError> {
+        reseal::reseal(&self.inner).await
+    }
+}

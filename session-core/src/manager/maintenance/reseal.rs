@@ -1,0 +1,126 @@
+//! Sealing keys: the check at the start, and sealing with the first key (K1).
+
+use super::revocations::seal_context;
+use crate::manager::error::{ManagerError, StartError};
+use crate::manager::manager::Inner;
+use crate::manager::row;
+use crate::session::SessionId;
+use crate::store::{PendingRevocation, RevocationId, StoreError, StoredSession};
+use crate::token::Unreadable;
+
+/// How many rows are read at a time.
+const BATCH: u64 = 200;
+
+/// What resealing did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ResealReport {
+    /// Values that the first key has sealed now.
+    pub resealed: usize,
+    /// Values that changed meanwhile; the change has sealed them with the first key.
+    pub overtaken: usize,
+    /// Values that no key opens; they are kept.
+    pub unreadable: usize,
+}
+
+pub(super) async fn reseal(inner: &Inner) -> Result<ResealReport, ManagerError> {
+    let mut report = ResealReport::default();
+    reseal_sessions(inner, &mut report).await?;
+    reseal_revocations(inner, &mut report).await?;
+    Ok(report)
+}
+
+async fn reseal_sessions(inner: &Inner, report: &mut ResealReport) -> Result<(), ManagerError> {
+    let key_id = inner.keyring.sealing_key_id();
+    let mut after: Option<SessionId> = None;
+    loop {
+        let rows =
+            inner.bounded(inner.store.list_sealed_with_other_key(key_id, after, BATCH)).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = Some(last.session.id);
+        for row in &rows {
+            reseal_session(inner, row, report).await?;
+        }
+    }
+}
+
+async fn reseal_session(
+    inner: &Inner,
+    row: &StoredSession,
+    report: &mut ResealReport,
+) -> Result<(), ManagerError> {
+    let Ok(tokens) = row::open_tokens(inner, row) else {
+        report.unreadable += 1;
+        return Ok(());
+    };
+    let sealed = row::seal_tokens(inner, &row.session, &tokens)?;
+    let (id, revision) = (row.session.id, row.session.revision);
+    match inner.bounded(inner.store.reseal(id, revision, sealed)).await? {
+        true => report.resealed += 1,
+        false => report.overtaken += 1,
+    }
+    Ok(())
+}
+
+async fn reseal_revocations(inner: &Inner, report: &mut ResealReport) -> Result<(), ManagerError> {
+    let key_id = inner.keyring.sealing_key_id();
+    let mut after: Option<RevocationId> = None;
+    loop {
+        let page = inner.store.list_revocations_sealed_with_other_key(key_id, after, BATCH);
+        let page = inner.bounded(page).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.id);
+        for revocation in &page {
+            reseal_revocation(inner, revocation, report).await?;
+        }
+    }
+}
+
+async fn reseal_revocation(
+    inner: &Inner,
+    revocation: &PendingRevocation,
+    report: &mut ResealReport,
+) -> Result<(), ManagerError> {
+    let context = seal_context(revocation);
+    let Ok(plain) = inner.keyring.open(context, &revocation.refresh_token) else {
+        report.unreadable += 1;
+        return Ok(());
+    };
+    let sealed = inner.keyring.seal(context, &plain)?;
+    inner.bounded(inner.store.reseal_revocation(revocation.id, sealed)).await?;
+    report.resealed += 1;
+    Ok(())
+}
+
+/// Checks that the keys open one stored session per key id (store law 10, F35).
+pub(in crate::manager) async fn check_keys(inner: &Inner) -> Result<(), StartError> {
+    for row in inner.bounded(inner.store.sample_per_key()).await? {
+        let key_id = key_id(&row).unwrap_or_default().to_owned();
+        match row::open_tokens(inner, &row) {
+            Ok(_) => {}
+            Err(Unreadable::UnknownKey) => {
+                tracing::warn!(key_id, "stored sessions need a sealing key that is not configured");
+            }
+            // One altered row does not prove a wrong key, unless no other row opens either.
+            Err(source) if another_opens(inner, &key_id, row.session.id).await? => {
+                tracing::error!(key_id, %source, session = %row.session.id, "a stored session was altered");
+            }
+            Err(source) => return Err(StartError::WrongKey { key_id, source }),
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether another session that was sealed under this key id opens; looks at one batch.
+async fn another_opens(inner: &Inner, key_id: &str, except: SessionId) -> Result<bool, StoreError> {
+    // No key has an empty id, so this lists what any key has sealed. A sample is the first row of
+    // its key, so the others come after it.
+    let rows =
+        inner.bounded(inner.store.list_sealed_with_other_key("", Some(except), BATCH)).await?;
+    let has_key = |row: &&StoredSession| self::key_id(row) == Some(key_id);
+    Ok(rows.iter().filter(has_key).any(|row| row::open_tokens(inner, row).is_ok()))
+}
+
+fn key_id(row: &StoredSession) -> Option<&str> {
+    row.tokens.as_ref().and_then(|sealed| sealed.tokens.key_id())
+}

@@ -1,0 +1,174 @@
+//! Revokes the refresh tokens of ended sessions at their providers, apart from all requests
+//! (RFC 7009).
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::manager::error::ManagerError;
+use crate::manager::manager::Inner;
+use crate::manager::renewal::MAX_REQUESTED_PAUSE;
+use crate::provider::{Provider, ProviderError, ProviderErrorKind, RevocationScope};
+use crate::store::{Partition, PendingRevocation, StoreError};
+use crate::token::{SealContext, SealedPart};
+
+/// For how long claimed revocations belong to the process that claimed them, at least.
+const MIN_CLAIM: Duration = Duration::from_secs(120);
+
+/// How many revocations are claimed at a time: all of them must be tried within a claim.
+const BATCH: u64 = 8;
+
+const MIN_PAUSE: Duration = Duration::from_secs(30);
+const MAX_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// How often a revocation is tried before it is given up: for about three days.
+const MAX_ATTEMPTS: u32 = 24;
+
+/// What processing revocations did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RevocationReport {
+    /// Tokens that their provider has revoked.
+    pub revoked: usize,
+    /// Tokens that were not to be revoked: another session uses their grant, or the provider does
+    /// not revoke tokens.
+    pub dropped: usize,
+    /// Tokens that will be tried again.
+    pub postponed: usize,
+}
+
+enum Revoked {
+    Yes,
+    Dropped,
+    Postponed(Option<Duration>),
+    /// The key that sealed the token is missing.
+    Unreadable,
+}
+
+pub(super) async fn process(inner: &Inner, limit: u64) -> Result<RevocationReport, ManagerError> {
+    let mut report = RevocationReport::default();
+    let mut left = limit;
+    while left > 0 {
+        let (now, batch) = (inner.now(), left.min(BATCH));
+        let claimed = inner.store.claim_revocations(now, now + claim_time(inner), batch);
+        let claimed = inner.bounded(claimed).await?;
+        for revocation in &claimed {
+            process_one(inner, revocation, &mut report).await?;
+        }
+        let count = u64::try_from(claimed.len()).unwrap_or(u64::MAX);
+        left = if count < batch { 0 } else { left.saturating_sub(count) };
+    }
+    Ok(report)
+}
+
+/// Returns how long to claim a batch: long enough for every token to run into the timeout.
+fn claim_time(inner: &Inner) -> Duration {
+    let calls = u32::try_from(BATCH).unwrap_or(u32::MAX);
+    MIN_CLAIM.max(inner.policy.renewal().provider_timeout.saturating_mul(calls * 2))
+}
+
+async fn process_one(
+    inner: &Inner,
+    revocation: &PendingRevocation,
+    report: &mut RevocationReport,
+) -> Result<(), StoreError> {
+    let pause = match revoke(inner, revocation).await? {
+        Revoked::Postponed(requested) if revocation.attempts < MAX_ATTEMPTS => {
+            pause(revocation.attempts, requested)
+        }
+        // Its key may come back, so it is never given up (F35).
+        Revoked::Unreadable => pause(revocation.attempts, None),
+        result @ (Revoked::Yes | Revoked::Dropped | Revoked::Postponed(_)) => {
+            match result {
+                Revoked::Yes => report.revoked += 1,
+                _ => report.dropped += 1,
+            }
+            return inner.bounded(inner.store.complete_revocation(revocation.id)).await;
+        }
+    };
+    report.postponed += 1;
+    let due_at = inner.now() + pause;
+    inner.bounded(inner.store.postpone_revocation(revocation.id, due_at)).await
+}
+
+async fn revoke(inner: &Inner, revocation: &PendingRevocation) -> Result<Revoked, StoreError> {
+    let Some(provider) = inner.provider(&revocation.provider) else {
+        // Another node, with a newer or older configuration, may know the provider.
+        return Ok(Revoked::Postponed(None));
+    };
+    if provider.revocation_scope() != RevocationScope::Token
+        && may_be_in_use(inner, revocation).await?
+    {
+        return Ok(Revoked::Dropped);
+    }
+    let Some(token) = open(inner, revocation) else {
+        return Ok(Revoked::Unreadable);
+    };
+    Ok(match ask_to_revoke(inner, provider.as_ref(), &token).await {
+        Ok(()) => Revoked::Yes,
+        Err(error) => {
+            tracing::warn!(session = %revocation.session, %error, "a token was not revoked");
+            match error.kind() {
+                ProviderErrorKind::Unsupported => Revoked::Dropped,
+                _ => Revoked::Postponed(error.asks_to_wait()),
+            }
+        }
+    })
+}
+
+/// Returns whether a live session may use the token's grant: one of its subject, or one of the same
+/// user and provider if the subject of either is unknown. An account id is no subject: a migrated
+/// session and a login of the same user may differ in it.
+async fn may_be_in_use(inner: &Inner, revocation: &PendingRevocation) -> Result<bool, StoreError> {
+    let PendingRevocation { user, provider, partition, .. } = revocation;
+    if inner.bounded(inner.store.count_live(partition)).await? > 0 {
+        return Ok(true);
+    }
+    let mut live = inner.bounded(inner.store.list(user)).await?;
+    live.retain(|session| session.provider == *provider);
+    if live.is_empty() || live.iter().any(|session| session.identity.subject.is_none()) {
+        return Ok(!live.is_empty());
+    }
+    let rows = inner.bounded(inner.store.find_all(&[revocation.session])).await?;
+    let unknown = Partition::of(user, provider, None);
+    // If the row is purged, only the partition is left, which says less.
+    Ok(rows.first().map_or(*partition == unknown, |row| row.identity.subject.is_none()))
+}
+
+async fn ask_to_revoke(
+    inner: &Inner,
+    provider: &dyn Provider,
+    token: &SecretString,
+) -> Result<(), ProviderError> {
+    let timeout = inner.clock.sleep(inner.policy.renewal().provider_timeout);
+    tokio::select! {
+        biased;
+        answer = provider.revoke(token) => answer,
+        () = timeout => Err(ProviderError::new(ProviderErrorKind::Unavailable)),
+    }
+}
+
+fn open(inner: &Inner, revocation: &PendingRevocation) -> Option<SecretString> {
+    let opened = inner.keyring.open(seal_context(revocation), &revocation.refresh_token);
+    let plain = opened.inspect_err(|error| {
+        tracing::error!(session = %revocation.session, %error, "a token cannot be revoked");
+    });
+    Some(SecretString::from(std::str::from_utf8(&plain.ok()?).ok()?))
+}
+
+/// Returns what the token is sealed for: still the session that held it.
+pub(super) const fn seal_context(revocation: &PendingRevocation) -> SealContext<'_> {
+    SealContext {
+        session: revocation.session,
+        user: &revocation.user,
+        provider: &revocation.provider,
+        part: SealedPart::RefreshToken,
+    }
+}
+
+/// Returns the pause before the next attempt: each attempt doubles it, and it is at least what the
+/// provider asked for, up to a bound.
+fn pause(attempts: u32, requested: Option<Duration>) -> Duration {
+    let doubled = MIN_PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(12));
+    doubled.min(MAX_PAUSE).max(requested.unwrap_or_default().min(MAX_REQUESTED_PAUSE))
+}

@@ -1,0 +1,134 @@
+//! The manager: what it is made of, and what all its calls share.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::live::{CacheRegistry, LocalStates};
+use super::renewal::{MigrationHold, ProviderBackoff, SingleFlight};
+use super::tasks::Tasks;
+use crate::clock::{Clock, Timestamp};
+use crate::policy::{SessionPolicy, matches_pattern};
+use crate::provider::Provider;
+use crate::session::ProviderName;
+use crate::store::{SessionStore, StoreError, StoreErrorKind};
+use crate::token::Keyring;
+
+/// Signs users in, finds their sessions, keeps their tokens fresh, and signs them out.
+///
+/// Cheap to clone; all clones share one manager. Any future of this type may be dropped: work that
+/// must not be lost, such as storing a rotated token or ending a session, runs in its own task.
+///
+/// ```
+/// use session_core::manager::{SessionManager, SignIn};
+/// use session_core::store::memory::MemoryStore;
+/// use session_core::{Keyring, ProviderName, SessionPolicy, TokenResponse, UserId};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let manager = SessionManager::builder(MemoryStore::new())
+///     .policy(SessionPolicy::builder().max_sessions(10).build()?)
+///     .keyring(Keyring::parse(&Keyring::generate_entry("2026")?)?)
+///     .start()
+///     .await?;
+/// let (ann, okta) = (UserId::new("ann")?, ProviderName::new("okta")?);
+/// let phone = manager.sign_in(SignIn::new(&ann, &okta, TokenResponse::bearer("at-1"))).await?;
+/// let laptop = manager.sign_in(SignIn::new(&ann, &okta, TokenResponse::bearer("at-2"))).await?;
+/// assert_eq!(manager.list(&ann, Some(laptop.session.id)).await?.len(), 2);
+/// assert_ne!(phone.secret.digest(), laptop.secret.digest());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SessionManager {
+    pub(super) inner: Arc<Inner>,
+}
+
+/// The parts of a manager, shared by its clones and its tasks.
+pub(crate) struct Inner {
+    pub(super) store: Arc<dyn SessionStore>,
+    pub(super) policy: SessionPolicy,
+    pub(super) keyring: Keyring,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Sorted by pattern, the most specific first.
+    pub(super) providers: Vec<(String, Arc<dyn Provider>)>,
+    pub(super) renewals: SingleFlight,
+    pub(super) backoff: ProviderBackoff,
+    pub(super) migration_hold: MigrationHold,
+    pub(super) local_states: LocalStates,
+    pub(crate) caches: CacheRegistry,
+    pub(super) tasks: Tasks,
+}
+
+/// # Policy, clock and shutdown
+impl SessionManager {
+    /// Returns the policy.
+    #[must_use]
+    pub fn policy(&self) -> &SessionPolicy {
+        &self.inner.policy
+    }
+
+    /// Returns the current time of the manager's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.inner.now()
+    }
+
+    /// Shuts the manager down: starts no more renewals, waits at most `deadline` for running tasks,
+    /// and returns whether all of them finished.
+    ///
+    /// A rotated token that the store has not accepted before the deadline is lost, and its session
+    /// needs a new sign-in (store law 5).
+    pub async fn shutdown(&self, deadline: Duration) -> bool {
+        let Inner { tasks, clock, .. } = &*self.inner;
+        tasks.close();
+        let in_time = tokio::select! {
+            biased;
+            () = tasks.all_done() => true,
+            () = clock.sleep(deadline) => false,
+        };
+        tasks.give_up();
+        in_time
+    }
+
+    pub(crate) const fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+}
+
+impl Inner {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Returns the provider with the most specific pattern that matches this name.
+    pub(super) fn provider(&self, name: &ProviderName) -> Option<&Arc<dyn Provider>> {
+        let mut providers = self.providers.iter();
+        providers
+            .find(|(pattern, _)| matches_pattern(pattern, name.as_str()))
+            .map(|(_, provider)| provider)
+    }
+
+    /// Waits for a call to the store for at most the policy's `store_timeout`, and otherwise
+    /// reports the store as unavailable.
+    pub(super) async fn bounded<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let timeout = self.clock.sleep(self.policy.store_timeout());
+        tokio::select! {
+            biased;
+            answer = call => answer,
+            () = timeout => Err(StoreError::new(StoreErrorKind::Unavailable).caused_by("no answer in time")),
+        }
+    }
+}
+
+impl fmt::Debug for SessionManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionManager")
+            .field("store", &self.inner.store)
+            .field("policy", &self.inner.policy)
+            .finish_non_exhaustive()
+    }
+}

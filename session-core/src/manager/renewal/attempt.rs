@@ -1,0 +1,121 @@
+//! One attempt at a renewal: why, of which row, and whether the provider may be asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::single_flight::Renewed;
+use crate::event::{Event, EventKind, RenewalFailure};
+use crate::manager::error::{DEFAULT_RETRY_AFTER, TokenError, TokenErrorKind};
+use crate::manager::manager::Inner;
+use crate::manager::row;
+use crate::policy::Freshness;
+use crate::provider::Provider;
+use crate::session::{Session, SessionId};
+use crate::store::StoredSession;
+use crate::token::TokenSet;
+
+/// Why other tokens than the stored ones are needed.
+#[derive(Debug, Clone)]
+pub(in crate::manager) enum RenewalReason {
+    /// They are due.
+    Due,
+    /// A resource server has rejected this access token.
+    Rejected(SecretString),
+}
+
+/// How often a row that others keep changing is read again before a renewal gives up.
+pub(super) const MAX_ROUNDS: u32 = 16;
+
+/// A row as it was read, with its tokens opened.
+pub(super) struct OpenedRow {
+    pub(super) row: StoredSession,
+    pub(super) tokens: Arc<TokenSet>,
+}
+
+impl OpenedRow {
+    pub(super) fn into_renewed(self) -> Renewed {
+        Renewed { session: self.row.session, tokens: self.tokens }
+    }
+}
+
+/// One attempt at a renewal.
+pub(super) struct RenewalAttempt<'a> {
+    pub(super) inner: &'a Arc<Inner>,
+    pub(super) id: SessionId,
+    pub(super) reason: RenewalReason,
+}
+
+impl RenewalAttempt<'_> {
+    /// Reads the row as it is now, which may differ from the one that the request has (F3).
+    pub(super) async fn read(&self) -> Result<OpenedRow, TokenError> {
+        let row = row::find_live(self.inner, None, self.id).await?;
+        let tokens = Arc::new(row::open_tokens(self.inner, &row)?);
+        Ok(OpenedRow { row, tokens })
+    }
+
+    /// Returns whether the provider must be asked. An expired token is always renewed, whatever
+    /// this renewal was started for: other callers may have joined it.
+    pub(super) fn is_needed(&self, opened: &OpenedRow) -> bool {
+        match (&self.reason, self.freshness(opened)) {
+            (_, Freshness::Expired) | (RenewalReason::Due, Freshness::Due) => true,
+            (RenewalReason::Due, Freshness::Fresh) => false,
+            (RenewalReason::Rejected(token), _) => {
+                opened.tokens.is_access_token(token.expose_secret())
+            }
+        }
+    }
+
+    fn freshness(&self, opened: &OpenedRow) -> Freshness {
+        let schedule = row::renewal_schedule(self.inner, &opened.row.session, &opened.tokens);
+        schedule.freshness(self.inner.now())
+    }
+
+    /// Returns the provider, if it may be asked now and there is a refresh token to send.
+    pub(super) async fn provider_to_ask(
+        &self,
+        opened: &OpenedRow,
+    ) -> Result<&Arc<dyn Provider>, TokenError> {
+        let (inner, session) = (self.inner, &opened.row.session);
+        let provider = inner.provider(&session.provider);
+        let sign_in_needed = TokenError::new(TokenErrorKind::SignInNeeded);
+        let provider = provider.filter(|_| opened.tokens.refresh_token().is_some());
+        let provider = provider.ok_or(sign_in_needed)?;
+        let backoff = inner.backoff.pause(&session.provider, self.id, inner.clock.monotonic());
+        let since_rejection = self.pause_after_rejection(opened);
+        match backoff.max(since_rejection) {
+            Some(pause) => return Err(TokenError::unavailable(pause)),
+            None if inner.tasks.is_closing() => {
+                return Err(TokenError::unavailable(DEFAULT_RETRY_AFTER));
+            }
+            None => {}
+        }
+        // Until the cutover of its migration the other system uses this refresh token.
+        match row::held_by_migration(inner, session).await? {
+            Some(held) => Err(TokenError::unavailable(held)),
+            None => Ok(provider),
+        }
+    }
+
+    /// Returns how long a renewal after a rejection must wait, so that a resource server that
+    /// rejects every new token does not use up one after the other.
+    fn pause_after_rejection(&self, opened: &OpenedRow) -> Option<Duration> {
+        let is_for_rejection = matches!(self.reason, RenewalReason::Rejected(_));
+        if !is_for_rejection || self.freshness(opened) == Freshness::Expired {
+            return None;
+        }
+        let renewed_at = opened.row.session.renewed_at?;
+        let passed = self.inner.now().since(renewed_at);
+        let left = self.inner.policy.renewal().min_interval.saturating_sub(passed);
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// Records a failure in the session's events.
+    pub(super) async fn record(&self, session: &Session, failure: RenewalFailure) {
+        let event = Event::new(session, EventKind::RenewalFailed(failure), self.inner.now());
+        if let Err(error) = self.inner.bounded(self.inner.store.record(event)).await {
+            tracing::warn!(%error, "a failed renewal was not recorded");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Stores renewed tokens, however long the database is unavailable (store laws 3 and 5).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::attempt::{OpenedRow, RenewalAttempt};
+use super::lease::HeldLease;
+use super::single_flight::Renewed;
+use crate::clock::Timestamp;
+use crate::manager::error::{DEFAULT_RETRY_AFTER, TokenError, TokenErrorKind};
+use crate::manager::row;
+use crate::session::Session;
+use crate::store::{
+    Partition, PendingRevocation, RevocationId, StoreError, StoredSession, TokenWrite,
+};
+use crate::token::{SealContext, SealedPart, TokenResponse, TokenSet};
+
+const MIN_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a provider answered, until it is written.
+struct FetchedTokens {
+    response: TokenResponse,
+    received_at: Timestamp,
+    /// The tokens that were sent to get it.
+    sent: Arc<TokenSet>,
+}
+
+/// The result of one try at writing.
+enum WriteOutcome {
+    /// The row holds new tokens, these or another process's.
+    Stored(Renewed),
+    /// The session is over: the fetched tokens must be revoked at the provider.
+    Over(TokenError),
+    Retry,
+}
+
+/// Writes new tokens, and retries until they are written, the session is found over, or the
+/// shutdown's deadline has passed. They are used only once they are durable.
+pub(super) async fn persist(
+    attempt: &RenewalAttempt<'_>,
+    opened: OpenedRow,
+    response: TokenResponse,
+    lease: &mut HeldLease<'_>,
+) -> Result<Renewed, TokenError> {
+    let received_at = attempt.inner.now();
+    let fetched = FetchedTokens { response, received_at, sent: opened.tokens };
+    let mut row = opened.row;
+    let mut pause = MIN_PAUSE;
+    loop {
+        match write(attempt, &mut row, &fetched).await {
+            Ok(WriteOutcome::Stored(renewed)) => return Ok(renewed),
+            Ok(WriteOutcome::Over(error)) => {
+                discard(attempt, &row.session, &fetched, lease).await;
+                return Err(error);
+            }
+            Ok(WriteOutcome::Retry) => {}
+            Err(error) => {
+                tracing::warn!(session = %attempt.id, %error, "renewed tokens are not written yet");
+            }
+        }
+        wait(attempt, &mut pause, lease).await?;
+    }
+}
+
+/// Waits before the next try, and raises the heartbeat; fails when the shutdown's deadline has
+/// passed.
+async fn wait(
+    attempt: &RenewalAttempt<'_>,
+    pause: &mut Duration,
+    lease: &mut HeldLease<'_>,
+) -> Result<(), TokenError> {
+    let inner = attempt.inner;
+    tokio::select! {
+        biased;
+        () = inner.tasks.giving_up() => {
+            tracing::error!(session = %attempt.id, "renewed tokens are lost at shutdown");
+            return Err(TokenError::unavailable(DEFAULT_RETRY_AFTER));
+        }
+        () = inner.clock.sleep(*pause) => {}
+    }
+    // Well within a term, so that the lease is not taken over once the store is back.
+    *pause = (*pause * 2).min(lease.term() / 8).max(MIN_PAUSE);
+    drop(lease.heartbeat().await);
+    Ok(())
+}
+
+async fn write(
+    attempt: &RenewalAttempt<'_>,
+    row: &mut StoredSession,
+    fetched: &FetchedTokens,
+) -> Result<WriteOutcome, StoreError> {
+    let inner = attempt.inner;
+    let Ok(stored) = row::open_tokens(inner, row) else {
+        return Ok(WriteOutcome::Over(TokenError::new(TokenErrorKind::Unreadable)));
+    };
+    if !stored.has_refresh_token_of(&fetched.sent) {
+        let (session, tokens) = (row.session.clone(), Arc::new(stored));
+        return Ok(WriteOutcome::Stored(Renewed { session, tokens }));
+    }
+    let assumed = inner.policy.renewal().assumed_lifetime;
+    let merged = stored.renewed(fetched.response.clone(), fetched.received_at, assumed);
+    let Ok(tokens) = row::seal_tokens(inner, &row.session, &merged) else {
+        return Ok(WriteOutcome::Retry);
+    };
+    let (revision, now) = (row.session.revision, fetched.received_at);
+    let write = TokenWrite { id: attempt.id, revision, tokens, now };
+    let Some(revision) = inner.bounded(inner.store.write_tokens(write)).await? else {
+        return read_again(attempt, row).await;
+    };
+    inner.caches.forget(&row.digests);
+    tracing::info!(session = %attempt.id, provider = %row.session.provider, "tokens renewed");
+    let session = Session { revision, renewed_at: Some(now), ..row.session.clone() };
+    Ok(WriteOutcome::Stored(Renewed { session, tokens: Arc::new(merged) }))
+}
+
+/// Reads a row again that a write did not match: the session is over, or the row has changed and
+/// the write is retried on it.
+async fn read_again(
+    attempt: &RenewalAttempt<'_>,
+    row: &mut StoredSession,
+) -> Result<WriteOutcome, StoreError> {
+    let found = attempt.inner.bounded(attempt.inner.store.find(attempt.id)).await?;
+    let Some(found) = found else {
+        return Ok(WriteOutcome::Over(TokenError::new(TokenErrorKind::NotFound)));
+    };
+    *row = found;
+    Ok(match row.session.ended {
+        Some(ended) => WriteOutcome::Over(TokenError::new(TokenErrorKind::Ended(ended.reason))),
+        None => WriteOutcome::Retry,
+    })
+}
+
+/// Enqueues the fetched refresh token of a session that is over for revocation (F13, V4).
+async fn discard(
+    attempt: &RenewalAttempt<'_>,
+    session: &Session,
+    fetched: &FetchedTokens,
+    lease: &mut HeldLease<'_>,
+) {
+    let inner = attempt.inner;
+    let Some(revocation) = revocation(attempt, session, fetched) else {
+        return;
+    };
+    let mut pause = MIN_PAUSE;
+    while let Err(error) = inner.bounded(inner.store.enqueue_revocation(revocation.clone())).await {
+        tracing::warn!(session = %attempt.id, %error, "a revocation is not enqueued yet");
+        if wait(attempt, &mut pause, lease).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn revocation(
+    attempt: &RenewalAttempt<'_>,
+    session: &Session,
+    fetched: &FetchedTokens,
+) -> Option<PendingRevocation> {
+    let Session { user, provider, .. } = session;
+    let tokens = TokenSet::new(fetched.response.clone(), fetched.received_at, Duration::ZERO);
+    let part = SealedPart::RefreshToken;
+    let context = SealContext { session: attempt.id, user, provider, part };
+    let plain = tokens.refresh_token()?.as_bytes();
+    Some(PendingRevocation {
+        id: RevocationId::generate(),
+        session: attempt.id,
+        user: user.clone(),
+        provider: provider.clone(),
+        partition: Partition::of(user, provider, session.identity.cap_subject().as_ref()),
+        refresh_token: attempt.inner.keyring.seal(context, plain).ok()?,
+        created_at: fetched.received_at,
+        due_at: fetched.received_at,
+        attempts: 0,
+    })
+}

@@ -1,0 +1,153 @@
+//! What all calls do with rows: open and seal their tokens, judge their timeouts, note their use,
+//! and end them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::{ManagerError, TokenError, TokenErrorKind};
+use super::live::LocalState;
+use super::manager::Inner;
+use crate::clock::Timestamp;
+use crate::policy::RenewalSchedule;
+use crate::session::{EndReason, Origin, Session, SessionId, UserId};
+use crate::store::{EndTarget, EndedSession, StoreError, StoredSession};
+use crate::token::{SealError, SealedTokens, TokenSet, Unreadable};
+
+/// Reads a row that must be live, and the user's if one is named (store law 6).
+pub(super) async fn find_live(
+    inner: &Inner,
+    user: Option<&UserId>,
+    id: SessionId,
+) -> Result<StoredSession, TokenError> {
+    let found = inner.bounded(inner.store.find(id)).await?;
+    let row = found.filter(|row| user.is_none_or(|user| *user == row.session.user));
+    let row = row.ok_or(TokenError::new(TokenErrorKind::NotFound))?;
+    let ended = row.session.ended.map(|ended| ended.reason);
+    match ended.or_else(|| timed_out(inner, &row.session, inner.now())) {
+        Some(reason) => Err(TokenError::new(TokenErrorKind::Ended(reason))),
+        None => Ok(row),
+    }
+}
+
+/// Opens a row's tokens. A row that does not open is logged and kept (F35).
+pub(super) fn open_tokens(inner: &Inner, row: &StoredSession) -> Result<TokenSet, Unreadable> {
+    let sealed = row.tokens.as_ref().ok_or(Unreadable::Tampered)?;
+    let Session { id, user, provider, .. } = &row.session;
+    TokenSet::open(sealed, &inner.keyring, *id, user, provider).inspect_err(|error| {
+        tracing::error!(session = %id, %error, "the tokens of a session cannot be read");
+    })
+}
+
+pub(super) fn seal_tokens(
+    inner: &Inner,
+    session: &Session,
+    tokens: &TokenSet,
+) -> Result<SealedTokens, SealError> {
+    tokens.seal(&inner.keyring, session.id, &session.user, &session.provider)
+}
+
+/// Returns when a session's access token is due for renewal and when it expires.
+pub(super) fn renewal_schedule(
+    inner: &Inner,
+    session: &Session,
+    tokens: &TokenSet,
+) -> RenewalSchedule {
+    let spread = session.id.spread();
+    inner.policy.renewal().schedule(tokens.received_at(), tokens.expires_at(), spread)
+}
+
+/// Returns the last use of a session, counting uses that this process has not written yet.
+pub(super) fn last_seen_at(inner: &Inner, id: SessionId, stored: Timestamp) -> Timestamp {
+    inner.local_states.last_seen_at(id).map_or(stored, |known| known.max(stored))
+}
+
+/// Returns the timeout that a session has reached, if any.
+pub(super) fn timed_out(inner: &Inner, session: &Session, now: Timestamp) -> Option<EndReason> {
+    let last_seen_at = last_seen_at(inner, session.id, session.last_seen_at);
+    inner.policy.timed_out(session, last_seen_at, now)
+}
+
+/// Keeps the sessions that have reached no timeout, each with its last use as this process knows
+/// it.
+pub(super) fn retain_live(inner: &Inner, mut sessions: Vec<Session>) -> Vec<Session> {
+    let now = inner.now();
+    for session in &mut sessions {
+        session.last_seen_at = last_seen_at(inner, session.id, session.last_seen_at);
+    }
+    sessions.retain(|session| timed_out(inner, session, now).is_none());
+    sessions
+}
+
+/// Returns for how long a migrated session still belongs to the system that it comes from; `None`
+/// if it is ours. Asks the store at most once, and only about migrated sessions.
+pub(super) async fn held_by_migration(
+    inner: &Inner,
+    session: &Session,
+) -> Result<Option<Duration>, StoreError> {
+    if session.origin != Origin::Imported {
+        return Ok(None);
+    }
+    let (id, now) = (session.id, inner.clock.monotonic());
+    if let Some(left) = inner.migration_hold.left(id, now) {
+        return Ok(Some(left));
+    }
+    let is_held = inner.bounded(inner.store.is_held(id)).await?;
+    Ok(is_held.then(|| inner.migration_hold.note(id, now)))
+}
+
+/// Notes a use, and writes it in a task of its own once per touch interval.
+pub(super) fn note_use(inner: &Arc<Inner>, state: &Arc<LocalState>, now: Timestamp) {
+    let interval = inner.policy.touch_interval();
+    if state.note_use(now, interval) {
+        let (task, state) = (Arc::clone(inner), Arc::clone(state));
+        inner.tasks.spawn(async move {
+            if let Err(error) = task.bounded(task.store.touch(state.id(), now)).await {
+                tracing::warn!(%error, "the last use of a session was not written");
+                state.retry_write_soon(interval);
+            }
+        });
+    }
+}
+
+/// Ends sessions, in a task of its own: a caller that disconnects after the commit must not leave
+/// them in this process's caches.
+pub(super) async fn end(
+    inner: &Arc<Inner>,
+    target: EndTarget,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<Vec<EndedSession>, ManagerError> {
+    let task = Arc::clone(inner);
+    let work = async move {
+        let ended = task.bounded(task.store.end(target, reason, now)).await?;
+        announce_ends(&task, &ended);
+        Ok(ended)
+    };
+    inner.tasks.detach(work).await
+}
+
+/// Ends a session that has reached this timeout, and returns whether it was still live. An idle end
+/// names the last use that was read, so that a use elsewhere prevents it (store law 3).
+pub(super) async fn end_timed_out(
+    inner: &Arc<Inner>,
+    session: &Session,
+    timeout: EndReason,
+    now: Timestamp,
+) -> Result<bool, ManagerError> {
+    let (id, last_seen_at) = (session.id, session.last_seen_at);
+    let target = match timeout {
+        EndReason::Idle => EndTarget::Unused { id, last_seen_at },
+        _ => EndTarget::One { id, user: None },
+    };
+    Ok(!end(inner, target, timeout, now).await?.is_empty())
+}
+
+/// Makes ended sessions unusable in this process at once.
+pub(super) fn announce_ends(inner: &Inner, ended: &[EndedSession]) {
+    let monotonic = inner.clock.monotonic();
+    for session in ended {
+        tracing::info!(session = %session.id, reason = %session.reason, "session ended");
+        inner.local_states.end(session.id, session.reason, monotonic);
+        inner.caches.forget(&session.digests);
+    }
+}

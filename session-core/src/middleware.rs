@@ -1,0 +1,144 @@
+//! For authors of middleware: a cache of live sessions between cookies and handlers.
+//!
+//! Applications do not need this module: `session-tower` is built on it. A middleware keeps each
+//! [`LiveSession`] that a cookie led to, and asks [`revalidate`](SessionManagerExt::revalidate)
+//! before it serves one again. It registers its cache with
+//! [`register_cache`](SessionManagerExt::register_cache), so that a session that ends in this
+//! process is not served any more.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use session_core::manager::{Resolution, SignIn};
+//! use session_core::middleware::{SessionManagerExt, Validity};
+//! use session_core::store::memory::MemoryStore;
+//! use session_core::{Keyring, ProviderName, SessionManager, TokenResponse, UserId};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let keyring = Keyring::parse(&Keyring::generate_entry("2026")?)?;
+//! let manager = SessionManager::builder(MemoryStore::new()).keyring(keyring).start().await?;
+//! # let (ann, okta) = (UserId::new("ann")?, ProviderName::new("okta")?);
+//! let login = SignIn::new(&ann, &okta, TokenResponse::bearer("at-1"));
+//! let digest = manager.sign_in(login).await?.secret.digest();
+//! let Resolution::Live(cached) = manager.resolve(&digest, None).await? else { unreachable!() };
+//!
+//! assert_eq!(manager.revalidate(&cached), Validity::Usable);
+//! let live = manager.with_valid_token(&cached).await?;
+//! assert_eq!(live.tokens().access_token(), "at-1");
+//!
+//! manager.end_all(&ann, None, session_core::EndReason::RevokedByAdmin).await?;
+//! assert_eq!(manager.revalidate(&cached), Validity::Stale);
+//! # Ok(())
+//! # }
+//! ```
+
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::manager::live::revalidate;
+pub use crate::manager::live::{CacheInvalidation, Validity};
+use crate::manager::{self, LiveSession, ManagerError, Resolution, SessionManager, TokenError};
+use crate::policy::rotation;
+use crate::session::{SecretDigest, UserId};
+
+/// What a middleware needs of a [`SessionManager`] besides its own methods.
+pub trait SessionManagerExt: sealed::Manager {
+    /// Resolves a cookie's digest like [`SessionManager::resolve`], for a cache whose entry is
+    /// stale: while the row has the revision of `known`, its tokens are not opened a second time.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`SessionManager::resolve`].
+    fn resolve_again(
+        &self,
+        digest: &SecretDigest,
+        user: Option<&UserId>,
+        known: Option<&LiveSession>,
+    ) -> impl Future<Output = Result<Resolution, ManagerError>> + Send;
+
+    /// Decides whether a cached session may be served. If it may, this counts as a use of the
+    /// session: the last use is noted, and a renewal that is due starts beside the request.
+    ///
+    /// Takes no lock and makes no query while nothing is due.
+    #[must_use]
+    fn revalidate(&self, live: &LiveSession) -> Validity;
+
+    /// Returns the session with a valid access token: unchanged while the token is valid,
+    /// otherwise after a renewal, for which this waits at most the policy's `max_renewal_wait`.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`TokenError`] if a new sign-in is needed, the session has ended, or no token can
+    /// be obtained now.
+    fn with_valid_token(
+        &self,
+        live: &Arc<LiveSession>,
+    ) -> impl Future<Output = Result<Arc<LiveSession>, TokenError>> + Send;
+
+    /// Registers a cache, which is told from now on which digests to forget. The manager keeps only
+    /// a weak reference.
+    fn register_cache(&self, cache: &Arc<impl CacheInvalidation>);
+}
+
+impl SessionManagerExt for SessionManager {
+    async fn resolve_again(
+        &self,
+        digest: &SecretDigest,
+        user: Option<&UserId>,
+        known: Option<&LiveSession>,
+    ) -> Result<Resolution, ManagerError> {
+        manager::resolve(self.inner(), digest, user, known).await
+    }
+
+    fn revalidate(&self, live: &LiveSession) -> Validity {
+        revalidate(self.inner(), live)
+    }
+
+    async fn with_valid_token(
+        &self,
+        live: &Arc<LiveSession>,
+    ) -> Result<Arc<LiveSession>, TokenError> {
+        manager::with_valid_token(self.inner(), live).await
+    }
+
+    fn register_cache(&self, cache: &Arc<impl CacheInvalidation>) {
+        self.inner().caches.register(cache);
+    }
+}
+
+/// What a middleware needs of a [`LiveSession`] to decide whether its secret must be rotated.
+pub trait LiveSessionExt: sealed::Live {
+    /// Returns whether the session was found by its previous secret, which stays accepted for a
+    /// while after a rotation.
+    #[must_use]
+    fn is_found_by_previous_secret(&self) -> bool;
+
+    /// Returns whether the response with the new secret must be considered lost at `now`, so that
+    /// another rotation is needed (see
+    /// [`rotation::is_new_secret_lost`](crate::policy::rotation::is_new_secret_lost)).
+    #[must_use]
+    fn is_new_secret_lost(&self, now: Timestamp) -> bool;
+}
+
+impl LiveSessionExt for LiveSession {
+    fn is_found_by_previous_secret(&self) -> bool {
+        self.found_by_previous().is_some()
+    }
+
+    fn is_new_secret_lost(&self, now: Timestamp) -> bool {
+        self.found_by_previous().is_some_and(|previous| {
+            rotation::is_new_secret_lost(previous.rotated_at, previous.confirmed_at, now)
+        })
+    }
+}
+
+/// Seals the traits, so that adding a method to them is no breaking change.
+#[expect(unnameable_types, reason = "this is how a trait is sealed")]
+mod sealed {
+    pub trait Manager {}
+    impl Manager for crate::manager::SessionManager {}
+    pub trait Live {}
+    impl Live for crate::manager::LiveSession {}
+}

@@ -1,0 +1,188 @@
+//! The arguments that several commands share, and what they stand for.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::Args;
+use session_core::Keyring;
+use session_migrate::cap::{Cap, Count, PartitionBy};
+use session_migrate::source::{Codecs, Mappings, NewestBy, Preset, SourceKeys};
+use session_migrate::{Layout, MoveOptions};
+use zeroize::Zeroizing;
+
+use super::error::CliError;
+
+/// The databases, and how the source lays out its rows.
+#[derive(Args)]
+pub(crate) struct SourceArgs {
+    /// The address of the source: sqlite://FILE, postgres://… or mysql://…
+    #[arg(long, value_name = "URL", hide_env_values = true)]
+    pub(crate) from: String,
+    /// The address of the target, which may be another kind of database [default: the source].
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: Option<String>,
+    /// The project that created the tables; `inspect` tells which preset matches.
+    #[arg(long, value_name = "NAME", conflicts_with = "mapping")]
+    pub(crate) preset: Option<String>,
+    /// A mapping file, for tables that no preset matches.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping: Option<PathBuf>,
+}
+
+/// How many sessions each user keeps, and which.
+#[derive(Args)]
+pub(crate) struct CapArgs {
+    /// The maximum number of sessions in each partition, for every provider.
+    #[arg(long, value_name = "N", conflicts_with = "policy", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_sessions: Option<u32>,
+    /// A policy file, with a rule for each provider.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// The time that makes a row newer than another [default: as the mapping says].
+    #[arg(long, value_name = "MOMENT", value_parser = newest_by)]
+    pub(crate) newest_by: Option<NewestBy>,
+    /// What the cap counts over.
+    #[arg(long, value_name = "WORDS", default_value_t = PartitionBy::Account)]
+    pub(crate) partition: PartitionBy,
+    /// Whether usable rows rank before the others, or all rows rank alike.
+    #[arg(long, value_name = "ROWS", default_value_t = Count::Usable)]
+    pub(crate) count: Count,
+}
+
+/// Everything that decides what a move does.
+#[derive(Args)]
+pub(crate) struct MoveArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) cap: CapArgs,
+    /// Moves the rows while an application keeps writing to the source.
+    #[arg(long)]
+    pub(crate) online: bool,
+    /// The maximum number of rows in a batch [default: as many as take less than half a second].
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) batch: Option<u32>,
+    /// Prints a report as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn newest_by(text: &str) -> Result<NewestBy, String> {
+    match text {
+        "created" => Ok(NewestBy::Created),
+        "renewed" => Ok(NewestBy::Renewed),
+        "used" => Ok(NewestBy::Used),
+        _ => Err("expected created, renewed or used".to_owned()),
+    }
+}
+
+impl CapArgs {
+    /// Whether the arguments set a limit.
+    pub(crate) const fn is_given(&self) -> bool {
+        self.max_sessions.is_some() || self.policy.is_some()
+    }
+
+    pub(crate) fn cap(&self) -> Result<Cap, CliError> {
+        let cap = match (self.max_sessions, &self.policy) {
+            (Some(max), _) => {
+                let max = max.try_into();
+                Cap::max_sessions(max.map_err(|_| CliError::usage("--max-sessions is zero"))?)
+            }
+            (None, Some(path)) => {
+                let text = read(path, "--policy")?;
+                Cap::from_toml(&text)
+                    .map_err(|error| CliError::usage(format!("--policy: {error}")))?
+            }
+            (None, None) => Cap::none(),
+        };
+        let cap = cap.partition(self.partition).count(self.count);
+        Ok(match self.newest_by {
+            Some(by) => cap.newest_by(by),
+            None => cap,
+        })
+    }
+}
+
+impl SourceArgs {
+    /// How the source lays out its rows.
+    pub(crate) fn layout(&self) -> Result<Layout, CliError> {
+        match (&self.preset, &self.mapping) {
+            (Some(name), _) => Ok(Layout::Preset(name.parse::<Preset>()?)),
+            (None, Some(path)) => {
+                let text = read(path, "--mapping")?;
+                let mappings = Mappings::from_toml(&text);
+                mappings.map(Layout::Mapped).map_err(|error| {
+                    CliError::usage(format!("--mapping {}: {error}", path.display()))
+                })
+            }
+            (None, None) => Err(CliError::usage("give --preset NAME or --mapping FILE")),
+        }
+    }
+
+    /// The source's codecs. Keys come from the environment only.
+    pub(crate) fn codecs() -> Result<Codecs, CliError> {
+        let keys = SourceKeys::from_environment(|name| std::env::var(name).ok())?;
+        Ok(Codecs::new(keys))
+    }
+}
+
+impl MoveArgs {
+    /// The options of the move. Keys come from the environment only.
+    pub(crate) fn options(&self) -> Result<MoveOptions, CliError> {
+        let source = &self.source;
+        let mut options = MoveOptions::new(&source.from, source.layout()?)
+            .codecs(SourceArgs::codecs()?)
+            .cap(self.cap.cap()?)
+            .online(self.online);
+        if let Some(to) = &source.to {
+            options = options.to(to);
+        }
+        if let Some(keyring) = keyring()? {
+            options = options.keyring(keyring);
+        }
+        if let Some(rows) = self.batch {
+            options = options.batch(rows);
+        }
+        Ok(options)
+    }
+}
+
+fn read(path: &PathBuf, flag: &str) -> Result<String, CliError> {
+    fs::read_to_string(path)
+        .map_err(|error| CliError::usage(format!("{flag} {}: {error}", path.display())))
+}
+
+/// The target's keys: `SESSION_KEYS`, or the file that `SESSION_KEYS_FILE` names.
+fn keyring() -> Result<Option<Keyring>, CliError> {
+    let given = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let text = match (given("SESSION_KEYS"), given("SESSION_KEYS_FILE")) {
+        (Some(_), Some(_)) => {
+            return Err(CliError::usage("set SESSION_KEYS or SESSION_KEYS_FILE, not both"));
+        }
+        (Some(text), None) => Zeroizing::new(text),
+        (None, Some(path)) => {
+            let text = fs::read_to_string(path)
+                .map_err(|error| CliError::usage(format!("SESSION_KEYS_FILE: {error}")))?;
+            Zeroizing::new(text)
+        }
+        (None, None) => return Ok(None),
+    };
+    let keyring = Keyring::parse(text.trim());
+    keyring.map(Some).map_err(|error| CliError::usage(format!("SESSION_KEYS: {error}")))
+}
+
+/// Leaves out the addresses, which can contain passwords.
+impl std::fmt::Debug for SourceArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SourceArgs")
+            .field("preset", &self.preset)
+            .field("mapping", &self.mapping)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for MoveArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MoveArgs").field("source", &self.source).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,80 @@
+//! The progress of a move: a bar on a terminal, otherwise a line for each phase.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use session_migrate::{Phase, Progress};
+use tokio::sync::watch;
+
+/// Shows the progress of a move on standard error until it is dropped.
+#[derive(Debug)]
+pub(crate) struct ProgressDisplay(tokio::task::JoinHandle<()>);
+
+impl ProgressDisplay {
+    /// Starts to show the progress.
+    pub(crate) fn start(progress: watch::Receiver<Progress>) -> Self {
+        Self(tokio::spawn(async move {
+            match std::io::stderr().is_terminal() {
+                true => draw(progress).await,
+                false => print(progress).await,
+            }
+        }))
+    }
+}
+
+impl Drop for ProgressDisplay {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn draw(mut progress: watch::Receiver<Progress>) {
+    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+    let template = "{prefix:9} {wide_bar} {pos}/{len} {msg}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    while progress.changed().await.is_ok() {
+        let now = *progress.borrow_and_update();
+        bar.set_length(now.counts.expected.max(now.counts.read));
+        bar.set_position(now.counts.read);
+        bar.set_prefix(now.phase.as_str());
+        bar.set_message(message(&now));
+    }
+    bar.finish_and_clear();
+}
+
+/// Prints one line for each phase, and one when a pause begins or ends.
+async fn print(mut progress: watch::Receiver<Progress>) {
+    let mut last: Option<(Phase, bool)> = None;
+    while progress.changed().await.is_ok() {
+        let now = *progress.borrow_and_update();
+        if last.replace((now.phase, now.is_paused)) != Some((now.phase, now.is_paused)) {
+            let (read, expected) = (now.counts.read, now.counts.expected);
+            eprintln!("{}: {read} of {expected} rows, {}", now.phase, message(&now));
+        }
+    }
+}
+
+/// The rate and the remaining time, both without pauses.
+fn message(now: &Progress) -> String {
+    if now.is_paused {
+        return "paused: continue with `session-migrate resume`".to_owned();
+    }
+    let millis = u64::try_from(now.worked.as_millis()).unwrap_or(u64::MAX).max(1);
+    let rate = now.counts.read.saturating_mul(1000) / millis;
+    match now.rest().filter(|_| matches!(now.phase, Phase::Fill | Phase::Rank)) {
+        Some(rest) => format!("{rate} rows/s, {} left", duration(rest)),
+        None => format!("{rate} rows/s"),
+    }
+}
+
+fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}

@@ -1,0 +1,208 @@
+//! Reports as prose.
+
+use std::fmt::Write as _;
+
+use session_migrate::source::row::Expiry;
+use session_migrate::{
+    ApplyReport, FinalizeReport, PauseReport, Plan, PlannedMapping, RollbackReport, RowReport,
+    StatusReport, UnlockReport, VerifyReport,
+};
+
+/// How many of a plan's victims are shown. The JSON has all.
+const MAX_VICTIMS_SHOWN: usize = 10;
+
+/// Shows a plan, followed by its statements if there are any.
+pub(crate) fn plan(plan: &Plan, statements: &[String]) -> String {
+    let mut text =
+        format!("{} plan: {} into {}, {}\n", plan.mode, plan.source, plan.target, plan.cap);
+    for mapping in &plan.mappings {
+        planned(&mut text, mapping);
+    }
+    let _ = writeln!(
+        text,
+        "takes about {} s; writes to the source are blocked for about {} s of that",
+        plan.estimate.seconds, plan.estimate.bar_seconds
+    );
+    for line in &plan.irreversible {
+        let _ = writeln!(text, "{line}");
+    }
+    for warning in &plan.warnings {
+        let _ = writeln!(text, "warning: {warning}");
+    }
+    for statement in statements {
+        let is_comment = statement.starts_with("--");
+        let _ = writeln!(text, "{statement}{}", if is_comment { "" } else { ";" });
+    }
+    let _ = write!(text, "plan: {}", plan.digest);
+    text
+}
+
+fn planned(text: &mut String, mapping: &PlannedMapping) {
+    let (source, total) = (&mapping.source, &mapping.source.total);
+    let pairs: Vec<String> =
+        source.rows_per_pair.iter().map(|(rows, pairs)| format!("{pairs} with {rows}")).collect();
+    let _ = writeln!(
+        text,
+        "{}: {} rows of {}, {} filtered out\n  pairs of user and provider: {} ({})",
+        source.mapping,
+        total.rows,
+        source.table,
+        source.filtered_out,
+        source.pairs,
+        pairs.join(", ")
+    );
+    let expiry = |of| total.expiry.get(&of).copied().unwrap_or(0);
+    let _ = writeln!(
+        text,
+        "  {} readable, {} unreadable, {} without tokens, {} orphans, {} with a cookie\n  expiry: \
+         {} absent, {} fractional, {} invalid; {} ties",
+        total.readable,
+        total.unreadable_rows(),
+        total.without_tokens,
+        total.orphans,
+        total.cookies,
+        expiry(Expiry::Absent),
+        expiry(Expiry::Real),
+        expiry(Expiry::Odd),
+        mapping.ties
+    );
+    for provider in &source.providers {
+        let pruned = mapping.pruned_by_provider.get(&provider.provider).copied().unwrap_or(0);
+        let _ = writeln!(
+            text,
+            "  {:?}: {} rows, {pruned} over the cap",
+            provider.provider, provider.tally.rows
+        );
+    }
+    let _ = writeln!(text, "  over the cap: {}", mapping.pruned);
+    for victim in mapping.victims.iter().take(MAX_VICTIMS_SHOWN) {
+        let key = victim.source_key.as_deref().unwrap_or("(a cookie)");
+        let _ = writeln!(text, "    {} {key}: {}", victim.id, victim.why);
+    }
+}
+
+pub(crate) fn apply(report: &ApplyReport) -> String {
+    let counts = &report.counts;
+    let mut text = format!(
+        "{}: {} sessions moved; quarantined: {} over the cap, {} unreadable; skipped: {} without tokens",
+        report.phase, counts.moved, counts.pruned, counts.unreadable, counts.empty
+    );
+    if counts.repaired > 0 {
+        let _ = write!(text, ", {} rows written again", counts.repaired);
+    }
+    let _ = write!(text, "\nrun {}, {} s of work", report.run, report.worked_ms / 1000);
+    if let Some(backup) = &report.backup {
+        let _ = write!(text, "\nbackup: {backup}");
+    }
+    if let Some(digest) = &report.result_digest {
+        let _ = write!(text, "\nresult: {digest}");
+    }
+    for note in &report.notes {
+        let _ = write!(text, "\nnote: {note}");
+    }
+    text
+}
+
+pub(crate) fn verify(report: &VerifyReport) -> String {
+    let mut text = format!(
+        "{} rows in the source: {} live in the target; quarantined: {} over the cap, {} unreadable; \
+         skipped: {} without tokens",
+        report.source_rows,
+        report.target_rows,
+        report.pruned,
+        report.unreadable,
+        report.without_tokens
+    );
+    let _ = write!(
+        text,
+        "\n{} unclaimed, {} orphans, {} changed since the cutover, {} differ",
+        report.unclaimed, report.orphans, report.changed, report.mismatches
+    );
+    for difference in &report.differences {
+        let _ = write!(text, "\n  {}: {}", difference.id, difference.how);
+    }
+    let _ = write!(text, "\nresult: {}", report.result_digest);
+    text
+}
+
+pub(crate) fn row(row: &RowReport) -> String {
+    let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    format!(
+        "{} {} {} {} {} {}",
+        row.source_key,
+        or(&row.provider),
+        or(&row.user),
+        row.state,
+        or(&row.access_token_sha256),
+        or(&row.refresh_token_sha256)
+    )
+}
+
+pub(crate) fn rollback(report: &RollbackReport) -> String {
+    let mut text = format!(
+        "{} rows removed from the target, {} written back into the source",
+        report.removed, report.written_back
+    );
+    if report.begun_since > 0 {
+        let _ =
+            write!(text, "\n{} sessions started in the target and stay there", report.begun_since);
+    }
+    for lost in &report.lost {
+        let _ = write!(
+            text,
+            "\nlost: {} of {:?} at {:?}: {}",
+            lost.id, lost.user, lost.provider, lost.why
+        );
+    }
+    text
+}
+
+pub(crate) fn finalize(report: &FinalizeReport) -> String {
+    format!(
+        "{}; nothing reads these tables any more: {}",
+        report.phase,
+        report.left_behind.join(", ")
+    )
+}
+
+pub(crate) fn pause(report: &PauseReport) -> String {
+    match (&report.applied, report.is_paused) {
+        (Some(applied), _) => apply(applied),
+        (None, true) => format!("{}: pauses after the batch in progress", report.phase),
+        (None, false) => format!("{}: continues", report.phase),
+    }
+}
+
+pub(crate) fn unlock(report: &UnlockReport) -> String {
+    match &report.taken_from {
+        Some(holder) => format!("released the lock of {holder}"),
+        None => "the lock is free".to_owned(),
+    }
+}
+
+pub(crate) fn status(report: &StatusReport) -> String {
+    if report.moves.is_empty() {
+        return match report.has_tables {
+            true => "the tables exist; no move was started".to_owned(),
+            false => "no move was started".to_owned(),
+        };
+    }
+    let mut text = String::new();
+    for of in &report.moves {
+        let counts = &of.counts;
+        let _ = writeln!(
+            text,
+            "{}: {}{}, {} of {} rows; next: {}",
+            of.run,
+            of.phase,
+            if of.is_paused { " (paused)" } else { "" },
+            counts.read,
+            counts.expected,
+            of.next
+        );
+        if let Some(owner) = &of.owner {
+            let _ = writeln!(text, "  last process: {owner}");
+        }
+    }
+    text
+}

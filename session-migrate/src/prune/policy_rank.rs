@@ -1,0 +1,93 @@
+//! Ranks the rows of over-cap partitions by the policy's own function.
+
+use sea_orm_migration::sea_orm::{ConnectionTrait as _, Value};
+
+use super::error::PruneError;
+use super::survey::limit_of;
+use super::table::PrunableTable;
+use super::victims::{VictimTable, checked, keyed};
+use crate::cap::{Candidate, Candidates, Cap, Standing, standings};
+use crate::source::SourceRow;
+use crate::sql::Cell;
+
+/// How many rows are read at once.
+const MAX_ROWS: u32 = 20_000;
+
+/// How many victims one statement notes.
+const MAX_NOTED: usize = 500;
+
+/// Notes the victims in their table. `more_than` is the lowest limit of all providers: smaller
+/// partitions are not read.
+pub(super) async fn note_victims(
+    table: &PrunableTable,
+    victims: &VictimTable,
+    cap: &Cap,
+    more_than: u32,
+) -> Result<(), PruneError> {
+    let candidates = Candidates::new(cap, table.source.mapping())?;
+    let mut after = None;
+    loop {
+        let page =
+            table.source.over_cap_rows(&table.connection, more_than, after.as_ref(), MAX_ROWS);
+        let (rows, next) = page.await?;
+        let (rows, ranked): (Vec<&SourceRow>, Vec<Candidate>) =
+            rows.iter().filter_map(|row| Some((row, candidates.of(row)?))).unzip();
+        let standings = standings(cap, &ranked);
+        let found: Vec<Victim<'_>> = rows
+            .iter()
+            .zip(&ranked)
+            .zip(&standings)
+            .filter_map(|((row, candidate), standing)| Victim::of(row, candidate, *standing, cap))
+            .collect();
+        for some in found.chunks(MAX_NOTED) {
+            note(table, victims, some).await?;
+        }
+        after = next;
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// A row that is over the cap.
+struct Victim<'a> {
+    row: &'a SourceRow,
+    is_first: bool,
+    reason: &'static str,
+}
+
+impl<'a> Victim<'a> {
+    fn of(row: &'a SourceRow, it: &Candidate, standing: Standing, cap: &Cap) -> Option<Self> {
+        let reason = standing.leaves?.as_str();
+        let max = limit_of(cap, it.provider.as_bytes())?.max;
+        let is_first = standing.place.checked_sub(1) == usize::try_from(max).ok();
+        Some(Self { row, is_first, reason })
+    }
+}
+
+async fn note(
+    table: &PrunableTable,
+    victims: &VictimTable,
+    found: &[Victim<'_>],
+) -> Result<(), PruneError> {
+    let mut query = victims.insert(false);
+    for (at, it) in found.iter().enumerate() {
+        query.push(if at == 0 { "VALUES (" } else { ", (" });
+        for (slot, cell) in victims.key.iter().zip(it.row.key.cells()) {
+            let value = keyed(&mut query, victims.dialect, &slot.column, cell);
+            query.push(&value).push(", ");
+        }
+        for slot in &victims.checks {
+            let mut stored = it.row.stored.iter();
+            let stored = stored.find(|it| it.column == slot.column.name && it.join == slot.join);
+            let cell = stored.map_or(&Cell::Null, |it| &it.cell);
+            let value = checked(&mut query, victims.dialect, cell);
+            query.push(&value).push(", ");
+        }
+        query.push(if it.is_first { "1, " } else { "0, " });
+        let reason = query.bind(Value::String(Some(it.reason.to_owned())));
+        query.push(&reason).push(")");
+    }
+    let noted = table.connection.execute_raw(query.statement()).await;
+    noted.map(drop).map_err(PruneError::statement)
+}

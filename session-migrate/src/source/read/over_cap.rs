@@ -1,0 +1,153 @@
+//! The rows of over-cap partitions: users and providers with more rows than a number.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use futures_util::TryStreamExt as _;
+use sea_orm_migration::sea_orm::{DatabaseConnection, StreamTrait as _};
+use sha2::{Digest as _, Sha256};
+
+use super::partition::{PartitionCursor, PartitionSql};
+use super::{decode, page};
+use crate::source::SourceError;
+use crate::source::bind::{Bound, ProviderSlot};
+use crate::source::row::SourceRow;
+use crate::sql::Query;
+
+/// How many partitions a page has at most: each is a parameter.
+const MAX_PARTITIONS: u64 = 5_000;
+
+/// The partitions, of user and provider, that have more rows than a number.
+#[derive(Clone, Default)]
+pub struct OverCapPartitions(Vec<u128>);
+
+impl OverCapPartitions {
+    /// Returns whether this user and provider are one of them.
+    #[must_use]
+    pub fn contains(&self, user: &str, provider: &str) -> bool {
+        self.0.binary_search(&hash(user.as_bytes(), provider.as_bytes())).is_ok()
+    }
+
+    /// Returns how many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for OverCapPartitions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OverCapPartitions({})", self.0.len())
+    }
+}
+
+/// Returns half of a digest, which no two partitions of a database share.
+fn hash(user: &[u8], provider: &[u8]) -> u128 {
+    let mut digest = Sha256::new();
+    digest.update((user.len() as u64).to_be_bytes());
+    digest.update(user);
+    digest.update(provider);
+    let half = digest.finalize().into_iter().take(16);
+    half.fold(0, |hash, byte| hash << 8 | u128::from(byte))
+}
+
+/// Selects the over-cap partitions, each with the number of its rows.
+fn over_cap(
+    bound: &Bound,
+    partition: &PartitionSql<'_>,
+    more_than: u32,
+    after: Option<&PartitionCursor>,
+) -> Query {
+    let mut query = Query::new(bound.dialect, "SELECT ");
+    query.push(&partition.expressions()).push(", COUNT(*) FROM ").push(&bound.from);
+    bound.push_filter(&mut query);
+    partition.push_has_partition(&mut query);
+    if let Some(after) = after {
+        partition.push_after(&mut query, after);
+    }
+    query.push(&format!(" GROUP BY {} HAVING COUNT(*) > {more_than}", partition.ordinals()));
+    query
+}
+
+pub(super) async fn partitions(
+    bound: &Bound,
+    connection: &DatabaseConnection,
+    more_than: u32,
+) -> Result<OverCapPartitions, SourceError> {
+    let partition = PartitionSql::new(bound)?;
+    let constant = match &bound.provider {
+        ProviderSlot::Constant(name) => Some(name.as_bytes()),
+        ProviderSlot::Column(_) => None,
+    };
+    let query = over_cap(bound, &partition, more_than, None);
+    let mut rows = connection.stream_raw(query.statement()).await?;
+    let mut hashes = Vec::new();
+    while let Some(row) = rows.try_next().await? {
+        let (found, _) = partition.counted(&row)?;
+        hashes.push(hash(&found.user, constant.unwrap_or(&found.provider)));
+    }
+    hashes.sort_unstable();
+    hashes.dedup();
+    hashes.shrink_to_fit();
+    Ok(OverCapPartitions(hashes))
+}
+
+pub(super) async fn rows(
+    bound: &Bound,
+    connection: &DatabaseConnection,
+    more_than: u32,
+    after: Option<&PartitionCursor>,
+    limit_rows: u32,
+) -> Result<(Vec<SourceRow>, Option<PartitionCursor>), SourceError> {
+    let partition = PartitionSql::new(bound)?;
+    let most = (u64::from(limit_rows) / (u64::from(more_than) + 1)).clamp(1, MAX_PARTITIONS);
+    let mut query = over_cap(bound, &partition, more_than, after);
+    query.push(&format!(" ORDER BY {} LIMIT {most}", partition.ordinals()));
+    let rows = query.rows(connection).await?;
+    let (mut chosen, mut sum) = (BTreeSet::new(), 0);
+    for row in &rows {
+        let (found, count) = partition.counted(row)?;
+        if !chosen.is_empty() && sum + count > u64::from(limit_rows) {
+            break;
+        }
+        sum += count;
+        chosen.insert(found);
+    }
+    let is_last = chosen.len() == rows.len() && u64::try_from(rows.len()).is_ok_and(|n| n < most);
+    let found = rows_of(bound, connection, &partition, &chosen).await?;
+    Ok((found, chosen.pop_last().filter(|_| !is_last)))
+}
+
+/// Reads all rows of these partitions.
+async fn rows_of(
+    bound: &Bound,
+    connection: &DatabaseConnection,
+    partition: &PartitionSql<'_>,
+    chosen: &BTreeSet<PartitionCursor>,
+) -> Result<Vec<SourceRow>, SourceError> {
+    if chosen.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut query = page::select(bound, &partition.expressions());
+    query.push(" FROM ").push(&bound.from);
+    bound.push_filter(&mut query);
+    let users: BTreeSet<&[u8]> = chosen.iter().map(|partition| partition.user.as_slice()).collect();
+    partition.push_user_in(&mut query, &users.into_iter().collect::<Vec<_>>());
+    let mut found = Vec::new();
+    for row in query.rows(connection).await? {
+        let (cells, is_orphan, mut reader) = page::cells(bound, &row)?;
+        let of = partition.read(&mut reader)?;
+        if chosen.contains(&of) {
+            let row = decode::row(bound, cells, is_orphan);
+            found.push((of, row.key.canonical(), row));
+        }
+    }
+    found.sort_by(|one, other| (&one.0, &one.1).cmp(&(&other.0, &other.1)));
+    Ok(found.into_iter().map(|(_, _, row)| row).collect())
+}

@@ -1,0 +1,127 @@
+//! Updates of the browser's cookie, and how they are written into the response.
+
+use std::fmt;
+
+use http::header::{CACHE_CONTROL, SET_COOKIE};
+use http::{HeaderValue, Response};
+use session_core::manager::{Rotation, SignedIn};
+use session_core::{SessionSecret, Timestamp};
+
+use crate::cookie::SessionCookie;
+
+/// What a response tells the browser about its session cookie.
+///
+/// A handler puts it into the response's extensions, and the layer writes `Set-Cookie` and
+/// `Cache-Control: no-store` (C7). The session itself is changed by the awaited call on the
+/// manager; this only tells the browser.
+///
+/// ```
+/// use http::Response;
+/// use session_tower::CookieUpdate;
+///
+/// // After `manager.sign_out(current.user(), current.id()).await`:
+/// let mut response = Response::new("signed out");
+/// response.extensions_mut().insert(CookieUpdate::signed_out());
+/// assert!(response.extensions().get::<CookieUpdate>().is_some());
+/// ```
+#[derive(Clone)]
+#[must_use = "it takes effect in the response's extensions only"]
+pub struct CookieUpdate(Update);
+
+#[derive(Clone)]
+enum Update {
+    Clear,
+    Keep,
+    Set {
+        secret: SessionSecret,
+        absolute_deadline: Option<Timestamp>,
+    },
+    /// A layer further inside has written the cookie of this name.
+    Written {
+        name: String,
+    },
+}
+
+impl CookieUpdate {
+    /// Creates the update that gives the browser the cookie of a new session.
+    pub fn signed_in(signed_in: &SignedIn) -> Self {
+        let (secret, absolute_deadline) = (signed_in.secret.clone(), signed_in.absolute_deadline);
+        Self(Update::Set { secret, absolute_deadline })
+    }
+
+    /// Creates the update that gives the browser the new secret of a rotation. It keeps the cookie
+    /// if another rotation is in progress.
+    pub fn rotated(rotation: &Rotation) -> Self {
+        Self(match rotation {
+            Rotation::Rotated { secret, absolute_deadline } => {
+                let (secret, absolute_deadline) = (secret.clone(), *absolute_deadline);
+                Update::Set { secret, absolute_deadline }
+            }
+            _ => Update::Keep,
+        })
+    }
+
+    /// Creates the update that clears the cookie after the user has signed out.
+    pub const fn signed_out() -> Self {
+        Self(Update::Clear)
+    }
+
+    /// Creates the update that clears the cookie of an ended session, for the response that tells
+    /// the user why it has ended.
+    pub const fn reason_told() -> Self {
+        Self(Update::Clear)
+    }
+}
+
+impl fmt::Debug for CookieUpdate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Update::Clear => "CookieUpdate::Clear",
+            Update::Keep => "CookieUpdate::Keep",
+            Update::Set { .. } => "CookieUpdate::Set(..)",
+            Update::Written { .. } => "CookieUpdate::Written",
+        })
+    }
+}
+
+/// Writes the cookie into the response: as the handler asks, or else as the layer does.
+///
+/// A handler that keeps the cookie prevails over a layer that would clear it, because the session
+/// was live for the handler; it does not hold back a new secret of the layer.
+pub(crate) fn write<B>(
+    response: &mut Response<B>,
+    of_layer: Option<CookieUpdate>,
+    cookie: &SessionCookie,
+    now: impl FnOnce() -> Timestamp,
+) {
+    let of_handler = response.extensions_mut().remove::<CookieUpdate>();
+    let update = match (of_handler.map(|update| update.0), of_layer.map(|update| update.0)) {
+        (Some(Update::Written { name }), _) if name == cookie.name() => Update::Written { name },
+        (Some(Update::Keep), Some(Update::Clear)) => return,
+        (Some(Update::Keep | Update::Written { .. }) | None, Some(of_layer)) => of_layer,
+        (Some(of_handler), _) => of_handler,
+        (None, None) => return,
+    };
+    let header = match update {
+        Update::Keep => return,
+        Update::Written { .. } => {
+            response.extensions_mut().insert(CookieUpdate(update));
+            return;
+        }
+        Update::Clear => cookie.header_clearing(),
+        Update::Set { secret, absolute_deadline } => {
+            cookie.header_setting(&secret, absolute_deadline, now())
+        }
+    };
+    match header {
+        Ok(header) => {
+            response.headers_mut().append(SET_COOKIE, header);
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            // A layer further outside must not clear what was just set.
+            let written = Update::Written { name: cookie.name().to_owned() };
+            response.extensions_mut().insert(CookieUpdate(written));
+        }
+        // The builder has checked name and path, and a secret is base64url.
+        Err(error) => tracing::error!(%error, "the session cookie cannot be written"),
+    }
+}

@@ -1,0 +1,159 @@
+//! The pure decisions between the store's answers and the fate of a request.
+
+use std::sync::Arc;
+
+use http::Extensions;
+use session_core::manager::{LiveSession, ManagerError, ManagerErrorKind, Resolution};
+use session_core::middleware::LiveSessionExt as _;
+
+use crate::cookie::Candidate;
+use crate::cookie_update::CookieUpdate;
+use crate::current::{CurrentSession, EndedSession, PresentedCookie};
+use crate::rejection::Rejection;
+
+/// What all values that a request presents lead to, together.
+#[derive(Default)]
+pub(crate) struct Lookups {
+    live: Option<(Arc<LiveSession>, Candidate)>,
+    are_several_live: bool,
+    ended: Option<EndedSession>,
+    is_superseded: bool,
+    is_unreadable: bool,
+}
+
+/// The fate of a request, and the layer's own update of the cookie.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The request has a session.
+    Session(CurrentSession, Option<CookieUpdate>),
+    /// The request has no session, and may be told that one has ended.
+    Anonymous {
+        ended: Option<EndedSession>,
+        presented: Option<PresentedCookie>,
+        update: Option<CookieUpdate>,
+    },
+    /// The request is rejected, whether or not a session is required.
+    Rejected(Rejection),
+}
+
+impl Lookups {
+    /// Adds what one value leads to.
+    ///
+    /// # Errors
+    ///
+    /// Returns the rejection if there was no answer: without it the other values decide nothing.
+    pub(crate) fn add(
+        &mut self,
+        candidate: Candidate,
+        answer: Result<Resolution, ManagerError>,
+    ) -> Result<(), Rejection> {
+        match answer {
+            Ok(Resolution::Ended { id, ended }) => {
+                self.ended.get_or_insert(EndedSession { id, reason: ended.reason, at: ended.at });
+            }
+            Ok(Resolution::Live(live)) => self.add_live(live, candidate),
+            Ok(Resolution::Superseded) => self.is_superseded = true,
+            Ok(Resolution::Unknown) => {}
+            // An answer that this version does not know authenticates no request.
+            Ok(_) => return Err(Rejection::UNAVAILABLE),
+            Err(error) if error.kind() == ManagerErrorKind::Unreadable => self.is_unreadable = true,
+            Err(error) => {
+                tracing::warn!(%error, "a session cookie cannot be resolved");
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The old and the new secret of one session are one session. The new one then counts: it has
+    /// arrived, and needs no replacement.
+    fn add_live(&mut self, live: Arc<LiveSession>, candidate: Candidate) {
+        let is_preferred = match &self.live {
+            None => true,
+            Some((known, _)) if known.session().id == live.session().id => {
+                known.is_found_by_previous_secret()
+            }
+            Some(_) => {
+                self.are_several_live = true;
+                false
+            }
+        };
+        if is_preferred {
+            self.live = Some((live, candidate));
+        }
+    }
+
+    /// Returns the one live session, beside which nothing else counts and nothing is cleared; or
+    /// the outcome without one. `presented` is the cookie that the next sign-in supersedes.
+    pub(crate) fn conclude(
+        self,
+        presented: Option<PresentedCookie>,
+    ) -> Result<(Arc<LiveSession>, Candidate), Outcome> {
+        Err(match self {
+            Self { are_several_live: true, .. } => {
+                tracing::warn!("cookies of several live sessions in one request count as none");
+                Outcome::keeping_cookie(presented)
+            }
+            Self { live: Some(live), .. } => return Ok(live),
+            Self { is_unreadable: true, .. } => Outcome::Rejected(Rejection::Unreadable),
+            // The cookie of the new sign-in may be stored in its place already.
+            Self { is_superseded: true, .. } => Outcome::keeping_cookie(presented),
+            Self { ended: Some(ended), .. } => Outcome::ended(ended, presented),
+            // A value that was not issued here is never adopted (S3), and is cleared (F37).
+            Self { .. } => {
+                tracing::debug!("a session cookie that leads to no session is cleared");
+                Outcome::clearing_cookie(presented)
+            }
+        })
+    }
+}
+
+impl Outcome {
+    /// Creates the outcome of a request without a session whose cookie stays as it is.
+    pub(crate) const fn keeping_cookie(presented: Option<PresentedCookie>) -> Self {
+        Self::Anonymous { ended: None, presented, update: None }
+    }
+
+    /// Creates the outcome of a request whose cookie leads to no session.
+    pub(crate) const fn clearing_cookie(presented: Option<PresentedCookie>) -> Self {
+        Self::Anonymous { ended: None, presented, update: Some(CookieUpdate::signed_out()) }
+    }
+
+    /// Creates the outcome of a request whose session has ended. Only the response that tells the
+    /// reason clears the cookie.
+    pub(crate) const fn ended(ended: EndedSession, presented: Option<PresentedCookie>) -> Self {
+        Self::Anonymous { ended: Some(ended), presented, update: None }
+    }
+
+    /// Decides whether the request goes on. If it does, its extensions tell the handler what was
+    /// found. Returns the layer's own update of the cookie either way.
+    pub(crate) fn admit(
+        self,
+        is_session_required: bool,
+        extensions: &mut Extensions,
+    ) -> (Result<(), Rejection>, Option<CookieUpdate>) {
+        match self {
+            Self::Session(current, update) => {
+                extensions.insert(current);
+                (Ok(()), update)
+            }
+            Self::Rejected(rejection) => (Err(rejection), None),
+            Self::Anonymous { ended: Some(ended), .. } if is_session_required => {
+                (Err(Rejection::Ended(ended.reason)), Some(CookieUpdate::reason_told()))
+            }
+            Self::Anonymous { update, .. } if is_session_required => {
+                (Err(Rejection::NoSession), update)
+            }
+            Self::Anonymous { ended, presented, update } => {
+                // A layer outside may look at another cookie, or not know the user: what it found
+                // does not hold here.
+                extensions.remove::<CurrentSession>();
+                extensions.remove::<EndedSession>();
+                extensions.remove::<PresentedCookie>();
+                ended.map(|ended| extensions.insert(ended));
+                presented.map(|presented| extensions.insert(presented));
+                (Ok(()), update)
+            }
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Rejected requests, and how they are answered.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode};
+use session_core::EndReason;
+use session_core::manager::{ManagerError, ManagerErrorKind, TokenError, TokenErrorKind};
+
+/// The `Retry-After` of a store that is unavailable.
+const STORE_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The `Retry-After` of an unreadable session, which needs an operator to become readable.
+const UNREADABLE_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// Why a request gets no session, or no access token.
+///
+/// ```
+/// use session_core::EndReason;
+/// use session_tower::Rejection;
+///
+/// let rejection = Rejection::Ended(EndReason::Evicted);
+/// assert_eq!(rejection.status().as_u16(), 401);
+/// assert_eq!(rejection.error(), "unauthenticated");
+/// assert_eq!(rejection.reason(), Some("evicted"));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// The session has ended: 401 with the reason.
+    Ended(EndReason),
+    /// The user has the maximum number of sessions, and the policy refuses one more: 409.
+    LimitReached,
+    /// There is no session: 401.
+    NoSession,
+    /// The session is live, but a new access token needs a new sign-in: 401.
+    SignInNeeded,
+    /// The store is unavailable, or no access token can be had now: 503.
+    Unavailable {
+        /// The time to wait before the next attempt.
+        retry_after: Duration,
+    },
+    /// The session's tokens cannot be decrypted: 503. Its row and its cookie are kept.
+    Unreadable,
+}
+
+impl Rejection {
+    pub(crate) const UNAVAILABLE: Self = Self::Unavailable { retry_after: STORE_RETRY_AFTER };
+
+    /// Returns the status of the response.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::Ended(_) | Self::NoSession | Self::SignInNeeded => StatusCode::UNAUTHORIZED,
+            Self::LimitReached => StatusCode::CONFLICT,
+            Self::Unavailable { .. } | Self::Unreadable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Returns the error code: `limit_reached`, `unauthenticated`, `unavailable` or `unreadable`.
+    #[must_use]
+    pub const fn error(&self) -> &'static str {
+        match self {
+            Self::Ended(_) | Self::NoSession | Self::SignInNeeded => "unauthenticated",
+            Self::LimitReached => "limit_reached",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Unreadable => "unreadable",
+        }
+    }
+
+    /// Returns why the request is unauthenticated: the reason of the end, `no_session` or
+    /// `sign_in_needed`. `None` for all other errors.
+    #[must_use]
+    pub const fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Ended(reason) => Some(reason.as_str()),
+            Self::NoSession => Some("no_session"),
+            Self::SignInNeeded => Some("sign_in_needed"),
+            Self::LimitReached | Self::Unavailable { .. } | Self::Unreadable => None,
+        }
+    }
+
+    /// Returns the time to wait before the next attempt, if another attempt may succeed.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable { retry_after } => Some(*retry_after),
+            Self::Unreadable => Some(UNREADABLE_RETRY_AFTER),
+            _ => None,
+        }
+    }
+}
+
+impl From<TokenError> for Rejection {
+    fn from(error: TokenError) -> Self {
+        match error.kind() {
+            TokenErrorKind::Ended(reason) => Self::Ended(reason),
+            TokenErrorKind::NotFound => Self::NoSession,
+            TokenErrorKind::SignInNeeded => Self::SignInNeeded,
+            TokenErrorKind::Unreadable => Self::Unreadable,
+            TokenErrorKind::Unavailable { retry_after } => Self::Unavailable { retry_after },
+            _ => Self::UNAVAILABLE,
+        }
+    }
+}
+
+impl From<ManagerError> for Rejection {
+    fn from(error: ManagerError) -> Self {
+        match error.kind() {
+            ManagerErrorKind::Ended(reason) => Self::Ended(reason),
+            ManagerErrorKind::LimitReached { .. } => Self::LimitReached,
+            // An ambiguous claim has signed no user in.
+            ManagerErrorKind::Ambiguous | ManagerErrorKind::NotFound => Self::NoSession,
+            ManagerErrorKind::Unreadable => Self::Unreadable,
+            _ => Self::UNAVAILABLE,
+        }
+    }
+}
+
+/// Builds the response to a rejected request; implemented for closures.
+///
+/// ```
+/// use http::{Request, Response, request::Parts};
+/// use session_tower::{Rejection, RejectionResponse};
+///
+/// let plain_text = |rejection: &Rejection, _request: &Parts| {
+///     let mut response = Response::new(rejection.error().to_owned());
+///     *response.status_mut() = rejection.status();
+///     response
+/// };
+/// let (parts, ()) = Request::new(()).into_parts();
+/// let response = plain_text.response(&Rejection::NoSession, &parts);
+/// assert_eq!(response.status(), 401);
+/// assert_eq!(response.body(), "unauthenticated");
+/// ```
+pub trait RejectionResponse<B>: Send + Sync + 'static {
+    /// Builds the response to this request, whose body is dropped.
+    fn response(&self, rejection: &Rejection, request: &Parts) -> Response<B>;
+}
+
+impl<B, F> RejectionResponse<B> for F
+where
+    F: Fn(&Rejection, &Parts) -> Response<B> + Send + Sync + 'static,
+{
+    fn response(&self, rejection: &Rejection, request: &Parts) -> Response<B> {
+        self(rejection, request)
+    }
+}
+
+/// Answers with a problem document (RFC 9457): 401 with the reason, 409, or 503 with `Retry-After`.
+///
+/// Its members are `type`, `title`, `status`, `error` and, at 401, `reason`.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct ProblemDetails;
+
+impl ProblemDetails {
+    /// Builds the problem document of a rejection.
+    ///
+    /// ```
+    /// use session_tower::{ProblemDetails, Rejection};
+    ///
+    /// let response: http::Response<bytes::Bytes> = ProblemDetails::of(&Rejection::Unreadable);
+    /// assert_eq!(response.status(), 503);
+    /// assert_eq!(response.headers()["content-type"], "application/problem+json");
+    /// assert_eq!(response.headers()["retry-after"], "60");
+    /// ```
+    #[must_use]
+    pub fn of<B: From<Bytes>>(rejection: &Rejection) -> Response<B> {
+        let status = rejection.status();
+        let mut document = serde_json::json!({
+            "type": "about:blank",
+            "title": status.canonical_reason(),
+            "status": status.as_u16(),
+            "error": rejection.error(),
+        });
+        if let (Some(reason), Some(members)) = (rejection.reason(), document.as_object_mut()) {
+            members.insert("reason".to_owned(), reason.into());
+        }
+        let mut response = Response::new(B::from(Bytes::from(document.to_string())));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(wait) = rejection.retry_after() {
+            // Rounded up, so that no client comes back too early.
+            let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        response
+    }
+}
+
+impl<B: From<Bytes>> RejectionResponse<B> for ProblemDetails {
+    fn response(&self, rejection: &Rejection, _request: &Parts) -> Response<B> {
+        Self::of(rejection)
+    }
+}
+
+/// Redirects unauthenticated page requests (`GET` and `HEAD`) to a login path. The path's query gets
+/// the reason of an end as `reason`.
+///
+/// Other methods, and rejections other than 401, are answered with a [`ProblemDetails`].
+///
+/// ```
+/// use http::{Request, Response};
+/// use session_core::EndReason;
+/// use session_tower::{RedirectToLogin, Rejection, RejectionResponse};
+///
+/// # fn main() -> Result<(), session_tower::InvalidLoginPath> {
+/// let redirect = RedirectToLogin::to("/login")?;
+/// let (page, ()) = Request::new(()).into_parts();
+/// let rejection = Rejection::Ended(EndReason::Evicted);
+/// let response: Response<bytes::Bytes> = redirect.response(&rejection, &page);
+/// assert_eq!(response.status(), 303);
+/// assert_eq!(response.headers()["location"], "/login?reason=evicted");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct RedirectToLogin {
+    path: String,
+}
+
+impl RedirectToLogin {
+    /// Creates a redirect to this path of the same site, which may have a query.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidLoginPath`] unless the path begins with exactly one `/` and has only visible
+    /// ASCII characters, no backslash and no fragment.
+    ///
+    /// ```
+    /// use session_tower::RedirectToLogin;
+    ///
+    /// assert!(RedirectToLogin::to("/login?from=app").is_ok());
+    /// assert!(RedirectToLogin::to("//elsewhere.example").is_err());
+    /// ```
+    pub fn to(path: impl Into<String>) -> Result<Self, InvalidLoginPath> {
+        let path = path.into();
+        let is_local = path.starts_with('/') && !path.starts_with("//");
+        let is_allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'#' && byte != b'\\';
+        let is_path = is_local && path.bytes().all(is_allowed);
+        if is_path { Ok(Self { path }) } else { Err(InvalidLoginPath) }
+    }
+
+    fn location(&self, rejection: &Rejection) -> Option<HeaderValue> {
+        let Rejection::Ended(reason) = rejection else {
+            return HeaderValue::from_str(&self.path).ok();
+        };
+        let separator = if self.path.contains('?') { '&' } else { '?' };
+        HeaderValue::from_str(&format!("{}{separator}reason={reason}", self.path)).ok()
+    }
+}
+
+impl<B: From<Bytes>> RejectionResponse<B> for RedirectToLogin {
+    fn response(&self, rejection: &Rejection, request: &Parts) -> Response<B> {
+        let is_page = request.method == Method::GET || request.method == Method::HEAD;
+        let is_unauthenticated = rejection.status() == StatusCode::UNAUTHORIZED;
+        match self.location(rejection).filter(|_| is_page && is_unauthenticated) {
+            None => ProblemDetails::of(rejection),
+            Some(location) => {
+                let mut response = Response::new(B::from(Bytes::new()));
+                *response.status_mut() = StatusCode::SEE_OTHER;
+                response.headers_mut().insert(LOCATION, location);
+                let no_store = HeaderValue::from_static("no-store");
+                response.headers_mut().insert(CACHE_CONTROL, no_store);
+                response
+            }
+        }
+    }
+}
+
+/// The error of a login path that is not a path of the same site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "login path must begin with exactly one / and have only visible ascii characters other than # and \\"
+)]
+#[non_exhaustive]
+pub struct InvalidLoginPath;
