@@ -10,7 +10,7 @@ use session_migrate::source::{
 };
 use session_tests::database::{Database, Kind};
 
-use crate::source::Source;
+use session_tests::source::Source;
 
 #[derive(Debug)]
 pub(crate) struct Watched {

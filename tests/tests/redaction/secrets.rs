@@ -10,7 +10,7 @@ pub(crate) struct Secrets(BTreeMap<String, &'static str>);
 
 impl Secrets {
     pub(crate) fn add(&mut self, kind: &'static str, text: &str) {
-        assert!(text.len() > 12, "too short to be told from other text: {text}");
+        assert!(text.len() > 12, "too short to be unique: {text}");
         self.0.insert(text.to_owned(), kind);
     }
 

@@ -121,7 +121,7 @@ impl Setting {
         self.note_tokens().await;
     }
 
-    /// Notes every token that lies in the database now.
+    /// Records every token in the database.
     pub(crate) async fn note_tokens(&mut self) {
         let keyring = Keyring::parse(&self.key).unwrap();
         for device in &self.devices {
@@ -207,7 +207,7 @@ async fn started(
         .await
 }
 
-/// With every statement logged, and an outage told soon.
+/// Returns options that log every statement and report an outage soon.
 async fn pool(link: &Link) -> SeaOrmStore {
     let pool = link.connect_with(|options| {
         options.max_connections(4).test_before_acquire(false).sqlx_logging(true);
