@@ -1,5 +1,5 @@
-//! A connection that breaks at any message of a call, before the server hears it or before its
-//! answer is heard, changes neither what the call does nor what it says.
+//! A connection that breaks at any message of a call, before or after the message arrives, changes
+//! neither the effect nor the result of the call.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -25,7 +25,7 @@ use session_core::store::{
 use session_core::testing::sample::{self, Login};
 use session_tests::database::{Database, Kind};
 
-/// A store behind the saboteur, and one that is not.
+/// A store behind the saboteur, and one with a direct connection.
 struct Stage {
     store: SeaOrmStore,
     direct: SeaOrmStore,
@@ -44,7 +44,7 @@ impl Stage {
         Self { store, direct, saboteur, _database: database }
     }
 
-    /// One user's login, put in past the saboteur.
+    /// Admits a login of the user over the direct connection.
     async fn login(&self, user: &str) -> Login {
         let login = Login::of(user, "okta");
         admit(&self.direct, &login, &capped(100, OnFull::EvictOldest)).await.unwrap();
@@ -56,8 +56,7 @@ impl Stage {
         events.iter().map(|event| event.kind).collect()
     }
 
-    /// A server takes a moment to find a connection dead, and what it had locked is skipped till
-    /// then.
+    /// Waits until the server has noticed the dead connection, whose locked rows it skips until then.
     async fn unlocked_outbox(&self) -> Vec<PendingRevocation> {
         for _ in 0..100 {
             let outbox = self.outbox().await;
@@ -79,7 +78,7 @@ impl Stage {
     }
 }
 
-/// Runs a case with every message of it sabotaged in turn, in both ways, on each server.
+/// Runs a case once for each of its messages, broken in both ways, on each server.
 macro_rules! at_every_message {
     ($($name:ident($stage:ident, $user:ident, $break_from:ident) $body:block)+) => {$(
         #[tokio::test(flavor = "multi_thread")]
@@ -168,7 +167,7 @@ at_every_message! {
         broke
     }
 
-    a_lease_is_claimed_beaten_and_released(stage, user, break_now) {
+    a_lease_is_claimed_raised_and_released(stage, user, break_now) {
         let login = stage.login(user).await;
         let lease = Lease::new(Duration::from_secs(60));
         break_now();
@@ -182,7 +181,7 @@ at_every_message! {
         broke
     }
 
-    what_is_appended_is_there_once(stage, user, break_now) {
+    an_appended_row_is_stored_once(stage, user, break_now) {
         let login = stage.login(user).await;
         let session = &login.session;
         let event = Event::new(session, EventKind::Renewed, sample::now());
@@ -197,7 +196,7 @@ at_every_message! {
         broke
     }
 
-    questions_are_answered(stage, user, break_now) {
+    queries_are_answered(stage, user, break_now) {
         let login = stage.login(user).await;
         break_now();
         let found = stage.store.find_by_digest(&login.digest().unwrap()).await.unwrap();

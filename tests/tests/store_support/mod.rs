@@ -1,4 +1,4 @@
-//! What the tests of stores share.
+//! Shared helpers of the tests of stores.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -23,7 +23,7 @@ use session_core::store::{Admission, StoreError};
 use session_core::testing::sample::Login;
 use session_tests::database::{Database, Kind};
 
-/// A database with the tables.
+/// Creates a database with the tables.
 pub async fn migrated(kind: Kind) -> Database {
     let database = Database::create(kind).await;
     session_migrate::up(database.url()).await.unwrap();

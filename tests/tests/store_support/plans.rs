@@ -1,4 +1,4 @@
-//! How a database goes about the store's own statements.
+//! The query plans of the store's statements.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,13 +23,13 @@ use super::{admit, capped};
 const USERS: usize = 150;
 const SESSIONS: usize = 20;
 
-/// Fills the tables, calls every method, and asks the database for the plan of each statement
-/// that was sent: none may read a whole table.
+/// Fills the tables, calls every method, and reads the plan of each statement that was sent: none
+/// may scan a whole table.
 pub async fn check(database: &Database) {
     let mut pool = database
         .connect_with(|options| {
-            // SQLite has one writer, and waiting for him takes long; nor need this file survive
-            // the machine.
+            // SQLite has one writer, and waiting for its syncs takes long; this file need not survive
+            // a crash.
             options.max_connections(if database.kind() == Kind::Sqlite { 1 } else { 8 });
             options.map_sqlx_sqlite_opts(|sqlite| sqlite.pragma("synchronous", "OFF"));
         })
@@ -49,7 +49,7 @@ pub async fn check(database: &Database) {
     }
 }
 
-/// What only inserts has nothing to find.
+/// Returns whether a statement reads: one that only inserts has no plan to check.
 fn reads(statement: &Statement) -> bool {
     !statement.sql.starts_with("INSERT") || statement.sql.contains("SELECT")
 }
@@ -67,7 +67,7 @@ async fn fill(store: &SeaOrmStore) -> Vec<Login> {
                 .into_iter()
                 .for_each(|one| drop(one.unwrap()));
         }
-        // Half of them have ended; their tokens wait in the outbox.
+        // Half of the sessions have ended; their refresh tokens are in the outbox.
         let half = of_user.iter().step_by(2).map(|login| {
             let one = EndTarget::One { id: login.id(), user: None };
             store.end(one, EndReason::SignedOut, login.session.created_at)
@@ -86,7 +86,7 @@ fn login(user: &str, number: usize) -> Login {
     Login::of(user, "okta").at(moment).sid(&format!("{user} {number}")).subject(Some(user))
 }
 
-/// What a change of the key leaves: a few that are still sealed with the old one.
+/// Leaves a few rows sealed with an old key, as a change of the key does.
 async fn seal_with_an_old_key(store: &SeaOrmStore, logins: &[Login]) {
     let old = sample::keyring_of(&["old"]);
     let login = &logins[1];
@@ -205,7 +205,7 @@ async fn plan(pool: &DatabaseConnection, statement: &Statement) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Whether a plan reads a whole table, or a whole index.
+/// Returns whether a plan scans a whole table or a whole index.
 fn scans(backend: DbBackend, plan: &str) -> bool {
     plan.lines().any(|line| match backend {
         DbBackend::Sqlite => line.starts_with("SCAN ") && !line.contains("CONSTANT ROW"),

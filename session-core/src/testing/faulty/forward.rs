@@ -1,4 +1,4 @@
-//! Passes each call on to the store inside, with what goes wrong around it.
+//! Forwards each call to the wrapped store, with its fault.
 
 use async_trait::async_trait;
 

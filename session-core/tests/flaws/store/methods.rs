@@ -60,7 +60,7 @@ impl SessionLookup for Flawed {
         &self,
         query: TimeoutQuery,
     ) -> Result<Vec<Session>, StoreError> {
-        let after = query.after.filter(|_| self.flaw != Flaw::StaleWithoutCursor);
+        let after = query.after.filter(|_| self.flaw != Flaw::PagesWithoutCursor);
         self.inner.list_timeout_candidates(query.after(after)).await
     }
 }
@@ -162,7 +162,7 @@ impl RenewalLeases for Flawed {
 
     async fn heartbeat(&self, id: SessionId, lease: &Lease) -> Result<bool, StoreError> {
         let held = self.inner.find(id).await?.and_then(|row| row.lease);
-        match held.filter(|_| self.flaw == Flaw::RaisesForAnybody) {
+        match held.filter(|_| self.flaw == Flaw::RaisesForAnyOwner) {
             Some(held) => self.inner.heartbeat(id, &held).await,
             None => self.inner.heartbeat(id, lease).await,
         }
@@ -170,7 +170,7 @@ impl RenewalLeases for Flawed {
 
     async fn release_lease(&self, id: SessionId, owner: LeaseOwner) -> Result<(), StoreError> {
         let held = self.inner.find(id).await?.and_then(|row| row.lease);
-        let held = held.filter(|_| self.flaw == Flaw::ReleasesForAnybody);
+        let held = held.filter(|_| self.flaw == Flaw::ReleasesForAnyOwner);
         self.inner.release_lease(id, held.map_or(owner, |held| held.owner)).await
     }
 }
@@ -236,8 +236,8 @@ impl MigratedSessions for Flawed {
         provider: &ProviderName,
     ) -> Result<Vec<Session>, StoreError> {
         match self.flaw {
-            Flaw::LendsWhatIsClaimed => self.inner.list_migrated(user, provider).await,
-            Flaw::LendsConnections => {
+            Flaw::OffersClaimedSessions => self.inner.list_migrated(user, provider).await,
+            Flaw::OffersConnections => {
                 let of_provider = |session: &Session| session.provider == *provider;
                 let mut all = self.inner.list(user).await?;
                 all.retain(|s| of_provider(s) && s.origin == Origin::Connection);
@@ -259,7 +259,7 @@ impl MigratedSessions for Flawed {
         provider: &ProviderName,
     ) -> Result<Vec<Session>, StoreError> {
         match self.flaw {
-            Flaw::ForgetsClaimedLegacies => self.inner.list_unclaimed(user, provider).await,
+            Flaw::ForgetsClaimedMigrated => self.inner.list_unclaimed(user, provider).await,
             Flaw::MixesProviders => {
                 let mut all = self.inner.list(user).await?;
                 all.retain(|session| session.origin == Origin::Imported);
