@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{Request, Response, StatusCode};
 use session_core::EndReason;
 use session_core::session::SecretDigest;
-use session_core::store::{NewSession, SessionStore};
+use session_core::store::{SessionLifecycle as _, SessionLookup as _};
 use session_core::testing::sample::Login;
 use session_core::testing::{Fault, Method, sample};
 use session_tower::{CookieUpdate, CurrentSession, LegacyFormat, SessionCookie};
@@ -19,10 +19,7 @@ const UUID: &str = "0190f5b2-1c3d-4e4f-8a9b-0c1d2e3f4a5b";
 /// Stores a session whose cookie holds another system's value.
 async fn import(site: &Site, value: &str) -> session_core::SessionId {
     let login = Login::of("ann", "okta");
-    let new = NewSession {
-        digest: Some(SecretDigest::of(value)),
-        ..login.new_session_sealed_by(&keyring())
-    };
+    let new = login.new_session_sealed_by(&keyring()).with_digest(Some(SecretDigest::of(value)));
     let admit_all = |_: &[session_core::policy::AdmittedSession]| {
         session_core::policy::Verdict::Admit(Vec::new())
     };

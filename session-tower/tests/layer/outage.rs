@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use session_core::store::SessionStore;
+use session_core::store::{KeyRotation as _, SessionLookup as _};
 use session_core::testing::{Fault, Method, sample};
 
 use crate::site::{Answer, Site, cookie, send, spawn};

@@ -10,9 +10,7 @@ use crate::clock::Timestamp;
 use crate::manager::error::{DEFAULT_RETRY_AFTER, TokenError, TokenErrorKind};
 use crate::manager::row;
 use crate::session::Session;
-use crate::store::{
-    Partition, PendingRevocation, RevocationId, StoreError, StoredSession, TokenWrite,
-};
+use crate::store::{PendingRevocation, StoreError, StoredSession, TokenWrite};
 use crate::token::{SealContext, SealedPart, TokenResponse, TokenSet};
 
 const MIN_PAUSE: Duration = Duration::from_millis(50);
@@ -155,20 +153,11 @@ fn revocation(
     session: &Session,
     fetched: &FetchedTokens,
 ) -> Option<PendingRevocation> {
-    let Session { user, provider, .. } = session;
+    let Session { id, user, provider, .. } = session;
     let tokens = TokenSet::new(fetched.response.clone(), fetched.received_at, Duration::ZERO);
     let part = SealedPart::RefreshToken;
-    let context = SealContext { session: attempt.id, user, provider, part };
+    let context = SealContext { session: *id, user, provider, part };
     let plain = tokens.refresh_token()?.as_bytes();
-    Some(PendingRevocation {
-        id: RevocationId::generate(),
-        session: attempt.id,
-        user: user.clone(),
-        provider: provider.clone(),
-        partition: Partition::of(user, provider, session.identity.cap_subject().as_ref()),
-        refresh_token: attempt.inner.keyring.seal(context, plain).ok()?,
-        created_at: fetched.received_at,
-        due_at: fetched.received_at,
-        attempts: 0,
-    })
+    let sealed = attempt.inner.keyring.seal(context, plain).ok()?;
+    Some(PendingRevocation::new(session, sealed, fetched.received_at))
 }

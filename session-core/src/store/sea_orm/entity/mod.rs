@@ -1,6 +1,6 @@
-//! The tables as SeaORM sees them; a test holds them against the migrations on every database.
+//! The tables as SeaORM entities. A test compares them with the migrations on every database.
 //!
-//! For tools and tests: write through the store, which keeps the laws.
+//! For tools and tests; applications write through the store, which keeps the laws.
 
 pub mod admission_lock;
 pub mod event;

@@ -1,8 +1,10 @@
+//! Bytes of a column.
+
 use std::fmt;
 
 use sea_orm::{DbErr, DeriveValueType, TryFromU64};
 
-/// Bytes of a column; `Debug` shows how many, for they are digests and sealed tokens.
+/// The bytes of a column. `Debug` prints only their number, since they are digests and sealed tokens.
 #[derive(Clone, PartialEq, Eq, DeriveValueType)]
 pub struct Octets(pub Vec<u8>);
 
@@ -12,7 +14,7 @@ impl fmt::Debug for Octets {
     }
 }
 
-/// No number that a database counts is one; SeaORM asks this of every key.
+/// Always fails: no key of a database is a counter here. SeaORM requires this of every key.
 impl TryFromU64 for Octets {
     fn try_from_u64(_: u64) -> Result<Self, DbErr> {
         Err(DbErr::ConvertFromU64("Octets"))
