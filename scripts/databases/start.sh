@@ -117,8 +117,9 @@ start_mariadb() { # server
   local user folder
   user=$(account mysql)
   folder=$(folder_of mariadb "$user")
+  folder_of mariadb/tmp "$user" >/dev/null
   prepare "$folder" "$user" "$(install_db_of "$1")" --no-defaults --datadir="$folder/data" \
-    --auth-root-authentication-method=normal --skip-test-db
+    --tmpdir="$folder/tmp" --auth-root-authentication-method=normal --skip-test-db
   start_mysql_family MariaDB "$1" "$folder" "$user" "IDENTIFIED BY"
 }
 
@@ -126,8 +127,9 @@ start_mysql8() { # server
   local user folder
   user=$(account mysql)
   folder=$(folder_of mysql8 "$user")
+  folder_of mysql8/tmp "$user" >/dev/null
   prepare "$folder" "$user" "$1" --no-defaults --initialize-insecure --secure-file-priv=NULL \
-    --datadir="$folder/data"
+    --datadir="$folder/data" --tmpdir="$folder/tmp"
   # The newer default method requires TLS or RSA for the first login.
   start_mysql_family "MySQL 8" "$1" "$folder" "$user" "IDENTIFIED WITH mysql_native_password BY" \
     --loose-mysql-native-password=ON --mysqlx=OFF --secure-file-priv=NULL
@@ -136,7 +138,6 @@ start_mysql8() { # server
 start_mysql_family() { # name, server, folder, account, how the password is given, options...
   local name=$1 server=$2 folder=$3 user=$4 identified=$5 secret
   shift 5
-  folder_of "${folder##*/}/tmp" "$user" >/dev/null
   secret=$(password)
   # Root has no password after the set-up, so it is removed before the port opens.
   cat >"$folder/init.sql" <<SQL
