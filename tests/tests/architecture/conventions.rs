@@ -51,7 +51,7 @@ fn no_two_types_of_a_crate_have_one_name() {
     let mut offenders = Vec::new();
     for name in CRATES {
         let mut homes: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for source in sources(&format!("{name}/src")).iter().filter(|source| !source.is_test()) {
+        for source in sources(&format!("{name}/src/")).iter().filter(|source| !source.is_test()) {
             for found in source.code.lines().filter_map(type_name) {
                 homes.entry(found.to_owned()).or_default().push(source.path.clone());
             }

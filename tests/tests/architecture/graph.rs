@@ -5,63 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Source;
 
 /// Names that std and other libraries also have: a call says nothing about whose method it is.
-const COMMON_METHODS: [&str; 47] = [
-    "add",
-    "all",
-    "any",
-    "as_bytes",
-    "as_millis",
-    "as_str",
-    "begin",
-    "build",
-    "clear",
-    "close",
-    "columns",
-    "contains",
-    "count",
-    "end",
-    "field",
-    "find",
-    "get",
-    "insert",
-    "into_inner",
-    "into_iter",
-    "is_empty",
-    "is_some",
-    "iter",
-    "join",
-    "key",
-    "keys",
-    "kind",
-    "len",
-    "lock",
-    "map",
-    "max",
-    "merge",
-    "min",
-    "name",
-    "new",
-    "open",
-    "parse",
-    "pop",
-    "push",
-    "read",
-    "remove",
-    "retain",
-    "run",
-    "send",
-    "then",
-    "values",
-    "write",
-];
+const COMMON_METHODS: &str = "\
+    add all any as_bytes as_millis as_str begin build clear close columns contains count decode \
+    encode end field find first get insert into_inner into_iter is_empty is_in is_some iter join \
+    key keys kind last len lock map max merge min name new next open parse path pop push read \
+    remove repeat retain run send take then update values wait_for write";
 
 /// The files of a crate by their module, such as `store::row`.
 pub(crate) struct FileGraph {
     code: BTreeMap<String, String>,
     /// What a module re-exports: `store` and `Lease` from `store::lease`.
     reexports: BTreeMap<(String, String), String>,
-    /// The files that define a method of a type, and the types that have a method.
+    /// The types that have a method of this name, each with the file that defines it.
     methods: BTreeMap<String, BTreeSet<(String, String)>>,
+    /// The types with methods in several files.
+    spread_types: BTreeSet<String>,
 }
 
 impl FileGraph {
@@ -74,7 +32,12 @@ impl FileGraph {
         };
         let code: BTreeMap<String, String> =
             sources.iter().map(|source| (module(&source.path), source.code.clone())).collect();
-        let mut graph = Self { code, reexports: BTreeMap::new(), methods: BTreeMap::new() };
+        let mut graph = Self {
+            code,
+            reexports: BTreeMap::new(),
+            methods: BTreeMap::new(),
+            spread_types: BTreeSet::new(),
+        };
         for (module, code) in &graph.code.clone() {
             for (path, _) in uses(code).into_iter().filter(|(_, is_public)| *is_public) {
                 let name = path.rsplit("::").next().unwrap().to_owned();
@@ -89,6 +52,10 @@ impl FileGraph {
                 }
             }
         }
+        let all: BTreeSet<_> = graph.methods.values().flatten().collect();
+        let mut types = BTreeSet::new();
+        let spread = all.iter().filter(|(owner, _)| !types.insert(owner));
+        graph.spread_types = spread.map(|(owner, _)| owner.clone()).collect();
         graph
     }
 
@@ -172,45 +139,49 @@ impl FileGraph {
                     && format!("_{}", snake_case(owner)).ends_with(&format!("_{}", call.receiver))
         };
         let of_receiver: Vec<_> = owners.iter().filter(is_receiver).collect();
-        let is_common = COMMON_METHODS.contains(&call.name.as_str());
-        let all: Vec<_> = owners.iter().filter(|_| !call.is_path && !is_common).collect();
-        match (&of_receiver[..], &all[..]) {
-            ([(_, file)], _) | ([], [(_, file)]) => Some(file.clone()),
+        if let [(_, file)] = &of_receiver[..] {
+            return Some(file.clone());
+        }
+        // A call on another expression is told by its name, if only one type has such a method and
+        // its blocks are spread over files: only there can a call lead upwards without an import.
+        let is_common = COMMON_METHODS.split(' ').any(|name| name == call.name);
+        match owners.first() {
+            Some((owner, file)) if owners.len() == 1 && !call.is_path && !is_common => {
+                self.spread_types.contains(owner).then(|| file.clone())
+            }
             _ => None,
         }
     }
 
-    /// Returns a circle of files, one step a line, if there is one.
-    pub(crate) fn circle(&self) -> Option<Vec<String>> {
-        let mut done = BTreeSet::new();
-        self.code.keys().find_map(|module| self.walk(module, &mut Vec::new(), &mut done))
-    }
-
-    fn walk(
-        &self,
-        module: &str,
-        way: &mut Vec<(String, String)>,
-        done: &mut BTreeSet<String>,
-    ) -> Option<Vec<String>> {
-        if let Some(start) = way.iter().position(|(passed, _)| passed == module) {
-            let step = |(from, name): &(String, String)| format!("{from} uses {name} of");
-            let steps = way[start..].iter().map(step);
-            return Some(steps.chain([module.to_owned()]).collect());
-        }
-        if done.contains(module) {
-            return None;
-        }
-        for (next, name) in self.dependencies(module) {
-            way.push((module.to_owned(), name));
-            let circle = self.walk(&next, way, done);
-            way.pop();
-            if circle.is_some() {
-                return circle;
+    /// Returns every dependency that is part of a circle of files, one a line.
+    pub(crate) fn circles(&self) -> Vec<String> {
+        let dependencies: BTreeMap<&String, _> =
+            self.code.keys().map(|module| (module, self.dependencies(module))).collect();
+        let mut found = Vec::new();
+        for (module, below) in &dependencies {
+            for (next, name) in below {
+                if leads_to(&dependencies, next, module) {
+                    found.push(format!("{module:?} uses {name} of {next:?}"));
+                }
             }
         }
-        done.insert(module.to_owned());
-        None
+        found
     }
+}
+
+/// Returns whether a file depends on another one, directly or through others.
+fn leads_to(
+    dependencies: &BTreeMap<&String, BTreeMap<String, String>>,
+    from: &String,
+    to: &String,
+) -> bool {
+    let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
+    while let Some(module) = next.pop() {
+        if seen.insert(module) {
+            next.extend(dependencies[module].keys());
+        }
+    }
+    seen.contains(to)
 }
 
 /// An `impl` block or a trait.
@@ -440,9 +411,9 @@ fn uses_are_read_as_whole_paths() {
 fn a_circle_of_imports_is_found() {
     let one = ("src/one.rs", "use super::two::B;\npub struct A(B);\n");
     let two = ("src/two.rs", "pub struct B;\nfn f(_: crate::one::A) {}\n");
-    assert!(graph_of(&[one, two]).circle().is_some());
+    assert_eq!(graph_of(&[one, two]).circles().len(), 2);
     let two = ("src/two.rs", "pub struct B;\n");
-    assert_eq!(graph_of(&[one, two]).circle(), None);
+    assert!(graph_of(&[one, two]).circles().is_empty());
 }
 
 /// As the manager once was: `renewal` is imported by `resolve`, and calls back a method that
@@ -464,11 +435,15 @@ fn a_circle_through_an_impl_block_is_found() {
         ["inner.timed_out();", "Inner::timed_out(inner);", "self.inner\n        .timed_out();"]
     {
         let code = renewal(call);
-        let circle = graph_of(&[inner, resolve, ("src/renewal.rs", &code)]).circle();
-        assert!(circle.is_some_and(|circle| circle.len() == 3), "{call}");
+        let circles = graph_of(&[inner, resolve, ("src/renewal.rs", &code)]).circles();
+        let expected = [
+            "\"renewal\" uses timed_out of \"resolve\"",
+            "\"resolve\" uses super::renewal of \"renewal\"",
+        ];
+        assert_eq!(circles, expected, "{call}");
     }
     let code = renewal("inner.now();");
-    assert_eq!(graph_of(&[inner, resolve, ("src/renewal.rs", &code)]).circle(), None);
+    assert!(graph_of(&[inner, resolve, ("src/renewal.rs", &code)]).circles().is_empty());
 }
 
 #[test]
@@ -481,7 +456,7 @@ fn a_method_that_two_types_have_is_told_by_its_receiver() {
     );
     let list = |receiver: &str| format!("pub fn list() {{\n    {receiver}.over();\n}}\n");
     let is_circle = |receiver: &str| {
-        graph_of(&[policy, live, ("src/list.rs", &list(receiver))]).circle().is_some()
+        !graph_of(&[policy, live, ("src/list.rs", &list(receiver))]).circles().is_empty()
     };
     assert!(is_circle("live"));
     assert!(!is_circle("policy"));
