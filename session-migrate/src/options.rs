@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use session_core::{Clock, Keyring, SystemClock};
+use session_core::Keyring;
+use session_core::clock::{Clock, SystemClock};
 
 use crate::cap::{Cap, CapNote};
 use crate::source::{Codecs, Mappings, Preset, SourceKeys};

@@ -43,7 +43,8 @@ impl Cap {
     /// Creates a cap with the limits of a policy file; everything else is as in [`Cap::from_policy`].
     ///
     /// ```
-    /// use session_core::{Limit, ProviderName};
+    /// use session_core::policy::Limit;
+    /// use session_core::ProviderName;
     /// use session_migrate::cap::Cap;
     ///
     /// let cap = Cap::from_toml(
@@ -146,8 +147,8 @@ fn written(
 mod tests {
     use std::num::NonZeroU32;
 
-    use session_core::policy::OnFull;
-    use session_core::{Limit, ProviderName};
+    use session_core::ProviderName;
+    use session_core::policy::{Limit, OnFull};
 
     use super::Cap;
 

@@ -1,7 +1,7 @@
 //! The form in which a cap is stored in the journal of a move.
 
 use serde::{Deserialize, Serialize};
-use session_core::Limit;
+use session_core::policy::Limit;
 
 use super::settings::Cap;
 use super::words::{Count, PartitionBy};

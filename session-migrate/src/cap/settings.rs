@@ -3,8 +3,8 @@
 use std::fmt;
 use std::num::NonZeroU32;
 
-use session_core::policy::OnFull;
-use session_core::{Limit, ProviderName, SessionPolicy};
+use session_core::policy::{Limit, OnFull};
+use session_core::{ProviderName, SessionPolicy};
 
 use super::words::{Count, MissingMoment, PartitionBy};
 use crate::source::{Mapping, NewestBy};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
-use session_core::Clock;
+use session_core::clock::Clock;
 
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::source::{Cursor, RawBatch, RawRow, SourceRow, SourceTable};

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
-use session_core::{Clock, Keyring, SessionId};
+use session_core::clock::Clock;
+use session_core::{Keyring, SessionId};
 use tokio_util::sync::CancellationToken;
 
 use super::mapped_table::MappedTable;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use session_core::{Limit, SessionId, Timestamp};
+use session_core::policy::Limit;
+use session_core::{SessionId, Timestamp};
 
 use crate::cap::{Candidate, CandidateReader, Cap, MissingMoment, rank};
 use crate::error::{MigrateError, MigrateErrorKind};

@@ -2,11 +2,10 @@
 
 use sea_orm_migration::sea_orm::prelude::Uuid;
 use sea_orm_migration::sea_orm::{DbErr, IdenStatic as _, QueryResult};
+use session_core::session::{ProviderIdentity, Subject};
 use session_core::store::sea_orm::entity::session::Column;
 use session_core::token::{Sealed, SealedTokens};
-use session_core::{
-    Keyring, ProviderIdentity, ProviderName, SessionId, Subject, Timestamp, TokenSet, UserId,
-};
+use session_core::{Keyring, ProviderName, SessionId, Timestamp, TokenSet, UserId};
 
 use super::row_plan::LiveRow;
 

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
+use session_core::session::{DeviceLabel, Origin, ProviderIdentity, SecretDigest, Subject};
 use session_core::token::TokenParts;
-use session_core::{
-    DeviceLabel, Origin, ProviderIdentity, ProviderName, SecretDigest, Session, SessionId, Subject,
-    Timestamp, TokenSet, UserId,
-};
+use session_core::{ProviderName, Session, SessionId, Timestamp, TokenSet, UserId};
 
 use crate::source::row::OpenedTokens;
 use crate::source::{NewestBy, RowTokens, SourceKey, SourceRow};

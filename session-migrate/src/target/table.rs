@@ -216,7 +216,7 @@ fn live_values(live: &LiveRow, sealed: &SealedTokens) -> Vec<Value> {
         bytes(Some(partition.as_bytes())),
         Value::BigInt(Some(live.admission)),
         text(identity.issuer.as_deref()),
-        text(identity.subject.as_ref().map(session_core::Subject::as_str)),
+        text(identity.subject.as_ref().map(session_core::session::Subject::as_str)),
         text(identity.sid.as_deref()),
         text(identity.account.as_deref()),
         millis(session.created_at),

@@ -9,8 +9,8 @@ use session_tests::database::Database;
 use session_tests::on_every_database;
 use tokio::runtime::Handle;
 
-use crate::source::Source;
-use crate::table::{apply, at_most, grants, model};
+use crate::migrate_prune::table::{apply, at_most, grants, model};
+use session_tests::source::Source;
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::task::block_in_place(|| Handle::current().block_on(future))

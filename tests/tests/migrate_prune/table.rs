@@ -10,7 +10,7 @@ use session_migrate::cap::{CandidateReader, Cap, Count};
 use session_migrate::prune::{Prune, PruneReport};
 use session_migrate::source::{Codecs, Mapping, Mappings, SourceRow};
 
-use crate::source::Source;
+use session_tests::source::Source;
 
 pub(crate) fn at_most(max: u32) -> Cap {
     Cap::max_sessions(NonZeroU32::new(max).unwrap())

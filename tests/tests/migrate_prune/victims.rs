@@ -6,8 +6,8 @@ use session_migrate::cap::{Cap, Count, PartitionBy};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 
-use crate::source::Source;
-use crate::table::{apply, at_most, grants, model};
+use crate::migrate_prune::table::{apply, at_most, grants, model};
+use session_tests::source::Source;
 
 on_every_database! {
     async fn both_paths_leave_what_the_model_leaves(database: Database) {
