@@ -110,6 +110,15 @@ pub struct EndedSession {
     pub at: Timestamp,
 }
 
+/// The mark of a request whose session's tokens cannot be decrypted, in the request's extensions
+/// where a session is optional.
+///
+/// The row and the cookie are kept until an operator has restored the key. Signing in and out work
+/// meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnreadableSession;
+
 /// The digest of the request's session cookie, whether or not there is such a session.
 ///
 /// A sign-in passes it to [`SignIn::supersedes`](session_core::manager::SignIn::supersedes), which

@@ -9,7 +9,7 @@ use http::request::Parts;
 use session_core::EndReason;
 
 use crate::cookie_update::CookieUpdate;
-use crate::current::{CurrentSession, EndedSession, PresentedCookie};
+use crate::current::{CurrentSession, EndedSession, PresentedCookie, UnreadableSession};
 use crate::rejection::{ProblemDetails, Rejection};
 
 impl<S: Sync> FromRequestParts<S> for CurrentSession {
@@ -20,11 +20,16 @@ impl<S: Sync> FromRequestParts<S> for CurrentSession {
     /// # Errors
     ///
     /// Returns [`Rejection::Ended`] if the session has ended, and [`Rejection::NoSession`] if there
-    /// is none; both are answered 401, with a [`ProblemDetails`].
+    /// is none; both are answered 401, with a [`ProblemDetails`]. Returns [`Rejection::Unreadable`]
+    /// if its tokens cannot be decrypted.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Rejection> {
-        let current = parts.extensions.get::<Self>().cloned();
-        current.ok_or_else(|| match parts.extensions.get::<EndedSession>() {
+        let extensions = &parts.extensions;
+        if let Some(current) = extensions.get::<Self>() {
+            return Ok(current.clone());
+        }
+        Err(match extensions.get::<EndedSession>() {
             Some(ended) => Rejection::Ended(ended.reason),
+            None if extensions.get::<UnreadableSession>().is_some() => Rejection::Unreadable,
             None => Rejection::NoSession,
         })
     }
@@ -39,6 +44,14 @@ impl<S: Sync> OptionalFromRequestParts<S> for CurrentSession {
 }
 
 impl<S: Sync> OptionalFromRequestParts<S> for EndedSession {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get::<Self>().copied())
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for UnreadableSession {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Infallible> {

@@ -24,7 +24,7 @@
 //! | malformed, oversized or unknown | nothing; the cookie is cleared | 401 `no_session`; the cookie is cleared |
 //! | two, of different live sessions | nothing | 401 `no_session` |
 //! | any, while the store is unavailable | the request is rejected: 503 with `Retry-After` | the same |
-//! | of a session whose tokens cannot be decrypted | the request is rejected: 503 `unreadable`; the cookie is kept | the same |
+//! | of a session whose tokens cannot be decrypted | [`UnreadableSession`]; the cookie is kept | 503 `unreadable`; the cookie is kept |
 //!
 //! [`PresentedCookie`] gives the next sign-in the digest of any well-formed cookie, so that the new
 //! session replaces the one that the browser had before.
@@ -108,7 +108,7 @@ mod service;
 
 pub use cookie::{CookieBuilder, CookieError, LegacyFormat, SameSite, SessionCookie};
 pub use cookie_update::CookieUpdate;
-pub use current::{CurrentSession, EndedSession, PresentedCookie};
+pub use current::{CurrentSession, EndedSession, PresentedCookie, UnreadableSession};
 pub use future::ResponseFuture;
 pub use layer::SessionLayer;
 pub use rejection::{

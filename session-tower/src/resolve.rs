@@ -13,7 +13,6 @@ use crate::cookie::{Candidate, PresentedValues, SessionCookie};
 use crate::cookie_update::CookieUpdate;
 use crate::current::{CurrentSession, EndedSession, PresentedCookie};
 use crate::outcome::{Lookups, Outcome};
-use crate::rejection::Rejection;
 
 /// Returns the user whom the application already knows, from the request's extensions.
 pub(crate) type KnownUser = Arc<dyn Fn(&Extensions) -> Option<UserId> + Send + Sync>;
@@ -111,9 +110,7 @@ impl Resolver {
             Err(error) => match error.kind() {
                 TokenErrorKind::Ended(reason) => return Err(self.over(id, reason, presented)),
                 TokenErrorKind::NotFound => return Err(Outcome::clearing_cookie(Some(presented))),
-                TokenErrorKind::Unreadable => {
-                    return Err(Outcome::Rejected(Rejection::Unreadable));
-                }
+                TokenErrorKind::Unreadable => return Err(Outcome::unreadable(Some(presented))),
                 _ => (live, Some(error)),
             },
         };

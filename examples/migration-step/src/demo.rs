@@ -92,10 +92,7 @@ async fn serve(migrator: &Migrator, cookie: &str) -> DemoResult {
     check(session.id.to_string() != cookie, "the id of the session is not the cookie")?;
     let token = manager.access_token(&ann, session.id).await?;
     check(token.access_token() == "access-3", "its access token is the same")?;
-    check(
-        manager.list(&bob, None).await?.is_empty(),
-        "a row that no key decrypts is quarantined",
-    )?;
+    check(manager.list(&bob, None).await?.is_empty(), "a row that no key decrypts is quarantined")?;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use session_core::policy::PolicyBuilder;
 use session_core::store::memory::MemoryStore;
 use session_core::testing::{FakeClock, FaultyStore, ScriptedProvider, sample};
 use session_core::{Keyring, SessionManager, SessionPolicy, SessionSecret};
-use session_tower::{CurrentSession, EndedSession, SessionLayer};
+use session_tower::{CurrentSession, EndedSession, SessionLayer, UnreadableSession};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 pub(crate) type Body = Full<Bytes>;
@@ -109,15 +109,15 @@ impl<S> SiteService for S where
 {
 }
 
-/// Answers with the user, or with the reason of the session's end.
+/// Answers with the user, or with what the layer found in place of a session.
 pub(crate) async fn show_user(request: Request<Body>) -> Result<Response<Body>, Infallible> {
     let extensions = request.extensions();
-    let text = match (extensions.get::<CurrentSession>(), extensions.get::<EndedSession>()) {
-        (Some(current), None) => current.user().as_str().to_owned(),
-        (None, Some(ended)) => format!("ended: {}", ended.reason),
-        (None, None) => "anonymous".to_owned(),
-        (Some(_), Some(_)) => panic!("a session is both live and ended"),
-    };
+    let current = extensions.get::<CurrentSession>().map(|it| it.user().as_str().to_owned());
+    let ended = extensions.get::<EndedSession>().map(|it| format!("ended: {}", it.reason));
+    let unreadable = extensions.get::<UnreadableSession>().map(|_| "unreadable".to_owned());
+    let mut found = [current, ended, unreadable].into_iter().flatten();
+    let text = found.next().unwrap_or_else(|| "anonymous".to_owned());
+    assert_eq!(found.next(), None, "beside {text}");
     Ok(Response::new(Full::from(text)))
 }
 

@@ -30,7 +30,9 @@ const REQUESTS: usize = 1_000;
 /// on the same router that runs the same statement on the same pool and decrypts the tokens. The
 /// first line is for sessions that are not in the cache, the second for stale entries.
 pub(crate) async fn print(rounds: usize) {
-    println!("a miss, {SESSIONS} sessions in the table, compared with the same SELECT and decryption");
+    println!(
+        "a miss, {SESSIONS} sessions in the table, compared with the same SELECT and decryption"
+    );
     for kind in Kind::available() {
         let database = Database::migrated(kind).await;
         let bench = Bench::new(&database).await;
