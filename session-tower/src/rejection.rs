@@ -15,7 +15,12 @@ const STORE_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The `Retry-After` of an unreadable session, which needs an operator to become readable.
 const UNREADABLE_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// Why a request gets no session, or no access token.
+/// Why a request gets no session, no access token, or not what it asked of the manager.
+///
+/// The errors of the manager convert to it, for `?`. They do not say whose session they are about,
+/// so the end of another session, such as a tool client's, is answered 404 and leaves the browser's
+/// cookie alone. For calls about the request's own session there are
+/// [`of_own_session`](Self::of_own_session) and [`of_own_token`](Self::of_own_token).
 ///
 /// ```
 /// use session_core::EndReason;
@@ -33,8 +38,11 @@ pub enum Rejection {
     Ended(EndReason),
     /// The user has the maximum number of sessions, and the policy refuses one more: 409.
     LimitReached,
-    /// There is no session: 401.
+    /// The request has no session: 401.
     NoSession,
+    /// The session that the request names is not there, or is over: 404. It is another session than
+    /// the request's own.
+    NotFound,
     /// The session is live, but a new access token needs a new sign-in: 401.
     SignInNeeded,
     /// The store is unavailable, or no access token can be had now: 503.
@@ -55,16 +63,19 @@ impl Rejection {
         match self {
             Self::Ended(_) | Self::NoSession | Self::SignInNeeded => StatusCode::UNAUTHORIZED,
             Self::LimitReached => StatusCode::CONFLICT,
+            Self::NotFound => StatusCode::NOT_FOUND,
             Self::Unavailable { .. } | Self::Unreadable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
-    /// Returns the error code: `limit_reached`, `unauthenticated`, `unavailable` or `unreadable`.
+    /// Returns the error code: `limit_reached`, `not_found`, `unauthenticated`, `unavailable` or
+    /// `unreadable`.
     #[must_use]
     pub const fn error(&self) -> &'static str {
         match self {
             Self::Ended(_) | Self::NoSession | Self::SignInNeeded => "unauthenticated",
             Self::LimitReached => "limit_reached",
+            Self::NotFound => "not_found",
             Self::Unavailable { .. } => "unavailable",
             Self::Unreadable => "unreadable",
         }
@@ -78,7 +89,9 @@ impl Rejection {
             Self::Ended(reason) => Some(reason.as_str()),
             Self::NoSession => Some("no_session"),
             Self::SignInNeeded => Some("sign_in_needed"),
-            Self::LimitReached | Self::Unavailable { .. } | Self::Unreadable => None,
+            Self::LimitReached | Self::NotFound | Self::Unavailable { .. } | Self::Unreadable => {
+                None
+            }
         }
     }
 
@@ -91,13 +104,34 @@ impl Rejection {
             _ => None,
         }
     }
+
+    /// Converts the error of a call about the request's own session. If that session is over, the
+    /// response tells the reason and clears the cookie.
+    #[must_use]
+    pub fn of_own_session(error: ManagerError) -> Self {
+        match error.kind() {
+            ManagerErrorKind::Ended(reason) => Self::Ended(reason),
+            ManagerErrorKind::NotFound => Self::NoSession,
+            _ => error.into(),
+        }
+    }
+
+    /// Converts the error of a call for a token of the request's own session. If that session is
+    /// over, the response tells the reason and clears the cookie.
+    #[must_use]
+    pub fn of_own_token(error: TokenError) -> Self {
+        match error.kind() {
+            TokenErrorKind::Ended(reason) => Self::Ended(reason),
+            TokenErrorKind::NotFound => Self::NoSession,
+            _ => error.into(),
+        }
+    }
 }
 
 impl From<TokenError> for Rejection {
     fn from(error: TokenError) -> Self {
         match error.kind() {
-            TokenErrorKind::Ended(reason) => Self::Ended(reason),
-            TokenErrorKind::NotFound => Self::NoSession,
+            TokenErrorKind::Ended(_) | TokenErrorKind::NotFound => Self::NotFound,
             TokenErrorKind::SignInNeeded => Self::SignInNeeded,
             TokenErrorKind::Unreadable => Self::Unreadable,
             TokenErrorKind::Unavailable { retry_after } => Self::Unavailable { retry_after },
@@ -109,10 +143,10 @@ impl From<TokenError> for Rejection {
 impl From<ManagerError> for Rejection {
     fn from(error: ManagerError) -> Self {
         match error.kind() {
-            ManagerErrorKind::Ended(reason) => Self::Ended(reason),
+            ManagerErrorKind::Ended(_) | ManagerErrorKind::NotFound => Self::NotFound,
             ManagerErrorKind::LimitReached { .. } => Self::LimitReached,
             // An ambiguous claim has signed no user in.
-            ManagerErrorKind::Ambiguous | ManagerErrorKind::NotFound => Self::NoSession,
+            ManagerErrorKind::Ambiguous => Self::NoSession,
             ManagerErrorKind::Unreadable => Self::Unreadable,
             _ => Self::UNAVAILABLE,
         }

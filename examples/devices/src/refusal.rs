@@ -78,6 +78,7 @@ impl From<Rejection> for Refusal {
         let says = match failure {
             Rejection::Unavailable { .. } => "Your sign-in cannot be looked up now.",
             Rejection::Unreadable => "Your sign-in cannot be read now. Signing in anew works.",
+            Rejection::NotFound => return Self::NOT_FOUND,
             _ => "You are not signed in on this device.",
         };
         Self {
@@ -92,7 +93,6 @@ impl From<ManagerError> for Refusal {
     fn from(error: ManagerError) -> Self {
         match error.kind() {
             ManagerErrorKind::LimitReached { live } => Self::limit_reached(live),
-            ManagerErrorKind::NotFound => Self::NOT_FOUND,
             ManagerErrorKind::Sealing => {
                 tracing::error!(%error, "a session could not be changed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong.")

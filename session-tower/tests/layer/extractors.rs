@@ -185,3 +185,53 @@ async fn pages_are_redirected_to_the_login_with_the_reason_and_the_rest_is_not()
     let answer = send(&layer("/login"), "GET", "/", &cookie(&sample::secret())).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
 }
+
+#[tokio::test]
+async fn the_question_mark_on_an_ended_tool_client_leaves_the_browsers_session_alone() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let (user, docs) = (sample::user("ann"), sample::provider("mcp:docs"));
+    let connected = site.manager.connect(&user, &docs, site.provider.sign_in()).await.unwrap();
+    let id = connected.session.id;
+    site.manager.end_one(&user, id).await.unwrap();
+    let manager = site.manager.clone();
+    let tool = async move |session: CurrentSession| -> Result<String, Rejection> {
+        Ok(manager.access_token(session.user(), id).await?.access_token().to_owned())
+    };
+    let app = Router::new().route("/docs", get(tool)).route("/me", get(me)).layer(site.layer());
+    let answer = send(&app, "GET", "/docs", &ann).await;
+    assert_eq!((answer.status, answer.keeps_cookie()), (StatusCode::NOT_FOUND, true));
+    assert_eq!(answer.problem()["error"], "not_found");
+    assert_eq!(send(&app, "GET", "/me", &ann).await.text, "ann");
+}
+
+#[tokio::test]
+async fn ending_a_device_that_is_gone_is_404() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let manager = site.manager.clone();
+    let end = async move |session: CurrentSession| -> Result<StatusCode, Rejection> {
+        let gone = session_core::SessionId::generate(sample::now());
+        manager.end_one(session.user(), gone).await?;
+        Ok(StatusCode::NO_CONTENT)
+    };
+    let app = Router::new().route("/device", axum::routing::delete(end)).layer(site.layer());
+    let answer = send(&app, "DELETE", "/device", &ann).await;
+    assert_eq!((answer.status, answer.keeps_cookie()), (StatusCode::NOT_FOUND, true));
+    assert_eq!(answer.problem()["error"], "not_found");
+}
+
+#[tokio::test]
+async fn an_error_about_the_requests_own_session_tells_the_reason_and_clears_the_cookie() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let manager = site.manager.clone();
+    let rotate = async move |session: CurrentSession| -> Result<CookieUpdate, Rejection> {
+        manager.sign_out(session.user(), session.id()).await?;
+        let rotation = manager.rotate_secret(session.user(), session.id()).await;
+        Ok(CookieUpdate::rotated(&rotation.map_err(Rejection::of_own_session)?))
+    };
+    let app = Router::new().route("/rotate", post(rotate)).layer(site.layer());
+    let answer = send(&app, "POST", "/rotate", &ann).await;
+    assert_eq!((answer.reason().as_str(), answer.clears_cookie()), ("signed_out", true));
+}

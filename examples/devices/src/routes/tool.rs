@@ -8,7 +8,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::TryStreamExt as _;
-use session_tower::CurrentSession;
+use session_tower::{CurrentSession, Rejection};
 
 use crate::refusal::Refusal;
 use crate::site::Site;
@@ -25,8 +25,8 @@ pub(crate) async fn tool(
     let mut answer = ask(&site, token).await?;
     if answer.status() == StatusCode::UNAUTHORIZED {
         let renewed =
-            site.manager.access_token_after_rejection(current.user(), current.id(), token).await?;
-        answer = ask(&site, renewed.access_token()).await?;
+            site.manager.access_token_after_rejection(current.user(), current.id(), token).await;
+        answer = ask(&site, renewed.map_err(Rejection::of_own_token)?.access_token()).await?;
     }
     match answer.status() {
         status if status.is_success() => passed_on(answer).await,
