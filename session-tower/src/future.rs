@@ -6,10 +6,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use crate::body::ResponseBody;
 use crate::cookie::PresentedValues;
 use crate::cookie_update::{self, CookieUpdate};
 use crate::outcome::Outcome;
@@ -23,7 +25,7 @@ pin_project! {
     ///
     /// Panics if it is polled after it completed.
     #[must_use = "futures do nothing unless polled"]
-    pub struct ResponseFuture<S, ReqBody, F>
+    pub struct ResponseFuture<S, ReqBody>
     where
         S: Service<Request<ReqBody>>,
     {
@@ -31,34 +33,33 @@ pin_project! {
         // The layer's own update; the handler's is in the response.
         update: Option<CookieUpdate>,
         #[pin]
-        state: State<S, ReqBody, F>,
+        state: State<S, ReqBody>,
     }
 }
 
 pin_project! {
     #[project = StateProjection]
-    enum State<S, ReqBody, F>
+    enum State<S, ReqBody>
     where
         S: Service<Request<ReqBody>>,
     {
         /// The inner service answers.
         Inner { #[pin] future: S::Future },
         /// The request is rejected; the inner service is not called.
-        Rejected { response: Option<S::Response> },
+        Rejected { response: Option<Response<Bytes>> },
         /// The session is being resolved.
-        Resolving { pending: Option<Box<Pending<S, ReqBody, F>>> },
+        Resolving { pending: Option<Box<Pending<S, ReqBody>>> },
     }
 }
 
 /// The ready service and the request, while the session is being resolved.
-struct Pending<S, ReqBody, F> {
+struct Pending<S, ReqBody> {
     outcome: Pin<Box<dyn Future<Output = Outcome> + Send>>,
     ready: S,
     request: Request<ReqBody>,
-    rejection_response: Arc<F>,
 }
 
-impl<S, ReqBody, F> ResponseFuture<S, ReqBody, F>
+impl<S, ReqBody> ResponseFuture<S, ReqBody>
 where
     S: Service<Request<ReqBody>>,
 {
@@ -67,12 +68,11 @@ where
         presented: PresentedValues,
         ready: S,
         request: Request<ReqBody>,
-        rejection_response: Arc<F>,
     ) -> Self {
         let user = resolver.known_user(request.extensions());
         let shared = Arc::clone(&resolver);
         let outcome = Box::pin(async move { shared.resolve(presented, user).await });
-        let pending = Some(Box::new(Pending { outcome, ready, request, rejection_response }));
+        let pending = Some(Box::new(Pending { outcome, ready, request }));
         Self { resolver, update: None, state: State::Resolving { pending } }
     }
 
@@ -81,36 +81,33 @@ where
     }
 }
 
-impl<S, ReqBody, F, ResBody> ResponseFuture<S, ReqBody, F>
+impl<S, ReqBody, ResBody> ResponseFuture<S, ReqBody>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    F: RejectionResponse<ResBody>,
 {
     pub(crate) fn new(
         resolver: Arc<Resolver>,
         outcome: Outcome,
         ready: &mut S,
         mut request: Request<ReqBody>,
-        rejection_response: &F,
     ) -> Self {
         let extensions = request.extensions_mut();
         let (admitted, update) = outcome.admit(resolver.is_session_required, extensions);
-        let state = State::new(admitted, ready, request, rejection_response);
+        let state = State::new(admitted, ready, request, &*resolver.rejection_response);
         Self { resolver, update, state }
     }
 }
 
-impl<S, ReqBody, F, ResBody> State<S, ReqBody, F>
+impl<S, ReqBody, ResBody> State<S, ReqBody>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    F: RejectionResponse<ResBody>,
 {
     /// Calls the ready service, or answers in its place.
     fn new(
         admitted: Result<(), Rejection>,
         ready: &mut S,
         request: Request<ReqBody>,
-        rejection_response: &F,
+        rejection_response: &dyn RejectionResponse,
     ) -> Self {
         match admitted {
             Ok(()) => Self::Inner { future: ready.call(request) },
@@ -124,29 +121,32 @@ where
     }
 }
 
-impl<S, ReqBody, F, ResBody> Future for ResponseFuture<S, ReqBody, F>
+impl<S, ReqBody, ResBody> Future for ResponseFuture<S, ReqBody>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    F: RejectionResponse<ResBody>,
 {
-    type Output = Result<Response<ResBody>, S::Error>;
+    type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
             let mut response = match this.state.as_mut().project() {
-                StateProjection::Inner { future } => ready!(future.poll(cx))?,
-                StateProjection::Rejected { response } => not_completed(response.take()),
+                StateProjection::Inner { future } => {
+                    ready!(future.poll(cx))?.map(ResponseBody::inner)
+                }
+                StateProjection::Rejected { response } => {
+                    not_completed(response.take()).map(ResponseBody::rejection)
+                }
                 StateProjection::Resolving { pending } => {
                     let outcome = &mut not_completed(pending.as_mut()).outcome;
                     let outcome = ready!(outcome.as_mut().poll(cx));
-                    let Pending { mut ready, mut request, rejection_response, .. } =
-                        *not_completed(pending.take());
+                    let Pending { mut ready, mut request, .. } = *not_completed(pending.take());
                     let extensions = request.extensions_mut();
                     let (admitted, update) =
                         outcome.admit(this.resolver.is_session_required, extensions);
                     *this.update = update;
-                    let state = State::new(admitted, &mut ready, request, &*rejection_response);
+                    let rejection_response = &*this.resolver.rejection_response;
+                    let state = State::new(admitted, &mut ready, request, rejection_response);
                     this.state.set(state);
                     continue;
                 }
@@ -166,7 +166,7 @@ fn not_completed<T>(value: Option<T>) -> T {
     }
 }
 
-impl<S, ReqBody, F> fmt::Debug for ResponseFuture<S, ReqBody, F>
+impl<S, ReqBody> fmt::Debug for ResponseFuture<S, ReqBody>
 where
     S: Service<Request<ReqBody>>,
 {

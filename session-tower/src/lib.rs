@@ -93,6 +93,7 @@
 //! Ids in comments lead to [`session_core::documentation`]: `C7` is a row of its checklist, `F13` one
 //! of its failures.
 
+mod body;
 mod cache;
 mod cookie;
 mod cookie_update;
@@ -106,6 +107,7 @@ mod rejection;
 mod resolve;
 mod service;
 
+pub use body::ResponseBody;
 pub use cookie::{CookieBuilder, CookieError, LegacyFormat, SameSite, SessionCookie};
 pub use cookie_update::CookieUpdate;
 pub use current::{CurrentSession, EndedSession, PresentedCookie, UnreadableSession};

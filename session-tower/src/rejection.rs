@@ -153,7 +153,8 @@ impl From<ManagerError> for Rejection {
     }
 }
 
-/// Builds the response to a rejected request; implemented for closures.
+/// Builds the response to a rejected request; implemented for closures that return a string or
+/// other bytes.
 ///
 /// ```
 /// use http::{Request, Response, request::Parts};
@@ -169,17 +170,18 @@ impl From<ManagerError> for Rejection {
 /// assert_eq!(response.status(), 401);
 /// assert_eq!(response.body(), "unauthenticated");
 /// ```
-pub trait RejectionResponse<B>: Send + Sync + 'static {
+pub trait RejectionResponse: Send + Sync + 'static {
     /// Builds the response to this request, whose body is dropped.
-    fn response(&self, rejection: &Rejection, request: &Parts) -> Response<B>;
+    fn response(&self, rejection: &Rejection, request: &Parts) -> Response<Bytes>;
 }
 
-impl<B, F> RejectionResponse<B> for F
+impl<F, B> RejectionResponse for F
 where
     F: Fn(&Rejection, &Parts) -> Response<B> + Send + Sync + 'static,
+    B: Into<Bytes>,
 {
-    fn response(&self, rejection: &Rejection, request: &Parts) -> Response<B> {
-        self(rejection, request)
+    fn response(&self, rejection: &Rejection, request: &Parts) -> Response<Bytes> {
+        self(rejection, request).map(Into::into)
     }
 }
 
@@ -227,8 +229,8 @@ impl ProblemDetails {
     }
 }
 
-impl<B: From<Bytes>> RejectionResponse<B> for ProblemDetails {
-    fn response(&self, rejection: &Rejection, _request: &Parts) -> Response<B> {
+impl RejectionResponse for ProblemDetails {
+    fn response(&self, rejection: &Rejection, _request: &Parts) -> Response<Bytes> {
         Self::of(rejection)
     }
 }
@@ -247,7 +249,7 @@ impl<B: From<Bytes>> RejectionResponse<B> for ProblemDetails {
 /// let redirect = RedirectToLogin::to("/login")?;
 /// let (page, ()) = Request::new(()).into_parts();
 /// let rejection = Rejection::Ended(EndReason::Evicted);
-/// let response: Response<bytes::Bytes> = redirect.response(&rejection, &page);
+/// let response = redirect.response(&rejection, &page);
 /// assert_eq!(response.status(), 303);
 /// assert_eq!(response.headers()["location"], "/login?reason=evicted");
 /// # Ok(())
@@ -289,14 +291,14 @@ impl RedirectToLogin {
     }
 }
 
-impl<B: From<Bytes>> RejectionResponse<B> for RedirectToLogin {
-    fn response(&self, rejection: &Rejection, request: &Parts) -> Response<B> {
+impl RejectionResponse for RedirectToLogin {
+    fn response(&self, rejection: &Rejection, request: &Parts) -> Response<Bytes> {
         let is_page = request.method == Method::GET || request.method == Method::HEAD;
         let is_unauthenticated = rejection.status() == StatusCode::UNAUTHORIZED;
         match self.location(rejection).filter(|_| is_page && is_unauthenticated) {
             None => ProblemDetails::of(rejection),
             Some(location) => {
-                let mut response = Response::new(B::from(Bytes::new()));
+                let mut response = Response::new(Bytes::new());
                 *response.status_mut() = StatusCode::SEE_OTHER;
                 response.headers_mut().insert(LOCATION, location);
                 let no_store = HeaderValue::from_static("no-store");

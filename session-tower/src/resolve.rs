@@ -13,6 +13,7 @@ use crate::cookie::{Candidate, PresentedValues, SessionCookie};
 use crate::cookie_update::CookieUpdate;
 use crate::current::{CurrentSession, EndedSession, PresentedCookie};
 use crate::outcome::{Lookups, Outcome};
+use crate::rejection::RejectionResponse;
 
 /// Returns the user whom the application already knows, from the request's extensions.
 pub(crate) type KnownUser = Arc<dyn Fn(&Extensions) -> Option<UserId> + Send + Sync>;
@@ -25,6 +26,7 @@ pub(crate) struct Resolver {
     pub(crate) cache: Arc<SessionCache>,
     pub(crate) known_user: Option<KnownUser>,
     pub(crate) is_session_required: bool,
+    pub(crate) rejection_response: Arc<dyn RejectionResponse>,
 }
 
 impl Resolver {

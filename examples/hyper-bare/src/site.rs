@@ -12,13 +12,14 @@ use session_core::store::memory::MemoryStore;
 use session_core::{Keyring, ProviderName, SessionManager, TokenResponse, UserId};
 use session_tower::{
     CookieUpdate, CurrentSession, EndedSession, PresentedCookie, ProblemDetails, Rejection,
-    SessionCookie, SessionLayer,
+    ResponseBody, SessionCookie, SessionLayer,
 };
 use tower::ServiceBuilder;
 use tower::util::BoxCloneSyncService;
 use tower_http::csrf::CsrfLayer;
 
-pub(crate) type Site = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
+pub(crate) type Site =
+    BoxCloneSyncService<Request<Incoming>, Response<ResponseBody<Body>>, Infallible>;
 
 type Body = Full<Bytes>;
 

@@ -92,21 +92,25 @@ pub(crate) fn keyring() -> Keyring {
 
 /// A service of a site.
 pub(crate) trait SiteService:
-    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+    Service<Request<Body>, Response = Response<Self::Body>, Error = Infallible, Future: Send>
     + Clone
     + Send
     + Sync
     + 'static
 {
+    type Body: http_body::Body<Data = Bytes, Error = Infallible> + Send;
 }
 
-impl<S> SiteService for S where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+impl<S, B> SiteService for S
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible, Future: Send>
         + Clone
         + Send
         + Sync
-        + 'static
+        + 'static,
+    B: http_body::Body<Data = Bytes, Error = Infallible> + Send,
 {
+    type Body = B;
 }
 
 /// Answers with the user, or with what the layer found in place of a session.
