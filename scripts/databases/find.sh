@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # work comes from with-databases, which sources this
-# Finds the servers' binaries and, on Debian as root, installs them.
+# Finds the binaries of the servers and, on Debian as root, installs them.
 
 # Prints the folder of the newest PostgreSQL binaries.
 find_postgres() {
@@ -29,7 +29,7 @@ mysql_family() {
   done
 }
 
-# Prints the path of MariaDB's server. `mysqld` may be a link to it.
+# Prints the path of MariaDB's server, which may be named `mysqld`.
 find_mariadb() {
   local server
   for server in $(mysql_family); do
@@ -43,7 +43,7 @@ find_mariadb() {
   return 1
 }
 
-# Prints the path of a server that really is MySQL 8.
+# Prints the path of a server that is MySQL 8, not MariaDB.
 find_mysql8() {
   local server
   for server in $(mysql_family); do
@@ -55,7 +55,7 @@ find_mysql8() {
   return 1
 }
 
-# Prints the program that makes the first data directory of a MariaDB server.
+# Prints the program that initialises the data directory of a MariaDB server.
 install_db_of() {
   local name place folder
   folder=$(dirname "$1")
@@ -67,7 +67,7 @@ install_db_of() {
   return 1
 }
 
-# Prints what FIND prints; where that fails, installs PACKAGE and looks again.
+# Prints what FIND prints; if that fails, installs PACKAGE and tries again.
 find_or_install() { # find, package
   "$1" && return
   can_install || return 1
@@ -79,12 +79,12 @@ can_install() {
   [ "$(id -u)" -eq 0 ] && [ -e /etc/debian_version ] && command -v apt-get >/dev/null
 }
 
-# A subshell, so that the trap takes the policy away however this ends.
+# A subshell, so that its trap removes the policy in any case.
 install_package() ( # package
   policy=/usr/sbin/policy-rc.d
   log="$work/install-$1.log"
   if [ ! -e "$policy" ]; then
-    # Asked by every package before it starts a service of the system: 101 is "no".
+    # Packages ask this script before they start a service: 101 forbids it.
     trap 'rm -f "$policy"' EXIT
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 755 "$policy"

@@ -2,7 +2,7 @@
 # shellcheck disable=SC2034,SC2154 # work, url and servers are shared with with-databases, which sources this
 # Starts private servers below $work on free ports of the loopback interface.
 # Each start_* leaves the address in $url and the process id in $servers.
-# They are as fast as a crash may lose everything: that is what they are for.
+# They do not survive a crash: nothing is flushed to the disk.
 
 connections=500
 
@@ -12,8 +12,8 @@ account() { # preferred
   if id -u "$1" >/dev/null 2>&1; then echo "$1"; else echo nobody; fi
 }
 
-# Runs a command as the account. With setpriv, a server also ends with this
-# script where that is killed without a chance to clean up.
+# Runs a command as the account. With setpriv, a server also ends when this
+# script is killed and cannot clean up.
 run_as() { # account, command...
   local user=$1 as=()
   shift
@@ -26,14 +26,14 @@ run_as() { # account, command...
   exec "$@"
 }
 
-# A folder below $work that belongs to the account.
+# Creates a folder below $work that belongs to the account, and prints its path.
 folder_of() { # name, account
   mkdir -m 700 "$work/$1"
   if [ "$(id -u)" -eq 0 ]; then chown "$2" "$work/$1"; fi
   echo "$work/$1"
 }
 
-# Runs a set-up step, silent unless it fails.
+# Runs a set-up step; prints its output only if it fails.
 prepare() { # folder, account, command...
   local folder=$1 user=$2
   shift 2
@@ -47,7 +47,7 @@ password() { od -An -N16 -tx1 /dev/urandom | tr -d ' \n'; }
 
 answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# Below the range from which the system takes ports for outgoing connections.
+# Prints a free port below the range of outgoing connections.
 free_port() {
   local port
   while :; do
@@ -56,9 +56,9 @@ free_port() {
   done
 }
 
-# Starts a server, on another port where its port was taken in between.
-# The command's words PORT are replaced by the port, which is left in $port.
-launch() { # name, folder, account, line of the log that says it is ready, command...
+# Starts a server, on another port if its port was taken meanwhile. Each PORT in
+# the command is replaced by the port, which is left in $port.
+launch() { # name, folder, account, line of the log of a server that is ready, command...
   local name=$1 folder=$2 user=$3 ready=$4 attempt
   shift 4
   for attempt in 1 2 3 4 5; do
@@ -86,7 +86,7 @@ wait_until_ready() { # process id, log, line
   return 1
 }
 
-# By the process id that we were given at its start, and by nothing else.
+# Stops a server by the process id of its start.
 stop_server() { # process id
   local _
   kill -QUIT "$1" 2>/dev/null || return 0
@@ -103,12 +103,13 @@ start_postgres() { # folder of the binaries
   folder=$(folder_of postgres "$user")
   secret=$(password)
   printf '%s\n' "$secret" >"$folder/password"
-  chmod 644 "$folder/password" # its folder lets nobody else in
+  chmod 644 "$folder/password" # only the account can enter its folder
   prepare "$folder" "$user" "$1/initdb" --pgdata="$folder/data" --username=session --pwfile="$folder/password" \
     --auth=password --encoding=UTF8 --locale=C --no-sync
   launch PostgreSQL "$folder" "$user" "ready to accept connections" \
     "$1/postgres" -D "$folder/data" -p PORT -h 127.0.0.1 -c unix_socket_directories= \
-    -c max_connections="$connections" -c fsync=off -c synchronous_commit=off -c full_page_writes=off
+    -c max_connections="$connections" -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
+    -c wal_level=minimal -c max_wal_senders=0 -c max_wal_size=4GB -c checkpoint_timeout=1h -c jit=off
   url="postgres://session:$secret@127.0.0.1:$port/postgres"
 }
 
@@ -116,8 +117,9 @@ start_mariadb() { # server
   local user folder
   user=$(account mysql)
   folder=$(folder_of mariadb "$user")
+  folder_of mariadb/tmp "$user" >/dev/null
   prepare "$folder" "$user" "$(install_db_of "$1")" --no-defaults --datadir="$folder/data" \
-    --auth-root-authentication-method=normal --skip-test-db
+    --tmpdir="$folder/tmp" --auth-root-authentication-method=normal --skip-test-db
   start_mysql_family MariaDB "$1" "$folder" "$user" "IDENTIFIED BY"
 }
 
@@ -125,9 +127,10 @@ start_mysql8() { # server
   local user folder
   user=$(account mysql)
   folder=$(folder_of mysql8 "$user")
+  folder_of mysql8/tmp "$user" >/dev/null
   prepare "$folder" "$user" "$1" --no-defaults --initialize-insecure --secure-file-priv=NULL \
-    --datadir="$folder/data"
-  # Its newer default wants TLS or RSA for the first login.
+    --datadir="$folder/data" --tmpdir="$folder/tmp"
+  # The newer default method requires TLS or RSA for the first login.
   start_mysql_family "MySQL 8" "$1" "$folder" "$user" "IDENTIFIED WITH mysql_native_password BY" \
     --loose-mysql-native-password=ON --mysqlx=OFF --secure-file-priv=NULL
 }
@@ -136,17 +139,18 @@ start_mysql_family() { # name, server, folder, account, how the password is give
   local name=$1 server=$2 folder=$3 user=$4 identified=$5 secret
   shift 5
   secret=$(password)
-  # Root has no password after the set-up, so it goes before the port opens.
+  # Root has no password after the set-up, so it is removed before the port opens.
   cat >"$folder/init.sql" <<SQL
 CREATE USER 'session'@'%' $identified '$secret';
 GRANT ALL ON *.* TO 'session'@'%' WITH GRANT OPTION;
 DROP USER IF EXISTS 'root'@'localhost', 'root'@'127.0.0.1', 'root'@'::1', 'root'@'$(uname -n)';
 SQL
-  chmod 644 "$folder/init.sql" # its folder lets nobody else in
+  chmod 644 "$folder/init.sql" # only the account can enter its folder
   launch "$name" "$folder" "$user" "ready for connections" \
     "$server" --no-defaults --datadir="$folder/data" --init-file="$folder/init.sql" \
     --port=PORT --bind-address=127.0.0.1 --socket=server.sock --pid-file=server.pid --skip-name-resolve \
     --max-connections="$connections" --character-set-server=utf8mb4 --skip-log-bin --performance-schema=OFF \
-    --innodb-flush-log-at-trx-commit=0 --loose-innodb-flush-method=nosync --loose-innodb-fast-shutdown=2 "$@"
+    --tmpdir="$folder/tmp" --innodb-flush-log-at-trx-commit=0 --loose-innodb-flush-method=nosync \
+    --skip-innodb-doublewrite --innodb-stats-persistent=OFF --loose-innodb-fast-shutdown=2 "$@"
   url="mysql://session:$secret@127.0.0.1:$port/mysql"
 }

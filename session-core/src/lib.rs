@@ -1,21 +1,22 @@
 //! Sessions of many devices for one user, with the OAuth 2.0 and OpenID Connect tokens of each
 //! sign-in kept safe on the server.
 //!
-//! Every login is a session of its own: one row, one secret in one browser's cookie, one token set.
-//! Sessions of a user live side by side up to a cap; each renews its own tokens; ending one leaves
-//! the others alone.
+//! Every sign-in is a session of its own: one row, one secret in one browser's cookie, one token
+//! set. A user may have several sessions at the same time, up to a cap. Each renews its own tokens,
+//! and ending one leaves the others alone.
 //!
 //! # The parts
 //!
-//! - [`SessionManager`] signs people in, finds their sessions and keeps their tokens fresh. It is
-//!   where the other parts meet.
-//! - [`SessionPolicy`] decides: how many sessions, who leaves, what has timed out, what is due. It
-//!   is pure.
-//! - [`SessionStore`] keeps sessions and holds [eleven laws](store). There is one in
+//! - [`SessionManager`] signs users in, finds their sessions and keeps their tokens fresh. It brings
+//!   the other parts together.
+//! - [`SessionPolicy`] decides how many sessions a user may have, which are evicted, what has timed
+//!   out and what is due for renewal. It is pure.
+//! - [`SessionStore`] stores sessions under [eleven laws](store). There is one in
 //!   [memory](store::memory), and one for SQLite, PostgreSQL and MySQL or MariaDB.
-//! - [`Provider`] is the token service: renew and revoke.
+//! - [`Provider`] renews and revokes tokens at the service that issued them.
 //! - [`Keyring`] seals tokens at rest, each for its own row.
-//! - [`Clock`] is the only source of time.
+//! - [`Clock`](clock::Clock) is the only source of time.
+//! - [`middleware`] is for authors of middleware; applications use `session-tower`.
 //!
 //! # Example
 //!
@@ -39,12 +40,12 @@
 //! let phone = sessions.sign_in(sign_in("at-phone")).await?;
 //! let tablet = sessions.sign_in(sign_in("at-tablet")).await?;
 //!
-//! // The third login at a cap of two evicts the oldest, which is told why.
+//! // The third sign-in at a cap of two evicts the oldest session, whose user can be told why.
 //! assert_eq!(tablet.ended[0].id, laptop.session.id);
 //! let resolution = sessions.resolve(&laptop.secret.digest(), None).await?;
 //! assert!(matches!(resolution, Resolution::Ended { ended, .. } if ended.reason == EndReason::Evicted));
 //!
-//! // The phone goes on with its own token.
+//! // The phone keeps its own token.
 //! let Resolution::Live(live) = sessions.resolve(&phone.secret.digest(), None).await? else {
 //!     unreachable!()
 //! };
@@ -57,9 +58,9 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `openid` | `provider::openid`: OpenID Connect on the openidconnect crate; you bring the HTTP client |
+//! | `openid` | `provider::openid`: OpenID Connect with the openidconnect crate; you choose the HTTP client |
 //! | `sqlite`, `postgres`, `mysql` | `store::sea_orm`: the store on these databases; you choose TLS in your own manifest |
-//! | `test-util` | `testing`: a clock to set, a scripted provider, a store with faults, the conformance suite |
+//! | `test-util` | `testing`: a fake clock, a scripted provider, a store with faults, the conformance suite |
 //!
 //! # Ids in comments and tests
 //!
@@ -86,13 +87,10 @@ pub mod store;
 pub mod testing;
 pub mod token;
 
-pub use clock::{Clock, SystemClock, Timestamp};
+pub use clock::Timestamp;
 pub use manager::SessionManager;
-pub use policy::{Limit, OnFull, SessionPolicy};
+pub use policy::SessionPolicy;
 pub use provider::Provider;
-pub use session::{
-    DeviceLabel, EndReason, Ended, InvalidName, Origin, ProviderIdentity, ProviderName,
-    RandomnessError, SecretDigest, Session, SessionId, SessionSecret, Subject, UserId,
-};
+pub use session::{EndReason, ProviderName, Session, SessionId, UserId};
 pub use store::SessionStore;
-pub use token::{Keyring, KeyringError, TokenResponse, TokenSet, Unreadable};
+pub use token::{Keyring, TokenResponse, TokenSet};

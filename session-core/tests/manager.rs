@@ -1,5 +1,5 @@
-//! The manager against what only a broken world does: a lease that is lost while the provider is
-//! asked, a pause that nobody can mean, a row that was tampered with among many.
+//! The manager under rare failures: a lease that is lost while the provider is asked, an absurd
+//! `Retry-After`, an altered row among many.
 #![cfg(feature = "test-util")]
 #![allow(clippy::unwrap_used)]
 
@@ -8,6 +8,7 @@ use std::time::Duration;
 use session_core::manager::{ManagerBuilder, Resolution, SignIn, SignedIn, TokenErrorKind};
 use session_core::middleware::SessionManagerExt as _;
 use session_core::provider::{ProviderErrorKind, RevocationScope};
+use session_core::session::ProviderIdentity;
 use session_core::store::memory::MemoryStore;
 use session_core::store::{Lease, StoredSession};
 use session_core::testing::sample::{provider as named, subject, user};
@@ -15,7 +16,7 @@ use session_core::testing::{
     FakeClock, Fault, FaultyStore, Method, RenewalScript, ScriptedProvider,
 };
 use session_core::token::{Sealed, SealedTokens};
-use session_core::{Keyring, ProviderIdentity, SessionManager, SessionStore};
+use session_core::{Keyring, SessionManager, SessionStore};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -53,7 +54,7 @@ fn builder(store: &FaultyStore, clock: &FakeClock) -> ManagerBuilder {
     SessionManager::builder(store.clone()).clock(clock.clone())
 }
 
-/// Lets the manager's tasks go on until they wait for something.
+/// Lets the manager's tasks run until they wait for something.
 async fn settle() {
     for _ in 0..200 {
         tokio::task::yield_now().await;
@@ -61,7 +62,7 @@ async fn settle() {
 }
 
 #[tokio::test]
-async fn f8_a_refusal_that_comes_after_the_lease_was_lost_ends_nothing() {
+async fn f8_a_refusal_after_the_lease_was_lost_ends_nothing() {
     let world = World::of(ScriptedProvider::new()).await;
     let laptop = world.sign_in().await;
     world.clock.advance(SECOND * 301);
@@ -100,7 +101,7 @@ async fn f38_a_session_of_an_unknown_subject_may_use_any_grant_of_its_user() {
 }
 
 #[tokio::test]
-async fn no_answer_of_a_provider_pauses_it_for_ever() {
+async fn no_answer_of_a_provider_delays_renewals_for_ever() {
     let world = World::of(ScriptedProvider::new()).await;
     let laptop = world.sign_in().await;
     world.clock.advance(SECOND * 301);
@@ -113,7 +114,7 @@ async fn no_answer_of_a_provider_pauses_it_for_ever() {
 }
 
 #[tokio::test]
-async fn no_answer_of_a_provider_puts_a_revocation_off_for_ever() {
+async fn no_answer_of_a_provider_delays_a_revocation_for_ever() {
     let scope = RevocationScope::Token;
     let world = World::of(ScriptedProvider::new().with_revocation_scope(scope)).await;
     let laptop = world.sign_in().await;
@@ -125,7 +126,7 @@ async fn no_answer_of_a_provider_puts_a_revocation_off_for_ever() {
 }
 
 #[tokio::test]
-async fn f9_a_request_asks_for_no_renewal_while_its_provider_is_left_alone() {
+async fn f9_a_request_starts_no_renewal_while_its_provider_asked_for_a_pause() {
     let world = World::of(ScriptedProvider::new()).await;
     let laptop = world.sign_in().await;
     world.clock.advance(SECOND * 290);
@@ -145,12 +146,12 @@ async fn f9_a_request_asks_for_no_renewal_while_its_provider_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_store_that_takes_no_writes_is_not_asked_for_one_at_each_request() {
+async fn a_store_that_refuses_writes_does_not_get_one_at_each_request() {
     let world = World::of(ScriptedProvider::new()).await;
     let laptop = world.sign_in().await;
     world.store.set(Method::Touch, Fault::AWAY);
     world.clock.advance(SECOND * 60);
-    // As a cache holds it.
+    // Held as a cache would hold it.
     let _held = world.manager.resolve(&laptop.secret.digest(), None).await.unwrap();
     for _ in 0..20 {
         world.manager.resolve(&laptop.secret.digest(), None).await.unwrap();
@@ -166,7 +167,7 @@ async fn a_store_that_takes_no_writes_is_not_asked_for_one_at_each_request() {
 }
 
 #[tokio::test]
-async fn law_10_one_changed_row_is_no_wrong_key_however_many_rows_other_keys_have_sealed() {
+async fn law_10_one_altered_row_does_not_prove_a_wrong_key_among_many_rows_of_other_keys() {
     let (store, clock) = (FaultyStore::new(MemoryStore::new()), FakeClock::new());
     let old = Keyring::generate_entry("old").unwrap();
     let both = format!("{},{}", *Keyring::generate_entry("new").unwrap(), *old);

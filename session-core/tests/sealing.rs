@@ -4,8 +4,10 @@
 
 use proptest::prelude::*;
 use session_core::testing::sample::{self, Login};
-use session_core::token::{SealContext, Sealed, SealedPart, SealedTokens};
-use session_core::{Keyring, KeyringError, TokenSet, Unreadable};
+use session_core::token::{
+    KeyringError, SealContext, Sealed, SealedPart, SealedTokens, Unreadable,
+};
+use session_core::{Keyring, TokenSet};
 
 const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 

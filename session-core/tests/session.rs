@@ -5,11 +5,11 @@ use std::collections::HashSet;
 
 use proptest::prelude::*;
 use session_core::event::{EventKind, RenewalFailure};
-use session_core::store::Partition;
-use session_core::{
-    DeviceLabel, EndReason, Origin, ProviderIdentity, ProviderName, SecretDigest, SessionId,
-    SessionSecret, Subject, Timestamp, UserId,
+use session_core::session::{
+    DeviceLabel, Origin, ProviderIdentity, SecretDigest, SessionSecret, Subject,
 };
+use session_core::store::Partition;
+use session_core::{EndReason, ProviderName, SessionId, Timestamp, UserId};
 
 #[test]
 fn s1_a_secret_has_256_random_bits_in_43_characters() {

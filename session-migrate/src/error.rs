@@ -1,14 +1,14 @@
-//! What can go wrong with a migration.
+//! The error of migrations and moves.
 
 use std::error::Error;
 use std::fmt;
 
 use crate::source::SourceError;
-use crate::sql::{SqlError, SqlErrorKind};
+use crate::sql::{RedactedDbError, SqlError, SqlErrorKind};
 
-/// A migration could not be done.
+/// An error of a migration or a move.
 ///
-/// No message of it has a token, a key, a cookie or an address's password in it.
+/// Its messages contain no token, key, cookie or password.
 #[derive(Debug, thiserror::Error)]
 pub struct MigrateError {
     kind: MigrateErrorKind,
@@ -17,41 +17,41 @@ pub struct MigrateError {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What kind of trouble it is.
+/// The kind of a [`MigrateError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MigrateErrorKind {
-    /// The address is not one of a database that this build speaks to.
+    /// The address is not that of a database which this build supports.
     Address,
-    /// The rows are in the many-session layout already.
+    /// The database has the many-session layout already.
     AlreadyMoved,
-    /// Another process is at work on this database.
+    /// Another process is migrating this database.
     Busy,
     /// The caller asked to stop.
     Cancelled,
-    /// No connection to the database.
+    /// The database cannot be reached.
     Connection,
     /// Source and target differ, so the target was not opened.
     Differs,
-    /// The target's sealing keys are missing, or are none.
+    /// The target's sealing keys are missing or invalid.
     Keys,
-    /// This process has lost its right to work on the move.
+    /// Another process has taken over the move.
     Lost,
     /// There is no such move in the target.
     NoMove,
-    /// What was asked for does not fit how far the move is.
+    /// The command is not allowed in the move's phase.
     Phase,
     /// The source cannot be read as it is mapped.
     Source,
-    /// The plan is not the one that would be carried out now.
+    /// The plan is out of date.
     StalePlan,
     /// A statement failed.
     Statement,
-    /// The target's tables are not those that are written to.
+    /// The target's tables cannot hold the sessions.
     Target,
-    /// No row of the source opens with the key that was given.
+    /// No row of the source opens with the given key.
     Unreadable,
-    /// The words of the call do not fit each other.
+    /// The arguments are invalid, or do not match the move.
     Usage,
 }
 
@@ -59,24 +59,24 @@ impl fmt::Display for MigrateErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Address => {
-                "the address is not one of a supported database \
+                "the address is not that of a supported database \
                  (sqlite://FILE, postgres://USER:PASSWORD@HOST/NAME, mysql://USER:PASSWORD@HOST/NAME)"
             }
-            Self::AlreadyMoved => "the database has many sessions a user already",
+            Self::AlreadyMoved => "the database already has many sessions for each user",
             Self::Busy => "another process is migrating this database",
-            Self::Cancelled => "stopped, as was asked; run it again to go on",
+            Self::Cancelled => "stopped as requested; run the command again to go on",
             Self::Connection => "the database cannot be reached",
-            Self::Differs => "source and target differ",
+            Self::Differs => "the source and the target differ",
             Self::Keys => "the target's sealing keys cannot be used",
-            Self::Lost => "another process has taken this move over",
+            Self::Lost => "another process has taken over this move",
             Self::NoMove => "there is no such move",
-            Self::Phase => "the move is not that far",
+            Self::Phase => "not allowed in this phase",
             Self::Source => "the source cannot be read",
-            Self::StalePlan => "the plan is stale",
-            Self::Statement => "a statement of the migration failed",
-            Self::Target => "the target's tables do not fit",
+            Self::StalePlan => "the plan is out of date: run `session-migrate plan` again",
+            Self::Statement => "a statement failed",
+            Self::Target => "the target's tables cannot hold the sessions",
             Self::Unreadable => "no row opens with the given key",
-            Self::Usage => "the call does not fit",
+            Self::Usage => "invalid arguments",
         })
     }
 }
@@ -84,7 +84,7 @@ impl fmt::Display for MigrateErrorKind {
 impl fmt::Display for MigrateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.kind, self.detail.is_empty()) {
-            // The cause says more, and the reader of one line needs it first.
+            // The cause says more, and belongs first in a message of one line.
             (MigrateErrorKind::Source, _) => match &self.source {
                 Some(source) => write!(f, "{source}"),
                 None => write!(f, "{}", self.kind),
@@ -109,13 +109,26 @@ impl MigrateError {
         self
     }
 
-    /// What kind of trouble it is.
+    /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> MigrateErrorKind {
         self.kind
     }
 
-    /// Whether the caller asked for what cannot be: trying again helps only with other words.
+    /// Returns whether another transaction was in the way, so that the same may succeed when it is
+    /// repeated.
+    pub(crate) fn is_contended(&self) -> bool {
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<RedactedDbError>() {
+                return error.is_contended();
+            }
+            cause = error.source();
+        }
+        false
+    }
+
+    /// Returns whether the arguments are wrong, so that repeating the call cannot help.
     #[must_use]
     pub fn is_misuse(&self) -> bool {
         let cause = self.source.as_ref().and_then(|source| source.downcast_ref::<SourceError>());

@@ -1,13 +1,18 @@
-//! Moves databases that were built for one session a user and provider to many, and keeps the tables
-//! of session-core.
+//! Moves existing single-session tables to the many-session layout of `session-core`, and creates the
+//! tables of that layout.
 //!
-//! # The tables
+//! Many services keep one token set for each user and provider, so that a sign-in on the phone
+//! replaces the tokens that the laptop needs. This crate turns each row of such a table into a session
+//! of [`session-core`](session_core), keeps the number of sessions within a cap, and can do so while
+//! applications go on writing. It is a library and a command, `session-migrate`.
 //!
-//! Three ways to them, on SQLite, PostgreSQL, MySQL 8 and MariaDB:
+//! # Creating the tables
+//!
+//! On SQLite, PostgreSQL, MySQL 8 and MariaDB there are three ways:
 //!
 //! - the command: `session-migrate up --to postgres://…`;
-//! - [`up`], which is what the command does: one process at a time, safe to run again;
-//! - the steps themselves among your own, with [`migrations`]:
+//! - [`up`], which does the same: one process migrates at a time, and running it again is safe;
+//! - [`migrations`], the steps for an application's own migrator:
 //!
 //! ```
 //! use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -17,7 +22,7 @@
 //! impl MigratorTrait for Migrator {
 //!     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
 //!         let mut steps = session_migrate::migrations();
-//!         // steps.extend(your own);
+//!         // steps.extend(the application's own steps);
 //!         steps.truncate(steps.len());
 //!         steps
 //!     }
@@ -26,28 +31,62 @@
 //! assert_eq!(Migrator::migrations()[0].name(), "m20260101_000001_create_session_tables");
 //! ```
 //!
-//! A released step never changes; what is new comes in a new step.
+//! A released step never changes: changes come in new steps.
 //!
-//! # A move
+//! # Moving existing rows
 //!
-//! [`Move`] takes the rows of an existing table into the many-session layout: [`Move::plan`] says
-//! what would happen, [`Move::apply`] does it and goes on where it was stopped, [`Move::verify`]
-//! compares both sides, [`Move::rollback`] takes it back. The rows may lie in the same database or
-//! in another one, and an application may go on writing meanwhile.
+//! A [`Move`] has an entry point for each command: [`Move::plan`] returns what would happen,
+//! [`Move::apply`] carries it out and resumes after an interruption, [`Move::verify`] compares both
+//! sides, [`Move::rollback`] undoes the move, and [`Move::finalize`] ends it. The target may be the
+//! same database or another one.
 //!
-//! ```text
-//! source  -> Mapping -> SourceRow -> arrival (live, aside) -> sealed -> login_session
-//! cap     -> the policy's own function, over the rows of crowded pairs
-//! journal -> in the transaction of each batch; a change log, and at the end a bar, on the source
+//! ```no_run
+//! use session_core::Keyring;
+//! use session_migrate::cap::Cap;
+//! use session_migrate::source::{Codecs, SourceKeys};
+//! use session_migrate::{Approval, Layout, Move, MoveOptions};
+//!
+//! # async fn run(keyring: Keyring) -> Result<(), Box<dyn std::error::Error>> {
+//! let options = MoveOptions::new("sqlite://webui.db", Layout::Preset("openwebui".parse()?))
+//!     .codecs(Codecs::new(SourceKeys::new("the WEBUI_SECRET_KEY")))
+//!     .keyring(keyring)
+//!     .cap(Cap::max_sessions(10.try_into()?));
+//! let moving = Move::new(options);
+//! let plan = moving.plan().await?;
+//! moving.apply(Approval::Plan(plan.digest)).await?;
+//! assert!(moving.verify(|_| ()).await?.is_clean());
+//! # Ok(())
+//! # }
 //! ```
 //!
-//! [`MoveSessions`] does it as a step of your migrator, and the command does the same; [`guide`]
-//! leads through it. [`prune`] enforces a cap in place, for those who keep their own table.
+//! Each row passes through these stages:
+//!
+//! ```text
+//! source   a mapping or a preset reads a row, and a codec opens its tokens
+//! cap      the policy that decides at login ranks the rows of over-cap partitions
+//! target   the row is planned (live, or quarantined), sealed, and written to login_session
+//! journal  the progress is recorded in the transaction of each batch
+//! ```
+//!
+//! An online move logs changes with triggers in the source, applies them, and blocks writes to the
+//! source at the cutover. The [`guide`] explains each command, and [`MoveSessions`] runs a move as a
+//! step of an application's migrator.
+//!
+//! # Modules
+//!
+//! | module | purpose |
+//! |---|---|
+//! | [`guide`] | how to plan, run, verify and undo a move |
+//! | [`source`] | describes and reads the existing table: mappings, presets, codecs |
+//! | [`cap`] | decides which rows a cap keeps |
+//! | [`report`] | the plan and the reports of a move, which serialize to versioned JSON |
+//! | [`prune`] | enforces a cap in the existing table, without moving it |
+//! | [`capture`] | logs the writes to a table, and blocks them |
 //!
 //! # Features
 //!
-//! - `sqlite`, `postgres`, `mysql`: the databases to speak to.
-//! - `cli` (default): the command, with all three.
+//! - `sqlite`, `postgres`, `mysql`: the kinds of databases that are supported.
+//! - `cli` (default): the command, with all three kinds.
 //!
 //! Ids in comments, such as `F13`, lead to [`session_core::documentation`].
 
@@ -59,19 +98,16 @@ mod error;
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {}
 mod journal;
-mod layout;
 mod lock;
 mod migrations;
 mod moves;
 mod options;
-mod plan;
 mod progress;
 pub mod prune;
 pub mod source;
 mod sql;
 mod step;
 mod target;
-mod verify;
 
 use sea_orm_migration::MigrationTrait;
 use sea_orm_migration::MigratorTrait;
@@ -79,26 +115,32 @@ use sea_orm_migration::sea_orm::DynIden;
 use sea_orm_migration::sea_orm::sea_query::{Alias, IntoIden};
 
 pub use error::{MigrateError, MigrateErrorKind};
-pub use journal::{Counts, Phase};
-pub use moves::{
-    ApplyReport, Approval, FinalizeReport, LostSignIn, Move, MoveStatus, PauseReport, Renewed,
-    RollbackReport, StatusReport, UnlockReport, status as move_status,
-};
+pub use journal::Phase;
+pub use moves::{Approval, Move, Renewed, status as move_status};
 pub use options::{Layout, MoveOptions};
-pub use plan::{Estimate, Plan, PlannedMapping, PlannedVictim};
 pub use progress::Progress;
 pub use step::MoveSessions;
-pub use verify::{Difference, RowReport, VerifyReport};
 
-/// The steps that create the tables, the oldest first, for a `Migrator` of your own.
+/// The plan and the reports of a move. Each serializes to a JSON form whose version is in its
+/// `schema`.
+pub mod report {
+    pub use crate::journal::Counts;
+    pub use crate::moves::{
+        ApplyReport, Difference, Estimate, FinalizeReport, LostSignIn, MoveStatus, PauseReport,
+        Plan, PlannedMapping, PrunedRow, RollbackReport, RowReport, StatusReport, UnlockReport,
+        VerifyReport,
+    };
+}
+
+/// Returns the steps that create the tables, the oldest first, for an application's own migrator.
 #[must_use]
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     vec![Box::new(migrations::CreateSessionTables), Box::new(migrations::AddMoves)]
 }
 
-/// The steps as a migrator of their own.
+/// The steps that create the tables, as their own migrator.
 ///
-/// It notes what it applied in the table `session_migration`, apart from an application's
+/// It records the applied steps in the table `session_migration`, apart from an application's
 /// `seaql_migrations`. It takes no lock: where several processes may start at once, use [`up`].
 #[derive(Debug, Clone, Copy)]
 pub struct Migrator;
@@ -117,20 +159,21 @@ impl MigratorTrait for Migrator {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Step {
-    /// Its name.
+    /// The step's name.
     pub name: String,
-    /// Whether it was applied.
+    /// Whether the step was applied.
     pub is_applied: bool,
 }
 
-/// Applies every step that the database does not have yet; gives their names.
+/// Applies every step that the database does not have yet, and returns their names.
 ///
-/// Several processes may call it at once: one works, the others wait up to a minute for it. A step
-/// that died half way is run again.
+/// Several processes may call it at once: one works, and the others wait up to a minute for it. A step
+/// that was interrupted is run again.
 ///
 /// # Errors
 ///
-/// [`MigrateError`], which never has the address's password in it.
+/// Returns a [`MigrateError`] if the database cannot be reached, if another process holds the lock for
+/// longer, or if a step fails. The error never contains the address's password.
 pub async fn up(url: &str) -> Result<Vec<String>, MigrateError> {
     let runner = migrations::Runner::open(url).await?;
     let applied = runner.run(migrations::Direction::Up).await;
@@ -138,16 +181,16 @@ pub async fn up(url: &str) -> Result<Vec<String>, MigrateError> {
     applied
 }
 
-/// Takes every step back; gives their names.
+/// Reverts every step, and returns their names.
 ///
 /// # Errors
 ///
-/// [`MigrateError`]
+/// Returns a [`MigrateError`] in the same cases as [`up`].
 ///
 /// # Security
 ///
-/// This drops the tables: everybody is signed out, and what is in the outbox of revocations is
-/// never revoked at its provider.
+/// This drops the tables: every user is signed out, and refresh tokens that wait in the outbox are
+/// never revoked at their provider.
 pub async fn down(url: &str) -> Result<Vec<String>, MigrateError> {
     let runner = migrations::Runner::open(url).await?;
     let reverted = runner.run(migrations::Direction::Down).await;
@@ -155,11 +198,11 @@ pub async fn down(url: &str) -> Result<Vec<String>, MigrateError> {
     reverted
 }
 
-/// The steps, and which of them the database has. Writes nothing.
+/// Returns the steps, and whether the database has each of them. Writes nothing.
 ///
 /// # Errors
 ///
-/// [`MigrateError`]
+/// Returns a [`MigrateError`] if the database cannot be read.
 pub async fn status(url: &str) -> Result<Vec<Step>, MigrateError> {
     let runner = migrations::Runner::open(sql::pool::or_empty(url)).await?;
     let steps = runner.steps().await;

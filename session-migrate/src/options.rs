@@ -1,29 +1,54 @@
-//! What a move is to do, as its caller says it.
+//! The options of a move.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use session_core::{Clock, Keyring, SystemClock};
+use session_core::Keyring;
+use session_core::clock::{Clock, SystemClock};
 
 use crate::cap::{Cap, CapNote};
 use crate::source::{Codecs, Mappings, Preset, SourceKeys};
+use crate::sql::Schema;
 
-/// Where the source's rows lie.
+/// How the source's rows are stored.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Layout {
-    /// As mappings say.
+    /// As these mappings describe.
     Mapped(Mappings),
-    /// As a known project has them.
+    /// As in a known project.
     Preset(Preset),
 }
 
-/// What a move is to do.
+impl Layout {
+    /// Returns the mappings in a database with this schema.
+    ///
+    /// # Errors
+    ///
+    /// Returns what the schema lacks of the preset.
+    pub(crate) fn mappings(&self, schema: &Schema) -> Result<Mappings, String> {
+        let preset = match self {
+            Self::Mapped(mappings) => return Ok(mappings.clone()),
+            Self::Preset(preset) => preset,
+        };
+        let found = preset.match_schema(schema).map_err(|mismatch| {
+            let missing = mismatch.missing.join("; ");
+            let preset = mismatch.preset;
+            match mismatch.table {
+                Some(table) => format!("the preset {preset} needs, in {table}: {missing}"),
+                None => format!("the preset {preset} needs {missing}"),
+            }
+        })?;
+        Ok(found.mappings)
+    }
+}
+
+/// The options of a [`Move`](crate::Move).
 ///
 /// # Security
 ///
-/// Addresses have passwords, and keys are keys: `Debug` prints neither.
+/// Addresses contain passwords: `Debug` prints neither addresses nor keys.
 #[derive(Clone)]
 #[must_use]
 pub struct MoveOptions {
@@ -32,7 +57,7 @@ pub struct MoveOptions {
     pub(crate) layout: Layout,
     pub(crate) cap: Cap,
     pub(crate) is_online: bool,
-    /// Whether it is one step of an application's migrator, whose other steps make the tables.
+    /// Whether the move is a step of an application's migrator, whose other steps create the tables.
     pub(crate) is_step: bool,
     pub(crate) batch: Option<u32>,
     pub(crate) codecs: Codecs,
@@ -41,8 +66,9 @@ pub struct MoveOptions {
 }
 
 impl MoveOptions {
-    /// A move from the database at this address, whose rows lie so; into the same database, without
-    /// a cap, offline, by the machine's clock.
+    /// Creates the options of a move from the database at this address, whose rows have this layout.
+    ///
+    /// By default the move is offline, goes into the same database, and has no cap.
     pub fn new(from: impl Into<String>, layout: Layout) -> Self {
         Self {
             from: from.into(),
@@ -58,79 +84,79 @@ impl MoveOptions {
         }
     }
 
-    /// Into the database at this address, of whatever kind.
+    /// Sets the address of the target, which may be a database of another kind.
     pub fn to(mut self, to: impl Into<String>) -> Self {
         self.to = Some(to.into());
         self
     }
 
-    /// Under this cap.
+    /// Sets the cap.
     pub fn cap(mut self, cap: Cap) -> Self {
         self.cap = cap;
         self
     }
 
-    /// While an application goes on writing to the source.
+    /// Sets whether applications go on writing to the source during the move.
     pub const fn online(mut self, is_online: bool) -> Self {
         self.is_online = is_online;
         self
     }
 
-    /// At most so many rows at a time; without it the size adapts to the time that a batch takes.
+    /// Sets the number of rows in a batch; by default the size adapts to the time that a batch takes.
     pub const fn batch(mut self, rows: u32) -> Self {
         self.batch = Some(rows);
         self
     }
 
-    /// The codecs that open the source's tokens, with its keys.
+    /// Sets the codecs that open the source's tokens, with the source's keys.
     pub fn codecs(mut self, codecs: Codecs) -> Self {
         self.codecs = codecs;
         self
     }
 
-    /// The keys that seal tokens in the target: the application's own. There is no default.
+    /// Sets the keys that seal tokens in the target: the application's own keys. They are required.
     pub fn keyring(mut self, keyring: Keyring) -> Self {
         self.keyring = Some(Arc::new(keyring));
         self
     }
 
-    /// The clock.
+    /// Sets the clock; by default the system's.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// The target's address.
+    /// Returns the target's address.
     pub(crate) fn target(&self) -> &str {
         self.to.as_deref().unwrap_or(&self.from)
     }
 
-    /// What decides where each row comes to lie, as a journal keeps it.
-    pub(crate) fn words(&self, mappings: &Mappings) -> Words {
+    /// Returns the options that decide where each row goes.
+    pub(crate) fn spec(&self, mappings: &Mappings) -> MoveSpec {
         let (mappings, cap) = (mappings.clone(), self.cap.note());
-        Words { mappings, cap: Some(cap), is_online: self.is_online }
+        MoveSpec { mappings, cap: Some(cap), is_online: self.is_online }
     }
 
-    /// These options with the cap and the mode of a move that was begun: who looks at it later
-    /// need not say them again.
-    pub(crate) fn adopt(&mut self, words: &Words) {
-        if let Some(cap) = words.cap.as_ref().and_then(CapNote::cap) {
+    /// Takes over the cap and the mode of a move that was begun, so that later commands need not
+    /// repeat them.
+    pub(crate) fn adopt(&mut self, spec: &MoveSpec) {
+        if let Some(cap) = spec.cap.as_ref().and_then(CapNote::cap) {
             self.cap = cap;
         }
-        self.is_online = words.is_online;
+        self.is_online = spec.is_online;
     }
 }
 
-/// What decides where each row comes to lie.
+/// The options that decide where each row goes, as the journal stores them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Words {
+pub(crate) struct MoveSpec {
     mappings: Mappings,
     cap: Option<CapNote>,
     is_online: bool,
 }
 
-impl Words {
-    /// As JSON, which is the same for the same words.
+impl MoveSpec {
+    /// Returns the JSON form, which is the same for equal options.
     pub(crate) fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! What a move tells while it is under way.
+//! The progress of a move under way.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,17 +7,17 @@ use tokio::sync::watch;
 
 use crate::journal::{Counts, Phase};
 
-/// How far a move is, as its process sees it.
+/// The progress of a move, as its process sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// What is done now.
+    /// The current phase.
     pub phase: Phase,
-    /// How much was done so far, over all processes.
+    /// How many rows were processed so far, by all processes together.
     pub counts: Counts,
-    /// For how long this process has worked, without pauses.
+    /// How long this process has worked, without pauses.
     pub worked: Duration,
-    /// Whether it waits for `resume`.
+    /// Whether the move waits for `resume`.
     pub is_paused: bool,
 }
 
@@ -32,12 +32,12 @@ impl Progress {
             empty: 0,
             repaired: 0,
         };
-        Self { phase: Phase::Fill, counts, worked: Duration::ZERO, is_paused: false }
+        Self { phase: Phase::Load, counts, worked: Duration::ZERO, is_paused: false }
     }
 
-    /// How long the rest takes at the pace so far, if that can be said.
+    /// Returns the estimated time for the remaining rows, or `None` before the first row.
     #[must_use]
-    pub fn rest(&self) -> Option<Duration> {
+    pub fn remaining(&self) -> Option<Duration> {
         let (read, expected) = (self.counts.read, self.counts.expected);
         let left = expected.checked_sub(read)?;
         let each = self.worked.checked_div(u32::try_from(read).ok().filter(|read| *read > 0)?)?;
@@ -45,20 +45,20 @@ impl Progress {
     }
 }
 
-/// Where progress is told; whoever listens gets the newest.
+/// Sends progress to all receivers; each sees the newest.
 #[derive(Debug, Clone)]
-pub(crate) struct Teller(Arc<watch::Sender<Progress>>);
+pub(crate) struct ProgressSender(Arc<watch::Sender<Progress>>);
 
-impl Teller {
+impl ProgressSender {
     pub(crate) fn new() -> Self {
         Self(Arc::new(watch::Sender::new(Progress::begin())))
     }
 
-    pub(crate) fn tell(&self, progress: Progress) {
+    pub(crate) fn send(&self, progress: Progress) {
         self.0.send_replace(progress);
     }
 
-    pub(crate) fn listen(&self) -> watch::Receiver<Progress> {
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Progress> {
         self.0.subscribe()
     }
 }
@@ -69,12 +69,12 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn the_rest_is_told_from_the_pace() {
+    fn the_remaining_time_follows_from_the_pace() {
         let mut progress = Progress::begin();
-        assert_eq!(progress.rest(), None);
+        assert_eq!(progress.remaining(), None);
         progress.counts.expected = 300;
         progress.counts.read = 100;
         progress.worked = Duration::from_secs(10);
-        assert_eq!(progress.rest(), Some(Duration::from_secs(20)));
+        assert_eq!(progress.remaining(), Some(Duration::from_secs(20)));
     }
 }

@@ -14,32 +14,30 @@ use crate::moves::{Approval, Move, Renewed};
 use crate::options::MoveOptions;
 use crate::sql::connect_read_only;
 
-/// What a step is made of when it runs.
-type Words = dyn Fn() -> Result<MoveOptions, Box<dyn Error + Send + Sync>> + Send + Sync;
+/// Returns the options of the move when the step runs.
+type OptionsFn = dyn Fn() -> Result<MoveOptions, Box<dyn Error + Send + Sync>> + Send + Sync;
 
-/// A move as one step of an application's own `Migrator`, after the steps that make the tables.
+/// A move as one step of an application's own `Migrator`, after the steps that create the tables.
 ///
-/// A migrator of sea-orm notes the name of a step when it is done, and nothing else. This step
-/// brings the rest with it: the move's lock, so that a second process is told that one is at work;
-/// its journal, in which each batch is noted in its own transaction, so that a process that was
-/// killed goes on where it was; and the words that the journal has noted, so that a step whose
-/// mapping, cap or mode has changed since it was begun is an error. A move that is done, by this
-/// step or by the command, is left as it is.
+/// A migrator of SeaORM records no more than the name of a step that is done. This step adds the rest:
+/// the move's lock, so that a second process gets an error while one is at work; the journal, in which
+/// each batch is recorded in its own transaction, so that a killed process goes on from its checkpoint;
+/// and the options in the journal, so that a step whose mapping, cap or mode has changed since the move
+/// began fails. A move that is done, by this step or by the command, is left as it is.
 ///
-/// `down` takes the move back, and writes renewed tokens into the source. After a `finalize` it is
-/// an error. The tables stay: the steps that made them take them away.
+/// `down` rolls the move back, and writes renewed tokens back into the source. After a `finalize` it
+/// fails. The tables stay until the steps that created them are reverted.
 ///
-/// The words are asked for when the step runs, not when the migrator lists its steps: `status`
-/// needs no keys.
+/// The options are requested when the step runs, not when the migrator lists its steps, so that
+/// `status` needs no keys.
 ///
 /// # The database
 ///
-/// [`MoveOptions`] name it by its address, the same that the application connects with. A migrator
-/// has one pool, whose options and size are the application's, and no address can be had from it
-/// that leads to the same place for certain; the move needs several connections, and on a server
-/// one for its lock. So the step opens its own, and refuses an address whose database is not the
-/// migrator's. It works in transactions of its own, and refuses a migrator that is in one: on
-/// SQLite each would wait for the other.
+/// [`MoveOptions`] name the database by its address, which must be the one that the application
+/// connects to. The move needs several connections, and on a server one for its lock; the migrator has
+/// one pool, of the application's size and options, from which the address cannot be read back. So the
+/// step opens its own connections, and refuses an address whose database is not the migrator's. It uses
+/// its own transactions, and refuses a migrator that is in one: on SQLite each would wait for the other.
 ///
 /// # Example
 ///
@@ -70,55 +68,56 @@ type Words = dyn Fn() -> Result<MoveOptions, Box<dyn Error + Send + Sync>> + Sen
 /// ```
 pub struct MoveSessions {
     name: String,
-    words: Box<Words>,
+    options: Box<OptionsFn>,
 }
 
 impl MoveSessions {
-    /// A step of this name, with the words that are given when it runs.
+    /// Creates a step with this name; `options` is called when the step runs.
     ///
-    /// The name is what the migrator notes: it never changes once it was applied somewhere.
+    /// The migrator records the name, so it must never change once the step was applied anywhere.
     pub fn new(
         name: impl Into<String>,
-        words: impl Fn() -> Result<MoveOptions, Box<dyn Error + Send + Sync>> + Send + Sync + 'static,
+        options: impl Fn() -> Result<MoveOptions, Box<dyn Error + Send + Sync>> + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), words: Box::new(words) }
+        Self { name: name.into(), options: Box::new(options) }
     }
 
-    /// The move, in the migrator's database.
+    /// Creates the move in the migrator's database.
     async fn open(&self, manager: &SchemaManager<'_>) -> Result<Move, DbErr> {
         let DatabaseExecutor::Connection(_) = manager.get_connection() else {
             return Err(self.failed(&MigrateError::because(
                 MigrateErrorKind::Usage,
-                "the migrator is in a transaction, and a move has transactions of its own: give \
-                 the migrator a connection",
+                "the migrator is in a transaction, and a move uses its own: give the migrator a \
+                 connection",
             )));
         };
-        let mut options = (self.words)().map_err(|error| self.failed(&*error))?;
+        let mut options = (self.options)().map_err(|error| self.failed(&*error))?;
         options.is_step = true;
         self.require_same(manager, options.target()).await?;
         Ok(Move::new(options))
     }
 
-    /// Refuses an address whose database is not the migrator's.
+    /// Returns an error if the address is not that of the migrator's database.
     async fn require_same(&self, manager: &SchemaManager<'_>, url: &str) -> Result<(), DbErr> {
-        let there = connect_read_only(url).await.map_err(|error| self.failed(&error))?;
-        let mine = manager.get_connection();
-        let is_same = match mine.get_database_backend() == there.get_database_backend() {
-            true => place(mine).await? == place(&there).await?,
+        let other = connect_read_only(url).await.map_err(|error| self.failed(&error))?;
+        let own = manager.get_connection();
+        let is_same = match own.get_database_backend() == other.get_database_backend() {
+            true => database_identity(own).await? == database_identity(&other).await?,
             false => false,
         };
-        // Nothing is left to be done on it.
-        let _ = there.close().await;
+        // Nothing is left to do on the connection.
+        let _ = other.close().await;
         match is_same {
             true => Ok(()),
             false => Err(self.failed(&MigrateError::because(
                 MigrateErrorKind::Usage,
-                "the address is not that of the migrator's database",
+                "the address is not that of the migrator's database: give the address that the \
+                 application connects to",
             ))),
         }
     }
 
-    /// An error with its causes, in the one form that a migrator passes on.
+    /// Flattens an error with its causes into the one form that a migrator passes on.
     fn failed(&self, error: &(dyn Error + 'static)) -> DbErr {
         let mut text = format!("{}: {error}", self.name);
         let mut cause = error.source();
@@ -133,8 +132,8 @@ impl MoveSessions {
     }
 }
 
-/// What tells a database from others of its kind, as far as it says so itself.
-async fn place(
+/// Returns a text that identifies a database among those of its kind.
+async fn database_identity(
     connection: &impl sea_orm_migration::sea_orm::ConnectionTrait,
 ) -> Result<Option<String>, DbErr> {
     let backend = connection.get_database_backend();
@@ -150,10 +149,10 @@ async fn place(
     row.map_or(Ok(None), |row| row.try_get_by_index(0))
 }
 
-/// Does the work on a thread of its own: a migrator asks for a future that may change threads.
+/// Runs the work on its own thread, because a migrator needs a future that is `Send`.
 ///
-/// Where the migrator is dropped the work stops after the batch that is under way.
-async fn alone<T: Send + 'static>(
+/// If the migrator is dropped, the work stops after the current batch.
+async fn run_blocking<T: Send + 'static>(
     moving: Move,
     work: impl AsyncFnOnce(&Move) -> Result<T, MigrateError> + Send + 'static,
 ) -> Result<T, MigrateError> {
@@ -174,22 +173,24 @@ impl MigrationName for MoveSessions {
 impl MigrationTrait for MoveSessions {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let moving = self.open(manager).await?;
-        let applied = alone(moving, async |moving| moving.apply(Approval::Unseen).await).await;
+        let applied =
+            run_blocking(moving, async |moving| moving.apply(Approval::Unreviewed).await).await;
         applied.map(drop).map_err(|error| self.failed(&error))
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let moving = self.open(manager).await?;
-        let back = alone(moving, async |moving| moving.rollback(Renewed::WriteBack).await);
-        match back.await {
+        let rolled_back =
+            run_blocking(moving, async |moving| moving.rollback(Renewed::WriteBack).await);
+        match rolled_back.await {
             Ok(_) => Ok(()),
-            // It was taken back by the command, or never begun.
+            // The move was rolled back by the command, or never begun.
             Err(error) if error.kind() == MigrateErrorKind::NoMove => Ok(()),
             Err(error) => Err(self.failed(&error)),
         }
     }
 
-    /// The move's transactions are its own: each batch is one, with its note in the journal.
+    /// Returns `false`: the move uses its own transactions, one for each batch and its journal entry.
     fn use_transaction(&self) -> Option<bool> {
         Some(false)
     }

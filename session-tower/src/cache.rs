@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
-use session_core::SecretDigest;
 use session_core::manager::{LiveSession, ManagerError, Resolution};
 use session_core::middleware::CacheInvalidation;
+use session_core::session::SecretDigest;
 use session_core::store::{StoreError, StoreErrorKind};
 
 /// The number of generations. Digests that share one cause each other to be read again when a

@@ -4,8 +4,9 @@ use std::fmt;
 
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderValue, Response};
+use session_core::Timestamp;
 use session_core::manager::{Rotation, SignedIn};
-use session_core::{SessionSecret, Timestamp};
+use session_core::session::SessionSecret;
 
 use crate::cookie::SessionCookie;
 

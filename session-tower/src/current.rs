@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use http::Extensions;
 use session_core::manager::{EndedSignal, LiveSession, TokenError};
-use session_core::{
-    EndReason, ProviderName, SecretDigest, Session, SessionId, Timestamp, TokenSet, UserId,
-};
+use session_core::session::SecretDigest;
+use session_core::{EndReason, ProviderName, Session, SessionId, Timestamp, TokenSet, UserId};
 
 /// The live session of a request, in the request's extensions.
 ///

@@ -1,8 +1,11 @@
-//! What the tests that cross crates, databases and processes share.
+//! Shared code of the tests that cross crates, databases and processes.
 //!
-//! - [`database`]: a fresh database of each kind per test, and ways to take it away.
-//! - [`manager`]: a manager whose clock, provider and store are the test's.
+//! - [`database`]: a fresh database of each kind per test, and ways to interrupt it.
+//! - [`manager`]: a manager with a test's own clock, provider and store.
+//! - [`source`]: a source database of a migration.
+//! - [`projects`]: the tables of the projects that have a preset, with rows.
 //! - [`sources`]: the files of the workspace, for tests that read them.
+//! - [`fixtures`]: databases that some of those projects created themselves.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -13,7 +16,10 @@
 )]
 
 pub mod database;
+pub mod fixtures;
 pub mod manager;
+pub mod projects;
+pub mod source;
 pub mod sources;
 
 /// The quick start of the README, compiled.

@@ -1,4 +1,4 @@
-//! The harness itself: databases are fresh and apart, outages are real and heal.
+//! The harness itself: databases are fresh and isolated, outages are real and end.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::env;
@@ -26,7 +26,7 @@ on_every_database! {
         assert_eq!(found.unwrap(), 0);
     }
 
-    async fn a_database_goes_with_its_value(kind: Kind) {
+    async fn a_database_is_dropped_with_its_value(kind: Kind) {
         let database = Database::create(kind).await;
         let url = database.url().replace("?mode=rwc", "");
         let open = database.connect().await;
@@ -35,7 +35,7 @@ on_every_database! {
         assert!(sea_orm::Database::connect(&url).await.is_err(), "{kind} still has it");
     }
 
-    async fn the_server_is_what_its_name_says(database: Database) {
+    async fn the_server_is_of_its_kind(database: Database) {
         let sql = match database.kind() {
             Kind::Sqlite => "SELECT 'SQLite ' || sqlite_version()",
             Kind::Postgres | Kind::MariaDb => "SELECT version()",
@@ -46,7 +46,7 @@ on_every_database! {
         assert!(version.contains(&name), "{version} is not {name}");
     }
 
-    async fn a_cut_makes_queries_fail_and_a_restore_heals_them(database: Database) {
+    async fn a_cut_makes_queries_fail_until_it_is_restored(database: Database) {
         let link = database.link().await;
         let pool = link.connect().await;
         pool.execute_unprepared("CREATE TABLE note (id INT)").await.unwrap();
@@ -73,7 +73,7 @@ on_every_database! {
         assert_eq!(count(&lazy).await.unwrap(), 0);
     }
 
-    async fn a_cut_of_one_link_leaves_other_databases_alone(kind: Kind) {
+    async fn a_cut_of_one_link_does_not_affect_other_databases(kind: Kind) {
         let (one, other) = (Database::create(kind).await, Database::create(kind).await);
         let pool = other.connect().await;
         let outage = one.link().await.cut().await;
@@ -81,7 +81,7 @@ on_every_database! {
         outage.restore().await;
     }
 
-    async fn a_frozen_write_is_done_after_the_restore_or_failed(database: Database) {
+    async fn a_frozen_write_succeeds_after_the_restore_or_fails(database: Database) {
         let link = database.link().await;
         let pool = link.connect().await;
         pool.execute_unprepared("CREATE TABLE note (id INT)").await.unwrap();
@@ -102,7 +102,7 @@ on_every_database! {
         assert_eq!(count(&pool).await.unwrap(), i64::from(written));
     }
 
-    async fn the_default_isolation_is_what_was_asked(kind: Kind) {
+    async fn the_default_isolation_is_the_requested_one(kind: Kind) {
         for level in [
             IsolationLevel::ReadCommitted,
             IsolationLevel::RepeatableRead,
@@ -119,7 +119,7 @@ on_every_database! {
     }
 }
 
-/// A frozen server says nothing at all; only a file's lock is answered.
+/// A frozen server sends nothing; a locked file fails.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_server_does_not_answer() {
     for kind in Kind::available().into_iter().filter(|kind| *kind != Kind::Sqlite) {
@@ -131,7 +131,7 @@ async fn a_frozen_server_does_not_answer() {
             let pool = pool.clone();
             async move { value::<i32>(&pool, "SELECT 1").await }
         });
-        // The unfrozen way answers meanwhile, several times over.
+        // The other connection responds meanwhile.
         let direct = database.connect().await;
         for _ in 0..20 {
             assert_eq!(value::<i32>(&direct, "SELECT 1").await.unwrap(), 1);
@@ -151,7 +151,7 @@ fn a_missing_server_is_said_aloud() {
 }
 
 #[test]
-fn a_missing_server_is_a_failure_where_it_is_required() {
+fn a_missing_required_server_is_a_failure() {
     for (variable, value) in [("CI", "true"), ("SESSION_TEST_REQUIRE", "1")] {
         let (passed, output) = run_without_postgres(variable, value);
         assert!(!passed, "{output}");
@@ -159,10 +159,10 @@ fn a_missing_server_is_a_failure_where_it_is_required() {
     }
 }
 
-/// Runs one test of this very file in another process, with a poorer environment.
+/// Runs one test of this file in another process, with fewer variables.
 fn run_without_postgres(variable: &str, value: &str) -> (bool, String) {
     let output = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "fresh_databases_are_isolated::postgres", "--nocapture"])
+        .args(["--exact", "harness::fresh_databases_are_isolated::postgres", "--nocapture"])
         .env_remove("SESSION_TEST_POSTGRES_URL")
         .env_remove("SESSION_TEST_REQUIRE")
         .env_remove("CI")
@@ -192,7 +192,7 @@ async fn isolation(kind: Kind, pool: &DatabaseConnection) -> String {
     let backend = pool.get_database_backend();
     let shown = match kind {
         Kind::Postgres => value(pool, "SHOW default_transaction_isolation").await,
-        // Older and newer name; new MariaDB has both.
+        // The old and the new name; recent MariaDB has both.
         _ => pool
             .query_one_raw(Statement::from_string(
                 backend,

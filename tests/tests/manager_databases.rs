@@ -26,7 +26,7 @@ use session_tests::on_every_database;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A store with a pool of its own.
+/// A store with a separate pool.
 async fn pool(database: &Database) -> Arc<SeaOrmStore> {
     let connection = database.connect_with(|options| {
         options.max_connections(8).test_before_acquire(false).acquire_timeout(SECOND * 60);
@@ -35,7 +35,7 @@ async fn pool(database: &Database) -> Arc<SeaOrmStore> {
     Arc::new(SeaOrmStore::new(connection.await))
 }
 
-/// A store whose way to the database can be cut.
+/// A store whose link to the database can be cut.
 async fn behind(link: &Link) -> Arc<SeaOrmStore> {
     let pool = link.connect_with(|options| {
         options.max_connections(4).test_before_acquire(false).acquire_timeout(SECOND / 2);
@@ -48,7 +48,7 @@ fn detecting() -> ScriptedProvider {
     ScriptedProvider::new().with_reuse_detection().with_revocation_scope(RevocationScope::Token)
 }
 
-/// Two nodes, each with a pool of its own.
+/// Two nodes with separate pools.
 async fn two_nodes(database: &Database, policy: PolicyBuilder) -> [World; 2] {
     let here = World::on(pool(database).await, policy, detecting()).await;
     let there = here.another_on(pool(database).await, here.clock.clone()).await;
@@ -106,11 +106,11 @@ on_every_database! {
                 None => Database::create(kind).await,
             };
             database.migrate().await;
-            logins_at_once(&database).await;
+            simultaneous_logins(&database).await;
         }
     }
 
-    async fn law_1_rejecting_nodes_let_in_exactly_as_many_as_fit(database: Migrated) {
+    async fn law_1_rejecting_nodes_admit_exactly_the_cap(database: Migrated) {
         let reject = policy().max_sessions(5).on_full(OnFull::Reject).store_timeout(SECOND * 600);
         let nodes = two_nodes(&database, reject).await;
         let logins: Vec<_> = (0..24)
@@ -147,7 +147,7 @@ on_every_database! {
         assert_eq!(nodes[1].outbox().await, ["rt-1"]);
     }
 
-    async fn f10_clients_that_hang_up_lose_nothing(database: Migrated) {
+    async fn f10_clients_that_disconnect_lose_nothing(database: Migrated) {
         let [here, there] = two_nodes(&database, policy().store_timeout(SECOND * 600)).await;
         let laptop = here.sign_in().await;
         for round in 2..6 {
@@ -221,7 +221,7 @@ on_every_database! {
         }
     }
 
-    async fn law_5_a_database_that_is_cut_behind_the_rotation_loses_nothing(database: Migrated) {
+    async fn law_5_a_database_outage_after_the_rotation_loses_nothing(database: Migrated) {
         let patient = policy().max_renewal_wait(SECOND * 3600);
         let link = database.link().await;
         let here = World::on(behind(&link).await, patient, detecting()).await;
@@ -248,11 +248,11 @@ on_every_database! {
         assert!(here.provider.accepts(&refresh_token(&here, &laptop).await));
     }
 
-    async fn law_4_a_node_that_is_cut_for_less_than_a_term_keeps_its_lease(database: Migrated) {
+    async fn law_4_a_node_that_is_cut_off_for_less_than_a_term_keeps_its_lease(database: Migrated) {
         let patient = policy().max_renewal_wait(SECOND * 3600);
         let link = database.link().await;
         let here = World::on(behind(&link).await, patient, detecting()).await;
-        // The other node has a way of its own, which stays; but a SQLite file has one lock for all.
+        // The link of the other node stays; but an SQLite file has one lock for all.
         let there = here.another_on(pool(&database).await, here.clock.clone()).await;
         let laptop = here.sign_in().await;
         here.clock.advance(LIFETIME);
@@ -288,7 +288,7 @@ on_every_database! {
         assert_eq!(with_time(&here, here.token(&laptop)).await.unwrap(), "at-2");
     }
 
-    async fn one_rotation_of_many_at_once_gives_the_secret(database: Migrated) {
+    async fn of_many_simultaneous_rotations_one_returns_the_secret(database: Migrated) {
         use session_core::manager::{Resolution, Rotation};
         let nodes = two_nodes(&database, policy().store_timeout(SECOND * 600)).await;
         let laptop = nodes[0].sign_in().await;
@@ -311,7 +311,7 @@ on_every_database! {
         }
     }
 
-    async fn v1_two_nodes_that_work_off_one_outbox_revoke_each_token_once(database: Migrated) {
+    async fn v1_two_nodes_that_process_one_outbox_revoke_each_token_once(database: Migrated) {
         let nodes = two_nodes(&database, policy().unlimited().store_timeout(SECOND * 600)).await;
         for _ in 0..30 {
             nodes[0].sign_in().await;
@@ -338,7 +338,7 @@ on_every_database! {
 }
 
 /// One node's clock is a minute behind; the cap is far below the number of logins.
-async fn logins_at_once(database: &Database) {
+async fn simultaneous_logins(database: &Database) {
     let capped = policy().max_sessions(4).store_timeout(SECOND * 600);
     let here = World::on(pool(database).await, capped, detecting()).await;
     let behind = here.clock.node_behind(SECOND * 60);

@@ -1,4 +1,4 @@
-//! The move as a step of an application's own migrator, on every database.
+//! The move as a step in the migrator of an application, on every database.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement, TransactionTrait as _};

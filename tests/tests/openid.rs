@@ -5,18 +5,19 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use identity_provider::{
-    Client, Endpoint, Fault, IdentityProvider, RunningProvider, ScriptedAnswer, SigningKey,
+    Client, Endpoint, Fault, IdentityProvider, RunningProvider, ScriptedResponse, SigningKey,
 };
 use openidconnect::http::StatusCode;
 use reqwest::header::LOCATION;
 use reqwest::redirect::Policy;
 use serde_json::json;
+use session_core::TokenSet;
+use session_core::clock::Clock;
 use session_core::provider::openid::{
     AuthorizationRequest, Callback, OpenIdProvider, SetupError, SignInErrorKind, SignInOutcome,
 };
 use session_core::provider::{Provider, ProviderErrorKind};
 use session_core::testing::FakeClock;
-use session_core::{Clock, TokenSet};
 use tokio::net::TcpListener;
 
 const CALLBACK: &str = "http://127.0.0.1:9/callback";
@@ -144,7 +145,7 @@ async fn f26_renews_at_a_provider_that_names_nothing_but_a_new_access_token() {
 }
 
 #[tokio::test]
-async fn r6_a_reused_refresh_token_is_refused_and_takes_its_family_along_and_no_other() {
+async fn r6_a_reused_refresh_token_is_refused_and_ends_only_its_family() {
     let setting = Setting::new().await;
     let (laptop, phone) = (setting.tokens_of("alice").await, setting.tokens_of("alice").await);
     let renewed = setting.renewed(&laptop).await;
@@ -166,8 +167,8 @@ async fn v1_v2_revokes_one_login_and_an_unknown_token_too() {
     assert_eq!(setting.fails(&laptop).await, ProviderErrorKind::Refused);
     setting.renewed(&phone).await;
 
-    let busy = ScriptedAnswer::new(StatusCode::SERVICE_UNAVAILABLE).retry_after_seconds(30);
-    setting.idp.control().push_fault_at(Endpoint::Revocation, Fault::answer(busy));
+    let busy = ScriptedResponse::new(StatusCode::SERVICE_UNAVAILABLE).retry_after_seconds(30);
+    setting.idp.control().push_fault_at(Endpoint::Revocation, Fault::respond(busy));
     let error = setting.provider.revoke(&token).await.unwrap_err();
     assert_eq!(error.kind(), ProviderErrorKind::Unavailable);
     assert_eq!(error.asks_to_wait(), Some(Duration::from_secs(30)));
@@ -178,10 +179,10 @@ async fn f7_f9_trouble_at_the_provider_loses_no_session() {
     let setting = Setting::new().await;
     let tokens = setting.tokens_of("alice").await;
     let refusal = json!({"error": "invalid_grant"});
-    let answer = |status| Fault::answer(ScriptedAnswer::json(status, &refusal));
+    let answer = |status| Fault::respond(ScriptedResponse::json(status, &refusal));
 
-    let busy = ScriptedAnswer::new(StatusCode::TOO_MANY_REQUESTS).retry_after_seconds(7);
-    setting.breaks_next_renewal(Fault::answer(busy));
+    let busy = ScriptedResponse::new(StatusCode::TOO_MANY_REQUESTS).retry_after_seconds(7);
+    setting.breaks_next_renewal(Fault::respond(busy));
     let error = setting.provider.renew(&tokens).await.unwrap_err();
     assert_eq!(error.kind(), ProviderErrorKind::Throttled);
     assert_eq!(error.asks_to_wait(), Some(Duration::from_secs(7)));
@@ -190,8 +191,8 @@ async fn f7_f9_trouble_at_the_provider_loses_no_session() {
     assert_eq!(setting.fails(&tokens).await, ProviderErrorKind::Unavailable);
     setting.breaks_next_renewal(Fault::close());
     assert_eq!(setting.fails(&tokens).await, ProviderErrorKind::Unavailable);
-    let page = ScriptedAnswer::new(StatusCode::OK).body("<html>Sign in to the Wi-Fi</html>");
-    setting.breaks_next_renewal(Fault::answer(page));
+    let page = ScriptedResponse::new(StatusCode::OK).body("<html>Sign in to the Wi-Fi</html>");
+    setting.breaks_next_renewal(Fault::respond(page));
     assert_eq!(setting.fails(&tokens).await, ProviderErrorKind::Malformed);
 
     assert_eq!(setting.idp.control().stats().renewals, 0);
@@ -201,19 +202,19 @@ async fn f7_f9_trouble_at_the_provider_loses_no_session() {
 }
 
 #[tokio::test]
-async fn f11_an_answer_that_is_lost_is_an_outage_and_the_grace_of_the_provider_heals_it() {
+async fn f11_a_lost_response_is_an_outage_that_the_grace_period_of_the_provider_repairs() {
     let setting = Setting::new().await;
     setting.idp.control().configure(|settings| settings.reuse_grace = Duration::from_secs(10));
     let tokens = setting.tokens_of("alice").await;
-    setting.breaks_next_renewal(Fault::lose_answer());
+    setting.breaks_next_renewal(Fault::lose_response());
     assert_eq!(setting.fails(&tokens).await, ProviderErrorKind::Unavailable);
-    assert_eq!(setting.idp.control().stats().renewals, 1, "it rotated, and we were not told");
+    assert_eq!(setting.idp.control().stats().renewals, 1, "it rotated, and the response was lost");
     setting.renewed(&tokens).await;
     assert_eq!(setting.idp.control().stats().reuse_detected, 0);
 }
 
 #[tokio::test]
-async fn f42_a_wrong_client_secret_refuses_no_session() {
+async fn f42_a_wrong_client_secret_ends_no_session() {
     let setting = Setting::new().await;
     let tokens = setting.tokens_of("alice").await;
     let wrong = registered(&setting.idp, &setting.clock, "wrong").await.unwrap();
@@ -223,7 +224,7 @@ async fn f42_a_wrong_client_secret_refuses_no_session() {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_away_is_unavailable_and_may_come_back() {
+async fn an_unavailable_provider_is_a_transient_error() {
     let setting = Setting::new().await;
     let tokens = setting.tokens_of("alice").await;
     let Setting { clock, idp, provider } = setting;
@@ -238,7 +239,7 @@ async fn a_provider_that_is_away_is_unavailable_and_may_come_back() {
 }
 
 #[tokio::test]
-async fn r9_a_code_is_good_once_and_for_its_own_sign_in() {
+async fn r9_a_code_is_valid_once_and_for_its_own_sign_in() {
     let setting = Setting::new().await;
     let request = setting.asks("alice");
     let callback = comes_back(&request.url).await;

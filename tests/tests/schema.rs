@@ -7,10 +7,9 @@
     reason = "a panic is how a test fails"
 )]
 
-mod store_support;
-
 use std::collections::BTreeSet;
 
+use crate::store_support::{admit, capped, migrated};
 use sea_orm::sea_query::ColumnType;
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, Iterable, Statement};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -21,7 +20,6 @@ use session_core::store::sea_orm::entity::{admission_lock, event, revocation, se
 use session_core::testing::sample::{self, Login};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
-use store_support::{admit, capped, migrated};
 
 /// A column as a database describes it, or as an entity does.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,7 +29,7 @@ struct Described {
     is_nullable: bool,
 }
 
-/// No entity is held against these: what moves sessions reads and writes them by statements.
+/// These tables have no entities: `session-migrate` uses statements.
 const SESSION_MOVE: &str = "id uuid, state text, phase text, is_paused integer, runner uuid?, \
     owner text?, options text, plan_digest text?, progress text, sealed_cursor bytes?, \
     started_at integer, updated_at integer, switched_at integer?, finished_at integer?, \
@@ -58,7 +56,7 @@ on_every_database! {
         assert_eq!(of_table(&pool, kind, "session_move_aside").await, of_text(SESSION_MOVE_ASIDE));
     }
 
-    async fn a_step_that_died_half_way_is_run_again(kind: Kind) {
+    async fn an_interrupted_step_is_run_again(kind: Kind) {
         let database = Database::create(kind).await;
         session_migrate::up(database.url()).await.unwrap();
         let pool = database.connect().await;
@@ -82,7 +80,7 @@ on_every_database! {
         assert_eq!(applied, session_migrate::migrations().len());
     }
 
-    async fn down_takes_away_what_up_made(kind: Kind) {
+    async fn down_removes_what_up_created(kind: Kind) {
         let database = migrated(kind).await;
         assert!(session_migrate::status(database.url()).await.unwrap().iter().all(|s| s.is_applied));
         session_migrate::down(database.url()).await.unwrap();
@@ -93,13 +91,13 @@ on_every_database! {
         session_migrate::up(database.url()).await.unwrap();
     }
 
-    async fn the_steps_stand_among_an_applications_own(kind: Kind) {
+    async fn the_steps_run_among_those_of_an_application(kind: Kind) {
         let database = Database::create(kind).await;
         let pool = database.connect().await;
         Application::up(&pool, None).await.unwrap();
         let store = SeaOrmStore::new(pool.clone());
         assert!(store.list(&sample::user("ann")).await.unwrap().is_empty());
-        // The steps as a migrator of their own note theirs elsewhere, and find the tables there.
+        // The steps as a separate migrator use another history table, and find the tables in place.
         session_migrate::up(database.url()).await.unwrap();
         let applied = Application::get_applied_migrations(&pool).await.unwrap();
         assert_eq!(applied.len(), session_migrate::migrations().len());
@@ -121,13 +119,13 @@ on_every_database! {
         }
     }
 
-    async fn every_question_goes_along_an_index(kind: Kind) {
+    async fn every_query_uses_an_index(kind: Kind) {
         let database = migrated(kind).await;
-        store_support::plans::check(&database).await;
+        crate::store_support::plans::check(&database).await;
     }
 }
 
-/// An application whose migrator has the steps among its own.
+/// An application whose migrator includes the steps.
 struct Application;
 
 impl MigratorTrait for Application {

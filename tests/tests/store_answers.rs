@@ -7,10 +7,10 @@
     reason = "a panic is how a test fails"
 )]
 
-mod store_support;
-
 use std::time::Duration;
 
+use crate::store_support::saboteur::{Sabotage, Saboteur};
+use crate::store_support::{admit, capped, migrated};
 use session_core::SessionStore;
 use session_core::event::{Event, EventKind};
 use session_core::policy::OnFull;
@@ -21,8 +21,6 @@ use session_core::store::{
 };
 use session_core::testing::sample::{self, Login};
 use session_tests::database::{Database, Kind};
-use store_support::saboteur::{Sabotage, Saboteur};
-use store_support::{admit, capped, migrated};
 
 /// A store behind the saboteur, and one that is not.
 struct Stage {

@@ -7,11 +7,10 @@
     reason = "a panic is how a test fails"
 )]
 
-mod store_support;
-
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
+use crate::store_support::{admit, capped, migrated};
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseConnection, IsolationLevel, Statement};
 use session_core::policy::OnFull;
@@ -23,7 +22,6 @@ use session_core::testing::sample::{self, Login};
 use session_core::{SessionStore, Timestamp};
 use session_tests::database::{Database, Kind, Link};
 use session_tests::on_every_database;
-use store_support::{admit, capped, migrated};
 
 /// Two pools whose connections have this isolation unless a transaction sets its own.
 struct Defaulting {
@@ -127,7 +125,7 @@ on_every_database! {
         let mut touched = sample::now();
         for polls in 1.. {
             let login = Login::of("ann", "okta");
-            let finished = store_support::polled(admit(&one, &login, &policy), polls).await;
+            let finished = crate::store_support::polled(admit(&one, &login, &policy), polls).await;
             touched = touched + Duration::from_secs(1);
             one.touch(witness.id(), touched).await.unwrap();
             assert_eq!(last_seen(&other, &witness).await, touched, "dropped after {polls} polls");

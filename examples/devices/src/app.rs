@@ -1,4 +1,4 @@
-//! One copy of the application, running.
+//! A running copy of the application.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,27 +13,27 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::failure::Failure;
-use crate::identity::Identity;
 use crate::listener::Listen;
+use crate::provider_client::ProviderClient;
 use crate::routes;
 use crate::settings::Settings;
 use crate::sign_in::PendingCookies;
-use crate::site::Site;
+use crate::startup_error::StartupError;
+use crate::state::AppState;
 
-/// How often what is over is purged and revoked: soon enough for a demonstration to be watched.
-const MAINTENANCE: Duration = Duration::from_secs(5);
+/// How often ended sessions are purged and their tokens revoked. Short, so that it can be watched.
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long requests may still take at the end.
-const LAST_REQUESTS: Duration = Duration::from_secs(10);
+/// How long a shutdown waits for requests.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a rotated token may still need to be written.
-const LAST_WRITES: Duration = Duration::from_secs(10);
+/// How long a shutdown waits for renewals, so that a rotated token is stored.
+const RENEWAL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A copy that serves.
+/// A running copy of the application.
 #[derive(Debug)]
 pub(crate) struct App {
-    site: Arc<Site>,
+    state: Arc<AppState>,
     stop: watch::Sender<bool>,
     server: JoinHandle<std::io::Result<()>>,
     provider: Option<RunningProvider>,
@@ -41,103 +41,104 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Starts a copy; it serves when this comes back.
-    pub(crate) async fn start(settings: Settings) -> Result<Self, Failure> {
-        // First of all, so that nothing has begun where it fails.
+    /// Starts a copy. It serves requests when this returns.
+    pub(crate) async fn start(settings: Settings) -> Result<Self, StartupError> {
+        // First, so that a taken address fails before anything is created.
         let listener = bind(settings.listen).await?;
-        let address = listener
-            .local_addr()
-            .map_err(|error| Failure::caused_by("the address is not known", error))?;
+        let address = listener.local_addr().map_err(|error| {
+            StartupError::caused_by("cannot read the address of the listener", error)
+        })?;
         let store = settings.database.open().await?;
         let rows = store.sample_per_key().await;
         let rows =
-            rows.map_err(|error| Failure::caused_by("the database cannot be read", error))?;
+            rows.map_err(|error| StartupError::caused_by("cannot read the database", error))?;
         let keys = settings.keys.keys_for(&rows)?;
-        let (mut identity, provider) = Identity::begin(&settings.provider).await?;
+        let (mut client, built_in) = ProviderClient::begin(&settings.provider).await?;
         if let Some(name) = &settings.provider_name {
-            identity.name = name.clone();
+            client.name = name.clone();
         }
-        let manager = manager(&store, keys.keyring()?, &settings, &identity).await?;
+        let manager = manager(&store, keys.keyring()?, &settings, &client).await?;
         let sessions =
             SessionLayer::new(manager.clone()).with_cookie(settings.cookie.session_cookie()?);
         let (stop, closing) = watch::channel(false);
-        let site = Arc::new(Site {
+        let state = Arc::new(AppState {
             manager,
             store,
-            identity,
+            provider: client,
             pending: PendingCookies::new(keys.keyring()?, settings.cookie.is_secure)?,
             address,
-            is_built_in: provider.is_some(),
+            has_built_in_provider: built_in.is_some(),
             closing: closing.clone(),
         });
-        let router = routes::router(Arc::clone(&site), sessions);
+        let router = routes::router(Arc::clone(&state), sessions);
         let server = tokio::spawn(serve(listener, router, closing));
-        let maintenance = site.manager.maintain(MAINTENANCE);
-        Ok(Self { site, stop, server, provider, _maintenance: maintenance })
+        let maintenance = state.manager.maintain(MAINTENANCE_INTERVAL);
+        Ok(Self { state, stop, server, provider: built_in, _maintenance: maintenance })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.site.address
+        self.state.address
     }
 
-    /// Who signs people in.
+    /// The issuer that users sign in with.
     pub(crate) fn issuer(&self) -> &str {
-        self.site.identity.openid.issuer()
+        self.state.provider.openid.issuer()
     }
 
-    /// The built-in provider, if it is this copy's.
+    /// The built-in provider, if this copy runs it.
     pub(crate) fn provider(&self) -> Option<&RunningProvider> {
         self.provider.as_ref()
     }
 
-    /// Where the sessions lie.
+    /// The session store.
     pub(crate) fn store(&self) -> &Arc<dyn SessionStore> {
-        &self.site.store
+        &self.state.store
     }
 
-    /// The sessions.
+    /// The session manager.
     pub(crate) fn manager(&self) -> &SessionManager {
-        &self.site.manager
+        &self.state.manager
     }
 
-    /// Ends open streams, lets requests and renewals come to their end, and stops. Whether all of
-    /// them did in time.
+    /// Closes open streams, waits for requests and renewals, and stops. Returns whether all of them
+    /// finished in time.
     pub(crate) async fn shutdown(mut self) -> bool {
         self.stop.send_replace(true);
-        let served = tokio::time::timeout(LAST_REQUESTS, &mut self.server).await.is_ok();
+        let served = tokio::time::timeout(REQUEST_TIMEOUT, &mut self.server).await.is_ok();
         self.server.abort();
-        // The provider runs until here: a renewal that has begun still needs it.
-        self.site.manager.shutdown(LAST_WRITES).await && served
+        // The built-in provider must outlive the renewals, which call it.
+        self.state.manager.shutdown(RENEWAL_TIMEOUT).await && served
     }
 }
 
-async fn bind(listen: Listen) -> Result<TcpListener, Failure> {
-    listen.bind().await.map_err(|error| {
-        Failure::caused_by("there is no listening at that address (--listen)", error)
-    })
+async fn bind(listen: Listen) -> Result<TcpListener, StartupError> {
+    listen
+        .bind()
+        .await
+        .map_err(|error| StartupError::caused_by("cannot listen on that address (--listen)", error))
 }
 
 async fn manager(
     store: &Arc<dyn SessionStore>,
     keyring: Keyring,
     settings: &Settings,
-    identity: &Identity,
-) -> Result<SessionManager, Failure> {
-    let provider = Arc::clone(&identity.openid);
+    client: &ProviderClient,
+) -> Result<SessionManager, StartupError> {
+    let provider = Arc::clone(&client.openid);
     let manager = SessionManager::builder(Arc::clone(store))
         .policy(settings.policy.clone())
         .keyring(keyring)
-        .provider(identity.name.as_str(), provider);
+        .provider(client.name.as_str(), provider);
     manager.start().await.map_err(|error| {
         let what = match error {
             StartError::WrongKey { .. } => {
-                "the sealing keys (SESSION_KEYS or devices.keys) are not the ones that sealed what \
-                 the database holds; nothing was changed"
+                "the sealing keys (SESSION_KEYS or devices.keys) cannot open the sessions in the \
+                 database; nothing was changed"
             }
-            _ => "the sessions cannot be served",
+            _ => "cannot start the session manager",
         };
-        Failure::caused_by(what, error)
+        StartupError::caused_by(what, error)
     })
 }
 
@@ -148,7 +149,7 @@ async fn serve(
 ) -> std::io::Result<()> {
     axum::serve(listener, router)
         .with_graceful_shutdown(async move {
-            // An error says that the application is gone, which is an end as well.
+            // An error means that the sender is gone: stop then too.
             let _ = closing.wait_for(|is_closing| *is_closing).await;
         })
         .await

@@ -1,4 +1,4 @@
-//! What can be typed, and what is made of it.
+//! The command line.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -11,16 +11,16 @@ use session_core::{ProviderName, SessionPolicy};
 use session_tower::SessionCookie;
 
 use crate::database::DatabaseUrl;
-use crate::failure::Failure;
 use crate::keys::KeySource;
 use crate::listener::Listen;
 use crate::settings::{CookieSettings, ProviderChoice, Settings};
+use crate::startup_error::StartupError;
 
-/// A web page of the user's devices: each signs in by itself, and each can be signed out by itself.
+/// A web application that lists the user's devices: each signs in, and can be signed out, separately.
 ///
-/// Sealing keys come from the variable SESSION_KEYS (id:base64 of 32 bytes, parted by commas; the
-/// first one seals), else from the file devices.keys beside the SQLite file or in the working
-/// directory, which the first start creates. Logs go to stderr, by RUST_LOG.
+/// Sealing keys are read from the variable SESSION_KEYS (id:base64 of 32 bytes, separated by commas;
+/// the first one seals), else from the file devices.keys in the directory of the SQLite file or the
+/// working directory, which the first start creates. Logs go to stderr, filtered by RUST_LOG.
 #[derive(Debug, Parser)]
 #[command(name = "devices", version)]
 pub(crate) struct Arguments {
@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "URL", value_parser = secret)]
     database_url: Option<SecretString>,
 
-    /// An OpenID Connect provider in place of the built-in one
+    /// An OpenID Connect provider instead of the built-in one
     #[arg(long, value_name = "URL", requires = "client_id")]
     issuer: Option<String>,
 
@@ -40,13 +40,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ID", requires = "issuer")]
     client_id: Option<String>,
 
-    /// The client's secret at that provider; none for a public client
+    /// The client secret at that provider; none for a public client
     #[arg(long, value_name = "SECRET", requires = "issuer", value_parser = secret)]
     client_secret: Option<SecretString>,
 
     /// The provider's name in every session [default: builtin, or the issuer's host]
     ///
-    /// What a migrated system calls it: moved sessions are renewed with the provider of their name.
+    /// Use the name of a migrated application: sessions are renewed with the provider of that name.
     #[arg(long, value_name = "NAME")]
     provider_name: Option<String>,
 
@@ -54,41 +54,41 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     max_sessions: u32,
 
-    /// What one more sign-in does when every place is taken
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Full::EvictOldest)]
-    on_full: Full,
+    /// What happens at a sign-in when the maximum is reached
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = WhenFull::EvictOldest)]
+    on_full: WhenFull,
 
     /// How long the built-in provider's access tokens are valid
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     access_token_seconds: u64,
 
-    /// Within which time an end on one copy is an end on every other
+    /// The time within which all copies notice that a session has ended
     #[arg(long, value_name = "MS", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(..=3_600_000))]
     max_staleness_ms: u64,
 
-    /// The cookie of a migrated system: its UUIDs are accepted, and replaced at first use
+    /// The cookie name of a migrated application: its UUIDs are accepted, and replaced at first use
     #[arg(long, value_name = "NAME")]
     cookie_name: Option<String>,
 
-    /// A cookie without Secure and prefix, for plain http on loopback
+    /// Use a cookie without Secure and the __Host- prefix, for plain http on loopback
     #[arg(long)]
     insecure_cookie: bool,
 
-    /// The built-in provider signs in whoever login_hint names, without a form
+    /// The built-in provider signs in the user named by login_hint, without a form
     #[arg(long)]
     auto_login: bool,
 
-    /// Plays the whole story by itself and says what held; only --database-url counts beside it
+    /// Runs every scenario by itself and reports the results; only --database-url is used with it
     #[arg(long)]
     pub(crate) check: bool,
 }
 
-/// What one more sign-in does when every place is taken.
+/// What happens at a sign-in when the maximum is reached.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Full {
-    /// The device that signed in first leaves
+enum WhenFull {
+    /// The device that signed in first is signed out
     EvictOldest,
-    /// The device that was not used for the longest time leaves
+    /// The least recently used device is signed out
     EvictLru,
     /// The sign-in is refused
     Reject,
@@ -99,8 +99,8 @@ fn secret(text: &str) -> Result<SecretString, Infallible> {
 }
 
 impl Arguments {
-    /// What this copy is to do, checked by itself and against the environment.
-    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
+    /// Validates the arguments and the environment.
+    pub(crate) fn settings(&self) -> Result<Settings, StartupError> {
         let database = self.database()?.unwrap_or_else(DatabaseUrl::in_working_directory);
         Ok(Settings {
             listen: self.listen.map_or(Listen::From(3000), Listen::At),
@@ -113,19 +113,19 @@ impl Arguments {
         })
     }
 
-    /// The database, if one was named.
-    pub(crate) fn database(&self) -> Result<Option<DatabaseUrl>, Failure> {
+    /// Parses the address of the database, if one was given.
+    pub(crate) fn database(&self) -> Result<Option<DatabaseUrl>, StartupError> {
         let Some(text) = &self.database_url else { return Ok(None) };
         let url = DatabaseUrl::parse(text.expose_secret());
-        url.map(Some).map_err(|problem| Failure::usage("--database-url", problem))
+        url.map(Some).map_err(|message| StartupError::usage("--database-url", message))
     }
 
-    fn provider_name(&self) -> Result<Option<ProviderName>, Failure> {
+    fn provider_name(&self) -> Result<Option<ProviderName>, StartupError> {
         let name = self.provider_name.as_deref().map(ProviderName::new).transpose();
-        name.map_err(|error| Failure::usage("--provider-name", error))
+        name.map_err(|error| StartupError::usage("--provider-name", error))
     }
 
-    fn provider(&self) -> Result<ProviderChoice, Failure> {
+    fn provider(&self) -> Result<ProviderChoice, StartupError> {
         let (Some(issuer), Some(client_id)) = (&self.issuer, &self.client_id) else {
             return Ok(ProviderChoice::BuiltIn {
                 listen: Listen::From(3001),
@@ -134,23 +134,23 @@ impl Arguments {
             });
         };
         if client_id.trim().is_empty() {
-            return Err(Failure::usage("--client-id", "must not be empty"));
+            return Err(StartupError::usage("--client-id", "must not be empty"));
         }
-        let issuer = issuer.parse().map_err(|error| Failure::usage("--issuer", error))?;
+        let issuer = issuer.parse().map_err(|error| StartupError::usage("--issuer", error))?;
         let client_secret = self.client_secret.clone();
-        Ok(ProviderChoice::Outside { issuer, client_id: client_id.clone(), client_secret })
+        Ok(ProviderChoice::External { issuer, client_id: client_id.clone(), client_secret })
     }
 
-    fn policy(&self) -> Result<SessionPolicy, Failure> {
+    fn policy(&self) -> Result<SessionPolicy, StartupError> {
         let on_full = match self.on_full {
-            Full::EvictOldest => OnFull::EvictOldest,
-            Full::EvictLru => OnFull::EvictLeastRecentlyUsed,
-            Full::Reject => OnFull::Reject,
+            WhenFull::EvictOldest => OnFull::EvictOldest,
+            WhenFull::EvictLru => OnFull::EvictLeastRecentlyUsed,
+            WhenFull::Reject => OnFull::Reject,
         };
         let mut policy = SessionPolicy::builder();
-        if matches!(self.on_full, Full::EvictLru) {
-            // What another copy served is known from the rows alone: here each use is written, for
-            // people try this out within seconds.
+        if matches!(self.on_full, WhenFull::EvictLru) {
+            // Copies know each other's requests only from the rows: write every use, because a
+            // demonstration lasts seconds.
             policy = policy.touch_interval(Duration::ZERO);
         }
         policy
@@ -159,13 +159,13 @@ impl Arguments {
             .max_staleness(Duration::from_millis(self.max_staleness_ms))
             .rule(Rule::for_provider("mcp:*").replace())
             .build()
-            .map_err(|error| Failure::usage("--max-sessions, --max-staleness-ms", error))
+            .map_err(|error| StartupError::usage("--max-sessions, --max-staleness-ms", error))
     }
 
-    fn cookie(&self) -> Result<CookieSettings, Failure> {
+    fn cookie(&self) -> Result<CookieSettings, StartupError> {
         let settings =
             CookieSettings { name: self.cookie_name.clone(), is_secure: !self.insecure_cookie };
-        // Built once here, so that a bad name is an error before anything begins.
+        // Built once here, so that an invalid name is reported before anything is created.
         let _: SessionCookie = settings.session_cookie()?;
         Ok(settings)
     }
@@ -177,20 +177,20 @@ mod tests {
     use clap::CommandFactory as _;
 
     #[test]
-    fn the_flags_fit_together() {
+    fn the_flags_are_consistent() {
         Arguments::command().debug_assert();
     }
 
     #[test]
-    fn the_second_copy_joins_the_firsts_provider() {
+    fn a_second_copy_uses_the_provider_of_the_first() {
         let typed = "devices --issuer http://127.0.0.1:3001 --client-id devices --client-secret devices-secret";
         let arguments = Arguments::try_parse_from(typed.split(' ')).unwrap();
         assert!(!format!("{arguments:?}").contains("devices-secret"));
-        assert!(matches!(arguments.provider().unwrap(), ProviderChoice::Outside { .. }));
+        assert!(matches!(arguments.provider().unwrap(), ProviderChoice::External { .. }));
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused() {
+    fn invalid_values_are_rejected() {
         for typed in [
             "--max-sessions 0",
             "--on-full explode",
@@ -206,11 +206,11 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_database_address_is_named_and_not_repeated() {
+    fn an_invalid_database_address_is_reported_without_repeating_it() {
         let words = ["devices", "--database-url", "redis://u:hunter2@h/0"];
-        let failure = Arguments::try_parse_from(words).unwrap().database().unwrap_err();
+        let error = Arguments::try_parse_from(words).unwrap().database().unwrap_err();
         assert_eq!(
-            failure.to_string(),
+            error.to_string(),
             "--database-url: must begin with sqlite:, postgres:// or mysql://"
         );
     }

@@ -1,4 +1,4 @@
-//! The address of the database, the tables in it, and the store on them.
+//! The database: its address, its tables, and the session store on it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,15 +12,15 @@ use session_core::store::sea_orm::SeaOrmStore;
 use session_core::store::{StoreError, StoreErrorKind};
 use url::Url;
 
-use crate::failure::Failure;
+use crate::startup_error::StartupError;
 
-/// How often a database is opened that other copies are opening.
-const MOST_TRIES: u32 = 100;
+/// How often opening is tried while other copies open the same database.
+const MAX_ATTEMPTS: u32 = 100;
 
-/// Between two tries.
+/// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The address of a database. It may hold a password, which is never printed.
+/// The address of a database. It may contain a password, which is never printed.
 #[derive(Clone)]
 pub(crate) struct DatabaseUrl {
     text: SecretString,
@@ -33,7 +33,7 @@ impl DatabaseUrl {
         Self::sqlite_file(Path::new("devices.sqlite"))
     }
 
-    /// An SQLite file, which is created where it is missing.
+    /// An SQLite file, created if it is missing.
     pub(crate) fn sqlite_file(file: &Path) -> Self {
         let path = file.display().to_string();
         let path = percent_encoding::utf8_percent_encode(&path, IN_A_PATH);
@@ -41,12 +41,12 @@ impl DatabaseUrl {
         Self { text, file: Some(file.to_owned()) }
     }
 
-    /// The address that `text` is, or what is wrong with it.
+    /// Parses an address; the error says what is wrong, without repeating it.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         if let Some(rest) = text.strip_prefix("sqlite:") {
             return Self::parse_sqlite(rest.strip_prefix("//").unwrap_or(rest));
         }
-        // One driver speaks to both, by one name.
+        // One driver serves both, under the name `mysql`.
         let text = match text.strip_prefix("mariadb:") {
             Some(rest) => format!("mysql:{rest}"),
             None => text.to_owned(),
@@ -56,7 +56,7 @@ impl DatabaseUrl {
             "postgres" | "postgresql" | "mysql" if url.has_host() => {
                 Ok(Self { text: SecretString::from(text), file: None })
             }
-            "postgres" | "postgresql" | "mysql" => Err("names no host"),
+            "postgres" | "postgresql" | "mysql" => Err("must name a host"),
             _ => Err(UNKNOWN),
         }
     }
@@ -65,13 +65,13 @@ impl DatabaseUrl {
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         let has = |wanted: &str| query.split('&').any(|pair| pair.starts_with(wanted));
         if path.is_empty() {
-            return Err("names no file");
+            return Err("must name a file");
         }
-        // Each connection of the pool, and each copy, would have a database of its own.
+        // Every connection of the pool would get a separate database.
         if path == ":memory:" || has("mode=memory") {
-            return Err("must be a file: a database in memory has no second connection");
+            return Err("must be a file: a database in memory cannot be shared by connections");
         }
-        let file = percent_decode_str(path).decode_utf8().map_err(|_| "is not UTF-8")?;
+        let file = percent_decode_str(path).decode_utf8().map_err(|_| "must be UTF-8")?;
         let mode = match (has("mode="), query.is_empty()) {
             (true, _) => "",
             (false, true) => "mode=rwc",
@@ -81,30 +81,31 @@ impl DatabaseUrl {
         Ok(Self { text, file: Some(PathBuf::from(&*file)) })
     }
 
-    /// The directory in which the database's file lies; the working directory for a server.
+    /// The directory of the database file; the working directory for a server.
     pub(crate) fn directory(&self) -> PathBuf {
         let parent = self.file.as_deref().and_then(Path::parent);
         parent.map(Path::to_owned).unwrap_or_default()
     }
 
-    /// Creates the tables that are missing, and opens the store on them. Any number of copies may
-    /// do so at once.
-    pub(crate) async fn open(&self) -> Result<Arc<dyn SessionStore>, Failure> {
+    /// Creates missing tables and opens the store. Several copies may do this at once.
+    pub(crate) async fn open(&self) -> Result<Arc<dyn SessionStore>, StartupError> {
         session_migrate::up(self.text.expose_secret())
             .await
-            .map_err(|error| self.failure("the database's tables cannot be created", &error))?;
+            .map_err(|error| self.error("cannot create the tables of the database", &error))?;
         let store = self.connect().await;
-        let store = store.map_err(|error| self.failure("the database cannot be opened", &error))?;
+        let store = store.map_err(|error| self.error("cannot open the database", &error))?;
         Ok(Arc::new(store))
     }
 
-    /// SQLite changes its journal's mode for nobody while another copy does, and does not wait.
+    /// Retries: while one copy changes SQLite's journal mode, another one fails instead of waiting.
     async fn connect(&self) -> Result<SeaOrmStore, StoreError> {
-        let mut tries = 1;
+        let mut attempts = 1;
         loop {
             match SeaOrmStore::connect(self.text.expose_secret()).await {
-                Err(error) if error.kind() == StoreErrorKind::Contended && tries < MOST_TRIES => {
-                    tries += 1;
+                Err(error)
+                    if error.kind() == StoreErrorKind::Contended && attempts < MAX_ATTEMPTS =>
+                {
+                    attempts += 1;
                     tokio::time::sleep(PAUSE).await;
                 }
                 connected => return connected,
@@ -112,15 +113,15 @@ impl DatabaseUrl {
         }
     }
 
-    /// A failure whose causes do not repeat the password.
-    fn failure(&self, what: &str, error: &dyn std::error::Error) -> Failure {
+    /// Builds an error whose causes do not contain the password.
+    fn error(&self, what: &str, error: &dyn std::error::Error) -> StartupError {
         let mut causes = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
             causes = format!("{causes}: {error}");
             cause = error.source();
         }
-        Failure::caused_by(format!("{what} (--database-url)"), self.without_password(&causes))
+        StartupError::caused_by(format!("{what} (--database-url)"), self.without_password(&causes))
     }
 
     fn without_password(&self, text: &str) -> String {
@@ -138,7 +139,7 @@ impl DatabaseUrl {
 
 const UNKNOWN: &str = "must begin with sqlite:, postgres:// or mysql://";
 
-/// What would end the path in an address, or be decoded in it.
+/// The characters that must be percent-encoded in the path.
 const IN_A_PATH: &percent_encoding::AsciiSet =
     &percent_encoding::CONTROLS.add(b'?').add(b'#').add(b'%').add(b' ');
 
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_are_known_by_their_scheme() {
+    fn servers_are_recognised_by_their_scheme() {
         assert_eq!(text("postgres://u:p@h/d"), "postgres://u:p@h/d");
         assert_eq!(text("mariadb://u:p@h/d"), "mysql://u:p@h/d");
         for url in ["", "redis://h/0", "postgres:", "sqlite:", "sqlite::memory:", "devices.sqlite"]
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_keys_lie_beside_the_file() {
+    fn keys_are_kept_in_the_directory_of_the_file() {
         let directory = |url| DatabaseUrl::parse(url).unwrap().directory();
         assert_eq!(directory("sqlite:///var/lib/a.db"), Path::new("/var/lib"));
         assert_eq!(directory("sqlite:some%20where/a.db"), Path::new("some where"));
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn no_password_is_printed() {
+    fn a_password_is_never_printed() {
         let url = DatabaseUrl::parse("postgres://u:hunt%21er2@h/d").unwrap();
         assert!(!format!("{url:?}").contains("hunt"));
         let said = "cannot use postgres://u:hunt%21er2@h/d: hunt!er2 was refused";

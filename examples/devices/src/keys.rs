@@ -1,4 +1,4 @@
-//! The sealing keys: from the variable `SESSION_KEYS`, or from a file that the first start makes.
+//! The sealing keys: from the variable `SESSION_KEYS`, or from a file that the first start creates.
 
 use std::env::{self, VarError};
 use std::fs::{self, File, OpenOptions};
@@ -6,47 +6,49 @@ use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
+use session_core::Keyring;
 use session_core::store::StoredSession;
-use session_core::{Keyring, KeyringError};
+use session_core::token::KeyringError;
 
-use crate::failure::Failure;
+use crate::startup_error::StartupError;
 
-/// The variable: `id:base64 of 32 bytes`, parted by commas; the first key seals.
+/// The variable: `id:base64 of 32 bytes`, separated by commas; the first key seals.
 const VARIABLE: &str = "SESSION_KEYS";
 
-/// The file, in the same form.
+/// The file, in the same format.
 const FILE: &str = "devices.keys";
 
-/// Where the keys come from.
+/// The source of the keys.
 #[derive(Debug, Clone)]
 pub(crate) enum KeySource {
-    /// A file, which is created for a database that nothing is sealed in.
+    /// A file, created for a database without sealed rows.
     File(PathBuf),
-    /// Text that was given and is well formed.
+    /// Text that was given and parses.
     Given(SecretString),
 }
 
 impl KeySource {
-    /// The variable if it is set, else the file in this directory.
-    pub(crate) fn from_environment(directory: &Path) -> Result<Self, Failure> {
+    /// Uses the variable if it is set, else the file in this directory.
+    pub(crate) fn from_environment(directory: &Path) -> Result<Self, StartupError> {
         match env::var(VARIABLE) {
             Ok(text) => Self::given(text),
             Err(VarError::NotPresent) => Ok(Self::File(directory.join(FILE))),
-            Err(VarError::NotUnicode(_)) => Err(Failure::usage(VARIABLE, "is not UTF-8")),
+            Err(VarError::NotUnicode(_)) => Err(StartupError::usage(VARIABLE, "must be UTF-8")),
         }
     }
 
-    pub(crate) fn given(text: String) -> Result<Self, Failure> {
+    pub(crate) fn given(text: String) -> Result<Self, StartupError> {
         let text = SecretString::from(text);
-        Keyring::parse(text.expose_secret()).map_err(|error| Failure::usage(VARIABLE, error))?;
+        Keyring::parse(text.expose_secret())
+            .map_err(|error| StartupError::usage(VARIABLE, error))?;
         Ok(Self::Given(text))
     }
 
-    /// The keys, if they can be the ones for these rows, one for each key id.
+    /// Returns the keys, after checking that they include the key of every sample row.
     ///
-    /// A new key is made only for a database without any row: anywhere else it would hide that the
-    /// right one is missing.
-    pub(crate) fn keys_for(&self, rows: &[StoredSession]) -> Result<Keys, Failure> {
+    /// A new key is created only for a database without rows: otherwise it would hide that the
+    /// right key is missing.
+    pub(crate) fn keys_for(&self, rows: &[StoredSession]) -> Result<Keys, StartupError> {
         let keys = match self {
             Self::Given(text) => Keys { text: text.clone(), origin: VARIABLE.to_owned() },
             Self::File(path) => read_or_create(path, rows.is_empty())?,
@@ -55,9 +57,9 @@ impl KeySource {
         let is_known = |id: &str| keyring.key_ids().any(|known| known == id);
         match rows.iter().filter_map(key_id).find(|id| !is_known(id)) {
             None => Ok(keys),
-            Some(id) => Err(Failure::start(format!(
-                "the database holds sessions that are sealed with the key {id:?}, which is not in \
-                 {}; nothing was changed",
+            Some(id) => Err(StartupError::start(format!(
+                "the database contains sessions sealed with the key {id:?}, which is not in {}; \
+                 nothing was changed",
                 keys.origin
             ))),
         }
@@ -68,7 +70,7 @@ fn key_id(row: &StoredSession) -> Option<&str> {
     row.tokens.as_ref()?.tokens.key_id()
 }
 
-/// The text of a keyring, and where it is from.
+/// The text of a keyring, and its origin for messages.
 #[derive(Debug)]
 pub(crate) struct Keys {
     text: SecretString,
@@ -76,37 +78,37 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// A keyring of these keys.
-    pub(crate) fn keyring(&self) -> Result<Keyring, Failure> {
+    /// Parses the keys.
+    pub(crate) fn keyring(&self) -> Result<Keyring, StartupError> {
         Keyring::parse(self.text.expose_secret()).map_err(|error| {
-            Failure::caused_by(
-                format!("there are no usable sealing keys in {}", self.origin),
+            StartupError::caused_by(
+                format!("cannot use the sealing keys in {}", self.origin),
                 error,
             )
         })
     }
 }
 
-fn read_or_create(path: &Path, may_create: bool) -> Result<Keys, Failure> {
+fn read_or_create(path: &Path, may_create: bool) -> Result<Keys, StartupError> {
     let origin = path.display().to_string();
     let text = match fs::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound && may_create => create(path),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(Failure::start(format!(
-                "the database holds sealed sessions, and their keys are missing: there is no \
+            return Err(StartupError::start(format!(
+                "the database contains sealed sessions, but their keys are missing: there is no \
                  {origin}, and {VARIABLE} is not set; nothing was changed"
             )));
         }
         other => other,
     };
     let text = text.map_err(|error| {
-        Failure::caused_by(format!("the sealing keys cannot be read from {origin}"), error)
+        StartupError::caused_by(format!("cannot read the sealing keys from {origin}"), error)
     })?;
     Ok(Keys { text: SecretString::from(text.trim()), origin })
 }
 
-/// Writes a new random key, and gives what the file holds then: of copies that start at once, all
-/// take the key of the first. The file appears complete or not at all.
+/// Creates the file with a new random key and returns its content. If several copies start at once,
+/// all use the key of the first. The file appears complete or not at all.
 fn create(path: &Path) -> io::Result<String> {
     let id = random_name("key").map_err(io::Error::other)?;
     let entry = Keyring::generate_entry(&id).map_err(io::Error::other)?;
@@ -137,7 +139,7 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-/// A name with 64 random bits behind it.
+/// Returns `kind` with 64 random bits appended.
 pub(crate) fn random_name(kind: &str) -> Result<String, KeyringError> {
     let mut bytes = [0_u8; 8];
     getrandom::fill(&mut bytes).map_err(|_| KeyringError::RandomnessError)?;
@@ -148,9 +150,9 @@ pub(crate) fn random_name(kind: &str) -> Result<String, KeyringError> {
 mod tests {
     use super::*;
 
-    struct Directory(PathBuf);
+    struct KeyDirectory(PathBuf);
 
-    impl Directory {
+    impl KeyDirectory {
         fn new() -> Self {
             let path = env::temp_dir().join(random_name("devices-keys").unwrap());
             fs::create_dir(&path).unwrap();
@@ -158,15 +160,15 @@ mod tests {
         }
     }
 
-    impl Drop for Directory {
+    impl Drop for KeyDirectory {
         fn drop(&mut self) {
             let _ = fs::remove_dir_all(&self.0);
         }
     }
 
     #[test]
-    fn copies_that_start_at_once_take_one_key() {
-        let directory = Directory::new();
+    fn copies_that_start_at_once_use_one_key() {
+        let directory = KeyDirectory::new();
         let source = KeySource::File(directory.0.join(FILE));
         let starts: Vec<_> = (0..8)
             .map(|_| {
@@ -178,25 +180,29 @@ mod tests {
         let first = texts[0].expose_secret();
         assert!(Keyring::parse(first).is_ok());
         assert!(texts.iter().all(|text| text.expose_secret() == first));
-        assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 1, "a draft was left");
+        assert_eq!(
+            fs::read_dir(&directory.0).unwrap().count(),
+            1,
+            "a temporary file was left behind"
+        );
     }
 
     #[cfg(unix)]
     #[test]
-    fn nobody_else_reads_the_file() {
+    fn only_the_owner_can_read_the_file() {
         use std::os::unix::fs::PermissionsExt as _;
-        let directory = Directory::new();
+        let directory = KeyDirectory::new();
         let path = directory.0.join(FILE);
         KeySource::File(path.clone()).keys_for(&[]).unwrap();
         assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]
-    fn a_bad_variable_is_named_and_not_repeated() {
+    fn an_invalid_variable_is_reported_without_repeating_it() {
         for text in ["", "hunter2", "a:hunter2", "a:aHVudGVyMg=="] {
-            let failure = KeySource::given(text.to_owned()).unwrap_err();
-            assert!(failure.to_string().starts_with("SESSION_KEYS: "), "{failure}");
-            assert!(!failure.to_string().contains("unter"), "{failure}");
+            let error = KeySource::given(text.to_owned()).unwrap_err();
+            assert!(error.to_string().starts_with("SESSION_KEYS: "), "{error}");
+            assert!(!error.to_string().contains("unter"), "{error}");
         }
     }
 }

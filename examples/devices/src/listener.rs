@@ -1,19 +1,19 @@
-//! Ports: the one that was asked for, or the next free one.
+//! The listener: on the requested address, or on the next free port.
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::net::TcpListener;
 
-/// How many ports behind the first one are tried.
-const MOST_TRIES: u16 = 200;
+/// How many ports are tried, starting at the first.
+const MAX_ATTEMPTS: u16 = 200;
 
-/// Where to listen.
+/// The address to listen on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Listen {
-    /// At this address and no other; port 0 takes any free one.
+    /// Exactly this address; port 0 takes any free port.
     At(SocketAddr),
-    /// On loopback, at this port or the next free one.
+    /// Loopback, at this port or the next free one.
     From(u16),
 }
 
@@ -32,7 +32,7 @@ impl Listen {
 const LOOPBACK: std::net::IpAddr = std::net::IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 async fn bind_from(first: u16) -> io::Result<TcpListener> {
-    for port in first..first.saturating_add(MOST_TRIES) {
+    for port in first..first.saturating_add(MAX_ATTEMPTS) {
         match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
             Err(error) if error.kind() == ErrorKind::AddrInUse => {}
             bound => return bound,
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_taken_port_leads_to_the_next_one() {
+    async fn a_port_in_use_is_skipped() {
         let taken = Listen::ANYWHERE.bind().await.unwrap();
         let port = taken.local_addr().unwrap().port();
         let next = Listen::From(port).bind().await.unwrap();

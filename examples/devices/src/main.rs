@@ -1,29 +1,32 @@
-//! The demonstration: an axum application with a page of the user's devices.
+//! An axum application with a page that lists the user's devices.
 //!
 //! ```text
 //! cargo run -p devices                serves on 127.0.0.1:3000, with a built-in identity provider
-//! cargo run -p devices -- --check     plays the whole story by itself and says what held
+//! cargo run -p devices -- --check     runs every scenario by itself and reports the results
 //! cargo run -p devices -- --help      the flags
 //! ```
 //!
-//! Any number of copies may run on one database; a further one joins the first's identity provider
-//! with `--issuer http://127.0.0.1:3001 --client-id devices --client-secret devices-secret`. A
-//! database belongs to one issuer: a user's id is the `sub` that the issuer knows the person by.
+//! Any number of copies may run on one database. Further copies use the identity provider of the
+//! first: `--issuer http://127.0.0.1:3001 --client-id devices --client-secret devices-secret`. A
+//! database belongs to one issuer, because the user id is the issuer's `sub`.
 
 mod app;
-mod check;
 mod cli;
 mod database;
-mod failure;
-mod identity;
+mod error_response;
 mod keys;
 mod listener;
 mod page;
-mod refusal;
+mod provider_client;
 mod routes;
 mod settings;
 mod sign_in;
-mod site;
+mod startup_error;
+mod state;
+
+// Not a part of the application: `--check` drives it from outside, over HTTP.
+#[path = "../check/mod.rs"]
+mod check;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -33,46 +36,47 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::cli::Arguments;
-use crate::failure::Failure;
+use crate::startup_error::StartupError;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // The check makes things go wrong on purpose.
+    // The check provokes errors on purpose.
     log(if arguments.check { "off" } else { "warn,devices=info,session_core=info" });
     let outcome = if arguments.check {
         Box::pin(check::run(&arguments)).await
     } else {
         Box::pin(serve(&arguments)).await.map(|()| ExitCode::SUCCESS)
     };
-    outcome.unwrap_or_else(|failure| {
-        // Nobody is left to be told if stderr is closed.
-        let _ = writeln!(io::stderr(), "{}", failure.with_causes());
-        failure.exit_code()
+    outcome.unwrap_or_else(|error| {
+        // If stderr is closed, nothing is left to report to.
+        let _ = writeln!(io::stderr(), "{}", error.with_causes());
+        error.exit_code()
     })
 }
 
-/// Logs to stderr what RUST_LOG says, else this.
-fn log(otherwise: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(otherwise));
+/// Logs to stderr, filtered by RUST_LOG or else by this default.
+fn log(default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
 }
 
 /// Serves until the process is asked to end.
-async fn serve(arguments: &Arguments) -> Result<(), Failure> {
-    // Before anything begins: a signal in the middle of the start must not be lost.
-    let asked_to_end = asked_to_end()?;
+async fn serve(arguments: &Arguments) -> Result<(), StartupError> {
+    // Registered first, so that a signal during the start is not lost.
+    let stop_signal = stop_signal()?;
     let app = App::start(arguments.settings()?).await?;
-    tell(&app).map_err(|error| Failure::caused_by("nobody can be told the addresses", error))?;
-    asked_to_end.await;
-    tracing::info!("ending");
+    print_addresses(&app)
+        .map_err(|error| StartupError::caused_by("cannot write to stdout", error))?;
+    stop_signal.await;
+    tracing::info!("shutting down");
     if !app.shutdown().await {
-        tracing::warn!("not everything came to its end in time");
+        tracing::warn!("some requests or renewals did not finish in time");
     }
     Ok(())
 }
 
-fn tell(app: &App) -> io::Result<()> {
+fn print_addresses(app: &App) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "devices: http://{}", app.address())?;
     writeln!(out, "identity provider: {}", app.issuer())?;
@@ -80,9 +84,9 @@ fn tell(app: &App) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn asked_to_end() -> Result<impl Future<Output = ()>, Failure> {
+fn stop_signal() -> Result<impl Future<Output = ()>, StartupError> {
     use tokio::signal::unix::{SignalKind, signal};
-    let failed = |error| Failure::caused_by("signals cannot be heard", error);
+    let failed = |error| StartupError::caused_by("cannot listen for signals", error);
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     Ok(async move {
@@ -94,7 +98,7 @@ fn asked_to_end() -> Result<impl Future<Output = ()>, Failure> {
 }
 
 #[cfg(not(unix))]
-fn asked_to_end() -> Result<impl Future<Output = ()>, Failure> {
+fn stop_signal() -> Result<impl Future<Output = ()>, StartupError> {
     Ok(async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;

@@ -1,4 +1,4 @@
-//! What a copy is to do, checked.
+//! The validated configuration of a copy.
 
 use std::time::Duration;
 
@@ -8,53 +8,53 @@ use session_tower::{LegacyFormat, SessionCookie};
 use url::Url;
 
 use crate::database::DatabaseUrl;
-use crate::failure::Failure;
 use crate::keys::KeySource;
 use crate::listener::Listen;
+use crate::startup_error::StartupError;
 
-/// What a copy is to do.
+/// The configuration of a copy.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) listen: Listen,
     pub(crate) database: DatabaseUrl,
     pub(crate) keys: KeySource,
     pub(crate) provider: ProviderChoice,
-    /// What sessions call it, where that is not to follow from the provider.
+    /// The provider name in sessions; by default it is derived from the provider.
     pub(crate) provider_name: Option<ProviderName>,
     pub(crate) policy: SessionPolicy,
     pub(crate) cookie: CookieSettings,
 }
 
-/// Who signs people in.
+/// The identity provider that users sign in with.
 #[derive(Debug, Clone)]
 pub(crate) enum ProviderChoice {
-    /// The provider in this process.
+    /// A provider in this process, for development.
     BuiltIn { listen: Listen, access_token_lifetime: Duration, auto_login: bool },
-    /// Another one; it may be the built-in one of another copy.
-    Outside { issuer: Url, client_id: String, client_secret: Option<SecretString> },
+    /// Any other provider; it may be the built-in one of another copy.
+    External { issuer: Url, client_id: String, client_secret: Option<SecretString> },
 }
 
-/// The session's cookie.
+/// The session cookie.
 #[derive(Debug, Clone)]
 pub(crate) struct CookieSettings {
-    /// The cookie of a migrated system.
+    /// The cookie name of a migrated application.
     pub(crate) name: Option<String>,
     pub(crate) is_secure: bool,
 }
 
-/// The name for plain http: browsers refuse the prefix `__Host-` there.
+/// The cookie name over plain http, where browsers reject the prefix `__Host-`.
 const INSECURE_NAME: &str = "devices_session";
 
 impl CookieSettings {
-    pub(crate) fn session_cookie(&self) -> Result<SessionCookie, Failure> {
+    pub(crate) fn session_cookie(&self) -> Result<SessionCookie, StartupError> {
         let mut cookie = SessionCookie::builder();
         if !self.is_secure {
             cookie = cookie.dangerous_insecure().name(INSECURE_NAME);
         }
         if let Some(name) = &self.name {
-            // Open WebUI's `oauth_session_id`, for one, holds a UUID.
+            // Open WebUI's cookie `oauth_session_id`, for example, contains a UUID.
             cookie = cookie.name(name).legacy(LegacyFormat::Uuid);
         }
-        cookie.build().map_err(|error| Failure::usage("--cookie-name", error))
+        cookie.build().map_err(|error| StartupError::usage("--cookie-name", error))
     }
 }

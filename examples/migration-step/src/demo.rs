@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use sea_orm_migration::MigratorTraitSelf as _;
 use sea_orm_migration::sea_orm::{Database, DatabaseConnection};
 use session_core::manager::Resolution;
+use session_core::session::SecretDigest;
 use session_core::store::sea_orm::SeaOrmStore;
-use session_core::{Keyring, ProviderName, SecretDigest, SessionManager, UserId};
+use session_core::{Keyring, ProviderName, SessionManager, UserId};
 use uuid::Uuid;
 
 use crate::legacy;

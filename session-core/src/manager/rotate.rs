@@ -33,8 +33,8 @@ impl SessionManager {
     /// a migrated cookie. Updates the digest of the same row; cap, age and tokens stay.
     ///
     /// The previous secret is accepted until 30 seconds after the new one was first presented, at
-    /// most for ten minutes. Meanwhile there is no second rotation, so losing a `Set-Cookie` signs
-    /// nobody out. If the new secret was not presented for a minute, its response counts as lost:
+    /// most for ten minutes. Meanwhile there is no second rotation, so the user stays signed in even
+    /// if the `Set-Cookie` is lost. If the new secret was not presented for a minute, its response counts as lost:
     /// another secret replaces it, once, while the previous one keeps its ten minutes.
     ///
     /// # Errors

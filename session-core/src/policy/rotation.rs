@@ -14,8 +14,8 @@ const MAX_ACCEPTED: Duration = Duration::from_secs(600);
 const MAX_IN_FLIGHT: Duration = Duration::from_secs(60);
 
 /// Returns whether the previous secret is still accepted: until 30 seconds after the new one was
-/// first presented, at most for ten minutes, so that requests and responses that cross each other
-/// sign nobody out.
+/// first presented, at most for ten minutes, so that the user stays signed in when requests and
+/// responses cross each other.
 ///
 /// ```
 /// use session_core::policy::rotation::is_previous_accepted;

@@ -7,7 +7,7 @@ use std::fmt;
 /// It is a hint for people and decides nothing: a browser can send any `User-Agent`.
 ///
 /// ```
-/// use session_core::DeviceLabel;
+/// use session_core::session::DeviceLabel;
 ///
 /// let label = DeviceLabel::from_user_agent(
 ///     "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",

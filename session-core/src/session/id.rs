@@ -158,7 +158,7 @@ pub struct ProviderName(Arc<str>);
 /// The subject (`sub`) that an issuer knows a person by (OpenID Connect Core, section 2).
 ///
 /// ```
-/// use session_core::Subject;
+/// use session_core::session::Subject;
 ///
 /// assert_eq!(Subject::new("248289761001").unwrap().to_string(), "248289761001");
 /// ```

@@ -101,7 +101,7 @@ impl ProviderIdentity {
     /// of a user and provider are one partition.
     ///
     /// ```
-    /// use session_core::{ProviderIdentity, Subject};
+    /// use session_core::session::{ProviderIdentity, Subject};
     ///
     /// let account = Some("248289761001".to_owned());
     /// let identity = ProviderIdentity { account, ..ProviderIdentity::default() };

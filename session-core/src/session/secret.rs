@@ -21,7 +21,7 @@ const TEXT_LENGTH: usize = 43;
 /// [`digest`](Self::digest) leaves the process.
 ///
 /// ```
-/// use session_core::SessionSecret;
+/// use session_core::session::SessionSecret;
 ///
 /// let secret = SessionSecret::generate().unwrap();
 /// assert_eq!(SessionSecret::digest_of(secret.expose()), Some(secret.digest()));
@@ -88,7 +88,7 @@ pub struct RandomnessError(#[source] pub(crate) getrandom::Error);
 /// A fast hash is right here: the input has 256 random bits, so there is nothing to guess.
 ///
 /// ```
-/// use session_core::SecretDigest;
+/// use session_core::session::SecretDigest;
 ///
 /// assert_eq!(SecretDigest::of("a"), SecretDigest::of("a"));
 /// assert_ne!(SecretDigest::of("a"), SecretDigest::of("b"));

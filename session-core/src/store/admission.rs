@@ -16,7 +16,8 @@ use crate::token::SealedTokens;
 ///
 /// ```
 /// use session_core::store::Partition;
-/// use session_core::{ProviderName, Subject, UserId};
+/// use session_core::session::Subject;
+/// use session_core::{ProviderName, UserId};
 ///
 /// let user = UserId::new("ann").unwrap();
 /// let okta = ProviderName::new("okta").unwrap();
@@ -30,7 +31,7 @@ pub struct Partition([u8; 32]);
 
 impl Partition {
     /// The partition of these three, the third being what
-    /// [`ProviderIdentity::cap_subject`](crate::ProviderIdentity::cap_subject) gives.
+    /// [`ProviderIdentity::cap_subject`](crate::session::ProviderIdentity::cap_subject) gives.
     #[must_use]
     pub fn of(user: &UserId, provider: &ProviderName, subject: Option<&Subject>) -> Self {
         let mut hash = Sha256::new();

@@ -11,7 +11,7 @@ use crate::clock::{Clock, Sleep, Timestamp};
 ///
 /// ```
 /// use session_core::testing::FakeClock;
-/// use session_core::Clock;
+/// use session_core::clock::Clock;
 /// use std::time::Duration;
 ///
 /// let clock = FakeClock::new();

@@ -3,9 +3,10 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
 use openidconnect::HttpResponse;
 use serde_json::{Value, json};
+use session_core::clock::Clock;
 use session_core::provider::openid::{ClientAuthentication, OpenIdProvider};
 use session_core::provider::{Provider, ProviderError, ProviderErrorKind};
-use session_core::{Clock, TokenResponse, TokenSet};
+use session_core::{TokenResponse, TokenSet};
 
 use crate::everything_shown;
 use crate::issuer::{

@@ -4,7 +4,7 @@ use std::time::Duration;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use openidconnect::url::Url;
 use serde_json::{Value, json};
-use session_core::Clock;
+use session_core::clock::Clock;
 use session_core::provider::openid::{
     AuthorizationRequest, Callback, OpenIdProvider, PendingSignIn, SignInError, SignInErrorKind,
     SignInOutcome,

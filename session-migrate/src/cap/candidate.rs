@@ -1,48 +1,51 @@
+//! The facts about a row that its rank depends on.
+
 use session_core::{ProviderName, Timestamp, UserId};
 
 use super::key::RankKey;
 use super::settings::Cap;
 use super::words::{Count, MissingMoment, PartitionBy};
-use crate::source::{Mapping, NewestBy, RowTokens, SourceRow, mapping::TokenSource};
+use crate::source::mapping::TokenSource;
+use crate::source::{Mapping, NewestBy, RowTokens, SourceRow};
 
-/// A row, as far as its rank depends on it.
+/// The facts about a row that its rank depends on.
 ///
 /// # Security
 ///
-/// `Debug` prints no key, which can be a cookie.
+/// A row's key can be a cookie: `Debug` does not print it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// The application's id of the user.
     pub user: String,
     /// The provider's name.
     pub provider: String,
-    /// What parts the pair further: subject or account id. `None` where neither is known, or the
-    /// cap counts over pairs.
+    /// The subject or the account id; `None` where neither is known, or where the cap counts over
+    /// user and provider only.
     pub account: Option<String>,
-    /// Whether somebody can go on with the row's tokens.
+    /// Whether the row's tokens open and belong to a user who still exists.
     pub is_usable: bool,
-    /// The moment that makes it newer than others; without one it is the oldest.
+    /// The time by which rows are ordered; a row without one is the oldest.
     pub newest: Option<Timestamp>,
-    /// Decides between equal moments.
+    /// The row's key, which decides between rows with the same time.
     pub key: RankKey,
 }
 
-/// Makes candidates of a mapping's rows.
+/// Reads [`Candidate`]s from the rows of one mapping.
 #[derive(Debug, Clone)]
-pub struct Candidates {
+pub struct CandidateReader {
     partition: PartitionBy,
     count: Count,
     newest_by: Option<NewestBy>,
-    /// Where a value means that the row was meant to have tokens, though none open.
+    /// The columns in which a value means that the row holds tokens, even if they do not open.
     sealed: Vec<TokenSource>,
 }
 
-impl Candidates {
-    /// For rows of this mapping under this cap.
+impl CandidateReader {
+    /// Creates a reader for the rows of `mapping` under `cap`.
     ///
     /// # Errors
     ///
-    /// [`MissingMoment`] if rows are to be ranked by a moment that the mapping does not have.
+    /// Returns [`MissingMoment`] if the cap ranks rows by a time that the mapping does not have.
     pub fn new(cap: &Cap, mapping: &Mapping) -> Result<Self, MissingMoment> {
         let tokens = &mapping.tokens;
         let parts = [&tokens.access, &tokens.refresh];
@@ -52,13 +55,12 @@ impl Candidates {
         Ok(Self { partition: cap.partition_by(), count: cap.counted(), newest_by, sealed })
     }
 
-    /// The candidate that a row is; `None` if it holds no place in any partition.
+    /// Returns the candidate for a row, or `None` if the row does not count in any partition.
     ///
-    /// That is a row without a user or a provider, and one without tokens, which is no token set.
-    /// Where all rows count alike, whatever is stored in the place of tokens is taken for some:
-    /// counting needs no key then.
+    /// A row without a user, a provider or tokens does not count. With [`Count::All`], any value
+    /// that is stored in a token column counts as tokens, so that counting needs no decryption key.
     #[must_use]
-    pub fn of(&self, row: &SourceRow) -> Option<Candidate> {
+    pub fn candidate(&self, row: &SourceRow) -> Option<Candidate> {
         if !self.has_tokens(row) {
             return None;
         }
@@ -91,7 +93,7 @@ impl Candidates {
     fn account(&self, row: &SourceRow) -> Option<String> {
         let known = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         match self.partition {
-            PartitionBy::Pair => None,
+            PartitionBy::Provider => None,
             PartitionBy::Account => known(&row.subject).or_else(|| known(&row.account)),
         }
     }

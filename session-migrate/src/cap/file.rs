@@ -1,4 +1,4 @@
-//! A cap's limits in TOML.
+//! Reads a cap's limits from a TOML policy file.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -12,7 +12,7 @@ use crate::source::{MappingError, error_at, read_toml};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct PolicyFile {
     max_sessions: Option<NonZeroU32>,
     replace: Option<bool>,
     unlimited: Option<bool>,
@@ -29,21 +29,22 @@ struct RuleEntry {
     unlimited: Option<bool>,
 }
 
-/// A limit as it is written.
+/// A limit as it is written in the file.
 enum Written {
     AtMost(NonZeroU32),
     Replace,
     Unlimited,
 }
 
-/// What is wrong, and the way of keys to it.
-type Misfit = (String, String);
+/// The path of keys to a mistake, and what is wrong there.
+type PolicyMistake = (String, String);
 
 impl Cap {
-    /// The cap with the limits that a policy file gives; the rest is as in [`Cap::from_policy`].
+    /// Creates a cap with the limits of a policy file; everything else is as in [`Cap::from_policy`].
     ///
     /// ```
-    /// use session_core::{Limit, ProviderName};
+    /// use session_core::policy::Limit;
+    /// use session_core::ProviderName;
     /// use session_migrate::cap::Cap;
     ///
     /// let cap = Cap::from_toml(
@@ -64,10 +65,10 @@ impl Cap {
     ///
     /// # Errors
     ///
-    /// [`MappingError`] with line, column and the way of keys, if the text is not TOML, has a key
-    /// that is not known, or says no limit or two.
+    /// Returns a [`MappingError`] with line, column and the path of keys if the text is not TOML, has
+    /// an unknown key, or does not set exactly one limit in each place.
     pub fn from_toml(text: &str) -> Result<Self, MappingError> {
-        let (file, table): (File, _) = read_toml(text)?;
+        let (file, table): (PolicyFile, _) = read_toml(text)?;
         let policy = policy(&file);
         policy
             .map(|policy| Self::from_policy(policy).with_file(text))
@@ -75,7 +76,7 @@ impl Cap {
     }
 }
 
-fn policy(file: &File) -> Result<SessionPolicy, Misfit> {
+fn policy(file: &PolicyFile) -> Result<SessionPolicy, PolicyMistake> {
     let general = written("", file.max_sessions, file.replace, file.unlimited)?;
     let mut builder = match general {
         Written::AtMost(max) => SessionPolicy::builder().max_sessions(max.get()),
@@ -87,7 +88,7 @@ fn policy(file: &File) -> Result<SessionPolicy, Misfit> {
         let path = format!("rule[{at}]");
         check_pattern(&path, &entry.provider)?;
         if !patterns.insert(entry.provider.as_str()) {
-            let message = format!("another rule is for {:?} too", entry.provider);
+            let message = format!("another rule is for {:?} as well", entry.provider);
             return Err((format!("{path}.provider"), message));
         }
         builder = builder.rule(rule(&path, entry)?);
@@ -95,11 +96,11 @@ fn policy(file: &File) -> Result<SessionPolicy, Misfit> {
     build(builder)
 }
 
-fn build(builder: PolicyBuilder) -> Result<SessionPolicy, Misfit> {
+fn build(builder: PolicyBuilder) -> Result<SessionPolicy, PolicyMistake> {
     builder.build().map_err(|error| (String::new(), error.to_string()))
 }
 
-fn rule(path: &str, entry: &RuleEntry) -> Result<Rule, Misfit> {
+fn rule(path: &str, entry: &RuleEntry) -> Result<Rule, PolicyMistake> {
     let rule = Rule::for_provider(&entry.provider);
     let limit = written(path, entry.max_sessions, entry.replace, entry.unlimited)?;
     Ok(match limit {
@@ -109,22 +110,22 @@ fn rule(path: &str, entry: &RuleEntry) -> Result<Rule, Misfit> {
     })
 }
 
-fn check_pattern(path: &str, pattern: &str) -> Result<(), Misfit> {
+fn check_pattern(path: &str, pattern: &str) -> Result<(), PolicyMistake> {
     let beginning = pattern.strip_suffix('*').unwrap_or(pattern);
     if pattern.is_empty() || beginning.contains('*') {
-        let message = "this must be a provider's name, or the beginning of names and a `*`";
+        let message = "this must be the name of a provider, or a prefix followed by `*`";
         return Err((format!("{path}.provider"), message.to_owned()));
     }
     Ok(())
 }
 
-/// The one limit that is written: none would have to be guessed, and of two neither holds.
+/// Returns the one limit that is written; none, or more than one, is a mistake.
 fn written(
     path: &str,
     max: Option<NonZeroU32>,
     replace: Option<bool>,
     unlimited: Option<bool>,
-) -> Result<Written, Misfit> {
+) -> Result<Written, PolicyMistake> {
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     for (key, said) in [("replace", replace), ("unlimited", unlimited)] {
         if said == Some(false) {
@@ -137,7 +138,7 @@ fn written(
         (None, None, Some(_)) => Ok(Written::Unlimited),
         _ => Err((
             path.to_owned(),
-            "say one of `max_sessions = N`, `replace = true` and `unlimited = true`".to_owned(),
+            "set one of `max_sessions = N`, `replace = true` or `unlimited = true`".to_owned(),
         )),
     }
 }
@@ -146,13 +147,13 @@ fn written(
 mod tests {
     use std::num::NonZeroU32;
 
-    use session_core::policy::OnFull;
-    use session_core::{Limit, ProviderName};
+    use session_core::ProviderName;
+    use session_core::policy::{Limit, OnFull};
 
     use super::Cap;
 
     #[test]
-    fn the_narrowest_rule_says_the_limit() {
+    fn the_most_specific_rule_sets_the_limit() {
         let text = "max_sessions = 10\n[[rule]]\nprovider = \"mcp:*\"\nreplace = true\n\
                     [[rule]]\nprovider = \"mcp:jobs\"\nunlimited = true\n\
                     [[rule]]\nprovider = \"okta\"\nmax_sessions = 3\n";
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_its_place() {
+    fn an_error_has_its_line_and_path() {
         let rule = "max_sessions = 10\n[[rule]]\n";
         let cases = [
             ("max_sessions = ", 1, ""),

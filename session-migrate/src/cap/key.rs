@@ -1,12 +1,15 @@
+//! A row's key as the last tie-breaker of a rank.
+
 use std::cmp::Ordering;
 
 use crate::source::SourceKey;
 use crate::sql::Cell;
 
-/// A row's key in an order that is total: of two rows with one moment, the higher is the newer.
+/// A row's key, in a total order: of two rows with the same time, the one with the higher key counts
+/// as the newer one.
 ///
-/// Numbers are compared as numbers, text and bytes byte by byte, several values from left to
-/// right; `NULL` is below numbers, they are below text, and text is below bytes.
+/// Numbers compare as numbers, text and bytes byte by byte, and several values from left to right.
+/// `NULL` sorts below numbers, numbers below text, and text below bytes.
 ///
 /// ```
 /// use session_migrate::cap::RankKey;
@@ -18,18 +21,18 @@ use crate::sql::Cell;
 ///
 /// # Security
 ///
-/// A key can be a cookie. `Debug` prints none.
+/// A key can be a cookie: `Debug` does not print it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RankKey(Vec<Part>);
+pub struct RankKey(Vec<KeyPart>);
 
 #[derive(Debug, Clone)]
-struct Part(Cell);
+struct KeyPart(Cell);
 
 impl RankKey {
-    /// The key with these values.
+    /// Creates a key from its values, in the order of the key's columns.
     #[must_use]
     pub fn new(cells: &[Cell]) -> Self {
-        Self(cells.iter().cloned().map(Part).collect())
+        Self(cells.iter().cloned().map(KeyPart).collect())
     }
 }
 
@@ -39,21 +42,21 @@ impl From<&SourceKey> for RankKey {
     }
 }
 
-impl PartialEq for Part {
+impl PartialEq for KeyPart {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Part {}
+impl Eq for KeyPart {}
 
-impl PartialOrd for Part {
+impl PartialOrd for KeyPart {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Part {
+impl Ord for KeyPart {
     fn cmp(&self, other: &Self) -> Ordering {
         match (&self.0, &other.0) {
             (Cell::Integer(mine), Cell::Integer(theirs)) => mine.cmp(theirs),
@@ -68,7 +71,7 @@ impl Ord for Part {
     }
 }
 
-/// SQLite's order of storage classes.
+/// Returns the rank of a cell's storage class, in SQLite's order.
 const fn class(cell: &Cell) -> u8 {
     match cell {
         Cell::Null => 0,
@@ -78,8 +81,8 @@ const fn class(cell: &Cell) -> u8 {
     }
 }
 
-/// Exactly: as floating point, large whole numbers would be equal to their neighbours.
-#[expect(clippy::cast_possible_truncation, reason = "only where the number is within the bounds")]
+/// Compares exactly: as floating point, large integers would be equal to their neighbours.
+#[expect(clippy::cast_possible_truncation, reason = "the number is within the bounds of i64")]
 fn whole_with_real(whole: i64, real: f64) -> Ordering {
     const END: f64 = 9_223_372_036_854_775_808.0;
     if real.is_nan() || real >= END {
@@ -88,8 +91,8 @@ fn whole_with_real(whole: i64, real: f64) -> Ordering {
     if real < -END {
         return Ordering::Greater;
     }
-    // Where the whole parts are equal, the fraction decides; a whole real is the higher one, so
-    // that the order stays total.
+    // Where the integer parts are equal, the fraction decides. A real without a fraction sorts above
+    // the equal integer, so that the order stays total.
     let fraction = if real.fract() < 0.0 { Ordering::Greater } else { Ordering::Less };
     whole.cmp(&(real.trunc() as i64)).then(fraction)
 }
@@ -141,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn several_values_are_compared_from_left_to_right() {
+    fn several_values_compare_from_left_to_right() {
         let pair = |one: &str, other| RankKey::new(&[Cell::Text(one.to_owned()), other]);
         assert!(pair("a", Cell::Integer(10)) < pair("b", Cell::Integer(9)));
         assert!(pair("a", Cell::Integer(9)) < pair("a", Cell::Integer(10)));

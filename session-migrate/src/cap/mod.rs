@@ -1,19 +1,20 @@
-//! Which rows of a source are kept under a cap: the same decision as at login, over rows.
+//! Decides which source rows a cap keeps: the decision that is made at login, applied to rows.
 //!
-//! Pure: facts in, standings out. The limits are those of a [`SessionPolicy`], and its own function
-//! says who leaves; what is newer, over what a cap counts and which rows count is said here.
+//! This module is pure: facts in, ranks out. The limits are those of a [`SessionPolicy`], and the
+//! policy's own function names the rows that leave. A [`Cap`] adds what only a table needs: which
+//! row is the newer one, what the limit counts over, and which rows count.
 //!
-//! | word | meaning |
+//! | item | meaning |
 //! |---|---|
-//! | [`Cap`] | the limits, the partition, what is newer, which rows count |
-//! | [`Candidate`] | a row as far as its rank depends on it; [`Candidates`] makes them of rows |
-//! | [`standings`] | each row's place in its partition, and whether it leaves |
+//! | [`Cap`] | the limits, the partition, the order of age, the rows that count |
+//! | [`Candidate`] | the facts about a row that its rank depends on; [`CandidateReader`] reads them |
+//! | [`rank`] | each row's place in its partition, and whether it leaves |
 //!
-//! # Example: three rows, two places
+//! # Example: three rows, a cap of two
 //!
 //! ```
 //! use session_core::Timestamp;
-//! use session_migrate::cap::{Candidate, Cap, RankKey, standings};
+//! use session_migrate::cap::{Candidate, Cap, RankKey, rank};
 //! use session_migrate::source::Cell;
 //!
 //! let row = |id, at| Candidate {
@@ -25,9 +26,9 @@
 //!     key: RankKey::new(&[Cell::Integer(id)]),
 //! };
 //! let cap = Cap::max_sessions(2.try_into().unwrap());
-//! // Two of one moment: the higher id is the newer.
-//! let standings = standings(&cap, &[row(9, 5), row(10, 5), row(1, 7)]);
-//! let kept: Vec<bool> = standings.iter().map(|standing| standing.is_kept()).collect();
+//! // Of two rows with the same time, the one with the higher id counts as the newer one.
+//! let ranks = rank(&cap, &[row(9, 5), row(10, 5), row(1, 7)]);
+//! let kept: Vec<bool> = ranks.iter().map(|rank| rank.is_kept()).collect();
 //! assert_eq!(kept, [false, true, true]);
 //! ```
 //!
@@ -41,10 +42,10 @@ mod rank;
 mod settings;
 mod words;
 
-pub use candidate::{Candidate, Candidates};
+pub use candidate::{Candidate, CandidateReader};
 pub use key::RankKey;
 pub(crate) use note::CapNote;
-pub use rank::{Standing, standings};
+pub use rank::{Rank, rank};
 pub use settings::Cap;
 pub use words::{Count, MissingMoment, PartitionBy, UnknownWord};
 

@@ -1,13 +1,13 @@
-//! A cap as it is noted with a move, and made again from that.
+//! The form in which a cap is stored in the journal of a move.
 
 use serde::{Deserialize, Serialize};
-use session_core::Limit;
+use session_core::policy::Limit;
 
 use super::settings::Cap;
 use super::words::{Count, PartitionBy};
 use crate::source::NewestBy;
 
-/// What makes a cap again in another process.
+/// The stored form of a [`Cap`], from which another process restores it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CapNote {
     limits: LimitsNote,
@@ -23,12 +23,12 @@ enum LimitsNote {
     AtMost(u32),
     /// The text of a policy file.
     File(String),
-    /// A policy of the caller's program: it has to be given again.
+    /// A policy that the calling program built: only the program can supply it again.
     Given(String),
 }
 
 impl Cap {
-    /// What is noted of it.
+    /// Returns the form of this cap that is stored in the journal.
     pub(crate) fn note(&self) -> CapNote {
         let limits = match (self.file(), self.uniform()) {
             (Some(text), _) => LimitsNote::File(text.to_owned()),
@@ -42,7 +42,7 @@ impl Cap {
 }
 
 impl CapNote {
-    /// The cap that was noted; `None` for one of the caller's program.
+    /// Restores the cap; returns `None` for a policy that the calling program built.
     pub(crate) fn cap(&self) -> Option<Cap> {
         let cap = match &self.limits {
             LimitsNote::Unlimited => Cap::none(),
@@ -65,13 +65,13 @@ mod tests {
     use crate::source::NewestBy;
 
     #[test]
-    fn a_cap_is_made_again_from_its_note() {
+    fn a_cap_is_restored_from_its_stored_form() {
         let file =
             Cap::from_toml("max_sessions = 3\n[[rule]]\nprovider = \"mcp:*\"\nreplace = true");
         for cap in [
             Cap::none(),
             Cap::max_sessions(2.try_into().unwrap())
-                .partition(PartitionBy::Pair)
+                .partition(PartitionBy::Provider)
                 .newest_by(NewestBy::Renewed)
                 .count(Count::All),
             file.unwrap(),

@@ -1,13 +1,15 @@
+//! A cap's settings.
+
 use std::fmt;
 use std::num::NonZeroU32;
 
-use session_core::policy::OnFull;
-use session_core::{Limit, ProviderName, SessionPolicy};
+use session_core::policy::{Limit, OnFull};
+use session_core::{ProviderName, SessionPolicy};
 
 use super::words::{Count, MissingMoment, PartitionBy};
 use crate::source::{Mapping, NewestBy};
 
-/// How many rows of a partition are kept, and which.
+/// How many rows of each partition are kept, and which.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Cap {
@@ -20,9 +22,9 @@ pub struct Cap {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Limits {
-    /// One for every provider.
+    /// One limit for every provider.
     Every(Limit),
-    /// Each provider's, as at login.
+    /// The limit of each provider, as at login.
     Policy(Box<SessionPolicy>),
 }
 
@@ -37,40 +39,40 @@ impl Cap {
         }
     }
 
-    /// No cap: every row is kept.
+    /// Creates a cap without a limit: every row is kept.
     pub const fn none() -> Self {
         Self::new(Limits::Every(Limit::Unlimited))
     }
 
-    /// At most so many in each partition, whatever the provider.
+    /// Creates a cap of `max` rows in each partition, for every provider.
     pub const fn max_sessions(max: NonZeroU32) -> Self {
         Self::new(Limits::Every(Limit::AtMost { max, on_full: OnFull::EvictOldest }))
     }
 
-    /// As many as the policy allows the provider.
+    /// Creates a cap with the limits that the policy gives each provider.
     pub fn from_policy(policy: SessionPolicy) -> Self {
         Self::new(Limits::Policy(Box::new(policy)))
     }
 
-    /// Over what it counts; over user, provider and account by default.
+    /// Sets what the cap counts over; by default user, provider and account.
     pub const fn partition(mut self, partition: PartitionBy) -> Self {
         self.partition = partition;
         self
     }
 
-    /// What is newer; as the mapping says by default.
+    /// Sets the time by which rows are ordered; by default the mapping's `newest_by`.
     pub const fn newest_by(mut self, newest_by: NewestBy) -> Self {
         self.newest_by = Some(newest_by);
         self
     }
 
-    /// Which rows count; usable ones first by default.
+    /// Sets which rows count; by default usable rows come first.
     pub const fn count(mut self, count: Count) -> Self {
         self.count = count;
         self
     }
 
-    /// How many rows of this provider a partition may have.
+    /// Returns the limit of a partition of this provider.
     #[must_use]
     pub fn limit(&self, provider: &ProviderName) -> Limit {
         match &self.limits {
@@ -79,23 +81,24 @@ impl Cap {
         }
     }
 
-    /// Over what it counts.
+    /// Returns what the cap counts over.
     #[must_use]
     pub const fn partition_by(&self) -> PartitionBy {
         self.partition
     }
 
-    /// Which rows count.
+    /// Returns which rows count.
     #[must_use]
     pub const fn counted(&self) -> Count {
         self.count
     }
 
-    /// By which moment the rows of this mapping are ranked; by none but the key if it is `None`.
+    /// Returns the time by which the rows of this mapping are ordered, or `None` if only the key
+    /// orders them.
     ///
     /// # Errors
     ///
-    /// [`MissingMoment`] if the mapping does not have the one that was asked for.
+    /// Returns [`MissingMoment`] if the mapping does not have the time that the cap asks for.
     pub fn moment(&self, mapping: &Mapping) -> Result<Option<NewestBy>, MissingMoment> {
         let Some(by) = self.newest_by else { return Ok(mapping.newest_by) };
         let is_there = match by {
@@ -106,23 +109,23 @@ impl Cap {
         if is_there { Ok(Some(by)) } else { Err(MissingMoment(by)) }
     }
 
-    /// These limits, which this policy file gave.
+    /// Keeps the text of the policy file that the limits were read from.
     pub(super) fn with_file(mut self, text: &str) -> Self {
         self.file = Some(text.to_owned());
         self
     }
 
-    /// The text of the policy file that gave the limits.
+    /// Returns the text of the policy file that the limits were read from.
     pub(super) fn file(&self) -> Option<&str> {
         self.file.as_deref()
     }
 
-    /// The moment that was asked for, if one was.
+    /// Returns the time that was set by [`newest_by`](Self::newest_by).
     pub(super) const fn newest(&self) -> Option<NewestBy> {
         self.newest_by
     }
 
-    /// The limit that holds for all providers, if it is known that one does.
+    /// Returns the one limit of all providers, or `None` if a policy decides by provider.
     pub(crate) const fn uniform(&self) -> Option<Limit> {
         match &self.limits {
             Limits::Every(limit) => Some(*limit),
@@ -140,7 +143,7 @@ impl fmt::Display for Cap {
             Limits::Policy(_) => f.write_str("as many as the policy file says")?,
         }
         let over = match self.partition {
-            PartitionBy::Pair => "user and provider",
+            PartitionBy::Provider => "user and provider",
             PartitionBy::Account => "user, provider and account",
         };
         let counted = match self.count {
@@ -157,7 +160,7 @@ mod tests {
     use crate::source::{Mappings, NewestBy};
 
     #[test]
-    fn a_moment_that_the_mapping_has_not_is_refused() {
+    fn ranking_by_a_time_that_the_mapping_does_not_have_is_refused() {
         let text = r#"
             [[mapping]]
             table = "t"

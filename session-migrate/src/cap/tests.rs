@@ -1,4 +1,4 @@
-//! Standings against a naive model, and against what Open WebUI does.
+//! Ranks, compared with a naive model and with Open WebUI's rule.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use session_core::policy::Rule;
 use session_core::{EndReason, SessionPolicy, Timestamp};
 
-use super::{Candidate, Cap, Count, RankKey, standings};
+use super::{Candidate, Cap, Count, RankKey, rank};
 use crate::sql::Cell;
 
 fn at_most(max: u32) -> Cap {
@@ -26,7 +26,7 @@ fn row(id: &str, created: Option<i64>) -> Candidate {
 }
 
 fn kept(cap: &Cap, rows: &[Candidate]) -> Vec<bool> {
-    standings(cap, rows).iter().map(super::Standing::is_kept).collect()
+    rank(cap, rows).iter().map(super::Rank::is_kept).collect()
 }
 
 #[test]
@@ -36,15 +36,15 @@ fn no_cap_prunes_nothing() {
 }
 
 #[test]
-fn a_row_without_a_moment_is_the_oldest() {
+fn a_row_without_a_time_is_the_oldest() {
     let rows = [row("z", None), row("a", Some(-5)), row("b", Some(0))];
     assert_eq!(kept(&at_most(2), &rows), [false, true, true]);
-    let places: Vec<usize> = standings(&at_most(1), &rows).iter().map(|s| s.place).collect();
+    let places: Vec<usize> = rank(&at_most(1), &rows).iter().map(|rank| rank.place).collect();
     assert_eq!(places, [3, 2, 1]);
 }
 
 #[test]
-fn an_unusable_row_pushes_out_no_usable_one() {
+fn an_unusable_row_never_displaces_a_usable_one() {
     let unusable = |id, at| Candidate { is_usable: false, ..row(id, Some(at)) };
     let rows = [row("a", Some(1)), unusable("b", 9), row("c", Some(2)), unusable("d", 8)];
     assert_eq!(kept(&at_most(1), &rows), [false, false, true, false]);
@@ -54,7 +54,7 @@ fn an_unusable_row_pushes_out_no_usable_one() {
 }
 
 #[test]
-fn pairs_and_accounts_are_compared_byte_for_byte() {
+fn partitions_are_compared_byte_for_byte() {
     let with = |user: &str, provider: &str, account: Option<&str>| Candidate {
         user: user.to_owned(),
         provider: provider.to_owned(),
@@ -89,7 +89,7 @@ fn each_provider_has_the_limit_and_the_reason_of_its_rule() {
         odd("h", 1),
     ];
     let left: Vec<Option<EndReason>> =
-        standings(&Cap::from_policy(policy), &rows).iter().map(|s| s.leaves).collect();
+        rank(&Cap::from_policy(policy), &rows).iter().map(|rank| rank.leaves).collect();
     let expected = [(0, EndReason::Evicted), (3, EndReason::Replaced)];
     for (at, leaves) in left.iter().enumerate() {
         let known = expected.iter().find(|(row, _)| *row == at).map(|(_, reason)| *reason);
@@ -114,7 +114,7 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
     })
 }
 
-/// Sorts each partition, the first to be kept first, and cuts it.
+/// Sorts each partition, the first to be kept first, and truncates it.
 fn naive(rows: &[Candidate], max: usize, count: Count) -> Vec<bool> {
     let mut partitions: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     for (at, row) in rows.iter().enumerate() {
@@ -141,7 +141,7 @@ fn naive(rows: &[Candidate], max: usize, count: Count) -> Vec<bool> {
 
 proptest! {
     #[test]
-    fn standings_are_those_of_the_naive_model(rows in candidates(), max in 1..5_u32) {
+    fn ranks_are_those_of_the_naive_model(rows in candidates(), max in 1..5_u32) {
         for count in [Count::Usable, Count::All] {
             let model = naive(&rows, max as usize, count);
             prop_assert_eq!(&kept(&at_most(max).count(count), &rows), &model);
@@ -152,9 +152,9 @@ proptest! {
     fn the_order_of_the_rows_does_not_matter(rows in candidates(), max in 1..4_u32) {
         let (cap, mut turned) = (at_most(max), rows.clone());
         turned.reverse();
-        let mut expected = standings(&cap, &turned);
+        let mut expected = rank(&cap, &turned);
         expected.reverse();
-        prop_assert_eq!(standings(&cap, &rows), expected);
+        prop_assert_eq!(rank(&cap, &rows), expected);
     }
 
     #[test]

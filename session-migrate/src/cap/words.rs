@@ -1,3 +1,5 @@
+//! The settings of a cap that are written as words, on the command line and in files.
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -5,34 +7,34 @@ use serde::{Deserialize, Serialize};
 
 use crate::source::NewestBy;
 
-/// Over what a cap counts.
+/// What a cap counts over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum PartitionBy {
     /// User and provider.
     #[serde(rename = "user,provider")]
-    Pair,
-    /// User, provider and subject, or where that is not known the account id. Those of which
-    /// neither is known are a partition of their own.
+    Provider,
+    /// User, provider and subject, or the account id where the subject is not known. Rows of a user
+    /// and provider with neither form a partition of their own.
     #[default]
     #[serde(rename = "user,provider,account")]
     Account,
 }
 
-/// Which rows a cap counts as equals.
+/// Which rows a cap counts, and which come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Count {
-    /// Usable rows come first: one that does not open, or whose user is gone, never pushes out one
+    /// Usable rows come first: a row that does not open, or whose user is gone, never displaces one
     /// that works.
     #[default]
     Usable,
-    /// All rows alike, as Open WebUI does.
+    /// All rows count the same, as in Open WebUI.
     All,
 }
 
-/// A text that is none of the words.
+/// A text that is not one of the accepted values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{word:?} is not one of {known}")]
 pub struct UnknownWord {
@@ -40,12 +42,12 @@ pub struct UnknownWord {
     known: &'static str,
 }
 
-/// What is newer was to be told by a moment that the mapping does not have.
+/// The cap orders rows by a time that the mapping does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the mapping has no `{}`, so rows cannot be ranked by it", moment(*.0))]
+#[error("the mapping has no `{}`, so rows cannot be ranked by it", name(*.0))]
 pub struct MissingMoment(pub(super) NewestBy);
 
-const fn moment(by: NewestBy) -> &'static str {
+const fn name(by: NewestBy) -> &'static str {
     match by {
         NewestBy::Created => "created",
         NewestBy::Renewed => "renewed",
@@ -54,18 +56,18 @@ const fn moment(by: NewestBy) -> &'static str {
 }
 
 impl PartitionBy {
-    /// The word, as the command takes it.
+    /// Returns the value as it is written on the command line.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Pair => "user,provider",
+            Self::Provider => "user,provider",
             Self::Account => "user,provider,account",
         }
     }
 }
 
 impl Count {
-    /// The word, as the command takes it.
+    /// Returns the value as it is written on the command line.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -80,7 +82,7 @@ impl FromStr for PartitionBy {
 
     fn from_str(text: &str) -> Result<Self, UnknownWord> {
         let known = "`user,provider` and `user,provider,account`";
-        let found = [Self::Pair, Self::Account].into_iter().find(|word| word.as_str() == text);
+        let found = [Self::Provider, Self::Account].into_iter().find(|word| word.as_str() == text);
         found.ok_or_else(|| UnknownWord { word: text.to_owned(), known })
     }
 }
@@ -111,8 +113,8 @@ mod tests {
     use super::{Count, PartitionBy};
 
     #[test]
-    fn words_are_read_back() {
-        for word in [PartitionBy::Pair, PartitionBy::Account] {
+    fn values_are_parsed_from_their_text() {
+        for word in [PartitionBy::Provider, PartitionBy::Account] {
             assert_eq!(word.to_string().parse(), Ok(word));
             assert_eq!(serde_json::to_value(word).unwrap(), word.as_str());
         }

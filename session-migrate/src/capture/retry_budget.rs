@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::Clock;
+use session_core::clock::Clock;
 
 /// For how long to retry while other transactions lock a table whose triggers are to change.
 ///

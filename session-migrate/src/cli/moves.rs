@@ -35,7 +35,7 @@ pub(crate) async fn apply(
 ) -> Result<Outcome, CliError> {
     let approval = match (plan, yes) {
         (Some(digest), _) => Approval::Plan(digest),
-        (None, true) => Approval::Unseen,
+        (None, true) => Approval::Unreviewed,
         (None, false) => {
             return Err(CliError::usage(
                 "apply writes to the databases: give --plan DIGEST, which `plan` prints, or --yes",

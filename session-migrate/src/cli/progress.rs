@@ -39,7 +39,7 @@ async fn draw(mut progress: watch::Receiver<Progress>) {
         let now = *progress.borrow_and_update();
         bar.set_length(now.counts.expected.max(now.counts.read));
         bar.set_position(now.counts.read);
-        bar.set_prefix(now.phase.as_str());
+        bar.set_prefix(now.phase.to_string());
         bar.set_message(message(&now));
     }
     bar.finish_and_clear();
@@ -64,7 +64,7 @@ fn message(now: &Progress) -> String {
     }
     let millis = u64::try_from(now.worked.as_millis()).unwrap_or(u64::MAX).max(1);
     let rate = now.counts.read.saturating_mul(1000) / millis;
-    match now.rest().filter(|_| matches!(now.phase, Phase::Fill | Phase::Rank)) {
+    match now.remaining().filter(|_| matches!(now.phase, Phase::Load | Phase::Rank)) {
         Some(rest) => format!("{rate} rows/s, {} left", duration(rest)),
         None => format!("{rate} rows/s"),
     }

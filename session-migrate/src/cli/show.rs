@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use session_migrate::source::row::Expiry;
-use session_migrate::{
+use session_migrate::report::{
     ApplyReport, FinalizeReport, PauseReport, Plan, PlannedMapping, RollbackReport, RowReport,
     StatusReport, UnlockReport, VerifyReport,
 };
+use session_migrate::source::row::Expiry;
 
 /// How many of a plan's victims are shown. The JSON has all.
 const MAX_VICTIMS_SHOWN: usize = 10;

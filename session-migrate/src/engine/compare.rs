@@ -1,138 +1,135 @@
-//! Both sides, row by row: what the source asks for, and what stands in the target.
+//! Reads both sides row by row: what the source asks for, and what the target holds.
 
 use std::sync::Arc;
 
+use super::batch::{BatchSize, Scan, decode_each};
+use super::context::MoveContext;
 use super::examine::{Examined, Examiner};
-use super::pass::{BatchSize, Pass, each};
-use super::verdict::{crowd_size, is_crowded, pruned};
-use crate::engine::Ground;
+use super::mapped_table::{MappedTable, is_over_cap, over_cap_threshold};
 use crate::error::MigrateError;
-use crate::source::{Cursor, OverCapPartitions, PartitionCursor, SourceRow};
+use crate::source::{OverCapPartitions, PartitionCursor, SourceRow};
+
+/// The default number of rows in a batch.
+const DEFAULT_ROWS: u32 = 1000;
 
 /// Rows of the source, each with whether the cap prunes it.
-type Judged = Vec<(SourceRow, bool)>;
+type JudgedRows = Vec<(SourceRow, bool)>;
 
-/// Goes through every mapping and gives each row beside what stands for it.
+/// Reads every table, and examines each row.
 #[derive(Debug)]
 pub(crate) struct Comparison<'a> {
-    rows: Rows<'a>,
+    rows: SourceRows<'a>,
     examiner: Examiner<'a>,
-    /// Read while what came before was examined.
-    ahead: Option<(usize, Judged)>,
+    /// Rows that were read while the ones before were examined.
+    ahead: Option<(&'a MappedTable, JudgedRows)>,
 }
 
 impl<'a> Comparison<'a> {
-    pub(crate) fn new(ground: &'a Ground, is_open: bool) -> Result<Self, MigrateError> {
-        let size = BatchSize::new(ground.options.batch.or(Some(1000))).rows();
-        let (target, keyring) = (ground.target_table()?, Arc::clone(ground.keyring()?));
+    /// Creates a comparison; `is_open` says whether the target is open, so that its rows may have
+    /// changed.
+    pub(crate) fn new(context: &'a MoveContext, is_open: bool) -> Result<Self, MigrateError> {
+        let size = context.options.batch.unwrap_or(DEFAULT_ROWS).max(1);
+        let (target, keyring) = (context.target_table()?, Arc::clone(context.keyring()?));
         Ok(Self {
-            rows: Rows { ground, mapping: 0, at: At::Begin, size },
-            examiner: Examiner { ground, target, keyring, is_open },
+            rows: SourceRows::new(context, size),
+            examiner: Examiner { context, target, keyring, is_open },
             ahead: None,
         })
     }
 
-    /// The next rows, and the number of their mapping; `None` at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<(usize, Vec<Examined>)>, MigrateError> {
+    /// Returns the next rows and their table; `None` at the end.
+    pub(crate) async fn next(
+        &mut self,
+    ) -> Result<Option<(&'a MappedTable, Vec<Examined>)>, MigrateError> {
         let now = match self.ahead.take() {
             Some(ahead) => Some(ahead),
             None => self.rows.next().await?,
         };
-        let Some((mapping, rows)) = now else { return Ok(None) };
-        let (examined, ahead) =
-            tokio::join!(self.examiner.examine(mapping, rows), self.rows.next());
+        let Some((table, rows)) = now else { return Ok(None) };
+        let (examined, ahead) = tokio::join!(self.examiner.examine(table, rows), self.rows.next());
         self.ahead = ahead?;
-        Ok(Some((mapping, examined?)))
+        Ok(Some((table, examined?)))
     }
 }
 
-/// The rows of every mapping: first those of pairs that are not crowded, then the crowds.
+/// The rows of every table: first those that the cap cannot prune, then the over-cap partitions.
 #[derive(Debug)]
-struct Rows<'a> {
-    ground: &'a Ground,
-    mapping: usize,
-    at: At,
+struct SourceRows<'a> {
+    context: &'a MoveContext,
+    tables: std::slice::Iter<'a, MappedTable>,
+    /// The table that is read; `None` before the first, and between two.
+    position: Option<(&'a MappedTable, TablePosition)>,
     size: u32,
 }
 
 #[derive(Debug)]
-enum At {
-    Begin,
-    Pass(Box<Pass>, Arc<OverCapPartitions>),
-    Crowds(Option<PartitionCursor>),
+enum TablePosition {
+    Scan(Box<Scan>, Arc<OverCapPartitions>),
+    /// In the over-cap partitions, of more rows than this, after the cursor.
+    OverCap(u32, Option<PartitionCursor>),
 }
 
-impl Rows<'_> {
-    /// The next rows, and the number of their mapping; `None` at the end.
-    async fn next(&mut self) -> Result<Option<(usize, Judged)>, MigrateError> {
-        while self.mapping < self.ground.tables.len() {
-            let mapping = self.mapping;
-            if let Some(rows) = self.step().await? {
-                return Ok(Some((mapping, rows)));
-            }
-        }
-        Ok(None)
+impl<'a> SourceRows<'a> {
+    fn new(context: &'a MoveContext, size: u32) -> Self {
+        Self { context, tables: context.tables.iter(), position: None, size }
     }
 
-    /// One step; rows, if it came to some.
-    async fn step(&mut self) -> Result<Option<Judged>, MigrateError> {
-        let ground = self.ground;
-        let Some(table) = ground.tables.get(self.mapping) else { return Ok(None) };
-        match &mut self.at {
-            At::Begin => {
-                let crowd = match crowd_size(ground.cap()) {
-                    Some(size) => table.over_cap_partitions(&ground.source, size).await?,
-                    None => OverCapPartitions::default(),
-                };
-                let pass = Pass::new(table, &ground.source, None::<Cursor>);
-                self.at = At::Pass(Box::new(pass), Arc::new(crowd));
-                Ok(None)
-            }
-            At::Pass(pass, crowd) => match pass.next(self.size).await? {
-                Some(batch) => {
-                    let crowd = Arc::clone(crowd);
-                    let rows = each(table, batch.rows, move |row| {
-                        Ok((!is_crowded(&crowd, &row)).then_some(row))
-                    });
-                    let rows = rows.await?.into_iter().flatten();
-                    Ok(Some(rows.map(|row| (row, false)).collect()))
-                }
-                None => {
-                    self.at = At::Crowds(None);
-                    if crowd_size(ground.cap()).is_none() {
-                        self.next_mapping();
-                    }
-                    Ok(None)
-                }
-            },
-            At::Crowds(after) => {
-                let after = after.take();
-                self.crowds(after).await.map(Some)
+    /// Returns the next rows and their table; `None` at the end.
+    async fn next(&mut self) -> Result<Option<(&'a MappedTable, JudgedRows)>, MigrateError> {
+        loop {
+            let (table, position) = match self.position.take() {
+                Some(position) => position,
+                None => match self.tables.next() {
+                    Some(table) => (table, self.first_position(table).await?),
+                    None => return Ok(None),
+                },
+            };
+            if let Some(rows) = self.read(table, position).await? {
+                return Ok(Some((table, rows)));
             }
         }
     }
 
-    async fn crowds(&mut self, after: Option<PartitionCursor>) -> Result<Judged, MigrateError> {
-        let ground = self.ground;
-        let (Some(table), Some(mapping), Some(crowd)) = (
-            ground.tables.get(self.mapping),
-            ground.mappings.mapping.get(self.mapping),
-            crowd_size(ground.cap()),
-        ) else {
-            return Ok(Vec::new());
+    async fn first_position(&self, table: &MappedTable) -> Result<TablePosition, MigrateError> {
+        let source = &self.context.source;
+        let over_cap = match over_cap_threshold(self.context.cap()) {
+            Some(threshold) => table.source.over_cap_partitions(source, threshold).await?,
+            None => OverCapPartitions::default(),
         };
-        let size = BatchSize::crowds(ground.options.batch);
-        let page = table.over_cap_rows(&ground.source, crowd, after.as_ref(), size).await?;
-        let (rows, next) = page;
-        let verdicts = pruned(ground.cap(), mapping, &rows)?;
-        match next {
-            Some(cursor) => self.at = At::Crowds(Some(cursor)),
-            None => self.next_mapping(),
-        }
-        Ok(rows.into_iter().zip(verdicts).collect())
+        let scan = Box::new(Scan::new(&table.source, source, None));
+        Ok(TablePosition::Scan(scan, Arc::new(over_cap)))
     }
 
-    fn next_mapping(&mut self) {
-        (self.mapping, self.at) = (self.mapping + 1, At::Begin);
+    /// Reads at a position, and sets the next one; returns the rows, if there were some to read.
+    async fn read(
+        &mut self,
+        table: &'a MappedTable,
+        position: TablePosition,
+    ) -> Result<Option<JudgedRows>, MigrateError> {
+        match position {
+            TablePosition::Scan(mut scan, over_cap) => {
+                let Some(batch) = scan.next(self.size).await? else {
+                    let threshold = over_cap_threshold(self.context.cap());
+                    self.position =
+                        threshold.map(|threshold| (table, TablePosition::OverCap(threshold, None)));
+                    return Ok(None);
+                };
+                self.position = Some((table, TablePosition::Scan(scan, Arc::clone(&over_cap))));
+                let rows = decode_each(&table.source, batch.rows, move |row| {
+                    Ok((!is_over_cap(&over_cap, &row)).then_some((row, false)))
+                });
+                Ok(Some(rows.await?.into_iter().flatten().collect()))
+            }
+            TablePosition::OverCap(threshold, after) => {
+                let size = BatchSize::over_cap(self.context.options.batch);
+                let source = &self.context.source;
+                let page =
+                    table.source.over_cap_rows(source, threshold, after.as_ref(), size).await?;
+                let (rows, next) = page;
+                self.position =
+                    next.map(|cursor| (table, TablePosition::OverCap(threshold, Some(cursor))));
+                Ok(Some(table.judge(self.context.cap(), rows)?))
+            }
+        }
     }
 }

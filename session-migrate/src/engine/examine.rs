@@ -1,39 +1,55 @@
-//! What stands in the target beside a row of the source, and how it differs.
+//! Compares a source row with what the target holds for it.
 
 use std::sync::Arc;
 
 use session_core::{Keyring, SessionId, TokenSet};
 
-use super::pass::in_parts;
-use crate::engine::Ground;
+use super::batch::in_parallel;
+use super::context::MoveContext;
+use super::mapped_table::MappedTable;
 use crate::error::MigrateError;
 use crate::source::SourceRow;
-use crate::target::{Fate, Gate, LiveRow, Reason, Standing, TargetTable, is_set_aside, of_row};
+use crate::target::{
+    Disposition, ExistingRow, LiveRow, QuarantineReason, RowPlanner, TargetRow, TargetTable,
+    is_quarantined_as,
+};
 
-/// A row of the source beside what stands for it.
+/// A row of the source beside what the target holds for it.
 #[derive(Debug)]
 pub(crate) struct Examined {
     pub(crate) id: SessionId,
     pub(crate) row: SourceRow,
     pub(crate) is_pruned: bool,
-    pub(crate) state: State,
+    pub(crate) state: RowState,
     pub(crate) outcome: Outcome,
-    /// The tokens that stand in the target.
+    /// The tokens of the row in the target, opened.
     pub(crate) opened: Option<TokenSet>,
-    pub(crate) standing: Option<Standing>,
+    pub(crate) existing: Option<ExistingRow>,
 }
 
-/// What the source asks to become of a row.
+/// Where the source asks a row to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum RowState {
     Live,
     Pruned,
     Unreadable,
-    /// It has no tokens.
+    /// The row holds no tokens.
     Empty,
 }
 
-impl State {
+impl RowState {
+    fn of(disposition: Option<&Disposition>) -> Self {
+        match disposition {
+            Some(Disposition::Live(_)) => Self::Live,
+            Some(Disposition::Quarantine(of)) => match of.reason {
+                QuarantineReason::Pruned => Self::Pruned,
+                QuarantineReason::Unreadable(_) => Self::Unreadable,
+            },
+            None => Self::Empty,
+        }
+    }
+
+    /// Returns the state's name in reports.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Live => "live",
@@ -44,18 +60,18 @@ impl State {
     }
 }
 
-/// Whether the target has what is asked for.
+/// Whether the target holds what the source asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Same,
-    /// It has changed since, as it may: renewed, rotated, ended.
+    /// The row has changed since the cutover, as it may: it was renewed, rotated or ended.
     Changed,
-    /// It differs, with a word for how.
+    /// The row differs, in the way that is described.
     Differs(&'static str),
 }
 
 impl Outcome {
-    /// How it differs, if it does.
+    /// Returns how the row differs; `None` if it does not.
     pub(crate) const fn difference(self) -> Option<&'static str> {
         match self {
             Self::Differs(how) => Some(how),
@@ -64,10 +80,10 @@ impl Outcome {
     }
 }
 
-/// Looks for what stands for rows of the source.
+/// Looks up and compares what the target holds.
 #[derive(Debug)]
 pub(super) struct Examiner<'a> {
-    pub(super) ground: &'a Ground,
+    pub(super) context: &'a MoveContext,
     pub(super) target: TargetTable,
     pub(super) keyring: Arc<Keyring>,
     /// Whether the target is open, so that rows may have changed since.
@@ -75,87 +91,73 @@ pub(super) struct Examiner<'a> {
 }
 
 impl Examiner<'_> {
-    /// What stands for rows of a mapping, each with whether the cap prunes it.
+    /// Examines rows of a table, each with whether the cap prunes it.
     pub(super) async fn examine(
         &self,
-        mapping: usize,
+        table: &MappedTable,
         rows: Vec<(SourceRow, bool)>,
     ) -> Result<Vec<Examined>, MigrateError> {
-        let Some(gate) = self.ground.gate(mapping) else { return Ok(Vec::new()) };
-        let ids = rows.iter().map(|(row, _)| of_row(&gate.mapping, &row.key));
-        let ids: Vec<SessionId> = ids.collect();
-        let mut standing = self.target.standings(&self.ground.target, &ids).await?;
-        let beside = rows.into_iter().zip(ids).map(|((row, is_pruned), id)| {
-            let there = standing.remove(&id);
-            (row, is_pruned, there)
-        });
-        let (beside, keyring, is_open) =
-            (beside.collect(), Arc::clone(&self.keyring), self.is_open);
-        in_parts(beside, move |(row, is_pruned, there)| {
-            Ok(examined(&gate, &keyring, is_open, (row, is_pruned, there)))
+        let planner = table.planner_at(self.context.clock().now());
+        let ids: Vec<SessionId> = rows.iter().map(|(row, _)| table.id(&row.key)).collect();
+        let mut existing = self.target.existing_rows(&self.context.target, &ids).await?;
+        let beside = rows.into_iter().zip(ids);
+        let beside = beside.map(|((row, is_pruned), id)| (row, is_pruned, existing.remove(&id)));
+        let (keyring, is_open) = (Arc::clone(&self.keyring), self.is_open);
+        in_parallel(beside.collect(), move |(row, is_pruned, existing)| {
+            Ok(examined(&planner, &keyring, is_open, row, is_pruned, existing))
         })
         .await
     }
 }
 
 fn examined(
-    gate: &Gate,
+    planner: &RowPlanner,
     keyring: &Keyring,
     is_open: bool,
-    (row, is_pruned, standing): (SourceRow, bool, Option<Standing>),
+    row: SourceRow,
+    is_pruned: bool,
+    existing: Option<ExistingRow>,
 ) -> Examined {
-    let arrival = gate.arrival(&row, is_pruned);
-    let (state, id) = (state(&arrival.fate), arrival.id);
-    let opened = match &standing {
-        Some(Standing::Live(there)) => there.open(keyring),
+    let plan = planner.plan(&row, is_pruned);
+    let opened = match &existing {
+        Some(ExistingRow::Live(existing)) => existing.open(keyring),
         _ => None,
     };
-    let outcome = match (&arrival.fate, &standing) {
-        (Fate::Empty, None) => Outcome::Same,
-        (Fate::Empty, Some(_)) => Outcome::Differs("it has no tokens in the source"),
+    let outcome = match (&plan.disposition, &existing) {
+        (None, None) => Outcome::Same,
+        (None, Some(_)) => Outcome::Differs("it has no tokens in the source"),
         (_, None) => Outcome::Differs("it is missing in the target"),
-        (Fate::Live(live), Some(Standing::Live(_))) => {
-            live_outcome(live, standing.as_ref(), opened.as_ref(), is_open)
+        (Some(Disposition::Live(live)), Some(ExistingRow::Live(existing))) => {
+            live_outcome(live, existing, opened.as_ref(), is_open)
         }
-        (Fate::Aside(reason), Some(Standing::Aside { state, sealed, .. }))
-            if state == reason.state() =>
+        (Some(Disposition::Quarantine(of)), Some(ExistingRow::Quarantined(entry)))
+            if entry.state == of.reason.state() =>
         {
-            match is_set_aside(id, sealed, &row, keyring) {
+            match is_quarantined_as(plan.id, &entry.sealed, &row, keyring) {
                 true => Outcome::Same,
-                false => Outcome::Differs("another state of it was set aside"),
+                false => Outcome::Differs("it was quarantined in another state"),
             }
         }
-        _ => Outcome::Differs("it stands in another place"),
+        _ => Outcome::Differs("it is in the wrong table, or quarantined for another reason"),
     };
-    Examined { id, row, is_pruned, state, outcome, opened, standing }
+    let state = RowState::of(plan.disposition.as_ref());
+    Examined { id: plan.id, row, is_pruned, state, outcome, opened, existing }
 }
 
 fn live_outcome(
     live: &LiveRow,
-    standing: Option<&Standing>,
+    existing: &TargetRow,
     opened: Option<&TokenSet>,
     is_open: bool,
 ) -> Outcome {
-    let Some(Standing::Live(there)) = standing else {
-        return Outcome::Differs("it is missing in the target");
-    };
-    if !there.names(live) {
+    if !existing.is_of_user_and_provider(live) {
         return Outcome::Differs("its user or provider differs");
     }
     match opened {
-        _ if there.is_ended => Outcome::Changed,
+        _ if existing.is_ended => Outcome::Changed,
         None => Outcome::Differs("its tokens do not open"),
-        Some(opened) if there.is_for(live, opened) => Outcome::Same,
-        Some(_) if is_open && there.revision > 1 => Outcome::Changed,
+        Some(opened) if existing.is_for(live, opened) => Outcome::Same,
+        Some(_) if is_open && existing.revision > 1 => Outcome::Changed,
         Some(_) => Outcome::Differs("its tokens, times or digest differ"),
-    }
-}
-
-const fn state(fate: &Fate) -> State {
-    match fate {
-        Fate::Live(_) => State::Live,
-        Fate::Empty => State::Empty,
-        Fate::Aside(Reason::Pruned) => State::Pruned,
-        Fate::Aside(_) => State::Unreadable,
     }
 }

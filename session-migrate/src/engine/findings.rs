@@ -1,15 +1,15 @@
-//! What a comparison of both sides has found.
+//! The result of a comparison of both sides: counts, differences and a digest.
 
 use session_core::{Timestamp, TokenSet};
 use sha2::{Digest, Sha256};
 
-use super::examine::{Examined, Outcome, State};
-use crate::target::{Standing, TargetRow};
+use super::examine::{Examined, Outcome, RowState};
+use crate::target::{ASSUMED_LIFETIME, ExistingRow, TargetRow, hex};
 
-/// So many differences are kept, to be shown.
-const MOST_SHOWN: usize = 20;
+/// How many differences are kept, to be shown.
+const MAX_SHOWN: usize = 20;
 
-/// Counts over all rows, and a digest of the result.
+/// Counts over all rows, and a digest of what the target holds.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     pub(crate) source_rows: u64,
@@ -20,59 +20,61 @@ pub(crate) struct Findings {
     pub(crate) orphans: u64,
     pub(crate) changed: u64,
     pub(crate) mismatches: u64,
-    /// Rows of the source that stand in `login_session`, and aside.
+    /// Rows of the source that the target holds in `login_session`, and in quarantine.
     pub(crate) found_live: u64,
-    pub(crate) found_aside: u64,
-    /// The first differences: the row's new id, and how it differs.
+    pub(crate) found_quarantined: u64,
+    /// The first differences: the row's id in the target, and how it differs.
     pub(crate) differences: Vec<(String, &'static str)>,
-    sum: Sum,
+    sum: DigestSum,
 }
 
 impl Findings {
+    /// Adds an examined row.
     pub(crate) fn add(&mut self, examined: &Examined) {
         self.source_rows += 1;
         self.orphans += u64::from(examined.row.is_orphan);
         match examined.state {
-            State::Live => self.live += 1,
-            State::Pruned => self.pruned += 1,
-            State::Unreadable => self.unreadable += 1,
-            State::Empty => self.empty += 1,
+            RowState::Live => self.live += 1,
+            RowState::Pruned => self.pruned += 1,
+            RowState::Unreadable => self.unreadable += 1,
+            RowState::Empty => self.empty += 1,
         }
         match examined.outcome {
             Outcome::Same => {}
             Outcome::Changed => self.changed += 1,
             Outcome::Differs(how) => self.differs(examined.id.to_string(), how),
         }
-        match &examined.standing {
+        match &examined.existing {
             None => {}
-            Some(Standing::Live(row)) => {
+            Some(ExistingRow::Live(row)) => {
                 self.found_live += 1;
-                self.sum.add(of_live(row, examined.opened.as_ref()));
+                self.sum.add(live_digest(row, examined.opened.as_ref()));
             }
-            Some(Standing::Aside { id, state, .. }) => {
-                self.found_aside += 1;
-                let id = id.as_uuid();
-                self.sum.add(hash(&[Some(id.as_bytes()), Some(state.as_bytes())]));
+            Some(ExistingRow::Quarantined(entry)) => {
+                self.found_quarantined += 1;
+                let id = entry.id.as_uuid();
+                self.sum.add(hash(&[Some(id.as_bytes()), Some(entry.state.as_bytes())]));
             }
         }
     }
 
+    /// Adds a difference.
     pub(crate) fn differs(&mut self, id: String, how: &'static str) {
         self.mismatches += 1;
-        if self.differences.len() < MOST_SHOWN {
+        if self.differences.len() < MAX_SHOWN {
             self.differences.push((id, how));
         }
     }
 
-    /// A digest over id, cookie's digest, user, provider, times and the SHA-256 of the opened
-    /// tokens of every row, whatever order they come in.
+    /// Returns a digest over id, cookie digest, user, provider, times and the SHA-256 of the opened
+    /// tokens of every row. The order of the rows does not matter.
     pub(crate) fn result_digest(&self) -> String {
-        let count = (self.found_live + self.found_aside).to_be_bytes();
-        crate::target::hex(&hash(&[Some(&count), Some(&self.sum.bytes())]))
+        let count = (self.found_live + self.found_quarantined).to_be_bytes();
+        hex(&hash(&[Some(&count), Some(&self.sum.bytes())]))
     }
 }
 
-fn of_live(row: &TargetRow, tokens: Option<&TokenSet>) -> [u8; 32] {
+fn live_digest(row: &TargetRow, tokens: Option<&TokenSet>) -> [u8; 32] {
     let moment = |millis: Option<i64>| millis.map(i64::to_be_bytes);
     let expires_at = tokens.and_then(known_expiry).map(Timestamp::as_millis);
     let (created, renewed) = (moment(row.known_age()), moment(row.renewed_at));
@@ -95,15 +97,15 @@ fn of_live(row: &TargetRow, tokens: Option<&TokenSet>) -> [u8; 32] {
     ])
 }
 
-/// The expiry that the source gave: one that was assumed counts from the import, and two runs do
-/// not import at one moment.
+/// Returns the expiry that the source gave. An assumed expiry counts from the import, which differs
+/// between two runs.
 fn known_expiry(tokens: &TokenSet) -> Option<Timestamp> {
     let expires_at = tokens.expires_at()?;
-    let is_assumed = expires_at.since(tokens.received_at()) == crate::target::ASSUMED_LIFETIME;
+    let is_assumed = expires_at.since(tokens.received_at()) == ASSUMED_LIFETIME;
     (!is_assumed).then_some(expires_at)
 }
 
-/// SHA-256 over parts that may be missing, no two lists of which give the same bytes.
+/// Returns the SHA-256 of parts that may be missing; different lists of parts hash different bytes.
 fn hash(parts: &[Option<&[u8]>]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {
@@ -119,11 +121,11 @@ fn hash(parts: &[Option<&[u8]>]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// A sum of digests, modulo 2^256: the order in which they come does not matter.
+/// The sum of digests modulo 2^256, which does not depend on their order.
 #[derive(Debug, Default)]
-struct Sum([u64; 4]);
+struct DigestSum([u64; 4]);
 
-impl Sum {
+impl DigestSum {
     fn add(&mut self, digest: [u8; 32]) {
         let mut carry = false;
         let words = digest.as_chunks::<8>().0;
@@ -145,16 +147,16 @@ impl Sum {
 
 #[cfg(test)]
 mod tests {
-    use super::Sum;
+    use super::DigestSum;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
-        fn the_order_does_not_matter_and_each_digest_does(
+        fn the_sum_depends_on_each_digest_but_not_on_their_order(
             mut digests in proptest::collection::vec(any::<[u8; 32]>(), 1..8),
         ) {
             let sum = |digests: &[[u8; 32]]| {
-                let mut sum = Sum::default();
+                let mut sum = DigestSum::default();
                 digests.iter().for_each(|digest| sum.add(*digest));
                 sum.bytes()
             };

@@ -1,38 +1,36 @@
-//! What every part of a move works with, and the steps that it goes through.
+//! The phases of a move, and what they work with.
+//!
+//! [`MoveContext`] holds the opened databases and the [`MappedTable`]s; a [`Worker`] carries a move
+//! through `load`, `catch_up`, `converge` and `cutover`, each of which writes by `reconcile` or in
+//! bulk. `compare` reads both sides and `examine` tells how a row differs.
 
+mod batch;
+mod captures;
 mod catch_up;
 mod compare;
+mod context;
+mod converge;
+mod cutover;
 mod examine;
 mod extras;
-mod fill;
 mod findings;
-mod gates;
-mod model;
+mod load;
+mod mapped_table;
 mod open;
-mod pass;
-mod rank;
 mod reconcile;
-mod settle;
-mod switch;
-mod transaction;
-mod verdict;
-mod watches;
-mod work;
+mod worker;
 
-pub(crate) use crate::sql::begin;
-pub(crate) use catch_up::{Until, drain};
+pub(crate) use batch::{Scan, Stopwatch, decode_each};
+pub(crate) use captures::Captures;
+pub(crate) use catch_up::{Until, catch_up};
 pub(crate) use compare::Comparison;
-pub(crate) use examine::{Examined, State};
-pub(crate) use extras::{Totals, extras, totals};
-pub(crate) use fill::fill;
+pub(crate) use context::MoveContext;
+pub(crate) use converge::compare_and_repair;
+pub(crate) use cutover::cutover;
+pub(crate) use examine::{Examined, RowState};
+pub(crate) use extras::{Totals, extra_ids, totals};
 pub(crate) use findings::Findings;
-pub(crate) use model::Ground;
+pub(crate) use load::{load, rank_over_cap};
+pub(crate) use mapped_table::{MappedTable, over_cap_threshold};
 pub(crate) use open::{open, open_target};
-pub(crate) use pass::{Pass, Stopwatch, each};
-pub(crate) use rank::rank;
-pub(crate) use settle::round;
-pub(crate) use switch::switch;
-pub(crate) use transaction::is_transient;
-pub(crate) use verdict::{crowd_size, pruned};
-pub(crate) use watches::Watches;
-pub(crate) use work::Work;
+pub(crate) use worker::Worker;

@@ -1,31 +1,33 @@
-//! Opening the databases of a move, and holding its words against them.
-
-use std::sync::Arc;
+//! Opens and validates both databases of a move.
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
 use sea_orm_migration::sea_orm::prelude::Uuid;
 use tokio_util::sync::CancellationToken;
 
-use super::gates::gates;
-use super::model::Ground;
+use super::context::MoveContext;
+use super::mapped_table::MappedTable;
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::JournalTable;
-use crate::options::{Layout, MoveOptions};
-use crate::progress::Teller;
+use crate::options::MoveOptions;
+use crate::progress::ProgressSender;
 use crate::source::{Mappings, SourceError, SourceErrorKind, SourceTable};
 use crate::sql::pool::{self, PoolOptions};
 use crate::sql::{Dialect, Schema, connect_read_only};
-use crate::target::of_move;
+use crate::target::move_id;
 
-/// Connections to a source or a target: one reads on while another one writes.
+/// How many connections are opened to each database: one reads on while another one writes.
 const CONNECTIONS: u32 = 3;
 
-/// As many of SQLite's pages as a batch of rows changes, so that others go on reading meanwhile.
+/// SQLite's cache during an online move: it holds the pages that a batch changes, so that the batch
+/// does not keep others from reading.
 const BATCH_CACHE_KIB: u32 = 16 * 1024;
 
-/// What a move needs, opened and checked. With `is_reading`, on connections that cannot write, and
-/// without making a SQLite file that is not there.
-pub(crate) async fn open(options: MoveOptions, is_reading: bool) -> Result<Ground, MigrateError> {
+/// Opens what a move needs. With `is_reading`, the connections cannot write, and a SQLite file that
+/// does not exist is not created.
+pub(crate) async fn open(
+    options: MoveOptions,
+    is_reading: bool,
+) -> Result<MoveContext, MigrateError> {
     let source = if is_reading {
         connect_read_only(&options.from).await.map_err(SourceError::from)?
     } else {
@@ -33,37 +35,44 @@ pub(crate) async fn open(options: MoveOptions, is_reading: bool) -> Result<Groun
     };
     let schema = Schema::read(&source).await.map_err(SourceError::from)?;
     let mappings = mappings(&options, &schema)?;
-    let codecs = options.codecs.clone().with_keys_of(&source, &schema).await?;
-    let gates = gates(&options, &mappings)?;
-    let mut tables = Vec::new();
-    for mapping in &mappings.mapping {
-        let table = SourceTable::open(&source, &schema, mapping, &codecs).await?;
-        let table = match options.is_online {
-            true => table,
-            false => table.in_storage_order(&source, &schema).await,
-        };
-        tables.push(Arc::new(table));
-    }
+    let tables = mapped_tables(&options, &source, &schema, &mappings).await?;
     let target = open_target(&options, is_reading).await?;
-    let names = mappings.mapping.iter().map(|mapping| (mapping.name(), mapping.table.as_str()));
-    let id = of_move(names);
+    let id = move_id(mappings.mapping.iter().map(|of| (of.name(), of.table.as_str())));
     let dialect = Dialect::of(target.get_database_backend());
-    Ok(Ground {
+    Ok(MoveContext {
         journal: JournalTable { dialect, id, runner: Uuid::now_v7() },
         options,
         source,
         target,
         schema,
-        tables,
-        gates,
-        id,
         mappings,
-        teller: Teller::new(),
+        tables,
+        id,
+        progress: ProgressSender::new(),
         cancel: CancellationToken::new(),
     })
 }
 
-/// The target. A SQLite file that is not there is made where something is to be written.
+async fn mapped_tables(
+    options: &MoveOptions,
+    source: &DatabaseConnection,
+    schema: &Schema,
+    mappings: &Mappings,
+) -> Result<Vec<MappedTable>, MigrateError> {
+    let codecs = options.codecs.clone().with_keys_of(source, schema).await?;
+    let mut tables = Vec::new();
+    for (number, mapping) in mappings.mapping.iter().enumerate() {
+        let table = SourceTable::open(source, schema, mapping, &codecs).await?;
+        let table = match options.is_online {
+            true => table,
+            false => table.in_storage_order(source, schema).await,
+        };
+        tables.push(MappedTable::new(number, table, &options.cap)?);
+    }
+    Ok(tables)
+}
+
+/// Opens the target. A SQLite file that does not exist is created where something is to be written.
 pub(crate) async fn open_target(
     options: &MoveOptions,
     is_reading: bool,
@@ -80,33 +89,18 @@ pub(crate) async fn open_target(
 }
 
 fn mappings(options: &MoveOptions, schema: &Schema) -> Result<Mappings, MigrateError> {
-    let mappings = match &options.layout {
-        Layout::Mapped(mappings) => mappings.clone(),
-        Layout::Preset(preset) => {
-            preset.match_schema(schema).map_err(|miss| misfit(schema, &miss))?.mappings
+    let is_moved = schema.tables.iter().any(|table| table.name == "login_session");
+    let mappings = options.layout.mappings(schema).map_err(|mut detail| {
+        if is_moved {
+            detail.push_str("; the database has the many-session layout already (login_session)");
         }
-    };
+        SourceError::because(SourceErrorKind::Schema, detail)
+    })?;
     match mappings.mapping.iter().find(|mapping| mapping.table == "login_session") {
         Some(_) => Err(MigrateError::because(
             MigrateErrorKind::AlreadyMoved,
-            "login_session has one row a session; there is nothing to move",
+            "login_session holds one row for each session; there is nothing to move",
         )),
         None => Ok(mappings),
     }
-}
-
-fn misfit(schema: &Schema, miss: &crate::source::Mismatch) -> MigrateError {
-    let is_moved = schema.tables.iter().any(|table| table.name == "login_session");
-    let missing = miss.missing.join("; ");
-    let detail = match (&miss.table, is_moved) {
-        (None, true) => {
-            format!(
-                "{} is not here, and the database has many sessions a user already (login_session)",
-                missing
-            )
-        }
-        (None, false) => format!("the preset {} needs {missing}", miss.preset),
-        (Some(table), _) => format!("the preset {} needs, in {table}: {missing}", miss.preset),
-    };
-    SourceError::because(SourceErrorKind::Schema, detail).into()
 }

@@ -1,153 +1,169 @@
-//! Making the target what some rows of the source ask for, whatever stands there.
+//! Writes to the target what some rows of the source ask for, whatever the target holds.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use sea_orm_migration::sea_orm::DatabaseTransaction;
+use session_core::token::SealedTokens;
 use session_core::{Keyring, SessionId};
 
-use super::fill::count;
-use super::pass::in_parts;
-use super::work::Work;
-use crate::engine::begin;
+use super::batch::in_parallel;
+use super::mapped_table::MappedTable;
+use super::worker::Worker;
 use crate::error::MigrateError;
-use crate::journal::{Phase, Place};
+use crate::journal::{Checkpoint, Phase};
 use crate::source::SourceRow;
-use crate::target::{Content, Ready, Standing, is_one_aside, ready};
+use crate::sql::begin;
+use crate::target::{Disposition, ExistingRow, LiveRow, SealedRow, is_same_quarantined, seal};
 
-/// Rows of one mapping as they are in the source now, with what the cap says of each; and the ids
-/// of rows that are there no more.
+/// Rows of one table as the source has them now, each with whether the cap prunes it, and the ids of
+/// rows that the source no longer has.
 #[derive(Debug)]
-pub(crate) struct Wanted {
-    pub(crate) mapping: usize,
+pub(crate) struct SourceState<'a> {
+    pub(crate) table: &'a MappedTable,
     pub(crate) rows: Vec<(SourceRow, bool)>,
     pub(crate) gone: Vec<SessionId>,
 }
 
-/// What is to be done so that what stands is what is wanted.
+/// The writes that make the target equal to the source.
 #[derive(Debug, Default)]
-struct Steps<'a> {
-    insert: Vec<&'a Ready>,
-    update: Vec<&'a Ready>,
+struct WriteSet<'a> {
+    insert: Vec<&'a SealedRow>,
+    update: Vec<(&'a LiveRow, &'a SealedTokens)>,
     remove: Vec<SessionId>,
 }
 
-/// Writes what differs, and notes how far the work is, in one transaction. Gives how many rows
-/// differed.
+/// Writes what differs, and records the checkpoint `to`, in one transaction.
 ///
-/// A session that has ended in the target stays ended: nothing is resurrected.
+/// A session that has ended in the target stays ended.
 pub(crate) async fn reconcile(
-    work: &mut Work<'_>,
-    wanted: Wanted,
-    to: &Place,
-) -> Result<u64, MigrateError> {
-    let Wanted { mapping, rows, gone } = wanted;
-    let Some(gate) = work.ground.gate(mapping) else { return Ok(0) };
-    let keyring = Arc::clone(&work.keyring);
-    let prepared = in_parts(rows, move |(row, is_pruned)| {
-        let arrival = gate.arrival(&row, is_pruned);
-        let id = arrival.id;
-        Ok((id, ready(&row, arrival, &keyring)?))
+    worker: &mut Worker<'_>,
+    state: SourceState<'_>,
+    to: &Checkpoint,
+) -> Result<(), MigrateError> {
+    let SourceState { table, rows, gone } = state;
+    let planner = table.planner_at(worker.now());
+    let keyring = Arc::clone(&worker.keyring);
+    let wanted = in_parallel(rows, move |(row, is_pruned)| {
+        let plan = planner.plan(&row, is_pruned);
+        Ok((plan.id, seal(&row, plan, &keyring)?))
     });
-    let prepared = prepared.await?;
-    let mut mark = work.mark();
+    write(worker, &wanted.await?, &gone, to).await
+}
+
+/// Removes rows that the source no longer has.
+pub(crate) async fn remove(
+    worker: &mut Worker<'_>,
+    gone: &[SessionId],
+) -> Result<(), MigrateError> {
+    let to = worker.checkpoint.clone();
+    write(worker, &[], gone, &to).await
+}
+
+/// Writes what differs, repeating the transaction while others are in its way.
+async fn write(
+    worker: &mut Worker<'_>,
+    wanted: &[(SessionId, Option<SealedRow>)],
+    gone: &[SessionId],
+    to: &Checkpoint,
+) -> Result<(), MigrateError> {
+    let mut point = worker.retry_point();
     loop {
-        match try_reconcile(work, &prepared, &gone, to).await {
-            Ok(changed) => return Ok(changed),
-            Err(failure) => work.again(&mut mark, failure).await?,
+        match try_write(worker, wanted, gone, to).await {
+            Ok(()) => return Ok(()),
+            Err(failure) => worker.prepare_retry(&mut point, failure).await?,
         }
     }
 }
 
-async fn try_reconcile(
-    work: &mut Work<'_>,
-    prepared: &[(SessionId, Option<Ready>)],
+async fn try_write(
+    worker: &mut Worker<'_>,
+    wanted: &[(SessionId, Option<SealedRow>)],
     gone: &[SessionId],
-    to: &Place,
-) -> Result<u64, MigrateError> {
-    let transaction = begin(&work.ground.target).await?;
-    let changed = carry_out(work, &transaction, prepared, gone).await?;
-    work.place = to.clone();
-    work.note(&transaction).await?;
-    transaction.commit().await?;
-    Ok(changed)
+    to: &Checkpoint,
+) -> Result<(), MigrateError> {
+    let transaction = begin(&worker.context.target).await?;
+    write_in(worker, &transaction, wanted, gone).await?;
+    worker.checkpoint = to.clone();
+    worker.note(&transaction).await?;
+    Ok(transaction.commit().await?)
 }
 
-async fn carry_out(
-    work: &mut Work<'_>,
+async fn write_in(
+    worker: &mut Worker<'_>,
     transaction: &DatabaseTransaction,
-    prepared: &[(SessionId, Option<Ready>)],
+    wanted: &[(SessionId, Option<SealedRow>)],
     gone: &[SessionId],
-) -> Result<u64, MigrateError> {
-    let ids: Vec<SessionId> = prepared.iter().map(|(id, _)| *id).collect();
-    let standing = work.target.standings(transaction, &ids).await?;
-    let mut steps = steps(prepared, &standing, &work.keyring);
-    steps.remove.extend(gone);
-    work.target.remove(transaction, &steps.remove).await?;
-    work.target.insert(transaction, steps.insert.iter().copied(), work.now()).await?;
-    for row in &steps.update {
-        work.target.update(transaction, row).await?;
+) -> Result<(), MigrateError> {
+    let ids: Vec<SessionId> = wanted.iter().map(|(id, _)| *id).collect();
+    let existing = worker.target.existing_rows(transaction, &ids).await?;
+    let mut writes = write_set(wanted, &existing, &worker.keyring);
+    writes.remove.extend(gone);
+    worker.target.remove(transaction, &writes.remove).await?;
+    worker.target.insert(transaction, writes.insert.iter().copied(), worker.now()).await?;
+    for (live, sealed) in &writes.update {
+        worker.target.update(transaction, live, sealed).await?;
     }
-    let removed = steps.remove.len();
-    let changed = steps.insert.len() + steps.update.len() + removed;
-    let changed = u64::try_from(changed).unwrap_or(u64::MAX);
-    if work.phase == Phase::Rank {
-        work.counts.read += u64::try_from(prepared.len()).unwrap_or(0);
-        count(work, steps.insert.into_iter());
+    if worker.phase == Phase::Rank {
+        worker.counts.read += u64::try_from(wanted.len()).unwrap_or(0);
+        worker.count(writes.insert.into_iter());
     } else {
-        work.counts.repaired += changed;
+        let changed = writes.insert.len() + writes.update.len() + writes.remove.len();
+        worker.counts.repaired += u64::try_from(changed).unwrap_or(0);
     }
-    Ok(changed)
+    Ok(())
 }
 
-fn steps<'a>(
-    prepared: &'a [(SessionId, Option<Ready>)],
-    standing: &HashMap<SessionId, Standing>,
+fn write_set<'a>(
+    wanted: &'a [(SessionId, Option<SealedRow>)],
+    existing: &HashMap<SessionId, ExistingRow>,
     keyring: &Keyring,
-) -> Steps<'a> {
-    let mut steps = Steps::default();
-    for (id, wanted) in prepared {
-        match (standing.get(id), wanted) {
+) -> WriteSet<'a> {
+    let mut writes = WriteSet::default();
+    for (id, wanted) in wanted {
+        match (existing.get(id), wanted) {
             (None, None) => {}
-            (None, Some(row)) => steps.insert.push(row),
-            (Some(_), None) => steps.remove.push(*id),
-            (Some(there), Some(row)) => match step(there, row, keyring) {
-                Step::Keep => {}
-                Step::Update => steps.update.push(row),
-                Step::Replace => {
-                    steps.remove.push(*id);
-                    steps.insert.push(row);
+            (None, Some(row)) => writes.insert.push(row),
+            (Some(_), None) => writes.remove.push(*id),
+            (Some(existing), Some(row)) => match action(existing, row, keyring) {
+                RowAction::Keep => {}
+                RowAction::Update(live) => writes.update.push((live, &row.sealed)),
+                RowAction::Replace => {
+                    writes.remove.push(*id);
+                    writes.insert.push(row);
                 }
             },
         }
     }
-    steps
+    writes
 }
 
-/// What becomes of a row that stands already.
-#[derive(Debug, PartialEq, Eq)]
-enum Step {
+/// What is done with a row that the target holds already.
+#[derive(Debug)]
+enum RowAction<'a> {
     Keep,
-    Update,
+    Update(&'a LiveRow),
     Replace,
 }
 
-fn step(there: &Standing, row: &Ready, keyring: &Keyring) -> Step {
-    match (there, &row.content) {
-        (Standing::Live(there), _) if there.is_ended => Step::Keep,
-        (Standing::Live(there), Content::Live(live, _)) => {
-            let is_same = there.open(keyring).is_some_and(|opened| there.is_for(live, &opened));
-            match (is_same, there.names(live)) {
-                (true, _) => Step::Keep,
-                (false, true) => Step::Update,
-                (false, false) => Step::Replace,
+fn action<'a>(existing: &ExistingRow, row: &'a SealedRow, keyring: &Keyring) -> RowAction<'a> {
+    match (existing, &row.disposition) {
+        (ExistingRow::Live(existing), _) if existing.is_ended => RowAction::Keep,
+        (ExistingRow::Live(existing), Disposition::Live(live)) => {
+            let opened = existing.open(keyring);
+            let is_same = opened.is_some_and(|opened| existing.is_for(live, &opened));
+            match (is_same, existing.is_of_user_and_provider(live)) {
+                (true, _) => RowAction::Keep,
+                (false, true) => RowAction::Update(live),
+                (false, false) => RowAction::Replace,
             }
         }
-        (Standing::Aside { id, state, sealed, .. }, Content::Aside { reason, sealed: now, .. })
-            if state == reason.state() && is_one_aside(*id, sealed, now, keyring) =>
+        (ExistingRow::Quarantined(entry), Disposition::Quarantine(of))
+            if entry.state == of.reason.state()
+                && is_same_quarantined(entry.id, &entry.sealed, &row.sealed.tokens, keyring) =>
         {
-            Step::Keep
+            RowAction::Keep
         }
-        _ => Step::Replace,
+        _ => RowAction::Replace,
     }
 }

@@ -1,9 +1,159 @@
-//! What is noted of a move, in the target's database and in the transaction of what was done.
+//! The journal of a move: its phase, counts and checkpoint, kept in the target's database and written
+//! in the transaction of the work that it records.
 
-mod model;
-mod place;
+mod checkpoint;
 mod table;
 
-pub use model::{Counts, Phase};
-pub(crate) use model::{Journal, Place};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use session_core::{SessionId, Timestamp};
+
+pub(crate) use checkpoint::Checkpoint;
 pub(crate) use table::{JournalTable, Note, exists};
+
+/// The phase of a move.
+///
+/// The journal and the JSON reports store the name that [`as_str`](Self::as_str) returns; `Display`
+/// gives the words for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Phase {
+    /// Rows are moved in the order of the source's key.
+    #[serde(rename = "fill")]
+    Load,
+    /// The rows of over-cap partitions are ranked and moved.
+    Rank,
+    /// Changes that were made meanwhile are applied, and both sides are compared.
+    CatchUp,
+    /// Writes to the source are blocked, the last changes are applied, and both sides are compared
+    /// once more.
+    #[serde(rename = "switch")]
+    Cutover,
+    /// The target is open: its tokens are renewed there from now on.
+    #[serde(rename = "switched")]
+    Open,
+    /// The move is being rolled back.
+    RollBack,
+    /// The move was rolled back.
+    RolledBack,
+    /// The move is finalized: the source is no longer used and cannot be restored.
+    Finalized,
+}
+
+impl Phase {
+    const ALL: [Self; 8] = [
+        Self::Load,
+        Self::Rank,
+        Self::CatchUp,
+        Self::Cutover,
+        Self::Open,
+        Self::RollBack,
+        Self::RolledBack,
+        Self::Finalized,
+    ];
+
+    /// Returns the name that is stored in the journal and in JSON reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Load => "fill",
+            Self::Rank => "rank",
+            Self::CatchUp => "catch_up",
+            Self::Cutover => "switch",
+            Self::Open => "switched",
+            Self::RollBack => "roll_back",
+            Self::RolledBack => "rolled_back",
+            Self::Finalized => "finalized",
+        }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| phase.as_str() == name)
+    }
+
+    /// Returns whether the target is not open yet.
+    #[must_use]
+    pub const fn is_before_cutover(self) -> bool {
+        matches!(self, Self::Load | Self::Rank | Self::CatchUp | Self::Cutover)
+    }
+
+    /// Returns whether every row is in the target, and the target is open.
+    pub(crate) const fn is_done(self) -> bool {
+        matches!(self, Self::Open | Self::Finalized)
+    }
+
+    /// Returns the state that session-core reads: whether moved rows may be renewed, and whether they
+    /// are found as migrated rows.
+    const fn state(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Finalized => "final",
+            _ => "held",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Load => "load",
+            Self::Rank => "rank",
+            Self::CatchUp => "catch up",
+            Self::Cutover => "cutover",
+            Self::Open => "open",
+            Self::RollBack => "rolling back",
+            Self::RolledBack => "rolled back",
+            Self::Finalized => "finalized",
+        })
+    }
+}
+
+/// How many rows a move has processed so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Rows that the source had when the move began.
+    pub expected: u64,
+    /// Rows of the source that were read.
+    pub read: u64,
+    /// Sessions that were written.
+    pub moved: u64,
+    /// Rows that were quarantined because they exceed the cap.
+    pub pruned: u64,
+    /// Rows that were quarantined because their tokens do not open.
+    pub unreadable: u64,
+    /// Rows without tokens.
+    pub empty: u64,
+    /// Rows that were written again because they changed meanwhile.
+    pub repaired: u64,
+}
+
+/// The journal's row of one move.
+#[derive(Debug, Clone)]
+pub(crate) struct Journal {
+    /// The move's id, derived from the mappings.
+    pub(crate) id: SessionId,
+    pub(crate) phase: Phase,
+    /// Whether the move was asked to pause.
+    pub(crate) is_paused: bool,
+    /// The process that works or last worked on the move, for people.
+    pub(crate) owner: Option<String>,
+    /// The manifest, as JSON.
+    pub(crate) options: String,
+    /// The digest of the plan that is carried out.
+    pub(crate) plan_digest: Option<String>,
+    pub(crate) counts: Counts,
+    pub(crate) started_at: Timestamp,
+    /// The time of the last write to the journal.
+    pub(crate) updated_at: Timestamp,
+    /// The time at which the target was opened.
+    pub(crate) switched_at: Option<Timestamp>,
+    /// The time at which the move was finalized.
+    pub(crate) finished_at: Option<Timestamp>,
+    /// How long processes worked on the move, without pauses, in milliseconds.
+    pub(crate) worked_ms: u64,
+    pub(crate) sealed_checkpoint: Option<Vec<u8>>,
+}

@@ -1,37 +1,37 @@
-//! The journal's row: read, begun, taken over and written, each write naming who writes.
+//! Reads and writes the journal's row of a move; each write names the process that writes.
 
 use sea_orm_migration::sea_orm::prelude::Uuid;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use session_core::{Keyring, SessionId, Timestamp};
 
-use super::model::{Counts, Journal, Phase, Place};
+use super::{Checkpoint, Counts, Journal, Phase};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::sql::{Dialect, Query};
 
 const COLUMNS: &str = "id, phase, is_paused, owner, options, plan_digest, progress, started_at, \
     updated_at, switched_at, finished_at, worked_ms, sealed_cursor";
 
-/// The journal of one move, and who writes it.
+/// Access to the journal of one move, as one process.
 #[derive(Debug, Clone)]
 pub(crate) struct JournalTable {
     pub(crate) dialect: Dialect,
     pub(crate) id: SessionId,
-    /// This process's work on it: a write of one that was taken over finds no row.
+    /// Names this process's run: once another process takes the move over, a write finds no row.
     pub(crate) runner: Uuid,
 }
 
-/// What is noted with a piece of work.
+/// What is recorded with a piece of work.
 #[derive(Debug)]
 pub(crate) struct Note<'a> {
     pub(crate) phase: Phase,
-    pub(crate) place: &'a Place,
+    pub(crate) checkpoint: &'a Checkpoint,
     pub(crate) counts: &'a Counts,
     pub(crate) now: Timestamp,
-    /// For how long this process worked since the note before.
+    /// How long this process has worked since the last note.
     pub(crate) worked_ms: u64,
 }
 
-/// Whether a table is there; needs no right but to connect.
+/// Returns whether a table exists; needs no right but to connect.
 pub(crate) async fn exists(
     connection: &impl ConnectionTrait,
     dialect: Dialect,
@@ -53,7 +53,7 @@ pub(crate) async fn exists(
 }
 
 impl JournalTable {
-    /// The journal of this move, if it was ever begun.
+    /// Returns the journal of this move; `None` if the move was never begun.
     pub(crate) async fn load(
         &self,
         connection: &impl ConnectionTrait,
@@ -68,7 +68,7 @@ impl JournalTable {
         rows.first().map(journal).transpose()
     }
 
-    /// The journals of all moves into this database, the oldest first.
+    /// Returns the journals of all moves into this database, the oldest first.
     pub(crate) async fn all(
         &self,
         connection: &impl ConnectionTrait,
@@ -81,7 +81,7 @@ impl JournalTable {
         rows.iter().map(journal).collect()
     }
 
-    /// Notes that a move begins, in the place of one that was taken back.
+    /// Records that the move begins, replacing the record of a move that was rolled back.
     pub(crate) async fn begin(
         &self,
         connection: &impl ConnectionTrait,
@@ -101,7 +101,7 @@ impl JournalTable {
         let progress = serde_json::to_string(&Counts::default()).unwrap_or_default();
         let values = [
             Value::Uuid(Some(self.id.as_uuid())),
-            text(Phase::Fill.as_str()),
+            text(Phase::Load.as_str()),
             text(options),
             Value::String(plan_digest.map(str::to_owned)),
             text(&progress),
@@ -115,7 +115,7 @@ impl JournalTable {
         Ok(())
     }
 
-    /// Makes this process the one that writes.
+    /// Makes this process the one that may write.
     pub(crate) async fn take_over(
         &self,
         connection: &impl ConnectionTrait,
@@ -134,21 +134,21 @@ impl JournalTable {
         Ok(())
     }
 
-    /// Notes what was done, in the transaction in which it was done.
+    /// Records what was done, in the transaction in which it was done.
     ///
     /// # Errors
     ///
-    /// Of the kind `Lost` if another process has taken the move over: the transaction must be
-    /// rolled back then.
+    /// Returns an error of the kind `Lost` if another process has taken the move over; then the
+    /// transaction must be rolled back.
     pub(crate) async fn note(
         &self,
         connection: &impl ConnectionTrait,
         keyring: &Keyring,
         note: &Note<'_>,
     ) -> Result<(), MigrateError> {
-        let sealed = note.place.seal(self.id, keyring)?;
+        let sealed = note.checkpoint.seal(self.id, keyring)?;
         let switched_at = match note.phase {
-            Phase::Switched => format!(", switched_at = {}", note.now.as_millis()),
+            Phase::Open => format!(", switched_at = {}", note.now.as_millis()),
             _ => String::new(),
         };
         let mut query = self.query("UPDATE session_move SET phase = ");
@@ -175,8 +175,8 @@ impl JournalTable {
         }
     }
 
-    /// Notes a phase alone, which needs no keys.
-    pub(crate) async fn mark(
+    /// Records a phase only, which needs no keys.
+    pub(crate) async fn set_phase(
         &self,
         connection: &impl ConnectionTrait,
         phase: Phase,
@@ -199,8 +199,8 @@ impl JournalTable {
         Ok(())
     }
 
-    /// Notes that the source has every token again, as if the target had never been open.
-    pub(crate) async fn mark_given_back(
+    /// Records that the source holds every token again, as if the target had never been open.
+    pub(crate) async fn clear_opened(
         &self,
         connection: &impl ConnectionTrait,
     ) -> Result<(), MigrateError> {
@@ -211,7 +211,7 @@ impl JournalTable {
         Ok(())
     }
 
-    /// Whether the move was asked to pause.
+    /// Returns whether the move was asked to pause.
     pub(crate) async fn is_paused(
         &self,
         connection: &impl ConnectionTrait,
@@ -222,7 +222,7 @@ impl JournalTable {
         Ok(query.number(connection).await? != 0)
     }
 
-    /// Asks whoever works on the move to pause, or to go on.
+    /// Asks the process that works on the move to pause or to go on.
     pub(crate) async fn set_paused(
         &self,
         connection: &impl ConnectionTrait,
@@ -237,13 +237,13 @@ impl JournalTable {
         Ok(())
     }
 
-    /// Where the move has come to.
-    pub(crate) fn place(
+    /// Opens the checkpoint of a journal.
+    pub(crate) fn checkpoint(
         &self,
         journal: &Journal,
         keyring: &Keyring,
-    ) -> Result<Place, MigrateError> {
-        Place::open(self.id, journal.sealed_place.as_deref(), keyring)
+    ) -> Result<Checkpoint, MigrateError> {
+        Checkpoint::open(self.id, journal.sealed_checkpoint.as_deref(), keyring)
     }
 
     fn query(&self, sql: &str) -> Query {
@@ -269,8 +269,11 @@ fn journal(row: &QueryResult) -> Result<Journal, MigrateError> {
         let worked_ms: i64 = row.try_get_by_index(11)?;
         Ok(Journal {
             id: SessionId::from_uuid(id),
-            phase: Phase::parse(&phase)
-                .ok_or_else(|| DbErr::Type(format!("the phase {phase:?} is not known")))?,
+            phase: Phase::parse(&phase).ok_or_else(|| {
+                DbErr::Type(format!(
+                    "the phase {phase:?} is unknown: a newer version of this program wrote it"
+                ))
+            })?,
             is_paused: is_paused != 0,
             owner: row.try_get_by_index(3)?,
             options: row.try_get_by_index(4)?,
@@ -281,7 +284,7 @@ fn journal(row: &QueryResult) -> Result<Journal, MigrateError> {
             switched_at: maybe(9)?,
             finished_at: maybe(10)?,
             worked_ms: u64::try_from(worked_ms).unwrap_or(0),
-            sealed_place: row.try_get_by_index(12)?,
+            sealed_checkpoint: row.try_get_by_index(12)?,
         })
     };
     read().map_err(MigrateError::from)

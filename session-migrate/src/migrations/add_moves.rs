@@ -1,19 +1,20 @@
-//! The second step: the journal of moves, and which move brought a session.
+//! The second step: the journal of moves, and the column that names the move of a session.
 
 use async_trait::async_trait;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 
-use super::script::{Script, drop_tables};
+use super::script::{StepScript, drop_tables};
 
 /// Adds `login_session.moved_by`, and creates `session_move` and `session_move_aside`.
 ///
-/// Every statement may be run again: MySQL commits each one, so the step can die half way. Only
-/// PostgreSQL and MariaDB can add a column that may be there, so the schema is asked for it first.
+/// Every statement can be run again, because MySQL commits each one and the step can be interrupted
+/// between them. Only PostgreSQL and MariaDB can add a column that may exist already, so the schema
+/// is checked for it first.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AddMoves;
 
-const SCRIPT: Script = Script {
+const SCRIPT: StepScript = StepScript {
     sqlite: include_str!("add_moves/sqlite.sql"),
     postgres: include_str!("add_moves/postgres.sql"),
     mysql: include_str!("add_moves/mysql.sql"),
@@ -22,7 +23,7 @@ const SCRIPT: Script = Script {
 const TABLES: [&str; 2] = ["session_move_aside", "session_move"];
 
 const SESSIONS: &str = "login_session";
-const MOVED_BY: &str = "moved_by";
+pub(super) const MOVED_BY: &str = "moved_by";
 
 impl MigrationName for AddMoves {
     fn name(&self) -> &'static str {
@@ -60,7 +61,7 @@ pub(super) fn statements(backend: DbBackend) -> Vec<String> {
     [vec![add_column(backend)], SCRIPT.shown(backend)].concat()
 }
 
-/// How a database keeps the id of a move.
+/// Returns the type in which a database stores the id of a move.
 const fn column_type(backend: DbBackend) -> &'static str {
     match backend {
         DbBackend::Postgres => "UUID",
@@ -73,11 +74,11 @@ const fn column_type(backend: DbBackend) -> &'static str {
 mod tests {
     use super::{DbBackend, SCRIPT, column_type};
 
-    /// A released step is run nowhere twice: change the tables by a new one.
+    /// A released step is never run again: change the tables with a new step.
     #[test]
     fn a_step_never_changes() {
         assert_eq!(
-            SCRIPT.sums(),
+            SCRIPT.checksums(),
             [0x74b5_55c5_3722_7b0e, 0xe710_c29f_430f_5aca, 0x7c05_0cad_ce16_8f1b]
         );
         let types = [DbBackend::Sqlite, DbBackend::Postgres, DbBackend::MySql].map(column_type);
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn no_statement_can_fail_for_having_run_before() {
+    fn every_statement_can_be_run_again() {
         SCRIPT.assert_repeatable();
     }
 }

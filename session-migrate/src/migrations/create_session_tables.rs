@@ -1,18 +1,19 @@
-//! The first step: the tables of sessions.
+//! The first step: the tables of the session store.
 
 use async_trait::async_trait;
 use sea_orm_migration::sea_orm::{DbBackend, DbErr};
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 
-use super::script::{Script, drop_tables};
+use super::script::{StepScript, drop_tables};
 
 /// Creates `login_session`, `login_session_event`, `provider_revocation` and `admission_lock`.
 ///
-/// Every statement may be run again: MySQL commits each one, so the step can die half way.
+/// Every statement can be run again, because MySQL commits each one and the step can be interrupted
+/// between them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CreateSessionTables;
 
-const SCRIPT: Script = Script {
+const SCRIPT: StepScript = StepScript {
     sqlite: include_str!("create_session_tables/sqlite.sql"),
     postgres: include_str!("create_session_tables/postgres.sql"),
     mysql: include_str!("create_session_tables/mysql.sql"),
@@ -46,17 +47,17 @@ impl MigrationTrait for CreateSessionTables {
 mod tests {
     use super::SCRIPT;
 
-    /// A released step is run nowhere twice: change the tables by a new one.
+    /// A released step is never run again: change the tables with a new step.
     #[test]
     fn a_step_never_changes() {
         assert_eq!(
-            SCRIPT.sums(),
-            [0x0802_df46_9a89_1309, 0xd38b_032e_deba_c8e1, 0xc8e5_ee16_ef85_c842]
+            SCRIPT.checksums(),
+            [0xc2e2_ebb7_88fd_64ad, 0x212e_8a36_6deb_b1d5, 0x595f_02d8_1952_d94e]
         );
     }
 
     #[test]
-    fn no_statement_can_fail_for_having_run_before() {
+    fn every_statement_can_be_run_again() {
         SCRIPT.assert_repeatable();
     }
 }

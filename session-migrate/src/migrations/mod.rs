@@ -1,7 +1,6 @@
-//! The steps. A released one never changes.
+//! The migration steps that create the tables. A released step never changes.
 
 mod add_moves;
-mod collation;
 mod create_session_tables;
 mod runner;
 mod script;
@@ -12,7 +11,7 @@ pub(crate) use runner::{Direction, Runner};
 
 use sea_orm_migration::sea_orm::DbBackend;
 
-/// Every table that the steps make.
+/// Every table that the steps create.
 pub(crate) const TABLES: [&str; 6] = [
     "login_session",
     "login_session_event",
@@ -22,7 +21,10 @@ pub(crate) const TABLES: [&str; 6] = [
     "session_move",
 ];
 
-/// Every statement of every step, the oldest first, as it is run where nothing is done yet.
+/// The columns of `login_session` that a later step than the first adds.
+pub(crate) const ADDED_COLUMNS: [&str; 1] = [add_moves::MOVED_BY];
+
+/// Returns every statement of every step, the oldest step first, as it is run on an empty database.
 pub(crate) fn statements(backend: DbBackend) -> Vec<String> {
     [create_session_tables::statements(backend), add_moves::statements(backend)].concat()
 }

@@ -1,38 +1,40 @@
-//! The doors of a move: plan, apply, verify, and what goes with them.
+//! The public entry points of a move: plan, apply, verify, and the others.
 
 mod apply;
-mod backup;
-mod begun;
-mod locked;
+mod begin;
+mod control;
+mod manifest;
+mod plan;
 mod report;
 mod rollback;
-mod standing;
+mod verify;
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use apply::Approval;
-use begun::Begun;
+pub use begin::Approval;
+pub use plan::{Estimate, Plan, PlannedMapping, PrunedRow};
 pub use report::{
     ApplyReport, FinalizeReport, LostSignIn, MoveStatus, PauseReport, RollbackReport, StatusReport,
     UnlockReport,
 };
 pub use rollback::Renewed;
+pub use verify::{Difference, RowReport, VerifyReport};
 
-use crate::engine::{self, Ground};
+use manifest::MoveManifest;
+
+use crate::engine::{self, MoveContext};
 use crate::error::MigrateError;
 use crate::lock::Lock;
 use crate::options::MoveOptions;
-use crate::plan::{self, Plan};
-use crate::progress::{Progress, Teller};
-use crate::verify::{self, RowReport, VerifyReport};
+use crate::progress::{Progress, ProgressSender};
 
-/// One move of a source into the many-session layout.
+/// A move of an existing table into the many-session layout.
 ///
-/// Every call opens its own connections and closes them. Futures may be dropped at any await, and
-/// processes killed: what was done is noted in the transaction in which it was done, and the next
-/// call goes on from there.
+/// Every call opens its own connections and closes them. A future may be dropped at any await, and a
+/// process killed: work is recorded in the transaction in which it is done, and the next call goes on
+/// from there.
 ///
 /// ```no_run
 /// use session_core::Keyring;
@@ -56,146 +58,155 @@ use crate::verify::{self, RowReport, VerifyReport};
 #[derive(Debug)]
 pub struct Move {
     options: MoveOptions,
-    teller: Teller,
+    progress: ProgressSender,
     cancel: CancellationToken,
 }
 
 impl Move {
-    /// A move with these options; nothing is opened yet.
+    /// Creates a move with these options. Opens nothing yet.
     #[must_use]
     pub fn new(options: MoveOptions) -> Self {
-        Self { options, teller: Teller::new(), cancel: CancellationToken::new() }
+        Self { options, progress: ProgressSender::new(), cancel: CancellationToken::new() }
     }
 
-    /// The newest progress, whenever there is some.
+    /// Returns a receiver of the newest progress.
     #[must_use]
     pub fn progress(&self) -> watch::Receiver<Progress> {
-        self.teller.listen()
+        self.progress.subscribe()
     }
 
-    /// A token that stops the work after the batch that is under way.
+    /// Returns a token that stops the work after the current batch when it is cancelled.
     #[must_use]
     pub fn cancellation(&self) -> CancellationToken {
         self.cancel.clone()
     }
 
-    /// What an apply would do. Writes nothing.
+    /// Returns what an apply would do. Writes nothing.
     ///
     /// # Errors
     ///
-    /// [`MigrateError`] if the source or the target cannot be read, or the mapping does not fit.
+    /// Returns a [`MigrateError`] if the source or the target cannot be read, or if the mapping does
+    /// not match the source.
     pub async fn plan(&self) -> Result<Plan, MigrateError> {
-        let ground = self.open(true).await?;
-        let plan = plan::plan(&ground).await;
-        ground.close().await;
+        let context = self.open(true).await?;
+        let plan = plan::plan(&context).await;
+        context.close().await;
         plan
     }
 
-    /// The statements that an apply runs, in the words of these databases. Writes nothing.
+    /// Returns the statements that an apply runs, in the SQL of these databases. Writes nothing.
     ///
     /// # Errors
     ///
-    /// [`MigrateError`], as at [`plan`](Self::plan).
+    /// Returns the same errors as [`plan`](Self::plan), and an error if an online move cannot capture the
+    /// changes of a table.
     pub async fn statements(&self) -> Result<Vec<String>, MigrateError> {
-        let ground = self.open(true).await?;
-        let statements = plan::statements(&ground);
-        ground.close().await;
+        let context = self.open(true).await?;
+        let statements = plan::statements(&context);
+        context.close().await;
         statements
     }
 
-    /// Moves the rows and opens the target; goes on where an earlier process was stopped.
+    /// Moves the rows and opens the target. A move that was interrupted goes on from its checkpoint.
     ///
     /// # Errors
     ///
-    /// [`MigrateError`]; what was done so far is kept, and the next call goes on.
+    /// Returns a [`MigrateError`] if a step fails. What was done so far is kept, and the next call
+    /// goes on from there.
     pub async fn apply(&self, approval: Approval) -> Result<ApplyReport, MigrateError> {
-        let ground = self.open(false).await?;
-        // Its future is large, and its callers' need not be.
-        let report = Box::pin(apply::apply(&ground, &approval)).await;
-        ground.close().await;
+        let context = self.open(false).await?;
+        // Boxed, because the future is large.
+        let report = Box::pin(apply::apply(&context, &approval)).await;
+        context.close().await;
         report
     }
 
-    /// Compares both sides row by row; each row is given to `each`. Writes nothing.
+    /// Compares both sides row by row, and passes each row to `each`. Writes nothing.
     ///
     /// # Errors
     ///
-    /// [`MigrateError`] if either side cannot be read, or nothing was moved.
+    /// Returns a [`MigrateError`] if either side cannot be read; of the kind `NoMove` if nothing was
+    /// moved.
     pub async fn verify(&self, each: impl FnMut(RowReport)) -> Result<VerifyReport, MigrateError> {
-        let ground = self.open_begun(true).await?;
-        let report = verify::verify(&ground, each).await;
-        ground.close().await;
+        let context = self.open_begun(true).await?;
+        let report = verify::verify(&context, each).await;
+        context.close().await;
         report
     }
 
-    /// Takes the move back. Before the switch nothing of the source was changed but triggers,
-    /// which go; after it `renewed` says what becomes of tokens that were renewed in the target.
+    /// Rolls the move back. Before the cutover the source has nothing but triggers to remove; after
+    /// it, `renewed` decides about tokens that were renewed in the target.
     ///
     /// # Errors
     ///
-    /// [`MigrateError`], of the kind `Phase` after a finalize.
+    /// Returns a [`MigrateError`]: of the kind `Phase` if the move was finalized, of the kind `NoMove`
+    /// if there is none.
     pub async fn rollback(&self, renewed: Renewed) -> Result<RollbackReport, MigrateError> {
-        let ground = self.open_begun(false).await?;
-        let report = rollback::rollback(&ground, renewed).await;
-        ground.close().await;
+        let context = self.open_begun(false).await?;
+        let report = rollback::rollback(&context, renewed).await;
+        context.close().await;
         report
     }
 
-    /// Leaves the source behind: triggers and log go, and legacy rows are found no more. It cannot
-    /// be taken back.
+    /// Finalizes the move: drops triggers and logs, and ends the look-up of migrated rows. This cannot
+    /// be undone.
     ///
     /// # Errors
     ///
-    /// [`MigrateError`], of the kind `Phase` before the switch or while old writers are seen.
+    /// Returns a [`MigrateError`]: of the kind `Phase` before the cutover, or if writes to the source
+    /// are not blocked any more.
     pub async fn finalize(&self) -> Result<FinalizeReport, MigrateError> {
-        let ground = self.open_begun(false).await?;
-        let report = standing::finalize(&ground).await;
-        ground.close().await;
+        let context = self.open_begun(false).await?;
+        let report = control::finalize(&context).await;
+        context.close().await;
         report
     }
 
-    /// Asks whoever works on the move to pause after the batch that is under way.
+    /// Asks the process that works on the move to pause after the current batch.
     ///
     /// # Errors
     ///
-    /// [`MigrateError`], of the kind `NoMove` if there is none.
+    /// Returns a [`MigrateError`]: of the kind `NoMove` if there is no move.
     pub async fn pause(&self) -> Result<PauseReport, MigrateError> {
-        let ground = self.open_begun(false).await?;
-        let report = standing::pause(&ground, true).await;
-        ground.close().await;
+        let context = self.open_begun(false).await?;
+        let report = control::set_paused(&context, true).await;
+        context.close().await;
         report
     }
 
-    /// Ends a pause. Where no process works on the move any more, this one does.
+    /// Ends a pause. If no process works on the move any more, this call carries it on.
     ///
     /// # Errors
     ///
-    /// [`MigrateError`], as at [`apply`](Self::apply).
+    /// Returns the same errors as [`apply`](Self::apply).
     pub async fn resume(&self) -> Result<PauseReport, MigrateError> {
-        let ground = self.open_begun(false).await?;
-        let report = standing::pause(&ground, false).await;
+        let context = self.open_begun(false).await?;
+        let report = control::set_paused(&context, false).await;
         let is_worked_on = match &report {
-            Ok(report) if report.is_unfinished => Lock::holder(self.target(), &ground.target).await,
+            Ok(report) if report.is_unfinished => {
+                Lock::holder(self.target(), &context.target).await
+            }
             _ => Ok(Some(String::new())),
         };
         let report = match (report, is_worked_on) {
             (Ok(mut report), Ok(None)) => {
-                let applied = Box::pin(apply::apply(&ground, &Approval::Resume)).await?;
+                let applied = Box::pin(apply::apply(&context, &Approval::Resume)).await?;
                 report.applied = Some(applied);
                 Ok(report)
             }
             (report, Ok(Some(_))) => report,
             (_, Err(error)) | (Err(error), _) => Err(error),
         };
-        ground.close().await;
+        context.close().await;
         report
     }
 
-    /// Takes the lock away from a process that has it and does nothing any more.
+    /// Breaks the lock of a process that no longer works.
     ///
     /// # Errors
     ///
-    /// [`MigrateError`]; of the kind `Busy` for a SQLite file, whose lock dies with its process.
+    /// Returns a [`MigrateError`]: of the kind `Busy` for a SQLite file, whose lock ends with its
+    /// process.
     pub async fn unlock(&self) -> Result<UnlockReport, MigrateError> {
         let target = engine::open_target(&self.options, false).await?;
         let broken = Lock::break_open(self.target(), &target).await;
@@ -203,11 +214,11 @@ impl Move {
         Ok(UnlockReport::new(broken?))
     }
 
-    /// How far the moves of the target are. Needs no right but to read, and no keys.
+    /// Returns the status of all moves into the target. Needs no right but to read, and no keys.
     ///
     /// # Errors
     ///
-    /// [`MigrateError`] if the target cannot be read.
+    /// Returns a [`MigrateError`] if the target cannot be read.
     pub async fn status(&self) -> Result<StatusReport, MigrateError> {
         status(self.target()).await
     }
@@ -216,33 +227,33 @@ impl Move {
         self.options.target()
     }
 
-    /// Opens a move that was begun, with the cap and the mode that it was begun with.
-    async fn open_begun(&self, is_reading: bool) -> Result<Ground, MigrateError> {
-        let mut ground = self.open(is_reading).await?;
-        if let Some(journal) = ground.journal.load(&ground.target).await? {
-            let begun = Begun::of(&journal)?;
-            ground.adopt(|options| options.adopt(&begun.words))?;
+    /// Opens a move with the cap and the mode that it was begun with.
+    async fn open_begun(&self, is_reading: bool) -> Result<MoveContext, MigrateError> {
+        let mut context = self.open(is_reading).await?;
+        if let Some(journal) = context.journal.load(&context.target).await? {
+            let manifest = MoveManifest::of(&journal)?;
+            context.adopt(|options| options.adopt(&manifest.spec))?;
         }
-        Ok(ground)
+        Ok(context)
     }
 
-    async fn open(&self, is_reading: bool) -> Result<Ground, MigrateError> {
-        let mut ground = Box::pin(engine::open(self.options.clone(), is_reading)).await?;
-        ground.teller = self.teller.clone();
-        ground.cancel = self.cancel.clone();
-        Ok(ground)
+    async fn open(&self, is_reading: bool) -> Result<MoveContext, MigrateError> {
+        let mut context = Box::pin(engine::open(self.options.clone(), is_reading)).await?;
+        context.progress = self.progress.clone();
+        context.cancel = self.cancel.clone();
+        Ok(context)
     }
 }
 
-/// How far the moves into the database at this address are. Needs no right but to read.
+/// Returns the status of all moves into the database at this address. Needs no right but to read.
 ///
 /// # Errors
 ///
-/// [`MigrateError`] if it cannot be read.
+/// Returns a [`MigrateError`] if the database cannot be read.
 pub async fn status(to: &str) -> Result<StatusReport, MigrateError> {
     let to = crate::sql::pool::or_empty(to);
     let target: DatabaseConnection = crate::sql::connect_read_only(to).await?;
-    let report = standing::status(&target).await;
+    let report = control::status(&target).await;
     let _ = target.close().await;
     report
 }
@@ -252,15 +263,15 @@ mod tests {
     use super::{Approval, Move, Renewed};
     use crate::{Layout, MoveOptions};
 
-    /// An application spawns these.
+    /// An application may spawn these futures.
     #[test]
-    fn the_calls_can_be_spawned() {
+    fn futures_can_be_spawned() {
         const fn is_send<T: Send>(_: &T) {}
 
         let preset = "openwebui".parse().unwrap();
         let moving = Move::new(MoveOptions::new("sqlite::memory:", Layout::Preset(preset)));
         is_send(&moving.plan());
-        is_send(&moving.apply(Approval::Unseen));
+        is_send(&moving.apply(Approval::Unreviewed));
         is_send(&moving.verify(|_| ()));
         is_send(&moving.rollback(Renewed::WriteBack));
         is_send(&moving.finalize());

@@ -1,69 +1,72 @@
-//! What the calls of a move answer, in versioned forms.
+//! The reports of a move's entry points; each has a versioned JSON form.
 
 use serde::Serialize;
 
-use super::begun::Begun;
-use crate::engine::Findings;
-use crate::engine::Ground;
+use super::manifest::MoveManifest;
+use crate::engine::{Findings, MoveContext};
 use crate::journal::{Counts, Journal, Phase};
 
-/// What an apply did.
+/// The report of [`Move::apply`](super::Move::apply).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ApplyReport {
     /// The version of this report's form: `session-migrate/apply/1`.
     pub schema: &'static str,
-    /// The move's id, under which its rows are archived.
+    /// The move's id.
     pub run: String,
-    /// How far the move is.
+    /// The move's phase.
     pub phase: Phase,
-    /// How much was done, over all processes.
+    /// How many rows were processed, by all processes together.
     pub counts: Counts,
-    /// For how long processes worked on it, in milliseconds.
+    /// How long processes worked on the move, in milliseconds.
     pub worked_ms: u64,
-    /// The copy of the SQLite file that was made first.
+    /// The path of the backup that was made of the source's SQLite file.
     pub backup: Option<String>,
-    /// The digest of the result, as `verify` gives it.
+    /// The digest of the result, as in `verify`'s report.
     pub result_digest: Option<String>,
-    /// What is to be done next, and what to mind.
+    /// What to do next, and what to know.
     pub notes: Vec<String>,
 }
 
 impl ApplyReport {
-    pub(super) fn of(ground: &Ground, journal: &Journal, findings: Option<&Findings>) -> Self {
+    pub(super) fn of(
+        context: &MoveContext,
+        journal: &Journal,
+        findings: Option<&Findings>,
+    ) -> Self {
         Self {
             schema: "session-migrate/apply/1",
-            run: ground.id.to_string(),
+            run: context.id.to_string(),
             phase: journal.phase,
             counts: journal.counts,
             worked_ms: journal.worked_ms,
-            backup: Begun::of(journal).ok().and_then(|begun| begun.backup),
+            backup: MoveManifest::of(journal).ok().and_then(|manifest| manifest.backup),
             result_digest: findings.map(Findings::result_digest),
             notes: vec![
-                "the source refuses writes from now on; finalize takes the triggers away"
+                "writes to the source are blocked; finalize drops the triggers that block them"
                     .to_owned(),
-                "an instance that still writes to the source gets errors: stop it".to_owned(),
+                "instances that still write to the source get errors: stop them".to_owned(),
             ],
         }
     }
 }
 
-/// What a rollback did.
+/// The report of [`Move::rollback`](super::Move::rollback).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RollbackReport {
     /// The version of this report's form: `session-migrate/rollback/1`.
     pub schema: &'static str,
-    /// How far the move was.
+    /// The phase that the move was in.
     pub was: Option<Phase>,
-    /// Rows that were taken out of the target.
+    /// Rows that were removed from the target.
     pub removed: u64,
-    /// Rows of the source that got tokens back which were renewed in the target.
+    /// Rows of the source into which renewed tokens were written back.
     pub written_back: u64,
-    /// Sign-ins that are lost: their tokens were renewed or ended in the target, and the source
-    /// has what is good no more.
+    /// Sign-ins that are lost: they were renewed or ended in the target, and what the source holds is
+    /// no longer valid.
     pub lost: Vec<LostSignIn>,
-    /// Sessions that were begun in the target after the switch; they stay there.
+    /// Sessions that began in the target after the cutover; they stay there.
     pub begun_since: u64,
 }
 
@@ -73,50 +76,50 @@ pub struct RollbackReport {
 pub struct LostSignIn {
     /// The session's id in the target.
     pub id: String,
-    /// Whose it is.
+    /// The application's id of the user.
     pub user: String,
     /// The provider's name.
     pub provider: String,
-    /// Why it is lost.
+    /// Why the sign-in is lost.
     pub why: &'static str,
 }
 
-/// What a finalize did.
+/// The report of [`Move::finalize`](super::Move::finalize).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FinalizeReport {
     /// The version of this report's form: `session-migrate/finalize/1`.
     pub schema: &'static str,
-    /// How far the move is: `finalized`.
+    /// The move's phase: `finalized`.
     pub phase: Phase,
-    /// Tables that nothing reads any more, and that can be dropped.
+    /// Tables of the source that nothing reads any more, so that they can be dropped.
     pub left_behind: Vec<String>,
 }
 
-/// What a pause or its end did.
+/// The report of [`Move::pause`](super::Move::pause) and [`Move::resume`](super::Move::resume).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PauseReport {
     /// The version of this report's form: `session-migrate/pause/1`.
     pub schema: &'static str,
-    /// How far the move is.
+    /// The move's phase.
     pub phase: Phase,
-    /// Whether it is paused now.
+    /// Whether the move is paused now.
     pub is_paused: bool,
-    /// Whether there is something left to do.
+    /// Whether rows are left to move.
     #[serde(skip)]
     pub is_unfinished: bool,
-    /// What this process did itself, because no other one worked on the move.
+    /// The report of the apply that this process resumed, because no other process was at work.
     pub applied: Option<ApplyReport>,
 }
 
-/// What an unlock did.
+/// The report of [`Move::unlock`](super::Move::unlock).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct UnlockReport {
     /// The version of this report's form: `session-migrate/unlock/1`.
     pub schema: &'static str,
-    /// Who had the lock; none if nobody had.
+    /// The former holder of the lock; `None` if the lock was free.
     pub taken_from: Option<String>,
 }
 
@@ -126,45 +129,45 @@ impl UnlockReport {
     }
 }
 
-/// How far the moves into a database are.
+/// The status of all moves into a database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StatusReport {
     /// The version of this report's form: `session-migrate/status/1`.
     pub schema: &'static str,
-    /// Whether the database has the tables.
+    /// Whether the database has the session tables.
     pub has_tables: bool,
-    /// Each move.
+    /// The moves, the oldest first.
     pub moves: Vec<MoveStatus>,
 }
 
-/// How far a move is.
+/// The status of a move.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct MoveStatus {
     /// The move's id.
     pub run: String,
-    /// How far it is.
+    /// The move's phase.
     pub phase: Phase,
-    /// Whether it was asked to pause.
+    /// Whether the move was asked to pause.
     pub is_paused: bool,
-    /// Who is or was at work.
+    /// The process that works or last worked on the move.
     pub owner: Option<String>,
-    /// The digest of its plan.
+    /// The digest of the plan that is carried out.
     pub plan: Option<String>,
-    /// How much was done.
+    /// How many rows were processed.
     pub counts: Counts,
-    /// When it was begun, in milliseconds since 1970.
+    /// When the move began, in milliseconds since the Unix epoch.
     pub started_at: i64,
-    /// When something was last noted.
+    /// When the journal was last written, in milliseconds since the Unix epoch.
     pub updated_at: i64,
-    /// When the target was opened.
+    /// When the target was opened, in milliseconds since the Unix epoch.
     pub switched_at: Option<i64>,
-    /// When it was finalized.
+    /// When the move was finalized, in milliseconds since the Unix epoch.
     pub finished_at: Option<i64>,
-    /// For how long processes worked on it, in milliseconds, without pauses.
+    /// How long processes worked on the move, without pauses, in milliseconds.
     pub worked_ms: u64,
-    /// The command that is to be run next.
+    /// The command to run next.
     pub next: &'static str,
 }
 
@@ -172,8 +175,8 @@ impl MoveStatus {
     pub(super) fn of(journal: &Journal) -> Self {
         let next = match journal.phase {
             _ if journal.is_paused => "resume",
-            phase if phase.is_before_switch() => "apply",
-            Phase::Switched => "finalize, or rollback",
+            phase if phase.is_before_cutover() => "apply",
+            Phase::Open => "finalize, or rollback",
             Phase::RollBack => "rollback",
             _ => "nothing",
         };

@@ -10,7 +10,7 @@
 //! that is killed leaves nothing half done, and the next run continues.
 //!
 //! The victims are those that the policy evicts at a login: the rows of each over-cap partition are
-//! read and ranked by [`standings`](crate::cap::standings). Where the database alone can tell all
+//! read and ranked by [`rank`](crate::cap::rank). Where the database alone can tell all
 //! that the rank depends on, a fast path ranks all rows in one SQL statement instead
 //! ([`PrunePlan::is_set_based`]). Property tests hold both equal.
 //!

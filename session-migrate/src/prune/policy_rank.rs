@@ -6,7 +6,7 @@ use super::error::PruneError;
 use super::survey::limit_of;
 use super::table::PrunableTable;
 use super::victims::{VictimTable, checked, keyed};
-use crate::cap::{Candidate, Candidates, Cap, Standing, standings};
+use crate::cap::{Candidate, CandidateReader, Cap, Rank, rank};
 use crate::source::SourceRow;
 use crate::sql::Cell;
 
@@ -24,20 +24,20 @@ pub(super) async fn note_victims(
     cap: &Cap,
     more_than: u32,
 ) -> Result<(), PruneError> {
-    let candidates = Candidates::new(cap, table.source.mapping())?;
+    let candidates = CandidateReader::new(cap, table.source.mapping())?;
     let mut after = None;
     loop {
         let page =
             table.source.over_cap_rows(&table.connection, more_than, after.as_ref(), MAX_ROWS);
         let (rows, next) = page.await?;
         let (rows, ranked): (Vec<&SourceRow>, Vec<Candidate>) =
-            rows.iter().filter_map(|row| Some((row, candidates.of(row)?))).unzip();
-        let standings = standings(cap, &ranked);
+            rows.iter().filter_map(|row| Some((row, candidates.candidate(row)?))).unzip();
+        let ranks = rank(cap, &ranked);
         let found: Vec<Victim<'_>> = rows
             .iter()
             .zip(&ranked)
-            .zip(&standings)
-            .filter_map(|((row, candidate), standing)| Victim::of(row, candidate, *standing, cap))
+            .zip(&ranks)
+            .filter_map(|((row, candidate), rank)| Victim::of(row, candidate, *rank, cap))
             .collect();
         for some in found.chunks(MAX_NOTED) {
             note(table, victims, some).await?;
@@ -57,10 +57,10 @@ struct Victim<'a> {
 }
 
 impl<'a> Victim<'a> {
-    fn of(row: &'a SourceRow, it: &Candidate, standing: Standing, cap: &Cap) -> Option<Self> {
-        let reason = standing.leaves?.as_str();
+    fn of(row: &'a SourceRow, it: &Candidate, rank: Rank, cap: &Cap) -> Option<Self> {
+        let reason = rank.leaves?.as_str();
         let max = limit_of(cap, it.provider.as_bytes())?.max;
-        let is_first = standing.place.checked_sub(1) == usize::try_from(max).ok();
+        let is_first = rank.place.checked_sub(1) == usize::try_from(max).ok();
         Some(Self { row, is_first, reason })
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sea_orm_migration::sea_orm::{DatabaseTransaction, Value};
-use session_core::Clock;
+use session_core::clock::Clock;
 
 use super::archive::Archive;
 use super::error::{PruneError, PruneErrorKind};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use session_core::{Clock, SystemClock};
+use session_core::clock::{Clock, SystemClock};
 use uuid::Uuid;
 
 use super::archive::Archive;

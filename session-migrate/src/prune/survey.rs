@@ -1,6 +1,7 @@
 //! Which providers a table has, and the limit of each.
 
-use session_core::{Limit, ProviderName};
+use session_core::ProviderName;
+use session_core::policy::Limit;
 
 use super::error::PruneError;
 use super::table::PrunableTable;

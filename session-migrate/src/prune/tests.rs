@@ -11,7 +11,7 @@ use session_core::policy::Rule;
 use super::Prune;
 use super::table::PrunableTable;
 use super::victims::VictimTable;
-use crate::cap::{Candidate, Candidates, Cap, Count, PartitionBy, standings};
+use crate::cap::{Candidate, CandidateReader, Cap, Count, PartitionBy, rank};
 use crate::source::{Codecs, Mappings, SourceKeys, SourceRow};
 
 /// A row's values, as SQL literals: user, provider, account, subject, access token, refresh token,
@@ -48,10 +48,11 @@ const CLEAR: [&[&str]; 8] = [
     ],
 ];
 
-/// Values that only this process can read as it does.
+/// Values that SQL could read in another way than this process. A `REAL` is not among the users and
+/// providers: over-cap rows are found by the text of the database, which is `7.0` and not `7`.
 const DOUBTFUL: [&[&str]; 8] = [
-    &["'ann'", "7", "7.0", "x'616e6e'", "x'ff'", "CAST(x'ff' AS TEXT)", "CAST(x'6100ff' AS TEXT)"],
-    &["'google'", "3", "3.0", "x'ff'", "CAST(x'ff' AS TEXT)", "x'676f6f676c65'"],
+    &["'ann'", "7", "x'616e6e'", "x'ff'", "CAST(x'ff' AS TEXT)", "CAST(x'6100ff' AS TEXT)"],
+    &["'google'", "3", "x'ff'", "CAST(x'ff' AS TEXT)", "x'676f6f676c65'"],
     &["NULL", "'a'", "x'61'", "CAST(x'ff' AS TEXT)", "1.0", "1"],
     &["NULL", "'a'", "x'61'", "CAST(x'c328' AS TEXT)"],
     &["NULL", "''", "'at'", "x'ff'"],
@@ -71,7 +72,7 @@ fn mixed() -> impl Strategy<Value = Vec<Literals>> {
 }
 
 fn caps() -> impl Strategy<Value = Cap> {
-    let partition = select(&[PartitionBy::Pair, PartitionBy::Account][..]);
+    let partition = select(&[PartitionBy::Provider, PartitionBy::Account][..]);
     (1_u32..4, any::<bool>(), partition).prop_map(|(max, by_policy, partition)| {
         let cap = if by_policy {
             let policy = SessionPolicy::builder()
@@ -174,13 +175,13 @@ type Victims = (BTreeMap<String, String>, u64);
 
 /// Returns the victims that the policy names among all rows.
 async fn by_policy(table: &PrunableTable, cap: &Cap) -> Victims {
-    let candidates = Candidates::new(cap, table.source.mapping()).unwrap();
+    let candidates = CandidateReader::new(cap, table.source.mapping()).unwrap();
     let (rows, _) = table.source.batch(&table.connection, None, 1000).await.unwrap();
     let (rows, ranked): (Vec<&SourceRow>, Vec<Candidate>) =
-        rows.iter().filter_map(|row| Some((row, candidates.of(row)?))).unzip();
+        rows.iter().filter_map(|row| Some((row, candidates.candidate(row)?))).unzip();
     let (mut victims, mut partitions) = (BTreeMap::new(), BTreeSet::new());
-    for ((row, candidate), standing) in rows.iter().zip(&ranked).zip(standings(cap, &ranked)) {
-        if let Some(reason) = standing.leaves {
+    for ((row, candidate), rank) in rows.iter().zip(&ranked).zip(rank(cap, &ranked)) {
+        if let Some(reason) = rank.leaves {
             victims.insert(row.key.to_string(), reason.as_str().to_owned());
             partitions.insert((&candidate.user, &candidate.provider, &candidate.account));
         }

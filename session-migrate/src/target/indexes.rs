@@ -1,8 +1,8 @@
-//! An empty table is filled without its indexes: made at the end, each is written once and in
-//! order; kept, each row writes a page of every one.
+//! Drops the indexes of an empty `login_session` before loading, and creates them afterwards.
 //!
-//! The primary key stays. So do all indexes on MySQL and MariaDB, whose change buffer does much the
-//! same.
+//! An index that is created at the end is written once and in order; one that exists while rows are
+//! loaded has pages rewritten for every row. The primary key stays. MySQL and MariaDB keep all
+//! indexes: their change buffer has much the same effect.
 
 use sea_orm_migration::sea_orm::ConnectionTrait;
 
@@ -10,7 +10,7 @@ use crate::error::MigrateError;
 use crate::migrations;
 use crate::sql::{Dialect, Query};
 
-/// Whether `login_session` has no rows.
+/// Returns whether `login_session` has no rows.
 pub(crate) async fn is_empty(
     connection: &impl ConnectionTrait,
     dialect: Dialect,
@@ -20,20 +20,20 @@ pub(crate) async fn is_empty(
     Ok(query.number(connection).await? == 0)
 }
 
-/// Takes the indexes away.
+/// Drops the indexes.
 pub(crate) async fn drop_indexes(
     connection: &impl ConnectionTrait,
     dialect: Dialect,
 ) -> Result<(), MigrateError> {
-    run(connection, dialect, dropping(dialect)).await
+    run(connection, dialect, drop_statements(dialect)).await
 }
 
-/// Makes the indexes that are not there.
+/// Creates the indexes that do not exist.
 pub(crate) async fn create_indexes(
     connection: &impl ConnectionTrait,
     dialect: Dialect,
 ) -> Result<(), MigrateError> {
-    run(connection, dialect, creating(dialect)).await
+    run(connection, dialect, create_statements(dialect)).await
 }
 
 async fn run(
@@ -47,16 +47,16 @@ async fn run(
     Ok(())
 }
 
-/// What [`drop_indexes`] says.
-pub(crate) fn dropping(dialect: Dialect) -> Vec<String> {
-    let created = creating(dialect);
+/// Returns the statements of [`drop_indexes`].
+pub(crate) fn drop_statements(dialect: Dialect) -> Vec<String> {
+    let created = create_statements(dialect);
     let names = created.iter().filter_map(|sql| sql.split(" IF NOT EXISTS ").nth(1));
     let names = names.filter_map(|rest| rest.split_whitespace().next());
     names.map(|name| format!("DROP INDEX IF EXISTS {name}")).collect()
 }
 
-/// What [`create_indexes`] says.
-pub(crate) fn creating(dialect: Dialect) -> Vec<String> {
+/// Returns the statements of [`create_indexes`].
+pub(crate) fn create_statements(dialect: Dialect) -> Vec<String> {
     let is_index = |sql: &String| {
         ["CREATE INDEX ", "CREATE UNIQUE INDEX "].iter().any(|word| sql.starts_with(word))
             && sql.contains(" ON login_session (")
@@ -66,16 +66,16 @@ pub(crate) fn creating(dialect: Dialect) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{creating, dropping};
+    use super::{create_statements, drop_statements};
     use crate::sql::Dialect;
 
     #[test]
-    fn what_is_taken_away_is_made_again() {
+    fn every_index_that_is_dropped_is_created_again() {
         for dialect in [Dialect::Sqlite, Dialect::Postgres] {
-            let (made, dropped) = (creating(dialect), dropping(dialect));
-            assert_eq!((made.len(), dropped.len()), (9, 9));
+            let (created, dropped) = (create_statements(dialect), drop_statements(dialect));
+            assert_eq!((created.len(), dropped.len()), (9, 9));
             assert_eq!(dropped.first().unwrap(), "DROP INDEX IF EXISTS login_session_digest");
         }
-        assert_eq!(dropping(Dialect::Mysql), [""; 0]);
+        assert_eq!(drop_statements(Dialect::Mysql), [""; 0]);
     }
 }

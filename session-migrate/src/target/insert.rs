@@ -1,28 +1,28 @@
-//! Many rows in one statement.
+//! Inserts many rows with one statement.
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, Value};
 
 use crate::error::MigrateError;
 use crate::sql::{Dialect, Query};
 
-/// How many rows one statement inserts: the largest that fits first. Few numbers, for each is a
-/// statement of its own that the connection prepares and keeps.
+/// The numbers of rows that one statement inserts; the largest that fits is taken. There are few of
+/// them, because the connection prepares and keeps a statement for each.
 const CHUNKS: [usize; 5] = [512, 128, 32, 8, 1];
 
-/// SQLite takes the fewest parameters: 32,766.
-const MOST_PARAMETERS: usize = 32_000;
+/// SQLite allows the fewest parameters: 32,766.
+const MAX_PARAMETERS: usize = 32_000;
 
-/// A table, the columns that each row gives, and those that are the same for all.
+/// A table, the columns that each row gives, and the columns that are the same in all rows.
 #[derive(Debug, Clone)]
-pub(crate) struct Into {
+pub(crate) struct BulkInsert {
     pub(crate) table: &'static str,
-    pub(crate) columns: &'static [&'static str],
+    pub(crate) columns: Vec<&'static str>,
     /// Columns with their value as SQL.
     pub(crate) constants: Vec<(&'static str, String)>,
 }
 
-impl Into {
-    /// Inserts the rows, each the values of [`columns`](Self::columns) in their order.
+impl BulkInsert {
+    /// Inserts the rows, each with the values of [`columns`](Self::columns) in their order.
     pub(crate) async fn insert(
         &self,
         connection: &impl ConnectionTrait,
@@ -38,7 +38,7 @@ impl Into {
         Ok(())
     }
 
-    /// The statement for one row, to be shown.
+    /// Returns the statement for one row, with the names of the columns in place of their values.
     pub(crate) fn template(&self, dialect: Dialect) -> String {
         let constants = self.constants.iter();
         let names = self.columns.iter().copied().chain(constants.clone().map(|(name, _)| *name));
@@ -49,14 +49,8 @@ impl Into {
         format!("{verb} INTO {} ({names}) VALUES ({values})", self.table)
     }
 
-    /// The value of a column that is the same for all rows, as SQL.
-    pub(crate) fn constant(&self, column: &str) -> &str {
-        let found = self.constants.iter().find(|(name, _)| *name == column);
-        found.map_or("NULL", |(_, value)| value)
-    }
-
     fn chunk(&self, left: usize) -> usize {
-        let fits = |size: &usize| *size <= left && size * self.columns.len() <= MOST_PARAMETERS;
+        let fits = |size: &usize| *size <= left && size * self.columns.len() <= MAX_PARAMETERS;
         CHUNKS.into_iter().find(fits).unwrap_or(1)
     }
 
@@ -79,8 +73,8 @@ impl Into {
     }
 }
 
-/// A transaction that fails is rolled back whole, so SQLite need not note, for each of its
-/// statements, how to take that one back alone.
+/// Returns the verb of an insert. A transaction that fails is rolled back as a whole, so SQLite need
+/// not record how to undo each of its statements.
 const fn verb(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Sqlite => "INSERT OR FAIL",

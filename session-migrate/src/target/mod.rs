@@ -1,23 +1,23 @@
-//! The side that is written: `login_session`, and what is set aside beside it.
+//! The database that is written: `login_session`, and the quarantine beside it.
 //!
-//! `arrival` decides what becomes of a row, `sealed` makes it ready, `table` writes it, and
-//! `standing` is what is found there later.
+//! `row_plan` decides what becomes of a source row, `sealed` seals it, `table` writes it, and
+//! `existing` compares what the target already holds.
 
-mod arrival;
 mod columns;
-mod id;
+mod existing;
 mod indexes;
 mod insert;
+mod row_plan;
 mod sealed;
-mod standing;
-mod stored;
 mod table;
 
-pub(crate) use arrival::{ASSUMED_LIFETIME, Fate, Gate, LiveRow, Reason};
 pub(crate) use columns::check_columns;
-pub(crate) use id::{of_move, of_row};
-pub(crate) use indexes::{create_indexes, creating, drop_indexes, dropping, is_empty};
-pub(crate) use sealed::{Content, Ready, is_one_aside, is_set_aside, ready};
-pub(crate) use standing::{Standing, TargetRow};
-pub(crate) use stored::hex;
+pub(crate) use existing::{ExistingRow, TargetRow};
+pub(crate) use indexes::{
+    create_indexes, create_statements, drop_indexes, drop_statements, is_empty,
+};
+pub(crate) use row_plan::{
+    ASSUMED_LIFETIME, Disposition, LiveRow, QuarantineReason, RowPlanner, move_id,
+};
+pub(crate) use sealed::{SealedRow, hex, is_quarantined_as, is_same_quarantined, seal};
 pub(crate) use table::{TargetTable, insert_template, uuid_literal};

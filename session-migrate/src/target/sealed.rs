@@ -1,147 +1,156 @@
-//! Rows of the target, sealed and ready to be written.
+//! Seals planned rows, so that they can be written.
 
-use sea_orm_migration::sea_orm::Value;
-use session_core::store::Partition;
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
 use session_core::token::{SealContext, Sealed, SealedPart, SealedTokens};
-use session_core::{Keyring, ProviderName, SessionId, Timestamp, UserId};
+use session_core::{Keyring, ProviderName, SessionId, UserId};
 use zeroize::Zeroizing;
 
-use super::arrival::{Arrival, Fate, LiveRow, Reason};
-use super::stored;
+use super::row_plan::{Disposition, LiveRow, RowPlan};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::source::SourceRow;
+use crate::source::row::StoredColumn;
+use crate::sql::Cell;
 
-/// What the seals of rows that are set aside name in the place of a user and a provider: their own
-/// may be none.
-const NOBODY: &str = "set aside";
+/// The user and the provider in the seal of a quarantined row, which may have neither.
+const QUARANTINE: &str = "set aside";
 
-/// A row that is ready to be written.
+/// The version of the stored form of a quarantined row.
+const VERSION: u32 = 1;
+
+/// A planned row with its secrets sealed, ready to be written.
 #[derive(Debug)]
-pub(crate) struct Ready {
+pub(crate) struct SealedRow {
     pub(crate) id: SessionId,
-    pub(crate) content: Content,
+    pub(crate) disposition: Disposition,
+    /// The sealed tokens; for a quarantined row, the whole row as it was stored.
+    pub(crate) sealed: SealedTokens,
 }
 
-/// Where it is written.
-#[derive(Debug)]
-pub(crate) enum Content {
-    Live(Box<LiveRow>, SealedTokens),
-    Aside { reason: Reason, user: Option<String>, provider: Option<String>, sealed: Vec<u8> },
-}
-
-/// Seals what arrives; nothing for a row without tokens.
-pub(crate) fn ready(
+/// Seals a planned row; returns `None` for a row without tokens.
+pub(crate) fn seal(
     row: &SourceRow,
-    arrival: Arrival,
+    plan: RowPlan,
     keyring: &Keyring,
-) -> Result<Option<Ready>, MigrateError> {
-    let Arrival { id, fate } = arrival;
-    let content = match fate {
-        Fate::Empty => return Ok(None),
-        Fate::Live(live) => {
-            let sealed = seal(&live, keyring)?;
-            Content::Live(live, sealed)
-        }
-        Fate::Aside(reason) => {
-            let sealed = seal_aside(id, row, keyring)?;
-            let name = |text: &Option<String>| text.clone().filter(|it| UserId::new(it).is_ok());
-            let (user, provider) = (name(&row.user), name(&row.provider));
-            Content::Aside { reason, user, provider, sealed }
-        }
+) -> Result<Option<SealedRow>, MigrateError> {
+    let RowPlan { id, disposition } = plan;
+    let Some(disposition) = disposition else { return Ok(None) };
+    let sealed = match &disposition {
+        Disposition::Live(live) => seal_tokens(live, keyring)?,
+        Disposition::Quarantine(_) => seal_stored(id, row, keyring)?,
     };
-    Ok(Some(Ready { id, content }))
+    Ok(Some(SealedRow { id, disposition, sealed }))
 }
 
-fn seal(live: &LiveRow, keyring: &Keyring) -> Result<SealedTokens, MigrateError> {
+fn seal_tokens(live: &LiveRow, keyring: &Keyring) -> Result<SealedTokens, MigrateError> {
     let session = &live.session;
     let sealed = live.tokens.seal(keyring, session.id, &session.user, &session.provider);
     sealed.map_err(unsealed)
+}
+
+fn seal_stored(
+    id: SessionId,
+    row: &SourceRow,
+    keyring: &Keyring,
+) -> Result<SealedTokens, MigrateError> {
+    let failed = || MigrateError::new(MigrateErrorKind::Keys);
+    let plain = stored_bytes(&row.stored).ok_or_else(failed)?;
+    let sealed = with_context(id, |context| keyring.seal(context, &plain)).ok_or_else(failed)?;
+    Ok(SealedTokens { tokens: sealed.map_err(unsealed)?, refresh_token: None })
 }
 
 fn unsealed(error: session_core::token::SealError) -> MigrateError {
     MigrateError::new(MigrateErrorKind::Keys).caused_by(error)
 }
 
-fn seal_aside(id: SessionId, row: &SourceRow, keyring: &Keyring) -> Result<Vec<u8>, MigrateError> {
-    let nameless = || MigrateError::new(MigrateErrorKind::Keys);
-    let plain = stored::to_bytes(&row.stored).ok_or_else(nameless)?;
-    let sealed = of_aside(id, |context| keyring.seal(context, &plain)).ok_or_else(nameless)?;
-    Ok(sealed.map_err(unsealed)?.as_bytes().to_vec())
-}
-
-fn of_aside<T>(id: SessionId, work: impl FnOnce(SealContext<'_>) -> T) -> Option<T> {
-    let (user, provider) = (UserId::new(NOBODY).ok()?, ProviderName::new(NOBODY).ok()?);
+fn with_context<T>(id: SessionId, work: impl FnOnce(SealContext<'_>) -> T) -> Option<T> {
+    let (user, provider) = (UserId::new(QUARANTINE).ok()?, ProviderName::new(QUARANTINE).ok()?);
     let part = SealedPart::SourceRow;
     Some(work(SealContext { session: id, user: &user, provider: &provider, part }))
 }
 
-fn open_aside(id: SessionId, sealed: &[u8], keyring: &Keyring) -> Option<Zeroizing<Vec<u8>>> {
-    let sealed = Sealed::from_bytes(sealed.to_vec());
-    of_aside(id, |context| keyring.open(context, &sealed).ok())?
+fn open_stored(id: SessionId, sealed: &Sealed, keyring: &Keyring) -> Option<Zeroizing<Vec<u8>>> {
+    with_context(id, |context| keyring.open(context, sealed).ok())?
 }
 
-/// Whether what was set aside is the source's row as it is now.
-pub(crate) fn is_set_aside(
+/// Returns whether the quarantined row is the source row as it is stored now.
+pub(crate) fn is_quarantined_as(
     id: SessionId,
-    sealed: &[u8],
+    sealed: &Sealed,
     row: &SourceRow,
     keyring: &Keyring,
 ) -> bool {
-    let there = open_aside(id, sealed, keyring);
-    there.is_some_and(|there| stored::to_bytes(&row.stored).is_some_and(|row| *row == *there))
+    let existing = open_stored(id, sealed, keyring);
+    existing.is_some_and(|existing| stored_bytes(&row.stored).is_some_and(|row| *row == *existing))
 }
 
-/// Whether two seals of a row that is set aside hold the same.
-pub(crate) fn is_one_aside(id: SessionId, one: &[u8], other: &[u8], keyring: &Keyring) -> bool {
-    let opened = |sealed| open_aside(id, sealed, keyring);
+/// Returns whether two seals of a quarantined row hold the same bytes.
+pub(crate) fn is_same_quarantined(
+    id: SessionId,
+    one: &Sealed,
+    other: &Sealed,
+    keyring: &Keyring,
+) -> bool {
+    let opened = |sealed| open_stored(id, sealed, keyring);
     opened(one).zip(opened(other)).is_some_and(|(one, other)| *one == *other)
 }
 
-/// The columns of `login_session` that differ from row to row.
-pub(crate) const LIVE_COLUMNS: [&str; 16] = [
-    "id",
-    "digest",
-    "user_id",
-    "provider",
-    "partition_key",
-    "admission",
-    "issuer",
-    "subject",
-    "sid",
-    "account",
-    "created_at",
-    "last_seen_at",
-    "timeouts_from",
-    "renewed_at",
-    "sealed_tokens",
-    "sealed_refresh_token",
-];
+#[derive(Serialize, Deserialize)]
+struct StoredRow {
+    version: u32,
+    columns: Vec<StoredCell>,
+}
 
-/// The values of [`LIVE_COLUMNS`].
-pub(crate) fn live_values(live: &LiveRow, sealed: &SealedTokens) -> Vec<Value> {
-    let session = &live.session;
-    let identity = &session.identity;
-    let text = |text: Option<&str>| Value::String(text.map(str::to_owned));
-    let bytes = |bytes: Option<&[u8]>| Value::Bytes(bytes.map(<[u8]>::to_vec));
-    let at = |moment: Timestamp| Value::BigInt(Some(moment.as_millis()));
-    let cap_subject = identity.cap_subject();
-    let partition = Partition::of(&session.user, &session.provider, cap_subject.as_ref());
-    vec![
-        Value::Uuid(Some(session.id.as_uuid())),
-        bytes(live.digest.as_ref().map(|digest| digest.as_bytes().as_slice())),
-        text(Some(session.user.as_str())),
-        text(Some(session.provider.as_str())),
-        bytes(Some(partition.as_bytes())),
-        Value::BigInt(Some(live.admission)),
-        text(identity.issuer.as_deref()),
-        text(identity.subject.as_ref().map(session_core::Subject::as_str)),
-        text(identity.sid.as_deref()),
-        text(identity.account.as_deref()),
-        at(session.created_at),
-        at(session.last_seen_at),
-        at(session.timeouts_from),
-        Value::BigInt(session.renewed_at.map(Timestamp::as_millis)),
-        bytes(Some(sealed.tokens.as_bytes())),
-        bytes(sealed.refresh_token.as_ref().map(|sealed| sealed.as_bytes())),
-    ]
+#[derive(Serialize, Deserialize)]
+struct StoredCell {
+    column: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    join: Option<String>,
+    #[serde(flatten)]
+    value: StoredValue,
+}
+
+/// A cell's value with its storage class.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "class", content = "value", rename_all = "snake_case")]
+enum StoredValue {
+    Null,
+    Integer(i64),
+    /// The bits of the number: its text would lose precision.
+    Real(u64),
+    Text(String),
+    /// Hexadecimal.
+    Blob(String),
+    MalformedText(String),
+}
+
+/// Returns the row's columns with their storage classes, as bytes that can be sealed.
+fn stored_bytes(row: &[StoredColumn]) -> Option<Zeroizing<Vec<u8>>> {
+    let column = |stored: &StoredColumn| StoredCell {
+        column: stored.column.clone(),
+        join: stored.join.clone(),
+        value: stored_value(&stored.cell),
+    };
+    let stored = StoredRow { version: VERSION, columns: row.iter().map(column).collect() };
+    serde_json::to_vec(&stored).ok().map(Zeroizing::new)
+}
+
+fn stored_value(cell: &Cell) -> StoredValue {
+    match cell {
+        Cell::Null => StoredValue::Null,
+        Cell::Integer(number) => StoredValue::Integer(*number),
+        Cell::Real(number) => StoredValue::Real(number.to_bits()),
+        Cell::Text(text) => StoredValue::Text(text.clone()),
+        Cell::Bytes(bytes) => StoredValue::Blob(hex(bytes)),
+        Cell::MalformedText(bytes) => StoredValue::MalformedText(hex(bytes)),
+    }
+}
+
+/// Returns bytes as lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

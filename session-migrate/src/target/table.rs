@@ -1,101 +1,135 @@
-//! Reading and writing the target's rows of one move.
+//! Reads and writes the rows of one move in the target.
 
 use std::collections::HashMap;
 
 use sea_orm_migration::sea_orm::prelude::Uuid;
-use sea_orm_migration::sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
+use sea_orm_migration::sea_orm::{ConnectionTrait, IdenStatic as _, Value};
+use session_core::store::Partition;
+use session_core::store::sea_orm::entity::session::Column;
+use session_core::token::{Sealed, SealedTokens};
 use session_core::{SessionId, Timestamp};
 
-use super::insert::Into;
-use super::sealed::{self, Content, LIVE_COLUMNS, Ready};
-use super::standing::{Standing, TargetRow};
+use super::existing::{ExistingRow, QuarantineEntry, TargetRow};
+use super::insert::BulkInsert;
+use super::row_plan::{Disposition, LiveRow, QuarantinedRow};
+use super::sealed::SealedRow;
 use crate::error::MigrateError;
 use crate::sql::{Dialect, Query};
 
 /// How many ids one statement names.
 const CHUNK: usize = 500;
 
-/// The label of a device that nobody has named yet.
+/// The label of a device that has no name yet.
 const DEVICE: &str = "'Unknown device'";
 
-/// The tables of the target, as far as one move has to do with them.
+/// The columns of `login_session` that differ from row to row, in the order of [`live_values`].
+const LIVE_COLUMNS: [Column; 16] = [
+    Column::Id,
+    Column::Digest,
+    Column::UserId,
+    Column::Provider,
+    Column::PartitionKey,
+    Column::Admission,
+    Column::Issuer,
+    Column::Subject,
+    Column::Sid,
+    Column::Account,
+    Column::CreatedAt,
+    Column::LastSeenAt,
+    Column::TimeoutsFrom,
+    Column::RenewedAt,
+    Column::SealedTokens,
+    Column::SealedRefreshToken,
+];
+
+/// The columns of `session_move_aside` that differ from row to row, in the order of
+/// [`quarantine_values`].
+const QUARANTINE_COLUMNS: [&str; 6] =
+    ["session_id", "state", "reason", "user_id", "provider", "sealed_row"];
+
+/// The target's tables, as far as one move needs them.
 #[derive(Debug, Clone)]
 pub(crate) struct TargetTable {
     dialect: Dialect,
-    live: Into,
-    aside: Into,
+    /// The id of the sealing key, as SQL.
+    seal_key: String,
+    live: BulkInsert,
+    quarantine: BulkInsert,
 }
 
 impl TargetTable {
-    /// The tables for a move whose rows are sealed with this key.
+    /// Creates the tables of a move whose rows are sealed with this key.
     pub(crate) fn new(dialect: Dialect, move_id: Uuid, seal_key: &str) -> Self {
         let moved_by = uuid_literal(dialect, move_id);
-        // A key's id has no other characters than `A-Za-z0-9._-`.
+        // The id of a key has no other characters than `A-Za-z0-9._-`.
         let seal_key = format!("'{seal_key}'");
-        let live = Into {
+        let live = BulkInsert {
             table: "login_session",
-            columns: &LIVE_COLUMNS,
+            columns: LIVE_COLUMNS.iter().map(Column::as_str).collect(),
             constants: vec![
-                ("device", DEVICE.to_owned()),
-                ("origin", "'imported'".to_owned()),
-                ("revision", "1".to_owned()),
-                ("seal_key", seal_key.clone()),
-                ("moved_by", moved_by.clone()),
+                (Column::Device.as_str(), DEVICE.to_owned()),
+                (Column::Origin.as_str(), "'imported'".to_owned()),
+                (Column::Revision.as_str(), "1".to_owned()),
+                (Column::SealKey.as_str(), seal_key.clone()),
+                (Column::MovedBy.as_str(), moved_by.clone()),
             ],
         };
-        let aside = Into {
+        let quarantine = BulkInsert {
             table: "session_move_aside",
-            columns: &["session_id", "state", "reason", "user_id", "provider", "sealed_row"],
-            constants: vec![("seal_key", seal_key), ("move_id", moved_by)],
+            columns: QUARANTINE_COLUMNS.to_vec(),
+            constants: vec![("seal_key", seal_key.clone()), ("move_id", moved_by)],
         };
-        Self { dialect, live, aside }
+        Self { dialect, seal_key, live, quarantine }
     }
 
-    /// Writes rows that are not there yet.
+    /// Inserts rows that the target does not hold yet.
     pub(crate) async fn insert<'a>(
         &self,
         connection: &impl ConnectionTrait,
-        rows: impl Iterator<Item = &'a Ready>,
+        rows: impl Iterator<Item = &'a SealedRow>,
         now: Timestamp,
     ) -> Result<(), MigrateError> {
-        let (mut live, mut aside) = (Vec::new(), Vec::new());
+        let (mut live, mut quarantined) = (Vec::new(), Vec::new());
         for row in rows {
-            match &row.content {
-                Content::Live(session, sealed) => live.push(sealed::live_values(session, sealed)),
-                Content::Aside { .. } => aside.push(aside_values(row)),
+            match &row.disposition {
+                Disposition::Live(session) => live.push(live_values(session, &row.sealed)),
+                Disposition::Quarantine(of) => quarantined.push(quarantine_values(row, of)),
             }
         }
         self.live.insert(connection, self.dialect, live).await?;
-        let mut into = self.aside.clone();
-        into.constants.push(("set_aside_at", now.as_millis().to_string()));
-        into.insert(connection, self.dialect, aside).await
+        let mut quarantine = self.quarantine.clone();
+        quarantine.constants.push(("set_aside_at", now.as_millis().to_string()));
+        quarantine.insert(connection, self.dialect, quarantined).await
     }
 
-    /// What stands for these ids.
-    pub(crate) async fn standings(
+    /// Returns the rows that the target holds under these ids.
+    pub(crate) async fn existing_rows(
         &self,
         connection: &impl ConnectionTrait,
         ids: &[SessionId],
-    ) -> Result<HashMap<SessionId, Standing>, MigrateError> {
+    ) -> Result<HashMap<SessionId, ExistingRow>, MigrateError> {
+        let live = format!("SELECT {} FROM login_session WHERE id IN ", TargetRow::column_list());
+        let quarantined = format!(
+            "SELECT {} FROM session_move_aside WHERE session_id IN ",
+            QuarantineEntry::COLUMNS
+        );
         let mut found = HashMap::with_capacity(ids.len());
         for ids in ids.chunks(CHUNK) {
-            let columns = TargetRow::COLUMNS;
-            let sql = format!("SELECT {columns} FROM login_session WHERE id IN ");
-            for row in self.named(&sql, ids).rows(connection).await? {
+            let rows = self.naming(&live, ids).rows(connection).await;
+            for row in rows? {
                 let row = TargetRow::read(&row)?;
-                found.insert(row.id, Standing::Live(Box::new(row)));
+                found.insert(row.id, ExistingRow::Live(Box::new(row)));
             }
-            let sql = "SELECT session_id, state, user_id, provider, sealed_row FROM session_move_aside \
-                WHERE session_id IN ";
-            for row in self.named(sql, ids).rows(connection).await? {
-                let standing = aside(&row)?;
-                found.insert(standing.id(), standing);
+            let rows = self.naming(&quarantined, ids).rows(connection).await;
+            for row in rows? {
+                let entry = QuarantineEntry::read(&row)?;
+                found.insert(entry.id, ExistingRow::Quarantined(Box::new(entry)));
             }
         }
         Ok(found)
     }
 
-    /// Takes rows of this move away, wherever they stand.
+    /// Deletes rows of this move, from whichever table holds them.
     pub(crate) async fn remove(
         &self,
         connection: &impl ConnectionTrait,
@@ -106,59 +140,50 @@ impl TargetTable {
                 "DELETE FROM login_session WHERE id IN ",
                 "DELETE FROM session_move_aside WHERE session_id IN ",
             ] {
-                let done = self.named(sql, ids).execute(connection).await;
+                let done = self.naming(sql, ids).execute(connection).await;
                 done?;
             }
         }
         Ok(())
     }
 
-    /// Gives a live row the tokens and the names that its source has now. A secret that a device
-    /// has, its last use and its timeouts stay.
+    /// Updates a live row to the tokens and the identity that its source has now. A secret that a
+    /// device holds, the last use and the timeouts stay.
     pub(crate) async fn update(
         &self,
         connection: &impl ConnectionTrait,
-        row: &Ready,
+        live: &LiveRow,
+        sealed: &SealedTokens,
     ) -> Result<(), MigrateError> {
-        let Content::Live(session, sealed) = &row.content else { return Ok(()) };
-        let values = sealed::live_values(session, sealed);
         let mut query =
             Query::new(self.dialect, "UPDATE login_session SET revision = revision + 1");
-        for (column, value) in LIVE_COLUMNS.into_iter().zip(values) {
-            if !KEPT.contains(&column) {
+        for (column, value) in LIVE_COLUMNS.into_iter().zip(live_values(live, sealed)) {
+            if !is_kept(column) {
                 let placeholder = query.bind(value);
-                query.push(&format!(", {column} = {placeholder}"));
+                query.push(&format!(", {} = {placeholder}", column.as_str()));
             }
         }
-        query.push(&format!(", seal_key = {}", self.live.constant("seal_key")));
-        match session.is_age_known {
-            true => {
-                let created_at = Value::BigInt(Some(session.session.created_at.as_millis()));
-                let created_at = query.bind(created_at);
-                query.push(&format!(", created_at = {created_at}"));
-            }
-            false => {
-                query.push(", created_at = timeouts_from");
-            }
+        query.push(&format!(", seal_key = {}", self.seal_key));
+        if live.is_age_known {
+            let created_at = query.bind(millis(live.session.created_at));
+            query.push(&format!(", created_at = {created_at}"));
+        } else {
+            query.push(", created_at = timeouts_from");
         }
-        match (session.is_orphan, &session.digest) {
-            (true, _) => {
-                query.push(", digest = NULL, previous_digest = NULL, rotated_at = NULL");
-            }
-            (false, None) => {}
-            (false, Some(digest)) => {
-                let digest = query.bind(Value::Bytes(Some(digest.as_bytes().to_vec())));
-                // No cookie is replaced before the switch, so it is the source's that counts.
-                query.push(&format!(", digest = {digest}"));
-            }
+        if live.is_orphan {
+            query.push(", digest = NULL, previous_digest = NULL, rotated_at = NULL");
+        } else if let Some(digest) = &live.digest {
+            // No cookie is replaced before the cutover, so the source's is the valid one.
+            let digest = query.bind(Value::Bytes(Some(digest.as_bytes().to_vec())));
+            query.push(&format!(", digest = {digest}"));
         }
-        let id = query.bind(Value::Uuid(Some(row.id.as_uuid())));
+        let id = query.bind(Value::Uuid(Some(live.session.id.as_uuid())));
         query.push(&format!(" WHERE id = {id} AND ended_at IS NULL"));
         query.execute(connection).await?;
         Ok(())
     }
 
-    fn named(&self, sql: &str, ids: &[SessionId]) -> Query {
+    fn naming(&self, sql: &str, ids: &[SessionId]) -> Query {
         let mut query = Query::new(self.dialect, sql);
         let placeholders: Vec<String> =
             ids.iter().map(|id| query.bind(Value::Uuid(Some(id.as_uuid())))).collect();
@@ -167,33 +192,59 @@ impl TargetTable {
     }
 }
 
-/// Columns that an update leaves alone, or does not simply overwrite.
-const KEPT: [&str; 5] = ["id", "digest", "created_at", "last_seen_at", "timeouts_from"];
-
-fn aside(row: &QueryResult) -> Result<Standing, DbErr> {
-    let id: Uuid = row.try_get_by_index(0)?;
-    let user: Option<String> = row.try_get_by_index(2)?;
-    let provider: Option<String> = row.try_get_by_index(3)?;
-    let (state, pair) = (row.try_get_by_index(1)?, user.zip(provider));
-    let sealed = row.try_get_by_index(4)?;
-    Ok(Standing::Aside { id: SessionId::from_uuid(id), state, pair, sealed })
+/// Returns whether an update leaves a column alone, or does not simply overwrite it.
+const fn is_kept(column: Column) -> bool {
+    matches!(
+        column,
+        Column::Id | Column::Digest | Column::CreatedAt | Column::LastSeenAt | Column::TimeoutsFrom
+    )
 }
 
-fn aside_values(row: &Ready) -> Vec<Value> {
-    let Content::Aside { reason, user, provider, sealed } = &row.content else {
-        return Vec::new();
-    };
+/// Returns the values of [`LIVE_COLUMNS`].
+fn live_values(live: &LiveRow, sealed: &SealedTokens) -> Vec<Value> {
+    let session = &live.session;
+    let identity = &session.identity;
+    let text = |text: Option<&str>| Value::String(text.map(str::to_owned));
+    let bytes = |bytes: Option<&[u8]>| Value::Bytes(bytes.map(<[u8]>::to_vec));
+    let cap_subject = identity.cap_subject();
+    let partition = Partition::of(&session.user, &session.provider, cap_subject.as_ref());
     vec![
-        Value::Uuid(Some(row.id.as_uuid())),
-        Value::String(Some(reason.state().to_owned())),
-        Value::String(reason.detail().map(str::to_owned)),
-        Value::String(user.clone()),
-        Value::String(provider.clone()),
-        Value::Bytes(Some(sealed.clone())),
+        Value::Uuid(Some(session.id.as_uuid())),
+        bytes(live.digest.as_ref().map(|digest| digest.as_bytes().as_slice())),
+        text(Some(session.user.as_str())),
+        text(Some(session.provider.as_str())),
+        bytes(Some(partition.as_bytes())),
+        Value::BigInt(Some(live.admission)),
+        text(identity.issuer.as_deref()),
+        text(identity.subject.as_ref().map(session_core::session::Subject::as_str)),
+        text(identity.sid.as_deref()),
+        text(identity.account.as_deref()),
+        millis(session.created_at),
+        millis(session.last_seen_at),
+        millis(session.timeouts_from),
+        Value::BigInt(session.renewed_at.map(Timestamp::as_millis)),
+        bytes(Some(sealed.tokens.as_bytes())),
+        bytes(sealed.refresh_token.as_ref().map(Sealed::as_bytes)),
     ]
 }
 
-/// A UUID as SQL: bytes where the database has no type for it.
+/// Returns the values of [`QUARANTINE_COLUMNS`].
+fn quarantine_values(row: &SealedRow, of: &QuarantinedRow) -> Vec<Value> {
+    vec![
+        Value::Uuid(Some(row.id.as_uuid())),
+        Value::String(Some(of.reason.state().to_owned())),
+        Value::String(of.reason.detail().map(str::to_owned)),
+        Value::String(of.user.clone()),
+        Value::String(of.provider.clone()),
+        Value::Bytes(Some(row.sealed.tokens.as_bytes().to_vec())),
+    ]
+}
+
+const fn millis(at: Timestamp) -> Value {
+    Value::BigInt(Some(at.as_millis()))
+}
+
+/// Returns a UUID as SQL: bytes where the database has no type for it.
 pub(crate) fn uuid_literal(dialect: Dialect, uuid: Uuid) -> String {
     match dialect {
         Dialect::Postgres => format!("'{}'::uuid", uuid.hyphenated()),
@@ -201,8 +252,8 @@ pub(crate) fn uuid_literal(dialect: Dialect, uuid: Uuid) -> String {
     }
 }
 
-/// The statements that write rows, with the names of their values in the place of these.
+/// Returns the statements that insert rows, with the names of the columns in place of their values.
 pub(crate) fn insert_template(dialect: Dialect, move_id: Uuid) -> Vec<String> {
     let table = TargetTable::new(dialect, move_id, "KEY");
-    [&table.live, &table.aside].map(|into| into.template(dialect)).into()
+    [&table.live, &table.quarantine].map(|insert| insert.template(dialect)).into()
 }

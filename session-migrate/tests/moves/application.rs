@@ -1,4 +1,4 @@
-//! An old application that goes on writing, until it is refused.
+//! An application that keeps writing to the source until its writes are blocked.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,40 +10,41 @@ use sea_orm_migration::sea_orm::{
 };
 use session_migrate::capture::ChangeCapture;
 use session_tests::database::Kind;
+use session_tests::projects::openwebui::tokens;
 
-use crate::chance::Chance;
-use crate::seed::{Row, tokens};
+use crate::random::Random;
+use crate::seed::Row;
 use crate::site::{Site, Stage, values};
 
-/// What all writers of an application share.
+/// The state that all writers of the application share.
 #[derive(Debug)]
 pub(crate) struct Application {
     kind: Kind,
     connection: DatabaseConnection,
-    /// Users that nobody removes.
+    /// Users that are never deleted.
     users: Vec<String>,
-    /// Users that are removed, with all their rows.
+    /// Users that are deleted, with all their rows.
     leavers: Mutex<Vec<String>>,
     ids: Mutex<Vec<String>>,
-    /// Names of tokens, by how they are stored.
+    /// The names of tokens, by their sealed value.
     pub(crate) sealed: Mutex<BTreeMap<String, String>>,
     names: AtomicUsize,
-    /// As the journal says, a moment ago.
+    /// The stage of the move, as last read from the journal.
     stage: Mutex<Stage>,
-    /// How many writes were committed at each stage.
+    /// The number of committed writes at each stage.
     pub(crate) writes: Mutex<BTreeMap<Stage, usize>>,
     pub(crate) retries: AtomicUsize,
-    pub(crate) is_refused: AtomicBool,
+    pub(crate) is_blocked: AtomicBool,
 }
 
-/// How a write ended.
+/// The result of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Written {
+enum WriteResult {
     Done,
-    /// Another transaction was in its way.
-    Again,
-    /// The table takes no writes any more.
-    Refused,
+    /// It conflicted with another transaction.
+    Contended,
+    /// Writes to the table are blocked.
+    Blocked,
 }
 
 const PROVIDERS: [&str; 4] = ["google", "oidc", "Google", "mcp:docs"];
@@ -69,11 +70,11 @@ impl Application {
             stage: Mutex::new(Stage::Expand),
             writes: Mutex::default(),
             retries: AtomicUsize::new(0),
-            is_refused: AtomicBool::new(false),
+            is_blocked: AtomicBool::new(false),
         })
     }
 
-    pub(crate) fn notes(&self, stage: Stage) {
+    pub(crate) fn set_stage(&self, stage: Stage) {
         *self.stage.lock().unwrap() = stage;
     }
 
@@ -93,67 +94,67 @@ impl Application {
         token
     }
 
-    fn id(&self, chance: &mut Chance) -> String {
+    fn id(&self, random: &mut Random) -> String {
         let ids = self.ids.lock().unwrap();
-        ids[chance.below(ids.len())].clone()
+        ids[random.below(ids.len())].clone()
     }
 
-    fn user(&self, chance: &mut Chance) -> String {
-        self.users[chance.below(self.users.len())].clone()
+    fn user(&self, random: &mut Random) -> String {
+        self.users[random.below(self.users.len())].clone()
     }
 
     fn insert(
         &self,
         user: String,
         provider: &'static str,
-        chance: &mut Chance,
+        random: &mut Random,
     ) -> (String, String) {
-        // Among the old ones as well as behind them.
-        let id = format!("{:08x}-{}", chance.below(0xffff_ffff), self.name());
-        let created = 1_700_000_000 + i64::try_from(chance.below(400)).unwrap();
+        // Keys before and after the existing ones.
+        let id = format!("{:08x}-{}", random.below(0xffff_ffff), self.name());
+        let created = 1_700_000_000 + i64::try_from(random.below(400)).unwrap();
         let row = Row { id: id.clone(), user, provider, token: self.token(), created };
         self.ids.lock().unwrap().push(id.clone());
         (id, format!("INSERT INTO oauth_session VALUES {}", values(&row)))
     }
 
-    /// Some write of one row.
-    fn write(&self, chance: &mut Chance) -> String {
-        let id = self.id(chance);
+    /// Returns a random write of one row.
+    fn write(&self, random: &mut Random) -> String {
+        let id = self.id(random);
         let update = |set: String| format!("UPDATE oauth_session SET {set} WHERE id = '{id}'");
-        match chance.below(10) {
+        match random.below(10) {
             0 | 1 => {
-                let user = self.user(chance);
-                self.insert(user, PROVIDERS[chance.below(4)], chance).1
+                let user = self.user(random);
+                self.insert(user, PROVIDERS[random.below(4)], random).1
             }
             2 | 9 => format!("DELETE FROM oauth_session WHERE id = '{id}'"),
             3 => {
-                let new = format!("{:08x}-{}", chance.below(0xffff_ffff), self.name());
+                let new = format!("{:08x}-{}", random.below(0xffff_ffff), self.name());
                 self.ids.lock().unwrap().push(new.clone());
                 update(format!("id = '{new}'"))
             }
-            4 => update(format!("user_id = '{}'", self.user(chance))),
-            5 => update(format!("provider = '{}'", PROVIDERS[chance.below(4)])),
-            6 => update(format!("created_at = {}", 1_700_000_000 + chance.below(400))),
-            7 if chance.below(4) == 0 => update("token = 'no Fernet'".to_owned()),
+            4 => update(format!("user_id = '{}'", self.user(random))),
+            5 => update(format!("provider = '{}'", PROVIDERS[random.below(4)])),
+            6 => update(format!("created_at = {}", 1_700_000_000 + random.below(400))),
+            7 if random.below(4) == 0 => update("token = 'no Fernet'".to_owned()),
             _ => update(format!("token = '{}', updated_at = 1750000000", self.token())),
         }
     }
 
-    fn written<T>(&self, done: Result<T, DbErr>, writes: usize) -> Written {
+    fn written<T>(&self, done: Result<T, DbErr>, writes: usize) -> WriteResult {
         match done {
             Ok(_) => {
                 self.count(writes);
-                Written::Done
+                WriteResult::Done
             }
             Err(error) if error.to_string().contains(ChangeCapture::BLOCK_TEXT) => {
-                self.is_refused.store(true, Ordering::Relaxed);
-                Written::Refused
+                self.is_blocked.store(true, Ordering::Relaxed);
+                WriteResult::Blocked
             }
             Err(error) if is_contention(&error) => {
                 self.retries.fetch_add(1, Ordering::Relaxed);
-                Written::Again
+                WriteResult::Contended
             }
-            Err(error) => panic!("{}: another error than the bar's: {error}", self.kind),
+            Err(error) => panic!("{}: unexpected error: {error}", self.kind),
         }
     }
 }
@@ -172,61 +173,61 @@ fn is_contention(error: &DbErr) -> bool {
     words.iter().any(|word| text.contains(word))
 }
 
-/// One write of a row after another, at an even pace.
-pub(crate) async fn short(app: Arc<Application>, mut chance: Chance, pace: Duration) {
+/// Writes one row at a time, at a fixed interval.
+pub(crate) async fn short(app: Arc<Application>, mut random: Random, pace: Duration) {
     let mut ticks = tokio::time::interval(pace);
     loop {
         ticks.tick().await;
-        let sql = app.write(&mut chance);
+        let sql = app.write(&mut random);
         let done = app.connection.execute_unprepared(&sql).await;
-        if app.written(done, 1) == Written::Refused {
+        if app.written(done, 1) == WriteResult::Blocked {
             return;
         }
     }
 }
 
-/// Transactions of several writes that are held open, and committed or not.
-pub(crate) async fn held(app: Arc<Application>, mut chance: Chance, most: Duration) {
+/// Runs transactions of several writes, holds them open, and commits or rolls back.
+pub(crate) async fn hold_open(app: Arc<Application>, mut random: Random, max: Duration) {
     loop {
-        let done = transaction(&app, &mut chance, most).await;
+        let done = transaction(&app, &mut random, max).await;
         match app.written(done, 8) {
-            Written::Refused => return,
-            _ => tokio::time::sleep(most / 2 + chance.within(most / 2)).await,
+            WriteResult::Blocked => return,
+            _ => tokio::time::sleep(max / 2 + random.within(max / 2)).await,
         }
     }
 }
 
-async fn transaction(app: &Application, chance: &mut Chance, most: Duration) -> Result<(), DbErr> {
+async fn transaction(app: &Application, random: &mut Random, max: Duration) -> Result<(), DbErr> {
     let transaction = app.connection.begin().await?;
     for _ in 0..8 {
-        let sql = app.write(chance);
+        let sql = app.write(random);
         transaction.execute_unprepared(&sql).await?;
     }
-    tokio::time::sleep(chance.within(most)).await;
-    match chance.below(3) {
+    tokio::time::sleep(random.within(max)).await;
+    match random.below(3) {
         0 => transaction.rollback().await,
         _ => transaction.commit().await,
     }
 }
 
-/// Pairs that become crowded, and stop being so.
-pub(crate) async fn crowds(app: Arc<Application>, mut chance: Chance, pace: Duration) {
+/// Raises partitions over the cap and lowers them again.
+pub(crate) async fn over_cap(app: Arc<Application>, mut random: Random, pace: Duration) {
     loop {
-        let user = app.user(&mut chance);
+        let user = app.user(&mut random);
         let mut ids = Vec::new();
         for _ in 0..4 {
-            let (id, sql) = app.insert(user.clone(), "crowded", &mut chance);
+            let (id, sql) = app.insert(user.clone(), "over-cap", &mut random);
             ids.push(id);
             let done = app.connection.execute_unprepared(&sql).await;
-            if app.written(done, 1) == Written::Refused {
+            if app.written(done, 1) == WriteResult::Blocked {
                 return;
             }
             tokio::time::sleep(pace).await;
         }
-        for id in ids.iter().take(2 + chance.below(3)) {
+        for id in ids.iter().take(2 + random.below(3)) {
             let sql = format!("DELETE FROM oauth_session WHERE id = '{id}'");
             let done = app.connection.execute_unprepared(&sql).await;
-            if app.written(done, 1) == Written::Refused {
+            if app.written(done, 1) == WriteResult::Blocked {
                 return;
             }
             tokio::time::sleep(pace).await;
@@ -234,21 +235,21 @@ pub(crate) async fn crowds(app: Arc<Application>, mut chance: Chance, pace: Dura
     }
 }
 
-/// Users who go, and all their rows with them. On MariaDB no trigger sees that, so no bar refuses
-/// it; there it ends before the switch.
+/// Deletes users with all their rows. On MariaDB triggers do not fire for a cascade, so it cannot be
+/// blocked: there this ends before the cutover.
 pub(crate) async fn leavers(app: Arc<Application>, pace: Duration) {
     let user =
         if app.kind == Kind::Postgres || app.kind == Kind::Sqlite { "\"user\"" } else { "`user`" };
     loop {
         tokio::time::sleep(pace).await;
         let is_over = *app.stage.lock().unwrap() >= Stage::Switch;
-        if is_over || app.is_refused.load(Ordering::Relaxed) {
+        if is_over || app.is_blocked.load(Ordering::Relaxed) {
             return;
         }
         let Some(leaver) = app.leavers.lock().unwrap().pop() else { return };
         let sql = format!("DELETE FROM {user} WHERE id = '{leaver}'");
         let done = app.connection.execute_unprepared(&sql).await;
-        if app.written(done, 1) == Written::Refused {
+        if app.written(done, 1) == WriteResult::Blocked {
             return;
         }
     }

@@ -1,4 +1,4 @@
-//! Killed while a move is taken back, or while a file is copied: nothing is left half done.
+//! Rollbacks and file copies that are killed: running them again completes them.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use sea_orm_migration::sea_orm::QueryResult;
 use session_tests::database::Kind;
 use session_tests::on_every_database;
 
-use crate::chance::Chance;
+use crate::random::Random;
 use crate::seed::{USERS, rows};
 use crate::site::{Site, Stage, text};
 
 const WORDS: [&str; 5] = ["--max-sessions", "2", "--online", "--batch", "20"];
 
-/// All that a rollback must leave as it was: names of tables and triggers, and every value.
+/// Returns everything that a rollback must restore: tables, triggers and values.
 async fn everything(site: &Site) -> Vec<String> {
     let catalog = match site.kind() {
         Kind::Sqlite => {
@@ -50,12 +50,12 @@ fn users() -> Vec<String> {
     (0..USERS).map(|at| format!("u{at}")).collect()
 }
 
-/// Kills `rollback` again and again, later each time, until one comes to its end.
-async fn back(site: &Site, chance: &mut Chance) -> usize {
+/// Kills `rollback` repeatedly, later each time, until one completes; returns the number of kills.
+async fn roll_back(site: &Site, random: &mut Random) -> usize {
     for kills in 0.. {
         let mut child = site.spawn("rollback", &WORDS);
-        let most = Duration::from_millis(100 + 60 * u64::try_from(kills).unwrap());
-        tokio::time::sleep(most / 2 + chance.within(most)).await;
+        let max = Duration::from_millis(100 + 60 * u64::try_from(kills).unwrap());
+        tokio::time::sleep(max / 2 + random.within(max)).await;
         if child.try_wait().unwrap().is_none() {
             child.start_kill().unwrap();
         }
@@ -63,24 +63,24 @@ async fn back(site: &Site, chance: &mut Chance) -> usize {
         match output.status.code() {
             None => {}
             Some(0) => return kills,
-            // The one before was killed when all was done but its exit; what is left is compared.
+            // The previous one was killed after its work and before its exit.
             Some(_) if kills > 0 && text(&output).contains("there is no such move") => {
                 return kills;
             }
             Some(_) => panic!("after {kills} kills: {}", text(&output)),
         }
     }
-    unreachable!("it counts without an end")
+    unreachable!("the loop is infinite")
 }
 
 on_every_database! {
     async fn a_killed_rollback_is_run_again(kind: Kind) {
         let rows = rows(250);
-        let mut chance = Chance::new(&format!("rollback on {kind}"));
-        for is_switched in [true, false] {
+        let mut random = Random::new(&format!("rollback on {kind}"));
+        for is_cut_over in [true, false] {
             let site = Site::new(kind, &users(), &rows, false).await;
             let before = everything(&site).await;
-            if is_switched {
+            if is_cut_over {
                 site.succeed("apply", &[WORDS.as_slice(), &["--yes"]].concat()).await;
             } else {
                 let mut child = site.spawn("apply", &[WORDS.as_slice(), &["--yes"]].concat());
@@ -88,17 +88,17 @@ on_every_database! {
                 assert!(crate::kill::kill(child).await);
             }
             assert_ne!(everything(&site).await, before);
-            let kills = back(&site, &mut chance).await;
+            let kills = roll_back(&site, &mut random).await;
             println!("{kind}: a rollback was killed {kills} times");
-            assert_eq!(everything(&site).await, before, "{kind}, {is_switched}");
-            // And it can be moved as if nothing had been.
+            assert_eq!(everything(&site).await, before, "{kind}, {is_cut_over}");
+            // The source can be moved again.
             site.succeed("apply", &[WORDS.as_slice(), &["--yes"]].concat()).await;
             assert_eq!(site.verified(&WORDS).await["mismatches"], 0);
         }
     }
 }
 
-/// The files beside the database's own.
+/// Returns the other files in the folder of the database.
 fn beside(site: &Site) -> Vec<std::path::PathBuf> {
     let path = site.database.url().trim_start_matches("sqlite://");
     let path = std::path::Path::new(path.split('?').next().unwrap());
@@ -111,24 +111,24 @@ fn is_partial(path: &std::path::Path) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_copy_that_was_broken_off_is_made_anew() {
+async fn an_interrupted_copy_is_made_again() {
     let site = Site::new(Kind::Sqlite, &users(), &rows(60), false).await;
     site.run("CREATE TABLE large (bytes BLOB)").await;
     for _ in 0..24 {
         site.run("INSERT INTO large VALUES (randomblob(1000000))").await;
     }
-    let mut broken_off = 0;
-    while broken_off < 3 {
+    let mut interrupted = 0;
+    while interrupted < 3 {
         let mut child = site.spawn("apply", &["--yes"]);
         while !beside(&site).iter().any(|path| is_partial(path)) {
-            assert!(child.try_wait().unwrap().is_none(), "it was never seen at the copy");
+            assert!(child.try_wait().unwrap().is_none(), "the copy was never observed");
             tokio::time::sleep(Duration::from_micros(500)).await;
         }
         assert!(crate::kill::kill(child).await);
-        assert_eq!(site.noted().await.stage, Stage::Expand);
-        broken_off += usize::from(beside(&site).iter().any(|path| is_partial(path)));
+        assert_eq!(site.journal_entry().await.stage, Stage::Expand);
+        interrupted += usize::from(beside(&site).iter().any(|path| is_partial(path)));
         for path in beside(&site) {
-            // Whole copies that were faster than the kill.
+            // Copies that completed before the kill.
             if path.to_string_lossy().contains(".before-") && !is_partial(&path) {
                 std::fs::remove_file(path).unwrap();
             }

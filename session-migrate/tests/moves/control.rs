@@ -1,4 +1,4 @@
-//! Pausing, going on, a second runner, and a lock that dies with its process.
+//! Pause and resume, a second process, and the lock of a process that was killed.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn apply(site: &Site) -> Child {
     site.spawn("apply", &[WORDS.as_slice(), &["--yes"]].concat())
 }
 
-/// An apply that has come to its pause in `fill`.
+/// Starts an apply and pauses it in `fill`.
 async fn paused(site: &Site) -> Child {
     let mut child = apply(site);
     assert!(site.reaches(&mut child, Stage::Fill).await);
@@ -37,11 +37,11 @@ async fn paused(site: &Site) -> Child {
         last = now;
     }
     assert_eq!(last["phase"], "fill", "{last}");
-    assert!(child.try_wait().unwrap().is_none(), "it waits");
+    assert!(child.try_wait().unwrap().is_none(), "it is paused");
     child
 }
 
-/// What `status` says of the move.
+/// Returns the move in the output of `status`.
 async fn progress(site: &Site) -> Value {
     let text = site.succeed("status", &["--json"]).await;
     let status: Value = serde_json::from_str(&text).unwrap();
@@ -49,24 +49,24 @@ async fn progress(site: &Site) -> Value {
 }
 
 async fn is_moved(site: &Site) {
-    assert_eq!(site.noted().await.stage, Stage::Over);
+    assert_eq!(site.journal_entry().await.stage, Stage::Done);
     assert_eq!(site.verified(&WORDS).await["mismatches"], 0);
 }
 
 on_every_database! {
-    async fn a_paused_apply_goes_on_after_a_resume(kind: Kind) {
+    async fn a_paused_apply_continues_after_a_resume(kind: Kind) {
         let site = site(kind).await;
         let mut child = paused(&site).await;
         assert_eq!(progress(&site).await["is_paused"], true);
         let resumed = site.succeed("resume", &[WORDS.as_slice(), &["--json"]].concat()).await;
         let resumed: Value = serde_json::from_str(&resumed).unwrap();
-        // Somebody is at work, so nothing was applied by the call.
+        // The paused process continues, so this call applied nothing.
         assert_eq!((&resumed["is_paused"], resumed["applied"].is_null()), (&Value::Bool(false), true));
         assert!(child.wait().await.unwrap().success());
         is_moved(&site).await;
     }
 
-    async fn a_killed_pause_is_gone_on_with_by_the_resume(kind: Kind) {
+    async fn resume_continues_a_paused_apply_that_was_killed(kind: Kind) {
         let site = site(kind).await;
         assert!(kill(paused(&site).await).await);
         assert_eq!(progress(&site).await["is_paused"], true);
@@ -76,7 +76,7 @@ on_every_database! {
         is_moved(&site).await;
     }
 
-    async fn a_second_runner_is_told_who_the_first_one_is(kind: Kind) {
+    async fn a_second_process_is_told_the_owner_of_the_lock(kind: Kind) {
         let site = site(kind).await;
         let mut child = paused(&site).await;
         let words = [WORDS.as_slice(), &["--yes"]].concat();
@@ -87,13 +87,13 @@ on_every_database! {
             assert_eq!(second.status.code(), Some(1), "{}", text(&second));
             assert!(text(&second).contains(&holder), "not {holder}: {}", text(&second));
         }
-        assert!(child.try_wait().unwrap().is_none(), "the first one is not disturbed");
+        assert!(child.try_wait().unwrap().is_none(), "the first process is not affected");
         site.succeed("resume", &WORDS).await;
         assert!(child.wait().await.unwrap().success());
         is_moved(&site).await;
     }
 
-    async fn the_lock_of_a_killed_process_is_free_at_once(kind: Kind) {
+    async fn the_lock_of_a_killed_process_is_released_immediately(kind: Kind) {
         let site = site(kind).await;
         for _ in 0..6 {
             let mut child = apply(&site);
@@ -101,7 +101,7 @@ on_every_database! {
             if !kill(child).await {
                 break;
             }
-            // It would fail at once if somebody had the lock.
+            // It would fail immediately if the lock were taken.
             let mut next = apply(&site);
             assert!(site.reaches(&mut next, Stage::Fill).await, "{}", text(&next.wait_with_output().await.unwrap()));
             if !kill(next).await {
@@ -112,12 +112,12 @@ on_every_database! {
         is_moved(&site).await;
     }
 
-    async fn a_stuck_holder_is_ended_by_unlock(kind: Kind) {
+    async fn unlock_ends_a_stuck_process(kind: Kind) {
         let site = site(kind).await;
         let mut child = paused(&site).await;
         let unlocked = site.call("unlock", &WORDS).await;
         if kind == Kind::Sqlite {
-            // It is alive, and a file's lock dies with it.
+            // The lock of a file is held by a live process and cannot be taken from it.
             assert_eq!(unlocked.status.code(), Some(1), "{}", text(&unlocked));
             let holder = format!("process {}", child.id().unwrap());
             assert!(text(&unlocked).contains(&holder), "{}", text(&unlocked));
@@ -125,7 +125,7 @@ on_every_database! {
             site.succeed("resume", &WORDS).await;
         } else {
             assert!(unlocked.status.success(), "{}", text(&unlocked));
-            // The first one still waits; it finds that it was taken over when it goes on.
+            // The first process is still paused, and notices the takeover when it continues.
             assert!(child.try_wait().unwrap().is_none());
             site.succeed("resume", &WORDS).await;
             let first = child.wait_with_output().await.unwrap();

@@ -1,4 +1,4 @@
-//! `kill -9` wherever it hits: run again, a move ends as if nothing had been.
+//! `kill -9` at any moment: running a move again completes it with the same result.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,20 +7,20 @@ use serde_json::Value;
 use session_tests::database::Kind;
 use tokio::process::Child;
 
-use crate::chance::Chance;
+use crate::random::Random;
 use crate::seed::{Row, USERS, rows};
 use crate::site::{Site, Stage, text};
 
-/// How many processes are killed on each database.
+/// The number of processes that are killed on each database.
 const KILLS: usize = 100;
 
-/// How often every stage is hit at least.
-const AT_LEAST: usize = 3;
+/// The minimum number of kills at each stage.
+const MIN_KILLS_PER_STAGE: usize = 3;
 
 const ROWS: usize = 320;
 
-/// At which stages the processes of one move are killed, one after the other.
-const WISHES: [Stage; 16] = [
+/// The stages at which the processes of one move are killed, in order.
+const KILL_AT: [Stage; 16] = [
     Stage::Expand,
     Stage::Expand,
     Stage::Capture,
@@ -41,12 +41,12 @@ const WISHES: [Stage; 16] = [
 
 const WORDS: [&str; 6] = ["--max-sessions", "2", "--partition", "user,provider", "--batch", "6"];
 
-/// One database's tally of a test.
+/// The kills of one test.
 struct Tally {
     words: Vec<&'static str>,
-    chance: Chance,
+    random: Random,
     hits: BTreeMap<Stage, usize>,
-    /// From a process's start to its first note.
+    /// The time from the start of a process to its first entry in the journal.
     start: Duration,
 }
 
@@ -57,12 +57,12 @@ impl Tally {
 
     fn is_enough(&self, stages: &[Stage]) -> bool {
         let at = |stage: &Stage| self.hits.get(stage).copied().unwrap_or(0);
-        self.kills() >= KILLS && stages.iter().all(|stage| at(stage) >= AT_LEAST)
+        self.kills() >= KILLS && stages.iter().all(|stage| at(stage) >= MIN_KILLS_PER_STAGE)
     }
 }
 
-/// How long a process goes on at a stage before it is killed, at most.
-fn most(stage: Stage) -> Duration {
+/// Returns the maximum time at a stage before the kill.
+fn max_delay(stage: Stage) -> Duration {
     Duration::from_millis(match stage {
         Stage::Fill => 150,
         Stage::Rank | Stage::Switch => 100,
@@ -70,36 +70,36 @@ fn most(stage: Stage) -> Duration {
     })
 }
 
-/// Starts a process and kills it at a stage, or a later one. False if it came to its end first.
-async fn killed(site: &Site, tally: &mut Tally, wish: Stage) -> bool {
+/// Starts a process and kills it at a stage, or a later one. Returns false if it completed first.
+async fn killed(site: &Site, tally: &mut Tally, stage_to_kill: Stage) -> bool {
     let begun = Instant::now();
     let mut child = site.spawn("apply", &[tally.words.as_slice(), &["--yes"]].concat());
-    if wish == Stage::Expand {
-        tokio::time::sleep(tally.chance.within(tally.start)).await;
-    } else if site.reaches(&mut child, wish).await {
-        if wish == Stage::Capture {
+    if stage_to_kill == Stage::Expand {
+        tokio::time::sleep(tally.random.within(tally.start)).await;
+    } else if site.reaches(&mut child, stage_to_kill).await {
+        if stage_to_kill == Stage::Capture {
             tally.start = begun.elapsed();
         }
-        tokio::time::sleep(tally.chance.within(most(wish))).await;
+        tokio::time::sleep(tally.random.within(max_delay(stage_to_kill))).await;
     }
     kill(child).await && {
-        let stage = site.noted().await.stage;
-        if stage != Stage::Over {
+        let stage = site.journal_entry().await.stage;
+        if stage != Stage::Done {
             *tally.hits.entry(stage).or_default() += 1;
         }
-        stage != Stage::Over
+        stage != Stage::Done
     }
 }
 
-/// Kills a process. False if it was over; then it must have been good.
+/// Kills a process. Returns false if it had completed; then it must have succeeded.
 pub(crate) async fn kill(mut child: Child) -> bool {
-    // By its number, with the signal that nothing can catch.
+    // SIGKILL, which a process cannot handle.
     child.start_kill().unwrap();
     let output = child.wait_with_output().await.unwrap();
     match output.status.code() {
         None => true,
         Some(0) => false,
-        Some(_) => panic!("it failed by itself: {}", text(&output)),
+        Some(_) => panic!("it failed on its own: {}", text(&output)),
     }
 }
 
@@ -107,12 +107,12 @@ fn users() -> Vec<String> {
     (0..USERS).map(|at| format!("u{at}")).collect()
 }
 
-/// One move, killed again and again. What `verify` says in the end is what it says of a move that
-/// nobody disturbed.
+/// Kills one move repeatedly and completes it. The report of `verify` must be that of an undisturbed
+/// move.
 async fn disturbed(kind: Kind, rows: &[Row], tally: &mut Tally, expected: &Value) {
     let site = Site::new(kind, &users(), rows, false).await;
-    for wish in WISHES {
-        if !killed(&site, tally, wish).await {
+    for stage_to_kill in KILL_AT {
+        if !killed(&site, tally, stage_to_kill).await {
             break;
         }
     }
@@ -143,18 +143,18 @@ async fn is_the_same_after_kills(kind: Kind, is_online: bool) {
     let rows = rows(ROWS);
     let begun = Instant::now();
     let expected = undisturbed(kind, &rows, &words).await;
-    let chance = Chance::new(&format!("kills on {kind}"));
+    let random = Random::new(&format!("kills on {kind}"));
     let start = Duration::from_millis(200);
-    let mut tally = Tally { words, chance, hits: BTreeMap::new(), start };
+    let mut tally = Tally { words, random, hits: BTreeMap::new(), start };
     let mut moves = 0;
-    // Offline nothing is captured or caught up with: two of the stages last for no statement.
+    // An offline move has no capture and no catch-up.
     let online = Stage::BEFORE_THE_END;
     let offline = online.into_iter().filter(|it| !matches!(it, Stage::Capture | Stage::CatchUp));
     let stages: Vec<Stage> = if is_online { online.to_vec() } else { offline.collect() };
     while !tally.is_enough(&stages) {
         disturbed(kind, &rows, &mut tally, &expected).await;
         moves += 1;
-        assert!(moves < 60, "{kind}: stages are missed: {:?}", tally.hits);
+        assert!(moves < 60, "{kind}: some stages were not hit: {:?}", tally.hits);
     }
     let how = if is_online { "online" } else { "offline" };
     let (kills, took) = (tally.kills(), begun.elapsed().as_secs());

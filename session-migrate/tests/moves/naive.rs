@@ -1,4 +1,4 @@
-//! What the target must hold, worked out from the source's rows without any of the tool's code.
+//! The expected content of the target, computed from the rows of the source without the tool's code.
 
 use std::collections::BTreeMap;
 
@@ -16,14 +16,14 @@ pub(crate) type Tokens = (String, Option<String>);
 /// User, provider, tokens, and the digest of the cookie.
 type Live = (String, String, Tokens, Option<Vec<u8>>);
 
-/// How many rows of one user and provider are aside, by how.
-type Aside = (String, String, String);
+/// State, user and provider of quarantined rows.
+type Quarantined = (String, String, String);
 
-/// What is in the target, or should be; with how often.
+/// The content of a target, with the number of equal rows.
 #[derive(Debug, PartialEq, Eq, Default)]
-pub(crate) struct Held {
+pub(crate) struct Content {
     pub(crate) live: BTreeMap<Live, usize>,
-    pub(crate) aside: BTreeMap<Aside, usize>,
+    pub(crate) quarantined: BTreeMap<Quarantined, usize>,
 }
 
 struct Row {
@@ -32,12 +32,12 @@ struct Row {
     created: i64,
 }
 
-/// What the source asks for. `opened` says which tokens are in a stored value, `None` if none.
-pub(crate) async fn wanted(
+/// Computes the expected content. `opened` returns the tokens in a stored value, if any.
+pub(crate) async fn expected(
     site: &Site,
     cap: Option<usize>,
     opened: impl Fn(&str) -> Option<Tokens>,
-) -> Held {
+) -> Content {
     let mut pairs: BTreeMap<(String, String), Vec<Row>> = BTreeMap::new();
     for row in
         site.query("SELECT id, user_id, provider, token, created_at FROM oauth_session").await
@@ -48,38 +48,44 @@ pub(crate) async fn wanted(
         let id = text(1);
         pairs.entry((id, text(2))).or_default().push(row);
     }
-    let mut held = Held::default();
+    let mut content = Content::default();
     for ((user, provider), mut rows) in pairs {
-        // The first are kept: those that open, then the newer, then the higher key.
+        // The first rows are kept: readable before unreadable, then newer, then the higher key.
         rows.sort_by(|one, other| {
-            let rank = |row: &Row| (row.tokens.is_some(), row.created, row.id.clone());
-            rank(other).cmp(&rank(one))
+            let order = |row: &Row| (row.tokens.is_some(), row.created, row.id.clone());
+            order(other).cmp(&order(one))
         });
-        for (place, row) in rows.into_iter().enumerate() {
-            let is_pruned = cap.is_some_and(|cap| place >= cap);
+        for (rank, row) in rows.into_iter().enumerate() {
+            let is_pruned = cap.is_some_and(|cap| rank >= cap);
             let (user, provider) = (user.clone(), provider.clone());
             match (row.tokens, is_pruned) {
                 (_, true) => {
-                    *held.aside.entry(("pruned".to_owned(), user, provider)).or_default() += 1;
+                    *content
+                        .quarantined
+                        .entry(("pruned".to_owned(), user, provider))
+                        .or_default() += 1;
                 }
                 (None, false) => {
-                    *held.aside.entry(("unreadable".to_owned(), user, provider)).or_default() += 1;
+                    *content
+                        .quarantined
+                        .entry(("unreadable".to_owned(), user, provider))
+                        .or_default() += 1;
                 }
                 (Some(tokens), false) => {
                     let has_cookie = !provider.starts_with("mcp:");
                     let digest = has_cookie.then(|| Sha256::digest(row.id.as_bytes()).to_vec());
-                    *held.live.entry((user, provider, tokens, digest)).or_default() += 1;
+                    *content.live.entry((user, provider, tokens, digest)).or_default() += 1;
                 }
             }
         }
     }
-    held
+    content
 }
 
-/// What the target holds, opened with its own key.
-pub(crate) async fn held(site: &Site) -> Held {
+/// Reads the content of the target and opens its tokens.
+pub(crate) async fn actual(site: &Site) -> Content {
     let keyring = Keyring::parse(&target_keys()).unwrap();
-    let mut held = Held::default();
+    let mut content = Content::default();
     let sql = "SELECT id, user_id, provider, sealed_tokens, sealed_refresh_token, digest \
         FROM login_session WHERE ended_at IS NULL";
     for row in site.query(sql).await {
@@ -94,11 +100,11 @@ pub(crate) async fn held(site: &Site) -> Held {
         let (of, at) = (UserId::new(&user).unwrap(), ProviderName::new(&provider).unwrap());
         let tokens = TokenSet::open(&sealed, &keyring, id, &of, &at).unwrap();
         let tokens = (tokens.access_token().to_owned(), tokens.refresh_token().map(str::to_owned));
-        *held.live.entry((user, provider, tokens, bytes(5))).or_default() += 1;
+        *content.live.entry((user, provider, tokens, bytes(5))).or_default() += 1;
     }
     for row in site.query("SELECT state, user_id, provider FROM session_move_aside").await {
         let text = |at: usize| row.try_get_by_index::<String>(at).unwrap();
-        *held.aside.entry((text(0), text(1), text(2))).or_default() += 1;
+        *content.quarantined.entry((text(0), text(1), text(2))).or_default() += 1;
     }
-    held
+    content
 }

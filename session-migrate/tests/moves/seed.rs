@@ -1,12 +1,10 @@
-//! Sources in Open WebUI's shape, with what lies about in real ones.
+//! Rows of Open WebUI, with what goes wrong in real ones.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use session_core::Timestamp;
-use session_migrate::source::{Cell, SourceKeys, TokenCodec as _, codec::Fernet};
+use session_tests::projects::openwebui::{KEY, sealed, tokens};
 use sha2::{Digest as _, Sha256};
 
-pub(crate) const KEY: &str = "the current secret";
 const OLD_KEY: &str = "last year";
 
 /// A row of `oauth_session`.
@@ -19,21 +17,7 @@ pub(crate) struct Row {
     pub(crate) created: i64,
 }
 
-/// A value as Open WebUI encrypts it.
-pub(crate) fn sealed(secret: &str, json: &str) -> String {
-    let codec = Fernet::new(&SourceKeys::new(secret)).unwrap();
-    let now = Timestamp::from_millis(1_750_000_000_000);
-    let cell = codec.seal(json.as_bytes(), &Cell::Text(String::new()), now).unwrap();
-    cell.as_text().unwrap().into_owned()
-}
-
-/// The tokens of a row, told apart by a name.
-pub(crate) fn tokens(name: &str) -> String {
-    let json = format!(r#"{{"access_token": "at-{name}", "refresh_token": "rt-{name}"}}"#);
-    sealed(KEY, &json)
-}
-
-/// What the key is, what opens what it does not open, and nothing else.
+/// Returns the environment of the command: the source's current and old key, and the target's.
 pub(crate) fn environment() -> [(&'static str, String); 3] {
     [
         ("SESSION_MIGRATE_SOURCE_KEY", KEY.to_owned()),
@@ -42,15 +26,15 @@ pub(crate) fn environment() -> [(&'static str, String); 3] {
     ]
 }
 
-/// The target's key: as random as it must look.
+/// Returns the target's key, which must look random.
 pub(crate) fn target_keys() -> String {
     format!("k1:{}", STANDARD.encode(Sha256::digest(b"the target's key")))
 }
 
-/// Users that are there; the rows of others are orphans.
+/// The number of users; rows of other users are orphans.
 pub(crate) const USERS: usize = 90;
 
-/// Some hundred rows: crowds with ties, orphans, unreadable rows of both sorts, tool clients.
+/// Returns rows: partitions over the cap with ties, orphans, unreadable rows, and tool clients.
 pub(crate) fn rows(count: usize) -> Vec<Row> {
     (0..count)
         .map(|at| {
@@ -66,7 +50,7 @@ pub(crate) fn rows(count: usize) -> Vec<Row> {
                 user: if is_orphan { format!("gone-{at}") } else { format!("u{user}") },
                 provider,
                 token: token(at),
-                // Ties: seven rows of a moment.
+                // Ties: seven rows have the same time.
                 created: 1_700_000_000 + i64::try_from(at / 7).unwrap(),
             }
         })
@@ -75,7 +59,7 @@ pub(crate) fn rows(count: usize) -> Vec<Row> {
 
 fn token(at: usize) -> String {
     match at {
-        _ if at % 17 == 5 => sealed("nobody's", "{}"),
+        _ if at % 17 == 5 => sealed("an unknown key", "{}"),
         _ if at % 31 == 7 => "no Fernet".to_owned(),
         _ if at % 13 == 3 => sealed(OLD_KEY, &format!(r#"{{"access_token": "at-{at}"}}"#)),
         _ => tokens(&at.to_string()),

@@ -9,7 +9,8 @@ use ::cookie::Cookie;
 use ::cookie::time::{Duration as Span, OffsetDateTime};
 use http::HeaderValue;
 use http::header::InvalidHeaderValue;
-use session_core::{SessionSecret, Timestamp};
+use session_core::Timestamp;
+use session_core::session::SessionSecret;
 
 pub use builder::{CookieBuilder, CookieError};
 pub(crate) use presented::{Candidate, PresentedValues};

@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 use http::header::COOKIE;
-use session_core::{SecretDigest, SessionSecret};
+use session_core::session::{SecretDigest, SessionSecret};
 
 use super::{LegacyFormat, SessionCookie};
 

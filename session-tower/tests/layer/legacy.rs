@@ -4,10 +4,11 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use http::{Request, Response, StatusCode};
+use session_core::EndReason;
+use session_core::session::SecretDigest;
 use session_core::store::{NewSession, SessionStore};
 use session_core::testing::sample::Login;
 use session_core::testing::{Fault, Method, sample};
-use session_core::{EndReason, SecretDigest};
 use session_tower::{CookieUpdate, CurrentSession, LegacyFormat, SessionCookie};
 use tower::{Layer, service_fn};
 

@@ -10,9 +10,10 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use session_core::manager::{ManagerBuilder, SignIn, SignedIn};
 use session_core::policy::PolicyBuilder;
+use session_core::session::SessionSecret;
 use session_core::store::memory::MemoryStore;
 use session_core::testing::{FakeClock, FaultyStore, ScriptedProvider, sample};
-use session_core::{Keyring, SessionManager, SessionPolicy, SessionSecret};
+use session_core::{Keyring, SessionManager, SessionPolicy};
 use session_tower::{CurrentSession, EndedSession, SessionLayer, UnreadableSession};
 use tower::{Layer, Service, ServiceExt, service_fn};
 

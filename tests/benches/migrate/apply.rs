@@ -124,6 +124,6 @@ async fn apply(database: &Database) {
     let options = MoveOptions::new(database.url(), Layout::Preset(preset))
         .codecs(Codecs::new(SourceKeys::new(SOURCE_KEY)))
         .keyring(Keyring::parse(KEYS).unwrap());
-    let report = Move::new(options).apply(Approval::Unseen).await.unwrap();
-    assert_eq!(report.phase, Phase::Switched);
+    let report = Move::new(options).apply(Approval::Unreviewed).await.unwrap();
+    assert_eq!(report.phase, Phase::Open);
 }

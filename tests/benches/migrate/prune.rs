@@ -66,7 +66,7 @@ async fn prune(database: &Database) -> PruneReport {
     let mut fit = "openwebui".parse::<Preset>().unwrap().match_schema(&schema).unwrap();
     connection.close().await.unwrap();
     let cap = Cap::max_sessions(NonZeroU32::new(CAP).unwrap());
-    let cap = cap.partition(PartitionBy::Pair).count(Count::All);
+    let cap = cap.partition(PartitionBy::Provider).count(Count::All);
     let codecs = Codecs::new(SourceKeys::new("a secret"));
     let prune = Prune::new(database.url(), fit.mappings.mapping.remove(0), codecs, cap);
     prune.apply(|_| (), &AtomicBool::new(false)).await.unwrap()

@@ -10,11 +10,12 @@ use axum::{Extension, Router};
 use sea_orm::sqlx::{self, Row as _};
 use sea_orm::{ConnectOptions, DatabaseConnection};
 use session_core::manager::SignIn;
+use session_core::session::SecretDigest;
 use session_core::store::sea_orm::SeaOrmStore;
 use session_core::token::{Sealed, SealedTokens};
 use session_core::{
-    Keyring, ProviderName, SecretDigest, Session, SessionManager, SessionPolicy, SessionStore as _,
-    TokenSet, UserId,
+    Keyring, ProviderName, Session, SessionManager, SessionPolicy, SessionStore as _, TokenSet,
+    UserId,
 };
 use session_tests::database::{Database, Kind};
 use session_tower::{CurrentSession, SessionLayer};

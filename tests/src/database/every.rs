@@ -1,11 +1,13 @@
+//! Runs a test on every kind of database.
+
 use std::future::Future;
 use std::ops::Deref;
 
 use super::{Database, Kind};
 
-/// What a test that runs on every kind of database may take.
+/// The argument of a test that runs on every kind of database.
 pub trait Subject: Sized {
-    /// Makes the value for one kind, which is available.
+    /// Creates the value for one kind, which is available.
     fn of(kind: Kind) -> impl Future<Output = Self>;
 }
 
@@ -41,15 +43,15 @@ impl Deref for Migrated {
     }
 }
 
-/// Runs a test's body on one kind; where that is not available, says so and returns.
+/// Runs the body of a test on one kind; prints a message if the kind is not available.
 ///
 /// # Panics
 ///
-/// As [`Kind::is_available`], and as the body does.
-#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
+/// Panics as [`Kind::is_available`] and the body do.
+#[expect(clippy::print_stderr, reason = "a test that does not run must report it")]
 pub async fn run<S: Subject, F: Future<Output = ()>>(kind: Kind, body: impl FnOnce(S) -> F) {
     if kind.is_available() {
-        // The body is large and each test has one: the heap is the place for it.
+        // Bodies are large, so they are boxed.
         Box::pin(async { body(S::of(kind).await).await }).await;
     } else {
         eprintln!("not tested on {kind}: no server (./scripts/test starts them)");
@@ -58,8 +60,8 @@ pub async fn run<S: Subject, F: Future<Output = ()>>(kind: Kind, body: impl FnOn
 
 /// Defines tests that run once for each [`Kind`](crate::database::Kind): `name::sqlite` and so on.
 ///
-/// A body takes one [`Subject`](crate::database::Subject): an empty `Database`, one with the
-/// tables as `Migrated`, or the `Kind` to create databases of.
+/// A body takes one [`Subject`](crate::database::Subject): an empty `Database`, one with tables as
+/// `Migrated`, or the `Kind` to create databases of.
 #[macro_export]
 macro_rules! on_every_database {
     ($($(#[$attribute:meta])* async fn $name:ident($argument:ident: $subject:ty) $body:block)+) => {$(

@@ -1,3 +1,5 @@
+//! A fresh database for each test.
+
 use std::env;
 use std::fs;
 use std::path::PathBuf;
@@ -9,11 +11,11 @@ use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbErr, I
 use url::Url;
 use uuid::Uuid;
 
-use super::{Kind, Link};
+use super::{Kind, Link, template};
 
-/// A database that this test alone uses; it is dropped with this value.
+/// A database that only this test uses; it is dropped with this value.
 ///
-/// Any number of pools may be opened on it, in this process and, by its
+/// Any number of pools can be opened on it, in this process and, by its
 /// [`url`](Self::url), in others.
 #[derive(Debug)]
 pub struct Database {
@@ -25,19 +27,24 @@ pub struct Database {
 }
 
 impl Database {
-    /// Creates an empty database with a name of its own.
+    /// Creates an empty database with a unique name.
     pub async fn create(kind: Kind) -> Self {
+        Self::from_template(kind, None).await
+    }
+
+    /// Creates a copy of a database, or an empty one.
+    async fn from_template(kind: Kind, template: Option<&str>) -> Self {
         let name = format!("session_test_{}", Uuid::now_v7().simple());
-        let place = Place::create(kind, &name).await;
+        let place = Place::create(kind, &name, template).await;
         let url = place.url(&name);
         Self { kind, name, url, isolation: None, _place: place }
     }
 
-    /// Creates an empty database whose transactions are of `isolation` unless they say otherwise.
+    /// Creates an empty database with this default isolation level.
     ///
-    /// PostgreSQL keeps this with the database. MySQL and MariaDB keep it with the
-    /// connection, so there it holds in the pools that this harness opens; elsewhere
-    /// they have their servers' default, `REPEATABLE READ`. SQLite is always serializable.
+    /// PostgreSQL stores it with the database. MySQL and MariaDB store it with the
+    /// connection, so it applies to the pools that this harness opens; other pools have
+    /// the default of the server, `REPEATABLE READ`. SQLite is always serializable.
     pub async fn with_isolation(kind: Kind, isolation: IsolationLevel) -> Self {
         let mut database = Self::create(kind).await;
         if kind == Kind::Postgres {
@@ -53,9 +60,14 @@ impl Database {
 
     /// Creates a database with the tables that the crates under test need.
     pub async fn migrated(kind: Kind) -> Self {
-        let database = Self::create(kind).await;
-        database.migrate().await;
-        database
+        match template::of(kind).await {
+            Some(template) => Self::from_template(kind, Some(&template)).await,
+            None => {
+                let database = Self::create(kind).await;
+                database.migrate().await;
+                database
+            }
+        }
     }
 
     /// Creates those tables in this database.
@@ -63,36 +75,36 @@ impl Database {
         session_migrate::up(&self.url).await.expect("the tables are created");
     }
 
-    /// What kind of database this is.
+    /// Returns the kind of this database.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// The address, for SeaORM or for another process.
+    /// Returns the address, for SeaORM or for another process.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Opens a pool with SeaORM's own options.
+    /// Opens a pool with the default options of SeaORM.
     pub async fn connect(&self) -> DatabaseConnection {
         self.connect_with(|_| ()).await
     }
 
-    /// Opens a pool with options of the caller's.
+    /// Opens a pool with other options.
     pub async fn connect_with(&self, with: impl FnOnce(&mut ConnectOptions)) -> DatabaseConnection {
         let mut options = self.options(&self.url);
         with(&mut options);
         connect(options).await
     }
 
-    /// Makes a way to this database that can be cut.
+    /// Creates a connection path to this database that can be interrupted.
     pub async fn link(&self) -> Link {
         Link::to(self).await
     }
 
-    /// The options of every pool: those that a test may change come later.
+    /// Returns the options of every pool, before those of a test.
     pub(super) fn options(&self, url: &str) -> ConnectOptions {
         let mut options = ConnectOptions::new(url);
         options.sqlx_logging(false);
@@ -113,11 +125,14 @@ impl Database {
     }
 }
 
+/// The name of an SQLite file in its folder.
+pub(super) const FILE: &str = "test.sqlite";
+
 pub(super) async fn connect(options: ConnectOptions) -> DatabaseConnection {
     sea_orm::Database::connect(options).await.expect("the database takes a connection")
 }
 
-/// Where the database lies; takes it away when dropped.
+/// The storage of a database; removed when dropped.
 #[derive(Debug)]
 enum Place {
     Folder(PathBuf),
@@ -125,14 +140,20 @@ enum Place {
 }
 
 impl Place {
-    async fn create(kind: Kind, name: &str) -> Self {
+    async fn create(kind: Kind, name: &str, template: Option<&str>) -> Self {
         match kind {
             Kind::Sqlite => {
                 let folder = env::temp_dir().join(name);
                 fs::create_dir(&folder).expect("a temporary folder is created");
+                if let Some(template) = template {
+                    fs::copy(template, folder.join(FILE)).expect("the template is copied");
+                }
                 return Self::Folder(folder);
             }
-            Kind::Postgres => on_server(kind, &format!("CREATE DATABASE {name}")).await,
+            Kind::Postgres => {
+                let template = template.unwrap_or("template1");
+                on_server(kind, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await
+            }
             Kind::MariaDb | Kind::MySql => {
                 on_server(kind, &format!("CREATE DATABASE {name} CHARACTER SET utf8mb4")).await
             }
@@ -144,7 +165,7 @@ impl Place {
     fn url(&self, name: &str) -> String {
         match self {
             Self::Folder(folder) => {
-                format!("sqlite://{}?mode=rwc", folder.join("test.sqlite").display())
+                format!("sqlite://{}?mode=rwc", folder.join(FILE).display())
             }
             Self::Server { kind, .. } => {
                 let mut url =
@@ -157,7 +178,7 @@ impl Place {
 }
 
 impl Drop for Place {
-    /// Does what it can: the servers and the folder of a run are thrown away anyway.
+    /// Ignores errors, because the servers and folders of a run are temporary.
     fn drop(&mut self) {
         match self {
             Self::Folder(folder) => {
@@ -168,7 +189,7 @@ impl Drop for Place {
     }
 }
 
-/// On a thread with a runtime of its own: a drop may come within a runtime, after it, or in a panic.
+/// Uses a separate thread and runtime: a drop may happen within a runtime, after it, or in a panic.
 fn drop_on_server(kind: Kind, name: &str) {
     let sql = match kind {
         Kind::Postgres => format!("DROP DATABASE {name} WITH (FORCE)"),
@@ -176,7 +197,7 @@ fn drop_on_server(kind: Kind, name: &str) {
     };
     let dropping = thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        // An open transaction of a pool that is still there can hold up MySQL's DROP.
+        // In MySQL an open transaction of a pool that is still alive can block DROP.
         let bound = Duration::from_secs(10);
         runtime
             .block_on(async { tokio::time::timeout(bound, on_server(kind, &sql)).await })?
@@ -185,7 +206,8 @@ fn drop_on_server(kind: Kind, name: &str) {
     let _ = dropping.join();
 }
 
-async fn on_server(kind: Kind, sql: &str) -> Result<(), DbErr> {
+/// Runs a statement on the server of a kind.
+pub(super) async fn on_server(kind: Kind, sql: &str) -> Result<(), DbErr> {
     let mut options = ConnectOptions::new(kind.server_url());
     options.max_connections(1).sqlx_logging(false);
     let connection = sea_orm::Database::connect(options).await?;

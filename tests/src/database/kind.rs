@@ -1,12 +1,12 @@
-//! Which databases there are to test on.
+//! The kinds of databases to test on.
 
 use std::env;
 use std::fmt;
 
-/// A kind of database that the stores and migrations must hold on.
+/// A kind of database that stores and migrations support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// A file of its own for each test; always there.
+    /// A separate file for each test; always available.
     Sqlite,
     /// The server at `SESSION_TEST_POSTGRES_URL`.
     Postgres,
@@ -17,25 +17,25 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind, whether or not it is there.
+    /// Every kind, available or not.
     pub const ALL: [Self; 4] = [Self::Sqlite, Self::Postgres, Self::MariaDb, Self::MySql];
 
-    /// The kinds that this run tests on.
+    /// Returns the kinds that this run tests on.
     ///
     /// # Panics
     ///
-    /// As [`is_available`](Self::is_available).
+    /// Panics as [`is_available`](Self::is_available) does.
     #[must_use]
     pub fn available() -> Vec<Self> {
         Self::ALL.into_iter().filter(|kind| kind.is_available()).collect()
     }
 
-    /// Whether this run tests on this kind.
+    /// Returns whether this run tests on this kind.
     ///
     /// # Panics
     ///
-    /// If PostgreSQL or MariaDB is away although it is required: under `CI=true`,
-    /// or with `SESSION_TEST_REQUIRE` set to anything but nothing.
+    /// Panics if PostgreSQL or MariaDB is missing but required: with `CI=true`, or with a
+    /// non-empty `SESSION_TEST_REQUIRE`.
     #[must_use]
     pub fn is_available(self) -> bool {
         let Some(variable) = self.variable() else {
@@ -52,11 +52,11 @@ impl Kind {
         available
     }
 
-    /// The address of the server, with a user who may create databases.
+    /// Returns the address of the server, with a user that may create databases.
     ///
     /// # Panics
     ///
-    /// If the kind is SQLite, which has no server, or is not available.
+    /// Panics if the kind is SQLite, which has no server, or is not available.
     #[must_use]
     pub fn server_url(self) -> String {
         let variable = self.variable().expect("SQLite has no server");

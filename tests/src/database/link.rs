@@ -1,3 +1,5 @@
+//! A connection path to a database that a test can interrupt.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,15 +10,15 @@ use super::fresh::connect;
 use super::{Database, Kind, Proxy};
 
 /// How long a pool of a link tries before it reports an outage.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A way to a database that can be cut and restored, the same for every kind.
+/// A path to a database that can be cut and restored, for every kind.
 ///
-/// A server is behind a [`Proxy`]; a SQLite file is locked by another connection.
-/// Pools that were opened past the link, and other links, keep their server.
+/// A server is behind a [`Proxy`]; an SQLite file is locked by another connection.
+/// Other pools and other links are not affected.
 #[derive(Clone, Debug)]
 pub struct Link {
-    /// Without a server behind it.
+    /// Options with the address of the link.
     options: ConnectOptions,
     kind: Kind,
     url: String,
@@ -33,34 +35,34 @@ impl Link {
         Self { options, kind: database.kind(), url, proxy }
     }
 
-    /// The address through the link, for SeaORM or for another process.
+    /// Returns the address of the link, for SeaORM or for another process.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Opens a pool that reports an outage after two seconds at the latest.
+    /// Opens a pool that reports an outage within two seconds.
     pub async fn connect(&self) -> DatabaseConnection {
         self.connect_with(|_| ()).await
     }
 
-    /// Opens a pool as [`connect`](Self::connect) does, with options of the caller's on top.
+    /// Opens a pool as [`connect`](Self::connect) does, with additional options.
     pub async fn connect_with(&self, with: impl FnOnce(&mut ConnectOptions)) -> DatabaseConnection {
         let mut options = self.options.clone();
-        options.acquire_timeout(PATIENCE);
-        options.map_sqlx_sqlite_opts(|sqlite| sqlite.busy_timeout(PATIENCE));
+        options.acquire_timeout(TIMEOUT);
+        options.map_sqlx_sqlite_opts(|sqlite| sqlite.busy_timeout(TIMEOUT));
         with(&mut options);
         connect(options).await
     }
 
-    /// Takes the database away, as of the return: every query through the link fails.
+    /// Interrupts the link: when this returns, every query through it fails.
     ///
-    /// A server's connections are dropped and new ones refused. A SQLite file is
-    /// locked, as soon as the transactions that run on it are over.
+    /// Connections to a server are closed and new ones refused. An SQLite file is
+    /// locked once its running transactions have ended.
     ///
     /// # Panics
     ///
-    /// If the SQLite file is in WAL mode, in which no lock keeps readers out.
+    /// Panics if the SQLite file is in WAL mode, in which no lock blocks readers.
     pub async fn cut(&self) -> Outage {
         match &self.proxy {
             Some(proxy) => {
@@ -71,13 +73,13 @@ impl Link {
         }
     }
 
-    /// Lets the database fall silent: queries through the link wait and get no answer.
+    /// Freezes the link: queries through it wait without a response.
     ///
-    /// SQLite knows no silence: there a query waits for its busy timeout and fails.
+    /// On SQLite a query waits for its busy timeout and fails.
     ///
     /// # Panics
     ///
-    /// As [`cut`](Self::cut).
+    /// Panics as [`cut`](Self::cut) does.
     pub async fn freeze(&self) -> Outage {
         match &self.proxy {
             Some(proxy) => {
@@ -100,18 +102,18 @@ impl Link {
             .await
             .and_then(|row| row.expect("a mode").try_get_by_index(0))
             .expect("SQLite knows its mode");
-        assert_ne!(mode, "wal", "in WAL mode no lock keeps readers out");
+        assert_ne!(mode, "wal", "in WAL mode no lock blocks readers");
         holder.execute_unprepared("BEGIN EXCLUSIVE").await.expect("the file is locked");
         Outage(Some(Cause::Lock(holder)))
     }
 
-    /// How often clients have waited for the server so far; `None` where there is no server.
+    /// Returns how often clients have waited for the server; `None` without a server.
     #[must_use]
     pub fn round_trips(&self) -> Option<u64> {
         self.proxy.as_ref().map(|proxy| proxy.round_trips())
     }
 
-    /// What kind of database is at the end of it.
+    /// Returns the kind of the database.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
@@ -128,26 +130,26 @@ fn through_proxy(url: &str) -> (String, Option<Arc<Proxy>>) {
     (url.into(), Some(Arc::new(proxy)))
 }
 
-/// The time in which the database is away; it ends with [`restore`](Self::restore).
+/// An outage, which ends with [`restore`](Self::restore).
 ///
-/// Dropping it ends the outage too, at some later moment.
+/// Dropping it ends the outage too, some time later.
 #[derive(Debug)]
-#[must_use = "the database is back when this is dropped"]
+#[must_use = "dropping this ends the outage"]
 pub struct Outage(Option<Cause>);
 
 #[derive(Debug)]
 enum Cause {
     Proxy(Arc<Proxy>),
-    /// Whoever holds SQLite's lock; closing it gives the lock back.
+    /// The connection that has locked the SQLite file; closing it releases the lock.
     Lock(DatabaseConnection),
 }
 
 impl Outage {
-    /// Brings the database back, as of the return.
+    /// Ends the outage: when this returns, queries succeed again.
     pub async fn restore(mut self) {
         match self.0.take() {
             Some(Cause::Proxy(proxy)) => proxy.restore().expect("the proxy listens again"),
-            Some(Cause::Lock(holder)) => holder.close().await.expect("the lock is given back"),
+            Some(Cause::Lock(holder)) => holder.close().await.expect("the lock is released"),
             None => {}
         }
     }

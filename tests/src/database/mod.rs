@@ -1,6 +1,6 @@
-//! A fresh database for each test, of each kind, and ways to take it away.
+//! A fresh database for each test, of each kind, and ways to interrupt it.
 //!
-//! `./scripts/test` starts the servers and says where they are. A test is
+//! `./scripts/test` starts the servers and passes on their addresses. A test is
 //! written once and runs on every kind:
 //!
 //! ```no_run
@@ -26,6 +26,7 @@ mod fresh;
 mod kind;
 mod link;
 mod proxy;
+mod template;
 
 pub use every::{Migrated, Subject, run};
 pub use fresh::Database;

@@ -1,3 +1,5 @@
+//! A TCP proxy.
+
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,24 +13,23 @@ use tokio::task::{JoinHandle, JoinSet};
 
 /// A TCP proxy on the loopback interface that can be cut, frozen and restored.
 ///
-/// It stands in front of a server, so that a test takes the server away from
-/// itself and from nobody else.
+/// It is in front of a server, so that an outage of one test affects no other test.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
     upstream: String,
     frozen: watch::Sender<bool>,
     round_trips: Arc<AtomicU64>,
-    door: Mutex<Door>,
+    listening: Mutex<Listening>,
 }
 
-/// Whether connections are taken.
+/// Whether connections are accepted.
 #[derive(Debug)]
-enum Door {
+enum Listening {
     Open(Acceptor),
-    /// Bound, so that nobody else gets the port, and not listening, so that clients are refused.
-    Shut(TcpSocket),
-    /// Only while it moves from one to the other.
+    /// Bound, so that the port stays reserved, but not listening, so that clients are refused.
+    Closed(TcpSocket),
+    /// Only during the change from one to the other.
     Between,
 }
 
@@ -43,7 +44,7 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// If no port of the loopback interface can be had.
+    /// Returns an error if no port of the loopback interface is free.
     pub fn start(upstream: impl Into<String>) -> io::Result<Self> {
         let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let proxy = Self {
@@ -51,63 +52,63 @@ impl Proxy {
             upstream: upstream.into(),
             frozen: watch::Sender::new(false),
             round_trips: Arc::default(),
-            door: Mutex::new(Door::Shut(socket)),
+            listening: Mutex::new(Listening::Closed(socket)),
         };
         proxy.open()?;
         Ok(proxy)
     }
 
-    /// Where the proxy listens.
+    /// Returns the address that the proxy listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How often a client spoke after its server had, on all connections so far.
+    /// Returns the number of round trips on all connections so far.
     #[must_use]
     pub fn round_trips(&self) -> u64 {
         self.round_trips.load(Ordering::Relaxed)
     }
 
-    /// Drops all connections and has new ones refused, as of the return.
+    /// Closes all connections and refuses new ones when this returns.
     ///
     /// # Errors
     ///
-    /// If another process took the port in the moment in which it was free.
+    /// Returns an error if another process took the port meanwhile.
     pub async fn cut(&self) -> io::Result<()> {
-        let door = std::mem::replace(&mut *self.door(), Door::Between);
-        let shut = match door {
-            Door::Open(acceptor) => {
+        let before = std::mem::replace(&mut *self.listening(), Listening::Between);
+        let after = match before {
+            Listening::Open(acceptor) => {
                 acceptor.stop().await;
-                Door::Shut(bind(self.address)?)
+                Listening::Closed(bind(self.address)?)
             }
             other => other,
         };
-        *self.door() = shut;
+        *self.listening() = after;
         Ok(())
     }
 
-    /// Holds back every byte, in both directions; connections stay open and new ones are taken.
+    /// Holds every byte back, in both directions; connections stay open and new ones are accepted.
     pub fn freeze(&self) {
         self.frozen.send_replace(true);
     }
 
-    /// Undoes a cut and a freeze: held bytes flow again, dropped connections stay dropped.
+    /// Ends a cut or a freeze: held bytes are sent, closed connections stay closed.
     ///
     /// # Errors
     ///
-    /// If the system does not let the proxy listen again.
+    /// Returns an error if the proxy cannot listen again.
     pub fn restore(&self) -> io::Result<()> {
         self.frozen.send_replace(false);
         self.open()
     }
 
     fn open(&self) -> io::Result<()> {
-        let mut door = self.door();
-        *door = match std::mem::replace(&mut *door, Door::Between) {
-            Door::Shut(socket) => {
+        let mut door = self.listening();
+        *door = match std::mem::replace(&mut *door, Listening::Between) {
+            Listening::Closed(socket) => {
                 let listener = socket.listen(1024)?;
-                Door::Open(Acceptor::start(listener, self.upstream.clone(), self.wire()))
+                Listening::Open(Acceptor::start(listener, self.upstream.clone(), self.wire()))
             }
             other => other,
         };
@@ -120,8 +121,8 @@ impl Proxy {
         Wire { frozen: self.frozen.subscribe(), round_trips, server_spoke }
     }
 
-    fn door(&self) -> MutexGuard<'_, Door> {
-        self.door.lock().unwrap_or_else(PoisonError::into_inner)
+    fn listening(&self) -> MutexGuard<'_, Listening> {
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What lies in the store, behind the manager's back.
+//! What the store contains, read without the manager.
 
 use session_core::event::EventKind;
 use session_core::manager::SignedIn;
@@ -8,17 +8,17 @@ use session_core::{EndReason, Session, SessionId, SessionStore, TokenSet};
 use super::{World, keyring};
 
 impl World {
-    /// A session's row.
+    /// Reads the row of a session.
     pub async fn row(&self, id: SessionId) -> StoredSession {
         self.sessions().find(id).await.expect("a row").expect("a row")
     }
 
-    /// Why a session ended; `None` while it lives.
+    /// Returns why a session ended; `None` while it is live.
     pub async fn end_reason(&self, id: SessionId) -> Option<EndReason> {
         self.row(id).await.session.ended.map(|ended| ended.reason)
     }
 
-    /// The tokens in a live session's row.
+    /// Returns the stored tokens of a live session.
     pub async fn stored(&self, signed_in: &SignedIn) -> TokenSet {
         let row = self.row(signed_in.session.id).await;
         let Session { id, user, provider, .. } = &row.session;
@@ -26,25 +26,25 @@ impl World {
         TokenSet::open(sealed, &keyring(), *id, user, provider).expect("tokens that open")
     }
 
-    /// What happened to a session.
+    /// Returns the events of a session.
     pub async fn events(&self, id: SessionId) -> Vec<EventKind> {
         kinds(self.sessions().as_ref(), id).await
     }
 
-    /// All refresh tokens that wait for their revocation, in clear. Takes nothing from anybody.
+    /// Returns all refresh tokens in the outbox of revocations, in clear, without claiming them.
     pub async fn outbox(&self) -> Vec<String> {
         let rows = rows_of(self.sessions().as_ref()).await;
         rows.iter().map(plain).collect()
     }
 }
 
-/// What happened to a session.
+/// Returns the events of a session.
 pub async fn kinds(store: &dyn SessionStore, id: SessionId) -> Vec<EventKind> {
     let events = store.events(id).await.expect("events");
     events.into_iter().map(|event| event.kind).collect()
 }
 
-/// The outbox, in the order of its ids.
+/// Returns the outbox, ordered by id.
 pub async fn rows_of(store: &dyn SessionStore) -> Vec<PendingRevocation> {
     // No key has this id.
     store.list_revocations_sealed_with_other_key("", None, 1000).await.expect("the outbox")

@@ -1,4 +1,4 @@
-//! A manager that a test sees through: its clock, its provider and its store are the test's.
+//! A manager with a clock, a provider and a store that the test controls.
 //!
 //! ```
 //! use session_tests::manager::World;
@@ -29,52 +29,52 @@ use session_core::{Keyring, SessionManager, SessionPolicy, SessionStore};
 pub use look::{kinds, rows_of};
 pub use pace::{Step, settle, until, until_real};
 
-/// How long the scripted provider's access tokens live.
+/// The lifetime of the scripted provider's access tokens.
 pub const LIFETIME: Duration = Duration::from_secs(300);
-/// When they are due, counted from their receipt: the leeway is 60 s, and there is no jitter.
+/// When they are due for renewal, counted from their receipt: the leeway is 60 s, without jitter.
 pub const DUE: Duration = Duration::from_secs(240);
-/// The lease's term.
+/// The term of a lease.
 pub const TERM: Duration = Duration::from_secs(30);
-/// The provider that everybody here signs in with, unless they say otherwise.
+/// The name of the provider of all sign-ins, unless a test chooses another.
 pub const OKTA: &str = "okta";
 
-/// A manager with the clock, the provider and the store that it was made with.
+/// A manager, and its clock, provider and store.
 #[derive(Debug, Clone)]
 pub struct World {
-    /// Moves when it is told to.
+    /// The clock; only the test advances it.
     pub clock: FakeClock,
-    /// Registered for all names.
+    /// The provider, registered for all names.
     pub provider: ScriptedProvider,
-    /// This manager's way to the sessions; another manager has another.
+    /// The store of this manager, which can inject faults; another manager has another one.
     pub store: FaultyStore,
-    /// What is tested.
+    /// The manager under test.
     pub manager: SessionManager,
     sessions: Arc<dyn SessionStore>,
     policy: SessionPolicy,
 }
 
-/// The defaults, without jitter: every test says when something is due.
+/// Returns the default policy without jitter, so that renewal times are exact.
 pub fn policy() -> PolicyBuilder {
     SessionPolicy::builder().renewal_jitter(Duration::ZERO).lease_term(TERM)
 }
 
 impl World {
-    /// One with the default policy, and a provider that detects reuse.
+    /// Creates a world with the default policy and a provider that detects reuse.
     pub async fn new() -> Self {
         Self::with(policy()).await
     }
 
-    /// One with another policy.
+    /// Creates a world with another policy.
     pub async fn with(policy: PolicyBuilder) -> Self {
         Self::of(policy, ScriptedProvider::new().with_reuse_detection()).await
     }
 
-    /// One with another policy and provider.
+    /// Creates a world with another policy and provider.
     pub async fn of(policy: PolicyBuilder, provider: ScriptedProvider) -> Self {
         Self::on(Arc::new(MemoryStore::new()), policy, provider).await
     }
 
-    /// One on these sessions.
+    /// Creates a world on these sessions.
     pub async fn on(
         sessions: Arc<dyn SessionStore>,
         policy: PolicyBuilder,
@@ -85,17 +85,17 @@ impl World {
         Self::started(sessions, policy, provider, clock).await
     }
 
-    /// Another node: a manager of its own on the same sessions, with a way to them of its own.
+    /// Starts another node: another manager and store on the same sessions.
     pub async fn another(&self) -> Self {
         self.another_at(self.clock.clone()).await
     }
 
-    /// Another node with a clock of its own.
+    /// Starts another node with its own clock.
     pub async fn another_at(&self, clock: FakeClock) -> Self {
         self.another_on(Arc::clone(&self.sessions), clock).await
     }
 
-    /// Another node with a way to the same sessions that is given.
+    /// Starts another node with a given store on the same sessions.
     pub async fn another_on(&self, sessions: Arc<dyn SessionStore>, clock: FakeClock) -> Self {
         Self::started(sessions, self.policy.clone(), self.provider.clone(), clock).await
     }
@@ -118,34 +118,51 @@ impl World {
         Self { clock, provider, store, manager, sessions, policy }
     }
 
-    /// The sessions behind all faults.
+    /// Creates a world in which Ann is signed in and the access token is due for renewal.
+    pub async fn due() -> (Self, SignedIn) {
+        Self::later(DUE).await
+    }
+
+    /// Creates a world in which Ann is signed in and the access token has expired.
+    pub async fn expired() -> (Self, SignedIn) {
+        Self::later(LIFETIME).await
+    }
+
+    async fn later(time: Duration) -> (Self, SignedIn) {
+        let world = Self::new().await;
+        let signed_in = world.sign_in().await;
+        world.clock.advance(time);
+        (world, signed_in)
+    }
+
+    /// Returns the sessions without injected faults.
     #[must_use]
     pub fn sessions(&self) -> &Arc<dyn SessionStore> {
         &self.sessions
     }
 
-    /// Ann signs in with okta.
+    /// Signs in Ann with okta.
     pub async fn sign_in(&self) -> SignedIn {
         self.sign_in_as("ann").await
     }
 
-    /// Somebody signs in with okta.
+    /// Signs in a user with okta.
     pub async fn sign_in_as(&self, user: &str) -> SignedIn {
         let sign_in = self.login(user);
         self.manager.sign_in(sign_in).await.expect("a sign-in")
     }
 
-    /// A sign-in with tokens that the provider knows.
+    /// Returns a sign-in with tokens that the provider has issued.
     pub fn login(&self, user: &str) -> SignIn {
         SignIn::new(&sample::user(user), &sample::provider(OKTA), self.provider.sign_in())
     }
 
-    /// What the cookie of a sign-in leads to.
+    /// Resolves the cookie of a sign-in.
     pub async fn resolve(&self, signed_in: &SignedIn) -> Resolution {
         self.manager.resolve(&signed_in.secret.digest(), None).await.expect("an answer")
     }
 
-    /// The live session that the cookie of a sign-in leads to.
+    /// Resolves the cookie of a sign-in, which must be live.
     pub async fn live(&self, signed_in: &SignedIn) -> Arc<LiveSession> {
         match self.resolve(signed_in).await {
             Resolution::Live(live) => live,
@@ -153,18 +170,18 @@ impl World {
         }
     }
 
-    /// The access token that a request with the cookie of a sign-in goes on with.
+    /// Returns the access token for a request with the cookie of a sign-in.
     ///
     /// # Errors
     ///
-    /// As the manager gives them.
+    /// Returns the error of the manager.
     pub async fn token(&self, signed_in: &SignedIn) -> Result<String, TokenError> {
         let live = self.live(signed_in).await;
         let live = self.manager.with_valid_token(&live).await?;
         Ok(live.tokens().access_token().to_owned())
     }
 
-    /// [`token`](Self::token), in a task of its own.
+    /// Runs [`token`](Self::token) in a separate task.
     #[must_use]
     pub fn token_later(
         &self,
@@ -181,7 +198,7 @@ impl World {
     }
 }
 
-/// The keyring of all nodes: one random key, the same in the whole process.
+/// Returns the keyring of all nodes: one random key per process.
 #[must_use]
 pub fn keyring() -> Keyring {
     static ENTRY: OnceLock<String> = OnceLock::new();

@@ -1,25 +1,26 @@
-//! Waiting for conditions, never for time.
+//! Waiting for conditions instead of time.
 
 use std::future::Future;
 use std::time::Duration;
 
 use session_core::testing::FakeClock;
 
-/// How often others get their turn before a test takes nothing more to happen by itself.
+/// How often other tasks are polled before a test assumes that all are waiting.
 const TURNS: usize = 200;
 
-/// Lets all tasks come as far as they get without the clock. For a runtime of one thread.
+/// Runs all tasks until they wait. For a runtime with one thread.
 pub async fn settle() {
     for _ in 0..TURNS {
         tokio::task::yield_now().await;
     }
 }
 
-/// Returns as soon as the condition holds. For a runtime of one thread, whose tasks need no time.
+/// Returns as soon as the condition holds. For a runtime with one thread, whose tasks do not wait for
+/// time.
 ///
 /// # Panics
 ///
-/// If it does not come to hold.
+/// Panics if the condition does not become true.
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..TURNS * 50 {
         if holds() {
@@ -27,14 +28,14 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
         }
         tokio::task::yield_now().await;
     }
-    panic!("it never came to pass: {what}");
+    panic!("it did not happen: {what}");
 }
 
-/// Returns as soon as the condition holds, where real threads and databases work on it.
+/// Returns as soon as the condition holds, with real threads and databases.
 ///
 /// # Panics
 ///
-/// If it does not within a minute.
+/// Panics if the condition does not become true within a minute.
 pub async fn until_real<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     let poll = async {
         while !holds().await {
@@ -42,19 +43,18 @@ pub async fn until_real<F: Future<Output = bool>>(what: &str, mut holds: impl Fn
         }
     };
     let in_time = tokio::time::timeout(Duration::from_secs(60), poll).await;
-    assert!(in_time.is_ok(), "it never came to pass: {what}");
+    assert!(in_time.is_ok(), "it did not happen: {what}");
 }
 
-/// Moves a clock in small steps and gives all tasks their turn after each: what a machine does
-/// that runs.
+/// Advances a clock in small steps and runs all tasks after each, as on a running machine.
 #[derive(Debug, Clone, Copy)]
 pub struct Step(pub Duration);
 
 impl Step {
-    /// Smaller than any interval that the manager sleeps with the default policy.
+    /// A step shorter than any sleep of the manager with the default policy.
     pub const SMALL: Self = Self(Duration::from_millis(250));
 
-    /// Lets so much time pass.
+    /// Advances the clock by a span.
     pub async fn pass(self, clock: &FakeClock, span: Duration) {
         let mut left = span;
         while !left.is_zero() {
@@ -66,11 +66,11 @@ impl Step {
         settle().await;
     }
 
-    /// Lets time pass until the future is done.
+    /// Advances the clock until the future completes.
     ///
     /// # Panics
     ///
-    /// If ten minutes are not enough for it.
+    /// Panics if it does not complete within ten minutes.
     pub async fn drive<T>(self, clock: &FakeClock, future: impl Future<Output = T>) -> T {
         let mut future = std::pin::pin!(future);
         let mut passed = Duration::ZERO;
@@ -83,6 +83,6 @@ impl Step {
             clock.advance(self.0);
             passed += self.0;
         }
-        panic!("it is not done after ten minutes");
+        panic!("it did not complete within ten minutes");
     }
 }

@@ -1,4 +1,4 @@
-//! Holds the store against the model after each step.
+//! Compares the store with the model after each step.
 
 use std::time::Duration;
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use session_core::policy::{OnFull, Rule};
-use session_core::{EndReason, SecretDigest, SessionId, Timestamp};
+use session_core::session::SecretDigest;
+use session_core::{EndReason, SessionId, Timestamp};
 use session_tests::manager::policy as defaults;
 
 pub(crate) const IDLE: Duration = Duration::from_secs(1_800);

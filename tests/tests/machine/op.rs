@@ -1,4 +1,4 @@
-//! What can happen.
+//! The steps.
 
 use proptest::prelude::*;
 use proptest::sample::Index;

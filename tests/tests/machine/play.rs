@@ -1,4 +1,4 @@
-//! Does each step on a node, and asks the model what it should have done.
+//! Runs each step on a node, and compares its result with the model's.
 
 use std::time::Duration;
 
@@ -7,8 +7,9 @@ use session_core::manager::{Resolution, Rotation, SignIn, TokenErrorKind};
 use session_core::middleware::SessionManagerExt as _;
 use session_core::policy::Freshness;
 use session_core::provider::{ProviderErrorKind, RevocationScope};
+use session_core::session::SecretDigest;
 use session_core::testing::{RenewalScript, ScriptedProvider, sample};
-use session_core::{EndReason, SecretDigest, SessionId, Timestamp, UserId};
+use session_core::{EndReason, SessionId, Timestamp, UserId};
 use session_tests::manager::{DUE, LIFETIME, World, settle};
 
 use super::model::{Known, Leads, Model, PROVIDERS, TOOL, USERS, policy};
@@ -18,7 +19,7 @@ pub(crate) struct Play {
     pub(crate) nodes: [World; 2],
     pub(crate) model: Model,
     pub(crate) mood: Mood,
-    /// When a renewal last failed: whoever fails is left alone for a minute at most.
+    /// When a renewal last failed: the backoff is a minute at most.
     pub(crate) failed_at: Option<Timestamp>,
     /// The session whose tokens this step may change.
     pub(crate) may_renew: Option<usize>,

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use session_core::manager::{Claimed, ManagerError, ManagerErrorKind, Resolution, SessionManager};
 use session_core::middleware::{CacheInvalidation, SessionManagerExt as _};
+use session_core::session::SecretDigest;
 use session_core::testing::sample::{Login, now, provider, subject, user};
 use session_core::testing::{Fault, Method};
-use session_core::{EndReason, SecretDigest, SessionId};
+use session_core::{EndReason, SessionId};
 use session_tests::database::Migrated;
 use session_tests::manager::{World, settle};
 use session_tests::on_every_database;
@@ -23,7 +24,7 @@ async fn claim(manager: &SessionManager, of: Option<&str>) -> Result<Claimed, Ma
     claimed.map_err(|error| error.kind())
 }
 
-async fn legacy(world: &World) -> Option<SessionId> {
+async fn migrated(world: &World) -> Option<SessionId> {
     let found = world.manager.find_migrated(&user("ann"), &provider("okta")).await.unwrap();
     found.map(|session| session.id)
 }
@@ -37,7 +38,7 @@ async fn token_of(world: &World, claimed: &Claimed) -> String {
 }
 
 /// What came of so many claims at once over two nodes.
-async fn claims_at_once(
+async fn simultaneous_claims(
     nodes: [&World; 2],
     count: usize,
     of: Option<&'static str>,
@@ -56,12 +57,12 @@ async fn claims_at_once(
 }
 
 on_every_database! {
-    async fn of_sixteen_claims_at_once_one_wins_and_the_row_is_still_found(database: Migrated) {
+    async fn of_sixteen_simultaneous_claims_one_wins_and_the_row_is_still_found(database: Migrated) {
         let moved = Moved::on(&database, "open").await;
         let there = moved.another(&database).await;
         let imported = login(&moved.world, "ann");
         moved.bring(&imported).await;
-        let outcomes = claims_at_once([&moved.world, &there], 16, None).await;
+        let outcomes = simultaneous_claims([&moved.world, &there], 16, None).await;
         let (won, lost): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
         assert_eq!((won.len(), lost.len()), (1, 15));
         assert!(lost.into_iter().all(|lost| lost.unwrap_err() == ManagerErrorKind::NotFound));
@@ -69,7 +70,7 @@ on_every_database! {
         assert_eq!(claimed.session.id, imported.id());
         for world in [&moved.world, &there] {
             assert_eq!(token_of(world, &claimed).await, imported.tokens.access_token());
-            assert_eq!(legacy(world).await, Some(imported.id()), "a job finds it as before");
+            assert_eq!(migrated(world).await, Some(imported.id()), "a job still finds it");
         }
         let row = moved.world.row(imported.id()).await;
         assert_eq!((row.digests.current, row.digests.previous), (Some(claimed.secret.digest()), None));
@@ -87,7 +88,7 @@ on_every_database! {
             all.insert(one.id());
         }
         moved.bring(&login(&moved.world, "ann").subject(Some("s-2"))).await;
-        let outcomes = claims_at_once([&moved.world, &there], 16, Some("s-1")).await;
+        let outcomes = simultaneous_claims([&moved.world, &there], 16, Some("s-1")).await;
         let (won, lost): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
         assert!(lost.into_iter().all(|lost| lost.unwrap_err() == ManagerErrorKind::NotFound));
         let won: Vec<_> = won.into_iter().map(|claimed| claimed.unwrap().session.id).collect();
@@ -125,20 +126,20 @@ on_every_database! {
         moved.bring(&imported).await;
         for state in ["held", "open"] {
             moved.go_on_to(state).await;
-            assert_eq!(legacy(&moved.world).await, Some(imported.id()), "{state}");
+            assert_eq!(migrated(&moved.world).await, Some(imported.id()), "{state}");
         }
         claim(&moved.world.manager, None).await.unwrap();
-        assert_eq!(legacy(&moved.world).await, Some(imported.id()), "claimed");
+        assert_eq!(migrated(&moved.world).await, Some(imported.id()), "claimed");
         moved.go_on_to("final").await;
-        assert_eq!(legacy(&moved.world).await, None);
+        assert_eq!(migrated(&moved.world).await, None);
         let of_no_move = login(&moved.world, "ann").at(now() + DAY / 24);
         admit(&moved.world, &of_no_move).await;
-        assert_eq!(legacy(&moved.world).await, Some(of_no_move.id()), "no move is no final one");
+        assert_eq!(migrated(&moved.world).await, Some(of_no_move.id()), "without a move it is not final");
     }
 }
 
 #[tokio::test]
-async fn what_has_timed_out_is_neither_claimed_nor_found() {
+async fn a_timed_out_session_is_neither_claimed_nor_found() {
     let world = World::new().await;
     let old = login(&world, "ann").subject(Some("s-1"));
     let new = login(&world, "ann").at(now() + DAY * 2).subject(Some("s-2"));
@@ -149,7 +150,7 @@ async fn what_has_timed_out_is_neither_claimed_nor_found() {
     assert_eq!(claimed.session.id, new.id(), "the old one is no choice any more");
     assert_eq!(claim(&world.manager, Some("s-1")).await.unwrap_err(), ManagerErrorKind::NotFound);
     world.clock.advance(DAY * 7);
-    assert_eq!(legacy(&world).await, None);
+    assert_eq!(migrated(&world).await, None);
 }
 
 #[tokio::test]
@@ -170,7 +171,7 @@ async fn a_claim_is_a_use_and_ends_nothing() {
 }
 
 #[tokio::test]
-async fn nobody_claims_another_users_session_a_login_or_a_connection() {
+async fn another_users_session_a_login_or_a_connection_cannot_be_claimed() {
     let world = World::new().await;
     let kinds = [
         login(&world, "ben"),
@@ -182,7 +183,7 @@ async fn nobody_claims_another_users_session_a_login_or_a_connection() {
         admit(&world, other).await;
     }
     assert_eq!(claim(&world.manager, None).await.unwrap_err(), ManagerErrorKind::NotFound);
-    assert_eq!(legacy(&world).await, None);
+    assert_eq!(migrated(&world).await, None);
 }
 
 /// A cache that notes what it is to forget.
@@ -196,7 +197,7 @@ impl CacheInvalidation for Forgetful {
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_leaves_no_claim_half_done() {
+async fn a_disconnecting_client_leaves_no_claim_half_done() {
     let world = World::new().await;
     let cache = Arc::new(Forgetful::default());
     world.manager.register_cache(&cache);
@@ -211,12 +212,12 @@ async fn a_client_that_hangs_up_leaves_no_claim_half_done() {
     world.store.release(Method::RotateSecret);
     let current = world.row(imported.id()).await.digests.current.unwrap();
     settle().await;
-    assert!(cache.0.lock().unwrap().contains(&current), "caches are told all the same");
-    assert_eq!(legacy(&world).await, Some(imported.id()), "a job finds it as before");
+    assert!(cache.0.lock().unwrap().contains(&current), "caches are invalidated in any case");
+    assert_eq!(migrated(&world).await, Some(imported.id()), "a job still finds it");
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_gives_no_session_and_says_so() {
+async fn an_unavailable_store_is_an_error_and_not_an_anonymous_request() {
     let world = World::new().await;
     admit(&world, &login(&world, "ann")).await;
     for method in [Method::ListUnclaimed, Method::RotateSecret] {

@@ -1,4 +1,4 @@
-//! Until the switch only the other system spends a moved refresh token, and needs its cookie.
+//! Until the cutover only the old application may use a migrated refresh token and its cookie.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn token(world: &World, id: SessionId) -> Result<String, TokenErrorKind> {
 }
 
 on_every_database! {
-    async fn a_held_session_is_served_while_valid_and_renewed_after_the_switch_only(
+    async fn a_held_session_is_served_while_valid_and_renewed_only_after_the_cutover(
         database: Migrated
     ) {
         let moved = Moved::on(&database, "held").await;
@@ -63,7 +63,7 @@ on_every_database! {
         assert!(!tokens.is_access_token(rejected));
     }
 
-    async fn the_cookie_of_a_held_session_stays_as_it_is_until_the_switch(database: Migrated) {
+    async fn the_cookie_of_a_held_session_is_not_rotated_until_the_cutover(database: Migrated) {
         let moved = Moved::on(&database, "held").await;
         let world = &moved.world;
         let cookie = sample::secret();
@@ -83,7 +83,7 @@ on_every_database! {
         assert!(matches!(rotated, Rotation::Rotated { .. }));
     }
 
-    async fn whoever_signs_in_here_is_not_held(database: Migrated) {
+    async fn a_session_of_a_sign_in_is_not_held(database: Migrated) {
         let moved = Moved::on(&database, "held").await;
         let world = &moved.world;
         moved.bring(&login(world, "ann")).await;
@@ -98,7 +98,7 @@ on_every_database! {
 }
 
 #[tokio::test]
-async fn a_held_session_costs_one_question_in_a_while() {
+async fn a_held_session_costs_one_query_per_interval() {
     let sessions = MemoryStore::new();
     let provider = ScriptedProvider::new().with_reuse_detection();
     let world = World::on(std::sync::Arc::new(sessions.clone()), policy(), provider).await;

@@ -1,4 +1,4 @@
-//! A move, and what it has brought.
+//! A move and its migrated sessions.
 
 use std::sync::Arc;
 
@@ -89,7 +89,7 @@ impl Moved {
         assert_eq!(self.pool.execute(&brought).await.unwrap().rows_affected(), 1);
     }
 
-    /// Lets the move come to another state.
+    /// Puts the move in another state.
     pub(crate) async fn go_on_to(&self, state: &str) {
         let to = Query::update()
             .table(Alias::new("session_move"))

@@ -1,4 +1,4 @@
-//! When a token is due, when it has expired, and what a renewal leaves alone.
+//! When a token is due, when it has expired, and what a renewal does not change.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ const MOMENT: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn before_it_is_due_nobody_asks_the_provider() {
+async fn before_it_is_due_the_provider_is_not_called() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     world.clock.advance(DUE - MOMENT);
@@ -22,7 +22,7 @@ async fn before_it_is_due_nobody_asks_the_provider() {
 }
 
 #[tokio::test]
-async fn a_valid_token_never_waits_for_the_renewal_beside_it() {
+async fn a_valid_token_never_waits_for_a_running_renewal() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     world.provider.requests().close();
@@ -56,7 +56,7 @@ async fn an_expired_token_waits_for_the_new_one() {
 }
 
 #[tokio::test]
-async fn a_wait_has_a_bound_and_the_renewal_goes_on_behind_it() {
+async fn a_wait_is_bounded_and_the_renewal_continues_after_it() {
     let world = World::with(policy().max_renewal_wait(Duration::from_secs(2))).await;
     let laptop = world.sign_in().await;
     world.provider.requests().close();
@@ -92,7 +92,7 @@ async fn f28_a_short_lived_token_is_not_renewed_at_each_request() {
 }
 
 #[tokio::test]
-async fn f30_jitter_draws_renewals_forward_by_its_span_at_most() {
+async fn f30_jitter_advances_renewals_by_its_span_at_most() {
     let jitter = Duration::from_secs(10);
     let provider = ScriptedProvider::new();
     let world = World::of(policy().renewal_jitter(jitter).unlimited(), provider).await;
@@ -188,7 +188,7 @@ async fn t3_a_renewal_resets_neither_timeout() {
 }
 
 #[tokio::test]
-async fn t1_a_session_that_has_timed_out_is_not_renewed_for_those_who_still_hold_it() {
+async fn t1_a_timed_out_session_is_not_renewed_for_its_holders() {
     let world = World::with(policy().idle_timeout(MINUTE * 10)).await;
     let laptop = world.sign_in().await;
     let held = world.live(&laptop).await;
@@ -210,7 +210,7 @@ async fn t1_a_session_that_has_timed_out_is_not_renewed_for_those_who_still_hold
 }
 
 #[tokio::test]
-async fn f26_r1_what_the_answer_leaves_out_is_kept() {
+async fn f26_r1_fields_missing_from_the_response_are_kept() {
     let world = World::new().await;
     let (ann, okta) = (sample::user("ann"), sample::provider(OKTA));
     let tokens = world.provider.sign_in().with_id_token("idt").with_scope("openid mail");
@@ -237,10 +237,8 @@ async fn f26_r1_what_the_answer_leaves_out_is_kept() {
 }
 
 #[tokio::test]
-async fn f29_the_expiry_counts_from_the_receipt() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(LIFETIME);
+async fn f29_the_expiry_is_counted_from_the_receipt() {
+    let (world, laptop) = World::expired().await;
     world.provider.answers().close();
     let waiting = world.token_later(&laptop);
     world.provider.answers().until_held(1).await;

@@ -1,4 +1,4 @@
-//! One renewal for all who want it, in one process and in several; and nobody stops it by leaving.
+//! One renewal for all callers, in one process and in several; a disconnecting caller does not stop it.
 
 use std::time::Duration;
 
@@ -14,9 +14,7 @@ use session_tests::manager::{DUE, LIFETIME, OKTA, Step, World, keyring, policy, 
 
 #[tokio::test]
 async fn f2_a_hundred_callers_make_one_call() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(LIFETIME);
+    let (world, laptop) = World::expired().await;
     world.provider.requests().close();
     let callers: Vec<_> = (0..100).map(|_| world.token_later(&laptop)).collect();
     world.provider.requests().until_held(1).await;
@@ -51,7 +49,7 @@ async fn f2_f3_law_4_two_nodes_make_one_call_too() {
 }
 
 #[tokio::test]
-async fn f3_who_won_the_lease_reads_the_row_again_before_he_asks() {
+async fn f3_the_owner_of_the_lease_reads_the_row_again_before_it_calls_the_provider() {
     let here = World::new().await;
     let there = here.another().await;
     let laptop = here.sign_in().await;
@@ -84,7 +82,7 @@ async fn f4_a_request_with_an_old_snapshot_gets_the_result() {
 }
 
 #[tokio::test]
-async fn f10_a_caller_who_hangs_up_loses_nothing() {
+async fn f10_a_disconnecting_caller_loses_nothing() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     for (round, at_answer) in [(2, false), (3, true)] {
@@ -104,7 +102,7 @@ async fn f10_a_caller_who_hangs_up_loses_nothing() {
 }
 
 #[tokio::test]
-async fn f24_sessions_are_renewed_apart_from_each_other() {
+async fn f24_sessions_are_renewed_separately() {
     let world = World::new().await;
     let (phone, laptop) = (world.sign_in().await, world.sign_in().await);
     world.clock.advance(DUE);
@@ -124,15 +122,13 @@ async fn f24_sessions_are_renewed_apart_from_each_other() {
 }
 
 #[tokio::test]
-async fn whoever_joins_a_rejections_flight_is_not_served_an_expired_token() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(LIFETIME);
+async fn a_caller_that_joins_a_renewal_after_a_rejection_is_not_served_an_expired_token() {
+    let (world, laptop) = World::expired().await;
     let snapshot = world.live(&laptop).await;
-    // Somebody's token from before was rejected; the stored one has expired since.
-    let id = laptop.session.id;
+    // An earlier token was rejected, and the stored one has expired since.
+    let (user, id) = (&laptop.session.user, laptop.session.id);
     let (rejected, joined) = tokio::join!(
-        world.manager.access_token_after_rejection(&sample::user("ann"), id, "at-0"),
+        world.manager.access_token_after_rejection(user, id, "at-0"),
         world.manager.with_valid_token(&snapshot),
     );
     assert_eq!(rejected.unwrap().access_token(), "at-2");
@@ -146,7 +142,7 @@ struct Panicking;
 #[async_trait]
 impl Provider for Panicking {
     async fn renew(&self, _: &TokenSet) -> Result<TokenResponse, ProviderError> {
-        panic!("a provider of somebody else's");
+        panic!("a panicking provider");
     }
 
     async fn revoke(&self, _: &SecretString) -> Result<(), ProviderError> {

@@ -1,4 +1,4 @@
-//! A rotated token is kept, whatever happens to the database and the session meanwhile (laws 3, 5).
+//! A rotated token is not lost, whatever happens to the database and the session meanwhile (laws 3, 5).
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use session_tests::manager::{DUE, LIFETIME, Step, TERM, World, policy, settle, u
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
-async fn f12_law_5_a_write_that_fails_is_tried_until_it_lands_and_nobody_is_ahead_of_it() {
+async fn f12_law_5_a_failed_write_is_repeated_until_it_succeeds_and_no_caller_gets_the_token_before()
+ {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     world.store.set(Method::WriteTokens, Fault::AWAY);
@@ -34,7 +35,7 @@ async fn f12_law_5_a_write_that_fails_is_tried_until_it_lands_and_nobody_is_ahea
 }
 
 #[tokio::test]
-async fn law_5_a_store_that_is_wholly_away_for_long_loses_nothing_though_another_node_watches() {
+async fn law_5_a_long_outage_of_the_store_loses_nothing_though_another_node_watches() {
     let here = World::new().await;
     let there = here.another().await;
     let laptop = here.sign_in().await;
@@ -58,10 +59,8 @@ async fn law_5_a_store_that_is_wholly_away_for_long_loses_nothing_though_another
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_is_lost_is_found_to_have_landed() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(LIFETIME);
+async fn a_write_whose_result_is_lost_is_recognised_as_done() {
+    let (world, laptop) = World::expired().await;
     world.store.set_next(Method::WriteTokens, Fault::ANSWER_LOST);
     assert_eq!(Step::SMALL.drive(&world.clock, world.token(&laptop)).await.unwrap(), "at-2");
     assert_eq!(world.provider.renewals(), 1);
@@ -70,10 +69,8 @@ async fn a_write_whose_answer_is_lost_is_found_to_have_landed() {
 }
 
 #[tokio::test]
-async fn a_write_that_hangs_is_tried_again_after_the_stores_timeout() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(LIFETIME);
+async fn a_hanging_write_is_repeated_after_the_timeout_of_the_store() {
+    let (world, laptop) = World::expired().await;
     world.store.set_next(Method::WriteTokens, Fault::HangBefore);
     assert_eq!(Step::SMALL.drive(&world.clock, world.token(&laptop)).await.unwrap(), "at-2");
     assert_eq!(world.store.calls(Method::WriteTokens), 2);
@@ -104,10 +101,8 @@ async fn f13_v4_ended_while_the_provider_was_asked_it_stays_ended_and_both_token
 }
 
 #[tokio::test]
-async fn f13_a_fresh_token_of_an_ended_session_gets_into_the_outbox_though_the_store_fails() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(LIFETIME);
+async fn f13_a_fresh_token_of_an_ended_session_reaches_the_outbox_despite_store_failures() {
+    let (world, laptop) = World::expired().await;
     world.provider.answers().close();
     let waiting = world.token_later(&laptop);
     world.provider.answers().until_held(1).await;
@@ -122,7 +117,7 @@ async fn f13_a_fresh_token_of_an_ended_session_gets_into_the_outbox_though_the_s
 }
 
 #[tokio::test]
-async fn f13_ended_while_its_write_is_tried_again_it_stays_ended() {
+async fn f13_ended_while_its_write_is_repeated_it_stays_ended() {
     let world = World::new().await;
     let there = world.another().await;
     let laptop = world.sign_in().await;
@@ -138,10 +133,8 @@ async fn f13_ended_while_its_write_is_tried_again_it_stays_ended() {
 }
 
 #[tokio::test]
-async fn law_3_overtaken_by_another_write_it_is_merged_into_the_row_that_is_there() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(LIFETIME);
+async fn law_3_overtaken_by_another_write_it_is_merged_into_the_new_row() {
+    let (world, laptop) = World::expired().await;
     world.provider.answers().close();
     let waiting = world.token_later(&laptop);
     world.provider.answers().until_held(1).await;
@@ -157,7 +150,7 @@ async fn law_3_overtaken_by_another_write_it_is_merged_into_the_row_that_is_ther
 }
 
 #[tokio::test]
-async fn f11_an_answer_that_is_lost_keeps_the_session_and_the_valid_token() {
+async fn f11_a_lost_response_keeps_the_session_and_the_valid_token() {
     let world = World::of(policy(), ScriptedProvider::new()).await;
     let laptop = world.sign_in().await;
     world.provider.script(RenewalScript::RotateAndFail(ProviderErrorKind::Unavailable));
@@ -166,14 +159,14 @@ async fn f11_an_answer_that_is_lost_keeps_the_session_and_the_valid_token() {
     settle().await;
     assert_eq!(world.provider.renewals(), 1);
     assert_eq!(world.token(&laptop).await.unwrap(), "at-1");
-    // A provider with a grace for the spent token gives the pair anew.
+    // A provider with a grace period for used tokens returns a new pair.
     world.clock.advance(LIFETIME - DUE);
     assert_eq!(world.token(&laptop).await.unwrap(), "at-3");
     assert_eq!(world.provider.sent(), ["rt-1", "rt-1"]);
 }
 
 #[tokio::test]
-async fn f11_where_the_spent_token_is_refused_this_session_alone_ends() {
+async fn f11_if_the_used_token_is_refused_only_this_session_ends() {
     let world = World::new().await;
     let (laptop, phone) = (world.sign_in().await, world.sign_in().await);
     world.provider.script(RenewalScript::RotateAndFail(ProviderErrorKind::Unavailable));
@@ -187,7 +180,7 @@ async fn f11_where_the_spent_token_is_refused_this_session_alone_ends() {
 }
 
 #[tokio::test]
-async fn a_provider_that_hangs_is_away_after_its_timeout() {
+async fn a_hanging_provider_counts_as_unavailable_after_its_timeout() {
     let world = World::with(policy().max_renewal_wait(SECOND * 60)).await;
     let laptop = world.sign_in().await;
     world.provider.requests().close();

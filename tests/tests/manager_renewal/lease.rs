@@ -1,4 +1,4 @@
-//! One lease at a time, whatever the clocks say (law 4, F5).
+//! One lease at a time, whatever the clocks show (law 4, F5).
 
 use std::time::Duration;
 
@@ -18,10 +18,8 @@ pub(crate) async fn of_another_process(world: &World, id: SessionId) -> Lease {
 }
 
 #[tokio::test]
-async fn law_4_a_dead_owner_is_succeeded_after_a_whole_term_of_standing_still() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(LIFETIME);
+async fn law_4_the_lease_of_a_dead_owner_is_taken_over_after_a_whole_term_without_a_heartbeat() {
+    let (world, laptop) = World::expired().await;
     of_another_process(&world, laptop.session.id).await;
     let waiting = world.token_later(&laptop);
     Step::SMALL.pass(&world.clock, TERM - SECOND).await;
@@ -34,10 +32,8 @@ async fn law_4_a_dead_owner_is_succeeded_after_a_whole_term_of_standing_still() 
 }
 
 #[tokio::test]
-async fn law_8_no_jump_of_the_wall_clock_makes_an_owner_dead() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(LIFETIME);
+async fn law_8_a_jump_of_the_wall_clock_does_not_expire_a_lease() {
+    let (world, laptop) = World::expired().await;
     of_another_process(&world, laptop.session.id).await;
     let waiting = world.token_later(&laptop);
     settle().await;
@@ -50,7 +46,7 @@ async fn law_8_no_jump_of_the_wall_clock_makes_an_owner_dead() {
 }
 
 #[tokio::test]
-async fn law_4_an_owner_who_beats_is_never_overtaken() {
+async fn law_4_an_owner_with_a_heartbeat_is_never_overtaken() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     let id = laptop.session.id;
@@ -83,17 +79,15 @@ async fn f5_a_node_with_a_slow_provider_keeps_its_lease() {
     Step(SECOND).pass(&here.clock, SECOND * 599).await;
     let after = here.row(laptop.session.id).await.lease.unwrap();
     assert_eq!(before.owner, after.owner);
-    assert!(after.heartbeat > before.heartbeat, "it does not beat");
+    assert!(after.heartbeat > before.heartbeat, "no heartbeat");
     here.provider.requests().open();
     drop((first.await, second.await));
     assert_eq!((here.provider.renewals(), here.provider.reuses()), (1, 0));
 }
 
 #[tokio::test]
-async fn law_4_a_watchers_own_outage_is_no_sign_of_the_owners_death() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(LIFETIME);
+async fn law_4_an_outage_of_the_watcher_proves_nothing_about_the_owner() {
+    let (world, laptop) = World::expired().await;
     of_another_process(&world, laptop.session.id).await;
     let waiting = world.token_later(&laptop);
     Step::SMALL.pass(&world.clock, TERM - SECOND).await;
@@ -108,10 +102,8 @@ async fn law_4_a_watchers_own_outage_is_no_sign_of_the_owners_death() {
 }
 
 #[tokio::test]
-async fn law_4_a_machine_that_was_suspended_after_its_beat_does_not_send() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(LIFETIME);
+async fn law_4_a_machine_that_was_suspended_after_its_heartbeat_does_not_send() {
+    let (world, laptop) = World::expired().await;
     world.store.set(Method::Heartbeat, Fault::HangAfter);
     let waiting = world.token_later(&laptop);
     world.store.until_hanging(Method::Heartbeat, 1).await;
@@ -124,7 +116,7 @@ async fn law_4_a_machine_that_was_suspended_after_its_beat_does_not_send() {
 }
 
 #[tokio::test]
-async fn law_4_a_beat_that_took_long_on_the_monotonic_clock_does_not_send_either() {
+async fn law_4_after_a_slow_heartbeat_on_the_monotonic_clock_the_owner_does_not_send() {
     let patient = policy().lease_term(SECOND * 100).provider_timeout(SECOND * 50);
     let patient = patient.store_timeout(SECOND * 70).max_renewal_wait(SECOND * 600);
     let world = World::with(patient).await;
@@ -142,7 +134,7 @@ async fn law_4_a_beat_that_took_long_on_the_monotonic_clock_does_not_send_either
 }
 
 #[tokio::test]
-async fn law_4_an_owner_who_was_overtaken_before_he_sent_does_not_send() {
+async fn law_4_an_owner_that_was_overtaken_before_it_sent_does_not_send() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     let id = laptop.session.id;
@@ -172,13 +164,13 @@ async fn slow() -> (World, SignedIn) {
 }
 
 #[tokio::test]
-async fn law_4_an_owner_whose_beats_answer_was_lost_goes_on_beating() {
+async fn law_4_an_owner_continues_after_a_heartbeat_whose_result_was_lost() {
     let (here, laptop) = slow().await;
     let there = here.another().await;
     here.provider.answers().close();
     let first = here.token_later(&laptop);
     here.provider.answers().until_held(1).await;
-    // The answer of one beat is lost, while the provider is asked; then only writes fail.
+    // The result of one heartbeat is lost while the provider is called; then only writes fail.
     here.store.set_next(Method::Heartbeat, Fault::ANSWER_LOST);
     here.store.set(Method::WriteTokens, Fault::AWAY);
     Step(SECOND).pass(&here.clock, SECOND * 290).await;
@@ -194,7 +186,7 @@ async fn law_4_an_owner_whose_beats_answer_was_lost_goes_on_beating() {
 }
 
 #[tokio::test]
-async fn law_4_an_answer_in_the_middle_of_a_beat_costs_no_later_beat() {
+async fn law_4_a_response_during_a_heartbeat_costs_no_later_heartbeat() {
     let (here, laptop) = slow().await;
     let there = here.another().await;
     here.provider.answers().close();
@@ -215,17 +207,15 @@ async fn law_4_an_answer_in_the_middle_of_a_beat_costs_no_later_beat() {
 }
 
 #[tokio::test]
-async fn a_claim_whose_answer_was_lost_blocks_nobody() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(LIFETIME);
+async fn a_claim_whose_response_was_lost_blocks_no_later_claim() {
+    let (world, laptop) = World::expired().await;
     world.store.set_next(Method::ClaimLease, Fault::ANSWER_LOST);
     assert!(world.token(&laptop).await.unwrap_err().is_transient());
     assert_eq!(world.token(&laptop).await.unwrap(), "at-2", "without waiting for a term");
 }
 
 #[tokio::test]
-async fn f6_a_lease_that_cannot_be_had_keeps_the_session_and_the_valid_token() {
+async fn f6_a_failed_lease_keeps_the_session_and_the_valid_token() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     world.store.set(Method::ClaimLease, Fault::AWAY);
@@ -243,9 +233,7 @@ async fn f6_a_lease_that_cannot_be_had_keeps_the_session_and_the_valid_token() {
 
 #[tokio::test]
 async fn f31_nothing_is_held_in_the_store_while_the_provider_is_asked() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(LIFETIME);
+    let (world, laptop) = World::expired().await;
     world.provider.requests().close();
     let waiting = world.token_later(&laptop);
     world.provider.requests().until_held(1).await;

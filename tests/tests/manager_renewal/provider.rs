@@ -1,4 +1,4 @@
-//! Whatever a provider answers but a refusal keeps the session, and it is not hammered.
+//! Every failure of a provider except a refusal keeps the session, and leads to backoff.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn devices(world: &World, count: usize) -> Vec<SignedIn> {
 }
 
 #[tokio::test]
-async fn f7_everything_but_a_refusal_keeps_the_session_and_is_noted() {
+async fn f7_every_other_failure_keeps_the_session_and_is_recorded() {
     use ProviderErrorKind as Kind;
     for (kind, noted) in [
         (Kind::Malformed, RenewalFailure::Unavailable),
@@ -55,7 +55,7 @@ async fn f7_everything_but_a_refusal_keeps_the_session_and_is_noted() {
 }
 
 #[tokio::test]
-async fn f9_a_provider_that_is_down_is_not_hammered() {
+async fn f9_an_unavailable_provider_is_not_called_repeatedly() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     world.provider.otherwise(failing(ProviderErrorKind::Unavailable));
@@ -88,7 +88,7 @@ async fn f9_a_429_with_retry_after_is_obeyed_by_all_sessions() {
 }
 
 #[tokio::test]
-async fn f30_those_who_wait_for_their_turn_obey_a_429_that_comes_meanwhile() {
+async fn f30_renewals_that_wait_for_a_permit_obey_a_429_that_arrives_meanwhile() {
     let world = World::with(policy().unlimited()).await;
     let devices = devices(&world, 40).await;
     let wait = SECOND * 120;
@@ -107,7 +107,7 @@ async fn f30_those_who_wait_for_their_turn_obey_a_429_that_comes_meanwhile() {
 }
 
 #[tokio::test]
-async fn f9_a_success_of_what_was_under_way_does_not_lift_retry_after() {
+async fn f9_a_success_of_an_earlier_call_does_not_cancel_retry_after() {
     let world = World::new().await;
     let devices = devices(&world, 3).await;
     let wait = SECOND * 120;
@@ -129,7 +129,7 @@ async fn f9_a_success_of_what_was_under_way_does_not_lift_retry_after() {
 }
 
 #[tokio::test]
-async fn one_hiccup_of_a_busy_provider_does_not_shut_it_out_for_long() {
+async fn one_failure_of_a_busy_provider_does_not_block_it_for_long() {
     let world = World::with(policy().unlimited()).await;
     let devices = devices(&world, 16).await;
     world.clock.advance(LIFETIME);
@@ -168,7 +168,7 @@ async fn a_provider_that_fails_several_times_in_a_row_is_down_for_all() {
 }
 
 #[tokio::test]
-async fn f42_a_client_that_is_not_accepted_ends_nobody_and_stops_the_calls_for_all() {
+async fn f42_a_rejected_client_ends_no_session_and_stops_the_calls_for_all() {
     let world = World::new().await;
     let devices = devices(&world, 5).await;
     world.provider.otherwise(failing(ProviderErrorKind::Misconfigured));
@@ -188,7 +188,7 @@ async fn f42_a_client_that_is_not_accepted_ends_nobody_and_stops_the_calls_for_a
 }
 
 #[tokio::test]
-async fn a_provider_that_nobody_registered_is_served_until_its_token_expires() {
+async fn the_token_of_an_unregistered_provider_is_served_until_it_expires() {
     use session_core::manager::TokenErrorKind;
     use session_core::testing::{FakeClock, sample};
     use session_tests::manager::keyring;

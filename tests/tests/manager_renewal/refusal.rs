@@ -62,9 +62,7 @@ async fn f9_a_refused_token_is_never_sent_again() {
 
 #[tokio::test]
 async fn f9_a_refused_token_is_not_sent_in_a_loop_while_its_session_cannot_be_ended() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(LIFETIME);
+    let (world, laptop) = World::expired().await;
     world.provider.otherwise(REFUSED);
     world.store.set(Method::End, Fault::AWAY);
     for _ in 0..50 {
@@ -78,10 +76,8 @@ async fn f9_a_refused_token_is_not_sent_in_a_loop_while_its_session_cannot_be_en
 }
 
 #[tokio::test]
-async fn f8_refused_while_somebody_else_has_renewed_gives_his_token() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(LIFETIME);
+async fn f8_refused_after_another_process_renewed_returns_its_token() {
+    let (world, laptop) = World::expired().await;
     world.provider.script(REFUSED);
     world.provider.requests().close();
     let waiting = world.token_later(&laptop);
@@ -95,9 +91,7 @@ async fn f8_refused_while_somebody_else_has_renewed_gives_his_token() {
 
 #[tokio::test]
 async fn f8_the_end_is_bound_to_the_row_that_was_read_again() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(LIFETIME);
+    let (world, laptop) = World::expired().await;
     world.provider.script(REFUSED);
     world.store.set_next(Method::End, Fault::HangBefore);
     let waiting = world.token_later(&laptop);
@@ -110,9 +104,7 @@ async fn f8_the_end_is_bound_to_the_row_that_was_read_again() {
 
 #[tokio::test]
 async fn f7_a_new_secret_meanwhile_does_not_save_a_refused_token() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(LIFETIME);
+    let (world, laptop) = World::expired().await;
     world.provider.script(REFUSED);
     world.store.set_next(Method::End, Fault::HangBefore);
     let waiting = world.token_later(&laptop);

@@ -28,7 +28,7 @@ async fn a_rejected_token_is_renewed_though_it_is_fresh() {
 }
 
 #[tokio::test]
-async fn f4_if_another_token_is_stored_by_now_that_is_the_answer_without_a_call() {
+async fn f4_if_another_token_is_stored_meanwhile_it_is_returned_without_a_call() {
     let here = World::new().await;
     let there = here.another().await;
     let id = here.sign_in().await.session.id;
@@ -92,7 +92,7 @@ async fn without_a_refresh_token_a_rejection_says_that_a_sign_in_is_needed() {
 }
 
 #[tokio::test]
-async fn a_rejection_for_a_session_that_is_over_or_never_was_says_so() {
+async fn a_rejection_for_an_ended_or_unknown_session_is_an_error() {
     let world = World::new().await;
     let id = world.sign_in().await.session.id;
     world.manager.sign_out(&sample::user("ann"), id).await.unwrap();

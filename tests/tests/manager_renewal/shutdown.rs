@@ -1,4 +1,4 @@
-//! A shutdown waits for what must not be lost, and begins nothing.
+//! A shutdown waits for tokens that must not be lost, and starts no renewal.
 
 use std::time::Duration;
 
@@ -10,10 +10,8 @@ use super::lease::of_another_process;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
-async fn law_5_it_waits_for_a_write_that_is_still_tried() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(DUE);
+async fn law_5_a_shutdown_waits_for_a_write_that_is_repeated() {
+    let (world, laptop) = World::due().await;
     world.store.set(Method::WriteTokens, Fault::AWAY);
     world.live(&laptop).await;
     until("a write", || world.store.calls(Method::WriteTokens) > 0).await;
@@ -28,10 +26,8 @@ async fn law_5_it_waits_for_a_write_that_is_still_tried() {
 }
 
 #[tokio::test]
-async fn law_5_it_gives_up_at_its_deadline() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(DUE);
+async fn law_5_a_shutdown_gives_up_at_its_deadline() {
+    let (world, laptop) = World::due().await;
     world.store.set(Method::WriteTokens, Fault::AWAY);
     world.live(&laptop).await;
     until("a write", || world.store.calls(Method::WriteTokens) > 0).await;
@@ -48,10 +44,8 @@ async fn law_5_it_gives_up_at_its_deadline() {
 }
 
 #[tokio::test]
-async fn it_waits_for_an_answer_that_is_under_way() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(DUE);
+async fn it_waits_for_a_running_call() {
+    let (world, laptop) = World::due().await;
     world.provider.answers().close();
     world.live(&laptop).await;
     world.provider.answers().until_held(1).await;
@@ -65,10 +59,8 @@ async fn it_waits_for_an_answer_that_is_under_way() {
 }
 
 #[tokio::test]
-async fn no_renewal_begins_any_more() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(DUE);
+async fn no_renewal_starts_after_a_shutdown() {
+    let (world, laptop) = World::due().await;
     assert!(world.manager.shutdown(SECOND * 60).await);
     assert_eq!(world.token(&laptop).await.unwrap(), "at-1", "what is valid is served");
     settle().await;
@@ -78,10 +70,8 @@ async fn no_renewal_begins_any_more() {
 }
 
 #[tokio::test]
-async fn whoever_watches_a_lease_stops_watching() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(LIFETIME);
+async fn a_shutdown_ends_the_watching_of_a_lease() {
+    let (world, laptop) = World::expired().await;
     of_another_process(&world, laptop.session.id).await;
     let waiting = world.token_later(&laptop);
     settle().await;
@@ -95,7 +85,7 @@ async fn whoever_watches_a_lease_stops_watching() {
 }
 
 #[tokio::test]
-async fn whoever_waits_for_a_turn_does_not_get_it() {
+async fn a_renewal_that_waits_for_a_permit_does_not_start_at_a_shutdown() {
     let world = World::with(session_tests::manager::policy().unlimited()).await;
     let mut devices = Vec::new();
     for _ in 0..20 {

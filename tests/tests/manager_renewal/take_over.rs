@@ -1,4 +1,4 @@
-//! After a take-over a refusal proves nothing yet: the former owner may hold the rotated token.
+//! After a takeover a refusal proves nothing yet: the former owner may have the rotated token.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ async fn a_refusal_after_a_take_over_ends_the_session_one_whole_term_later() {
 }
 
 #[tokio::test]
-async fn f8_if_the_former_owners_write_lands_meanwhile_its_tokens_win() {
+async fn f8_if_the_former_owners_write_succeeds_meanwhile_its_tokens_win() {
     let (world, laptop, waiting) = refused_after_take_over().await;
     Step::SMALL.pass(&world.clock, TERM - SECOND * 3).await;
     let theirs = renew_elsewhere(&world, laptop.session.id).await;
@@ -65,7 +65,7 @@ async fn a_new_secret_meanwhile_does_not_shorten_the_wait() {
 }
 
 #[tokio::test]
-async fn time_in_which_the_store_was_away_does_not_count() {
+async fn time_of_an_outage_of_the_store_does_not_count() {
     use session_core::testing::{Fault, Method};
     let (world, laptop, waiting) = refused_after_take_over().await;
     Step::SMALL.pass(&world.clock, TERM - SECOND * 5).await;
@@ -90,7 +90,7 @@ async fn a_shutdown_in_the_wait_does_not_end_the_session() {
 }
 
 #[tokio::test]
-async fn whoever_waits_in_the_former_owners_favour_beats_meanwhile() {
+async fn an_owner_that_waits_for_the_former_owner_keeps_its_heartbeat() {
     let (world, laptop, waiting) = refused_after_take_over().await;
     let there = world.another().await;
     let second = there.token_later(&laptop);

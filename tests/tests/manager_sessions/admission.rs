@@ -1,11 +1,12 @@
-//! Signing in: one more session, and nobody leaves but whom the policy names (laws 1, 2).
+//! Sign-ins: one more session, and only the sessions that the policy names are evicted (laws 1, 2).
 
 use std::time::Duration;
 
 use session_core::manager::{ManagerErrorKind, Resolution, SignedIn};
 use session_core::policy::{OnFull, Rule};
+use session_core::session::{Origin, ProviderIdentity, SecretDigest};
 use session_core::testing::sample;
-use session_core::{EndReason, Origin, ProviderIdentity, SecretDigest, SessionId};
+use session_core::{EndReason, SessionId};
 use session_tests::manager::{World, policy};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -29,7 +30,7 @@ async fn live(world: &World) -> Vec<SessionId> {
 }
 
 #[tokio::test]
-async fn f1_a_second_login_leaves_the_first_device_as_it_was() {
+async fn f1_a_second_login_does_not_change_the_first_device() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     let before = world.row(laptop.session.id).await;
@@ -42,7 +43,7 @@ async fn f1_a_second_login_leaves_the_first_device_as_it_was() {
 }
 
 #[tokio::test]
-async fn eleven_logins_under_the_default_policy_leave_ten_and_the_first_is_told_why() {
+async fn eleven_logins_under_the_default_policy_leave_ten_and_the_first_gets_the_reason() {
     let world = World::new().await;
     let devices = devices(&world, 11).await;
     assert_eq!(live(&world).await.len(), 10);
@@ -55,7 +56,7 @@ async fn eleven_logins_under_the_default_policy_leave_ten_and_the_first_is_told_
 }
 
 #[tokio::test]
-async fn the_least_recently_used_leaves_where_the_policy_says_so() {
+async fn the_least_recently_used_is_evicted_if_the_policy_says_so() {
     let lru = policy().max_sessions(3).on_full(OnFull::EvictLeastRecentlyUsed);
     let world = World::with(lru.touch_interval(SECOND)).await;
     let devices = devices(&world, 3).await;
@@ -68,7 +69,7 @@ async fn the_least_recently_used_leaves_where_the_policy_says_so() {
 }
 
 #[tokio::test]
-async fn the_least_recently_used_leaves_by_uses_that_are_not_yet_written() {
+async fn the_least_recently_used_is_evicted_by_activity_that_is_not_yet_written() {
     let lru = policy().max_sessions(3).on_full(OnFull::EvictLeastRecentlyUsed);
     let world = World::with(lru.touch_interval(SECOND * 600)).await;
     let devices = devices(&world, 3).await;
@@ -80,7 +81,7 @@ async fn the_least_recently_used_leaves_by_uses_that_are_not_yet_written() {
 }
 
 #[tokio::test]
-async fn a_provider_s_overlong_sid_keeps_nobody_from_signing_in() {
+async fn an_overlong_sid_of_a_provider_does_not_prevent_a_sign_in() {
     let world = World::with(policy()).await;
     let identity = ProviderIdentity {
         issuer: Some("https://op.example".to_owned()),
@@ -95,7 +96,7 @@ async fn a_provider_s_overlong_sid_keeps_nobody_from_signing_in() {
 }
 
 #[tokio::test]
-async fn t4_a_policy_that_rejects_says_how_many_hold_every_place_and_changes_nothing() {
+async fn t4_a_rejecting_policy_returns_the_number_of_live_sessions_and_changes_nothing() {
     let world = World::with(policy().max_sessions(2).on_full(OnFull::Reject)).await;
     let devices = devices(&world, 2).await;
     let before = live(&world).await;
@@ -108,7 +109,7 @@ async fn t4_a_policy_that_rejects_says_how_many_hold_every_place_and_changes_not
 }
 
 #[tokio::test]
-async fn f21_what_has_timed_out_holds_no_place() {
+async fn f21_timed_out_sessions_do_not_count() {
     let reject = policy().max_sessions(1).on_full(OnFull::Reject).idle_timeout(SECOND * 60);
     let world = World::with(reject).await;
     let laptop = world.sign_in().await;
@@ -117,7 +118,7 @@ async fn f21_what_has_timed_out_holds_no_place() {
 }
 
 #[tokio::test]
-async fn replace_keeps_one_connection_and_no_more_leaves() {
+async fn replace_keeps_one_connection_and_ends_no_other() {
     let world = World::with(policy().rule(Rule::for_provider("mcp:*").replace())).await;
     let laptop = world.sign_in().await;
     let (ann, mcp) = (sample::user("ann"), sample::provider("mcp:github"));
@@ -148,7 +149,7 @@ async fn caps_count_by_user_provider_and_subject() {
 }
 
 #[tokio::test]
-async fn s2_signing_in_again_in_one_browser_supersedes_its_session_and_costs_nobody_else() {
+async fn s2_signing_in_again_in_one_browser_supersedes_its_session_and_no_other() {
     let world = World::with(policy().max_sessions(2)).await;
     let (laptop, phone) = (world.sign_in().await, world.sign_in().await);
     let cookie = phone.secret.digest();
@@ -171,7 +172,7 @@ async fn s2_the_browsers_session_is_superseded_even_if_it_was_another_users() {
 }
 
 #[tokio::test]
-async fn s2_a_secret_that_was_rotated_away_supersedes_too_and_an_unknown_cookie_nothing() {
+async fn s2_a_previous_secret_supersedes_too_and_an_unknown_cookie_does_not() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     world.manager.rotate_secret(&laptop.session.user, laptop.session.id).await.unwrap();
@@ -210,7 +211,7 @@ async fn law_1_many_logins_at_once_on_two_nodes_never_exceed_the_cap() {
 }
 
 #[tokio::test]
-async fn a_dropped_sign_in_leaves_all_of_it_or_nothing() {
+async fn a_dropped_sign_in_completes_or_leaves_nothing() {
     use session_core::testing::{Fault, Method};
     let world = World::with(policy().max_sessions(1)).await;
     let laptop = world.sign_in().await;

@@ -1,11 +1,12 @@
-//! Ending: this one, another one, all others, all; by the person, an administrator, the provider.
+//! Ends: this session, another one, all others, all; by the user, an administrator, the provider.
 
 use std::time::Duration;
 
 use session_core::event::EventKind;
 use session_core::manager::{ManagerErrorKind, Resolution, SignIn, SignedIn};
+use session_core::session::ProviderIdentity;
 use session_core::testing::sample;
-use session_core::{EndReason, ProviderIdentity, SessionId};
+use session_core::{EndReason, SessionId};
 use session_tests::manager::{LIFETIME, OKTA, World, policy};
 
 async fn ends(world: &World, devices: &[&SignedIn]) -> Vec<Option<EndReason>> {
@@ -17,7 +18,7 @@ async fn ends(world: &World, devices: &[&SignedIn]) -> Vec<Option<EndReason>> {
 }
 
 #[tokio::test]
-async fn l5_signing_out_leaves_the_other_devices_as_they_were() {
+async fn l5_signing_out_does_not_change_other_devices() {
     let world = World::new().await;
     let (laptop, phone) = (world.sign_in().await, world.sign_in().await);
     let before = world.row(phone.session.id).await;
@@ -33,7 +34,7 @@ async fn l5_signing_out_leaves_the_other_devices_as_they_were() {
 }
 
 #[tokio::test]
-async fn law_6_another_users_session_cannot_be_ended_and_is_not_told_from_none() {
+async fn law_6_another_users_session_cannot_be_ended_and_looks_like_none() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     let (ann, bob) = (sample::user("ann"), sample::user("bob"));
@@ -50,7 +51,7 @@ async fn law_6_another_users_session_cannot_be_ended_and_is_not_told_from_none()
 }
 
 #[tokio::test]
-async fn l2_ending_the_others_leaves_this_one_and_other_users() {
+async fn l2_ending_the_others_keeps_this_one_and_other_users() {
     let world = World::new().await;
     let (this, one, two) = (world.sign_in().await, world.sign_in().await, world.sign_in().await);
     let bob = world.sign_in_as("bob").await;
@@ -60,7 +61,7 @@ async fn l2_ending_the_others_leaves_this_one_and_other_users() {
 }
 
 #[tokio::test]
-async fn l2_ending_the_others_but_for_somebody_elses_session_spares_none_of_ones_own() {
+async fn l2_ending_all_but_another_users_session_ends_all_own_sessions() {
     let world = World::new().await;
     let (laptop, bob) = (world.sign_in().await, world.sign_in_as("bob").await);
     assert_eq!(world.manager.end_others(&sample::user("ann"), bob.session.id).await.unwrap(), 1);
@@ -107,7 +108,7 @@ async fn b4_b5_f40_a_sid_names_its_rows_and_a_subject_all_of_its_issuers() {
     };
     let over = Some(EndReason::ProviderLogout);
 
-    assert_eq!(end(None, None).await, 0, "a sign-out that names nobody is nobody's");
+    assert_eq!(end(None, None).await, 0, "a logout without sid and sub matches no session");
     assert_eq!(end(Some("t"), Some("1")).await, 0, "both must fit");
     assert_eq!(ends(&world, &all).await, [None; 5]);
     assert_eq!(end(Some("s"), Some("1")).await, 1);
@@ -133,10 +134,10 @@ async fn b4_tool_clients_are_untouched_by_a_sign_out_at_the_provider() {
 }
 
 #[tokio::test]
-async fn b7_no_purge_takes_away_what_a_sign_out_at_the_provider_needs() {
+async fn b7_a_purge_keeps_what_a_sign_out_at_the_provider_needs() {
     let world = World::with(policy().retention(Duration::ZERO)).await;
     let laptop = by(&world, "ann", "https://a.example", "s", "1").await;
-    // Its access token expired long ago, and nobody asked for another.
+    // Its access token expired long ago and was not renewed.
     world.clock.advance(LIFETIME * 100);
     world.manager.purge().await.unwrap();
     let ended = world.manager.end_by_provider("https://a.example", None, Some("1")).await;
@@ -145,10 +146,8 @@ async fn b7_no_purge_takes_away_what_a_sign_out_at_the_provider_needs() {
 }
 
 #[tokio::test]
-async fn a1_the_trail_tells_a_sessions_whole_life() {
-    let world = World::new().await;
-    let laptop = world.sign_in().await;
-    world.clock.advance(LIFETIME);
+async fn a1_the_events_record_the_whole_life_of_a_session() {
+    let (world, laptop) = World::expired().await;
     world.token(&laptop).await.unwrap();
     world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
@@ -163,7 +162,7 @@ async fn a1_the_trail_tells_a_sessions_whole_life() {
 }
 
 #[tokio::test]
-async fn l1_an_end_elsewhere_is_seen_by_the_next_reading() {
+async fn l1_an_end_elsewhere_is_noticed_at_the_next_read() {
     let here = World::new().await;
     let there = here.another().await;
     let laptop = here.sign_in().await;

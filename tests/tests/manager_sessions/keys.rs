@@ -1,4 +1,4 @@
-//! Sealing keys: checked at the start, changed while it runs; what does not open is kept (law 10).
+//! Sealing keys: checked at the start, changed at run time; unreadable rows are kept (law 10).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,13 +50,13 @@ async fn is_live(manager: &SessionManager, device: &SignedIn) -> bool {
 }
 
 #[tokio::test]
-async fn k3_without_a_keyring_nothing_starts() {
+async fn k3_without_a_keyring_the_manager_does_not_start() {
     let started = SessionManager::builder(MemoryStore::new()).start().await;
     assert!(matches!(started.unwrap_err(), StartError::NoKeyring));
 }
 
 #[tokio::test]
-async fn f35_a_key_that_opens_nothing_of_its_id_refuses_to_start_and_deletes_nothing() {
+async fn f35_a_wrong_key_of_a_known_id_refuses_to_start_and_deletes_nothing() {
     let keys = Keys::new();
     let right = entry("2026");
     let manager = keys.start(&[&right]).await.unwrap();
@@ -69,7 +69,7 @@ async fn f35_a_key_that_opens_nothing_of_its_id_refuses_to_start_and_deletes_not
 }
 
 #[tokio::test]
-async fn law_10_every_key_that_is_there_is_tried_not_only_the_first() {
+async fn law_10_every_configured_key_is_checked_not_only_the_first() {
     let keys = Keys::new();
     let (old, new) = (entry("old"), entry("new"));
     keys.sign_in(&keys.start(&[&old]).await.unwrap()).await;
@@ -91,7 +91,7 @@ async fn f35_an_unknown_key_id_starts_and_its_sessions_wait_for_their_key() {
     let error = manager.access_token(&laptop.session.user, laptop.session.id).await.unwrap_err();
     assert_eq!(error.kind(), TokenErrorKind::Unreadable);
     assert_eq!(keys.store.find(laptop.session.id).await.unwrap(), before, "the row is kept");
-    assert!(is_live(&manager, &keys.sign_in(&manager).await).await, "signing in anew works");
+    assert!(is_live(&manager, &keys.sign_in(&manager).await).await, "a new sign-in works");
     let supersedes = SignIn::new(&sample::user("ann"), &sample::provider(OKTA), sample::response())
         .supersedes(Some(laptop.secret.digest()));
     let manager_of_both = keys.start(&[&new, &old]).await.unwrap();
@@ -123,7 +123,7 @@ async fn k2_swapped_rows_are_unreadable_and_one_changed_row_does_not_stop_the_st
 }
 
 #[tokio::test]
-async fn k1_sealed_anew_the_old_key_can_be_taken_away() {
+async fn k1_after_resealing_the_old_key_can_be_removed() {
     let keys = Keys::new();
     let (old, new) = (entry("old"), entry("new"));
     let manager = keys.start(&[&old]).await.unwrap();
@@ -150,14 +150,14 @@ async fn k1_sealed_anew_the_old_key_can_be_taken_away() {
     keys.clock.advance(Duration::from_secs(300));
     let renewed =
         manager.access_token(&devices[0].session.user, devices[0].session.id).await.unwrap();
-    assert_eq!(keys.provider.sent(), ["rt-1"], "the refresh token was sealed anew too");
+    assert_eq!(keys.provider.sent(), ["rt-1"], "the refresh token was resealed too");
     assert_eq!(renewed.access_token(), "at-8");
     let outbox = rows_of(keys.store.as_ref()).await;
     assert!(outbox.iter().all(|row| row.refresh_token.key_id() == Some("new")));
 }
 
 #[tokio::test]
-async fn k1_what_no_key_opens_is_counted_and_kept() {
+async fn k1_unreadable_rows_are_counted_and_kept() {
     let keys = Keys::new();
     let (old, new) = (entry("old"), entry("new"));
     let manager = keys.start(&[&old]).await.unwrap();
@@ -171,7 +171,7 @@ async fn k1_what_no_key_opens_is_counted_and_kept() {
 }
 
 #[tokio::test]
-async fn f12_a_renewal_beside_the_resealing_is_not_undone() {
+async fn f12_a_renewal_during_the_resealing_is_not_undone() {
     use session_core::testing::{Fault, FaultyStore, Method};
     let keys = Keys::new();
     let (old, new) = (entry("old"), entry("new"));

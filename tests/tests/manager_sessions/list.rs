@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use session_core::SessionId;
 use session_core::manager::{ListedSession, SignIn};
+use session_core::session::{DeviceLabel, Origin};
 use session_core::testing::sample;
-use session_core::{DeviceLabel, Origin, SessionId};
 use session_tests::manager::{OKTA, World, policy};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -14,7 +15,7 @@ async fn listed(world: &World, current: Option<SessionId>) -> Vec<ListedSession>
 }
 
 #[tokio::test]
-async fn l3_the_list_shows_ones_own_sessions_the_newest_first_and_which_one_asks() {
+async fn l3_the_list_has_the_users_sessions_newest_first_and_marks_the_current_one() {
     let world = World::new().await;
     let label = DeviceLabel::new("Firefox on Linux");
     let laptop = world.manager.sign_in(world.login("ann").device(label.clone())).await.unwrap();
@@ -42,7 +43,7 @@ async fn l3_the_list_holds_no_token_and_no_secret() {
 }
 
 #[tokio::test]
-async fn the_last_use_is_as_fresh_as_this_node_knows_it() {
+async fn last_seen_is_as_recent_as_this_node_knows() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     let _held = world.live(&laptop).await;
@@ -55,7 +56,7 @@ async fn the_last_use_is_as_fresh_as_this_node_knows_it() {
 }
 
 #[tokio::test]
-async fn what_has_timed_out_is_not_listed() {
+async fn timed_out_sessions_are_not_listed() {
     let world = World::with(policy().idle_timeout(SECOND * 60)).await;
     world.sign_in().await;
     world.clock.advance(SECOND * 60);

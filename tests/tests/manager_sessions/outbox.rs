@@ -15,7 +15,7 @@ async fn world(scope: RevocationScope) -> World {
 }
 
 /// How many were revoked, dropped and put off.
-async fn work_off(world: &World) -> (usize, usize, usize) {
+async fn process(world: &World) -> (usize, usize, usize) {
     let RevocationReport { revoked, dropped, postponed, .. } =
         world.manager.process_revocations(100).await.unwrap();
     (revoked, dropped, postponed)
@@ -40,12 +40,12 @@ async fn v1_with_token_scope_each_token_is_revoked_once() {
     for device in &devices[..2] {
         world.manager.sign_out(&device.session.user, device.session.id).await.unwrap();
     }
-    assert_eq!(work_off(&world).await, (2, 0, 0));
+    assert_eq!(process(&world).await, (2, 0, 0));
     let mut revoked = world.provider.revoked();
     revoked.sort_unstable();
     assert_eq!(revoked, ["rt-1", "rt-2"]);
     assert!(world.provider.accepts("rt-3"));
-    assert_eq!(work_off(&world).await, (0, 0, 0));
+    assert_eq!(process(&world).await, (0, 0, 0));
     assert_eq!(world.outbox().await, [""; 0]);
 }
 
@@ -56,41 +56,41 @@ async fn f38_with_grant_or_unknown_scope_the_provider_is_asked_with_the_last_ses
         let (laptop, phone) = (world.sign_in().await, world.sign_in().await);
         let bob = world.sign_in_as("bob").await;
         world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
-        assert_eq!(work_off(&world).await, (0, 1, 0), "{scope:?}: the phone uses the grant");
+        assert_eq!(process(&world).await, (0, 1, 0), "{scope:?}: the phone uses the grant");
         assert_eq!(world.provider.revocations(), 0);
         world.manager.sign_out(&phone.session.user, phone.session.id).await.unwrap();
-        assert_eq!(work_off(&world).await, (1, 0, 0), "{scope:?}: the last one of ann's");
+        assert_eq!(process(&world).await, (1, 0, 0), "{scope:?}: the last one of ann's");
         assert_eq!(world.provider.revoked(), ["rt-2"]);
         assert_eq!(world.end_reason(bob.session.id).await, None);
     }
 }
 
 #[tokio::test]
-async fn f38_signing_in_anew_in_the_last_browser_keeps_the_grant() {
+async fn f38_a_new_sign_in_of_the_last_browser_keeps_the_grant() {
     let world = world(RevocationScope::Grant).await;
     let laptop = world.sign_in().await;
     let again = world.login("ann").supersedes(Some(laptop.secret.digest()));
     world.manager.sign_in(again).await.unwrap();
-    assert_eq!(work_off(&world).await, (0, 1, 0));
+    assert_eq!(process(&world).await, (0, 1, 0));
     assert_eq!(world.provider.revocations(), 0);
 }
 
 #[tokio::test]
-async fn v2_a_503_is_tried_again_when_retry_after_is_over() {
+async fn v2_a_503_is_repeated_after_retry_after() {
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
     world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     world.provider.fail_revocation(ProviderErrorKind::Unavailable, Some(SECOND * 600));
-    assert_eq!(work_off(&world).await, (0, 0, 1));
+    assert_eq!(process(&world).await, (0, 0, 1));
     world.clock.advance(SECOND * 600 - Duration::from_millis(1));
-    assert_eq!(work_off(&world).await, (0, 0, 0), "not before");
+    assert_eq!(process(&world).await, (0, 0, 0), "not before");
     world.clock.advance(Duration::from_millis(1));
-    assert_eq!(work_off(&world).await, (1, 0, 0));
+    assert_eq!(process(&world).await, (1, 0, 0));
     assert_eq!(world.provider.revocations(), 2);
 }
 
 #[tokio::test]
-async fn a_provider_that_stays_away_is_asked_ever_more_rarely_and_given_up_in_days() {
+async fn an_unavailable_provider_is_asked_less_and_less_often_and_given_up_after_days() {
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
     world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
@@ -111,12 +111,12 @@ async fn a_provider_that_stays_away_is_asked_ever_more_rarely_and_given_up_in_da
 }
 
 #[tokio::test]
-async fn v3_what_a_provider_does_not_offer_is_dropped() {
+async fn v3_revocations_at_a_provider_without_support_are_dropped() {
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
     world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     world.provider.fail_revocation(ProviderErrorKind::Unsupported, None);
-    assert_eq!(work_off(&world).await, (0, 1, 0));
+    assert_eq!(process(&world).await, (0, 1, 0));
     assert_eq!(world.outbox().await, [""; 0]);
 }
 
@@ -169,7 +169,7 @@ async fn two_nodes_share_the_work() {
 }
 
 #[tokio::test]
-async fn at_most_so_many_as_asked_for() {
+async fn a_list_is_limited_to_the_requested_number() {
     let world = world(RevocationScope::Token).await;
     for n in 0..20 {
         let device = world.sign_in_as(&format!("user-{n}")).await;
@@ -180,29 +180,29 @@ async fn at_most_so_many_as_asked_for() {
 }
 
 #[tokio::test]
-async fn what_was_begun_and_not_noted_is_tried_again_later() {
+async fn a_revocation_without_a_recorded_result_is_repeated_later() {
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
     world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     world.store.set_next(Method::CompleteRevocation, Fault::AWAY);
     assert!(world.manager.process_revocations(10).await.unwrap_err().is_transient());
-    assert_eq!(work_off(&world).await, (0, 0, 0), "it is still claimed");
+    assert_eq!(process(&world).await, (0, 0, 0), "it is still claimed");
     world.clock.advance(SECOND * 3600);
-    assert_eq!(work_off(&world).await, (1, 0, 0));
+    assert_eq!(process(&world).await, (1, 0, 0));
 }
 
 #[tokio::test]
-async fn a_provider_that_hangs_holds_the_work_up_for_its_timeout_only() {
+async fn a_hanging_provider_delays_revocations_only_for_its_timeout() {
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
     world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     world.provider.revocation_requests().close();
-    let work = session_tests::manager::Step(SECOND).drive(&world.clock, work_off(&world)).await;
+    let work = session_tests::manager::Step(SECOND).drive(&world.clock, process(&world)).await;
     assert_eq!(work, (0, 0, 1));
 }
 
 #[tokio::test]
-async fn f35_what_does_not_open_waits_for_its_key_however_long() {
+async fn f35_an_unreadable_session_is_kept_until_its_key_is_back() {
     use session_core::{Keyring, SessionManager};
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
@@ -219,11 +219,11 @@ async fn f35_what_does_not_open_waits_for_its_key_however_long() {
         assert_eq!((done.dropped, done.postponed), (0, 1));
         world.clock.advance(SECOND * 6 * 3600);
     }
-    assert_eq!(work_off(&world).await, (1, 0, 0), "its key came back");
+    assert_eq!(process(&world).await, (1, 0, 0), "its key came back");
 }
 
 #[tokio::test]
-async fn a_provider_that_this_node_does_not_know_is_left_to_those_that_do() {
+async fn revocations_of_an_unregistered_provider_are_left_to_other_nodes() {
     let world = world(RevocationScope::Token).await;
     let laptop = world.sign_in().await;
     world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
@@ -235,5 +235,5 @@ async fn a_provider_that_this_node_does_not_know_is_left_to_those_that_do() {
         .unwrap();
     assert_eq!(other.process_revocations(10).await.unwrap().postponed, 1);
     world.clock.advance(SECOND * 60);
-    assert_eq!(work_off(&world).await, (1, 0, 0));
+    assert_eq!(process(&world).await, (1, 0, 0));
 }

@@ -1,4 +1,4 @@
-//! What is over is purged by its own end and timeout, in batches, after its retention (law 9).
+//! Ended sessions are purged by their own end and timeout, in batches, after the retention (law 9).
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ async fn law_9_a_session_is_not_purged_because_its_access_token_expired() {
 }
 
 #[tokio::test]
-async fn t1_a_purge_ends_what_nobody_uses_any_more_by_the_timeouts_of_its_provider() {
+async fn t1_a_purge_ends_unused_sessions_by_the_timeouts_of_their_provider() {
     let timeouts = policy()
         .idle_timeout(MINUTE * 10)
         .absolute_timeout(MINUTE * 60)
@@ -67,7 +67,7 @@ async fn t1_a_purge_ends_what_nobody_uses_any_more_by_the_timeouts_of_its_provid
 }
 
 #[tokio::test]
-async fn law_3_a_purge_ends_nothing_that_was_used_while_it_looked() {
+async fn law_3_a_purge_ends_nothing_that_was_used_meanwhile() {
     let here = World::with(policy().idle_timeout(MINUTE * 10)).await;
     let there = here.another().await;
     let laptop = here.sign_in().await;
@@ -85,7 +85,7 @@ async fn law_3_a_purge_ends_nothing_that_was_used_while_it_looked() {
 }
 
 #[tokio::test]
-async fn t3_a_use_that_this_node_has_not_written_yet_counts() {
+async fn t3_activity_that_this_node_has_not_written_yet_counts() {
     let world = World::with(policy().idle_timeout(MINUTE * 10)).await;
     let laptop = world.sign_in().await;
     world.store.set(Method::Touch, Fault::AWAY);
@@ -96,7 +96,7 @@ async fn t3_a_use_that_this_node_has_not_written_yet_counts() {
 }
 
 #[tokio::test]
-async fn f34_more_than_a_batch_is_purged_in_one_go() {
+async fn f34_more_than_one_batch_is_purged_in_one_run() {
     let world = World::with(policy().unlimited().retention(MINUTE).idle_timeout(MINUTE)).await;
     for _ in 0..1_203 {
         world.sign_in().await;

@@ -1,18 +1,19 @@
-//! From a cookie to a session, or to why there is none.
+//! Resolving a cookie to a session, or to the reason why there is none.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use session_core::EndReason;
 use session_core::manager::Resolution;
 use session_core::middleware::{SessionManagerExt as _, Validity};
+use session_core::session::SecretDigest;
 use session_core::testing::{Fault, Method, sample};
-use session_core::{EndReason, SecretDigest};
 use session_tests::manager::{World, keyring, settle};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
-async fn s3_an_unknown_secret_leads_nowhere_and_creates_nothing() {
+async fn s3_an_unknown_secret_matches_no_session_and_creates_nothing() {
     let world = World::new().await;
     world.sign_in().await;
     world.store.reset_calls();
@@ -24,7 +25,7 @@ async fn s3_an_unknown_secret_leads_nowhere_and_creates_nothing() {
 }
 
 #[tokio::test]
-async fn s4_law_6_another_users_session_is_the_same_answer_as_none_live_or_ended() {
+async fn s4_law_6_another_users_session_looks_like_none_live_or_ended() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     let (ann, bob) = (sample::user("ann"), sample::user("bob"));
@@ -70,7 +71,7 @@ async fn a_superseded_cookie_counts_as_none_and_is_not_to_be_cleared_for_a_minut
 }
 
 #[tokio::test]
-async fn a_live_session_tells_what_a_request_needs() {
+async fn a_live_session_has_what_a_request_needs() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     world.clock.advance(SECOND);
@@ -89,7 +90,7 @@ async fn a_live_session_tells_what_a_request_needs() {
 }
 
 #[tokio::test]
-async fn l1_ended_while_its_row_was_on_the_way_it_is_over_for_this_request_too() {
+async fn l1_ended_while_its_row_was_being_read_it_is_ended_for_this_request() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     world.store.set_next(Method::FindByDigest, Fault::HangAfter);
@@ -117,7 +118,7 @@ async fn a_connection_is_found_by_no_cookie() {
 }
 
 #[tokio::test]
-async fn a_kept_session_is_void_when_it_is_stale_or_over() {
+async fn a_kept_session_is_invalid_when_it_is_stale_or_ended() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     let live = world.live(&laptop).await;
@@ -133,7 +134,7 @@ async fn a_kept_session_is_void_when_it_is_stale_or_over() {
 }
 
 #[tokio::test]
-async fn with_no_staleness_each_request_reads() {
+async fn without_staleness_each_request_reads_the_row() {
     let world = World::with(session_tests::manager::policy().max_staleness(Duration::ZERO)).await;
     let laptop = world.sign_in().await;
     let live = world.live(&laptop).await;
@@ -151,7 +152,7 @@ async fn a_kept_session_whose_token_expired_says_so() {
 }
 
 #[tokio::test]
-async fn what_is_read_again_is_opened_again_only_if_it_has_changed() {
+async fn tokens_are_opened_again_only_if_the_row_has_changed() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     let digest = laptop.secret.digest();

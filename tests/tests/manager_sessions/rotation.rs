@@ -1,11 +1,12 @@
-//! A new secret for the same session; a lost `Set-Cookie` loses nobody.
+//! Rotation of the secret; losing a `Set-Cookie` signs no user out.
 
 use std::time::Duration;
 
 use session_core::manager::{ManagerErrorKind, Resolution, Rotation};
 use session_core::middleware::LiveSessionExt as _;
+use session_core::session::{SecretDigest, SessionSecret};
 use session_core::testing::{Fault, Method, sample};
-use session_core::{EndReason, SecretDigest, SessionId, SessionSecret};
+use session_core::{EndReason, SessionId};
 use session_tests::manager::{World, settle};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -15,7 +16,7 @@ const MOMENT: Duration = Duration::from_millis(1);
 async fn rotated(world: &World, id: SessionId) -> SessionSecret {
     match world.manager.rotate_secret(&sample::user("ann"), id).await.unwrap() {
         Rotation::Rotated { secret, .. } => secret,
-        Rotation::InProgress => panic!("no rotation"),
+        _ => panic!("no rotation"),
     }
 }
 
@@ -52,7 +53,7 @@ async fn the_old_secret_is_accepted_for_30_seconds_after_the_new_one_was_present
     let laptop = world.sign_in().await;
     let (old, new) = (laptop.secret.digest(), rotated(&world, laptop.session.id).await.digest());
     world.clock.advance(MINUTE * 5);
-    assert!(is_live(&world, old).await, "nobody has presented the new one yet");
+    assert!(is_live(&world, old).await, "the new one has not been presented yet");
     assert!(is_live(&world, new).await);
     world.clock.advance(SECOND * 30 - MOMENT);
     assert!(is_live(&world, old).await);
@@ -109,7 +110,7 @@ async fn there_is_no_second_rotation_while_the_old_secret_is_accepted() {
 }
 
 #[tokio::test]
-async fn many_rotations_at_once_on_two_nodes_give_one_secret() {
+async fn many_simultaneous_rotations_on_two_nodes_return_one_secret() {
     let here = World::new().await;
     let there = here.another().await;
     let laptop = here.sign_in().await;
@@ -133,13 +134,13 @@ async fn many_rotations_at_once_on_two_nodes_give_one_secret() {
 }
 
 #[tokio::test]
-async fn a_lost_set_cookie_is_made_good_after_a_minute() {
+async fn a_lost_set_cookie_is_repaired_after_a_minute() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     let (id, old) = (laptop.session.id, laptop.secret.digest());
     let lost = rotated(&world, id).await.digest();
     world.clock.advance(MINUTE - MOMENT);
-    assert!(!is_lost(&world, old).await, "its response may still be under way");
+    assert!(!is_lost(&world, old).await, "its response may still arrive");
     world.clock.advance(MOMENT);
     assert!(is_lost(&world, old).await);
     let new = rotated(&world, id).await.digest();
@@ -148,7 +149,7 @@ async fn a_lost_set_cookie_is_made_good_after_a_minute() {
 }
 
 #[tokio::test]
-async fn of_many_requests_that_find_the_secret_lost_one_alone_makes_it_good() {
+async fn of_many_requests_that_find_the_secret_lost_only_one_repairs_it() {
     let here = World::new().await;
     let there = here.another().await;
     let laptop = here.sign_in().await;
@@ -169,7 +170,7 @@ async fn of_many_requests_that_find_the_secret_lost_one_alone_makes_it_good() {
 }
 
 #[tokio::test]
-async fn making_good_does_not_prolong_the_old_secrets_ten_minutes() {
+async fn a_repair_does_not_prolong_the_ten_minutes_of_the_old_secret() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     let (id, old) = (laptop.session.id, laptop.secret.digest());
@@ -188,7 +189,7 @@ async fn making_good_does_not_prolong_the_old_secrets_ten_minutes() {
 }
 
 #[tokio::test]
-async fn a_rotation_whose_answer_is_lost_leaves_the_old_secret_good() {
+async fn a_rotation_whose_result_is_lost_leaves_the_old_secret_valid() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     let (id, old) = (laptop.session.id, laptop.secret.digest());
@@ -203,7 +204,7 @@ async fn a_rotation_whose_answer_is_lost_leaves_the_old_secret_good() {
 }
 
 #[tokio::test]
-async fn a_caller_who_hangs_up_leaves_the_old_secret_good() {
+async fn a_disconnecting_caller_leaves_the_old_secret_valid() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     world.store.set_next(Method::RotateSecret, Fault::HangAfter);
@@ -218,7 +219,7 @@ async fn a_caller_who_hangs_up_leaves_the_old_secret_good() {
 }
 
 #[tokio::test]
-async fn what_is_over_or_never_was_gets_no_secret() {
+async fn an_ended_or_unknown_session_gets_no_secret() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();

@@ -1,4 +1,4 @@
-//! The signal that a session is over: at once here, soon elsewhere, at its deadlines, never else.
+//! The ended signal: immediate on this node, soon on others, at deadlines, and never otherwise.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn waiting(live: &Arc<LiveSession>) -> tokio::task::JoinHandle<EndReason> {
 }
 
 #[tokio::test]
-async fn an_end_on_this_node_is_told_at_once() {
+async fn an_end_on_this_node_is_signalled_immediately() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     let waiting = waiting(&world.live(&laptop).await);
@@ -28,7 +28,7 @@ async fn an_end_on_this_node_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn f22_an_eviction_on_this_node_is_told_at_once() {
+async fn f22_an_eviction_on_this_node_is_signalled_immediately() {
     let world = World::with(policy().max_sessions(1)).await;
     let laptop = world.sign_in().await;
     let waiting = waiting(&world.live(&laptop).await);
@@ -37,7 +37,7 @@ async fn f22_an_eviction_on_this_node_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn l1_an_end_elsewhere_is_told_within_the_staleness() {
+async fn l1_an_end_elsewhere_is_signalled_within_the_staleness() {
     let here = World::new().await;
     let there = here.another().await;
     let laptop = here.sign_in().await;
@@ -50,7 +50,7 @@ async fn l1_an_end_elsewhere_is_told_within_the_staleness() {
 }
 
 #[tokio::test]
-async fn l1_an_outage_only_delays_it() {
+async fn l1_an_outage_only_delays_the_signal() {
     let here = World::new().await;
     let there = here.another().await;
     let laptop = here.sign_in().await;
@@ -65,7 +65,7 @@ async fn l1_an_outage_only_delays_it() {
 }
 
 #[tokio::test]
-async fn the_idle_deadline_is_told_and_holding_the_signal_is_no_use() {
+async fn the_idle_deadline_is_signalled_and_watching_is_not_activity() {
     let world = World::with(policy().idle_timeout(MINUTE * 10)).await;
     let laptop = world.sign_in().await;
     let waiting = waiting(&world.live(&laptop).await);
@@ -78,7 +78,7 @@ async fn the_idle_deadline_is_told_and_holding_the_signal_is_no_use() {
 }
 
 #[tokio::test]
-async fn a_use_puts_the_idle_deadline_off() {
+async fn activity_postpones_the_idle_deadline() {
     let world = World::with(policy().idle_timeout(MINUTE * 10)).await;
     let laptop = world.sign_in().await;
     let live = world.live(&laptop).await;
@@ -93,7 +93,7 @@ async fn a_use_puts_the_idle_deadline_off() {
 }
 
 #[tokio::test]
-async fn the_absolute_deadline_is_told() {
+async fn the_absolute_deadline_is_signalled() {
     let timeouts = policy().without_idle_timeout().absolute_timeout(MINUTE * 10);
     let world = World::with(timeouts).await;
     let laptop = world.sign_in().await;
@@ -105,7 +105,7 @@ async fn the_absolute_deadline_is_told() {
 }
 
 #[tokio::test]
-async fn what_is_over_already_is_told_at_once() {
+async fn an_already_ended_session_is_signalled_immediately() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     let live = world.live(&laptop).await;
@@ -134,7 +134,7 @@ async fn neither_a_renewal_nor_a_rotation_is_an_end() {
 }
 
 #[tokio::test]
-async fn nobody_waiting_costs_no_reading() {
+async fn without_watchers_nothing_is_read() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     let live = world.live(&laptop).await;
@@ -149,7 +149,7 @@ async fn nobody_waiting_costs_no_reading() {
 }
 
 #[tokio::test]
-async fn many_that_wait_are_read_in_few_queries() {
+async fn many_watched_sessions_are_read_in_few_queries() {
     let world = World::with(policy().unlimited()).await;
     let mut signals = Vec::new();
     for _ in 0..300 {
@@ -164,7 +164,7 @@ async fn many_that_wait_are_read_in_few_queries() {
 }
 
 #[tokio::test]
-async fn renewal_refused_and_superseded_are_told_too() {
+async fn renewal_refused_and_superseded_are_signalled_too() {
     use session_core::provider::ProviderErrorKind;
     use session_core::testing::RenewalScript;
     let world = World::new().await;

@@ -100,7 +100,7 @@ async fn t3_a_tool_client_s_connection_is_used_by_its_tokens_and_a_browser_s_ses
 }
 
 #[tokio::test]
-async fn law_3_an_idle_end_is_decided_on_a_fresh_reading() {
+async fn law_3_an_idle_end_is_decided_on_a_fresh_read() {
     let here = World::with(policy().idle_timeout(MINUTE * 10)).await;
     let there = here.another().await;
     let laptop = here.sign_in().await;
@@ -114,7 +114,7 @@ async fn law_3_an_idle_end_is_decided_on_a_fresh_reading() {
 }
 
 #[tokio::test]
-async fn law_3_a_use_that_comes_between_the_reading_and_the_end_wins() {
+async fn law_3_activity_between_the_read_and_the_end_wins() {
     let here = World::with(policy().idle_timeout(MINUTE * 10)).await;
     let laptop = here.sign_in().await;
     here.clock.advance(MINUTE * 10);
@@ -131,7 +131,7 @@ async fn law_3_a_use_that_comes_between_the_reading_and_the_end_wins() {
 }
 
 #[tokio::test]
-async fn law_8_nodes_a_minute_apart_end_nobody_early_by_more_than_that() {
+async fn law_8_nodes_a_minute_apart_end_no_session_more_than_a_minute_early() {
     let here = World::with(policy().idle_timeout(MINUTE * 10)).await;
     let behind = here.another_at(here.clock.node_behind(MINUTE)).await;
     let laptop = behind.sign_in().await;
@@ -156,7 +156,7 @@ async fn a_session_without_timeouts_stays() {
 }
 
 #[tokio::test]
-async fn signing_in_anew_resets_both() {
+async fn signing_in_again_resets_both() {
     let timeouts = policy().idle_timeout(MINUTE * 10).absolute_timeout(MINUTE * 15);
     let world = World::with(timeouts).await;
     let laptop = world.sign_in().await;

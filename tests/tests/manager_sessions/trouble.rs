@@ -1,18 +1,19 @@
-//! A store that is away or silent: closed, never anonymous, and never for long.
+//! An unavailable or hanging store: requests fail, are never anonymous, and never wait long.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use session_core::EndReason;
 use session_core::manager::{ManagerErrorKind, Resolution};
 use session_core::middleware::{CacheInvalidation, SessionManagerExt as _};
+use session_core::session::SecretDigest;
 use session_core::testing::{Fault, Method, sample};
-use session_core::{EndReason, SecretDigest};
 use session_tests::manager::{LIFETIME, Step, World, settle};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
-async fn a_store_that_is_away_is_said_to_be_away_by_every_call() {
+async fn every_call_reports_an_unavailable_store() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     let (ann, id) = (sample::user("ann"), laptop.session.id);
@@ -47,14 +48,14 @@ async fn a_store_that_is_away_is_said_to_be_away_by_every_call() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_silent_counts_as_away_after_its_timeout() {
+async fn a_hanging_store_counts_as_unavailable_after_its_timeout() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     let before = world.clock.clone();
     for method in [Method::FindByDigest, Method::Admit, Method::End, Method::List] {
         world.store.set(method, Fault::HangBefore);
     }
-    let started = session_core::Clock::monotonic(&before);
+    let started = session_core::clock::Clock::monotonic(&before);
     let (manager, ann) = (&world.manager, sample::user("ann"));
     let digest = laptop.secret.digest();
     let all = async {
@@ -69,7 +70,7 @@ async fn a_store_that_is_silent_counts_as_away_after_its_timeout() {
     for error in [errors.0, errors.1, errors.2, errors.3] {
         assert_eq!(error.unwrap().kind(), ManagerErrorKind::Unavailable);
     }
-    let passed = session_core::Clock::monotonic(&world.clock) - started;
+    let passed = session_core::clock::Clock::monotonic(&world.clock) - started;
     assert!(passed <= SECOND * 6, "{passed:?}");
 }
 
@@ -90,7 +91,7 @@ async fn f6_a_touch_or_a_confirmation_that_fails_fails_no_request() {
 }
 
 #[tokio::test]
-async fn an_ending_whose_caller_hangs_up_is_an_end_on_this_node_too() {
+async fn an_end_whose_caller_disconnects_takes_effect_on_this_node() {
     let world = World::new().await;
     let laptop = world.sign_in().await;
     let live = world.live(&laptop).await;
@@ -121,13 +122,13 @@ impl Cache {
 }
 
 #[tokio::test]
-async fn f14_caches_are_told_of_every_change_before_its_caller_is() {
+async fn f14_caches_are_invalidated_before_the_caller_sees_a_change() {
     let world = World::new().await;
     let cache = Arc::new(Cache::default());
     world.manager.register_cache(&cache);
     let laptop = world.sign_in().await;
     let old = laptop.secret.digest();
-    assert_eq!(cache.takes(), [], "a sign-in changes nobody else");
+    assert_eq!(cache.takes(), [], "a sign-in changes no other session");
 
     world.clock.advance(LIFETIME);
     world.token(&laptop).await.unwrap();
@@ -137,8 +138,11 @@ async fn f14_caches_are_told_of_every_change_before_its_caller_is() {
     let session_core::manager::Rotation::Rotated { secret, .. } = rotated else { panic!() };
     assert!(cache.takes().contains(&old));
     world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
-    let told = cache.takes();
-    assert!(told.contains(&old) && told.contains(&secret.digest()), "an end drops every digest");
+    let invalidated = cache.takes();
+    assert!(
+        invalidated.contains(&old) && invalidated.contains(&secret.digest()),
+        "an end drops every digest"
+    );
     drop(cache);
     world.sign_in().await;
 }
@@ -156,7 +160,7 @@ async fn f14_a_dropped_cache_is_forgotten() {
 }
 
 #[tokio::test]
-async fn a_bad_pattern_does_not_start() {
+async fn an_invalid_pattern_is_an_error_at_the_start() {
     use session_core::manager::StartError;
     use session_core::testing::ScriptedProvider;
     for pattern in ["", "m*p", "**"] {

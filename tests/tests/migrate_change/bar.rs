@@ -1,11 +1,11 @@
-//! A barred table takes no writes.
+//! A table whose writes are blocked.
 
 use sea_orm::ConnectionTrait as _;
 use session_migrate::capture::ChangeCapture;
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 
-use crate::watched::{Watched, long, tokens};
+use crate::migrate_change::watched::{Watched, long, tokens};
 
 async fn filled(database: Database) -> Watched {
     let watched = tokens(database).await;

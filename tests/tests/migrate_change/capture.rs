@@ -6,8 +6,8 @@ use session_migrate::source::{Codecs, SourceErrorKind, SourceKeys};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 
-use crate::source::Source;
-use crate::watched::{Watched, mapping, tokens};
+use crate::migrate_change::watched::{Watched, mapping, tokens};
+use session_tests::source::Source;
 
 on_every_database! {
     async fn a_write_is_noted_once_by_its_key(database: Database) {
@@ -80,7 +80,7 @@ on_every_database! {
 
     async fn what_has_no_key_or_is_a_view_is_refused(database: Database) {
         let source = Source::on(database).await;
-        source.run(crate::watched::TOKENS).await;
+        source.run(crate::migrate_change::watched::TOKENS).await;
         source.run("CREATE VIEW seen AS SELECT * FROM tokens").await;
         for mapping in [mapping("tokens", "", ""), mapping("seen", "\"id\"", "")] {
             let table = source.open(&mapping, &Codecs::new(SourceKeys::none())).await.unwrap();

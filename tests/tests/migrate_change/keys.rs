@@ -5,8 +5,8 @@ use session_migrate::source::Cell;
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 
-use crate::source::{Source, blob};
-use crate::watched::{Watched, is_mysql, mapping};
+use crate::migrate_change::watched::{Watched, is_mysql, mapping};
+use session_tests::source::{Source, blob};
 
 /// A watched table with this key; what is behind a semicolon comes after all its columns.
 async fn watched(database: Database, columns: &str, key: &str) -> Watched {

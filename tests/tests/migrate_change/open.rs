@@ -8,8 +8,8 @@ use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 use tokio::time::{sleep, timeout};
 
-use crate::source::Source;
-use crate::watched::{TOKENS, Watched, long, mapping, patience, tokens};
+use crate::migrate_change::watched::{TOKENS, Watched, long, mapping, patience, tokens};
+use session_tests::source::Source;
 
 const INSERT: &str = "INSERT INTO tokens VALUES ";
 
@@ -100,7 +100,7 @@ on_every_database! {
         let rows: Vec<String> = (0..450).map(|at| format!("('second-{at}', 'u', 'p', 't', 1)")).collect();
         second.execute_unprepared(&format!("{INSERT} {}", rows.join(", "))).await.unwrap();
         second.commit().await.unwrap();
-        // What is open is not seen, and nobody waits for it.
+        // Open transactions are not seen, and not waited for.
         let noted = timeout(Duration::from_secs(20), watched.noted()).await.unwrap();
         assert_eq!(noted.len(), 450);
         assert!(noted.iter().all(|line| line.starts_with("text \"second-")));

@@ -4,8 +4,8 @@ use session_migrate::source::{Cell, Codecs, Mapping, SourceKeys, SourceRow, Sour
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 
-use crate::source::Source;
-use crate::watched::{TOKENS, mapping};
+use crate::migrate_change::watched::{TOKENS, mapping};
+use session_tests::source::Source;
 
 async fn open(source: &Source, mapping: &Mapping) -> SourceTable {
     source.open(mapping, &Codecs::new(SourceKeys::none())).await.unwrap()
@@ -79,7 +79,7 @@ on_every_database! {
 
     async fn a_user_may_be_of_any_type(database: Database) {
         let source = Source::on(database).await;
-        let bytes = |text: &str| crate::source::blob(source.kind(), text.as_bytes());
+        let bytes = |text: &str| session_tests::source::blob(source.kind(), text.as_bytes());
         for (at, (kind, values)) in [
             ("BIGINT", ["7".to_owned(), "-7".to_owned()]),
             ("{uuid}", ["'018f0000-0000-7000-8000-00000000000a'".to_owned(), "'018f0000-0000-7000-8000-00000000000b'".to_owned()]),

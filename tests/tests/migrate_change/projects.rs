@@ -1,12 +1,13 @@
-//! Tables as the projects have them.
+//! The tables of the projects that have a preset.
 
 use session_tests::database::{Database, Kind};
-use session_tests::on_every_database;
+use session_tests::projects::openwebui::cascading_tables;
+use session_tests::source::Source;
+use session_tests::{on_every_database, projects};
 
-use crate::source::Source;
-use crate::watched::{Watched, is_mysql, long, mapping};
+use crate::migrate_change::watched::{Watched, long, mapping};
 
-/// Starts, writes, bars and stops: whatever the names, types and keys are.
+/// Starts, writes, blocks writes and stops, for all names, types and keys.
 async fn write(watched: &Watched, sql: &str, expected: &[&str]) {
     assert_eq!(watched.noted_of(sql).await, expected);
     let connection = &watched.source.connection;
@@ -18,28 +19,17 @@ async fn write(watched: &Watched, sql: &str, expected: &[&str]) {
 
 on_every_database! {
     async fn openwebui(database: Database) {
-        let source = Source::on(database).await;
-        let key = if is_mysql(source.kind()) { "VARCHAR(255)" } else { "TEXT" };
-        source.run(&format!("
-            CREATE TABLE «user» (id {key} NOT NULL PRIMARY KEY, last_active_at BIGINT);
-            CREATE TABLE oauth_session (id {key} NOT NULL, user_id {key} NOT NULL, provider TEXT NOT NULL,
-              token TEXT NOT NULL, expires_at BIGINT NOT NULL, created_at BIGINT NOT NULL,
-              updated_at BIGINT NOT NULL, PRIMARY KEY (id), FOREIGN KEY (user_id) REFERENCES «user» (id) ON DELETE CASCADE);
-            INSERT INTO «user» VALUES ('u1', 1)")).await;
+        let source = Source::with(database, &cascading_tables()).await;
+        source.run("INSERT INTO «user» VALUES ('u1', 'ann@example.invalid')").await;
         let watched = Watched::preset(source, "openwebui").await;
-        watched.source.run("UPDATE «user» SET last_active_at = 2").await;
+        watched.source.run("UPDATE «user» SET email = 'ann@example.com'").await;
         let insert = "INSERT INTO oauth_session VALUES ('Id', 'u1', 'mcp:x', 't', 1, 1, 1)";
         write(&watched, insert, &["text \"Id\""]).await;
     }
 
     async fn authjs_pg(database: Database) {
-        let source = Source::on(database).await;
+        let source = Source::with(database, projects::AUTHJS_PG).await;
         source.run("
-            CREATE TABLE users (id {id}, name VARCHAR(255));
-            CREATE TABLE accounts (id {id}, «userId» INTEGER NOT NULL, type VARCHAR(255) NOT NULL,
-              provider VARCHAR(255) NOT NULL, «providerAccountId» VARCHAR(255) NOT NULL,
-              refresh_token TEXT, access_token TEXT, expires_at BIGINT, id_token TEXT, scope TEXT,
-              session_state TEXT, token_type TEXT);
             INSERT INTO accounts (id, «userId», type, provider, «providerAccountId») VALUES (1, 1, 'oauth', 'google', 'g')").await;
         let watched = Watched::preset(source, "authjs-pg").await;
         assert!(watched.noted_of("UPDATE accounts SET session_state = 'x'").await.is_empty());
@@ -47,59 +37,37 @@ on_every_database! {
     }
 
     async fn authjs_drizzle(database: Database) {
-        let source = Source::on(database).await;
+        let source = Source::with(database, projects::AUTHJS_DRIZZLE).await;
         source.run("
-            CREATE TABLE «user» (id VARCHAR(100) PRIMARY KEY, name VARCHAR(255));
-            CREATE TABLE account («userId» VARCHAR(100) NOT NULL, type VARCHAR(100) NOT NULL,
-              provider VARCHAR(100) NOT NULL, «providerAccountId» VARCHAR(100) NOT NULL,
-              refresh_token VARCHAR(255), access_token VARCHAR(255), expires_at INT,
-              token_type VARCHAR(255), scope VARCHAR(255), id_token VARCHAR(2048),
-              session_state VARCHAR(255), PRIMARY KEY (provider, «providerAccountId»));
             INSERT INTO account («userId», type, provider, «providerAccountId») VALUES ('u', 'oauth', 'google', 'g')").await;
         let watched = Watched::preset(source, "authjs-drizzle").await;
         write(&watched, "UPDATE account SET provider = 'Google'", &["text \"Google\", text \"g\"", "text \"google\", text \"g\""]).await;
     }
 
     async fn better_auth(database: Database) {
-        let source = Source::on(database).await;
-        let key = if is_mysql(source.kind()) { "VARCHAR(36)" } else { "TEXT" };
-        source.run(&format!("
-            CREATE TABLE «user» (id {key} NOT NULL PRIMARY KEY, name TEXT);
-            CREATE TABLE account (id {key} NOT NULL PRIMARY KEY, «accountId» TEXT NOT NULL, «providerId» TEXT NOT NULL,
-              «userId» {key} NOT NULL REFERENCES «user» (id) ON DELETE CASCADE, «accessToken» TEXT, «refreshToken» TEXT, «idToken» TEXT,
-              «accessTokenExpiresAt» {{zoned}}, «refreshTokenExpiresAt» {{zoned}}, scope TEXT, password TEXT, «createdAt» {{zoned}}, «updatedAt» {{zoned}});
+        let refers = " REFERENCES «user» (id) ON DELETE CASCADE";
+        let tables = projects::BETTER_AUTH.replace("{refers}", refers);
+        let source = Source::with(database, &tables).await;
+        source.run("
             INSERT INTO «user» VALUES ('U', 'Ann');
-            INSERT INTO account (id, «accountId», «providerId», «userId») VALUES ('AbCd', 'x', 'credential', 'U')")).await;
+            INSERT INTO account (id, «accountId», «providerId», «userId») VALUES ('AbCd', 'x', 'credential', 'U')").await;
         let watched = Watched::preset(source, "better-auth").await;
-        // A row that the filter keeps out may come to pass it.
+        // A row that the filter excludes may match it later.
         write(&watched, "UPDATE account SET «providerId» = 'google'", &["text \"AbCd\""]).await;
     }
 
     async fn spring(database: Database) {
-        let source = Source::on(database).await;
-        source.run("
-            CREATE TABLE oauth2_authorized_client (client_registration_id varchar(100) NOT NULL, principal_name varchar(200) NOT NULL,
-              access_token_type varchar(100) NOT NULL, access_token_value {bytes} NOT NULL, access_token_issued_at {naive} NOT NULL,
-              access_token_expires_at {naive} NOT NULL, access_token_scopes varchar(1000) DEFAULT NULL, refresh_token_value {bytes} DEFAULT NULL,
-              refresh_token_issued_at {naive} DEFAULT NULL, created_at {naive} NOT NULL, PRIMARY KEY (client_registration_id, principal_name))").await;
+        let source = Source::with(database, projects::SPRING).await;
         let watched = Watched::preset(source, "spring").await;
-        let bytes = crate::source::blob(watched.kind(), b"at");
+        let bytes = session_tests::source::blob(watched.kind(), b"at");
         let insert = format!("INSERT INTO oauth2_authorized_client VALUES ('okta', 'Ann B', 'Bearer', {bytes}, '2025-01-01 00:00:00', '2025-01-01 01:00:00', NULL, NULL, NULL, '2025-01-01 00:00:00')");
         watched.source.run(&insert).await;
         write(&watched, "UPDATE oauth2_authorized_client SET access_token_issued_at = '2025-01-01 00:00:01'", &["text \"okta\", text \"Ann B\"", "text \"okta\", text \"Ann B\""]).await;
     }
 
     async fn allauth(database: Database) {
-        let source = Source::on(database).await;
+        let source = Source::with(database, projects::ALLAUTH).await;
         source.run("
-            CREATE TABLE auth_user (id {id}, username VARCHAR(150));
-            CREATE TABLE socialaccount_socialapp (id {id}, provider VARCHAR(30));
-            CREATE TABLE socialaccount_socialaccount (id {id}, provider VARCHAR(200) NOT NULL,
-              uid VARCHAR(191) NOT NULL, last_login {zoned}, date_joined {zoned},
-              user_id INTEGER NOT NULL, extra_data {json}, UNIQUE (provider, uid));
-            CREATE TABLE socialaccount_socialtoken (id {id}, token TEXT NOT NULL,
-              token_secret TEXT NOT NULL, expires_at {zoned}, account_id INTEGER NOT NULL,
-              app_id INTEGER, UNIQUE (app_id, account_id));
             INSERT INTO auth_user VALUES (5, 'ann');
             INSERT INTO socialaccount_socialaccount (id, provider, uid, user_id) VALUES (3, 'google', 'g', 5);
             INSERT INTO socialaccount_socialtoken (id, token, token_secret, account_id) VALUES (1, 't', '', 3)").await;

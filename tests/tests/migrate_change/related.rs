@@ -5,8 +5,8 @@ use session_migrate::source::Cell;
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 
-use crate::source::Source;
-use crate::watched::{TOKENS, Watched, is_mysql, mapping};
+use crate::migrate_change::watched::{TOKENS, Watched, is_mysql, mapping};
+use session_tests::source::Source;
 
 const PARENT: &str = "parent = [{ table = \"people\", column = \"id\" }]";
 

@@ -6,8 +6,8 @@ use session_migrate::source::{Codecs, Mapping, SourceErrorKind, SourceKeys};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 
-use crate::source::Source;
-use crate::watched::{TOKENS, Watched, long, mapping};
+use crate::migrate_change::watched::{TOKENS, Watched, long, mapping};
+use session_tests::source::Source;
 
 const PARENT: &str = "parent = [{ table = \"people\", column = \"id\" }]";
 

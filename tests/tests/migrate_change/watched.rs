@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::SystemClock;
+use session_core::clock::SystemClock;
 use session_migrate::capture::{Change, ChangeCapture, ChangedRows, RetryBudget};
 use session_migrate::source::{
     Cell, Codecs, Mapping, Mappings, Preset, SourceError, SourceKeys, SourceTable,
 };
 use session_tests::database::{Database, Kind};
 
-use crate::source::Source;
+use session_tests::source::Source;
 
 #[derive(Debug)]
 pub(crate) struct Watched {

@@ -6,8 +6,8 @@ use session_migrate::source::{PartitionCursor, SourceRow};
 use session_tests::database::Database;
 use session_tests::on_every_database;
 
-use crate::source::Source;
-use crate::table::{Mapped, grants, mapped};
+use crate::migrate_prune::table::{Mapped, grants, mapped};
+use session_tests::source::Source;
 
 type Pairs = BTreeMap<(Vec<u8>, Vec<u8>), Vec<String>>;
 

@@ -9,8 +9,8 @@ use session_tests::database::Database;
 use session_tests::on_every_database;
 use tokio::runtime::Handle;
 
-use crate::source::Source;
-use crate::table::{apply, at_most, grants, model};
+use crate::migrate_prune::table::{apply, at_most, grants, model};
+use session_tests::source::Source;
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::task::block_in_place(|| Handle::current().block_on(future))
@@ -19,7 +19,7 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 on_every_database! {
     async fn a_row_that_changes_during_the_run_is_ranked_again(database: Database) {
         let grants = grants(Source::on(database).await).await;
-        let cap = at_most(2).count(Count::All).partition(PartitionBy::Pair);
+        let cap = at_most(2).count(Count::All).partition(PartitionBy::Provider);
         for prune in [grants.prune(&cap), grants.prune(&cap).in_process()] {
             let before = grants.content().await;
             let victims = prune.clone().list(1000).plan().await.unwrap().victims;

@@ -8,8 +8,8 @@ use session_migrate::source::NewestBy;
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 
-use crate::source::Source;
-use crate::table::{GRANTS, Mapped, at_most, grants, mapped};
+use crate::migrate_prune::table::{GRANTS, Mapped, at_most, grants, mapped};
+use session_tests::source::Source;
 
 async fn refused(mapped: &Mapped) -> PruneError {
     let prune = mapped.prune(&at_most(1).count(Count::All));

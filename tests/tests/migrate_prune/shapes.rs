@@ -8,8 +8,8 @@ use session_migrate::source::{
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 
-use crate::source::Source;
-use crate::table::{Mapped, at_most};
+use crate::migrate_prune::table::{Mapped, at_most};
+use session_tests::source::Source;
 
 async fn recognised(source: Source, preset: &str, keys: SourceKeys) -> Mapped {
     let mapping = source.recognised(preset).await.mappings.mapping.remove(0);
@@ -31,7 +31,7 @@ async fn left(mapped: &Mapped, cap: &Cap) -> Vec<String> {
 }
 
 fn pairs(max: u32) -> Cap {
-    at_most(max).partition(PartitionBy::Pair)
+    at_most(max).partition(PartitionBy::Provider)
 }
 
 async fn openwebui(database: Database) -> Mapped {

@@ -6,11 +6,11 @@ use std::sync::atomic::AtomicBool;
 
 use sea_orm::ConnectionTrait as _;
 use session_core::ProviderName;
-use session_migrate::cap::{Candidates, Cap, Count};
+use session_migrate::cap::{CandidateReader, Cap, Count};
 use session_migrate::prune::{Prune, PruneReport};
 use session_migrate::source::{Codecs, Mapping, Mappings, SourceRow};
 
-use crate::source::Source;
+use session_tests::source::Source;
 
 pub(crate) fn at_most(max: u32) -> Cap {
     Cap::max_sessions(NonZeroU32::new(max).unwrap())
@@ -75,12 +75,12 @@ fn content(row: &SourceRow) -> (String, Vec<String>) {
 
 /// Returns the keys that are left if each partition is sorted and cut off at `max`.
 pub(crate) fn model(cap: &Cap, mapping: &Mapping, rows: &[SourceRow], max: usize) -> Vec<String> {
-    let candidates = Candidates::new(cap, mapping).unwrap();
+    let candidates = CandidateReader::new(cap, mapping).unwrap();
     let mut partitions: BTreeMap<_, Vec<_>> = BTreeMap::new();
     let mut left = Vec::new();
     for row in rows {
         let key = row.key.to_string();
-        let Some(it) = candidates.of(row) else {
+        let Some(it) = candidates.candidate(row) else {
             left.push(key);
             continue;
         };

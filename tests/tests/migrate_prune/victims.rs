@@ -6,8 +6,8 @@ use session_migrate::cap::{Cap, Count, PartitionBy};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 
-use crate::source::Source;
-use crate::table::{apply, at_most, grants, model};
+use crate::migrate_prune::table::{apply, at_most, grants, model};
+use session_tests::source::Source;
 
 on_every_database! {
     async fn both_paths_leave_what_the_model_leaves(database: Database) {
@@ -15,7 +15,7 @@ on_every_database! {
         let before = grants.content().await;
         let rows = grants.rows().await;
         for max in [1, 2, 5] {
-            for partition in [PartitionBy::Pair, PartitionBy::Account] {
+            for partition in [PartitionBy::Provider, PartitionBy::Account] {
                 for count in [Count::Usable, Count::All] {
                     let cap = at_most(max).partition(partition).count(count);
                     let expected = model(&cap, &grants.mapping, &rows, max as usize);
@@ -51,7 +51,7 @@ on_every_database! {
         let policy = SessionPolicy::builder().max_sessions(3);
         let policy = policy.rule(Rule::for_provider("google").unlimited());
         let policy = policy.rule(Rule::for_provider("Goo*").replace()).build().unwrap();
-        let cap = Cap::from_policy(policy).count(Count::All).partition(PartitionBy::Pair);
+        let cap = Cap::from_policy(policy).count(Count::All).partition(PartitionBy::Provider);
         let before = grants.content().await;
         let mut reports = Vec::new();
         for prune in [grants.prune(&cap), grants.prune(&cap).in_process()] {

@@ -4,7 +4,7 @@ use session_migrate::source::{Codecs, Mappings, SourceErrorKind, SourceKeys, Sou
 use session_tests::database::Database;
 use session_tests::on_every_database;
 
-use crate::source::Source;
+use session_tests::source::Source;
 
 const ROWS: usize = 9;
 

@@ -1,7 +1,4 @@
-//! Databases that the named projects made themselves, with the truth about each row beside them.
-//!
-//! They lie beside the workspace in CI and are no part of it: elsewhere these tests say that they
-//! did not run.
+//! Databases that the named projects created themselves, read and compared with their facts.
 
 use std::collections::BTreeMap;
 
@@ -11,19 +8,8 @@ use session_migrate::source::{
     Cell, Codecs, RowTokens, SourceKeys, SourceRow, connect_read_only, inspect,
     inspect::SourceReport, row::Expiry,
 };
-use session_tests::database::{Database, Kind};
-use sha2::{Digest as _, Sha256};
-
-use crate::dump::{load, unpacked};
-use crate::source::Source;
-
-fn facts(name: &str) -> Option<Value> {
-    Some(serde_json::from_slice(&unpacked(name)?).unwrap())
-}
-
-fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
-}
+use session_tests::fixtures::{self, OPENWEBUI_KEY, number, sha256};
+use session_tests::source::Source;
 
 fn histogram(facts: &Value) -> BTreeMap<u64, u64> {
     let pairs = facts.as_object().unwrap().iter();
@@ -57,26 +43,10 @@ fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-const OPENWEBUI: &str = "openwebui-0.8.3-rawkey";
-const OPENWEBUI_KEY: &str = "2TIxCF-JSJRdMcKVPP9a8jVKRYeFiYlmSuc7JkLa11k=";
-
-async fn openwebui() -> Option<(Source, Value)> {
-    let bytes = unpacked(&format!("{OPENWEBUI}.sqlite.gz"))?;
-    let facts = facts(&format!("{OPENWEBUI}.facts.json.gz"))?;
-    let database = Database::create(Kind::Sqlite).await;
-    let file = database.url().strip_prefix("sqlite://").unwrap().split('?').next().unwrap();
-    std::fs::write(file, bytes).unwrap();
-    Some((Source::on(database).await, facts))
-}
-
-fn number(facts: &Value, name: &str) -> u64 {
-    facts[name].as_u64().unwrap_or_else(|| panic!("no {name}"))
-}
-
 #[tokio::test]
-async fn openwebui_has_the_figures_of_its_facts() {
-    let Some((source, facts)) = openwebui().await else { return };
-    // By a connection that could not write.
+async fn openwebui_counts_are_those_of_the_facts() {
+    let Some((source, facts)) = fixtures::openwebui().await else { return };
+    // A connection that cannot write.
     let connection = connect_read_only(source.database.url()).await.unwrap();
     assert!(connection.execute_unprepared("DELETE FROM oauth_session").await.is_err());
     let codecs = Codecs::new(SourceKeys::new(OPENWEBUI_KEY));
@@ -99,8 +69,8 @@ async fn openwebui_has_the_figures_of_its_facts() {
 }
 
 #[tokio::test]
-async fn openwebui_opens_to_the_tokens_of_its_facts() {
-    let Some((source, facts)) = openwebui().await else { return };
+async fn openwebui_tokens_are_those_of_the_facts() {
+    let Some((source, facts)) = fixtures::openwebui().await else { return };
     let rows = rows(&source, "openwebui", SourceKeys::new(OPENWEBUI_KEY)).await;
     let rows: BTreeMap<String, &SourceRow> =
         rows.iter().map(|row| (row.key.to_string(), row)).collect();
@@ -132,7 +102,7 @@ async fn openwebui_opens_to_the_tokens_of_its_facts() {
 
 #[tokio::test]
 async fn openwebui_opens_old_rows_with_the_old_key() {
-    let Some((source, facts)) = openwebui().await else { return };
+    let Some((source, facts)) = fixtures::openwebui().await else { return };
     let old = facts["old_secret_of_wrong_key_rows"].as_str().unwrap();
     let keys = SourceKeys::new(OPENWEBUI_KEY).with_old(old);
     let rows = rows(&source, "openwebui", keys).await;
@@ -146,18 +116,8 @@ async fn openwebui_opens_old_rows_with_the_old_key() {
 }
 
 #[tokio::test]
-async fn spring_opens_to_the_tokens_of_its_facts() {
-    if !Kind::Postgres.is_available() {
-        return;
-    }
-    let name = "spring-oauth2-authorized-client-pg";
-    let (Some(dump), Some(facts)) =
-        (unpacked(&format!("{name}.sql.gz")), facts(&format!("{name}.facts.json.gz")))
-    else {
-        return;
-    };
-    let source = Source::on(Database::create(Kind::Postgres).await).await;
-    load(&source, std::str::from_utf8(&dump).unwrap()).await;
+async fn spring_tokens_are_those_of_the_facts() {
+    let Some((source, facts)) = fixtures::spring().await else { return };
     let report = source.inspect(SourceKeys::none()).await.recognised[0].sources[0].clone();
     assert_eq!(report.total.rows, number(&facts, "rows"));
     assert_eq!(report.rows_per_pair, histogram(&facts["rows_per_pair"]));
@@ -182,17 +142,8 @@ async fn spring_opens_to_the_tokens_of_its_facts() {
 }
 
 #[tokio::test]
-async fn authjs_opens_to_the_tokens_of_its_facts() {
-    if !Kind::Postgres.is_available() {
-        return;
-    }
-    let (Some(dump), Some(facts)) =
-        (unpacked("authjs-pg.sql.gz"), facts("authjs-pg.facts.json.gz"))
-    else {
-        return;
-    };
-    let source = Source::on(Database::create(Kind::Postgres).await).await;
-    load(&source, std::str::from_utf8(&dump).unwrap()).await;
+async fn authjs_tokens_are_those_of_the_facts() {
+    let Some((source, facts)) = fixtures::authjs().await else { return };
     let report = source.inspect(SourceKeys::none()).await.recognised[0].sources[0].clone();
     assert_eq!(report.total.rows, number(&facts, "accounts"));
     assert_eq!(report.pairs, number(&facts, "pairs"));
@@ -208,7 +159,7 @@ async fn authjs_opens_to_the_tokens_of_its_facts() {
             format!("{user} {provider} {account} {expires:?} {:?} {:?}", access(row), refresh(row))
         })
         .collect();
-    let mut told: Vec<String> = facts["detail"]
+    let mut expected: Vec<String> = facts["detail"]
         .as_array()
         .unwrap()
         .iter()
@@ -221,8 +172,8 @@ async fn authjs_opens_to_the_tokens_of_its_facts() {
         })
         .collect();
     read.sort();
-    told.sort();
-    assert_eq!(read, told);
+    expected.sort();
+    assert_eq!(read, expected);
     let without = rows.iter().filter(|row| refresh(row).is_none()).count() as u64;
     assert_eq!(without, number(&facts, "without_refresh"));
 }

@@ -1,10 +1,10 @@
-//! A mapping of one's own, held against a schema.
+//! A custom mapping, validated against a schema.
 
 use session_migrate::source::{Codecs, Mapping, Mappings, SourceErrorKind, SourceKeys};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 
-use crate::source::Source;
+use session_tests::source::Source;
 
 const WHOLE: &str = r#"
     [[mapping]]
@@ -35,7 +35,7 @@ const WHOLE: &str = r#"
 
 async fn source(database: Database) -> Source {
     let source = Source::on(database).await;
-    // A quote in a name is doubled in its own quotes.
+    // A quote in a quoted name is doubled.
     let user = match source.kind() {
         Kind::MariaDb | Kind::MySql => "`us\"er`",
         _ => "\"us\"\"er\"",
@@ -78,7 +78,7 @@ on_every_database! {
     async fn every_word_of_a_mapping_holds(database: Database) {
         let source = source(database).await;
         let rows = source.rows(&whole(), &Codecs::new(SourceKeys::none())).await;
-        let mut lines: Vec<String> = rows.iter().map(crate::source::line).collect();
+        let mut lines: Vec<String> = rows.iter().map(session_tests::source::line).collect();
         lines.sort();
         assert_eq!(lines, [
             "one 7 \"oidc:main\" a at rt 1760011200",

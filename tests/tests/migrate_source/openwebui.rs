@@ -1,53 +1,21 @@
 //! Open WebUI, on the databases that it is mostly run on.
 
 use session_core::Timestamp;
-use session_migrate::source::{
-    Cell, Codecs, KeyUse, SourceKeys, SourceRow, TokenCodec as _, codec::Fernet, row::Expiry,
-};
+use session_migrate::source::{Cell, Codecs, KeyUse, SourceKeys, SourceRow, row::Expiry};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
+use session_tests::projects::openwebui::{KEY, TABLES, insert, sealed};
+use session_tests::source::{Source, line};
 
-use crate::source::{Source, line};
-
-const TABLES: &str = "
-CREATE TABLE «user» (id VARCHAR(255) NOT NULL PRIMARY KEY, email VARCHAR(255) NOT NULL);
-CREATE TABLE oauth_session (id {key} NOT NULL, user_id {key} NOT NULL, provider TEXT NOT NULL,
-  token TEXT NOT NULL, expires_at BIGINT NOT NULL, created_at BIGINT NOT NULL,
-  updated_at BIGINT NOT NULL, PRIMARY KEY (id));
-INSERT INTO «user» VALUES ('u1', 'ann@example.invalid'), ('u2', 'bob@example.invalid')";
-
-pub(crate) const KEY: &str = "the current secret";
-
-pub(crate) async fn source(database: Database) -> Source {
-    let source = Source::on(database).await;
-    // MySQL has no keys of text; nor has Open WebUI a MySQL.
-    let is_mysql = matches!(source.kind(), Kind::MariaDb | Kind::MySql);
-    let key = if is_mysql { "VARCHAR(255)" } else { "TEXT" };
-    source.run(&TABLES.replace("{key}", key)).await;
+/// Creates the tables and two users.
+pub(crate) async fn with_users(database: Database) -> Source {
+    let source = Source::with(database, TABLES).await;
+    source.run("INSERT INTO «user» VALUES ('u1', 'ann@example.invalid'), ('u2', 'bob@example.invalid')").await;
     source
 }
 
-pub(crate) fn sealed(secret: &str, json: &str) -> String {
-    let codec = Fernet::new(&SourceKeys::new(secret)).unwrap();
-    let future = Timestamp::from_millis(4_102_444_800_000);
-    let cell = codec.seal(json.as_bytes(), &Cell::Text(String::new()), future).unwrap();
-    cell.as_text().unwrap().into_owned()
-}
-
-pub(crate) async fn insert(
-    source: &Source,
-    id: &str,
-    user: &str,
-    provider: &str,
-    token: &str,
-    expires: &str,
-) {
-    let values = format!("'{id}', '{user}', '{provider}', '{token}', {expires}, 1000, 2000");
-    source.run(&format!("INSERT INTO oauth_session VALUES ({values})")).await;
-}
-
 pub(crate) async fn filled(database: Database) -> Source {
-    let source = source(database).await;
+    let source = with_users(database).await;
     let token = |name: &str| {
         sealed(KEY, &format!(r#"{{"access_token": "{name}", "refresh_token": "r-{name}"}}"#))
     };
@@ -61,7 +29,7 @@ pub(crate) async fn filled(database: Database) -> Source {
         insert(&source, id, user, provider, &token(id), "1760000000").await;
     }
     insert(&source, "f", "u2", "oidc", &sealed("last year", r#"{"access_token": "f"}"#), "1").await;
-    insert(&source, "g", "u2", "oidc", &sealed("nobody's", "{}"), "253402300799").await;
+    insert(&source, "g", "u2", "oidc", &sealed("an unknown key", "{}"), "253402300799").await;
     insert(&source, "h", "u2", "oidc", "no Fernet", "1760000000.5").await;
     source
 }
@@ -75,7 +43,7 @@ on_every_database! {
         let source = filled(database).await;
         let real = match source.kind() {
             Kind::Sqlite => "1760000000",
-            // The half is rounded away, upwards, on its way in.
+            // The server rounds the half up.
             _ => "1760000001",
         };
         let expected = [
@@ -145,7 +113,7 @@ on_every_database! {
     }
 
     async fn identity_comes_from_the_user_info_or_the_id_token(database: Database) {
-        let source = source(database).await;
+        let source = with_users(database).await;
         let userinfo = r#"{"access_token": "a", "userinfo": {"iss": "https://one.example",
             "sub": 4711, "sid": "s-1"}, "issued_at": 1.25, "not-before-policy": 0}"#;
         insert(&source, "a", "u1", "oidc", &sealed(KEY, userinfo), "1").await;
@@ -165,7 +133,7 @@ on_every_database! {
     }
 
     async fn a_missing_column_is_a_near_miss(database: Database) {
-        let source = source(database).await;
+        let source = with_users(database).await;
         source.run("ALTER TABLE oauth_session RENAME COLUMN token TO tokens").await;
         let inspection = source.inspect(SourceKeys::none()).await;
         assert!(inspection.recognised.is_empty());

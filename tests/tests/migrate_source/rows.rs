@@ -2,35 +2,12 @@
 
 use session_migrate::source::{Codecs, SourceKeys, mapping::Unit};
 use session_tests::database::{Database, Kind};
-use session_tests::on_every_database;
-
-use crate::source::{Source, blob};
+use session_tests::source::Source;
+use session_tests::{on_every_database, projects};
 
 on_every_database! {
     async fn spring_keeps_its_names_and_bytes(database: Database) {
-        let source = Source::on(database).await;
-        source.run("
-            CREATE TABLE oauth2_authorized_client (client_registration_id VARCHAR(100) NOT NULL,
-              principal_name VARCHAR(200) NOT NULL, access_token_type VARCHAR(100) NOT NULL,
-              access_token_value {bytes} NOT NULL, access_token_issued_at {naive} NOT NULL,
-              access_token_expires_at {naive} NOT NULL, access_token_scopes VARCHAR(1000),
-              refresh_token_value {bytes}, refresh_token_issued_at {naive}, created_at {naive},
-              PRIMARY KEY (client_registration_id, principal_name))").await;
-        for (registration, principal, refresh) in [
-            ("okta", "Zoë Ångström", Some("rt-1")),
-            // Two people may share a display name; that is one row, and stays one.
-            ("okta", "Kim", None),
-            ("Okta-EU", "Kim", Some("rt-3")),
-            ("azure", "10000000000000000001", None),
-        ] {
-            let token = blob(source.kind(), format!("at-{principal}").as_bytes());
-            let refresh = refresh.map_or("NULL".to_owned(), |it| blob(source.kind(), it.as_bytes()));
-            source.run(&format!(
-                "INSERT INTO oauth2_authorized_client VALUES ('{registration}', '{principal}', \
-                 'Bearer', {token}, '2025-10-09 11:00:00', '2025-10-09 12:00:00', 'openid,email', \
-                 {refresh}, NULL, '2025-01-01 00:00:00')"
-            )).await;
-        }
+        let source = projects::spring(database).await;
         let expected = [
             "[\"Okta-EU\",\"Kim\"] Kim \"Okta-EU\" - at-Kim rt-3 1760011200",
             "[\"azure\",\"10000000000000000001\"] 10000000000000000001 \"azure\" - at-10000000000000000001 - 1760011200",
@@ -46,22 +23,12 @@ on_every_database! {
     }
 
     async fn rails_is_adapted_to_its_columns(database: Database) {
-        let source = Source::on(database).await;
-        // Three applications: none has the columns of another.
-        source.run("
-            CREATE TABLE users (id {id}, email VARCHAR(255));
-            CREATE TABLE identities (id {id}, user_id BIGINT, provider VARCHAR(255),
-              uid VARCHAR(255), token VARCHAR(255), refresh_token VARCHAR(255), expires_at INTEGER,
-              created_at {naive}, updated_at {naive});
-            INSERT INTO users VALUES (1, 'ann@example.invalid');
-            INSERT INTO identities VALUES
-              (1, 1, 'google_oauth2', 'g-1', 'at-1', 'rt-1', 1760000000, '2025-10-09 12:00:00', '2025-10-09 12:00:00'),
-              (2, 1, 'Google_oauth2', 'g-1', 'at-2', NULL, NULL, '2025-10-09 12:00:00', '2025-10-09 12:00:00'),
-              (3, NULL, 'github', NULL, 'at-3', NULL, NULL, NULL, NULL)").await;
+        let source = projects::rails(database).await;
         let expected = [
             "1 1 \"google_oauth2\" g-1 at-1 rt-1 1760000000",
             "2 1 \"Google_oauth2\" g-1 at-2 - -",
             "3 - \"github\" - at-3 - - orphan",
+            "4 1 \"google_oauth2\" g-1 at-4 - -",
         ];
         assert_eq!(source.lines("rails", SourceKeys::none()).await, expected);
         source.run("

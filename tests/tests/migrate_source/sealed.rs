@@ -1,50 +1,24 @@
 //! Grafana, Laravel and Outline, whose tokens are encrypted.
 
-use session_core::Timestamp;
-use session_migrate::source::{
-    Cell, Codecs, SourceKeys, TokenCodec, codec::DataKeys, codec::Grafana, codec::Laravel,
-    codec::Outline,
-};
-use session_tests::database::{Database, Kind};
-use session_tests::on_every_database;
-
-use crate::source::{Source, blob};
-
-fn sealed(codec: &dyn TokenCodec, token: &str, like: &str) -> Cell {
-    let like = Cell::Text(like.to_owned());
-    codec.seal(token.as_bytes(), &like, Timestamp::from_millis(0)).unwrap()
-}
-
-fn text(cell: &Cell) -> String {
-    cell.as_text().unwrap().into_owned()
-}
-
-const GRAFANA: &str = "SW2YcwTIb9zpOOhoPsMm";
+use session_migrate::source::{Codecs, SourceKeys, codec::DataKeys, codec::Grafana};
+use session_tests::database::Database;
+use session_tests::projects::{GRAFANA_KEY, LARAVEL_KEY, OUTLINE_KEY, seal, text};
+use session_tests::source::{Source, blob};
+use session_tests::{on_every_database, projects};
 
 /// A data key under that secret, and a token under the data key, as Python wrote them.
 const DATA_KEY: &[u8] = b"\x2a\x59\x57\x56\x7a\x4c\x57\x4e\x6d\x59\x67\x2a\x73\x61\x6c\x74\x53\x41\x4c\x54\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\xff\x47\x5a\xbe\x07\x0a\xe1\xde\xbe\x36\x1b\xee\x7b\x2a\x3f\x95";
 const UNDER_DATA_KEY: &str = "I1pHVnJMVEUjKllXVnpMV05tWWcqYWJjZGVmZ2gBAgMEBQYHCAkKCwwNDg8QxtlzUU+mE+1BTcMlrtI1uJEYwDjzxPeZcQ==";
 
-/// `encryptString` of an empty text, for the codec to seal alike.
-const LARAVEL_FORM: &str = "eyJpdiI6IiIsInZhbHVlIjoiIiwibWFjIjoiIn0=";
-const LARAVEL: &str = "base64:w0z6aiWNTmhx98P5oQurzaKsqz/12sl3r85ZBgpXYAs=";
-const OUTLINE: &str = "00112233445566778899aabbccddeeff0123456789abcdef0123456789abcdef";
-
 on_every_database! {
-    async fn grafana_opens_by_the_keys_beside_the_table(database: Database) {
-        let source = Source::on(database).await;
+    async fn grafana_opens_with_the_keys_of_its_table(database: Database) {
+        let source = Source::with(database, projects::GRAFANA).await;
         let key = blob(source.kind(), DATA_KEY);
-        let by_secret = Grafana::new(&SourceKeys::new(GRAFANA), &DataKeys::none());
-        let refresh = text(&sealed(&by_secret, "rt-1", ""));
+        let by_secret = Grafana::new(&SourceKeys::new(GRAFANA_KEY), &DataKeys::none());
+        let refresh = text(&seal(&by_secret, "rt-1", ""));
         source.run(&format!("
-            CREATE TABLE «user» (id {{id}}, login VARCHAR(190));
             CREATE TABLE data_keys (name VARCHAR(100) PRIMARY KEY, active {{bool}}, scope VARCHAR(30),
               provider VARCHAR(50), encrypted_data {{bytes}} NOT NULL);
-            CREATE TABLE user_auth (id {{id}}, user_id BIGINT NOT NULL,
-              auth_module VARCHAR(190) NOT NULL, auth_id VARCHAR(190) NOT NULL, created {{naive}},
-              o_auth_access_token TEXT, o_auth_refresh_token TEXT, o_auth_token_type TEXT,
-              o_auth_expiry {{naive}}, o_auth_id_token TEXT, external_uid TEXT);
-            INSERT INTO «user» VALUES (1, 'ann'), (2, 'bob');
             INSERT INTO data_keys VALUES ('dek-1', {{true}}, 'root', 'secretKey.v1', {key});
             INSERT INTO user_auth (id, user_id, auth_module, auth_id, created, o_auth_access_token, o_auth_refresh_token, o_auth_expiry) VALUES
               (1, 1, 'oauth_google', 'g-1', '2025-01-01 00:00:00', '{UNDER_DATA_KEY}', '{refresh}', '2025-10-09 12:00:00'),
@@ -58,38 +32,24 @@ on_every_database! {
             "3 2 \"oauth_github\" h-1 unreadable wrong_key -",
             "4 9 \"oauth_google\" g-2 rt-1 - - orphan",
         ];
-        assert_eq!(source.lines("grafana", SourceKeys::new(GRAFANA)).await, expected);
+        assert_eq!(source.lines("grafana", SourceKeys::new(GRAFANA_KEY)).await, expected);
         let total = &source.inspect(SourceKeys::none()).await.recognised[0].sources[0].total;
         assert_eq!((total.unreadable["no_key"], total.without_tokens), (3, 1));
     }
 
     async fn laravel_is_one_mapping_for_each_group_of_columns(database: Database) {
-        let source = Source::on(database).await;
-        source.run("
-            CREATE TABLE users (id {id}, name VARCHAR(255), email VARCHAR(255),
-              remember_token VARCHAR(100), api_token VARCHAR(80), github_id VARCHAR(255),
-              github_token TEXT, github_refresh_token TEXT, google_id VARCHAR(255),
-              google_token TEXT, google_refresh_token TEXT, created_at {naive}, updated_at {naive})").await;
-        let codec = Laravel::new(&SourceKeys::new(LARAVEL)).unwrap();
-        let encrypted = text(&sealed(&codec, "gho-2", LARAVEL_FORM));
-        let others = text(&sealed(&Laravel::new(&SourceKeys::new("0123456789abcdef")).unwrap(), "x", LARAVEL_FORM));
-        source.run(&format!("
-            INSERT INTO users (id, name, remember_token, github_id, github_token, github_refresh_token, google_id, google_token, google_refresh_token) VALUES
-              (1, 'Ann', 'r', 'h-1', 'gho-1', NULL, 'g-1', 'ya29-1', 'rt-1'),
-              (2, 'Bob', 'r', 'h-2', '{encrypted}', '', NULL, NULL, NULL),
-              (3, 'Cy', 'r', NULL, '', NULL, 'g-3', '{others}', NULL),
-              (4, 'Di', NULL, NULL, NULL, NULL, NULL, NULL, NULL)")).await;
+        let source = projects::laravel(database).await;
         let expected = [
             "1 1 \"github\" h-1 gho-1 - -",
             "1 1 \"google\" g-1 ya29-1 rt-1 -",
             "2 2 \"github\" h-2 gho-2 - -",
             "3 3 \"google\" g-3 unreadable wrong_key -",
         ];
-        assert_eq!(source.lines("laravel", SourceKeys::new(LARAVEL)).await, expected);
+        assert_eq!(source.lines("laravel", SourceKeys::new(LARAVEL_KEY)).await, expected);
         let fit = source.recognised("laravel").await;
         let names: Vec<&str> = fit.mappings.mapping.iter().map(|it| it.name()).collect();
         assert_eq!(names, ["github", "google"]);
-        let report = source.inspect(SourceKeys::new(LARAVEL)).await;
+        let report = source.inspect(SourceKeys::new(LARAVEL_KEY)).await;
         assert_eq!(report.recognised[0].sources[0].filtered_out, 2);
     }
 }
@@ -120,51 +80,21 @@ on_every_database! {
     }
 
     async fn outline_reads_bytes_and_the_providers_name(database: Database) {
-        let source = Source::on(database).await;
-        let codec = Outline::new(&SourceKeys::new(OUTLINE)).unwrap();
-        let token = |token: &str| blob(source.kind(), sealed(&codec, token, "").as_bytes().unwrap());
+        let source = projects::outline(database).await;
         let id = |at: usize| format!("018f0000-0000-7000-8000-00000000000{at}");
-        let scopes = match source.kind() {
-            Kind::Postgres => "{read,\"write all\"}",
-            _ => "read,write",
-        };
-        source.run("
-            CREATE TABLE users (id {uuid} PRIMARY KEY, name VARCHAR(255));
-            CREATE TABLE authentication_providers (id {uuid} PRIMARY KEY, name VARCHAR(255),
-              «providerId» VARCHAR(255));
-            CREATE TABLE user_authentications (id {uuid} PRIMARY KEY, «userId» {uuid} NOT NULL,
-              «authenticationProviderId» {uuid}, «accessToken» {bytes}, «refreshToken» {bytes},
-              scopes {texts}, «providerId» VARCHAR(255) UNIQUE, «expiresAt» {zoned},
-              «lastValidatedAt» {zoned}, «createdAt» {zoned}, «updatedAt» {zoned})").await;
-        source.run(&format!("INSERT INTO users VALUES ('{}', 'Ann')", id(1))).await;
-        source.run(&format!(
-            "INSERT INTO authentication_providers VALUES ('{}', 'google', 'example.com')", id(5)
-        )).await;
-        let wrong = blob(source.kind(), &[7; 48]);
-        for (at, user, access, refresh, account) in [
-            (1, 1, token("at-1"), token("rt-1"), "g-1"),
-            (2, 1, token("at-2"), "NULL".to_owned(), "g-2"),
-            (3, 2, wrong, "NULL".to_owned(), "g-3"),
-        ] {
-            source.run(&format!(
-                "INSERT INTO user_authentications VALUES ('{}', '{}', '{}', {access}, {refresh}, \
-                 '{scopes}', '{account}', '2025-10-09 12:00:00', NULL, '2025-01-01 00:00:00', \
-                 '2025-01-01 00:00:00')", id(at), id(user), id(5)
-            )).await;
-        }
         let (ann, gone) = (id(1), id(2));
         let expected = [
             format!("{} {ann} \"google\" g-1 at-1 rt-1 1760011200", id(1)),
             format!("{} {ann} \"google\" g-2 at-2 - 1760011200", id(2)),
             format!("{} {gone} \"google\" g-3 unreadable wrong_key 1760011200 orphan", id(3)),
         ];
-        assert_eq!(source.lines("outline", SourceKeys::new(OUTLINE)).await, expected);
+        assert_eq!(source.lines("outline", SourceKeys::new(OUTLINE_KEY)).await, expected);
         let fit = source.recognised("outline").await;
-        let rows = source.rows(&fit.mappings.mapping[0], &Codecs::new(SourceKeys::new(OUTLINE))).await;
+        let rows = source.rows(&fit.mappings.mapping[0], &Codecs::new(SourceKeys::new(OUTLINE_KEY))).await;
         assert!(rows[0].tokens.opened().unwrap().scope().unwrap().starts_with("read write"));
         // Without the providers' table, its id stands for the name.
         source.run("DROP TABLE authentication_providers").await;
-        let lines = source.lines("outline", SourceKeys::new(OUTLINE)).await;
+        let lines = source.lines("outline", SourceKeys::new(OUTLINE_KEY)).await;
         assert!(lines[0].contains(&format!("{:?}", id(5))), "{lines:?}");
     }
 }

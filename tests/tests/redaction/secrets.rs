@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use session_core::{SecretDigest, SessionSecret, TokenSet};
+use session_core::TokenSet;
+use session_core::session::{SecretDigest, SessionSecret};
 
 /// The secrets of the story by their texts, with what each is.
 #[derive(Default)]
@@ -10,7 +11,7 @@ pub(crate) struct Secrets(BTreeMap<String, &'static str>);
 
 impl Secrets {
     pub(crate) fn add(&mut self, kind: &'static str, text: &str) {
-        assert!(text.len() > 12, "too short to be told from other text: {text}");
+        assert!(text.len() > 12, "too short to be unique: {text}");
         self.0.insert(text.to_owned(), kind);
     }
 

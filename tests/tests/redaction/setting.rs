@@ -9,13 +9,13 @@ use axum::http::header::COOKIE;
 use axum::http::{Request, Response, StatusCode};
 use identity_provider::{IdentityProvider, RunningProvider};
 use reqwest::header::LOCATION;
+use session_core::clock::Clock as _;
 use session_core::manager::{SignIn, SignedIn, StartError};
 use session_core::provider::openid::{Callback, OpenIdProvider};
+use session_core::session::SessionSecret;
 use session_core::store::sea_orm::SeaOrmStore;
 use session_core::testing::{FakeClock, sample};
-use session_core::{
-    Clock as _, Keyring, SessionManager, SessionPolicy, SessionSecret, SessionStore as _, TokenSet,
-};
+use session_core::{Keyring, SessionManager, SessionPolicy, SessionStore as _, TokenSet};
 use session_tests::database::{Database, Kind, Link};
 use session_tower::{CurrentSession, PresentedCookie, SessionLayer};
 use tokio::net::TcpListener;
@@ -122,7 +122,7 @@ impl Setting {
         self.note_tokens().await;
     }
 
-    /// Notes every token that lies in the database now.
+    /// Records every token in the database.
     pub(crate) async fn note_tokens(&mut self) {
         let keyring = Keyring::parse(&self.key).unwrap();
         for device in &self.devices {
@@ -208,7 +208,7 @@ async fn started(
         .await
 }
 
-/// With every statement logged, and an outage told soon.
+/// Returns options that log every statement and report an outage soon.
 async fn pool(link: &Link) -> SeaOrmStore {
     let pool = link.connect_with(|options| {
         options.max_connections(4).test_before_acquire(false).sqlx_logging(true);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use identity_provider::{Endpoint, Fault, ScriptedAnswer};
+use identity_provider::{Endpoint, Fault, ScriptedResponse};
 use serde_json::json;
 use session_core::manager::Rotation;
 use session_core::testing::sample;
@@ -69,15 +69,15 @@ pub(crate) async fn renewals(setting: &mut Setting) {
 pub(crate) async fn trouble_at_the_provider(setting: &mut Setting) {
     let sent = setting.refresh_token(2).await;
     let says = |error: &str| json!({"error": error, "error_description": sent, "token": sent});
-    let answer = |status, body| Fault::answer(ScriptedAnswer::json(status, &body));
-    let page = ScriptedAnswer::new(StatusCode::OK).body(format!("<p>refresh_token={sent}</p>"));
+    let answer = |status, body| Fault::respond(ScriptedResponse::json(status, &body));
+    let page = ScriptedResponse::new(StatusCode::OK).body(format!("<p>refresh_token={sent}</p>"));
     let faults = [
         answer(StatusCode::SERVICE_UNAVAILABLE, says("invalid_grant")),
         answer(StatusCode::TOO_MANY_REQUESTS, says("slow_down")),
         answer(StatusCode::UNAUTHORIZED, says("invalid_client")),
         answer(StatusCode::BAD_REQUEST, says(&sent)),
         answer(StatusCode::OK, json!({"access_token": [&sent], "refresh_token": sent})),
-        Fault::answer(page),
+        Fault::respond(page),
         Fault::close(),
     ];
     for fault in faults {
@@ -96,7 +96,7 @@ pub(crate) async fn trouble_at_the_provider(setting: &mut Setting) {
 /// It goes away while a rotated token waits for its writing, and under requests.
 pub(crate) async fn trouble_at_the_database(setting: &mut Setting) {
     setting.later();
-    let (answer, held) = Fault::hold_answer();
+    let (answer, held) = Fault::hold_response();
     setting.idp.control().push_fault_at(Endpoint::Renewal, answer);
     let Session { id, user, .. } = setting.devices[3].session.clone();
     let manager = setting.manager.clone();

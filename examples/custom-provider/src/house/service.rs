@@ -12,7 +12,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
-use session_core::{Clock, Timestamp};
+use session_core::Timestamp;
+use session_core::clock::Clock;
 
 use super::{APPLICATION_KEY, TICKET};
 use crate::http::random_token;

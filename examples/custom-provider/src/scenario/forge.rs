@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
+use session_core::Provider as _;
 use session_core::manager::{Resolution, SignIn, SignedIn};
 use session_core::provider::ProviderErrorKind;
-use session_core::{Provider as _, SecretDigest};
+use session_core::session::SecretDigest;
 
 use super::{Outcome, World, check, provider};
 

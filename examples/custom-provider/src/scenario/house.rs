@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use session_core::manager::{SignIn, SignedIn, TokenErrorKind};
-use session_core::{DeviceLabel, EndReason, SessionId};
+use session_core::session::DeviceLabel;
+use session_core::{EndReason, SessionId};
 
 use super::{Outcome, World, check, provider};
 

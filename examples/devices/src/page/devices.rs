@@ -11,7 +11,7 @@ use super::document;
 use super::html::escaped;
 use super::time::moment;
 
-/// The user's devices, with a button for each.
+/// Builds the list of the user's devices, with a sign-out button for each.
 pub(crate) fn devices(user: &UserId, listed: &[ListedSession], now: Timestamp) -> Response {
     let mut items = String::new();
     for device in listed {
@@ -20,7 +20,7 @@ pub(crate) fn devices(user: &UserId, listed: &[ListedSession], now: Timestamp) -
     }
     let others = if listed.len() > 1 { OTHERS } else { "" };
     let body = format!(
-        "<p>Signed in as <strong>{}</strong>. Each device signs in and out by itself.</p>\n\
+        "<p>Signed in as <strong>{}</strong>. Each device signs in and out separately.</p>\n\
          <ul class=\"devices\">\n{items}</ul>\n\
          <div class=\"actions\">\n\
          <a class=\"button\" href=\"/api/tool\">Call the tool</a>\n{others}\

@@ -1,8 +1,8 @@
-//! Text in HTML.
+//! Escaping of text in HTML.
 
 use std::fmt;
 
-/// Text that cannot become anything else in HTML, in an element or a quoted attribute.
+/// Escapes text for an element or a quoted attribute.
 pub(super) const fn escaped(text: &str) -> Escaped<'_> {
     Escaped(text)
 }
@@ -34,7 +34,7 @@ mod tests {
     use super::escaped;
 
     #[test]
-    fn markup_becomes_text() {
+    fn markup_is_escaped() {
         let text = "<script>alert('a' & \"b\")</script> ü";
         assert_eq!(
             escaped(text).to_string(),

@@ -1,4 +1,4 @@
-//! The pages. They work without scripts: links and forms only.
+//! The pages. They work without scripts, by links and forms only.
 
 mod devices;
 mod html;
@@ -11,10 +11,10 @@ use session_core::EndReason;
 
 pub(crate) use devices::devices;
 
-use crate::refusal::Refusal;
+use crate::error_response::ErrorResponse;
 use html::escaped;
 
-/// The whole document around a body.
+/// Builds the document around a body.
 fn document<B: From<String>>(status: StatusCode, title: &str, body: &str) -> Response<B> {
     let title = escaped(title);
     let html = format!(
@@ -31,7 +31,7 @@ fn document<B: From<String>>(status: StatusCode, title: &str, body: &str) -> Res
     response
 }
 
-/// The way in, and why this device is out.
+/// Builds the page for a device that is not signed in, with the reason if there is one.
 pub(crate) fn signed_out(ended: Option<EndReason>, offers_names: bool) -> Response {
     let notice = ended.map(why).map_or_else(String::new, |why| {
         format!("<p class=\"notice\" role=\"status\">{}</p>\n", escaped(why))
@@ -44,42 +44,44 @@ pub(crate) fn signed_out(ended: Option<EndReason>, offers_names: bool) -> Respon
     document(StatusCode::OK, "Your devices", &body)
 }
 
-/// The built-in provider takes any name.
-const NAMES: &str = "<p class=\"hint\">The built-in identity provider knows no passwords: sign in as \
+/// The built-in provider accepts any name.
+const NAMES: &str = "<p class=\"hint\">The built-in identity provider asks for no password: sign in as \
      <a href=\"/login?login_hint=alice\">alice</a>, \
-     <a href=\"/login?login_hint=bob\">bob</a>, or whoever you like.</p>\n";
+     <a href=\"/login?login_hint=bob\">bob</a>, or any other name.</p>\n";
 
-/// Why a session is over, for the person.
+/// Explains to the user why a session ended.
 fn why(reason: EndReason) -> &'static str {
     match reason {
         EndReason::Absolute => "You were signed out because you signed in a long time ago.",
         EndReason::Evicted => {
-            "You were signed out here because you signed in on another device, and every place was \
-             taken."
+            "You were signed out here because you signed in on another device and reached the \
+             maximum number of devices."
         }
         EndReason::Idle => "You were signed out because this device was not used for a long time.",
-        EndReason::ProviderLogout => "You were signed out because you left the identity provider.",
+        EndReason::ProviderLogout => {
+            "You were signed out because you signed out at the identity provider."
+        }
         EndReason::RenewalRefused => {
             "You were signed out because the identity provider did not renew your sign-in."
         }
-        EndReason::Replaced => "A newer connection took the place of this one.",
+        EndReason::Replaced => "This connection was replaced by a newer one.",
         EndReason::RevokedByAdmin => "You were signed out by an administrator.",
         EndReason::RevokedByUser => "You were signed out here from another of your devices.",
         EndReason::SignedOut => "You have signed out.",
-        EndReason::Superseded => "You signed in anew in this browser.",
+        EndReason::Superseded => "You signed in again in this browser.",
         _ => "You were signed out.",
     }
 }
 
-/// Why something was not done, and the way back.
-pub(crate) fn refusal<B: From<String>>(refusal: &Refusal) -> Response<B> {
+/// Builds the page for an error.
+pub(crate) fn error<B: From<String>>(error: &ErrorResponse) -> Response<B> {
     let body = format!(
         "<p class=\"notice\" role=\"alert\">{}</p>\n\
          <p><a class=\"button\" href=\"/login\">Try again</a> <a href=\"/\">Back</a></p>\n",
-        escaped(refusal.says)
+        escaped(error.message)
     );
-    let mut response = document(refusal.status(), "That did not work", &body);
-    if let Some((name, value)) = refusal.retry_after() {
+    let mut response = document(error.status(), "That did not work", &body);
+    if let Some((name, value)) = error.retry_after() {
         response.headers_mut().insert(name, value);
     }
     response
@@ -95,16 +97,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_evicted_device_is_told_why() {
+    async fn an_evicted_device_shows_the_reason() {
         let page = text(signed_out(Some(EndReason::Evicted), true)).await;
-        assert!(page.contains("every place was taken"));
+        assert!(page.contains("maximum number of devices"));
         assert!(page.contains("/login?login_hint=alice"));
         let page = text(signed_out(None, false)).await;
         assert!(!page.contains("notice") && !page.contains("alice"));
     }
 
     #[test]
-    fn each_reason_has_its_own_words() {
+    fn each_reason_has_its_own_message() {
         let words: std::collections::HashSet<_> = EndReason::ALL.map(why).into();
         assert_eq!(words.len(), EndReason::ALL.len());
         assert!(!words.contains("You were signed out."));

@@ -1,4 +1,4 @@
-//! Moments for people.
+//! Times as the page shows them.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// How long ago a moment was, with the moment itself where one points at it.
+/// Formats how long ago a time was, with the exact time as a tooltip.
 pub(super) fn moment(at: Timestamp, now: Timestamp) -> String {
     let ago = ago(now.since(at));
     let Some(moment) = DateTime::from_timestamp_millis(at.as_millis()) else { return ago };
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_told_in_the_largest_unit_that_fits() {
+    fn times_are_shown_in_the_largest_unit_that_fits() {
         let says = |seconds| ago(Duration::from_secs(seconds));
         assert_eq!(says(59), "just now");
         assert_eq!(says(60), "1 minute ago");
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn the_moment_itself_is_there_for_machines() {
+    fn the_exact_time_is_machine_readable() {
         let html = moment(Timestamp::from_millis(0), Timestamp::from_millis(60_000));
         assert!(html.contains("datetime=\"1970-01-01T00:00:00Z\""), "{html}");
     }

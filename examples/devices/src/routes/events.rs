@@ -1,4 +1,4 @@
-//! `GET /api/events`: a stream that ends when the session does.
+//! `GET /api/events`: a stream of server-sent events that closes when the session ends.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -10,19 +10,20 @@ use futures_util::{Stream, StreamExt as _, stream};
 use serde_json::json;
 use session_tower::CurrentSession;
 
-use crate::site::Site;
+use crate::state::AppState;
 
-/// Between two comments that keep the connection open.
+/// The interval of the comments that keep the connection open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Says nothing until the session is over, then why. Holding it is no use of the session.
+/// Sends one event when the session ends, with the reason. An open stream does not count as
+/// activity of the session.
 pub(crate) async fn events(
-    State(site): State<Arc<Site>>,
+    State(state): State<Arc<AppState>>,
     current: CurrentSession,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let mut ended = current.ended();
-    let mut closing = site.closing.clone();
-    // The stream holds the signal only: tokens must not live as long as a connection.
+    let mut closing = state.closing.clone();
+    // The stream keeps only the signal, so that tokens do not stay in memory with the connection.
     drop(current);
     let last = async move {
         tokio::select! {
@@ -31,7 +32,7 @@ pub(crate) async fn events(
                 let reason = json!({ "reason": reason.as_str() });
                 Some(Event::default().event("ended").data(reason.to_string()))
             }
-            // An error says that the server is gone.
+            // An error means that the server is gone.
             _ = closing.wait_for(|is_closing| *is_closing) => None,
         }
     };

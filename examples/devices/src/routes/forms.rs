@@ -1,4 +1,4 @@
-//! What the buttons of the page send: they end where they began.
+//! The forms of the page. Each redirects back to the page.
 
 use std::sync::Arc;
 
@@ -8,39 +8,39 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use session_tower::{CookieUpdate, CurrentSession};
 
 use super::sessions;
-use crate::refusal::Refusal;
-use crate::site::Site;
+use crate::error_response::ErrorResponse;
+use crate::state::{AppState, wants_page};
 
-/// Ends one of the user's devices.
+/// Signs one of the user's devices out.
 pub(crate) async fn end_one(
-    State(site): State<Arc<Site>>,
+    State(state): State<Arc<AppState>>,
     current: Option<CurrentSession>,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ErrorResponse> {
     let Some(current) = current else { return Ok(home()) };
-    match sessions::end(&site, &current, &id).await {
+    match sessions::end(&state, &current, &id).await {
         Ok(true) => Ok((CookieUpdate::signed_out(), home()).into_response()),
         Ok(false) => Ok(home()),
-        // It is over already: the list without it says so.
-        Err(refusal) if is_of_a_page(&refusal, &headers) => Ok(home()),
-        Err(refusal) => Err(refusal),
+        // The session has already ended: the reloaded list shows that.
+        Err(error) if is_gone(&error) && wants_page(&headers) => Ok(home()),
+        Err(error) => Err(error),
     }
 }
 
-/// Ends all of the user's devices but this one.
+/// Signs all other devices of the user out.
 pub(crate) async fn end_others(
-    State(site): State<Arc<Site>>,
+    State(state): State<Arc<AppState>>,
     current: Option<CurrentSession>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ErrorResponse> {
     if let Some(current) = current {
-        site.manager.end_others(current.user(), current.id()).await?;
+        state.manager.end_others(current.user(), current.id()).await?;
     }
     Ok(home())
 }
 
-fn is_of_a_page(refusal: &Refusal, headers: &HeaderMap) -> bool {
-    refusal.status() == Refusal::NOT_FOUND.status() && crate::site::wants_page(headers)
+fn is_gone(error: &ErrorResponse) -> bool {
+    error.status() == ErrorResponse::NOT_FOUND.status()
 }
 
 fn home() -> Response {

@@ -1,30 +1,32 @@
-//! `GET /healthz`: whether this copy can serve anybody.
+//! `GET /healthz`: whether this copy can reach the session store.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
 
-use crate::refusal::Refusal;
-use crate::site::Site;
+use crate::error_response::ErrorResponse;
+use crate::state::AppState;
 
 /// How long the store may take to answer.
-const BOUND: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-const AWAY: &str = "The sessions cannot be reached now.";
+const UNAVAILABLE: &str = "The session store cannot be reached right now.";
 
-/// Asks the store for no session in particular.
-pub(crate) async fn health(State(site): State<Arc<Site>>) -> Result<&'static str, Refusal> {
-    let nobody = [NOBODY.parse().map_err(|_| away())?];
-    match tokio::time::timeout(BOUND, site.store.find_all(&nobody)).await {
+/// Looks up a session that does not exist.
+pub(crate) async fn health(
+    State(state): State<Arc<AppState>>,
+) -> Result<&'static str, ErrorResponse> {
+    let ids = [NO_SESSION.parse().map_err(|_| unavailable())?];
+    match tokio::time::timeout(TIMEOUT, state.store.find_all(&ids)).await {
         Ok(Ok(_)) => Ok("ok\n"),
-        Ok(Err(_)) | Err(_) => Err(away()),
+        Ok(Err(_)) | Err(_) => Err(unavailable()),
     }
 }
 
-/// The id of no session.
-const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+/// An id that no session has.
+const NO_SESSION: &str = "00000000-0000-0000-0000-000000000000";
 
-fn away() -> Refusal {
-    Refusal::unavailable(AWAY, None)
+fn unavailable() -> ErrorResponse {
+    ErrorResponse::unavailable(UNAVAILABLE, None)
 }

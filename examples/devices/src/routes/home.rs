@@ -6,19 +6,19 @@ use axum::extract::State;
 use axum::response::Response;
 use session_tower::{CurrentSession, EndedSession};
 
+use crate::error_response::ErrorResponse;
 use crate::page;
-use crate::refusal::Refusal;
-use crate::site::Site;
+use crate::state::AppState;
 
-/// The devices of whoever is signed in; else the way in, and why this device is out.
+/// Shows the user's devices; without a session, the sign-in link and why the last session ended.
 pub(crate) async fn home(
-    State(site): State<Arc<Site>>,
+    State(state): State<Arc<AppState>>,
     current: Option<CurrentSession>,
     ended: Option<EndedSession>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ErrorResponse> {
     let Some(current) = current else {
-        return Ok(page::signed_out(ended.map(|ended| ended.reason), site.is_built_in));
+        return Ok(page::signed_out(ended.map(|ended| ended.reason), state.has_built_in_provider));
     };
-    let listed = site.manager.list(current.user(), Some(current.id())).await?;
-    Ok(page::devices(current.user(), &listed, site.manager.now()))
+    let listed = state.manager.list(current.user(), Some(current.id())).await?;
+    Ok(page::devices(current.user(), &listed, state.manager.now()))
 }

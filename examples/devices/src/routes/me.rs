@@ -1,10 +1,10 @@
-//! `GET /api/me`: who is signed in on this device.
+//! `GET /api/me`: the user and session of this device.
 
 use axum::Json;
 use serde::Serialize;
 use session_tower::CurrentSession;
 
-/// Times are epoch milliseconds.
+/// The current session. Times are epoch milliseconds.
 #[derive(Serialize)]
 pub(crate) struct Me {
     user: String,
@@ -14,7 +14,7 @@ pub(crate) struct Me {
     last_seen_at: i64,
 }
 
-/// 401 with `{error, reason}` where nobody is.
+/// Returns the current session; 401 with `{error, reason}` without one.
 pub(crate) async fn me(current: CurrentSession) -> Json<Me> {
     Json(Me {
         user: current.user().to_string(),

@@ -26,18 +26,18 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
+use crate::error_response::ErrorResponse;
 use crate::page;
-use crate::refusal::Refusal;
 use crate::sign_in;
-use crate::site::{Site, wants_page};
+use crate::state::{AppState, wants_page};
 
-/// Nothing from elsewhere, no scripts, in nobody's frame.
+/// The Content-Security-Policy: no scripts, no frames, nothing from other origins.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
      base-uri 'none'; frame-ancestors 'none'";
 
-/// All routes. Requests from other sites are refused before a session is looked up, so that they
-/// are not even a use of it.
-pub(crate) fn router(site: Arc<Site>, sessions: SessionLayer) -> Router {
+/// Builds the router. Requests from other sites are rejected before the session is looked up, so
+/// that they do not count as its activity.
+pub(crate) fn router(state: Arc<AppState>, sessions: SessionLayer) -> Router {
     let with_sessions = Router::new()
         .route("/", get(home::home))
         .route("/login", get(sign_in::login))
@@ -56,7 +56,7 @@ pub(crate) fn router(site: Arc<Site>, sessions: SessionLayer) -> Router {
         .route("/healthz", get(health::health))
         .route("/style.css", get(style))
         .merge(with_sessions)
-        .with_state(site)
+        .with_state(state)
         .layer(CsrfLayer::new().with_rejection_response(cross_site))
         .layer(header(CACHE_CONTROL, "no-store"))
         .layer(header(CONTENT_SECURITY_POLICY, POLICY))
@@ -65,26 +65,26 @@ pub(crate) fn router(site: Arc<Site>, sessions: SessionLayer) -> Router {
         .layer(TraceLayer::new_for_http().make_span_with(span))
 }
 
-/// A header for every answer that has not said otherwise.
+/// Sets a header on every response that does not have it.
 fn header(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
     SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }
 
-/// The path only: the query of the callback holds a code.
+/// Logs the path only, because the query of the callback contains a code.
 fn span(request: &Request) -> tracing::Span {
     tracing::info_span!("request", method = %request.method(), path = request.uri().path())
 }
 
 fn cross_site(_: ProtectionError) -> Response {
-    let says = "A request from another site cannot change anything here.";
-    Refusal::new(StatusCode::FORBIDDEN, "cross_site", says).into_response()
+    let message = "Requests from other sites are rejected.";
+    ErrorResponse::new(StatusCode::FORBIDDEN, "cross_site", message).into_response()
 }
 
-/// The store is away, or a session cannot be read: data for programs, a page for people.
-fn no_session(failure: &Rejection, request: &Parts) -> Response<Bytes> {
+/// Responds when the store is unavailable or the session cannot be read: with a page to browsers.
+fn no_session(rejection: &Rejection, request: &Parts) -> Response<Bytes> {
     match wants_page(&request.headers) {
-        true => page::refusal(&Refusal::from(*failure)),
-        false => ProblemDetails::of(failure),
+        true => page::error(&ErrorResponse::from(*rejection)),
+        false => ProblemDetails::of(rejection),
     }
 }
 

@@ -11,8 +11,8 @@ use serde::Serialize;
 use session_core::manager::ListedSession;
 use session_tower::{CookieUpdate, CurrentSession};
 
-use crate::refusal::Refusal;
-use crate::site::Site;
+use crate::error_response::ErrorResponse;
+use crate::state::AppState;
 
 /// One device. Times are epoch milliseconds.
 #[derive(Serialize)]
@@ -39,23 +39,23 @@ impl From<ListedSession> for Device {
     }
 }
 
-/// The user's devices, the last that signed in first.
+/// Lists the user's devices, most recent sign-in first.
 pub(crate) async fn list(
-    State(site): State<Arc<Site>>,
+    State(state): State<Arc<AppState>>,
     current: CurrentSession,
-) -> Result<Json<Vec<Device>>, Refusal> {
-    let listed = site.manager.list(current.user(), Some(current.id())).await?;
+) -> Result<Json<Vec<Device>>, ErrorResponse> {
+    let listed = state.manager.list(current.user(), Some(current.id())).await?;
     Ok(Json(listed.into_iter().map(Device::from).collect()))
 }
 
-/// Ends one of the user's devices; 404 for anything else.
+/// Signs one of the user's devices out; 404 for any other id.
 pub(crate) async fn end_one(
-    State(site): State<Arc<Site>>,
+    State(state): State<Arc<AppState>>,
     current: CurrentSession,
     id: Result<Path<String>, PathRejection>,
-) -> Result<Response, Refusal> {
-    let Path(id) = id.map_err(|_| Refusal::NOT_FOUND)?;
-    let is_current = end(&site, &current, &id).await?;
+) -> Result<Response, ErrorResponse> {
+    let Path(id) = id.map_err(|_| ErrorResponse::NOT_FOUND)?;
+    let is_current = end(&state, &current, &id).await?;
     let done = StatusCode::NO_CONTENT;
     Ok(match is_current {
         true => (CookieUpdate::signed_out(), done).into_response(),
@@ -63,24 +63,28 @@ pub(crate) async fn end_one(
     })
 }
 
-/// Ends one of the user's devices; whether it is the one that asks.
-pub(super) async fn end(site: &Site, current: &CurrentSession, id: &str) -> Result<bool, Refusal> {
-    let id = id.parse().map_err(|_| Refusal::NOT_FOUND)?;
-    site.manager.end_one(current.user(), id).await?;
+/// Signs one of the user's devices out, and returns whether it is the current one.
+pub(super) async fn end(
+    state: &AppState,
+    current: &CurrentSession,
+    id: &str,
+) -> Result<bool, ErrorResponse> {
+    let id = id.parse().map_err(|_| ErrorResponse::NOT_FOUND)?;
+    state.manager.end_one(current.user(), id).await?;
     Ok(id == current.id())
 }
 
-/// How many were ended.
+/// The number of devices that were signed out.
 #[derive(Serialize)]
 pub(crate) struct EndedOthers {
     ended: usize,
 }
 
-/// Ends all of the user's devices but this one.
+/// Signs all other devices of the user out.
 pub(crate) async fn end_others(
-    State(site): State<Arc<Site>>,
+    State(state): State<Arc<AppState>>,
     current: CurrentSession,
-) -> Result<Json<EndedOthers>, Refusal> {
-    let ended = site.manager.end_others(current.user(), current.id()).await?;
+) -> Result<Json<EndedOthers>, ErrorResponse> {
+    let ended = state.manager.end_others(current.user(), current.id()).await?;
     Ok(Json(EndedOthers { ended }))
 }

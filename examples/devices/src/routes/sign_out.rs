@@ -1,4 +1,4 @@
-//! `POST /logout`: this device signs out, and no other.
+//! `POST /logout`: signs this device out, and no other.
 
 use std::sync::Arc;
 
@@ -7,17 +7,17 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use session_tower::{CookieUpdate, CurrentSession};
 
-use crate::refusal::Refusal;
-use crate::site::{Site, wants_page};
+use crate::error_response::ErrorResponse;
+use crate::state::{AppState, wants_page};
 
-/// 204, or back to the page; also where nobody is signed in.
+/// Returns 204, or redirects a browser to the page; also without a session.
 pub(crate) async fn sign_out(
-    State(site): State<Arc<Site>>,
+    State(state): State<Arc<AppState>>,
     current: Option<CurrentSession>,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ErrorResponse> {
     if let Some(current) = current {
-        site.manager.sign_out(current.user(), current.id()).await?;
+        state.manager.sign_out(current.user(), current.id()).await?;
     }
     let done = match wants_page(&headers) {
         true => Redirect::to("/").into_response(),

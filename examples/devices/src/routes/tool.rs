@@ -1,4 +1,4 @@
-//! `GET /api/tool`: another service, called on behalf of the person with this session's token.
+//! `GET /api/tool`: calls another service on behalf of the user, with the session's access token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,56 +10,60 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::TryStreamExt as _;
 use session_tower::{CurrentSession, Rejection};
 
-use crate::refusal::Refusal;
-use crate::site::Site;
+use crate::error_response::ErrorResponse;
+use crate::state::AppState;
 
-/// The longest answer that is passed on, in bytes.
-const LONGEST_ANSWER: usize = 64 * 1024;
+/// The maximum size of the response that is passed on, in bytes.
+const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
-/// Calls the provider's userinfo. A token that it refuses before its time is renewed once.
+/// Calls the provider's userinfo endpoint. If it rejects the token, renews it and tries once more.
 pub(crate) async fn tool(
-    State(site): State<Arc<Site>>,
+    State(state): State<Arc<AppState>>,
     current: CurrentSession,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ErrorResponse> {
     let token = current.access_token()?;
-    let mut answer = ask(&site, token).await?;
+    let mut answer = ask(&state, token).await?;
     if answer.status() == StatusCode::UNAUTHORIZED {
         let renewed =
-            site.manager.access_token_after_rejection(current.user(), current.id(), token).await;
-        answer = ask(&site, renewed.map_err(Rejection::of_own_token)?.access_token()).await?;
+            state.manager.access_token_after_rejection(current.user(), current.id(), token).await;
+        answer = ask(&state, renewed.map_err(Rejection::of_own_token)?.access_token()).await?;
     }
     match answer.status() {
         status if status.is_success() => passed_on(answer).await,
-        StatusCode::TOO_MANY_REQUESTS => Err(Refusal::unavailable(AWAY, retry_after(&answer))),
-        status if status.is_server_error() => Err(Refusal::unavailable(AWAY, retry_after(&answer))),
+        StatusCode::TOO_MANY_REQUESTS => {
+            Err(ErrorResponse::unavailable(UNAVAILABLE, retry_after(&answer)))
+        }
+        status if status.is_server_error() => {
+            Err(ErrorResponse::unavailable(UNAVAILABLE, retry_after(&answer)))
+        }
         status => {
-            tracing::warn!(%status, "the tool refused the call");
+            tracing::warn!(%status, "the tool rejected the request");
             Err(REFUSED)
         }
     }
 }
 
-const AWAY: &str = "The tool cannot be reached now.";
+const UNAVAILABLE: &str = "The tool cannot be reached right now.";
 
-const REFUSED: Refusal =
-    Refusal::new(StatusCode::BAD_GATEWAY, "tool_refused", "The tool refused the call.");
+const REFUSED: ErrorResponse =
+    ErrorResponse::new(StatusCode::BAD_GATEWAY, "tool_refused", "The tool rejected the request.");
 
-async fn ask(site: &Site, token: &str) -> Result<reqwest::Response, Refusal> {
-    let request = site.identity.http.get(site.identity.userinfo.clone()).bearer_auth(token);
+async fn ask(state: &AppState, token: &str) -> Result<reqwest::Response, ErrorResponse> {
+    let request = state.provider.http.get(state.provider.userinfo.clone()).bearer_auth(token);
     request.send().await.map_err(|error| {
-        tracing::warn!(error = %error.without_url(), "the tool was not reached");
-        Refusal::unavailable(AWAY, None)
+        tracing::warn!(error = %error.without_url(), "the tool could not be reached");
+        ErrorResponse::unavailable(UNAVAILABLE, None)
     })
 }
 
-async fn passed_on(answer: reqwest::Response) -> Result<Response, Refusal> {
+async fn passed_on(answer: reqwest::Response) -> Result<Response, ErrorResponse> {
     let kind = answer.headers().get(CONTENT_TYPE).cloned();
     let mut body = Vec::new();
     let mut chunks = answer.bytes_stream();
-    let cut_off = |_| Refusal::unavailable(AWAY, None);
+    let cut_off = |_| ErrorResponse::unavailable(UNAVAILABLE, None);
     while let Some(chunk) = chunks.try_next().await.map_err(cut_off)? {
         body.extend_from_slice(&chunk);
-        if body.len() > LONGEST_ANSWER {
+        if body.len() > MAX_RESPONSE_BYTES {
             return Err(REFUSED);
         }
     }

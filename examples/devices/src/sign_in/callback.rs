@@ -1,4 +1,4 @@
-//! `GET /callback`: back from the provider, and in.
+//! `GET /callback`: completes the sign-in.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,64 +11,65 @@ use secrecy::SecretString;
 use session_core::manager::{ManagerErrorKind, SignIn, SignedIn};
 use session_core::provider::openid::{Callback, SignInError, SignInErrorKind, SignInOutcome};
 use session_core::provider::{Provider as _, RevocationScope};
-use session_core::{DeviceLabel, SecretDigest, TokenResponse, TokenSet, UserId};
+use session_core::session::{DeviceLabel, SecretDigest};
+use session_core::{TokenResponse, TokenSet, UserId};
 use session_tower::{CookieUpdate, PresentedCookie};
 
+use crate::error_response::ErrorResponse;
 use crate::page;
-use crate::refusal::Refusal;
-use crate::site::{Site, wants_page};
+use crate::state::{AppState, wants_page};
 
-/// Completes a sign-in: one more session, and the cookie for it.
+/// Completes a sign-in: creates a session and sets its cookie.
 pub(crate) async fn callback(
-    State(site): State<Arc<Site>>,
+    State(state): State<Arc<AppState>>,
     RawQuery(query): RawQuery,
     cookie: Option<PresentedCookie>,
     headers: HeaderMap,
 ) -> Response {
     let callback = Callback::from_query(query.as_deref().unwrap_or_default());
-    let state = callback.state.clone().unwrap_or_default();
-    let Some((pending, removal)) = site.pending.take(&state, &headers) else {
-        return refused(&UNKNOWN, &headers);
+    let started_as = callback.state.clone().unwrap_or_default();
+    let Some((pending, removal)) = state.pending.take(&started_as, &headers) else {
+        return failed(&UNKNOWN, &headers);
     };
     let supersedes = cookie.map(|cookie| cookie.digest());
-    let signed_in = match site.identity.openid.complete(pending, callback).await {
-        Ok(outcome) => sign_in(&site, outcome, supersedes, &headers).await,
+    let signed_in = match state.provider.openid.complete(pending, callback).await {
+        Ok(outcome) => sign_in(&state, outcome, supersedes, &headers).await,
         Err(error) => Err(not_completed(&error)),
     };
     let forget = AppendHeaders([(SET_COOKIE, removal)]);
     match signed_in {
         Ok(signed_in) => {
-            let change = CookieUpdate::signed_in(&signed_in);
-            (forget, change, Redirect::to("/")).into_response()
+            let update = CookieUpdate::signed_in(&signed_in);
+            (forget, update, Redirect::to("/")).into_response()
         }
-        Err(refusal) => (forget, refused(&refusal, &headers)).into_response(),
+        Err(error) => (forget, failed(&error, &headers)).into_response(),
     }
 }
 
-const UNKNOWN: Refusal = Refusal::sign_in(
+const UNKNOWN: ErrorResponse = ErrorResponse::sign_in(
     "unknown_sign_in",
-    "This sign-in was not begun in this browser, or is over by now.",
+    "This sign-in was not started in this browser, or has already ended.",
 );
 
-/// The user id is the provider's `sub`: the only name of a person that never changes hands.
+/// Admits the session. The user id is the provider's `sub`, the only name that is never reassigned.
 async fn sign_in(
-    site: &Arc<Site>,
+    state: &Arc<AppState>,
     outcome: SignInOutcome,
     supersedes: Option<SecretDigest>,
     headers: &HeaderMap,
-) -> Result<SignedIn, Refusal> {
-    const NO_USER: Refusal =
-        Refusal::sign_in("no_subject", "The identity provider does not say who you are.");
+) -> Result<SignedIn, ErrorResponse> {
+    const NO_USER: ErrorResponse =
+        ErrorResponse::sign_in("no_subject", "The identity provider sent no user id.");
     let subject = outcome.identity.subject.as_ref().ok_or(NO_USER)?;
     let user = UserId::new(subject.as_str()).map_err(|_| NO_USER)?;
-    let sign_in = SignIn::new(&user, &site.identity.name, outcome.tokens.clone())
+    let sign_in = SignIn::new(&user, &state.provider.name, outcome.tokens.clone())
         .identity(outcome.identity)
         .device(device(headers))
         .supersedes(supersedes);
-    let signed_in = site.manager.sign_in(sign_in).await;
+    let signed_in = state.manager.sign_in(sign_in).await;
     signed_in.map_err(|error| {
         if matches!(error.kind(), ManagerErrorKind::LimitReached { .. }) {
-            give_back(site, outcome.tokens);
+            revoke(state, outcome.tokens);
         }
         error.into()
     })
@@ -79,36 +80,36 @@ fn device(headers: &HeaderMap) -> DeviceLabel {
     agent.filter(|agent| !agent.is_empty()).map(DeviceLabel::from_user_agent).unwrap_or_default()
 }
 
-/// Revokes tokens that no session holds; not where that would sign other devices out (F38).
-fn give_back(site: &Arc<Site>, tokens: TokenResponse) {
-    let openid = Arc::clone(&site.identity.openid);
-    let tokens = TokenSet::new(tokens, site.manager.now(), Duration::ZERO);
+/// Revokes the tokens of a rejected sign-in, unless that would sign other devices out (F38).
+fn revoke(state: &Arc<AppState>, tokens: TokenResponse) {
+    let openid = Arc::clone(&state.provider.openid);
+    let tokens = TokenSet::new(tokens, state.manager.now(), Duration::ZERO);
     let Some(token) = tokens.refresh_token().map(SecretString::from) else { return };
     if openid.revocation_scope() == RevocationScope::Token {
         tokio::spawn(async move {
             if let Err(error) = openid.revoke(&token).await {
-                tracing::warn!(%error, "the tokens of a refused sign-in were not revoked");
+                tracing::warn!(%error, "the tokens of a rejected sign-in were not revoked");
             }
         });
     }
 }
 
-fn not_completed(error: &SignInError) -> Refusal {
-    tracing::info!(%error, "a sign-in came to nothing");
+fn not_completed(error: &SignInError) -> ErrorResponse {
+    tracing::info!(%error, "a sign-in failed");
     match error.kind() {
         _ if error.is_transient() => {
-            Refusal::unavailable("The identity provider cannot be reached now.", None)
+            ErrorResponse::unavailable("The identity provider cannot be reached right now.", None)
         }
         SignInErrorKind::Denied => {
-            Refusal::sign_in("access_denied", "The identity provider did not sign you in.")
+            ErrorResponse::sign_in("access_denied", "The identity provider did not sign you in.")
         }
         SignInErrorKind::Expired => {
-            Refusal::sign_in("sign_in_expired", "The sign-in took too long.")
+            ErrorResponse::sign_in("sign_in_expired", "The sign-in took too long.")
         }
-        _ => Refusal::sign_in("sign_in_failed", "The sign-in came to nothing."),
+        _ => ErrorResponse::sign_in("sign_in_failed", "The sign-in failed."),
     }
 }
 
-fn refused(refusal: &Refusal, headers: &HeaderMap) -> Response {
-    if wants_page(headers) { page::refusal(refusal) } else { refusal.clone().into_response() }
+fn failed(error: &ErrorResponse, headers: &HeaderMap) -> Response {
+    if wants_page(headers) { page::error(error) } else { error.clone().into_response() }
 }

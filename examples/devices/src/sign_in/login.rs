@@ -1,4 +1,4 @@
-//! `GET /login`: to the provider.
+//! `GET /login`: redirects to the provider.
 
 use std::sync::Arc;
 
@@ -8,38 +8,41 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse as _, Redirect, Response};
 use serde::Deserialize;
 
-use crate::refusal::Refusal;
-use crate::site::Site;
+use crate::error_response::ErrorResponse;
+use crate::state::AppState;
 
-/// What is asked for beside `openid`.
+/// The scopes that are requested besides `openid`.
 const SCOPES: [&str; 3] = ["profile", "email", "offline_access"];
 
-/// The longest name that is passed on to the provider's form.
-const LONGEST_HINT: usize = 255;
+/// The maximum length of a name that is passed on to the provider, in bytes.
+const MAX_HINT_LENGTH: usize = 255;
 
 #[derive(Deserialize)]
 pub(crate) struct LoginQuery {
     login_hint: Option<String>,
 }
 
-/// Begins a sign-in: it is kept in the browser, which is sent to the provider.
+/// Starts a sign-in: stores it in a cookie and redirects the browser to the provider.
 pub(crate) async fn login(
-    State(site): State<Arc<Site>>,
+    State(state): State<Arc<AppState>>,
     Query(query): Query<LoginQuery>,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let hint = query.login_hint.filter(|hint| !hint.is_empty() && hint.len() <= LONGEST_HINT);
-    let callback = site.callback_url(&headers);
-    let request = site
-        .identity
+) -> Result<Response, ErrorResponse> {
+    let hint = query.login_hint.filter(|hint| !hint.is_empty() && hint.len() <= MAX_HINT_LENGTH);
+    let callback = state.callback_url(&headers);
+    let request = state
+        .provider
         .openid
         .authorization_request(&callback, &SCOPES, hint.as_deref())
-        .map_err(|_| NOT_BEGUN)?;
-    let now = site.manager.now();
-    let kept = site.pending.keep(request.pending, now, &headers).ok_or(NOT_BEGUN)?;
+        .map_err(|_| NOT_STARTED)?;
+    let now = state.manager.now();
+    let kept = state.pending.keep(request.pending, now, &headers).ok_or(NOT_STARTED)?;
     let kept = kept.into_iter().map(|cookie| (SET_COOKIE, cookie));
     Ok((AppendHeaders(kept), Redirect::to(&request.url)).into_response())
 }
 
-const NOT_BEGUN: Refusal =
-    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The sign-in cannot begin.");
+const NOT_STARTED: ErrorResponse = ErrorResponse::new(
+    StatusCode::INTERNAL_SERVER_ERROR,
+    "internal",
+    "The sign-in cannot be started.",
+);

@@ -1,4 +1,4 @@
-//! Signing in: to the provider, and back.
+//! The sign-in: the redirect to the provider, and the callback.
 
 mod callback;
 mod login;

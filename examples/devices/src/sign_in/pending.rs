@@ -1,4 +1,4 @@
-//! The record of a sign-in between the way to the provider and the way back.
+//! Pending sign-ins, kept in cookies until the callback.
 
 use std::fmt;
 
@@ -13,23 +13,22 @@ use session_core::provider::openid::PendingSignIn;
 use session_core::token::{SealContext, Sealed, SealedPart};
 use session_core::{Keyring, ProviderName, SessionId, Timestamp, UserId};
 
-use crate::failure::Failure;
+use crate::startup_error::StartupError;
 
-/// How many sign-ins one browser may have begun: each costs it a cookie of half a kilobyte in
+/// The maximum number of pending sign-ins per browser: each adds a cookie of half a kilobyte to
 /// every request (F33).
-const MOST_PENDING: usize = 5;
+const MAX_PENDING: usize = 5;
 
-/// As long as a sign-in may take.
+/// How long a sign-in may take.
 const LIFETIME: Duration = Duration::minutes(10);
 
-/// How much of the state names the cookie.
+/// How many characters of the state are part of the cookie name.
 const NAME_LENGTH: usize = 16;
 
-/// Keeps each sign-in that has begun in a cookie of its own, named by its state: tabs do not
-/// disturb each other, no copy has to remember anything, and the answer is bound to the browser
-/// that asked (R9).
+/// Keeps each pending sign-in in a separate cookie, named after its state: tabs do not interfere,
+/// the server keeps nothing, and the callback is bound to the browser that started it (R9).
 ///
-/// The record holds the nonce and the PKCE verifier, so it is sealed with the sessions' keys.
+/// The cookie contains the nonce and the PKCE verifier, so it is sealed with the session keys.
 pub(crate) struct PendingCookies {
     keyring: Keyring,
     is_secure: bool,
@@ -39,19 +38,19 @@ pub(crate) struct PendingCookies {
 
 #[derive(Serialize, Deserialize)]
 struct Record {
-    begun_at: i64,
+    started_at: i64,
     pending: PendingSignIn,
 }
 
 impl PendingCookies {
-    pub(crate) fn new(keyring: Keyring, is_secure: bool) -> Result<Self, Failure> {
-        let invalid = |error| Failure::caused_by("sign-ins cannot be kept", error);
-        let user = UserId::new("a sign-in that has begun").map_err(invalid)?;
+    pub(crate) fn new(keyring: Keyring, is_secure: bool) -> Result<Self, StartupError> {
+        let invalid = |error| StartupError::caused_by("cannot prepare sign-ins", error);
+        let user = UserId::new("a pending sign-in").map_err(invalid)?;
         let provider = ProviderName::new("devices").map_err(invalid)?;
         Ok(Self { keyring, is_secure, user, provider })
     }
 
-    /// The headers that keep this sign-in, and drop the oldest where there are too many.
+    /// Returns the headers that store this sign-in, and remove the oldest ones if there are too many.
     pub(crate) fn keep(
         &self,
         pending: PendingSignIn,
@@ -59,15 +58,15 @@ impl PendingCookies {
         headers: &HeaderMap,
     ) -> Option<Vec<HeaderValue>> {
         let name = self.name_for(pending.state())?;
-        let record = Record { begun_at: now.as_millis(), pending };
+        let record = Record { started_at: now.as_millis(), pending };
         let value = self.seal(&record)?;
         let kept = self.cookie(name, value, LIFETIME);
         let dropped = self.too_many(headers).into_iter().map(|name| self.removal(name));
         dropped.chain([kept]).map(|cookie| cookie.to_string().parse().ok()).collect()
     }
 
-    /// The sign-in of this state, if this browser began it; and the header that forgets it: it is
-    /// completed once, whatever comes of it.
+    /// Returns the sign-in with this state, if this browser started it, and the header that removes
+    /// it: it can be completed once, successfully or not.
     pub(crate) fn take(
         &self,
         state: &str,
@@ -80,14 +79,14 @@ impl PendingCookies {
         Some((record.pending, removal))
     }
 
-    /// The names of those that have to go, so that one more fits: the oldest, and what is none.
+    /// Returns the cookies to remove so that one more fits: invalid ones first, then the oldest.
     fn too_many(&self, headers: &HeaderMap) -> Vec<String> {
         let mut present: Vec<_> = self
             .presented(headers)
-            .map(|(name, value)| (self.open(value).map_or(0, |record| record.begun_at), name))
+            .map(|(name, value)| (self.open(value).map_or(0, |record| record.started_at), name))
             .collect();
         present.sort_unstable();
-        let excess = (present.len() + 1).saturating_sub(MOST_PENDING);
+        let excess = (present.len() + 1).saturating_sub(MAX_PENDING);
         present.into_iter().take(excess).map(|(_, name)| name.to_owned()).collect()
     }
 
@@ -105,7 +104,7 @@ impl PendingCookies {
         if self.is_secure { "__Host-devices_login_" } else { "devices_login_" }
     }
 
-    /// The state comes from outside: only what can stand in a cookie's name becomes one.
+    /// Returns the cookie name for a state, if it has only characters that a cookie name may contain.
     fn name_for(&self, state: &str) -> Option<String> {
         let is_token = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         let beginning = state.get(..NAME_LENGTH).filter(|_| state.bytes().all(is_token))?;
@@ -116,7 +115,7 @@ impl PendingCookies {
         self.cookie(name, String::new(), Duration::ZERO)
     }
 
-    /// Lax, for the browser comes back from another site.
+    /// Lax, because the callback is a navigation from another site.
     fn cookie(&self, name: String, value: String, lifetime: Duration) -> Cookie<'static> {
         Cookie::build((name, value))
             .path("/")
@@ -139,7 +138,7 @@ impl PendingCookies {
         serde_json::from_slice(&plain).ok()
     }
 
-    /// No session has this id, so no token of one opens here, nor this as one.
+    /// No session has this id, so a session's tokens do not open here, nor this record as tokens.
     fn context(&self) -> Option<SealContext<'_>> {
         let session: SessionId = "00000000-0000-0000-0000-000000000000".parse().ok()?;
         let (user, provider) = (&self.user, &self.provider);
@@ -170,12 +169,12 @@ mod tests {
         .unwrap()
     }
 
-    /// The state of a sign-in: its beginning, which names the cookie, tells it from the others.
-    fn begun(number: i64) -> String {
+    /// Returns a state whose first characters, which name the cookie, are unique.
+    fn state(number: i64) -> String {
         format!("{number:016}{number:016}")
     }
 
-    /// What a browser sends after these answers.
+    /// Returns the header that a browser sends after these responses.
     fn sent_after(answers: &[HeaderValue]) -> HeaderMap {
         let mut jar = std::collections::BTreeMap::new();
         for answer in answers {
@@ -191,13 +190,13 @@ mod tests {
         HeaderMap::from_iter([(COOKIE, header.parse().unwrap())])
     }
 
-    /// Begins sign-ins in one browser, each with the cookies that the ones before it left.
-    fn begin(cookies: &PendingCookies, numbers: impl Iterator<Item = i64>) -> HeaderMap {
+    /// Starts sign-ins in one browser, each with the cookies of the previous ones.
+    fn start(cookies: &PendingCookies, numbers: impl Iterator<Item = i64>) -> HeaderMap {
         let mut answers = Vec::new();
         for number in numbers {
             let now = Timestamp::from_millis(number);
             let headers = sent_after(&answers);
-            answers.extend(cookies.keep(pending(&begun(number)), now, &headers).unwrap());
+            answers.extend(cookies.keep(pending(&state(number)), now, &headers).unwrap());
         }
         sent_after(&answers)
     }
@@ -205,19 +204,19 @@ mod tests {
     #[test]
     fn f33_several_tabs_sign_in_at_once() {
         let cookies = cookies();
-        let headers = begin(&cookies, 1..=3);
+        let headers = start(&cookies, 1..=3);
         for number in 1..=3 {
-            let (taken, removal) = cookies.take(&begun(number), &headers).unwrap();
-            assert_eq!(taken.state(), begun(number));
+            let (taken, removal) = cookies.take(&state(number), &headers).unwrap();
+            assert_eq!(taken.state(), state(number));
             assert!(removal.to_str().unwrap().contains("Max-Age=0"));
         }
     }
 
     #[test]
-    fn f33_the_oldest_of_too_many_is_dropped() {
+    fn f33_the_oldest_of_too_many_is_removed() {
         let cookies = cookies();
-        let headers = begin(&cookies, 1..=9);
-        let held = |number: &i64| cookies.take(&begun(*number), &headers).is_some();
+        let headers = start(&cookies, 1..=9);
+        let held = |number: &i64| cookies.take(&state(*number), &headers).is_some();
         assert_eq!((1..=9).filter(held).collect::<Vec<_>>(), [5, 6, 7, 8, 9]);
         assert!(headers[COOKIE].len() < 4096);
     }
@@ -225,19 +224,19 @@ mod tests {
     #[test]
     fn r9_another_browser_cannot_complete_it() {
         let cookies = cookies();
-        assert!(cookies.take(&begun(1), &HeaderMap::new()).is_none());
-        let others = begin(&self::cookies(), 1..=1);
-        assert!(cookies.take(&begun(1), &others).is_none(), "sealed by somebody else");
+        assert!(cookies.take(&state(1), &HeaderMap::new()).is_none());
+        let others = start(&self::cookies(), 1..=1);
+        assert!(cookies.take(&state(1), &others).is_none(), "sealed with another key");
         for bad in ["", "short", "0000000000000000\r\nSet-Cookie: a=b", "€€€€€€€€€€€€€€€€€€€€"]
         {
-            assert!(cookies.take(bad, &begin(&cookies, 0..=0)).is_none(), "{bad}");
+            assert!(cookies.take(bad, &start(&cookies, 0..=0)).is_none(), "{bad}");
         }
     }
 
     #[test]
-    fn nothing_of_the_record_can_be_read_from_the_cookie() {
+    fn the_cookie_does_not_reveal_the_record() {
         let cookies = cookies();
-        let answer = cookies.keep(pending(&begun(1)), Timestamp::from_millis(0), &HeaderMap::new());
+        let answer = cookies.keep(pending(&state(1)), Timestamp::from_millis(0), &HeaderMap::new());
         let [answer] = answer.unwrap().try_into().unwrap();
         let text = answer.to_str().unwrap();
         assert!(text.starts_with("__Host-devices_login_"));

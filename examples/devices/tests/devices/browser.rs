@@ -1,7 +1,9 @@
+//! A browser for the tests.
+
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
 
-/// A device with a cookie jar of its own.
+/// A device with its own cookie jar.
 pub(crate) struct Browser(Client);
 
 impl Browser {
@@ -10,7 +12,7 @@ impl Browser {
         Self(client.tls_built_in_root_certs(false).build().unwrap())
     }
 
-    /// A new device that signed in at this copy.
+    /// Creates a device and signs it in.
     pub(crate) async fn signed_in(copy: &str, user: &str) -> Self {
         let browser = Self::new();
         let landed = browser.get(&format!("{copy}/login?login_hint={user}")).await;
@@ -36,12 +38,12 @@ impl Browser {
         (response.status(), response.json().await.unwrap())
     }
 
-    /// Who the copy says is signed in here.
+    /// Returns the current session as the copy reports it.
     pub(crate) async fn me(&self, copy: &str) -> (StatusCode, Value) {
         self.json(&format!("{copy}/api/me")).await
     }
 
-    /// The session that this device holds.
+    /// Returns the id of the current session.
     pub(crate) async fn session_id(&self, copy: &str) -> String {
         let (status, me) = self.me(copy).await;
         assert_eq!(status, StatusCode::OK, "{me}");

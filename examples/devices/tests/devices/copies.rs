@@ -1,3 +1,5 @@
+//! Several copies on one database.
+
 use reqwest::{Method, StatusCode};
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ async fn a_second_copy_on_the_database_sees_an_end_of_the_first() {
 
     let url = format!("{}/api/sessions/{id}", first.address);
     assert_eq!(phone.send(Method::DELETE, &url).await.status(), StatusCode::NO_CONTENT);
-    // The bound is 300 ms: whatever is asked later must know.
+    // The bound is 300 ms: a later request must be rejected.
     tokio::time::sleep(Duration::from_millis(300)).await;
     let (status, why) = laptop.me(&second.address).await;
     assert_eq!((status, &why["reason"]), (StatusCode::UNAUTHORIZED, &"revoked_by_user".into()));
@@ -43,7 +45,7 @@ async fn copies_that_start_at_once_share_tables_and_keys() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_stop_ends_open_streams_and_exits_with_zero() {
+async fn a_shutdown_closes_open_streams_and_exits_with_zero() {
     let directory = Directory::new();
     let copy = Copy::start(&directory, &[]);
     let alice = Browser::signed_in(&copy.address, "alice").await;
@@ -52,5 +54,5 @@ async fn a_stop_ends_open_streams_and_exits_with_zero() {
     let opened = events.chunk().await.unwrap().unwrap();
     assert!(opened.starts_with(b":"), "{opened:?}");
     assert!(copy.terminate().success());
-    assert!(events.chunk().await.unwrap().is_none(), "no end is told: the session is not over");
+    assert!(events.chunk().await.unwrap().is_none(), "no event: the session has not ended");
 }

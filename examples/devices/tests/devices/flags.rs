@@ -1,8 +1,10 @@
-use crate::program::{Directory, devices, refused};
+//! Invalid flags.
 
-/// Each is refused with 2, by a message that names the flag, before anything is created.
+use crate::program::{Directory, devices, rejected};
+
+/// Each is rejected with exit code 2 and a message that names the flag, before anything is created.
 #[test]
-fn what_cannot_be_meant_is_refused_by_name() {
+fn an_invalid_flag_is_named() {
     for (flags, named) in [
         (["--max-sessions", "0"], "--max-sessions"),
         (["--on-full", "explode"], "--on-full"),
@@ -15,28 +17,28 @@ fn what_cannot_be_meant_is_refused_by_name() {
         (["--issuer", "http://127.0.0.1:1"], "--client-id"),
     ] {
         let directory = Directory::new();
-        let (code, says) = refused(devices(&directory).args(flags));
-        assert_eq!(code, Some(2), "{flags:?}: {says}");
-        assert!(says.contains(named), "{flags:?}: {says}");
-        assert!(!says.contains("hunter2"), "{says}");
+        let (code, message) = rejected(devices(&directory).args(flags));
+        assert_eq!(code, Some(2), "{flags:?}: {message}");
+        assert!(message.contains(named), "{flags:?}: {message}");
+        assert!(!message.contains("hunter2"), "{message}");
         assert_eq!(directory.path().read_dir().unwrap().count(), 0, "{flags:?}");
     }
 }
 
 #[test]
-fn an_issuer_that_would_get_secrets_in_the_clear_is_refused() {
+fn an_issuer_over_plain_http_is_rejected() {
     let directory = Directory::new();
     let flags = ["--issuer", "http://id.example", "--client-id", "a", "--listen", "127.0.0.1:0"];
-    let (code, says) = refused(devices(&directory).args(flags));
-    assert_eq!(code, Some(2), "{says}");
-    assert!(says.contains("--issuer"), "{says}");
+    let (code, message) = rejected(devices(&directory).args(flags));
+    assert_eq!(code, Some(2), "{message}");
+    assert!(message.contains("--issuer"), "{message}");
 }
 
 #[test]
-fn a_database_that_is_away_is_no_fault_of_the_flags() {
+fn an_unreachable_database_is_not_a_usage_error() {
     let directory = Directory::new();
     let flags = ["--database-url", "sqlite:no/such/directory/a.db", "--listen", "127.0.0.1:0"];
-    let (code, says) = refused(devices(&directory).args(flags));
-    assert_eq!(code, Some(1), "{says}");
-    assert!(says.contains("--database-url"), "{says}");
+    let (code, message) = rejected(devices(&directory).args(flags));
+    assert_eq!(code, Some(1), "{message}");
+    assert!(message.contains("--database-url"), "{message}");
 }

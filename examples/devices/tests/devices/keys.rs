@@ -1,8 +1,10 @@
+//! Missing, invalid and wrong sealing keys.
+
 use crate::browser::Browser;
-use crate::program::{Copy, Directory, devices, refused};
+use crate::program::{Copy, Directory, devices, rejected};
 use std::fs;
 
-/// Two keys that are good, but not the one that sealed the rows.
+/// Two valid keys, neither of which sealed the rows.
 const OTHERS: [&str; 2] = [
     "other:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
     "right:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=",
@@ -11,16 +13,16 @@ const OTHERS: [&str; 2] = [
 const RIGHT: &str = "right:MDEyMzQ1Njc4OWFiY2RlZmZlZGNiYTk4NzY1NDMyMTA=";
 
 #[test]
-fn bad_keys_are_named_and_not_repeated() {
+fn invalid_keys_are_reported_without_repeating_them() {
     for keys in ["", "hunter2", "a:hunter2", "a:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="] {
         let directory = Directory::new();
-        let (code, says) = refused(devices(&directory).env("SESSION_KEYS", keys));
-        assert_eq!(code, Some(2), "{says}");
-        assert!(says.contains("SESSION_KEYS") && !says.contains("hunter2"), "{says}");
+        let (code, message) = rejected(devices(&directory).env("SESSION_KEYS", keys));
+        assert_eq!(code, Some(2), "{message}");
+        assert!(message.contains("SESSION_KEYS") && !message.contains("hunter2"), "{message}");
     }
 }
 
-/// Law 10, F35: whatever the wrong key is called, and also where there is none.
+/// Store law 10, F35: with another key id, with another key of the same id, and without a key.
 #[tokio::test]
 async fn a_wrong_key_refuses_to_start_and_deletes_nothing() {
     let directory = Directory::new();
@@ -34,23 +36,23 @@ async fn a_wrong_key_refuses_to_start_and_deletes_nothing() {
     let id = alice.session_id(&copy.address).await;
     drop(copy);
     for keys in OTHERS {
-        let (code, says) = refused(&mut with_keys(keys));
-        assert_eq!(code, Some(1), "{says}");
+        let (code, message) = rejected(&mut with_keys(keys));
+        assert_eq!(code, Some(1), "{message}");
         let (_, secret) = keys.split_once(':').unwrap();
-        assert!(says.contains("nothing was changed") && !says.contains(secret), "{says}");
+        assert!(message.contains("nothing was changed") && !message.contains(secret), "{message}");
     }
     let mut without = with_keys("");
-    let (code, says) = refused(without.env_remove("SESSION_KEYS"));
-    assert_eq!(code, Some(1), "{says}");
-    assert!(says.contains("devices.keys"), "{says}");
-    assert!(!directory.path().join("devices.keys").exists(), "a key that opens nothing was made");
+    let (code, message) = rejected(without.env_remove("SESSION_KEYS"));
+    assert_eq!(code, Some(1), "{message}");
+    assert!(message.contains("devices.keys"), "{message}");
+    assert!(!directory.path().join("devices.keys").exists(), "a useless key was created");
 
     let copy = Copy::spawn(&mut with_keys(&format!("{},{RIGHT}", OTHERS[0])));
     assert_eq!(alice.session_id(&copy.address).await, id);
 }
 
 #[tokio::test]
-async fn the_first_start_makes_a_key_and_the_next_ones_take_it() {
+async fn the_first_start_creates_a_key_and_later_ones_use_it() {
     let directory = Directory::new();
     let copy = Copy::start(&directory, &[]);
     let alice = Browser::signed_in(&copy.address, "alice").await;

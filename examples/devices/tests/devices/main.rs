@@ -1,4 +1,4 @@
-//! The program itself, driven from outside.
+//! The program, tested from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod browser;

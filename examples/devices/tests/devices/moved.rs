@@ -1,4 +1,4 @@
-//! A database of Open WebUI that was moved, and browsers that still hold its cookies.
+//! A migrated database of Open WebUI, and browsers that still have its cookies.
 
 use identity_provider::{Client, IdentityProvider, RunningProvider};
 use reqwest::header::{LOCATION, SET_COOKIE};
@@ -6,7 +6,8 @@ use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode};
 use sea_orm_migration::sea_orm::{ConnectionTrait as _, Database};
 use serde_json::Value;
-use session_core::{Clock as _, Keyring, SystemClock, Timestamp, UserId};
+use session_core::clock::{Clock as _, SystemClock};
+use session_core::{Keyring, Timestamp, UserId};
 use session_migrate::source::{Cell, Codecs, Preset, SourceKeys, TokenCodec as _, codec::Fernet};
 use session_migrate::{Approval, Layout, Move, MoveOptions};
 use std::fs::File;
@@ -34,10 +35,10 @@ async fn provider() -> RunningProvider {
     provider.build().unwrap().spawn(listener).unwrap()
 }
 
-/// What the old application got when Alice signed in.
+/// Returns a token response, as the old application got it when Alice signed in.
 async fn token_response(issuer: &str) -> Value {
     let http = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
-    // The pair that RFC 7636 shows.
+    // The example of RFC 7636.
     let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
     let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
     let back = "http://127.0.0.1/callback";
@@ -59,7 +60,7 @@ async fn token_response(issuer: &str) -> Value {
     request.form(&form).send().await.unwrap().json().await.unwrap()
 }
 
-/// Open WebUI's database with two of Alice's browsers; gives their access tokens.
+/// Creates Open WebUI's database with two browsers of Alice, and returns their access tokens.
 async fn build(url: &str, issuer: &str) -> [String; 2] {
     let database = Database::connect(format!("{url}?mode=rwc")).await.unwrap();
     for statement in TABLES {
@@ -95,7 +96,7 @@ async fn moved(url: &str) {
     moving.apply(Approval::Plan(digest)).await.unwrap();
 }
 
-/// The application on the moved database, with the old cookie's name.
+/// Starts the application on the migrated database, with the old cookie name.
 fn serve(directory: &Directory, url: &str, issuer: &str) -> Copy {
     let log = File::create(directory.path().join("log")).unwrap();
     let joined =
@@ -108,7 +109,7 @@ fn serve(directory: &Directory, url: &str, issuer: &str) -> Copy {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_browser_with_an_old_cookie_is_signed_in_at_once() {
+async fn a_browser_with_an_old_cookie_is_signed_in_immediately() {
     let directory = Directory::new();
     let url = format!("sqlite://{}", directory.path().join("webui.db").display());
     let provider = provider().await;
@@ -128,9 +129,9 @@ async fn a_browser_with_an_old_cookie_is_signed_in_at_once() {
     let me: Value = first.json().await.unwrap();
     assert_eq!((&me["user"], &me["provider"]), (&"alice".into(), &"oidc".into()));
     let id = me["session_id"].as_str().unwrap();
-    assert!(id != PHONE && id != LAPTOP, "the id is a cookie");
+    assert!(id != PHONE && id != LAPTOP, "the id is a cookie value");
 
-    // From here on the browser holds the new cookie alone.
+    // From here on the browser has only the new cookie.
     assert_eq!(phone.session_id(&copy.address).await, id);
     let (status, tool) = phone.json(&at("/api/tool")).await;
     assert_eq!((status, &tool["sub"]), (StatusCode::OK, &"alice".into()), "{tool}");
@@ -140,7 +141,7 @@ async fn a_browser_with_an_old_cookie_is_signed_in_at_once() {
     assert!(page.contains("Your devices") && page.contains("this device"), "{page}");
     assert!(page.contains("/sessions/"), "the other device has a button: {page}");
 
-    // The token is the one that the old application got.
+    // The token is the one of the old application.
     let sessions = session_core::SessionManager::builder(
         session_core::store::sea_orm::SeaOrmStore::connect(&url).await.unwrap(),
     );
@@ -159,7 +160,7 @@ async fn a_browser_with_an_old_cookie_is_signed_in_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_no_cookie_of_the_old_application_is_nobodys() {
+async fn an_unknown_cookie_value_matches_no_session() {
     let directory = Directory::new();
     let url = format!("sqlite://{}", directory.path().join("webui.db").display());
     let provider = provider().await;

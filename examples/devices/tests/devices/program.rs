@@ -1,3 +1,5 @@
+//! The program under test: its directory, its flags and its copies.
+
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -27,28 +29,28 @@ impl Drop for Directory {
     }
 }
 
-/// The program in this working directory, with no keys but its file's.
+/// Returns a command that runs the program in this directory, with the keys of its file.
 pub(crate) fn devices(directory: &Directory) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_devices"));
     command.current_dir(directory.path()).env_remove("SESSION_KEYS").env_remove("RUST_LOG");
     command
 }
 
-/// What the program does that does not start.
-pub(crate) fn refused(command: &mut Command) -> (Option<i32>, String) {
+/// Runs the program, which must not start; returns the exit code and stderr.
+pub(crate) fn rejected(command: &mut Command) -> (Option<i32>, String) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // It tells its address when it serves, and would then go on for ever.
-    let mut told = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut told).unwrap();
-    if !told.is_empty() {
+    // If it did start, it would print its address and serve for ever.
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    if !line.is_empty() {
         child.kill().unwrap();
     }
     let Output { status, stderr, .. } = child.wait_with_output().unwrap();
-    assert_eq!(told, "", "it serves");
+    assert_eq!(line, "", "it started");
     (status.code(), String::from_utf8(stderr).unwrap())
 }
 
-/// A copy that serves; killed on drop, however the test ends.
+/// A running copy, killed on drop.
 pub(crate) struct Copy {
     child: Child,
     pub(crate) address: String,
@@ -56,14 +58,14 @@ pub(crate) struct Copy {
 }
 
 impl Copy {
-    /// Starts a copy on any free port, with a provider that asks for no form.
+    /// Starts a copy on a free port, with a provider that shows no form.
     pub(crate) fn start(directory: &Directory, flags: &[&str]) -> Self {
         Self::spawn(
             devices(directory).args(["--listen", "127.0.0.1:0", "--auto-login"]).args(flags),
         )
     }
 
-    /// Starts a further copy, which joins this one's provider.
+    /// Starts another copy that uses the provider of this one.
     pub(crate) fn start_another(&self, directory: &Directory, flags: &[&str]) -> Self {
         let joined = ["--issuer", &self.issuer, "--client-id", "devices"];
         let secret = ["--client-secret", "devices-secret", "--listen", "127.0.0.1:0"];
@@ -73,15 +75,15 @@ impl Copy {
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut told = |before: &str| {
+        let mut after = |prefix: &str| {
             let line = lines.next().expect("the program ended").unwrap();
-            line.strip_prefix(before).unwrap_or_else(|| panic!("told {line:?}")).to_owned()
+            line.strip_prefix(prefix).unwrap_or_else(|| panic!("printed {line:?}")).to_owned()
         };
-        let (address, issuer) = (told("devices: "), told("identity provider: "));
+        let (address, issuer) = (after("devices: "), after("identity provider: "));
         Self { child, address, issuer }
     }
 
-    /// Asks the copy to end, and waits until it has.
+    /// Terminates the copy and waits for it.
     #[cfg(unix)]
     pub(crate) fn terminate(mut self) -> ExitStatus {
         let id = self.child.id().to_string();

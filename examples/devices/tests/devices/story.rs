@@ -1,3 +1,5 @@
+//! Sign-ins, sign-outs and the page.
+
 use reqwest::{Method, StatusCode};
 
 use crate::browser::Browser;
@@ -30,13 +32,13 @@ async fn two_devices_sign_in_and_one_signs_out() {
     let (status, why) = laptop.me(&copy.address).await;
     assert_eq!((status, &why["reason"]), (StatusCode::UNAUTHORIZED, &"no_session".into()));
     assert_eq!(phone.session_id(&copy.address).await, me["session_id"]);
-    // Nobody is signed in on this device any more, and asking again is no error.
+    // Signing out again, without a session, is not an error.
     let again = laptop.send(Method::POST, &at("/logout")).await;
     assert_eq!(again.status(), StatusCode::NO_CONTENT);
 }
 
 #[tokio::test]
-async fn l4_nothing_is_ended_by_a_link_or_from_another_site() {
+async fn l4_links_and_other_sites_cannot_end_a_session() {
     let directory = Directory::new();
     let copy = Copy::start(&directory, &[]);
     let phone = Browser::signed_in(&copy.address, "alice").await;
@@ -80,32 +82,32 @@ async fn the_page_works_without_scripts() {
     let id = laptop.session_id(&copy.address).await;
     let ended = phone.send_with(Method::POST, &at(&format!("/sessions/{id}/end")), html).await;
     assert_eq!((ended.status(), ended.url().path()), (StatusCode::OK, "/"));
-    let told = laptop.send_with(Method::GET, &copy.address, html).await.text().await.unwrap();
-    assert!(told.contains("from another of your devices"), "{told}");
+    let page = laptop.send_with(Method::GET, &copy.address, html).await.text().await.unwrap();
+    assert!(page.contains("from another of your devices"), "{page}");
     let out = phone.send_with(Method::POST, &at("/logout"), html).await;
     assert_eq!(out.url().path(), "/");
     assert!(out.text().await.unwrap().contains("/login"));
 }
 
 #[tokio::test]
-async fn a_sign_in_that_does_not_fit_is_refused() {
+async fn a_sign_in_over_the_cap_is_rejected() {
     let directory = Directory::new();
     let copy = Copy::start(&directory, &["--max-sessions", "1", "--on-full", "reject"]);
     let alice = Browser::signed_in(&copy.address, "alice").await;
     let login = format!("{}/login?login_hint=alice", copy.address);
-    let (status, refused) = Browser::new().json(&login).await;
+    let (status, error) = Browser::new().json(&login).await;
     assert_eq!(status, StatusCode::CONFLICT);
-    assert_eq!((&refused["error"], &refused["live"]), (&"limit_reached".into(), &1.into()));
+    assert_eq!((&error["error"], &error["live"]), (&"limit_reached".into(), &1.into()));
     let page = Browser::new().send_with(Method::GET, &login, ["Accept", "text/html"]).await;
     assert_eq!(page.status(), StatusCode::CONFLICT);
-    assert!(page.text().await.unwrap().contains("All places are taken"));
+    assert!(page.text().await.unwrap().contains("too many devices"));
     alice.session_id(&copy.address).await;
-    // The same browser takes its own place.
+    // A new sign-in of the same browser supersedes its session.
     assert_eq!(alice.get(&login).await.status(), StatusCode::OK);
 }
 
 #[tokio::test]
-async fn the_least_recently_used_device_leaves_where_that_is_asked_for() {
+async fn the_least_recently_used_device_is_evicted_if_configured() {
     let directory = Directory::new();
     let flags = ["--max-sessions", "3", "--on-full", "evict-lru"];
     let copy = Copy::start(&directory, &flags);
@@ -114,7 +116,7 @@ async fn the_least_recently_used_device_leaves_where_that_is_asked_for() {
     let second = Browser::signed_in(&copy.address, "alice").await;
     let third = Browser::signed_in(&copy.address, "alice").await;
     let ids = [first.session_id(&copy.address).await, second.session_id(&copy.address).await];
-    // The other copy knows the uses that are written, and no others.
+    // The other copy sees only what is written to the rows.
     loop {
         let (_, listed) = third.json(&format!("{}/api/sessions", another.address)).await;
         let listed = listed.as_array().unwrap().clone();
@@ -127,7 +129,7 @@ async fn the_least_recently_used_device_leaves_where_that_is_asked_for() {
         }
         first.session_id(&copy.address).await;
     }
-    // What the other copy served may still be on its way to the row; what this one did is known.
+    // The write for the request to the other copy may still be pending; this copy knows its own.
     third.session_id(&copy.address).await;
     Browser::signed_in(&copy.address, "alice").await;
     let (status, why) = second.me(&copy.address).await;
@@ -137,7 +139,7 @@ async fn the_least_recently_used_device_leaves_where_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn an_answer_that_no_sign_in_asked_for_is_refused() {
+async fn a_callback_without_a_pending_sign_in_is_rejected() {
     let directory = Directory::new();
     let copy = Copy::start(&directory, &[]);
     for query in ["", "?code=a&state=b", "?error=access_denied&state=%0d%0a"] {

@@ -1,4 +1,4 @@
-//! Who leaves: against a model that puts one session after the other into a list.
+//! Which sessions are evicted, compared with a naive model.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::policy::{AdmittedSession, Eviction, Limit, OnFull, SessionPolicy, Verdict};
 use crate::session::{EndReason, ProviderName, SessionId};
 
-/// The naive model: one after the other the next victim is looked for, until one more fits.
+/// The naive model: evicts one session after the other until one more fits.
 fn model(limit: Limit, live: &[AdmittedSession]) -> Option<Vec<SessionId>> {
     let (max, on_full) = match limit {
         Limit::Unlimited => return Some(Vec::new()),
@@ -52,7 +52,7 @@ fn okta() -> ProviderName {
 
 proptest! {
     #[test]
-    fn f19_exactly_those_leave_whom_the_model_names(limit in limits(), live in occupants()) {
+    fn f19_exactly_the_sessions_that_the_model_names_are_evicted(limit in limits(), live in occupants()) {
         match (limit.admit(&live), model(limit, &live)) {
             (Verdict::Admit(leaving), Some(victims)) => {
                 let mut leaving = ids(&leaving);
@@ -67,17 +67,17 @@ proptest! {
     }
 
     #[test]
-    fn f18_all_excess_leaves_so_that_the_cap_holds_with_the_new_one(
+    fn f18_all_excess_is_evicted_so_that_the_cap_holds_with_the_new_one(
         max in 1..12_u32, on_full in evicting(), live in occupants(),
     ) {
         let Verdict::Admit(leaving) = at_most(max, on_full).admit(&live) else {
-            return Err(TestCaseError::fail("an evicting cap refuses nobody"));
+            return Err(TestCaseError::fail("an evicting cap never refuses"));
         };
         let distinct: HashSet<SessionId> = ids(&leaving).into_iter().collect();
         prop_assert_eq!(distinct.len(), leaving.len());
         prop_assert!(live.len() - leaving.len() < max as usize);
         let needless = live.len() < max as usize && !leaving.is_empty();
-        prop_assert!(!needless, "nobody leaves below the cap");
+        prop_assert!(!needless, "nothing is evicted below the cap");
         prop_assert!(leaving.iter().all(|d| d.reason == EndReason::Evicted));
     }
 
@@ -93,9 +93,9 @@ proptest! {
     }
 
     #[test]
-    fn f19_who_stays_comes_behind_who_leaves(max in 1..12_u32, on_full in evicting(), live in occupants()) {
+    fn f19_the_sessions_that_stay_come_after_the_evicted_ones(max in 1..12_u32, on_full in evicting(), live in occupants()) {
         let Verdict::Admit(leaving) = at_most(max, on_full).admit(&live) else {
-            return Err(TestCaseError::fail("an evicting cap refuses nobody"));
+            return Err(TestCaseError::fail("an evicting cap never refuses"));
         };
         let key = |o: &AdmittedSession| match on_full {
             OnFull::EvictLeastRecentlyUsed => (o.last_seen_at, o.admission),
@@ -109,17 +109,17 @@ proptest! {
     }
 
     #[test]
-    fn f20_unlimited_ends_nobody_and_replace_ends_all(live in occupants()) {
+    fn f20_unlimited_ends_no_session_and_replace_ends_all(live in occupants()) {
         prop_assert_eq!(Limit::Unlimited.admit(&live), Verdict::Admit(Vec::new()));
         let Verdict::Admit(leaving) = Limit::Replace.admit(&live) else {
-            return Err(TestCaseError::fail("replacing refuses nobody"));
+            return Err(TestCaseError::fail("replacing never refuses"));
         };
         prop_assert_eq!(leaving.len(), live.len());
         prop_assert!(leaving.iter().all(|d| d.reason == EndReason::Replaced));
     }
 
     #[test]
-    fn f21_a_cap_refuses_only_when_live_sessions_hold_every_place(
+    fn f21_a_cap_refuses_only_when_live_sessions_reach_it(
         max in 1..12_u32, present in occupants(),
         idle in 1..200_000_u64, absolute in 1..200_000_u64, now in moments(),
     ) {
@@ -138,14 +138,14 @@ proptest! {
             }
             Verdict::Admit(leaving) => {
                 prop_assert!(live < max as usize);
-                // Those that timed out leave, and nobody else.
+                // Exactly those that timed out end.
                 prop_assert_eq!(leaving.len(), present.len() - live);
             }
         }
     }
 
     #[test]
-    fn f21_timed_out_sessions_leave_for_their_timeout_and_hold_no_place(
+    fn f21_timed_out_sessions_end_for_their_timeout_and_do_not_count(
         limit in limits(), present in occupants(),
         idle in 1..200_000_u64, absolute in 1..200_000_u64, now in moments(),
     ) {
@@ -184,14 +184,14 @@ proptest! {
             Verdict::Refuse { .. } => usize::MAX,
         };
         let [first, second] = [now, later].map(|now| policy.admit(&okta(), &present, now));
-        // With time sessions only time out: never are more driven out, never is one refused who
-        // would have come in before.
+        // As time passes, sessions only time out: never are more evicted, and a sign-in that was
+        // admitted before is never refused.
         prop_assert!(evicted(&second) <= evicted(&first), "{first:?}, later {second:?}");
         if let (Verdict::Admit(first), Verdict::Admit(second)) = (&first, &second) {
             let idle = |l: &[Eviction]| -> HashSet<SessionId> {
                 l.iter().filter(|d| d.reason == EndReason::Idle).map(|d| d.id).collect()
             };
-            prop_assert!(idle(first).is_subset(&idle(second)), "who timed out stays timed out");
+            prop_assert!(idle(first).is_subset(&idle(second)), "what timed out stays timed out");
         }
     }
 
@@ -228,7 +228,7 @@ fn f18_a_table_far_over_its_cap_converges_at_one_login() {
     };
     let live: Vec<AdmittedSession> = (0..2_720).map(occupant).collect();
     let Verdict::Admit(leaving) = at_most(10, OnFull::EvictOldest).admit(&live) else {
-        panic!("an evicting cap refuses nobody");
+        panic!("an evicting cap never refuses");
     };
     assert_eq!(leaving.len(), 2_711);
     assert_eq!(leaving.last().unwrap().id, occupant(2_710).id);

@@ -1,4 +1,4 @@
-//! What cannot be meant is refused, by the name of its field.
+//! An invalid configuration is refused, by the name of its field.
 
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ fn the_touch_interval_follows_the_shortest_idle_timeout() {
 }
 
 #[test]
-fn f5_a_lease_that_does_not_outlive_the_provider_is_refused() {
+fn f5_a_lease_term_below_twice_the_provider_timeout_is_refused() {
     let slow = policy().provider_timeout(SECOND * 20);
     assert_eq!(refused(slow.clone()), "lease_term");
     assert!(slow.lease_term(SECOND * 40).build().is_ok());
@@ -73,14 +73,14 @@ fn f5_a_lease_that_does_not_outlive_the_provider_is_refused() {
 }
 
 #[test]
-fn spans_of_zero_that_stop_everything_are_refused() {
+fn spans_of_zero_that_would_stop_everything_are_refused() {
     assert_eq!(refused(policy().provider_timeout(Duration::ZERO)), "provider_timeout");
     assert_eq!(refused(policy().assumed_lifetime(Duration::ZERO)), "assumed_lifetime");
     assert_eq!(refused(policy().store_timeout(Duration::ZERO)), "store_timeout");
 }
 
 #[test]
-fn spans_of_zero_that_mean_at_once_are_not() {
+fn spans_of_zero_that_mean_immediately_are_accepted() {
     let policy = policy()
         .max_staleness(Duration::ZERO)
         .touch_interval(Duration::ZERO)
@@ -93,7 +93,7 @@ fn spans_of_zero_that_mean_at_once_are_not() {
 }
 
 #[test]
-fn patterns_that_cannot_be_meant_are_refused() {
+fn malformed_patterns_are_refused() {
     for pattern in ["", "*:github", "mcp:*:x", "**", "a*b", "*a*"] {
         assert_eq!(refused(policy().rule(rule(pattern))), "rule", "{pattern:?}");
     }

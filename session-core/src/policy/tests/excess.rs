@@ -1,4 +1,4 @@
-//! Who leaves a table that was filled without the cap: the same order as at a login.
+//! Evictions from a partition that was filled without the cap: the same order as at a sign-in.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::{at_most, evicting, ids, limits, moments, occupants, on_full};
 use crate::policy::{AdmittedSession, Limit, OnFull, SessionPolicy, Verdict};
 use crate::session::{EndReason, ProviderName, SessionId};
 
-/// Those who stay.
+/// The sessions that stay.
 fn rest(limit: Limit, present: &[AdmittedSession]) -> Vec<AdmittedSession> {
     let gone: HashSet<SessionId> = ids(&limit.excess(present)).into_iter().collect();
     present.iter().filter(|occupant| !gone.contains(&occupant.id)).copied().collect()
@@ -25,15 +25,15 @@ fn most(limit: Limit) -> usize {
 
 proptest! {
     #[test]
-    fn who_leaves_and_who_stays_are_all_and_who_stays_fits(
+    fn the_sessions_that_stay_fit_and_with_the_evicted_ones_they_are_all(
         limit in limits(), present in occupants(),
     ) {
         let leaving = limit.excess(&present);
         let distinct: HashSet<SessionId> = ids(&leaving).into_iter().collect();
-        prop_assert_eq!(distinct.len(), leaving.len(), "nobody leaves twice");
+        prop_assert_eq!(distinct.len(), leaving.len(), "no session is evicted twice");
         let stay = rest(limit, &present);
         prop_assert_eq!(stay.len() + leaving.len(), present.len(), "who leaves was present");
-        // No more leave than must.
+        // No more are evicted than necessary.
         prop_assert_eq!(stay.len(), present.len().min(most(limit)));
         let reason = if limit == Limit::Replace { EndReason::Replaced } else { EndReason::Evicted };
         prop_assert!(leaving.iter().all(|departure| departure.reason == reason));
@@ -41,7 +41,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_leaving_is_total(
+    fn the_order_of_eviction_is_total(
         limit in limits(),
         (present, shuffled) in occupants()
             .prop_flat_map(|present| (Just(present.clone()), Just(present).prop_shuffle())),
@@ -51,7 +51,7 @@ proptest! {
 
     #[test]
     fn equal_admissions_are_decided_by_the_id(max in 1..6_u32, present in occupants()) {
-        // A source has no counter: its rows of one moment come with one number.
+        // A source has no counter: its rows with the same time have the same number.
         let tied: Vec<AdmittedSession> =
             present.into_iter().map(|occupant| AdmittedSession { admission: 7, ..occupant }).collect();
         let limit = at_most(max, OnFull::EvictOldest);
@@ -67,12 +67,12 @@ proptest! {
         let limit = at_most(max, on_full);
         let stay = rest(limit, &present);
         let Verdict::Admit(evicted) = limit.admit(&stay) else {
-            return Err(TestCaseError::fail("an evicting cap refuses nobody"));
+            return Err(TestCaseError::fail("an evicting cap never refuses"));
         };
         prop_assert_eq!(evicted.len(), usize::from(stay.len() == max as usize));
-        // A login into the table as it was ends the same ones as the move and the login do.
+        // A sign-in to the partition as it was ends the same ones as the migration and the sign-in.
         let Verdict::Admit(at_once) = limit.admit(&present) else {
-            return Err(TestCaseError::fail("an evicting cap refuses nobody"));
+            return Err(TestCaseError::fail("an evicting cap never refuses"));
         };
         let one_after_the_other: Vec<SessionId> =
             ids(&limit.excess(&present)).into_iter().chain(ids(&evicted)).collect();
@@ -80,7 +80,7 @@ proptest! {
     }
 
     #[test]
-    fn a_cap_that_refuses_logins_keeps_what_the_oldest_leaving_keeps(
+    fn a_cap_that_refuses_sign_ins_keeps_what_evicting_the_oldest_keeps(
         max in 1..12_u32, present in occupants(),
     ) {
         let [rejecting, evicting] = [OnFull::Reject, OnFull::EvictOldest].map(|on| at_most(max, on));
@@ -88,7 +88,7 @@ proptest! {
     }
 
     #[test]
-    fn the_policy_asks_no_timeout(
+    fn the_policy_ignores_timeouts(
         max in 1..12_u32, on_full in on_full(), idle in 1..200_000_u64, present in occupants(),
         _now in moments(),
     ) {

@@ -1,4 +1,4 @@
-//! Properties of the policy, held against a naive model, and what its builder refuses.
+//! Properties of the policy, compared with a naive model, and what its builder refuses.
 
 mod admission;
 mod builder;
@@ -18,14 +18,14 @@ use crate::clock::Timestamp;
 use crate::policy::{AdmittedSession, Eviction, Limit, OnFull};
 use crate::session::SessionId;
 
-/// Moments near each other, and any other that a clock may claim.
+/// Moments near each other, and any other that a clock may show.
 fn moments() -> impl Strategy<Value = Timestamp> {
     let near = 0..100_000_i64;
     let ends = prop_oneof![proptest::strategy::Just(i64::MIN), proptest::strategy::Just(i64::MAX)];
     prop_oneof![8 => near, 2 => any::<i64>(), 1 => ends].prop_map(Timestamp::from_millis)
 }
 
-/// Spans near the moments' distances, and absurd ones.
+/// Spans near the distances of the moments, and extreme ones.
 fn spans() -> impl Strategy<Value = Duration> {
     prop_oneof![
         8 => (1..200_000_u64).prop_map(Duration::from_millis),
@@ -53,7 +53,7 @@ fn limits() -> impl Strategy<Value = Limit> {
     prop_oneof![4 => capped, 1 => Just(Limit::Replace), 1 => Just(Limit::Unlimited)]
 }
 
-/// Sessions in any order, whose places in the order of admission differ, and whose times collide.
+/// Sessions in any order, with different positions in the order of admission and colliding times.
 fn occupants() -> impl Strategy<Value = Vec<AdmittedSession>> {
     let times = prop::collection::vec((moments(), moments()), 0..30);
     let numbered = times.prop_map(|times| {

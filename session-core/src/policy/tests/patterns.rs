@@ -26,7 +26,7 @@ fn max(policy: &SessionPolicy, provider: &str) -> Option<u32> {
 
 proptest! {
     #[test]
-    fn the_narrowest_pattern_that_fits_decides(
+    fn the_most_specific_matching_pattern_decides(
         patterns in prop::collection::hash_set(patterns(), 0..8), name in names(),
     ) {
         let patterns: Vec<String> = patterns.into_iter().collect();
@@ -35,7 +35,7 @@ proptest! {
         let policy = numbered().fold(builder, |builder, (pattern, number)| {
             builder.rule(Rule::for_provider(pattern).max_sessions(number))
         });
-        // A whole name before all patterns, then the longest beginning.
+        // An exact name before all patterns, then the longest prefix.
         let beginning = |pattern: &str| {
             let fits = pattern.strip_suffix('*').is_some_and(|b| name.starts_with(b));
             fits.then_some(pattern.len())
@@ -49,7 +49,7 @@ proptest! {
     }
 
     #[test]
-    fn a_pattern_fits_what_begins_so_and_a_name_fits_itself(one in names(), other in names()) {
+    fn a_pattern_matches_its_prefix_and_a_name_matches_itself(one in names(), other in names()) {
         prop_assert_eq!(matches_pattern(&one, &other), one == other);
         prop_assert_eq!(matches_pattern(&format!("{one}*"), &other), other.starts_with(&one));
         prop_assert!(matches_pattern("*", &other));
@@ -65,7 +65,7 @@ proptest! {
 }
 
 #[test]
-fn what_a_rule_leaves_out_the_policy_decides() {
+fn what_a_rule_leaves_unset_is_taken_from_the_policy() {
     let hour = Duration::from_secs(3600);
     let policy = SessionPolicy::builder()
         .max_sessions(5)
@@ -89,7 +89,7 @@ fn what_a_rule_leaves_out_the_policy_decides() {
 }
 
 #[test]
-fn a_pattern_is_no_prefix_of_another_name() {
+fn an_exact_name_matches_no_other_name() {
     let rule = Rule::for_provider("okta").max_sessions(3);
     let policy = SessionPolicy::builder().rule(rule).build().unwrap();
     assert_eq!(max(&policy, "okta"), Some(3));

@@ -1,4 +1,4 @@
-//! For how long an old secret is accepted.
+//! For how long a previous secret is accepted.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::policy::rotation::{accepted_until, is_new_secret_lost, is_previous_ac
 
 proptest! {
     #[test]
-    fn an_old_secret_that_is_over_stays_over(
+    fn a_previous_secret_that_is_rejected_stays_rejected(
         rotated in moments(), confirmed in prop::option::of(moments()),
         now in moments(), later in spans(),
     ) {
@@ -20,7 +20,7 @@ proptest! {
     }
 
     #[test]
-    fn an_old_secret_lives_ten_minutes_at_most(
+    fn a_previous_secret_is_accepted_for_ten_minutes_at_most(
         rotated in moments(), confirmed in prop::option::of(moments()),
     ) {
         let until = accepted_until(rotated, confirmed);
@@ -40,7 +40,7 @@ proptest! {
 }
 
 #[test]
-fn the_old_secret_goes_thirty_seconds_behind_the_first_use_of_the_new_one() {
+fn the_previous_secret_is_accepted_until_thirty_seconds_after_the_first_use_of_the_new_one() {
     let rotated = Timestamp::from_millis(0);
     let second = Duration::from_secs(1);
     let confirmed = Some(rotated + second * 100);
@@ -49,11 +49,11 @@ fn the_old_secret_goes_thirty_seconds_behind_the_first_use_of_the_new_one() {
 }
 
 #[test]
-fn a_new_secret_that_nobody_presents_is_lost_in_a_minute() {
+fn a_new_secret_that_is_not_presented_counts_as_lost_after_a_minute() {
     let rotated = Timestamp::from_millis(0);
     let minute = Duration::from_secs(60);
     assert!(!is_new_secret_lost(rotated, None, rotated + minute / 2));
     assert!(is_new_secret_lost(rotated, None, rotated + minute));
-    // The old one is accepted still: nobody is lost.
+    // The previous one is still accepted, so the user stays signed in.
     assert!(is_previous_accepted(rotated, None, rotated + minute));
 }

@@ -22,7 +22,7 @@ proptest! {
     ) {
         let first = timeouts.reached(from, seen, now);
         let second = timeouts.reached(from, seen, now + later);
-        prop_assert!(first.is_none() || second.is_some(), "time revives nobody");
+        prop_assert!(first.is_none() || second.is_some(), "time revives no session");
         prop_assert!(first != Some(EndReason::Absolute) || second == first);
     }
 
@@ -80,7 +80,7 @@ fn t1_a_timeout_is_reached_at_its_moment_and_not_before() {
 }
 
 #[test]
-fn f29_a_clock_behind_ends_nothing_early() {
+fn f29_a_clock_that_is_behind_ends_nothing_early() {
     let minute = Duration::from_secs(60);
     let timeouts = Timeouts { idle: Some(minute), absolute: Some(minute) };
     let seen = Timestamp::from_millis(1_000_000);

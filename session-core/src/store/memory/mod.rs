@@ -29,7 +29,8 @@ use model::Model;
 ///
 /// ```
 /// use session_core::store::{SessionStore, memory::MemoryStore};
-/// use session_core::{SecretDigest, UserId};
+/// use session_core::session::SecretDigest;
+/// use session_core::UserId;
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let store = MemoryStore::new();

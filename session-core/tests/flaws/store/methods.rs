@@ -4,16 +4,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::event::Event;
+use session_core::session::{Origin, SecretDigest};
 use session_core::store::{
     Admission, Decide, EndTarget, EndedSession, Lease, LeaseOwner, NewSession, Partition,
     PendingRevocation, RevocationId, SecretRotation, StaleQuery, StoreError, StoredSession,
     TokenWrite,
 };
 use session_core::token::{Sealed, SealedTokens};
-use session_core::{
-    EndReason, Origin, ProviderName, SecretDigest, Session, SessionId, SessionStore, Timestamp,
-    UserId,
-};
+use session_core::{EndReason, ProviderName, Session, SessionId, SessionStore, Timestamp, UserId};
 
 use super::{Flaw, Flawed};
 

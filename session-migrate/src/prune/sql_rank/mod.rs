@@ -1,7 +1,7 @@
 //! The fast path: one SQL statement ranks all rows.
 //!
 //! It states the cap a second time. The first statement is the policy's own function
-//! ([`standings`](crate::cap::standings)), which needs every row of an over-cap partition in this
+//! ([`rank`](crate::cap::rank)), which needs every row of an over-cap partition in this
 //! process, with its tokens opened. This one is used only where columns alone decide the rank, and
 //! where no row is doubtful; otherwise `policy_rank` does the work. Both must keep exactly the same
 //! rows: `prune::tests::the_sql_keeps_exactly_the_rows_that_the_policy_keeps` compares them over

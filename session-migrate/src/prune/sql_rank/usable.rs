@@ -146,7 +146,7 @@ pub(super) fn push_is_invalid(query: &mut Query, dialect: Dialect, slot: &Slot) 
 /// Returns the expression that divides the rows of a user and provider into partitions, if one
 /// does; the outer `None` means that SQL cannot tell.
 pub(super) fn partition(bound: &Bound, cap: &Cap) -> Option<Option<String>> {
-    if cap.partition_by() == PartitionBy::Pair {
+    if cap.partition_by() == PartitionBy::Provider {
         return Some(None);
     }
     // The subject can be in a token.

@@ -42,7 +42,7 @@ fn an_error_names_the_place_and_what_is_allowed() {
             "created = { column = \"c\", unit = \"iso\", zone = \"Middle/Earth\" }",
             (6, 48),
             "mapping[0].created.zone",
-            "no time zone",
+            "is not a time zone",
         ),
         (
             "expires = [{ column = \"c\", unit = \"relative\" }]",
@@ -62,7 +62,7 @@ fn an_error_names_the_place_and_what_is_allowed() {
             "account = { column = \"a\", join = \"j\" }",
             (6, 11),
             "mapping[0].account",
-            "no join is called \"j\"",
+            "there is no join \"j\"",
         ),
         (
             "account = { column = \"a\", path = [\"x\"] }",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sea_orm::{ConnectionTrait as _, Statement};
 use session_tests::database::Kind;
 
-use crate::source::Source;
+use session_tests::source::Source;
 
 /// The values of each row by column, the rows by table and key.
 pub(crate) type Dump = BTreeMap<(String, String), BTreeMap<String, String>>;

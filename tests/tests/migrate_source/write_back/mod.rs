@@ -1,4 +1,4 @@
-//! Renewed tokens, written back into each project's own rows.
+//! Renewed tokens, written back to the rows of each project.
 
 mod dump;
 mod openwebui;

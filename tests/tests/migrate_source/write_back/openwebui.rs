@@ -6,10 +6,11 @@ use session_migrate::source::{
 };
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
+use session_tests::projects::openwebui::{KEY, insert, sealed};
+use session_tests::source::Source;
 
 use super::trip::{EXPIRES, RENEWED, round_trip, some, tokens};
-use crate::openwebui::{KEY, filled, insert, keys, sealed, source};
-use crate::source::Source;
+use crate::migrate_source::openwebui::{filled, keys, with_users};
 
 async fn row(source: &Source) -> SourceRow {
     let fit = source.recognised("openwebui").await;
@@ -31,7 +32,7 @@ on_every_database! {
     }
 
     async fn the_response_keeps_what_it_had(database: Database) {
-        let source = source(database).await;
+        let source = with_users(database).await;
         let before = r#"{"access_token": "a", "token_type": "Bearer", "expires_in": 3599,
             "refresh_token": "r", "scope": "openid email", "expires_at": 1760000000,
             "issued_at": 1759996400.25, "id_token": "i", "refresh_expires_in": 12345678901234567890,
@@ -91,7 +92,7 @@ on_every_database! {
 
 #[tokio::test]
 async fn a_fraction_stays_one_where_there_is_one() {
-    let source = source(Database::create(Kind::Sqlite).await).await;
+    let source = with_users(Database::create(Kind::Sqlite).await).await;
     let token = sealed(KEY, r#"{"access_token": "a"}"#);
     insert(&source, "a", "u1", "oidc", &token, "1760000000.5").await;
     let fit = source.recognised("openwebui").await;

@@ -1,4 +1,4 @@
-//! Where nothing can be written back, and what an update would change by itself.
+//! Sources that cannot be written to, and columns that an update changes automatically.
 
 use sea_orm::TransactionTrait as _;
 use session_migrate::source::{Codecs, Mapping, Mappings, SourceErrorKind, SourceKeys};
@@ -7,7 +7,7 @@ use session_tests::on_every_database;
 
 use super::dump::dump;
 use super::trip::{round_trip, tokens};
-use crate::source::Source;
+use session_tests::source::Source;
 
 fn mapping(table: &str, more: &str) -> Mapping {
     let toml = format!(

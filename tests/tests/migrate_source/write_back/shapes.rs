@@ -1,4 +1,4 @@
-//! Mappings of one's own: ways into JSON, texts of every spelling, names of every kind.
+//! Custom mappings: paths in JSON, texts in every format, names of every kind.
 
 use session_migrate::source::{Codecs, Mapping, Mappings, SourceKeys};
 use session_tests::database::{Database, Kind};
@@ -6,7 +6,7 @@ use session_tests::on_every_database;
 
 use super::dump::dump;
 use super::trip::{round_trip, tokens};
-use crate::source::Source;
+use session_tests::source::Source;
 
 fn mapping(toml: &str) -> Mapping {
     Mappings::from_toml(toml).unwrap().mapping.remove(0)

@@ -1,4 +1,4 @@
-//! There and back: every row of a mapping gets new tokens, and is read again.
+//! Round trips: every row of a mapping gets new tokens and is read again.
 
 use secrecy::zeroize::Zeroizing;
 use session_core::Timestamp;
@@ -8,7 +8,7 @@ use session_migrate::source::{
 use session_tests::database::Kind;
 
 use super::dump::{Dump, differences, dump};
-use crate::source::Source;
+use session_tests::source::Source;
 
 /// When the tokens were renewed, between two seconds.
 pub(crate) const RENEWED: i64 = 1_770_000_000_250;

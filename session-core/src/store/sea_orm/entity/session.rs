@@ -21,24 +21,32 @@ pub struct Model {
     /// When the secret that took its place was first presented.
     pub confirmed_at: Option<i64>,
     /// Whose session it is.
+    #[sea_orm(column_type = "String(StringLen::N(255))")]
     pub user_id: String,
     /// Which client registration it was made with.
+    #[sea_orm(column_type = "String(StringLen::N(255))")]
     pub provider: String,
     /// The digest of user, provider and subject, which a cap counts over.
     pub partition_key: Octets,
     /// Its place in the order of admission to its partition.
     pub admission: i64,
     /// The issuer.
+    #[sea_orm(column_type = "String(StringLen::N(255))", nullable)]
     pub issuer: Option<String>,
     /// The subject.
+    #[sea_orm(column_type = "String(StringLen::N(255))", nullable)]
     pub subject: Option<String>,
     /// The provider's own session.
+    #[sea_orm(column_type = "String(StringLen::N(255))", nullable)]
     pub sid: Option<String>,
     /// The provider's account id where it is not the subject.
+    #[sea_orm(column_type = "String(StringLen::N(255))", nullable)]
     pub account: Option<String>,
     /// What the person recognises the device by.
+    #[sea_orm(column_type = "String(StringLen::N(255))")]
     pub device: String,
     /// How the session came to be.
+    #[sea_orm(column_type = "String(StringLen::N(16))")]
     pub origin: String,
     /// When it was created.
     pub created_at: i64,
@@ -53,12 +61,16 @@ pub struct Model {
     /// When it ended; none while it lives.
     pub ended_at: Option<i64>,
     /// Why it ended.
+    #[sea_orm(column_type = "String(StringLen::N(32))", nullable)]
     pub end_reason: Option<String>,
     /// Its tokens but the refresh token; none once it has ended.
+    #[sea_orm(column_type = "Blob", nullable)]
     pub sealed_tokens: Option<Octets>,
     /// Its refresh token; none once it has ended.
+    #[sea_orm(column_type = "Blob", nullable)]
     pub sealed_refresh_token: Option<Octets>,
     /// The id of the key that sealed them; none once it has ended.
+    #[sea_orm(column_type = "String(StringLen::N(64))", nullable)]
     pub seal_key: Option<String>,
     /// Who renews it.
     pub lease_owner: Option<Uuid>,

@@ -1,0 +1,192 @@
+//! The client of the identity provider, which is built in or external.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use identity_provider::{Client, IdentityProvider, RunningProvider};
+use openidconnect::IssuerUrl;
+use reqwest::redirect::Policy;
+use secrecy::SecretString;
+use serde::Deserialize;
+use session_core::ProviderName;
+use session_core::provider::RevocationScope;
+use session_core::provider::openid::{OpenIdProvider, SetupError};
+use url::{Host, Url};
+
+use crate::listener::Listen;
+use crate::settings::ProviderChoice;
+use crate::startup_error::StartupError;
+
+/// The client that is registered with the built-in provider.
+const BUILT_IN_ID: &str = "devices";
+const BUILT_IN_SECRET: &str = "devices-secret";
+
+/// The timeout of each request to a provider.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The client registration at an identity provider, ready for sign-ins.
+#[derive(Debug)]
+pub(crate) struct ProviderClient {
+    /// The OpenID Connect client.
+    pub(crate) openid: Arc<OpenIdProvider>,
+    /// The provider name in every session.
+    pub(crate) name: ProviderName,
+    /// The userinfo endpoint, which stands for a protected API.
+    pub(crate) userinfo: Url,
+    /// The HTTP client for requests to the provider.
+    pub(crate) http: reqwest::Client,
+}
+
+impl ProviderClient {
+    /// Connects to the chosen provider; returns the built-in one too, which runs until it is dropped.
+    pub(crate) async fn begin(
+        choice: &ProviderChoice,
+    ) -> Result<(Self, Option<RunningProvider>), StartupError> {
+        match choice {
+            ProviderChoice::BuiltIn { listen, access_token_lifetime, auto_login } => {
+                let running = built_in(*listen, *access_token_lifetime, *auto_login).await?;
+                let issuer = running.issuer().url().clone();
+                let secret = Some(SecretString::from(BUILT_IN_SECRET));
+                let client = Self::discover(&issuer, BUILT_IN_ID, secret).await?;
+                Ok((client, Some(running)))
+            }
+            ProviderChoice::External { issuer, client_id, client_secret } => {
+                let client = Self::discover(issuer, client_id, client_secret.clone()).await?;
+                Ok((client, None))
+            }
+        }
+    }
+
+    async fn discover(
+        issuer: &Url,
+        client_id: &str,
+        client_secret: Option<SecretString>,
+    ) -> Result<Self, StartupError> {
+        let is_built_in = client_id == BUILT_IN_ID && is_loopback(issuer);
+        let http = http_client(is_loopback(issuer))
+            .map_err(|error| StartupError::caused_by("cannot create an HTTP client", error))?;
+        // The built-in provider revokes one login at a time; for others this is unknown.
+        let scope = if is_built_in { RevocationScope::Token } else { RevocationScope::Unknown };
+        let mut client = OpenIdProvider::builder(text_of(issuer), client_id, http.clone())
+            .with_revocation_scope(scope);
+        if let Some(secret) = client_secret {
+            client = client.with_client_secret(secret);
+        }
+        let openid = client.discover().await.map_err(unusable)?;
+        let userinfo = userinfo(issuer, &http).await?;
+        let name = provider_name(issuer, is_built_in)?;
+        Ok(Self { openid: Arc::new(openid), name, userinfo, http })
+    }
+}
+
+async fn built_in(
+    listen: Listen,
+    access_token_lifetime: Duration,
+    auto_login: bool,
+) -> Result<RunningProvider, StartupError> {
+    let failed =
+        |error| StartupError::caused_by("the built-in identity provider cannot listen", error);
+    let listener = listen.bind().await.map_err(failed)?;
+    let provider = IdentityProvider::builder()
+        .client(Client::devices())
+        .access_token_lifetime(access_token_lifetime)
+        .auto_login(auto_login)
+        .build()
+        .map_err(|error| {
+            StartupError::caused_by("cannot create the built-in identity provider", error)
+        })?;
+    provider.spawn(listener).map_err(failed)
+}
+
+/// Returns the provider name: `builtin` for the built-in provider, including that of another copy,
+/// else the issuer's host. All copies on one database must agree on it, because caps are counted per
+/// provider and renewals are looked up by it; so the built-in provider's port is left out.
+fn provider_name(issuer: &Url, is_built_in: bool) -> Result<ProviderName, StartupError> {
+    let host = issuer.host_str().unwrap_or_default();
+    let name = match issuer.port() {
+        _ if is_built_in => "builtin".to_owned(),
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    ProviderName::new(name).map_err(|error| StartupError::usage("--issuer", error))
+}
+
+fn unusable(error: SetupError) -> StartupError {
+    match error.field() {
+        Some("client_id") => StartupError::usage("--client-id", "must not be empty"),
+        Some("client_secret") => StartupError::usage("--client-secret", "must not be empty"),
+        Some(_) => StartupError::usage("--issuer", causes(&error)),
+        None => StartupError::caused_by("cannot reach the identity provider (--issuer)", error),
+    }
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}
+
+/// The part of the discovery document that the OpenID Connect client does not expose.
+#[derive(Deserialize)]
+struct Metadata {
+    userinfo_endpoint: Option<Url>,
+}
+
+async fn userinfo(issuer: &Url, http: &reqwest::Client) -> Result<Url, StartupError> {
+    let document = IssuerUrl::new(text_of(issuer))
+        .and_then(|issuer| issuer.join(".well-known/openid-configuration"))
+        .map_err(|error| StartupError::usage("--issuer", error))?;
+    let failed =
+        |error| StartupError::caused_by("cannot reach the identity provider (--issuer)", error);
+    let answer = http.get(document).send().await.and_then(reqwest::Response::error_for_status);
+    let metadata: Metadata = answer.map_err(failed)?.json().await.map_err(failed)?;
+    let endpoint = metadata.userinfo_endpoint.filter(|url| {
+        // It receives access tokens.
+        url.scheme() == "https" || (is_loopback(url) && is_loopback(issuer))
+    });
+    endpoint
+        .ok_or_else(|| StartupError::usage("--issuer", "must have a userinfo endpoint over https"))
+}
+
+/// Formats the issuer as it names itself, without the slash that `Url` adds to an empty path.
+fn text_of(issuer: &Url) -> String {
+    match issuer.path() {
+        "/" => issuer.as_str().trim_end_matches('/').to_owned(),
+        _ => issuer.as_str().to_owned(),
+    }
+}
+
+fn http_client(is_local: bool) -> reqwest::Result<reqwest::Client> {
+    // Requests carry the client secret and tokens; following a redirect would leak them.
+    let builder = reqwest::Client::builder().redirect(Policy::none()).timeout(TIMEOUT);
+    if is_local { builder.no_proxy().build() } else { builder.build() }
+}
+
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_copies_give_the_provider_the_same_name() {
+        let name = |url: &str, is_built_in| {
+            provider_name(&Url::parse(url).unwrap(), is_built_in).unwrap().to_string()
+        };
+        assert_eq!(name("http://127.0.0.1:3001", true), name("http://localhost:3002", true));
+        assert_eq!(name("https://id.example/realms/a", false), "id.example");
+        assert_eq!(name("https://id.example:8443", false), "id.example:8443");
+    }
+
+    #[test]
+    fn an_issuer_is_spelled_as_it_names_itself() {
+        let text = |url: &str| text_of(&Url::parse(url).unwrap());
+        assert_eq!(text("http://127.0.0.1:3001"), "http://127.0.0.1:3001");
+        assert_eq!(text("https://id.example/realms/a/"), "https://id.example/realms/a/");
+    }
+}

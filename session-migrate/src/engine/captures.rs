@@ -1,0 +1,66 @@
+//! The captures of a move's tables: they log what others write, and block writes at the cutover.
+
+use super::context::MoveContext;
+use super::mapped_table::MappedTable;
+use crate::capture::ChangeCapture;
+use crate::error::MigrateError;
+
+/// The change capture of each mapped table.
+#[derive(Debug)]
+pub(crate) struct Captures<'a> {
+    context: &'a MoveContext,
+    captures: Vec<(&'a MappedTable, ChangeCapture)>,
+}
+
+impl<'a> Captures<'a> {
+    /// Creates the captures of all mapped tables. An offline move goes on without the
+    /// capture of a table that cannot have triggers.
+    pub(crate) fn of(context: &'a MoveContext) -> Result<Self, MigrateError> {
+        let mut captures = Vec::new();
+        for table in &context.tables {
+            match ChangeCapture::new(&table.source, table.number) {
+                Ok(capture) => captures.push((table, capture)),
+                Err(error) if context.options.is_online => return Err(error.into()),
+                Err(_) => {}
+            }
+        }
+        Ok(Self { context, captures })
+    }
+
+    /// Returns each capture with its table.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a MappedTable, &ChangeCapture)> {
+        self.captures.iter().map(|(table, capture)| (*table, capture))
+    }
+
+    /// Starts to log what others write.
+    pub(crate) async fn start(&self) -> Result<(), MigrateError> {
+        for (_, capture) in &self.captures {
+            capture.start(&self.context.source, &self.context.trigger_budget()).await?;
+        }
+        Ok(())
+    }
+
+    /// Blocks writes, after waiting for the ones under way.
+    pub(crate) async fn block_writes(&self) -> Result<(), MigrateError> {
+        for (_, capture) in &self.captures {
+            capture.block(&self.context.source, &self.context.trigger_budget()).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets others write again.
+    pub(crate) async fn unblock_writes(&self) -> Result<(), MigrateError> {
+        for (_, capture) in &self.captures {
+            capture.unblock(&self.context.source, &self.context.trigger_budget()).await?;
+        }
+        Ok(())
+    }
+
+    /// Drops triggers and logs.
+    pub(crate) async fn stop(&self) -> Result<(), MigrateError> {
+        for (_, capture) in &self.captures {
+            capture.stop(&self.context.source, &self.context.trigger_budget()).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,100 @@
+//! The opened databases of a move, and its options.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm_migration::sea_orm::DatabaseConnection;
+use session_core::clock::Clock;
+use session_core::{Keyring, SessionId};
+use tokio_util::sync::CancellationToken;
+
+use super::mapped_table::MappedTable;
+use crate::cap::Cap;
+use crate::capture::RetryBudget;
+use crate::error::{MigrateError, MigrateErrorKind};
+use crate::journal::{Checkpoint, JournalTable};
+use crate::options::MoveOptions;
+use crate::progress::ProgressSender;
+use crate::source::Mappings;
+use crate::sql::{Dialect, Schema};
+use crate::target::TargetTable;
+
+/// How long creating or dropping triggers waits for the transactions of others.
+const TRIGGER_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What every phase of a move works with.
+#[derive(Debug)]
+pub(crate) struct MoveContext {
+    pub(crate) options: MoveOptions,
+    pub(crate) source: DatabaseConnection,
+    pub(crate) target: DatabaseConnection,
+    pub(crate) schema: Schema,
+    pub(crate) mappings: Mappings,
+    /// The table of each mapping, in the order of the mappings.
+    pub(crate) tables: Vec<MappedTable>,
+    pub(crate) id: SessionId,
+    pub(crate) journal: JournalTable,
+    pub(crate) progress: ProgressSender,
+    pub(crate) cancel: CancellationToken,
+}
+
+impl MoveContext {
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.options.clock.as_ref()
+    }
+
+    pub(crate) const fn cap(&self) -> &Cap {
+        &self.options.cap
+    }
+
+    /// Returns the keys that seal tokens in the target.
+    pub(crate) fn keyring(&self) -> Result<&Arc<Keyring>, MigrateError> {
+        self.options.keyring.as_ref().ok_or_else(|| {
+            MigrateError::because(MigrateErrorKind::Keys, "none were given; set SESSION_KEYS")
+        })
+    }
+
+    /// Returns the target's tables, as this move writes them.
+    pub(crate) fn target_table(&self) -> Result<TargetTable, MigrateError> {
+        let seal_key = self.keyring()?.sealing_key_id().to_owned();
+        Ok(TargetTable::new(self.dialect(), self.id.as_uuid(), &seal_key))
+    }
+
+    /// Returns the target's dialect.
+    pub(crate) fn dialect(&self) -> Dialect {
+        Dialect::of(self.target.get_database_backend())
+    }
+
+    /// Returns the table that a checkpoint is in; `None` once all tables have been read.
+    pub(crate) fn table_at(&self, checkpoint: &Checkpoint) -> Option<&MappedTable> {
+        self.tables.get(checkpoint.mapping)
+    }
+
+    /// Returns how long creating or dropping triggers may wait for the transactions of others.
+    pub(crate) fn trigger_budget(&self) -> RetryBudget {
+        RetryBudget::new(Arc::clone(&self.options.clock), TRIGGER_TIMEOUT)
+    }
+
+    /// Returns an error of the kind `Cancelled` if the caller asked to stop.
+    pub(crate) fn check_cancelled(&self) -> Result<(), MigrateError> {
+        match self.cancel.is_cancelled() {
+            true => Err(MigrateError::new(MigrateErrorKind::Cancelled)),
+            false => Ok(()),
+        }
+    }
+
+    /// Changes the options, and what follows from them.
+    pub(crate) fn adopt(
+        &mut self,
+        change: impl FnOnce(&mut MoveOptions),
+    ) -> Result<(), MigrateError> {
+        change(&mut self.options);
+        self.tables.iter_mut().try_for_each(|table| table.set_cap(&self.options.cap))
+    }
+
+    pub(crate) async fn close(self) {
+        // All work on the connections is done, so an error has no consequence.
+        let _ = self.source.close().await;
+        let _ = self.target.close().await;
+    }
+}

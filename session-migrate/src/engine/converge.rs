@@ -1,0 +1,83 @@
+//! Compares both sides and repairs what differs, until nothing does.
+
+use super::batch::Stopwatch;
+use super::compare::Comparison;
+use super::examine::{Examined, Outcome};
+use super::extras::{extra_ids, totals};
+use super::findings::Findings;
+use super::mapped_table::MappedTable;
+use super::reconcile::{SourceState, reconcile, remove};
+use super::worker::Worker;
+use crate::error::{MigrateError, MigrateErrorKind};
+
+/// How many times both sides are compared before the move gives up; each round repairs what it finds.
+const MAX_ROUNDS: u32 = 6;
+
+/// Compares and repairs until nothing differs.
+///
+/// # Errors
+///
+/// Returns an error of the kind `Differs` if rows still differ after the last round, because some
+/// process writes to one of the sides.
+pub(crate) async fn converge(worker: &mut Worker<'_>) -> Result<Findings, MigrateError> {
+    let mut last = compare_and_repair(worker).await?;
+    for _ in 1..MAX_ROUNDS {
+        if last.mismatches == 0 {
+            return Ok(last);
+        }
+        last = compare_and_repair(worker).await?;
+    }
+    match last.mismatches {
+        0 => Ok(last),
+        differing => Err(MigrateError::because(
+            MigrateErrorKind::Differs,
+            format!(
+                "{differing} rows after {MAX_ROUNDS} repairs; stop what writes to either side, \
+                 and run apply again"
+            ),
+        )),
+    }
+}
+
+/// Compares both sides once, and repairs each batch.
+pub(crate) async fn compare_and_repair(worker: &mut Worker<'_>) -> Result<Findings, MigrateError> {
+    let context = worker.context;
+    let mut comparison = Comparison::new(context, false)?;
+    let mut findings = Findings::default();
+    let mut watch = Stopwatch::start(context.clock());
+    while let Some((table, examined)) = comparison.next().await? {
+        examined.iter().for_each(|examined| findings.add(examined));
+        repair(worker, table, examined).await?;
+        worker.between_batches(watch.lap(context.clock())).await?;
+        watch.lap(context.clock());
+    }
+    let totals = totals(context).await?;
+    let held = totals.live + totals.quarantined;
+    // The rows that were missing exist by now; rows beyond those are not in the source.
+    if findings.mismatches > 0 || held != findings.found_live + findings.found_quarantined {
+        let extra = extra_ids(context, findings.source_rows).await?;
+        for id in &extra {
+            findings.differs(id.to_string(), "it is missing in the source");
+        }
+        remove(worker, &extra).await?;
+    }
+    Ok(findings)
+}
+
+async fn repair(
+    worker: &mut Worker<'_>,
+    table: &MappedTable,
+    examined: Vec<Examined>,
+) -> Result<(), MigrateError> {
+    let differs = |examined: &Examined| matches!(examined.outcome, Outcome::Differs(_));
+    let rows: Vec<_> = examined
+        .into_iter()
+        .filter(differs)
+        .map(|examined| (examined.row, examined.is_pruned))
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let to = worker.checkpoint.clone();
+    reconcile(worker, SourceState { table, rows, gone: Vec::new() }, &to).await
+}

@@ -1,0 +1,174 @@
+//! One process's work on a move: its checkpoint and counts, and the pauses between batches.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm_migration::sea_orm::DatabaseTransaction;
+use session_core::{Keyring, Timestamp};
+
+use super::batch::Stopwatch;
+use super::context::MoveContext;
+use crate::error::MigrateError;
+use crate::journal::{Checkpoint, Counts, Journal, Note, Phase};
+use crate::progress::Progress;
+use crate::sql::begin;
+use crate::target::{Disposition, QuarantineReason, SealedRow, TargetTable};
+
+/// How often a transaction that others were in the way of is repeated, and the pause before the
+/// first repetition; each pause is twice the one before.
+const MAX_RETRIES: u32 = 10;
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// How often a paused move checks whether it may go on.
+const PAUSE_CHECK: Duration = Duration::from_millis(250);
+
+/// An online move rests after a batch for this fraction of the batch's time: a fifth.
+const THROTTLE: u32 = 5;
+
+/// A move that this process carries out.
+#[derive(Debug)]
+pub(crate) struct Worker<'a> {
+    pub(crate) context: &'a MoveContext,
+    pub(crate) target: TargetTable,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) phase: Phase,
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) counts: Counts,
+    /// Why writes to the source are not blocked, if they could not be.
+    pub(crate) block_failure: Option<String>,
+    worked: Duration,
+    watch: Stopwatch,
+}
+
+impl<'a> Worker<'a> {
+    /// Creates a worker that goes on from the journal's checkpoint.
+    pub(crate) fn resume(
+        context: &'a MoveContext,
+        journal: &Journal,
+    ) -> Result<Self, MigrateError> {
+        let keyring = Arc::clone(context.keyring()?);
+        Ok(Self {
+            target: context.target_table()?,
+            phase: journal.phase,
+            checkpoint: context.journal.checkpoint(journal, &keyring)?,
+            counts: journal.counts,
+            block_failure: None,
+            worked: Duration::ZERO,
+            watch: Stopwatch::start(context.clock()),
+            keyring,
+            context,
+        })
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.context.clock().now()
+    }
+
+    /// Records phase, checkpoint and counts in the transaction of the work that led to them.
+    pub(crate) async fn note(
+        &mut self,
+        transaction: &DatabaseTransaction,
+    ) -> Result<(), MigrateError> {
+        let lap = self.watch.lap(self.context.clock());
+        self.worked += lap;
+        let note = Note {
+            phase: self.phase,
+            checkpoint: &self.checkpoint,
+            counts: &self.counts,
+            now: self.now(),
+            worked_ms: u64::try_from(lap.as_millis()).unwrap_or(0),
+        };
+        self.context.journal.note(transaction, &self.keyring, &note).await
+    }
+
+    /// Records phase, checkpoint and counts in a transaction of their own.
+    pub(crate) async fn note_alone(&mut self) -> Result<(), MigrateError> {
+        let transaction = begin(&self.context.target).await?;
+        self.note(&transaction).await?;
+        transaction.commit().await?;
+        self.send_progress(false);
+        Ok(())
+    }
+
+    /// Enters a phase, at the beginning of the source.
+    pub(crate) async fn enter(&mut self, phase: Phase) -> Result<(), MigrateError> {
+        (self.phase, self.checkpoint) = (phase, Checkpoint::default());
+        self.note_alone().await
+    }
+
+    /// Runs between two batches: sends progress, stops if the caller asked for it, throttles an online
+    /// move, and waits while the move is paused.
+    pub(crate) async fn between_batches(&mut self, took: Duration) -> Result<(), MigrateError> {
+        self.send_progress(false);
+        self.context.check_cancelled()?;
+        if self.phase == Phase::Cutover {
+            // Writes to the source are blocked, so the work goes on without a rest.
+            return Ok(());
+        }
+        if self.context.options.is_online {
+            self.context.clock().sleep(took / THROTTLE).await;
+        }
+        while self.is_paused().await? {
+            self.send_progress(true);
+            self.context.clock().sleep(PAUSE_CHECK).await;
+            self.context.check_cancelled()?;
+            // The time of a pause does not count as work.
+            self.watch.lap(self.context.clock());
+        }
+        Ok(())
+    }
+
+    async fn is_paused(&self) -> Result<bool, MigrateError> {
+        self.context.journal.is_paused(&self.context.target).await
+    }
+
+    fn send_progress(&self, is_paused: bool) {
+        let (phase, counts, worked) = (self.phase, self.counts, self.worked);
+        self.context.progress.send(Progress { phase, counts, worked, is_paused });
+    }
+
+    /// Counts rows that are inserted.
+    pub(crate) fn count<'r>(&mut self, rows: impl Iterator<Item = &'r SealedRow>) {
+        for row in rows {
+            match &row.disposition {
+                Disposition::Live(_) => self.counts.moved += 1,
+                Disposition::Quarantine(of) => match of.reason {
+                    QuarantineReason::Pruned => self.counts.pruned += 1,
+                    QuarantineReason::Unreadable(_) => self.counts.unreadable += 1,
+                },
+            }
+        }
+    }
+
+    /// Returns the state to go back to when a transaction has to be repeated.
+    pub(crate) fn retry_point(&self) -> RetryPoint {
+        RetryPoint { checkpoint: self.checkpoint.clone(), counts: self.counts, tries: 0 }
+    }
+
+    /// Prepares the repetition of a failed transaction: goes back to the retry point, and waits.
+    ///
+    /// # Errors
+    ///
+    /// Returns the failure if a repetition cannot help, or if there were too many.
+    pub(crate) async fn prepare_retry(
+        &mut self,
+        point: &mut RetryPoint,
+        failure: MigrateError,
+    ) -> Result<(), MigrateError> {
+        if point.tries == MAX_RETRIES || !failure.is_contended() {
+            return Err(failure);
+        }
+        self.context.clock().sleep(FIRST_PAUSE * 2_u32.pow(point.tries)).await;
+        point.tries += 1;
+        (self.checkpoint, self.counts) = (point.checkpoint.clone(), point.counts);
+        Ok(())
+    }
+}
+
+/// The state of a [`Worker`] before a transaction.
+#[derive(Debug)]
+pub(crate) struct RetryPoint {
+    checkpoint: Checkpoint,
+    counts: Counts,
+    tries: u32,
+}

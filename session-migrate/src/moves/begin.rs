@@ -1,0 +1,156 @@
+//! The beginning of a move: everything is checked before anything is written.
+
+use std::path::{Path, PathBuf};
+
+use sea_orm_migration::sea_orm::Value;
+
+use super::manifest::MoveManifest;
+use super::plan;
+use crate::engine::{MoveContext, Scan, decode_each};
+use crate::error::{MigrateError, MigrateErrorKind};
+use crate::journal::exists;
+use crate::sql::{self, Dialect, Query};
+use crate::target::{check_columns, drop_indexes, is_empty};
+
+/// How many rows are read at a time.
+const BATCH: u32 = 500;
+
+/// Why an apply may write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Approval {
+    /// The plan with this digest was reviewed; if it is not the current plan, nothing is written.
+    Plan(String),
+    /// A move that was begun goes on.
+    Resume,
+    /// Apply without a reviewed plan.
+    Unreviewed,
+}
+
+/// Checks the plan and the target, backs a SQLite file up, creates the tables, and records the move.
+pub(super) async fn begin(context: &MoveContext, approval: &Approval) -> Result<(), MigrateError> {
+    let digest = match approval {
+        Approval::Plan(digest) => {
+            let plan = plan::plan(context).await?;
+            plan.require(digest)?;
+            if plan.is_unreadable() {
+                return Err(all_unreadable(plan.unreadable_rows()));
+            }
+            Some(digest.as_str())
+        }
+        Approval::Resume => return Err(MigrateError::new(MigrateErrorKind::NoMove)),
+        Approval::Unreviewed => {
+            require_readable(context).await?;
+            None
+        }
+    };
+    let dialect = context.dialect();
+    let has_tables = exists(&context.target, dialect, "login_session").await?;
+    check_columns(&context.target, false).await?;
+    if context.options.is_step {
+        require_tables(context).await?;
+    }
+    let backup = backup(context).await?;
+    if !context.options.is_step {
+        crate::up(context.options.target()).await?;
+    }
+    check_columns(&context.target, true).await?;
+    // Online, the application may use the table already.
+    let is_without_indexes =
+        !context.options.is_online && is_empty(&context.target, dialect).await?;
+    let spec = context.options.spec(&context.mappings);
+    let manifest = MoveManifest { spec, made_tables: !has_tables, is_without_indexes, backup };
+    let now = context.clock().now();
+    let transaction = sql::begin(&context.target).await?;
+    context.journal.begin(&transaction, &manifest.to_json(), digest, now).await?;
+    if is_without_indexes {
+        drop_indexes(&transaction, dialect).await?;
+    }
+    Ok(transaction.commit().await?)
+}
+
+/// Requires the tables that the steps before this one create: their migrator records which of them
+/// were applied.
+async fn require_tables(context: &MoveContext) -> Result<(), MigrateError> {
+    for table in ["login_session", "session_move", "session_move_aside"] {
+        if !exists(&context.target, context.dialect(), table).await? {
+            return Err(MigrateError::because(
+                MigrateErrorKind::Target,
+                format!(
+                    "there is no {table}: the steps of session_migrate::migrations() come first"
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Returns an error if no row of the source opens: the key is the wrong one, and every row would be
+/// quarantined.
+async fn require_readable(context: &MoveContext) -> Result<(), MigrateError> {
+    let mut unreadable = 0_u64;
+    for table in &context.tables {
+        let mut scan = Scan::new(&table.source, &context.source, None);
+        while let Some(batch) = scan.next(BATCH).await? {
+            let opened = decode_each(&table.source, batch.rows, |row| {
+                Ok((row.tokens.opened().is_some(), row.tokens.is_unreadable()))
+            });
+            for (is_opened, is_unreadable) in opened.await? {
+                if is_opened {
+                    return Ok(());
+                }
+                unreadable += u64::from(is_unreadable);
+            }
+        }
+    }
+    match unreadable {
+        0 => Ok(()),
+        rows => Err(all_unreadable(rows)),
+    }
+}
+
+fn all_unreadable(rows: u64) -> MigrateError {
+    MigrateError::because(
+        MigrateErrorKind::Unreadable,
+        format!("all {rows} rows with tokens; give the source's key, and older ones with it"),
+    )
+}
+
+/// Backs up the source if it is a SQLite file that will be written to; returns the path of the copy.
+///
+/// A copy that exists already is older than anything that was written since, so it is kept.
+///
+/// # Security
+///
+/// The copy holds what the file holds, and gets the file's permissions.
+async fn backup(context: &MoveContext) -> Result<Option<String>, MigrateError> {
+    let is_file = Dialect::of(context.source.get_database_backend()) == Dialect::Sqlite;
+    if !is_file || context.options.is_online {
+        return Ok(None);
+    }
+    let sql = "SELECT file FROM pragma_database_list WHERE name = 'main'";
+    let rows = Query::new(Dialect::Sqlite, sql).rows(&context.source).await?;
+    let file: Option<String> =
+        rows.first().map(|row| row.try_get_by_index(0)).transpose()?.flatten();
+    let Some(file) = file.filter(|file| !file.is_empty()) else { return Ok(None) };
+    let copy = format!("{file}.before-{}", context.id);
+    if Path::new(&copy).exists() {
+        return Ok(Some(copy));
+    }
+    // A copy that was interrupted must not be taken for a complete one.
+    let partial = PathBuf::from(format!("{copy}.partial"));
+    let _ = std::fs::remove_file(&partial);
+    let mut query = Query::new(Dialect::Sqlite, "VACUUM INTO ");
+    let path = query.bind(Value::String(Some(partial.display().to_string())));
+    query.push(&path);
+    query.execute(&context.source).await.map_err(no_backup)?;
+    let permissions = std::fs::metadata(&file).map(|of| of.permissions()).map_err(no_backup)?;
+    std::fs::set_permissions(&partial, permissions).map_err(no_backup)?;
+    std::fs::rename(&partial, &copy).map_err(no_backup)?;
+    Ok(Some(copy))
+}
+
+fn no_backup(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> MigrateError {
+    let detail = "the SQLite file cannot be backed up";
+    MigrateError::because(MigrateErrorKind::Statement, detail).caused_by(cause)
+}

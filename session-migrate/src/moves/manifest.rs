@@ -1,0 +1,81 @@
+//! What a move records of itself when it begins, and the lock that its processes take.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::MoveContext;
+use crate::error::{MigrateError, MigrateErrorKind};
+use crate::journal::Journal;
+use crate::lock::{Acquisition, Lock};
+use crate::options::MoveSpec;
+
+/// Recorded once; later runs must use the same options.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct MoveManifest {
+    /// The options that decide where each row goes.
+    pub(super) spec: MoveSpec,
+    /// Whether the move created the target's tables, so that a rollback drops them.
+    pub(super) made_tables: bool,
+    /// Whether rows are loaded without indexes, which are created afterwards.
+    pub(super) is_without_indexes: bool,
+    /// The backup of the source's SQLite file.
+    pub(super) backup: Option<String>,
+}
+
+impl MoveManifest {
+    /// Reads the manifest from the journal.
+    pub(super) fn of(journal: &Journal) -> Result<Self, MigrateError> {
+        serde_json::from_str(&journal.options).map_err(|error| {
+            let detail = "another version of this program began the move: use that version";
+            MigrateError::because(MigrateErrorKind::Phase, detail).caused_by(error)
+        })
+    }
+
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Returns an error if these options are not the ones that the move was begun with.
+    pub(super) fn require(&self, spec: &MoveSpec) -> Result<(), MigrateError> {
+        match self.spec == *spec {
+            true => Ok(()),
+            false => Err(MigrateError::because(
+                MigrateErrorKind::Usage,
+                "this move was begun with another mapping, cap or mode: use the same, or roll it \
+                 back",
+            )),
+        }
+    }
+}
+
+/// Returns the name of this process for people: its id, and the time.
+pub(super) fn owner(context: &MoveContext) -> String {
+    let host = std::env::var("HOSTNAME").ok().filter(|host| !host.is_empty());
+    let since = context.clock().now().as_millis() / 1000;
+    match host {
+        Some(host) => format!("process {} on {host}, since {since}", std::process::id()),
+        None => format!("process {}, since {since}", std::process::id()),
+    }
+}
+
+/// Takes the lock on the target, or returns an error that names its holder.
+pub(super) async fn lock(context: &MoveContext) -> Result<Lock, MigrateError> {
+    let owner = owner(context);
+    match Lock::take(context.options.target(), &context.target, &owner).await? {
+        Acquisition::Acquired(lock) => Ok(lock),
+        Acquisition::HeldBy(holder) => {
+            let journal = context.journal.load(&context.target).await.ok().flatten();
+            let owner = journal.and_then(|journal| journal.owner);
+            let holder = match owner {
+                Some(owner) => format!("{owner} ({holder})"),
+                None => holder,
+            };
+            Err(MigrateError::because(MigrateErrorKind::Busy, holder))
+        }
+    }
+}
+
+/// Returns the journal of the move, or an error of the kind `NoMove`.
+pub(super) async fn journal(context: &MoveContext) -> Result<Journal, MigrateError> {
+    let journal = context.journal.load(&context.target).await?;
+    journal.ok_or_else(|| MigrateError::new(MigrateErrorKind::NoMove))
+}

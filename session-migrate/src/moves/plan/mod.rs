@@ -1,0 +1,144 @@
+//! Works out what an apply would do, without writing anything.
+
+mod digest;
+mod report;
+
+pub use report::{Estimate, Plan, PlannedMapping, PrunedRow};
+
+use digest::PlanDigest;
+
+use crate::engine::{
+    Captures, MappedTable, MoveContext, Scan, Stopwatch, decode_each, over_cap_threshold,
+};
+use crate::error::MigrateError;
+use crate::journal::exists;
+use crate::migrations;
+use crate::source::inspect::SourceReport;
+use crate::source::{NewestBy, SourceRow};
+use crate::target::{create_statements, drop_statements, insert_template};
+
+/// How many rows are read at a time.
+const BATCH: u32 = 1000;
+
+/// How many rows of over-cap partitions are read at a time: each page reads the table twice where no
+/// index helps.
+const OVER_CAP_BATCH: u32 = 5000;
+
+/// Counts the rows of the mapped tables.
+pub(super) async fn count_rows(context: &MoveContext) -> Result<u64, MigrateError> {
+    let mut rows = 0;
+    for table in &context.tables {
+        rows += table.source.count(&context.source).await?;
+    }
+    Ok(rows)
+}
+
+/// Reads and opens every row, ranks the over-cap partitions, and returns the plan.
+pub(super) async fn plan(context: &MoveContext) -> Result<Plan, MigrateError> {
+    let mut watch = Stopwatch::start(context.clock());
+    let mut digest = PlanDigest::of(context);
+    let mut plan = Plan::begin(context);
+    plan.target_has_tables = exists(&context.target, context.dialect(), "login_session").await?;
+    for table in &context.tables {
+        let report = read(context, table, &mut digest).await?;
+        let mut planned = PlannedMapping::new(report, table.mapping());
+        rank(context, table, &mut planned, &mut digest).await?;
+        digest.add_providers(&planned.source);
+        plan.mappings.push(planned);
+    }
+    plan.finish(context, watch.lap(context.clock()), &digest);
+    Ok(plan)
+}
+
+/// Reads every row of a table, and counts what it finds.
+async fn read(
+    context: &MoveContext,
+    table: &MappedTable,
+    digest: &mut PlanDigest,
+) -> Result<SourceReport, MigrateError> {
+    let mut report = table.source.report(&context.source).await?;
+    let mut scan = Scan::new(&table.source, &context.source, None);
+    while let Some(batch) = scan.next(BATCH).await? {
+        context.check_cancelled()?;
+        for row in decode_each(&table.source, batch.rows, Ok).await? {
+            report.add(&row);
+            digest.add_key(table.id(&row.key));
+        }
+    }
+    report.finish();
+    Ok(report)
+}
+
+/// Ranks a table's over-cap partitions, and adds the rows that would be pruned.
+async fn rank(
+    context: &MoveContext,
+    table: &MappedTable,
+    planned: &mut PlannedMapping,
+    digest: &mut PlanDigest,
+) -> Result<(), MigrateError> {
+    let Some(threshold) = over_cap_threshold(context.cap()) else { return Ok(()) };
+    let source = &context.source;
+    let mut after = None;
+    loop {
+        let page =
+            table.source.over_cap_rows(source, threshold, after.as_ref(), OVER_CAP_BATCH).await?;
+        let (rows, next) = page;
+        planned.ties += ties(&rows, table.planner().newest_by());
+        for (row, is_pruned) in table.judge(context.cap(), rows)? {
+            if is_pruned {
+                let id = table.id(&row.key);
+                digest.add_pruned(id);
+                planned.add_pruned(table, id, &row);
+            }
+        }
+        after = next;
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// Counts the rows that have the same user, provider and time as another one, so that the key decides
+/// between them.
+fn ties(rows: &[SourceRow], by: Option<NewestBy>) -> u64 {
+    let moment = |row: &SourceRow| (row.user.clone(), row.provider.clone(), row.moment(by));
+    let mut moments: Vec<_> = rows.iter().map(moment).collect();
+    moments.sort();
+    let tied = moments.chunk_by(|one, other| one == other).map(|same| same.len());
+    let tied: usize = tied.filter(|rows| *rows > 1).sum();
+    u64::try_from(tied).unwrap_or(u64::MAX)
+}
+
+/// Returns every statement of an apply that changes something, in the order in which they run; of the
+/// statements that insert rows, one for each table.
+pub(super) fn statements(context: &MoveContext) -> Result<Vec<String>, MigrateError> {
+    let captures = Captures::of(context)?;
+    let mut statements = vec![format!("-- tables, in the target ({})", context.dialect().name())];
+    statements.extend(migrations::statements(context.target.get_database_backend()));
+    if context.options.is_online {
+        statements.push("-- change log, in the source".to_owned());
+        for (_, capture) in captures.iter() {
+            statements.extend(capture.statements().start);
+        }
+    }
+    let may_drop_indexes = !context.options.is_online;
+    if may_drop_indexes {
+        statements.push("-- indexes, in the target, if it has no sessions".to_owned());
+        statements.extend(drop_statements(context.dialect()));
+    }
+    statements.push("-- rows, in the target, batch by batch with the journal".to_owned());
+    statements.extend(insert_template(context.dialect(), context.id.as_uuid()));
+    if may_drop_indexes {
+        statements.extend(create_statements(context.dialect()));
+    }
+    statements.push("-- block writes, in the source".to_owned());
+    for (_, capture) in captures.iter() {
+        statements.extend(capture.statements().block);
+    }
+    statements.push("-- finalize or rollback, in the source".to_owned());
+    for (_, capture) in captures.iter() {
+        statements.extend(capture.statements().unblock);
+        statements.extend(capture.statements().stop);
+    }
+    Ok(statements)
+}

@@ -1,0 +1,9 @@
+//! The core: its manager and its provider, on every database; and the harness itself.
+
+mod harness;
+mod machine;
+mod manager_databases;
+mod manager_moves;
+mod manager_renewal;
+mod manager_sessions;
+mod openid;

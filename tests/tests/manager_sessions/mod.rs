@@ -1,0 +1,22 @@
+//! The manager signs in, resolves, lists, ends, rotates, purges and revokes (DESIGN: laws of the
+//! store, cookie, ended signal).
+//!
+//! The store is in memory and the clock stands still: no test waits for time.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails"
+)]
+
+mod admission;
+mod end;
+mod keys;
+mod list;
+mod outbox;
+mod purge;
+mod resolve;
+mod rotation;
+mod signal;
+mod timeouts;
+mod trouble;

@@ -1,0 +1,7 @@
+//! The laws of the store and its tables, on every database.
+
+mod schema;
+mod store_answers;
+mod store_races;
+mod store_support;
+mod stores;
