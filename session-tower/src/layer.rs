@@ -62,6 +62,7 @@ impl SessionLayer {
             cache,
             known_user: None,
             is_session_required: false,
+            is_fresh_token_required: false,
             rejection_response: Arc::new(ProblemDetails),
         };
         Self { resolver: Arc::new(resolver) }
@@ -100,6 +101,19 @@ impl SessionLayer {
     #[must_use]
     pub fn require_session(self) -> Self {
         self.with(|resolver| resolver.is_session_required = true)
+    }
+
+    /// Waits in front of the inner service until the session has a fresh access token, at most for
+    /// the policy's `max_renewal_wait`, and rejects a request whose session gets none: 503, or 401
+    /// `sign_in_needed`. Says nothing about requests without a session.
+    ///
+    /// Meant for routes that all call other services. Without it no request waits for a token, and
+    /// a handler that needs one asks [`CurrentSession::fresh_tokens`].
+    ///
+    /// [`CurrentSession::fresh_tokens`]: crate::CurrentSession::fresh_tokens
+    #[must_use]
+    pub fn require_fresh_token(self) -> Self {
+        self.with(|resolver| resolver.is_fresh_token_required = true)
     }
 
     /// Sets how rejected requests are answered: with a closure, [`RedirectToLogin`], or another

@@ -34,8 +34,10 @@
 //!
 //! # The cache
 //!
-//! A cached session is served at once: without a query, an async lock or a wait. A request whose
-//! access token is still valid never waits for a renewal, which runs in the background.
+//! A cached session is served at once: without a query, an async lock or a wait. No request waits
+//! for a renewal, which runs in the background, unless its handler asks for a
+//! [fresh token](CurrentSession::fresh_tokens), or its layer
+//! [requires one](SessionLayer::require_fresh_token).
 //!
 //! An entry is served for at most the policy's `max_staleness` after its row was read: within that
 //! time, the end of a session in another process takes effect here. An end in this process takes

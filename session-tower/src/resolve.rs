@@ -26,6 +26,7 @@ pub(crate) struct Resolver {
     pub(crate) cache: Arc<SessionCache>,
     pub(crate) known_user: Option<KnownUser>,
     pub(crate) is_session_required: bool,
+    pub(crate) is_fresh_token_required: bool,
     pub(crate) rejection_response: Arc<dyn RejectionResponse>,
 }
 
@@ -46,8 +47,14 @@ impl Resolver {
         if self.needs_new_secret(&live, candidate) {
             return None;
         }
-        let is_usable = self.manager.revalidate(&live) == Validity::Usable;
-        is_usable.then(|| CurrentSession::new(live, candidate.digest, None))
+        let token_error = match self.manager.revalidate(&live) {
+            Validity::Usable => None,
+            Validity::TokenExpired if !self.is_fresh_token_required => {
+                self.manager.check_token(&live).err()
+            }
+            _ => return None,
+        };
+        Some(CurrentSession::new(live, candidate.digest, token_error))
     }
 
     pub(crate) fn known_user(&self, extensions: &Extensions) -> Option<UserId> {
@@ -98,8 +105,8 @@ impl Resolver {
     /// Lets a request in with its session. Returns the other outcome if the session turns out to
     /// be over.
     ///
-    /// The token is waited for first, so that a client which disconnects meanwhile does not lose a
-    /// new secret.
+    /// A fresh token is waited for first, so that a client which disconnects meanwhile does not lose
+    /// a new secret.
     async fn enter(
         &self,
         live: Arc<LiveSession>,
@@ -107,19 +114,31 @@ impl Resolver {
     ) -> Result<Outcome, Outcome> {
         let id = live.session().id;
         let presented = PresentedCookie::new(candidate.digest);
-        let (live, token_error) = match self.manager.with_valid_token(&live).await {
-            Ok(live) => (live, None),
-            Err(error) => match error.kind() {
-                TokenErrorKind::Ended(reason) => return Err(self.over(id, reason, presented)),
-                TokenErrorKind::NotFound => return Err(Outcome::clearing_cookie(Some(presented))),
-                TokenErrorKind::Unreadable => return Err(Outcome::unreadable(Some(presented))),
-                _ => (live, Some(error)),
-            },
+        let (live, token_error) = if self.is_fresh_token_required {
+            (self.with_fresh_token(&live, presented).await?, None)
+        } else {
+            let token_error = self.manager.check_token(&live).err();
+            (live, token_error)
         };
         let update = self.replace_secret(&live, candidate).await;
         let update = update.map_err(|reason| self.over(id, reason, presented))?;
         let current = CurrentSession::new(live, candidate.digest, token_error);
         Ok(Outcome::Session(current, update))
+    }
+
+    /// Waits for a fresh access token. Returns the outcome of the request if there is none.
+    async fn with_fresh_token(
+        &self,
+        live: &Arc<LiveSession>,
+        presented: PresentedCookie,
+    ) -> Result<Arc<LiveSession>, Outcome> {
+        let valid = self.manager.with_valid_token(live).await;
+        valid.map_err(|error| match error.kind() {
+            TokenErrorKind::Ended(reason) => self.over(live.session().id, reason, presented),
+            TokenErrorKind::NotFound => Outcome::clearing_cookie(Some(presented)),
+            TokenErrorKind::Unreadable => Outcome::unreadable(Some(presented)),
+            _ => Outcome::Rejected(error.into()),
+        })
     }
 
     /// Gives the session a new secret if it needs one. Returns the reason if the session is over.

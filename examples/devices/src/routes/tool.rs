@@ -21,7 +21,8 @@ pub(crate) async fn tool(
     State(state): State<Arc<AppState>>,
     current: CurrentSession,
 ) -> Result<Response, ErrorResponse> {
-    let token = current.access_token()?;
+    let tokens = current.fresh_tokens(&state.manager).await?;
+    let token = tokens.access_token();
     let mut answer = ask(&state, token).await?;
     if answer.status() == StatusCode::UNAUTHORIZED {
         let renewed =
