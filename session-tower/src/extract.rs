@@ -2,15 +2,13 @@
 
 use std::convert::Infallible;
 
-use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
 use http::request::Parts;
-use session_core::EndReason;
 
 use crate::cookie_update::CookieUpdate;
 use crate::current::{CurrentSession, EndedSession, PresentedCookie, UnreadableSession};
-use crate::rejection::{ProblemDetails, Rejection};
+use crate::rejection::Rejection;
 
 impl<S: Sync> FromRequestParts<S> for CurrentSession {
     type Rejection = Rejection;
@@ -20,7 +18,7 @@ impl<S: Sync> FromRequestParts<S> for CurrentSession {
     /// # Errors
     ///
     /// Returns [`Rejection::Ended`] if the session has ended, and [`Rejection::NoSession`] if there
-    /// is none; both are answered 401, with a [`ProblemDetails`]. Returns [`Rejection::Unreadable`]
+    /// is none; both are answered 401. Returns [`Rejection::Unreadable`]
     /// if its tokens cannot be decrypted.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Rejection> {
         let extensions = &parts.extensions;
@@ -83,14 +81,9 @@ impl IntoResponse for CookieUpdate {
 }
 
 impl IntoResponse for Rejection {
-    /// Converts the rejection into a [`ProblemDetails`] response. A response that tells why the
-    /// session has ended clears its cookie.
+    /// Converts the rejection into [its response](Rejection::response), in whose place the layer
+    /// puts the configured one.
     fn into_response(self) -> Response {
-        let mut response: Response<Body> = ProblemDetails::of(&self);
-        response.extensions_mut().insert(self);
-        if matches!(self, Self::Ended(reason) if reason != EndReason::Superseded) {
-            response.extensions_mut().insert(CookieUpdate::reason_told());
-        }
-        response
+        self.response()
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -15,7 +16,7 @@ use crate::body::ResponseBody;
 use crate::cookie::PresentedValues;
 use crate::cookie_update::{self, CookieUpdate};
 use crate::outcome::Outcome;
-use crate::rejection::{Rejection, RejectionResponse};
+use crate::rejection::{Rejection, RejectionResponse, answer_as_configured};
 use crate::resolve::Resolver;
 
 pin_project! {
@@ -43,8 +44,9 @@ pin_project! {
     where
         S: Service<Request<ReqBody>>,
     {
-        /// The inner service answers.
-        Inner { #[pin] future: S::Future },
+        /// The inner service answers. The request's head is kept if its rejections are answered in
+        /// another way than by default.
+        Inner { #[pin] future: S::Future, head: Option<Box<Parts>> },
         /// The request is rejected; the inner service is not called.
         Rejected { response: Option<Response<Bytes>> },
         /// The session is being resolved.
@@ -110,7 +112,11 @@ where
         rejection_response: &dyn RejectionResponse,
     ) -> Self {
         match admitted {
-            Ok(()) => Self::Inner { future: ready.call(request) },
+            Ok(()) => {
+                let is_kept = rejection_response.applies_to(request.method(), request.headers());
+                let head = is_kept.then(|| Box::new(head(&request)));
+                Self::Inner { future: ready.call(request), head }
+            }
             Err(rejection) => {
                 let mut response = rejection_response.response(&rejection, &request.into_parts().0);
                 // Layers outside of this one can report it.
@@ -131,8 +137,10 @@ where
         let mut this = self.project();
         loop {
             let mut response = match this.state.as_mut().project() {
-                StateProjection::Inner { future } => {
-                    ready!(future.poll(cx))?.map(ResponseBody::inner)
+                StateProjection::Inner { future, head } => {
+                    let response = ready!(future.poll(cx))?;
+                    let configured = &*this.resolver.rejection_response;
+                    answer_as_configured(response, head.as_deref(), configured)
                 }
                 StateProjection::Rejected { response } => {
                     not_completed(response.take()).map(ResponseBody::rejection)
@@ -156,6 +164,16 @@ where
             return Poll::Ready(Ok(response));
         }
     }
+}
+
+/// Copies a request's head, without its extensions.
+fn head<B>(request: &Request<B>) -> Parts {
+    let (mut head, ()) = Request::new(()).into_parts();
+    head.method = request.method().clone();
+    head.uri = request.uri().clone();
+    head.version = request.version();
+    head.headers = request.headers().clone();
+    head
 }
 
 #[expect(clippy::panic, reason = "the caller broke the contract of `Future`; pending would hang")]

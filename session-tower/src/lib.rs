@@ -30,7 +30,8 @@
 //! session replaces the one that the browser had before.
 //!
 //! Rejections are answered with [problem documents](ProblemDetails), with a
-//! [redirect to a login page](RedirectToLogin), or with a [response of your own](RejectionResponse).
+//! [redirect to a login page](RedirectToLogin), or with a [response of your own](RejectionResponse);
+//! those of extractors and handlers too.
 //!
 //! # The cache
 //!
@@ -105,6 +106,7 @@ mod extract;
 mod future;
 mod layer;
 mod outcome;
+mod redirect;
 mod rejection;
 mod resolve;
 mod service;
@@ -115,7 +117,6 @@ pub use cookie_update::CookieUpdate;
 pub use current::{CurrentSession, EndedSession, PresentedCookie, UnreadableSession};
 pub use future::ResponseFuture;
 pub use layer::SessionLayer;
-pub use rejection::{
-    InvalidLoginPath, ProblemDetails, RedirectToLogin, Rejection, RejectionResponse,
-};
+pub use redirect::{InvalidLoginPath, RedirectToLogin};
+pub use rejection::{ProblemDetails, Rejection, RejectionResponse};
 pub use service::SessionService;

@@ -11,8 +11,8 @@ use session_core::manager::SignIn;
 use session_core::store::memory::MemoryStore;
 use session_core::{Keyring, ProviderName, SessionManager, TokenResponse, UserId};
 use session_tower::{
-    CookieUpdate, CurrentSession, EndedSession, PresentedCookie, ProblemDetails, Rejection,
-    ResponseBody, SessionCookie, SessionLayer,
+    CookieUpdate, CurrentSession, EndedSession, PresentedCookie, Rejection, ResponseBody,
+    SessionCookie, SessionLayer,
 };
 use tower::ServiceBuilder;
 use tower::util::BoxCloneSyncService;
@@ -48,7 +48,7 @@ async fn route(manager: &SessionManager, request: &Request<Incoming>) -> Respons
         (&Method::POST, "/sign-out") => sign_out(manager, request).await,
         _ => Ok(text(StatusCode::NOT_FOUND, "no such page\n")),
     };
-    answer.unwrap_or_else(|rejection| ProblemDetails::of(&rejection))
+    answer.unwrap_or_else(Rejection::response)
 }
 
 fn home(request: &Request<Incoming>) -> Response<Body> {
