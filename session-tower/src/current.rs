@@ -142,6 +142,12 @@ pub struct EndedSession {
 #[non_exhaustive]
 pub struct UnreadableSession;
 
+/// The mark of a request that the layer has found without a session, so that the extractor can tell
+/// it from one that passed no layer.
+#[cfg(feature = "axum")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NoSession;
+
 /// The digest of the request's session cookie, whether or not there is such a session.
 ///
 /// A sign-in passes it to [`SignIn::supersedes`](session_core::manager::SignIn::supersedes), which

@@ -164,7 +164,10 @@ impl Outcome {
                 extensions.remove::<UnreadableSession>();
                 match absence {
                     Absence::Ended(ended) => drop(extensions.insert(ended)),
-                    Absence::Missing => {}
+                    Absence::Missing => {
+                        #[cfg(feature = "axum")]
+                        extensions.insert(crate::current::NoSession);
+                    }
                     Absence::Unreadable => drop(extensions.insert(UnreadableSession)),
                 }
                 presented.map(|presented| extensions.insert(presented));

@@ -44,6 +44,9 @@ pub enum Rejection {
     Ended(EndReason),
     /// The user has the maximum number of sessions, and the policy refuses one more: 409.
     LimitReached,
+    /// An extractor is used on a route without the session layer, which is a fault of the
+    /// application: 500.
+    MissingLayer,
     /// The request has no session: 401.
     NoSession,
     /// The session that the request names is not there, or is over: 404. It is another session than
@@ -69,18 +72,20 @@ impl Rejection {
         match self {
             Self::Ended(_) | Self::NoSession | Self::SignInNeeded => StatusCode::UNAUTHORIZED,
             Self::LimitReached => StatusCode::CONFLICT,
+            Self::MissingLayer => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Unavailable { .. } | Self::Unreadable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
-    /// Returns the error code: `limit_reached`, `not_found`, `unauthenticated`, `unavailable` or
-    /// `unreadable`.
+    /// Returns the error code: `internal`, `limit_reached`, `not_found`, `unauthenticated`,
+    /// `unavailable` or `unreadable`.
     #[must_use]
     pub const fn error(&self) -> &'static str {
         match self {
             Self::Ended(_) | Self::NoSession | Self::SignInNeeded => "unauthenticated",
             Self::LimitReached => "limit_reached",
+            Self::MissingLayer => "internal",
             Self::NotFound => "not_found",
             Self::Unavailable { .. } => "unavailable",
             Self::Unreadable => "unreadable",
@@ -95,9 +100,11 @@ impl Rejection {
             Self::Ended(reason) => Some(reason.as_str()),
             Self::NoSession => Some("no_session"),
             Self::SignInNeeded => Some("sign_in_needed"),
-            Self::LimitReached | Self::NotFound | Self::Unavailable { .. } | Self::Unreadable => {
-                None
-            }
+            Self::LimitReached
+            | Self::MissingLayer
+            | Self::NotFound
+            | Self::Unavailable { .. }
+            | Self::Unreadable => None,
         }
     }
 

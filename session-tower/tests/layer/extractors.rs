@@ -341,3 +341,29 @@ async fn an_error_about_the_requests_own_session_tells_the_reason_and_clears_the
     let answer = send(&app, "POST", "/rotate", &ann).await;
     assert_eq!((answer.reason().as_str(), answer.clears_cookie()), ("signed_out", true));
 }
+
+#[tokio::test]
+async fn without_the_layer_the_extractor_answers_500_and_logs_what_is_missing() {
+    use crate::redaction::Log;
+
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let app = Router::new().route("/me", get(me)).route("/", get(page));
+    for cookie in ["", &ann] {
+        let answer = send(&app, "GET", "/me", cookie).await;
+        assert_eq!(
+            (answer.status, answer.keeps_cookie()),
+            (StatusCode::INTERNAL_SERVER_ERROR, true)
+        );
+        assert_eq!(answer.problem()["error"], "internal");
+    }
+    let logged = log.text();
+    assert_eq!(logged.matches("ERROR").count(), 2, "{logged}");
+    assert!(logged.contains("`.layer(SessionLayer::new(manager))`"), "{logged}");
+    // With the layer a request without a session is the client's matter.
+    let app = app.layer(site.layer());
+    assert_eq!(send(&app, "GET", "/me", "").await.reason(), "no_session");
+}
