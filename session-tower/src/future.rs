@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
+use session_core::session::SecretDigest;
 use tower_service::Service;
 
 use crate::body::ResponseBody;
@@ -33,6 +34,8 @@ pin_project! {
         resolver: Arc<Resolver>,
         // The layer's own update; the handler's is in the response.
         update: Option<CookieUpdate>,
+        // The cookie that the request came with.
+        presented: Option<SecretDigest>,
         #[pin]
         state: State<S, ReqBody>,
     }
@@ -71,11 +74,12 @@ where
         ready: S,
         request: Request<ReqBody>,
     ) -> Self {
+        let first = presented.first();
         let user = resolver.known_user(request.extensions());
         let shared = Arc::clone(&resolver);
         let outcome = Box::pin(async move { shared.resolve(presented, user).await });
         let pending = Some(Box::new(Pending { outcome, ready, request }));
-        Self { resolver, update: None, state: State::Resolving { pending } }
+        Self { resolver, update: None, presented: first, state: State::Resolving { pending } }
     }
 
     pub(crate) const fn is_rejected(&self) -> bool {
@@ -90,13 +94,14 @@ where
     pub(crate) fn new(
         resolver: Arc<Resolver>,
         outcome: Outcome,
+        presented: Option<SecretDigest>,
         ready: &mut S,
         mut request: Request<ReqBody>,
     ) -> Self {
         let extensions = request.extensions_mut();
         let (admitted, update) = outcome.admit(resolver.is_session_required, extensions);
         let state = State::new(admitted, ready, request, &*resolver.rejection_response);
-        Self { resolver, update, state }
+        Self { resolver, update, presented, state }
     }
 }
 
@@ -159,8 +164,10 @@ where
                     continue;
                 }
             };
-            let now = || this.resolver.manager.now();
-            cookie_update::write(&mut response, this.update.take(), &this.resolver.cookie, now);
+            let Resolver { manager, cookie, recent_sign_ins, .. } = &**this.resolver;
+            let (update, presented) = (this.update.take(), *this.presented);
+            let now = || manager.now();
+            cookie_update::write(&mut response, update, presented, cookie, recent_sign_ins, now);
             return Poll::Ready(Ok(response));
         }
     }

@@ -64,6 +64,7 @@ impl SessionLayer {
             is_session_required: false,
             is_fresh_token_required: false,
             rejection_response: Arc::new(ProblemDetails),
+            recent_sign_ins: Arc::default(),
         };
         Self { resolver: Arc::new(resolver) }
     }

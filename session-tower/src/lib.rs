@@ -22,6 +22,8 @@
 //! | of an ended session | [`EndedSession`] | 401 with the reason; the cookie is cleared |
 //! | of a session that a new sign-in of this browser superseded | nothing | 401 `no_session` |
 //! | malformed, oversized or unknown | nothing; the cookie is cleared | 401 `no_session`; the cookie is cleared |
+//! | malformed, and its name has no prefix | nothing: another application's value is kept | 401 `no_session` |
+//! | of another user than the one [known](SessionLayer::with_user), or unknown | nothing; the cookie is kept | 401 `no_session` |
 //! | two, of different live sessions | nothing | 401 `no_session` |
 //! | any, while the store is unavailable | the request is rejected: 503 with `Retry-After` | the same |
 //! | of a session whose tokens cannot be decrypted | [`UnreadableSession`]; the cookie is kept | 503 `unreadable`; the cookie is kept |
@@ -106,6 +108,7 @@ mod extract;
 mod future;
 mod layer;
 mod outcome;
+mod recent;
 mod redirect;
 mod rejection;
 mod resolve;

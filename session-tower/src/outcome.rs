@@ -14,6 +14,7 @@ use crate::rejection::Rejection;
 /// What all values that a request presents lead to, together.
 #[derive(Default)]
 pub(crate) struct Lookups {
+    may_clear: bool,
     live: Option<(Arc<LiveSession>, Candidate)>,
     are_several_live: bool,
     ended: Option<EndedSession>,
@@ -41,6 +42,12 @@ pub(crate) enum Absence {
 }
 
 impl Lookups {
+    /// Creates the lookups of a request. `may_clear` says whether values that lead to no session
+    /// are cleared.
+    pub(crate) fn new(may_clear: bool) -> Self {
+        Self { may_clear, ..Self::default() }
+    }
+
     /// Adds what one value leads to.
     ///
     /// # Errors
@@ -103,6 +110,8 @@ impl Lookups {
             // The cookie of the new sign-in may be stored in its place already.
             Self { is_superseded: true, .. } => Outcome::keeping_cookie(presented),
             Self { ended: Some(ended), .. } => Outcome::ended(ended, presented),
+            // The value may be another application's, or another user's live session.
+            Self { may_clear: false, .. } => Outcome::keeping_cookie(presented),
             // A value that was not issued here is never adopted (S3), and is cleared (F37).
             Self { .. } => {
                 tracing::debug!("a session cookie that leads to no session is cleared");

@@ -13,6 +13,7 @@ use crate::cookie::{Candidate, PresentedValues, SessionCookie};
 use crate::cookie_update::CookieUpdate;
 use crate::current::{CurrentSession, EndedSession, PresentedCookie};
 use crate::outcome::{Lookups, Outcome};
+use crate::recent::RecentSignIns;
 use crate::rejection::RejectionResponse;
 
 /// Returns the user whom the application already knows, from the request's extensions.
@@ -28,6 +29,7 @@ pub(crate) struct Resolver {
     pub(crate) is_session_required: bool,
     pub(crate) is_fresh_token_required: bool,
     pub(crate) rejection_response: Arc<dyn RejectionResponse>,
+    pub(crate) recent_sign_ins: Arc<RecentSignIns>,
 }
 
 impl Resolver {
@@ -67,7 +69,12 @@ impl Resolver {
         presented: PresentedValues,
         user: Option<UserId>,
     ) -> Outcome {
-        let mut lookups = Lookups::default();
+        let may_clear = match presented.candidates().next() {
+            // A user who is known may look at another user's live session.
+            Some(_) => user.is_none(),
+            None => self.cookie.is_prefixed(),
+        };
+        let mut lookups = Lookups::new(may_clear);
         for candidate in presented.candidates() {
             let answer = self.look_up(candidate, user.as_ref()).await;
             if let Err(rejection) = lookups.add(*candidate, answer) {

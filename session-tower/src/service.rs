@@ -49,7 +49,8 @@ where
             current.map(|current| Outcome::Session(current, None))
         };
         if let Some(outcome) = known {
-            let future = ResponseFuture::new(resolver, outcome, &mut self.inner, request);
+            let future =
+                ResponseFuture::new(resolver, outcome, presented.first(), &mut self.inner, request);
             if future.is_rejected() {
                 // The readiness that is not used is given back.
                 self.inner = self.inner.clone();
