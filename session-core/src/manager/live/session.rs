@@ -159,11 +159,16 @@ pub(in crate::manager) fn renew_if_due(
         Freshness::Fresh => Validity::Usable,
         Freshness::Expired => Validity::TokenExpired,
         Freshness::Due => {
-            if may_renew(inner, live) {
-                drop(renewal::begin(inner, live.session(), RenewalReason::Due));
-            }
+            renew_beside(inner, live);
             Validity::Usable
         }
+    }
+}
+
+/// Starts a renewal for which the request does not wait, if the provider could be asked now.
+pub(in crate::manager) fn renew_beside(inner: &Arc<Inner>, live: &LiveSession) {
+    if may_renew(inner, live) {
+        drop(renewal::begin(inner, live.session(), RenewalReason::Due));
     }
 }
 
