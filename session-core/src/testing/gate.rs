@@ -25,11 +25,11 @@ use tokio::sync::watch;
 /// ```
 #[derive(Clone)]
 pub struct Gate {
-    state: Arc<watch::Sender<State>>,
+    state: Arc<watch::Sender<GateState>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct State {
+struct GateState {
     is_closed: bool,
     /// Raised by each opening: calls that were held before it continue, even if the gate closes again
     /// at once.
@@ -41,7 +41,7 @@ impl Gate {
     /// Creates an open gate.
     #[must_use]
     pub fn new() -> Self {
-        Self { state: Arc::new(watch::Sender::new(State::default())) }
+        Self { state: Arc::new(watch::Sender::new(GateState::default())) }
     }
 
     /// Holds every call from now on.
@@ -88,7 +88,7 @@ impl Default for Gate {
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let State { is_closed, held, .. } = *self.state.borrow();
+        let GateState { is_closed, held, .. } = *self.state.borrow();
         f.debug_struct("Gate").field("is_closed", &is_closed).field("held", &held).finish()
     }
 }

@@ -50,14 +50,14 @@ pub enum RenewalScript {
 /// ```
 #[derive(Clone)]
 pub struct ScriptedProvider {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<ProviderState>>,
     requests: Gate,
     answers: Gate,
     revocation_requests: Gate,
     scope: RevocationScope,
 }
 
-struct State {
+struct ProviderState {
     script: VecDeque<RenewalScript>,
     otherwise: RenewalScript,
     revocation_script: VecDeque<(ProviderErrorKind, Option<Duration>)>,
@@ -78,7 +78,7 @@ impl ScriptedProvider {
     /// Creates a provider that rotates without reuse detection, with an unknown revocation scope.
     #[must_use]
     pub fn new() -> Self {
-        let state = State {
+        let state = ProviderState {
             script: VecDeque::new(),
             otherwise: RenewalScript::Rotate,
             revocation_script: VecDeque::new(),
@@ -211,12 +211,12 @@ impl ScriptedProvider {
         !is_dead && !state.spent.contains(refresh_token)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ProviderState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl ProviderState {
     fn renew(&mut self, refresh_token: &str) -> Result<TokenResponse, ProviderError> {
         match self.script.pop_front().unwrap_or_else(|| self.otherwise.clone()) {
             RenewalScript::Answer(response) => Ok(response),

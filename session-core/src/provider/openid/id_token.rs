@@ -206,12 +206,12 @@ pub(super) fn is_about_another_user(before: &str, after: &str) -> bool {
 
 fn issuer_and_subject(token: &str) -> Option<(String, String)> {
     #[derive(Deserialize)]
-    struct Claims {
+    struct IssuerAndSubject {
         iss: String,
         sub: String,
     }
     let payload = token.split('.').nth(1)?;
     let payload = Base64UrlUnpadded::decode_vec(payload).ok()?;
-    let claims: Claims = serde_json::from_slice(&payload).ok()?;
+    let claims: IssuerAndSubject = serde_json::from_slice(&payload).ok()?;
     Some((claims.iss, claims.sub))
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::rows::Row;
-use super::{MemoryStore, State, at_most, count};
+use super::{MemoryStore, Tables, at_most, count};
 use crate::clock::Timestamp;
 use crate::event::EventKind;
 use crate::policy::Verdict;
@@ -60,7 +60,7 @@ impl SessionLifecycle for MemoryStore {
     }
 }
 
-impl State {
+impl Tables {
     fn insert(&mut self, new: NewSession) -> Result<(), StoreError> {
         let partition = new.partition();
         let digests = Digests { current: new.digest, previous: None };

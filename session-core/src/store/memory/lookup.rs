@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use async_trait::async_trait;
 
 use super::rows::Row;
-use super::{MemoryStore, State, at_most, count};
+use super::{MemoryStore, Tables, at_most, count};
 use crate::session::{Origin, ProviderName, SecretDigest, Session, SessionId, UserId};
 use crate::store::{
     MigratedSessions, Partition, SessionLookup, StoreError, StoredSession, TimeoutBasis,
@@ -86,7 +86,7 @@ impl MigratedSessions for MemoryStore {
     }
 }
 
-impl State {
+impl Tables {
     fn list_imported(
         &self,
         user: &UserId,

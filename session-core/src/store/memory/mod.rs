@@ -38,12 +38,12 @@ use rows::Rows;
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<Tables>>,
 }
 
-/// Everything that the store keeps.
+/// Everything that the store keeps, under one lock.
 #[derive(Debug, Default)]
-struct State {
+struct Tables {
     rows: Rows,
     outbox: BTreeMap<RevocationId, PendingRevocation>,
     events: Vec<Event>,
@@ -80,12 +80,12 @@ impl MemoryStore {
 
     /// Locks the state. Each method does so once and across no await, which makes it one effect. A
     /// panic under the lock can only come from `decide`, which is called before any change.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Tables> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl Tables {
     fn record(&mut self, session: &Session, kind: EventKind, at: Timestamp) {
         self.events.push(Event::new(session, kind, at));
     }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{MemoryStore, State};
+use super::{MemoryStore, Tables};
 use crate::clock::Timestamp;
 use crate::event::EventKind;
 use crate::session::{SecretDigest, SessionId};
@@ -87,7 +87,7 @@ impl RenewalLeases for MemoryStore {
     }
 }
 
-impl State {
+impl Tables {
     fn swap_lease(&mut self, id: SessionId, seen: Option<&Lease>, lease: Lease) -> bool {
         let key = |lease: &Lease| (lease.owner, lease.heartbeat);
         let row = self.rows.live_mut(id);

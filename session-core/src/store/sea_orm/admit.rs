@@ -22,7 +22,7 @@ use crate::session::{EndReason, SecretDigest};
 use crate::store::{Admission, Decide, EndedSession, NewSession, StoreError};
 
 /// An admission that is carried out.
-pub(super) struct Login<'a> {
+pub(super) struct PendingAdmission<'a> {
     new: &'a NewSession,
     row: session::ActiveModel,
     partition: Octets,
@@ -31,7 +31,7 @@ pub(super) struct Login<'a> {
     uncertain: Mutex<Vec<EndedSession>>,
 }
 
-impl<'a> Login<'a> {
+impl<'a> PendingAdmission<'a> {
     pub(super) fn new(new: &'a NewSession, decide: &'a Decide<'a>) -> Result<Self, StoreError> {
         let partition = partition_octets(&new.partition());
         Ok(Self { new, row: new.try_into()?, partition, decide, uncertain: Mutex::default() })
@@ -48,7 +48,7 @@ struct LiveRows {
 impl SeaOrmStore {
     pub(super) async fn try_to_admit(
         &self,
-        login: &Login<'_>,
+        login: &PendingAdmission<'_>,
         attempt: Attempt,
     ) -> Result<Admission, AttemptError> {
         let transaction = self.begin().await?;
@@ -103,7 +103,7 @@ impl SeaOrmStore {
     async fn was_admitted(
         &self,
         transaction: &Transaction,
-        login: &Login<'_>,
+        login: &PendingAdmission<'_>,
     ) -> Result<bool, AttemptError> {
         let id = login.new.session.id.as_uuid();
         let found = session::Entity::find_by_id(id).count(&transaction.inner).await;
@@ -113,7 +113,7 @@ impl SeaOrmStore {
     async fn lock_live(
         &self,
         transaction: &Transaction,
-        login: &Login<'_>,
+        login: &PendingAdmission<'_>,
     ) -> Result<LiveRows, AttemptError> {
         let superseded = match &login.new.supersedes {
             Some(digest) => self.lock_superseded(transaction, digest).await?,
@@ -155,7 +155,7 @@ impl SeaOrmStore {
     async fn next_admission(
         &self,
         transaction: &Transaction,
-        login: &Login<'_>,
+        login: &PendingAdmission<'_>,
         counter: i64,
         admitted: &[AdmittedSession],
     ) -> Result<i64, AttemptError> {
@@ -175,7 +175,7 @@ impl SeaOrmStore {
     async fn carry_out(
         &self,
         transaction: &Transaction,
-        login: &Login<'_>,
+        login: &PendingAdmission<'_>,
         admission: i64,
         leaving: Vec<Leaving>,
     ) -> Result<Vec<EndedSession>, AttemptError> {

@@ -5,7 +5,7 @@ use sea_orm::prelude::Uuid;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::SeaOrmStore;
-use super::admit::Login;
+use super::admit::PendingAdmission;
 use super::attempt_error::AttemptError;
 use super::end::Ending;
 use super::entity::session::{self, Column};
@@ -19,7 +19,7 @@ use crate::store::{
 #[async_trait]
 impl SessionLifecycle for SeaOrmStore {
     async fn admit(&self, new: NewSession, decide: &Decide<'_>) -> Result<Admission, StoreError> {
-        let login = Login::new(&new, decide)?;
+        let login = PendingAdmission::new(&new, decide)?;
         self.repeat(|attempt| self.try_to_admit(&login, attempt)).await
     }
 
