@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 pub use response::{MalformedResponse, TokenResponse};
+use seal::TAG_BYTES;
 pub use seal::{Keyring, KeyringError, SealContext, SealError, Sealed, SealedPart, Unreadable};
 
 use crate::clock::Timestamp;
@@ -293,6 +294,18 @@ pub struct SealedTokens {
     /// The refresh token.
     pub refresh_token: Option<Sealed>,
 }
+
+impl SealedTokens {
+    /// Returns the authentication tags of both values: they differ wherever the sealed bytes were
+    /// written anew, so that a row whose tags are known need not be opened again.
+    pub(crate) fn tags(&self) -> SealTags {
+        SealTags(self.tokens.tag(), self.refresh_token.as_ref().and_then(Sealed::tag))
+    }
+}
+
+/// The authentication tags of a row's sealed values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SealTags(Option<[u8; TAG_BYTES]>, Option<[u8; TAG_BYTES]>);
 
 fn same_secret(one: &str, other: &str) -> bool {
     one.as_bytes().ct_eq(other.as_bytes()).into()

@@ -11,6 +11,9 @@ use crate::session::{ProviderName, SessionId, UserId};
 
 const VERSION: u8 = 1;
 const NONCE_BYTES: usize = 24;
+
+/// The length of the authentication tag that ends a ciphertext.
+pub(super) const TAG_BYTES: usize = 16;
 const KEY_BYTES: usize = 32;
 const MAX_KEY_ID: usize = 64;
 
@@ -35,6 +38,11 @@ impl Sealed {
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {
         self.parts().map(|parts| parts.key_id)
+    }
+
+    /// Returns the authentication tag that ends the ciphertext.
+    pub(super) fn tag(&self) -> Option<[u8; TAG_BYTES]> {
+        self.parts()?.ciphertext.last_chunk().copied()
     }
 
     fn parts(&self) -> Option<Parts<'_>> {

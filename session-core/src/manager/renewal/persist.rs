@@ -26,7 +26,7 @@ struct FetchedTokens {
 /// The result of one try at writing.
 enum WriteOutcome {
     /// The row holds new tokens, these or another process's.
-    Stored(Renewed),
+    Stored(Box<Renewed>),
     /// The session is over: the fetched tokens must be revoked at the provider.
     Over(TokenError),
     Retry,
@@ -46,7 +46,7 @@ pub(super) async fn persist(
     let mut pause = MIN_PAUSE;
     loop {
         match write(attempt, &mut row, &fetched).await {
-            Ok(WriteOutcome::Stored(renewed)) => return Ok(renewed),
+            Ok(WriteOutcome::Stored(renewed)) => return Ok(*renewed),
             Ok(WriteOutcome::Over(error)) => {
                 discard(attempt, &row.session, &fetched, lease).await;
                 return Err(error);
@@ -93,7 +93,7 @@ async fn write(
     };
     if !stored.has_refresh_token_of(&fetched.sent) {
         let (session, tokens) = (row.session.clone(), Arc::new(stored));
-        return Ok(WriteOutcome::Stored(Renewed { session, tokens }));
+        return Ok(WriteOutcome::Stored(Box::new(Renewed { session, tokens })));
     }
     let assumed = inner.policy.renewal().assumed_lifetime;
     let merged = stored.renewed(fetched.response.clone(), fetched.received_at, assumed);
@@ -108,7 +108,7 @@ async fn write(
     inner.caches.forget(&row.digests);
     tracing::info!(session = %attempt.id, provider = %row.session.provider, "tokens renewed");
     let session = Session { revision, renewed_at: Some(now), ..row.session.clone() };
-    Ok(WriteOutcome::Stored(Renewed { session, tokens: Arc::new(merged) }))
+    Ok(WriteOutcome::Stored(Box::new(Renewed { session, tokens: Arc::new(merged) })))
 }
 
 /// Reads a row again that a write did not match: the session is over, or the row has changed and
