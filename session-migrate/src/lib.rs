@@ -109,13 +109,9 @@ mod sql;
 mod step;
 mod target;
 
-use sea_orm_migration::MigrationTrait;
-use sea_orm_migration::MigratorTrait;
-use sea_orm_migration::sea_orm::DynIden;
-use sea_orm_migration::sea_orm::sea_query::{Alias, IntoIden};
-
 pub use error::{MigrateError, MigrateErrorKind};
 pub use journal::Phase;
+pub use migrations::{Migrator, Step, steps as migrations};
 pub use moves::{Approval, Move, Renewed, status as move_status};
 pub use options::{Layout, MoveOptions};
 pub use progress::Progress;
@@ -130,39 +126,6 @@ pub mod report {
         Plan, PlannedMapping, PrunedRow, RollbackReport, RowReport, StatusReport, UnlockReport,
         VerifyReport,
     };
-}
-
-/// Returns the steps that create the tables, the oldest first, for an application's own migrator.
-#[must_use]
-pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(migrations::CreateSessionTables), Box::new(migrations::AddMoves)]
-}
-
-/// The steps that create the tables, as their own migrator.
-///
-/// It records the applied steps in the table `session_migration`, apart from an application's
-/// `seaql_migrations`. It takes no lock: where several processes may start at once, use [`up`].
-#[derive(Debug, Clone, Copy)]
-pub struct Migrator;
-
-impl MigratorTrait for Migrator {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        migrations()
-    }
-
-    fn migration_table_name() -> DynIden {
-        Alias::new("session_migration").into_iden()
-    }
-}
-
-/// A step, and whether a database has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Step {
-    /// The step's name.
-    pub name: String,
-    /// Whether the step was applied.
-    pub is_applied: bool,
 }
 
 /// Applies every step that the database does not have yet, and returns their names.

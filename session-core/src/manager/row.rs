@@ -34,7 +34,7 @@ pub(super) fn open_tokens(inner: &Inner, row: &StoredSession) -> Result<TokenSet
     let sealed = row.tokens.as_ref().ok_or(Unreadable::Tampered)?;
     let Session { id, user, provider, .. } = &row.session;
     TokenSet::open(sealed, &inner.keyring, *id, user, provider).inspect_err(|error| {
-        tracing::error!(session = %id, %error, "the tokens of a session cannot be read");
+        tracing::error!(session = %id, %error, "a session's tokens cannot be read");
     })
 }
 

@@ -13,7 +13,7 @@ use cli::args::MoveArgs;
 use cli::error::CliError;
 use cli::inspect::InspectArgs;
 use cli::prune::PruneArgs;
-use cli::{Outcome, moves};
+use cli::{CommandOutput, moves};
 
 /// Moves a database that keeps one session per user to many sessions per user, and manages the
 /// tables of session-core.
@@ -178,7 +178,7 @@ const fn is_json(task: &Task) -> bool {
     }
 }
 
-async fn run(task: Task) -> Result<Outcome, CliError> {
+async fn run(task: Task) -> Result<CommandOutput, CliError> {
     match task {
         Task::Inspect(args) => cli::inspect::run(&args).await,
         Task::Plan { args, sql } => moves::plan(&args, sql).await,
@@ -205,8 +205,8 @@ async fn run(task: Task) -> Result<Outcome, CliError> {
     }
 }
 
-fn generated(write: impl FnOnce(&mut Vec<u8>)) -> Outcome {
+fn generated(write: impl FnOnce(&mut Vec<u8>)) -> CommandOutput {
     let mut out = Vec::new();
     write(&mut out);
-    Outcome::success(String::from_utf8_lossy(&out).into_owned())
+    CommandOutput::success(String::from_utf8_lossy(&out).into_owned())
 }

@@ -8,7 +8,7 @@ use session_migrate::source::{
     inspect::SourceReport, inspect::Tally, row::Expiry,
 };
 
-use super::Outcome;
+use super::CommandOutput;
 use super::error::CliError;
 
 /// The arguments of `inspect`.
@@ -30,7 +30,7 @@ impl std::fmt::Debug for InspectArgs {
 }
 
 /// Inspects the database. Keys come from the environment only.
-pub(crate) async fn run(args: &InspectArgs) -> Result<Outcome, CliError> {
+pub(crate) async fn run(args: &InspectArgs) -> Result<CommandOutput, CliError> {
     let keys = SourceKeys::from_environment(|name| std::env::var(name).ok())?;
     let connection = connect_read_only(&args.url).await?;
     let inspection = inspect(&connection, &Codecs::new(keys)).await;
@@ -38,7 +38,7 @@ pub(crate) async fn run(args: &InspectArgs) -> Result<Outcome, CliError> {
     let _ = connection.close().await;
     let inspection = inspection?;
     let is_success = inspection.recognised.iter().all(|report| report.problems.is_empty());
-    Ok(Outcome { is_success, ..Outcome::of(&inspection, args.json, prose) })
+    Ok(CommandOutput { is_success, ..CommandOutput::of(&inspection, args.json, prose) })
 }
 
 fn prose(inspection: &Inspection) -> String {

@@ -12,12 +12,12 @@ mod show;
 
 /// What a command prints on standard output, and whether its exit code is 0.
 #[derive(Debug)]
-pub(crate) struct Outcome {
+pub(crate) struct CommandOutput {
     pub(crate) text: String,
     pub(crate) is_success: bool,
 }
 
-impl Outcome {
+impl CommandOutput {
     /// Creates a successful outcome with this text.
     pub(crate) const fn success(text: String) -> Self {
         Self { text, is_success: true }

@@ -8,9 +8,9 @@ use session_migrate::{Approval, Move, Renewed, move_status};
 use super::args::MoveArgs;
 use super::error::CliError;
 use super::progress::ProgressDisplay;
-use super::{Outcome, show};
+use super::{CommandOutput, show};
 
-pub(crate) async fn plan(args: &MoveArgs, sql: bool) -> Result<Outcome, CliError> {
+pub(crate) async fn plan(args: &MoveArgs, sql: bool) -> Result<CommandOutput, CliError> {
     let moving = Move::new(args.options()?);
     let plan = moving.plan().await?;
     let statements = if sql { moving.statements().await? } else { Vec::new() };
@@ -25,14 +25,14 @@ pub(crate) async fn plan(args: &MoveArgs, sql: bool) -> Result<Outcome, CliError
         }
         false => show::plan(&plan, &statements),
     };
-    Ok(Outcome { text, is_success })
+    Ok(CommandOutput { text, is_success })
 }
 
 pub(crate) async fn apply(
     args: &MoveArgs,
     plan: Option<String>,
     yes: bool,
-) -> Result<Outcome, CliError> {
+) -> Result<CommandOutput, CliError> {
     let approval = match (plan, yes) {
         (Some(digest), _) => Approval::Plan(digest),
         (None, true) => Approval::Unreviewed,
@@ -46,7 +46,7 @@ pub(crate) async fn apply(
     let display = ProgressDisplay::start(moving.progress());
     let report = stoppable(&moving, moving.apply(approval)).await?;
     drop(display);
-    Ok(Outcome::of(&report, args.json, show::apply))
+    Ok(CommandOutput::of(&report, args.json, show::apply))
 }
 
 /// Stops after the batch in progress at the first Ctrl-C. A second one kills the process.
@@ -65,7 +65,7 @@ async fn stoppable<T>(
     }
 }
 
-pub(crate) async fn verify(args: &MoveArgs, rows: bool) -> Result<Outcome, CliError> {
+pub(crate) async fn verify(args: &MoveArgs, rows: bool) -> Result<CommandOutput, CliError> {
     let (moving, json) = (Move::new(args.options()?), args.json);
     let mut out = std::io::stdout().lock();
     let mut listed = 0_u64;
@@ -106,36 +106,36 @@ pub(crate) async fn verify(args: &MoveArgs, rows: bool) -> Result<Outcome, CliEr
         (true, false) => serde_json::to_string_pretty(&report).unwrap_or_default(),
         (false, _) => show::verify(&report),
     };
-    Ok(Outcome { text, is_success })
+    Ok(CommandOutput { text, is_success })
 }
 
-pub(crate) async fn rollback(args: &MoveArgs, discard: bool) -> Result<Outcome, CliError> {
+pub(crate) async fn rollback(args: &MoveArgs, discard: bool) -> Result<CommandOutput, CliError> {
     let renewed = if discard { Renewed::Discard } else { Renewed::WriteBack };
     let report = Move::new(args.options()?).rollback(renewed).await?;
-    Ok(Outcome::of(&report, args.json, show::rollback))
+    Ok(CommandOutput::of(&report, args.json, show::rollback))
 }
 
-pub(crate) async fn finalize(args: &MoveArgs) -> Result<Outcome, CliError> {
+pub(crate) async fn finalize(args: &MoveArgs) -> Result<CommandOutput, CliError> {
     let report = Move::new(args.options()?).finalize().await?;
-    Ok(Outcome::of(&report, args.json, show::finalize))
+    Ok(CommandOutput::of(&report, args.json, show::finalize))
 }
 
-pub(crate) async fn pause(args: &MoveArgs) -> Result<Outcome, CliError> {
+pub(crate) async fn pause(args: &MoveArgs) -> Result<CommandOutput, CliError> {
     let report = Move::new(args.options()?).pause().await?;
-    Ok(Outcome::of(&report, args.json, show::pause))
+    Ok(CommandOutput::of(&report, args.json, show::pause))
 }
 
-pub(crate) async fn resume(args: &MoveArgs) -> Result<Outcome, CliError> {
+pub(crate) async fn resume(args: &MoveArgs) -> Result<CommandOutput, CliError> {
     let moving = Move::new(args.options()?);
     let display = ProgressDisplay::start(moving.progress());
     let report = stoppable(&moving, moving.resume()).await?;
     drop(display);
-    Ok(Outcome::of(&report, args.json, show::pause))
+    Ok(CommandOutput::of(&report, args.json, show::pause))
 }
 
-pub(crate) async fn unlock(args: &MoveArgs) -> Result<Outcome, CliError> {
+pub(crate) async fn unlock(args: &MoveArgs) -> Result<CommandOutput, CliError> {
     let report = Move::new(args.options()?).unlock().await?;
-    Ok(Outcome::of(&report, args.json, show::unlock))
+    Ok(CommandOutput::of(&report, args.json, show::unlock))
 }
 
 /// Shows the moves into a target and, where only the target is given, the state of its migrations.
@@ -145,13 +145,13 @@ pub(crate) async fn status(
     from: Option<&str>,
     to: Option<&str>,
     json: bool,
-) -> Result<Outcome, CliError> {
+) -> Result<CommandOutput, CliError> {
     let target = to.or(from).ok_or_else(|| CliError::usage("give --from URL or --to URL"))?;
     if to.is_none() {
         // A source that does not exist is a mistake; a target can be created later.
         let _ = connect_read_only(target).await?.close().await;
     }
-    let mut outcome = Outcome::of(&move_status(target).await?, json, show::status);
+    let mut outcome = CommandOutput::of(&move_status(target).await?, json, show::status);
     if from.is_none() && !json {
         let mut text = String::new();
         for step in session_migrate::status(target).await? {
@@ -163,19 +163,19 @@ pub(crate) async fn status(
     Ok(outcome)
 }
 
-pub(crate) async fn up(target: &str) -> Result<Outcome, CliError> {
+pub(crate) async fn up(target: &str) -> Result<CommandOutput, CliError> {
     Ok(steps("applied", &session_migrate::up(target).await?))
 }
 
-pub(crate) async fn down(target: &str, yes: bool) -> Result<Outcome, CliError> {
+pub(crate) async fn down(target: &str, yes: bool) -> Result<CommandOutput, CliError> {
     if !yes {
         return Err(CliError::usage("down drops every session: confirm with --yes"));
     }
     Ok(steps("dropped", &session_migrate::down(target).await?))
 }
 
-fn steps(what: &str, steps: &[String]) -> Outcome {
+fn steps(what: &str, steps: &[String]) -> CommandOutput {
     let lines: Vec<String> = steps.iter().map(|step| format!("{what} {step}")).collect();
     let text = if lines.is_empty() { "nothing to do".to_owned() } else { lines.join("\n") };
-    Outcome::success(text)
+    CommandOutput::success(text)
 }

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde::Serialize;
 use session_migrate::prune::{ProviderPrune, Prune, PrunePlan, PruneReport};
 
-use super::Outcome;
+use super::CommandOutput;
 use super::args::{CapArgs, SourceArgs};
 use super::error::CliError;
 
@@ -54,7 +54,7 @@ struct PruneReports {
 }
 
 /// Shows what would be pruned; prunes it with `--yes`.
-pub(crate) async fn run(args: &PruneArgs) -> Result<Outcome, CliError> {
+pub(crate) async fn run(args: &PruneArgs) -> Result<CommandOutput, CliError> {
     if !args.cap.is_given() {
         return Err(CliError::usage("give --max-sessions N or --policy FILE"));
     }
@@ -67,7 +67,7 @@ pub(crate) async fn run(args: &PruneArgs) -> Result<Outcome, CliError> {
     if args.yes { apply(&prunes, args.json).await } else { plan(&prunes, args.json).await }
 }
 
-async fn plan(prunes: &[Prune], is_json: bool) -> Result<Outcome, CliError> {
+async fn plan(prunes: &[Prune], is_json: bool) -> Result<CommandOutput, CliError> {
     let schema = "session-migrate/prune-plans/1";
     let mut plans = PrunePlans { schema, rows: 0, pruned: 0, mappings: Vec::new() };
     for prune in prunes {
@@ -76,10 +76,10 @@ async fn plan(prunes: &[Prune], is_json: bool) -> Result<Outcome, CliError> {
         plans.pruned += plan.pruned;
         plans.mappings.push(plan);
     }
-    Ok(Outcome::of(&plans, is_json, show_plans))
+    Ok(CommandOutput::of(&plans, is_json, show_plans))
 }
 
-async fn apply(prunes: &[Prune], is_json: bool) -> Result<Outcome, CliError> {
+async fn apply(prunes: &[Prune], is_json: bool) -> Result<CommandOutput, CliError> {
     let schema = "session-migrate/prunes/1";
     let mut reports =
         PruneReports { schema, rows: 0, pruned: 0, is_stopped: false, mappings: Vec::new() };
@@ -97,8 +97,8 @@ async fn apply(prunes: &[Prune], is_json: bool) -> Result<Outcome, CliError> {
             break;
         }
     }
-    let outcome = Outcome::of(&reports, is_json, show_reports);
-    Ok(Outcome { is_success: !reports.is_stopped, ..outcome })
+    let outcome = CommandOutput::of(&reports, is_json, show_reports);
+    Ok(CommandOutput { is_success: !reports.is_stopped, ..outcome })
 }
 
 async fn apply_one(prune: &Prune, stop: &AtomicBool) -> Result<PruneReport, CliError> {

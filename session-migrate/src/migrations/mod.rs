@@ -4,10 +4,10 @@ mod add_moves;
 mod create_session_tables;
 mod runner;
 mod script;
+mod steps;
 
-pub(crate) use add_moves::AddMoves;
-pub(crate) use create_session_tables::CreateSessionTables;
 pub(crate) use runner::{Direction, Runner};
+pub use steps::{Migrator, Step, steps};
 
 use sea_orm_migration::sea_orm::DbBackend;
 

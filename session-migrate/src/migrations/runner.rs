@@ -5,9 +5,10 @@ use sea_orm_migration::sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement,
 };
 
+use super::steps::{Migrator, Step};
+use crate::error::{MigrateError, MigrateErrorKind};
 use crate::sql::SqlError;
 use crate::sql::pool::PoolOptions;
-use crate::{MigrateError, MigrateErrorKind, Migrator, Step};
 
 /// The advisory lock's number on PostgreSQL, which other programs are unlikely to use.
 const LOCK_NUMBER: i64 = 0x7365_7373_6d69_6772;

@@ -18,7 +18,7 @@ use setting::Setting;
 /// What must have been logged, lest the story pass by what it is about.
 const TOLD: [&str; 11] = [
     "tokens renewed",
-    "a renewed token is not yet written",
+    "renewed tokens are not written yet",
     "renewal failed",
     "session ended",
     "a session's tokens cannot be read",

@@ -108,7 +108,7 @@ pub(crate) async fn trouble_at_the_database(setting: &mut Setting) {
     let (log, clock) = (setting.log.clone(), setting.clock.clone());
     until_real("a write that fails", || async {
         clock.advance(Duration::from_millis(20));
-        log.text().contains("a renewed token is not yet written")
+        log.text().contains("renewed tokens are not written yet")
     })
     .await;
     let device = &setting.devices[1];

@@ -212,7 +212,7 @@ mod tests {
     ];
 
     #[test]
-    fn each_code_has_its_class() {
+    fn law_12_each_code_has_its_class() {
         for (backend, number, code, class) in CODES {
             let found = ErrorClass::of_code(backend, number, code);
             assert_eq!(found, class, "{backend:?} {number} {code}");
