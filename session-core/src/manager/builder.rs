@@ -37,7 +37,7 @@ pub trait IntoShared<T: ?Sized> {
 }
 
 impl<T: ?Sized> IntoShared<T> for Arc<T> {
-    fn into_shared(self) -> Arc<T> {
+    fn into_shared(self) -> Self {
         self
     }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::attempt::{OpenedRow, RenewalAttempt};
 use super::lease::HeldLease;
-use super::single_flight::Renewed;
+use super::single_flight::{RenewalOutcome, Renewed};
 use crate::clock::Timestamp;
 use crate::manager::error::{DEFAULT_RETRY_AFTER, TokenError, TokenErrorKind};
 use crate::manager::row;
-use crate::session::Session;
+use crate::session::{Ended, Session};
 use crate::store::{
     Partition, PendingRevocation, RevocationId, StoreError, StoredSession, TokenWrite,
 };
@@ -23,15 +23,6 @@ struct FetchedTokens {
     received_at: Timestamp,
     /// The tokens that were sent to get it.
     sent: Arc<TokenSet>,
-}
-
-/// The result of one try at writing.
-enum WriteOutcome {
-    /// The row holds new tokens, these or another process's.
-    Stored(Renewed),
-    /// The session is over: the fetched tokens must be revoked at the provider.
-    Over(TokenError),
-    Retry,
 }
 
 /// Writes new tokens, and retries until they are written, the session is found over, or the
@@ -48,12 +39,12 @@ pub(super) async fn persist(
     let mut pause = MIN_PAUSE;
     loop {
         match write(attempt, &mut row, &fetched).await {
-            Ok(WriteOutcome::Stored(renewed)) => return Ok(renewed),
-            Ok(WriteOutcome::Over(error)) => {
+            Ok(Some(Ok(renewed))) => return Ok(renewed),
+            Ok(Some(Err(error))) => {
                 discard(attempt, &row.session, &fetched, lease).await;
                 return Err(error);
             }
-            Ok(WriteOutcome::Retry) => {}
+            Ok(None) => {}
             Err(error) => {
                 tracing::warn!(session = %attempt.id, %error, "renewed tokens are not written yet");
             }
@@ -84,23 +75,25 @@ async fn wait(
     Ok(())
 }
 
+/// Tries to write once. Returns the tokens that the row holds then, these or another process's; or
+/// why the session is over; `None` if the write must be retried.
 async fn write(
     attempt: &RenewalAttempt<'_>,
     row: &mut StoredSession,
     fetched: &FetchedTokens,
-) -> Result<WriteOutcome, StoreError> {
+) -> Result<Option<RenewalOutcome>, StoreError> {
     let inner = attempt.inner;
     let Ok(stored) = row::open_tokens(inner, row) else {
-        return Ok(WriteOutcome::Over(TokenError::new(TokenErrorKind::Unreadable)));
+        return Ok(Some(Err(TokenError::new(TokenErrorKind::Unreadable))));
     };
     if !stored.has_refresh_token_of(&fetched.sent) {
         let (session, tokens) = (row.session.clone(), Arc::new(stored));
-        return Ok(WriteOutcome::Stored(Renewed { session, tokens }));
+        return Ok(Some(Ok(Renewed { session, tokens })));
     }
     let assumed = inner.policy.renewal().assumed_lifetime;
     let merged = stored.renewed(fetched.response.clone(), fetched.received_at, assumed);
     let Ok(tokens) = row::seal_tokens(inner, &row.session, &merged) else {
-        return Ok(WriteOutcome::Retry);
+        return Ok(None);
     };
     let (revision, now) = (row.session.revision, fetched.received_at);
     let write = TokenWrite { id: attempt.id, revision, tokens, now };
@@ -110,7 +103,7 @@ async fn write(
     inner.caches.forget(&row.digests);
     tracing::info!(session = %attempt.id, provider = %row.session.provider, "tokens renewed");
     let session = Session { revision, renewed_at: Some(now), ..row.session.clone() };
-    Ok(WriteOutcome::Stored(Renewed { session, tokens: Arc::new(merged) }))
+    Ok(Some(Ok(Renewed { session, tokens: Arc::new(merged) })))
 }
 
 /// Reads a row again that a write did not match: the session is over, or the row has changed and
@@ -118,16 +111,14 @@ async fn write(
 async fn read_again(
     attempt: &RenewalAttempt<'_>,
     row: &mut StoredSession,
-) -> Result<WriteOutcome, StoreError> {
+) -> Result<Option<RenewalOutcome>, StoreError> {
     let found = attempt.inner.bounded(attempt.inner.store.find(attempt.id)).await?;
     let Some(found) = found else {
-        return Ok(WriteOutcome::Over(TokenError::new(TokenErrorKind::NotFound)));
+        return Ok(Some(Err(TokenError::new(TokenErrorKind::NotFound))));
     };
     *row = found;
-    Ok(match row.session.ended {
-        Some(ended) => WriteOutcome::Over(TokenError::new(TokenErrorKind::Ended(ended.reason))),
-        None => WriteOutcome::Retry,
-    })
+    let over = |ended: Ended| Err(TokenError::new(TokenErrorKind::Ended(ended.reason)));
+    Ok(row.session.ended.map(over))
 }
 
 /// Enqueues the fetched refresh token of a session that is over for revocation (F13, V4).
