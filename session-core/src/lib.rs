@@ -11,7 +11,7 @@
 //!   the other parts together.
 //! - [`SessionPolicy`] decides how many sessions a user may have, which are evicted, what has timed
 //!   out and what is due for renewal. It is pure.
-//! - [`SessionStore`] stores sessions under [eleven laws](store). There is one in
+//! - [`SessionStore`] stores sessions under [twelve laws](store). There is one in
 //!   [memory](store::memory), and one for SQLite, PostgreSQL and MySQL or MariaDB.
 //! - [`Provider`] renews and revokes tokens at the service that issued them.
 //! - [`Keyring`] seals tokens at rest, each for its own row.

@@ -65,6 +65,15 @@ pub trait SessionManagerExt: sealed::Manager {
     #[must_use]
     fn revalidate(&self, live: &LiveSession) -> Validity;
 
+    /// Checks that the access token has not expired. If it has, a renewal starts beside the
+    /// request, unless the provider must be left alone for now. Waits for nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`TokenError`] of the kind `Expired`, or `SignInNeeded` if there is no refresh
+    /// token.
+    fn check_token(&self, live: &LiveSession) -> Result<(), TokenError>;
+
     /// Returns the session with a valid access token: unchanged while the token is valid,
     /// otherwise after a renewal, for which this waits at most the policy's `max_renewal_wait`.
     ///
@@ -94,6 +103,10 @@ impl SessionManagerExt for SessionManager {
 
     fn revalidate(&self, live: &LiveSession) -> Validity {
         revalidate(self.inner(), live)
+    }
+
+    fn check_token(&self, live: &LiveSession) -> Result<(), TokenError> {
+        manager::check_token(self.inner(), live)
     }
 
     async fn with_valid_token(

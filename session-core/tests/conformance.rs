@@ -1,4 +1,4 @@
-//! The store in memory, alone and behind a faultless faulty store, holds every law.
+//! The store in memory keeps every law, alone and wrapped in a faulty store without faults.
 #![cfg(feature = "test-util")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -21,69 +21,69 @@ async fn behind_no_faults() -> Nodes {
     vec![Arc::new(FaultyStore::new(store.clone())), Arc::new(FaultyStore::new(store))]
 }
 
-/// Runs the cases of one law, and proves that there are some.
-async fn hold(law: u8) {
+/// Checks one law, and that it has cases.
+async fn check_law(law: u8) {
     let ran = conformance::check_law(law, &in_memory).await.unwrap();
     assert!(ran > 0, "no case of law {law}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn law_1_admit_is_atomic() {
-    hold(1).await;
+    check_law(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn law_2_a_login_ends_nothing_else() {
-    hold(2).await;
+    check_law(2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn law_3_nothing_is_resurrected_nothing_is_lost() {
-    hold(3).await;
+    check_law(3).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn law_4_one_lease_at_a_time() {
-    hold(4).await;
+    check_law(4).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn law_5_a_write_is_there_when_it_returns() {
-    hold(5).await;
+async fn law_5_a_write_is_durable_when_it_returns() {
+    check_law(5).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn law_6_lookup_is_bound() {
-    hold(6).await;
+async fn law_6_lookups_are_bound() {
+    check_law(6).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn law_7_ends_have_a_reason() {
-    hold(7).await;
+async fn law_7_every_end_has_a_reason() {
+    check_law(7).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn law_8_the_callers_clock_rules() {
-    hold(8).await;
+async fn law_8_the_callers_clock_decides() {
+    check_law(8).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn law_9_purging_is_batched() {
-    hold(9).await;
+    check_law(9).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn law_10_tokens_at_rest_are_sealed() {
-    hold(10).await;
+    check_law(10).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn law_11_ending_moves_the_refresh_token_out() {
-    hold(11).await;
+    check_law(11).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_faulty_store_without_faults_holds_every_law() {
+async fn a_faulty_store_without_faults_keeps_every_law() {
     let ran = conformance::check(&behind_no_faults).await.unwrap();
     assert_eq!(ran, conformance::cases().len());
 }
@@ -101,7 +101,7 @@ fn every_case_has_a_name_of_its_own_that_begins_with_its_law() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_fails_every_case() {
+async fn an_unavailable_store_fails_every_case() {
     let away = || async {
         let store = FaultyStore::new(MemoryStore::new());
         store.set_all(Fault::AWAY);
@@ -110,7 +110,7 @@ async fn a_store_that_is_away_fails_every_case() {
     };
     let violations = conformance::check(&away).await.unwrap_err();
     assert_eq!(violations.iter().count(), conformance::cases().len());
-    assert!(violations.to_string().contains("the session store is away"));
+    assert!(violations.to_string().contains("the session store is unavailable"));
 }
 
 #[tokio::test]
@@ -119,9 +119,9 @@ async fn a_store_without_nodes_is_refused() {
     assert!(conformance::check(&none).await.is_err());
 }
 
-/// Whoever forgets one method is found out: each is of use to some case.
+/// Each method is needed by some case, so that a missing one is found.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn each_method_that_fails_is_found_out() {
+async fn each_failing_method_is_found() {
     for method in Method::ALL {
         let broken = || async move {
             let store = FaultyStore::new(MemoryStore::new());

@@ -10,13 +10,14 @@ use session_core::middleware::SessionManagerExt as _;
 use session_core::provider::{ProviderErrorKind, RevocationScope};
 use session_core::session::ProviderIdentity;
 use session_core::store::memory::MemoryStore;
+use session_core::store::{KeyRotation as _, RenewalLeases as _, SessionLookup as _};
 use session_core::store::{Lease, StoredSession};
 use session_core::testing::sample::{provider as named, subject, user};
 use session_core::testing::{
     FakeClock, Fault, FaultyStore, Method, RenewalScript, ScriptedProvider,
 };
 use session_core::token::{Sealed, SealedTokens};
-use session_core::{Keyring, SessionManager, SessionStore};
+use session_core::{Keyring, SessionManager};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -26,7 +26,7 @@ fn context(of: &Login, part: SealedPart) -> SealContext<'_> {
 }
 
 #[test]
-fn tokens_come_back_as_they_were_sealed() {
+fn tokens_open_as_they_were_sealed() {
     let login = Login::of("ann", "okta");
     let keyring = sample::keyring_of(&["k1"]);
     let tokens = open(&seal(&login, &keyring), &keyring, &login).unwrap();
@@ -41,7 +41,7 @@ fn tokens_come_back_as_they_were_sealed() {
 }
 
 #[test]
-fn r8_no_token_lies_in_the_sealed_bytes() {
+fn r8_sealed_bytes_contain_no_token() {
     let login = Login::of("ann", "okta");
     let sealed = seal(&login, sample::keyring());
     let tokens = &login.tokens;
@@ -67,7 +67,7 @@ fn k1_a_value_opens_in_its_own_row_only() {
     for other in &elsewhere {
         assert_eq!(open(&sealed, keyring, other).unwrap_err(), Unreadable::Tampered);
     }
-    // Names that run into each other are not one name.
+    // Moving a character between two names changes both.
     let mut shifted = Login::of("annok", "ta");
     shifted.session.id = login.id();
     assert_eq!(open(&sealed, keyring, &shifted).unwrap_err(), Unreadable::Tampered);
@@ -81,7 +81,7 @@ fn k2_swapping_two_rows_makes_both_unreadable() {
     let (of_ann, of_ben) = (seal(&ann, keyring), seal(&ben, keyring));
     assert_eq!(open(&of_ann, keyring, &ben).unwrap_err(), Unreadable::Tampered);
     assert_eq!(open(&of_ben, keyring, &ann).unwrap_err(), Unreadable::Tampered);
-    // Only the refresh tokens swapped, within one user too.
+    // Only the refresh tokens are swapped, also within one user.
     let again = seal(&Login::of("ann", "okta"), keyring);
     let mixed = SealedTokens { refresh_token: again.refresh_token, ..of_ann };
     assert_eq!(open(&mixed, keyring, &ann).unwrap_err(), Unreadable::Tampered);
@@ -103,7 +103,7 @@ fn k2_two_values_of_one_row_cannot_be_swapped() {
 }
 
 #[test]
-fn k2_a_part_opens_as_itself_and_as_no_other() {
+fn k2_a_value_opens_as_its_own_part_only() {
     use SealedPart::{Cursor, RefreshToken, SourceRow, Tokens};
     let login = Login::of("ann", "okta");
     let keyring = sample::keyring();
@@ -182,7 +182,7 @@ fn k3_there_is_no_keyring_without_a_real_key() {
 }
 
 #[test]
-fn k3_a_key_that_is_none_is_refused_by_its_id() {
+fn k3_an_invalid_key_is_refused_with_its_id() {
     let refused = |text: &str| Keyring::parse(text).unwrap_err();
     let bad = |id: &str| KeyringError::BadKey { id: id.to_owned() };
     assert_eq!(refused("k1:t0p-s3cr3t"), bad("k1"));
@@ -215,7 +215,7 @@ fn r8_no_key_is_in_any_debug_or_error() {
 
 proptest! {
     #[test]
-    fn no_bytes_whatever_open_or_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn no_bytes_open_or_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let login = Login::of("ann", "okta");
         let sealed = Sealed::from_bytes(bytes);
         let _ = sealed.key_id();
@@ -229,7 +229,7 @@ proptest! {
     }
 
     #[test]
-    fn any_plain_text_comes_back(plain in prop::collection::vec(any::<u8>(), 0..2_000)) {
+    fn any_plain_text_is_opened_again(plain in prop::collection::vec(any::<u8>(), 0..2_000)) {
         let login = Login::of("ann", "okta");
         let sealed = sample::keyring().seal(context(&login, SealedPart::Tokens), &plain).unwrap();
         let opened = sample::keyring().open(context(&login, SealedPart::Tokens), &sealed).unwrap();

@@ -18,11 +18,11 @@ fn s1_a_secret_has_256_random_bits_in_43_characters() {
     let distinct: HashSet<&str> = secrets.iter().map(SessionSecret::expose).collect();
     assert_eq!(distinct.len(), secrets.len());
     for secret in &secrets {
-        // 42 characters of 6 bits, and one of the 4 that are left of 256.
+        // 42 characters of 6 bits, and one of the 4 bits that are left of 256.
         assert_eq!(secret.expose().len(), 43);
         assert!(secret.expose().bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
     }
-    // Every place of every secret takes many values: none of them is fixed.
+    // Every position takes many values: none is fixed.
     for place in 0..43 {
         let seen: HashSet<u8> = secrets.iter().map(|s| s.expose().as_bytes()[place]).collect();
         assert!(seen.len() >= 16, "place {place} takes {} values", seen.len());
@@ -45,7 +45,7 @@ fn s5_a_value_of_another_form_has_no_digest() {
         format!("{}/", &good[1..]),
         format!("{}\0", &good[1..]),
         format!("{}%", &good[1..]),
-        // 43 bytes, but not of the alphabet.
+        // 43 bytes with characters outside of the alphabet.
         format!("{}é", &good[2..]),
         "A".repeat(4_096),
         "A".repeat(10_000_000),
@@ -57,7 +57,7 @@ fn s5_a_value_of_another_form_has_no_digest() {
 
 proptest! {
     #[test]
-    fn s5_no_value_whatever_panics_and_only_the_form_decides(value in ".{0,60}") {
+    fn s5_no_value_panics_and_only_the_form_decides(value in ".{0,60}") {
         let is_form = value.len() == 43
             && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
         prop_assert_eq!(SessionSecret::digest_of(&value).is_some(), is_form);
@@ -69,7 +69,7 @@ proptest! {
     }
 
     #[test]
-    fn s7_the_digest_is_not_the_secret_and_comes_back_from_bytes(value in "[A-Za-z0-9_-]{43}") {
+    fn s7_the_digest_is_not_the_secret_and_is_rebuilt_from_bytes(value in "[A-Za-z0-9_-]{43}") {
         let digest = SecretDigest::of(&value);
         prop_assert!(!value.as_bytes().starts_with(digest.as_bytes()));
         prop_assert_eq!(SecretDigest::from_bytes(*digest.as_bytes()), digest);
@@ -87,7 +87,7 @@ proptest! {
     }
 
     #[test]
-    fn partitions_differ_wherever_their_parts_do(
+    fn partitions_differ_if_their_parts_differ(
         one in ("[a-c]{1,3}", "[a-c]{1,3}", prop::option::of("[a-c]{1,3}")),
         other in ("[a-c]{1,3}", "[a-c]{1,3}", prop::option::of("[a-c]{1,3}")),
     ) {
@@ -112,7 +112,7 @@ proptest! {
     }
 
     #[test]
-    fn derived_ids_differ_wherever_their_parts_do(
+    fn derived_ids_differ_if_their_parts_differ(
         one in prop::collection::vec("[ab]{0,3}", 0..4),
         other in prop::collection::vec("[ab]{0,3}", 0..4),
     ) {
@@ -143,7 +143,7 @@ proptest! {
 }
 
 #[test]
-fn session_ids_of_later_logins_sort_behind() {
+fn session_ids_of_later_logins_sort_later() {
     let moments = [0, 1, 1_767_225_600_000, 1_767_225_600_001, 4_000_000_000_000];
     let ids: Vec<SessionId> = moments.map(Timestamp::from_millis).map(SessionId::generate).to_vec();
     assert!(ids.is_sorted());
@@ -151,7 +151,7 @@ fn session_ids_of_later_logins_sort_behind() {
 
 #[test]
 fn a_derived_id_is_the_same_in_every_version_of_this_crate() {
-    // Computed apart from this code: a re-run of a move must find its own rows.
+    // Computed independently of this code: a repeated migration must find its own rows.
     let known = [
         (&[b"openwebui".as_slice(), b"row 1"] as &[&[u8]], "098e969a-f958-877a-89f4-75ff24481a1c"),
         (&[], "d61c798b-2c32-8837-b14c-ab404d847d94"),

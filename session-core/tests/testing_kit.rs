@@ -1,4 +1,4 @@
-//! The tools that other tests trust: faults, gates, the scripted provider, and the samples.
+//! The tools that other tests rely on: faults, gates, the scripted provider and the samples.
 #![cfg(feature = "test-util")]
 #![allow(clippy::unwrap_used)]
 
@@ -9,6 +9,7 @@ use session_core::policy::Verdict;
 use session_core::provider::{ProviderErrorKind, RevocationScope};
 use session_core::store::memory::MemoryStore;
 use session_core::store::{NewSession, StoreErrorKind};
+use session_core::store::{SessionLookup as _, SessionUpdates as _};
 use session_core::testing::sample::{self, Login};
 use session_core::testing::{Fault, FaultyStore, Method, RenewalScript, ScriptedProvider};
 use session_core::{Provider, SessionStore, TokenSet};
@@ -24,7 +25,7 @@ fn faulty() -> (FaultyStore, MemoryStore) {
 }
 
 #[tokio::test]
-async fn a_fault_before_the_effect_has_none() {
+async fn a_fault_before_the_effect_prevents_it() {
     let (store, memory) = faulty();
     let login = Login::of("ann", "okta");
     store.set(Method::Admit, Fault::Before(StoreErrorKind::Contended));
@@ -35,7 +36,7 @@ async fn a_fault_before_the_effect_has_none() {
 }
 
 #[tokio::test]
-async fn a_fault_behind_the_effect_loses_the_answer_only() {
+async fn a_fault_after_the_effect_loses_the_result_only() {
     let (store, memory) = faulty();
     let login = Login::of("ann", "okta");
     store.set_next(Method::Admit, Fault::ANSWER_LOST);
@@ -44,7 +45,7 @@ async fn a_fault_behind_the_effect_loses_the_answer_only() {
 }
 
 #[tokio::test]
-async fn next_faults_come_in_turn_and_then_no_more() {
+async fn queued_faults_occur_in_order_and_once() {
     let (store, _) = faulty();
     let id = Login::of("ann", "okta").id();
     store.set_next(Method::Find, Fault::AWAY);
@@ -60,7 +61,7 @@ async fn next_faults_come_in_turn_and_then_no_more() {
 }
 
 #[tokio::test]
-async fn a_call_hangs_before_or_behind_its_effect_until_it_is_released() {
+async fn a_call_hangs_before_or_after_its_effect_until_it_is_released() {
     for (fault, is_done) in [(Fault::HangBefore, false), (Fault::HangAfter, true)] {
         let (store, memory) = faulty();
         let login = Login::of("ann", "okta");
@@ -72,7 +73,7 @@ async fn a_call_hangs_before_or_behind_its_effect_until_it_is_released() {
         assert!(!call.is_finished());
         store.release(Method::Admit);
         assert_eq!(call.await.unwrap(), Ok(()));
-        // Later ones hang as before, until the fault is taken away.
+        // Later calls hang as before, until the fault is removed.
         let (handle, new) = (store.clone(), Login::of("ann", "okta").new_session());
         let later = tokio::spawn(async move { admit(&handle, new).await });
         store.until_hanging(Method::Admit, 1).await;
@@ -82,7 +83,7 @@ async fn a_call_hangs_before_or_behind_its_effect_until_it_is_released() {
 }
 
 #[tokio::test]
-async fn a_dropped_call_hangs_no_more() {
+async fn a_dropped_call_no_longer_hangs() {
     let (store, memory) = faulty();
     let login = Login::of("ann", "okta");
     store.set(Method::Admit, Fault::HangBefore);
@@ -97,7 +98,7 @@ async fn a_dropped_call_hangs_no_more() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_is_away_in_every_method() {
+async fn an_unavailable_store_fails_in_every_method() {
     let store = FaultyStore::over(Arc::new(MemoryStore::new()));
     store.set_all(Fault::AWAY);
     let login = Login::of("ann", "okta");
@@ -108,7 +109,7 @@ async fn a_store_that_is_away_is_away_in_every_method() {
     assert!(store.touch(login.id(), sample::now()).await.is_ok());
 }
 
-/// Renews, and gives the tokens or the kind of the refusal.
+/// Renews; returns the tokens or the kind of the error.
 async fn renew(
     provider: &ScriptedProvider,
     tokens: &TokenSet,
@@ -123,7 +124,7 @@ fn signed_in(provider: &ScriptedProvider) -> TokenSet {
 }
 
 #[tokio::test]
-async fn the_provider_rotates_and_remembers_what_it_was_sent() {
+async fn the_provider_rotates_and_records_what_it_was_sent() {
     let provider = ScriptedProvider::new().with_lifetime(Some(Duration::from_secs(60)));
     let first = signed_in(&provider);
     let second = renew(&provider, &first).await.unwrap();
@@ -139,7 +140,7 @@ async fn the_provider_rotates_and_remembers_what_it_was_sent() {
 }
 
 #[tokio::test]
-async fn r6_a_spent_refresh_token_kills_its_family_and_no_other() {
+async fn r6_a_reused_refresh_token_invalidates_its_family_only() {
     let provider = ScriptedProvider::new().with_reuse_detection();
     let (first, other) = (signed_in(&provider), signed_in(&provider));
     let second = renew(&provider, &first).await.unwrap();
@@ -153,7 +154,7 @@ async fn r6_a_spent_refresh_token_kills_its_family_and_no_other() {
 }
 
 #[tokio::test]
-async fn the_script_goes_first_and_in_turn() {
+async fn the_script_is_followed_in_order() {
     let provider = ScriptedProvider::new().with_reuse_detection();
     let wait = Some(Duration::from_secs(7));
     provider.script(RenewalScript::Fail(ProviderErrorKind::Throttled, wait));
@@ -173,7 +174,7 @@ async fn the_script_goes_first_and_in_turn() {
 }
 
 #[tokio::test]
-async fn a_renewal_is_held_before_or_behind_its_effect() {
+async fn a_renewal_is_held_before_or_after_its_effect() {
     let provider = ScriptedProvider::new();
     let tokens = signed_in(&provider);
     let sent = tokens.refresh_token().unwrap().to_owned();
@@ -216,7 +217,7 @@ async fn f38_a_revocation_reaches_as_far_as_its_scope() {
 }
 
 #[test]
-fn samples_are_of_their_own() {
+fn each_sample_is_different() {
     let [one, two] = [Login::of("ann", "okta"), Login::of("ann", "okta")];
     assert_ne!(one.id(), two.id());
     assert_ne!(one.digest(), two.digest());

@@ -1,4 +1,4 @@
-//! What providers answer, and how an answer is merged with what is stored.
+//! Token responses, and how a response is merged with the stored tokens.
 #![allow(clippy::unwrap_used)]
 
 use std::time::Duration;
@@ -22,7 +22,7 @@ fn expires_in(value: Value) -> Option<u64> {
 }
 
 #[test]
-fn f25_expires_in_is_read_in_every_shape_that_providers_send() {
+fn f25_expires_in_is_read_in_every_form_that_providers_send() {
     assert_eq!(expires_in(json!(300)), Some(300));
     assert_eq!(expires_in(json!("300")), Some(300));
     assert_eq!(expires_in(json!(" 300 ")), Some(300));
@@ -32,7 +32,7 @@ fn f25_expires_in_is_read_in_every_shape_that_providers_send() {
 }
 
 #[test]
-fn f25_an_expires_in_that_cannot_be_meant_counts_as_none() {
+fn f25_an_invalid_expires_in_counts_as_none() {
     let absurd = [
         json!(0),
         json!(-1),
@@ -78,7 +78,7 @@ fn f29_the_expiry_counts_from_the_receipt() {
 }
 
 #[test]
-fn an_answer_that_is_no_token_response_is_malformed() {
+fn a_body_that_is_not_a_token_response_is_malformed() {
     let not_one: [&[u8]; 9] = [
         b"",
         b"null",
@@ -92,13 +92,16 @@ fn an_answer_that_is_no_token_response_is_malformed() {
     ];
     for body in not_one {
         let error = TokenResponse::from_json(body).unwrap_err();
-        assert_eq!(error.to_string(), "the answer is not a token response");
+        assert_eq!(
+            error.to_string(),
+            "the response of the token endpoint is malformed or has no access token"
+        );
     }
     let error = TokenResponse::from_json(br#"{"access_token": ["s3cr3t"]}"#).unwrap_err();
     assert!(!format!("{error:?} {error}").contains("s3cr3t"));
 }
 
-/// All that a token set can be asked for.
+/// The tokens and texts of a token set.
 fn facts(tokens: &TokenSet) -> (String, Option<String>, Option<String>, Option<String>) {
     let text = |part: Option<&str>| part.map(str::to_owned);
     (
@@ -121,7 +124,7 @@ fn first() -> TokenSet {
 }
 
 #[test]
-fn f26_what_an_answer_leaves_out_is_kept() {
+fn f26_absent_fields_are_kept() {
     let later = received() + HOUR;
     let new = first().renewed(TokenResponse::bearer("at-2"), later, HOUR);
     let kept = |text: &str| Some(text.to_owned());
@@ -132,7 +135,7 @@ fn f26_what_an_answer_leaves_out_is_kept() {
 }
 
 #[test]
-fn r1_what_an_answer_gives_replaces_what_was_there() {
+fn r1_present_fields_replace_stored_ones() {
     let answer = json!({
         "access_token": "at-2", "refresh_token": "rt-2", "id_token": "idt-2", "scope": "openid",
         "tenant": 8, "new": {"deep": [1]}, "expires_in": 60,
@@ -159,7 +162,7 @@ fn f26_empty_and_null_fields_replace_nothing() {
 }
 
 #[test]
-fn tokens_are_compared_as_wholes() {
+fn tokens_are_compared_completely() {
     let tokens = first();
     assert!(tokens.is_access_token("at-1"));
     for other in ["", "at", "at-11", "AT-1", "rt-1"] {
@@ -187,7 +190,7 @@ fn r8_debug_prints_no_token_and_no_unknown_field() {
 
 proptest! {
     #[test]
-    fn no_body_whatever_panics(body in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn no_body_panics(body in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = TokenResponse::from_json(&body).map(|r| TokenSet::new(r, received(), HOUR));
     }
 
@@ -230,7 +233,7 @@ proptest! {
 }
 
 #[test]
-fn a_field_in_another_shape_does_not_cost_the_tokens() {
+fn a_field_of_another_type_does_not_lose_the_tokens() {
     // Twitch sends its scopes as a list.
     let response = parse(&json!({
         "access_token": "at", "refresh_token": "rt", "scope": ["openid", "email"], "token_type": 7,

@@ -6,9 +6,10 @@ use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderValue, Response};
 use session_core::Timestamp;
 use session_core::manager::{Rotation, SignedIn};
-use session_core::session::SessionSecret;
+use session_core::session::{SecretDigest, SessionSecret};
 
 use crate::cookie::SessionCookie;
+use crate::recent::RecentSignIns;
 
 /// What a response tells the browser about its session cookie.
 ///
@@ -32,6 +33,8 @@ pub struct CookieUpdate(Update);
 #[derive(Clone)]
 enum Update {
     Clear,
+    /// Clears the cookie of an ended session, unless its browser has signed in anew.
+    ClearEnded,
     Keep,
     Set {
         secret: SessionSecret,
@@ -68,9 +71,10 @@ impl CookieUpdate {
     }
 
     /// Creates the update that clears the cookie of an ended session, for the response that tells
-    /// the user why it has ended.
+    /// the user why it has ended. It keeps the cookie for a minute after the same browser has signed
+    /// in anew in this process: the browser may hold the new cookie already.
     pub const fn reason_told() -> Self {
-        Self(Update::Clear)
+        Self(Update::ClearEnded)
     }
 }
 
@@ -78,6 +82,7 @@ impl fmt::Debug for CookieUpdate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             Update::Clear => "CookieUpdate::Clear",
+            Update::ClearEnded => "CookieUpdate::ClearEnded",
             Update::Keep => "CookieUpdate::Keep",
             Update::Set { .. } => "CookieUpdate::Set(..)",
             Update::Written { .. } => "CookieUpdate::Written",
@@ -92,32 +97,44 @@ impl fmt::Debug for CookieUpdate {
 pub(crate) fn write<B>(
     response: &mut Response<B>,
     of_layer: Option<CookieUpdate>,
+    presented: Option<SecretDigest>,
     cookie: &SessionCookie,
+    recent: &RecentSignIns,
     now: impl FnOnce() -> Timestamp,
 ) {
     let of_handler = response.extensions_mut().remove::<CookieUpdate>();
     let update = match (of_handler.map(|update| update.0), of_layer.map(|update| update.0)) {
         (Some(Update::Written { name }), _) if name == cookie.name() => Update::Written { name },
-        (Some(Update::Keep), Some(Update::Clear)) => return,
+        (Some(Update::Keep), Some(Update::Clear | Update::ClearEnded)) => return,
         (Some(Update::Keep | Update::Written { .. }) | None, Some(of_layer)) => of_layer,
         (Some(of_handler), _) => of_handler,
         (None, None) => return,
     };
+    let now = now();
     let header = match update {
         Update::Keep => return,
         Update::Written { .. } => {
             response.extensions_mut().insert(CookieUpdate(update));
             return;
         }
-        Update::Clear => cookie.header_clearing(),
+        Update::ClearEnded if presented.is_some_and(|old| recent.contains(&old, now)) => return,
+        Update::Clear | Update::ClearEnded => cookie.header_clearing(),
         Update::Set { secret, absolute_deadline } => {
-            cookie.header_setting(&secret, absolute_deadline, now())
+            if let Some(old) = presented {
+                recent.note(old, now);
+            }
+            cookie.header_setting(&secret, absolute_deadline, now)
         }
     };
     match header {
         Ok(header) => {
-            response.headers_mut().append(SET_COOKIE, header);
-            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            let legacy = cookie.header_clearing_legacy().and_then(Result::ok);
+            let headers = response.headers_mut();
+            if let Some(legacy) = legacy {
+                headers.append(SET_COOKIE, legacy);
+            }
+            headers.append(SET_COOKIE, header);
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             // A layer further outside must not clear what was just set.
             let written = Update::Written { name: cookie.name().to_owned() };
             response.extensions_mut().insert(CookieUpdate(written));

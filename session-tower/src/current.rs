@@ -5,13 +5,18 @@ use std::sync::Arc;
 
 use http::Extensions;
 use session_core::manager::{EndedSignal, LiveSession, TokenError};
+use session_core::middleware::SessionManagerExt as _;
 use session_core::session::SecretDigest;
-use session_core::{EndReason, ProviderName, Session, SessionId, Timestamp, TokenSet, UserId};
+use session_core::{
+    EndReason, ProviderName, Session, SessionId, SessionManager, Timestamp, TokenSet, UserId,
+};
+
+use crate::rejection::Rejection;
 
 /// The live session of a request, in the request's extensions.
 ///
-/// It holds the values as they were when the request arrived: no method waits or does I/O. Cheap to
-/// clone.
+/// It holds the values as they were when the request arrived, and does no I/O by itself. Only
+/// [`fresh_tokens`](Self::fresh_tokens) waits, on the manager that it is given. Cheap to clone.
 #[derive(Clone)]
 pub struct CurrentSession {
     live: Arc<LiveSession>,
@@ -52,18 +57,37 @@ impl CurrentSession {
         &self.session().provider
     }
 
-    /// Returns the access token, for an `Authorization` header; it was valid when the request
-    /// arrived.
+    /// Returns the access token if it was valid when the request arrived. Waits for nothing; see
+    /// [`fresh_tokens`](Self::fresh_tokens).
     ///
     /// # Errors
     ///
-    /// Returns a [`TokenError`] if the token had expired and could not be renewed: a new sign-in is
-    /// needed, or the provider is unavailable. The session is live all the same. A handler's `?`
-    /// converts the error to a [`Rejection`](crate::Rejection).
+    /// Returns a [`TokenError`] if the token had expired: of the kind `Expired`, and a renewal runs
+    /// beside the request, or `SignInNeeded`. The session is live all the same. A handler's `?`
+    /// converts the error to a [`Rejection`].
     pub fn access_token(&self) -> Result<&str, TokenError> {
         match &self.token_error {
             None => Ok(self.tokens().access_token()),
             Some(error) => Err(error.clone()),
+        }
+    }
+
+    /// Returns the tokens with a valid access token, for an `Authorization` header: these ones, or
+    /// renewed ones, for which it waits at most the policy's `max_renewal_wait`.
+    ///
+    /// The manager is the one of the layer. All callers that wait share one renewal.
+    ///
+    /// # Errors
+    ///
+    /// Returns the [`Rejection`] to answer with: a new sign-in is needed, the session has ended, or
+    /// no token can be obtained now.
+    pub async fn fresh_tokens(&self, manager: &SessionManager) -> Result<Arc<TokenSet>, Rejection> {
+        match manager.with_valid_token(&self.live).await {
+            Ok(live) => Ok(Arc::clone(live.tokens())),
+            Err(error) => {
+                tracing::info!(%error, "a request gets no access token");
+                Err(Rejection::of_own_token(error))
+            }
         }
     }
 
@@ -108,6 +132,21 @@ pub struct EndedSession {
     /// When it ended.
     pub at: Timestamp,
 }
+
+/// The mark of a request whose session's tokens cannot be decrypted, in the request's extensions
+/// where a session is optional.
+///
+/// The row and the cookie are kept until an operator has restored the key. Signing in and out work
+/// meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnreadableSession;
+
+/// The mark of a request that the layer has found without a session, so that the extractor can tell
+/// it from one that passed no layer.
+#[cfg(feature = "axum")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NoSession;
 
 /// The digest of the request's session cookie, whether or not there is such a session.
 ///

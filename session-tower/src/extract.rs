@@ -2,15 +2,13 @@
 
 use std::convert::Infallible;
 
-use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
 use http::request::Parts;
-use session_core::EndReason;
 
 use crate::cookie_update::CookieUpdate;
-use crate::current::{CurrentSession, EndedSession, PresentedCookie};
-use crate::rejection::{ProblemDetails, Rejection};
+use crate::current::{CurrentSession, EndedSession, NoSession, PresentedCookie, UnreadableSession};
+use crate::rejection::Rejection;
 
 impl<S: Sync> FromRequestParts<S> for CurrentSession {
     type Rejection = Rejection;
@@ -20,12 +18,26 @@ impl<S: Sync> FromRequestParts<S> for CurrentSession {
     /// # Errors
     ///
     /// Returns [`Rejection::Ended`] if the session has ended, and [`Rejection::NoSession`] if there
-    /// is none; both are answered 401, with a [`ProblemDetails`].
+    /// is none; both are answered 401. Returns [`Rejection::Unreadable`]
+    /// if its tokens cannot be decrypted, and [`Rejection::MissingLayer`] on a route without the
+    /// session layer.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Rejection> {
-        let current = parts.extensions.get::<Self>().cloned();
-        current.ok_or_else(|| match parts.extensions.get::<EndedSession>() {
+        let extensions = &parts.extensions;
+        if let Some(current) = extensions.get::<Self>() {
+            return Ok(current.clone());
+        }
+        Err(match extensions.get::<EndedSession>() {
             Some(ended) => Rejection::Ended(ended.reason),
-            None => Rejection::NoSession,
+            None if extensions.get::<UnreadableSession>().is_some() => Rejection::Unreadable,
+            None if extensions.get::<NoSession>().is_some() => Rejection::NoSession,
+            None => {
+                tracing::error!(
+                    path = parts.uri.path(),
+                    "a session is extracted on a route without the session layer: add \
+                     `.layer(SessionLayer::new(manager))` to the router, after the route"
+                );
+                Rejection::MissingLayer
+            }
         })
     }
 }
@@ -39,6 +51,14 @@ impl<S: Sync> OptionalFromRequestParts<S> for CurrentSession {
 }
 
 impl<S: Sync> OptionalFromRequestParts<S> for EndedSession {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get::<Self>().copied())
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for UnreadableSession {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Infallible> {
@@ -70,14 +90,9 @@ impl IntoResponse for CookieUpdate {
 }
 
 impl IntoResponse for Rejection {
-    /// Converts the rejection into a [`ProblemDetails`] response. A response that tells why the
-    /// session has ended clears its cookie.
+    /// Converts the rejection into [its response](Rejection::response), in whose place the layer
+    /// puts the configured one.
     fn into_response(self) -> Response {
-        let mut response: Response<Body> = ProblemDetails::of(&self);
-        response.extensions_mut().insert(self);
-        if matches!(self, Self::Ended(reason) if reason != EndReason::Superseded) {
-            response.extensions_mut().insert(CookieUpdate::reason_told());
-        }
-        response
+        self.response()
     }
 }

@@ -6,14 +6,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
+use http::request::Parts;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
+use session_core::session::SecretDigest;
 use tower_service::Service;
 
+use crate::body::ResponseBody;
 use crate::cookie::PresentedValues;
 use crate::cookie_update::{self, CookieUpdate};
 use crate::outcome::Outcome;
-use crate::rejection::{Rejection, RejectionResponse};
+use crate::rejection::{Rejection, RejectionResponse, answer_as_configured};
 use crate::resolve::Resolver;
 
 pin_project! {
@@ -23,42 +27,44 @@ pin_project! {
     ///
     /// Panics if it is polled after it completed.
     #[must_use = "futures do nothing unless polled"]
-    pub struct ResponseFuture<S, ReqBody, F>
+    pub struct ResponseFuture<S, ReqBody>
     where
         S: Service<Request<ReqBody>>,
     {
         resolver: Arc<Resolver>,
         // The layer's own update; the handler's is in the response.
         update: Option<CookieUpdate>,
+        // The cookie that the request came with.
+        presented: Option<SecretDigest>,
         #[pin]
-        state: State<S, ReqBody, F>,
+        state: State<S, ReqBody>,
     }
 }
 
 pin_project! {
     #[project = StateProjection]
-    enum State<S, ReqBody, F>
+    enum State<S, ReqBody>
     where
         S: Service<Request<ReqBody>>,
     {
-        /// The inner service answers.
-        Inner { #[pin] future: S::Future },
+        /// The inner service answers. The request's head is kept if its rejections are answered in
+        /// another way than by default.
+        Inner { #[pin] future: S::Future, head: Option<Box<Parts>> },
         /// The request is rejected; the inner service is not called.
-        Rejected { response: Option<S::Response> },
+        Rejected { response: Option<Response<Bytes>> },
         /// The session is being resolved.
-        Resolving { pending: Option<Box<Pending<S, ReqBody, F>>> },
+        Resolving { pending: Option<Box<Pending<S, ReqBody>>> },
     }
 }
 
 /// The ready service and the request, while the session is being resolved.
-struct Pending<S, ReqBody, F> {
+struct Pending<S, ReqBody> {
     outcome: Pin<Box<dyn Future<Output = Outcome> + Send>>,
     ready: S,
     request: Request<ReqBody>,
-    rejection_response: Arc<F>,
 }
 
-impl<S, ReqBody, F> ResponseFuture<S, ReqBody, F>
+impl<S, ReqBody> ResponseFuture<S, ReqBody>
 where
     S: Service<Request<ReqBody>>,
 {
@@ -67,13 +73,13 @@ where
         presented: PresentedValues,
         ready: S,
         request: Request<ReqBody>,
-        rejection_response: Arc<F>,
     ) -> Self {
+        let first = presented.first();
         let user = resolver.known_user(request.extensions());
         let shared = Arc::clone(&resolver);
         let outcome = Box::pin(async move { shared.resolve(presented, user).await });
-        let pending = Some(Box::new(Pending { outcome, ready, request, rejection_response }));
-        Self { resolver, update: None, state: State::Resolving { pending } }
+        let pending = Some(Box::new(Pending { outcome, ready, request }));
+        Self { resolver, update: None, presented: first, state: State::Resolving { pending } }
     }
 
     pub(crate) const fn is_rejected(&self) -> bool {
@@ -81,39 +87,41 @@ where
     }
 }
 
-impl<S, ReqBody, F, ResBody> ResponseFuture<S, ReqBody, F>
+impl<S, ReqBody, ResBody> ResponseFuture<S, ReqBody>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    F: RejectionResponse<ResBody>,
 {
     pub(crate) fn new(
         resolver: Arc<Resolver>,
         outcome: Outcome,
+        presented: Option<SecretDigest>,
         ready: &mut S,
         mut request: Request<ReqBody>,
-        rejection_response: &F,
     ) -> Self {
         let extensions = request.extensions_mut();
         let (admitted, update) = outcome.admit(resolver.is_session_required, extensions);
-        let state = State::new(admitted, ready, request, rejection_response);
-        Self { resolver, update, state }
+        let state = State::new(admitted, ready, request, &*resolver.rejection_response);
+        Self { resolver, update, presented, state }
     }
 }
 
-impl<S, ReqBody, F, ResBody> State<S, ReqBody, F>
+impl<S, ReqBody, ResBody> State<S, ReqBody>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    F: RejectionResponse<ResBody>,
 {
     /// Calls the ready service, or answers in its place.
     fn new(
         admitted: Result<(), Rejection>,
         ready: &mut S,
         request: Request<ReqBody>,
-        rejection_response: &F,
+        rejection_response: &dyn RejectionResponse,
     ) -> Self {
         match admitted {
-            Ok(()) => Self::Inner { future: ready.call(request) },
+            Ok(()) => {
+                let is_kept = rejection_response.applies_to(request.method(), request.headers());
+                let head = is_kept.then(|| Box::new(head(&request)));
+                Self::Inner { future: ready.call(request), head }
+            }
             Err(rejection) => {
                 let mut response = rejection_response.response(&rejection, &request.into_parts().0);
                 // Layers outside of this one can report it.
@@ -124,38 +132,55 @@ where
     }
 }
 
-impl<S, ReqBody, F, ResBody> Future for ResponseFuture<S, ReqBody, F>
+impl<S, ReqBody, ResBody> Future for ResponseFuture<S, ReqBody>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    F: RejectionResponse<ResBody>,
 {
-    type Output = Result<Response<ResBody>, S::Error>;
+    type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
             let mut response = match this.state.as_mut().project() {
-                StateProjection::Inner { future } => ready!(future.poll(cx))?,
-                StateProjection::Rejected { response } => not_completed(response.take()),
+                StateProjection::Inner { future, head } => {
+                    let response = ready!(future.poll(cx))?;
+                    let configured = &*this.resolver.rejection_response;
+                    answer_as_configured(response, head.as_deref(), configured)
+                }
+                StateProjection::Rejected { response } => {
+                    not_completed(response.take()).map(ResponseBody::rejection)
+                }
                 StateProjection::Resolving { pending } => {
                     let outcome = &mut not_completed(pending.as_mut()).outcome;
                     let outcome = ready!(outcome.as_mut().poll(cx));
-                    let Pending { mut ready, mut request, rejection_response, .. } =
-                        *not_completed(pending.take());
+                    let Pending { mut ready, mut request, .. } = *not_completed(pending.take());
                     let extensions = request.extensions_mut();
                     let (admitted, update) =
                         outcome.admit(this.resolver.is_session_required, extensions);
                     *this.update = update;
-                    let state = State::new(admitted, &mut ready, request, &*rejection_response);
+                    let rejection_response = &*this.resolver.rejection_response;
+                    let state = State::new(admitted, &mut ready, request, rejection_response);
                     this.state.set(state);
                     continue;
                 }
             };
-            let now = || this.resolver.manager.now();
-            cookie_update::write(&mut response, this.update.take(), &this.resolver.cookie, now);
+            let Resolver { manager, cookie, recent_sign_ins, .. } = &**this.resolver;
+            let (update, presented) = (this.update.take(), *this.presented);
+            let now = || manager.now();
+            cookie_update::write(&mut response, update, presented, cookie, recent_sign_ins, now);
             return Poll::Ready(Ok(response));
         }
     }
+}
+
+/// Copies a request's head, without its extensions.
+fn head<B>(request: &Request<B>) -> Parts {
+    let (mut head, ()) = Request::new(()).into_parts();
+    head.method = request.method().clone();
+    head.uri = request.uri().clone();
+    head.version = request.version();
+    head.headers = request.headers().clone();
+    head
 }
 
 #[expect(clippy::panic, reason = "the caller broke the contract of `Future`; pending would hang")]
@@ -166,7 +191,7 @@ fn not_completed<T>(value: Option<T>) -> T {
     }
 }
 
-impl<S, ReqBody, F> fmt::Debug for ResponseFuture<S, ReqBody, F>
+impl<S, ReqBody> fmt::Debug for ResponseFuture<S, ReqBody>
 where
     S: Service<Request<ReqBody>>,
 {

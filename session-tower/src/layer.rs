@@ -10,7 +10,7 @@ use tower_layer::Layer;
 
 use crate::cache::SessionCache;
 use crate::cookie::SessionCookie;
-use crate::rejection::ProblemDetails;
+use crate::rejection::{ProblemDetails, RejectionResponse};
 use crate::resolve::Resolver;
 use crate::service::SessionService;
 
@@ -18,6 +18,11 @@ use crate::service::SessionService;
 const DEFAULT_CAPACITY: u64 = 20_000;
 
 /// A layer that resolves the session cookie of each request; see the [crate's documentation](crate).
+///
+/// Stands at any place in a stack: it demands nothing of the inner body, and wraps it in a
+/// [`ResponseBody`](crate::ResponseBody). A layer that is used only sometimes (tower's
+/// `option_layer`) must not change the body's type: compose it with tower-http's
+/// `MapResponseBodyLayer`, as in `(MapResponseBodyLayer::new(axum::body::Body::new), layer)`.
 ///
 /// Cheap to clone. A layer, its clones and their services share one cache. To require a session on
 /// some routes only, clone the layer and call [`require_session`](Self::require_session) on the
@@ -40,9 +45,9 @@ const DEFAULT_CAPACITY: u64 = 20_000;
 /// # Ok(())
 /// # }
 /// ```
-pub struct SessionLayer<F = ProblemDetails> {
+#[derive(Clone)]
+pub struct SessionLayer {
     resolver: Arc<Resolver>,
-    rejection_response: Arc<F>,
 }
 
 impl SessionLayer {
@@ -57,12 +62,13 @@ impl SessionLayer {
             cache,
             known_user: None,
             is_session_required: false,
+            is_fresh_token_required: false,
+            rejection_response: Arc::new(ProblemDetails),
+            recent_sign_ins: Arc::default(),
         };
-        Self { resolver: Arc::new(resolver), rejection_response: Arc::new(ProblemDetails) }
+        Self { resolver: Arc::new(resolver) }
     }
-}
 
-impl<F> SessionLayer<F> {
     /// Sets the cookie (default: [`SessionCookie::default`]).
     #[must_use]
     pub fn with_cookie(self, cookie: SessionCookie) -> Self {
@@ -98,14 +104,26 @@ impl<F> SessionLayer<F> {
         self.with(|resolver| resolver.is_session_required = true)
     }
 
+    /// Waits in front of the inner service until the session has a fresh access token, at most for
+    /// the policy's `max_renewal_wait`, and rejects a request whose session gets none: 503, or 401
+    /// `sign_in_needed`. Says nothing about requests without a session.
+    ///
+    /// Meant for routes that all call other services. Without it no request waits for a token, and
+    /// a handler that needs one asks [`CurrentSession::fresh_tokens`].
+    ///
+    /// [`CurrentSession::fresh_tokens`]: crate::CurrentSession::fresh_tokens
+    #[must_use]
+    pub fn require_fresh_token(self) -> Self {
+        self.with(|resolver| resolver.is_fresh_token_required = true)
+    }
+
     /// Sets how rejected requests are answered: with a closure, [`RedirectToLogin`], or another
     /// [`RejectionResponse`].
     ///
-    /// [`RejectionResponse`]: crate::RejectionResponse
     /// [`RedirectToLogin`]: crate::RedirectToLogin
     #[must_use]
-    pub fn with_rejection_response<G>(self, rejection_response: G) -> SessionLayer<G> {
-        SessionLayer { resolver: self.resolver, rejection_response: Arc::new(rejection_response) }
+    pub fn with_rejection_response(self, rejection_response: impl RejectionResponse) -> Self {
+        self.with(|resolver| resolver.rejection_response = Arc::new(rejection_response))
     }
 
     fn with(mut self, change: impl FnOnce(&mut Resolver)) -> Self {
@@ -121,25 +139,15 @@ fn registered_cache(capacity: u64, manager: &SessionManager) -> Arc<SessionCache
     cache
 }
 
-impl<S, F> Layer<S> for SessionLayer<F> {
-    type Service = SessionService<S, F>;
+impl<S> Layer<S> for SessionLayer {
+    type Service = SessionService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let rejection_response = Arc::clone(&self.rejection_response);
-        SessionService::new(inner, Arc::clone(&self.resolver), rejection_response)
+        SessionService::new(inner, Arc::clone(&self.resolver))
     }
 }
 
-impl<F> Clone for SessionLayer<F> {
-    fn clone(&self) -> Self {
-        Self {
-            resolver: Arc::clone(&self.resolver),
-            rejection_response: Arc::clone(&self.rejection_response),
-        }
-    }
-}
-
-impl<F> fmt::Debug for SessionLayer<F> {
+impl fmt::Debug for SessionLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionLayer").field("resolver", &self.resolver).finish_non_exhaustive()
     }

@@ -22,20 +22,25 @@
 //! | of an ended session | [`EndedSession`] | 401 with the reason; the cookie is cleared |
 //! | of a session that a new sign-in of this browser superseded | nothing | 401 `no_session` |
 //! | malformed, oversized or unknown | nothing; the cookie is cleared | 401 `no_session`; the cookie is cleared |
+//! | malformed, and its name has no prefix | nothing: another application's value is kept | 401 `no_session` |
+//! | of another user than the one [known](SessionLayer::with_user), or unknown | nothing; the cookie is kept | 401 `no_session` |
 //! | two, of different live sessions | nothing | 401 `no_session` |
 //! | any, while the store is unavailable | the request is rejected: 503 with `Retry-After` | the same |
-//! | of a session whose tokens cannot be decrypted | the request is rejected: 503 `unreadable`; the cookie is kept | the same |
+//! | of a session whose tokens cannot be decrypted | [`UnreadableSession`]; the cookie is kept | 503 `unreadable`; the cookie is kept |
 //!
 //! [`PresentedCookie`] gives the next sign-in the digest of any well-formed cookie, so that the new
 //! session replaces the one that the browser had before.
 //!
 //! Rejections are answered with [problem documents](ProblemDetails), with a
-//! [redirect to a login page](RedirectToLogin), or with a [response of your own](RejectionResponse).
+//! [redirect to a login page](RedirectToLogin), or with a [response of your own](RejectionResponse);
+//! those of extractors and handlers too.
 //!
 //! # The cache
 //!
-//! A cached session is served at once: without a query, an async lock or a wait. A request whose
-//! access token is still valid never waits for a renewal, which runs in the background.
+//! A cached session is served at once: without a query, an async lock or a wait. No request waits
+//! for a renewal, which runs in the background, unless its handler asks for a
+//! [fresh token](CurrentSession::fresh_tokens), or its layer
+//! [requires one](SessionLayer::require_fresh_token).
 //!
 //! An entry is served for at most the policy's `max_staleness` after its row was read: within that
 //! time, the end of a session in another process takes effect here. An end in this process takes
@@ -93,6 +98,7 @@
 //! Ids in comments lead to [`session_core::documentation`]: `C7` is a row of its checklist, `F13` one
 //! of its failures.
 
+mod body;
 mod cache;
 mod cookie;
 mod cookie_update;
@@ -102,16 +108,18 @@ mod extract;
 mod future;
 mod layer;
 mod outcome;
+mod recent;
+mod redirect;
 mod rejection;
 mod resolve;
 mod service;
 
+pub use body::ResponseBody;
 pub use cookie::{CookieBuilder, CookieError, LegacyFormat, SameSite, SessionCookie};
 pub use cookie_update::CookieUpdate;
-pub use current::{CurrentSession, EndedSession, PresentedCookie};
+pub use current::{CurrentSession, EndedSession, PresentedCookie, UnreadableSession};
 pub use future::ResponseFuture;
 pub use layer::SessionLayer;
-pub use rejection::{
-    InvalidLoginPath, ProblemDetails, RedirectToLogin, Rejection, RejectionResponse,
-};
+pub use redirect::{InvalidLoginPath, RedirectToLogin};
+pub use rejection::{ProblemDetails, Rejection, RejectionResponse};
 pub use service::SessionService;

@@ -8,12 +8,13 @@ use session_core::middleware::LiveSessionExt as _;
 
 use crate::cookie::Candidate;
 use crate::cookie_update::CookieUpdate;
-use crate::current::{CurrentSession, EndedSession, PresentedCookie};
+use crate::current::{CurrentSession, EndedSession, PresentedCookie, UnreadableSession};
 use crate::rejection::Rejection;
 
 /// What all values that a request presents lead to, together.
 #[derive(Default)]
 pub(crate) struct Lookups {
+    may_clear: bool,
     live: Option<(Arc<LiveSession>, Candidate)>,
     are_several_live: bool,
     ended: Option<EndedSession>,
@@ -26,17 +27,27 @@ pub(crate) struct Lookups {
 pub(crate) enum Outcome {
     /// The request has a session.
     Session(CurrentSession, Option<CookieUpdate>),
-    /// The request has no session, and may be told that one has ended.
-    Anonymous {
-        ended: Option<EndedSession>,
-        presented: Option<PresentedCookie>,
-        update: Option<CookieUpdate>,
-    },
+    /// The request has no session, for this reason.
+    Anonymous { absence: Absence, presented: Option<PresentedCookie>, update: Option<CookieUpdate> },
     /// The request is rejected, whether or not a session is required.
     Rejected(Rejection),
 }
 
+/// Why a request has no session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Absence {
+    Ended(EndedSession),
+    Missing,
+    Unreadable,
+}
+
 impl Lookups {
+    /// Creates the lookups of a request. `may_clear` says whether values that lead to no session
+    /// are cleared.
+    pub(crate) fn new(may_clear: bool) -> Self {
+        Self { may_clear, ..Self::default() }
+    }
+
     /// Adds what one value leads to.
     ///
     /// # Errors
@@ -95,10 +106,12 @@ impl Lookups {
                 Outcome::keeping_cookie(presented)
             }
             Self { live: Some(live), .. } => return Ok(live),
-            Self { is_unreadable: true, .. } => Outcome::Rejected(Rejection::Unreadable),
+            Self { is_unreadable: true, .. } => Outcome::unreadable(presented),
             // The cookie of the new sign-in may be stored in its place already.
             Self { is_superseded: true, .. } => Outcome::keeping_cookie(presented),
             Self { ended: Some(ended), .. } => Outcome::ended(ended, presented),
+            // The value may be another application's, or another user's live session.
+            Self { may_clear: false, .. } => Outcome::keeping_cookie(presented),
             // A value that was not issued here is never adopted (S3), and is cleared (F37).
             Self { .. } => {
                 tracing::debug!("a session cookie that leads to no session is cleared");
@@ -111,18 +124,24 @@ impl Lookups {
 impl Outcome {
     /// Creates the outcome of a request without a session whose cookie stays as it is.
     pub(crate) const fn keeping_cookie(presented: Option<PresentedCookie>) -> Self {
-        Self::Anonymous { ended: None, presented, update: None }
+        Self::Anonymous { absence: Absence::Missing, presented, update: None }
     }
 
     /// Creates the outcome of a request whose cookie leads to no session.
     pub(crate) const fn clearing_cookie(presented: Option<PresentedCookie>) -> Self {
-        Self::Anonymous { ended: None, presented, update: Some(CookieUpdate::signed_out()) }
+        let update = Some(CookieUpdate::signed_out());
+        Self::Anonymous { absence: Absence::Missing, presented, update }
     }
 
     /// Creates the outcome of a request whose session has ended. Only the response that tells the
     /// reason clears the cookie.
     pub(crate) const fn ended(ended: EndedSession, presented: Option<PresentedCookie>) -> Self {
-        Self::Anonymous { ended: Some(ended), presented, update: None }
+        Self::Anonymous { absence: Absence::Ended(ended), presented, update: None }
+    }
+
+    /// Creates the outcome of a request whose session cannot be read: signing in and out go on.
+    pub(crate) const fn unreadable(presented: Option<PresentedCookie>) -> Self {
+        Self::Anonymous { absence: Absence::Unreadable, presented, update: None }
     }
 
     /// Decides whether the request goes on. If it does, its extensions tell the handler what was
@@ -138,19 +157,28 @@ impl Outcome {
                 (Ok(()), update)
             }
             Self::Rejected(rejection) => (Err(rejection), None),
-            Self::Anonymous { ended: Some(ended), .. } if is_session_required => {
-                (Err(Rejection::Ended(ended.reason)), Some(CookieUpdate::reason_told()))
-            }
-            Self::Anonymous { update, .. } if is_session_required => {
-                (Err(Rejection::NoSession), update)
-            }
-            Self::Anonymous { ended, presented, update } => {
+            Self::Anonymous { absence, update, .. } if is_session_required => match absence {
+                Absence::Ended(ended) => {
+                    (Err(Rejection::Ended(ended.reason)), Some(CookieUpdate::reason_told()))
+                }
+                Absence::Missing => (Err(Rejection::NoSession), update),
+                Absence::Unreadable => (Err(Rejection::Unreadable), update),
+            },
+            Self::Anonymous { absence, presented, update } => {
                 // A layer outside may look at another cookie, or not know the user: what it found
                 // does not hold here.
                 extensions.remove::<CurrentSession>();
                 extensions.remove::<EndedSession>();
                 extensions.remove::<PresentedCookie>();
-                ended.map(|ended| extensions.insert(ended));
+                extensions.remove::<UnreadableSession>();
+                match absence {
+                    Absence::Ended(ended) => drop(extensions.insert(ended)),
+                    Absence::Missing => {
+                        #[cfg(feature = "axum")]
+                        extensions.insert(crate::current::NoSession);
+                    }
+                    Absence::Unreadable => drop(extensions.insert(UnreadableSession)),
+                }
                 presented.map(|presented| extensions.insert(presented));
                 (Ok(()), update)
             }

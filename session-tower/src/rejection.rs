@@ -3,11 +3,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED,
+    RETRY_AFTER, TRANSFER_ENCODING, WWW_AUTHENTICATE,
+};
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use session_core::EndReason;
 use session_core::manager::{ManagerError, ManagerErrorKind, TokenError, TokenErrorKind};
+
+use crate::body::ResponseBody;
+use crate::cookie_update::CookieUpdate;
 
 /// The `Retry-After` of a store that is unavailable.
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -15,7 +21,12 @@ const STORE_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The `Retry-After` of an unreadable session, which needs an operator to become readable.
 const UNREADABLE_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// Why a request gets no session, or no access token.
+/// Why a request gets no session, no access token, or not what it asked of the manager.
+///
+/// The errors of the manager convert to it, for `?`. They do not say whose session they are about,
+/// so the end of another session, such as a tool client's, is answered 404 and leaves the browser's
+/// cookie alone. For calls about the request's own session there are
+/// [`of_own_session`](Self::of_own_session) and [`of_own_token`](Self::of_own_token).
 ///
 /// ```
 /// use session_core::EndReason;
@@ -33,8 +44,14 @@ pub enum Rejection {
     Ended(EndReason),
     /// The user has the maximum number of sessions, and the policy refuses one more: 409.
     LimitReached,
-    /// There is no session: 401.
+    /// An extractor is used on a route without the session layer, which is a fault of the
+    /// application: 500.
+    MissingLayer,
+    /// The request has no session: 401.
     NoSession,
+    /// The session that the request names is not there, or is over: 404. It is another session than
+    /// the request's own.
+    NotFound,
     /// The session is live, but a new access token needs a new sign-in: 401.
     SignInNeeded,
     /// The store is unavailable, or no access token can be had now: 503.
@@ -55,16 +72,21 @@ impl Rejection {
         match self {
             Self::Ended(_) | Self::NoSession | Self::SignInNeeded => StatusCode::UNAUTHORIZED,
             Self::LimitReached => StatusCode::CONFLICT,
+            Self::MissingLayer => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NotFound => StatusCode::NOT_FOUND,
             Self::Unavailable { .. } | Self::Unreadable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
-    /// Returns the error code: `limit_reached`, `unauthenticated`, `unavailable` or `unreadable`.
+    /// Returns the error code: `internal`, `limit_reached`, `not_found`, `unauthenticated`,
+    /// `unavailable` or `unreadable`.
     #[must_use]
     pub const fn error(&self) -> &'static str {
         match self {
             Self::Ended(_) | Self::NoSession | Self::SignInNeeded => "unauthenticated",
             Self::LimitReached => "limit_reached",
+            Self::MissingLayer => "internal",
+            Self::NotFound => "not_found",
             Self::Unavailable { .. } => "unavailable",
             Self::Unreadable => "unreadable",
         }
@@ -78,7 +100,11 @@ impl Rejection {
             Self::Ended(reason) => Some(reason.as_str()),
             Self::NoSession => Some("no_session"),
             Self::SignInNeeded => Some("sign_in_needed"),
-            Self::LimitReached | Self::Unavailable { .. } | Self::Unreadable => None,
+            Self::LimitReached
+            | Self::MissingLayer
+            | Self::NotFound
+            | Self::Unavailable { .. }
+            | Self::Unreadable => None,
         }
     }
 
@@ -91,13 +117,48 @@ impl Rejection {
             _ => None,
         }
     }
+
+    /// Returns the response for a handler: a [`ProblemDetails`], in whose place the layer puts the
+    /// response that [it is configured with](crate::SessionLayer::with_rejection_response). If it
+    /// tells why the session has ended, it clears the cookie.
+    #[must_use]
+    pub fn response<B: From<Bytes>>(self) -> Response<B> {
+        let mut response = ProblemDetails::of(&self);
+        response.extensions_mut().insert(self);
+        response.extensions_mut().insert(OfHandler(self));
+        if matches!(self, Self::Ended(reason) if reason != EndReason::Superseded) {
+            response.extensions_mut().insert(CookieUpdate::reason_told());
+        }
+        response
+    }
+
+    /// Converts the error of a call about the request's own session. If that session is over, the
+    /// response tells the reason and clears the cookie.
+    #[must_use]
+    pub fn of_own_session(error: ManagerError) -> Self {
+        match error.kind() {
+            ManagerErrorKind::Ended(reason) => Self::Ended(reason),
+            ManagerErrorKind::NotFound => Self::NoSession,
+            _ => error.into(),
+        }
+    }
+
+    /// Converts the error of a call for a token of the request's own session. If that session is
+    /// over, the response tells the reason and clears the cookie.
+    #[must_use]
+    pub fn of_own_token(error: TokenError) -> Self {
+        match error.kind() {
+            TokenErrorKind::Ended(reason) => Self::Ended(reason),
+            TokenErrorKind::NotFound => Self::NoSession,
+            _ => error.into(),
+        }
+    }
 }
 
 impl From<TokenError> for Rejection {
     fn from(error: TokenError) -> Self {
         match error.kind() {
-            TokenErrorKind::Ended(reason) => Self::Ended(reason),
-            TokenErrorKind::NotFound => Self::NoSession,
+            TokenErrorKind::Ended(_) | TokenErrorKind::NotFound => Self::NotFound,
             TokenErrorKind::SignInNeeded => Self::SignInNeeded,
             TokenErrorKind::Unreadable => Self::Unreadable,
             TokenErrorKind::Unavailable { retry_after } => Self::Unavailable { retry_after },
@@ -109,17 +170,56 @@ impl From<TokenError> for Rejection {
 impl From<ManagerError> for Rejection {
     fn from(error: ManagerError) -> Self {
         match error.kind() {
-            ManagerErrorKind::Ended(reason) => Self::Ended(reason),
+            ManagerErrorKind::Ended(_) | ManagerErrorKind::NotFound => Self::NotFound,
             ManagerErrorKind::LimitReached { .. } => Self::LimitReached,
             // An ambiguous claim has signed no user in.
-            ManagerErrorKind::Ambiguous | ManagerErrorKind::NotFound => Self::NoSession,
+            ManagerErrorKind::Ambiguous => Self::NoSession,
             ManagerErrorKind::Unreadable => Self::Unreadable,
             _ => Self::UNAVAILABLE,
         }
     }
 }
 
-/// Builds the response to a rejected request; implemented for closures.
+/// The mark of a handler's rejection, which the layer has not answered as configured yet.
+#[derive(Clone, Copy)]
+struct OfHandler(Rejection);
+
+/// The headers of a response that belong to its body.
+const BODY_HEADERS: [HeaderName; 8] = [
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    ETAG,
+    LAST_MODIFIED,
+    RETRY_AFTER,
+    TRANSFER_ENCODING,
+    WWW_AUTHENTICATE,
+];
+
+/// Puts the configured response in the place of a handler's rejection. `request` is the head that
+/// was kept, if the configured response applies to it.
+pub(crate) fn answer_as_configured<B>(
+    mut response: Response<B>,
+    request: Option<&Parts>,
+    configured: &dyn RejectionResponse,
+) -> Response<ResponseBody<B>> {
+    let rejection = response.extensions_mut().remove::<OfHandler>();
+    let (Some(OfHandler(rejection)), Some(request)) = (rejection, request) else {
+        return response.map(ResponseBody::inner);
+    };
+    let (mut old, _) = response.into_parts();
+    let (mut parts, bytes) = configured.response(&rejection, request).into_parts();
+    for name in &BODY_HEADERS {
+        old.headers.remove(name);
+    }
+    old.headers.extend(parts.headers);
+    parts.headers = old.headers;
+    parts.extensions.extend(old.extensions);
+    Response::from_parts(parts, ResponseBody::rejection(bytes))
+}
+
+/// Builds the response to a rejected request; implemented for closures that return a string or
+/// other bytes.
 ///
 /// ```
 /// use http::{Request, Response, request::Parts};
@@ -135,17 +235,25 @@ impl From<ManagerError> for Rejection {
 /// assert_eq!(response.status(), 401);
 /// assert_eq!(response.body(), "unauthenticated");
 /// ```
-pub trait RejectionResponse<B>: Send + Sync + 'static {
+pub trait RejectionResponse: Send + Sync + 'static {
     /// Builds the response to this request, whose body is dropped.
-    fn response(&self, rejection: &Rejection, request: &Parts) -> Response<B>;
+    fn response(&self, rejection: &Rejection, request: &Parts) -> Response<Bytes>;
+
+    /// Returns whether requests like this one may get another response than a [`ProblemDetails`]
+    /// (default: all). Of such a request the layer keeps a copy of the head, without its
+    /// extensions, to answer the rejections of extractors and handlers too.
+    fn applies_to(&self, _method: &Method, _headers: &HeaderMap) -> bool {
+        true
+    }
 }
 
-impl<B, F> RejectionResponse<B> for F
+impl<F, B> RejectionResponse for F
 where
     F: Fn(&Rejection, &Parts) -> Response<B> + Send + Sync + 'static,
+    B: Into<Bytes>,
 {
-    fn response(&self, rejection: &Rejection, request: &Parts) -> Response<B> {
-        self(rejection, request)
+    fn response(&self, rejection: &Rejection, request: &Parts) -> Response<Bytes> {
+        self(rejection, request).map(Into::into)
     }
 }
 
@@ -193,90 +301,12 @@ impl ProblemDetails {
     }
 }
 
-impl<B: From<Bytes>> RejectionResponse<B> for ProblemDetails {
-    fn response(&self, rejection: &Rejection, _request: &Parts) -> Response<B> {
+impl RejectionResponse for ProblemDetails {
+    fn response(&self, rejection: &Rejection, _request: &Parts) -> Response<Bytes> {
         Self::of(rejection)
     }
-}
 
-/// Redirects unauthenticated page requests (`GET` and `HEAD`) to a login path. The path's query gets
-/// the reason of an end as `reason`.
-///
-/// Other methods, and rejections other than 401, are answered with a [`ProblemDetails`].
-///
-/// ```
-/// use http::{Request, Response};
-/// use session_core::EndReason;
-/// use session_tower::{RedirectToLogin, Rejection, RejectionResponse};
-///
-/// # fn main() -> Result<(), session_tower::InvalidLoginPath> {
-/// let redirect = RedirectToLogin::to("/login")?;
-/// let (page, ()) = Request::new(()).into_parts();
-/// let rejection = Rejection::Ended(EndReason::Evicted);
-/// let response: Response<bytes::Bytes> = redirect.response(&rejection, &page);
-/// assert_eq!(response.status(), 303);
-/// assert_eq!(response.headers()["location"], "/login?reason=evicted");
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug, Clone)]
-pub struct RedirectToLogin {
-    path: String,
-}
-
-impl RedirectToLogin {
-    /// Creates a redirect to this path of the same site, which may have a query.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`InvalidLoginPath`] unless the path begins with exactly one `/` and has only visible
-    /// ASCII characters, no backslash and no fragment.
-    ///
-    /// ```
-    /// use session_tower::RedirectToLogin;
-    ///
-    /// assert!(RedirectToLogin::to("/login?from=app").is_ok());
-    /// assert!(RedirectToLogin::to("//elsewhere.example").is_err());
-    /// ```
-    pub fn to(path: impl Into<String>) -> Result<Self, InvalidLoginPath> {
-        let path = path.into();
-        let is_local = path.starts_with('/') && !path.starts_with("//");
-        let is_allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'#' && byte != b'\\';
-        let is_path = is_local && path.bytes().all(is_allowed);
-        if is_path { Ok(Self { path }) } else { Err(InvalidLoginPath) }
-    }
-
-    fn location(&self, rejection: &Rejection) -> Option<HeaderValue> {
-        let Rejection::Ended(reason) = rejection else {
-            return HeaderValue::from_str(&self.path).ok();
-        };
-        let separator = if self.path.contains('?') { '&' } else { '?' };
-        HeaderValue::from_str(&format!("{}{separator}reason={reason}", self.path)).ok()
+    fn applies_to(&self, _method: &Method, _headers: &HeaderMap) -> bool {
+        false
     }
 }
-
-impl<B: From<Bytes>> RejectionResponse<B> for RedirectToLogin {
-    fn response(&self, rejection: &Rejection, request: &Parts) -> Response<B> {
-        let is_page = request.method == Method::GET || request.method == Method::HEAD;
-        let is_unauthenticated = rejection.status() == StatusCode::UNAUTHORIZED;
-        match self.location(rejection).filter(|_| is_page && is_unauthenticated) {
-            None => ProblemDetails::of(rejection),
-            Some(location) => {
-                let mut response = Response::new(B::from(Bytes::new()));
-                *response.status_mut() = StatusCode::SEE_OTHER;
-                response.headers_mut().insert(LOCATION, location);
-                let no_store = HeaderValue::from_static("no-store");
-                response.headers_mut().insert(CACHE_CONTROL, no_store);
-                response
-            }
-        }
-    }
-}
-
-/// The error of a login path that is not a path of the same site.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "login path must begin with exactly one / and have only visible ascii characters other than # and \\"
-)]
-#[non_exhaustive]
-pub struct InvalidLoginPath;

@@ -13,7 +13,8 @@ use crate::cookie::{Candidate, PresentedValues, SessionCookie};
 use crate::cookie_update::CookieUpdate;
 use crate::current::{CurrentSession, EndedSession, PresentedCookie};
 use crate::outcome::{Lookups, Outcome};
-use crate::rejection::Rejection;
+use crate::recent::RecentSignIns;
+use crate::rejection::RejectionResponse;
 
 /// Returns the user whom the application already knows, from the request's extensions.
 pub(crate) type KnownUser = Arc<dyn Fn(&Extensions) -> Option<UserId> + Send + Sync>;
@@ -26,6 +27,9 @@ pub(crate) struct Resolver {
     pub(crate) cache: Arc<SessionCache>,
     pub(crate) known_user: Option<KnownUser>,
     pub(crate) is_session_required: bool,
+    pub(crate) is_fresh_token_required: bool,
+    pub(crate) rejection_response: Arc<dyn RejectionResponse>,
+    pub(crate) recent_sign_ins: Arc<RecentSignIns>,
 }
 
 impl Resolver {
@@ -45,8 +49,14 @@ impl Resolver {
         if self.needs_new_secret(&live, candidate) {
             return None;
         }
-        let is_usable = self.manager.revalidate(&live) == Validity::Usable;
-        is_usable.then(|| CurrentSession::new(live, candidate.digest, None))
+        let token_error = match self.manager.revalidate(&live) {
+            Validity::Usable => None,
+            Validity::TokenExpired if !self.is_fresh_token_required => {
+                self.manager.check_token(&live).err()
+            }
+            _ => return None,
+        };
+        Some(CurrentSession::new(live, candidate.digest, token_error))
     }
 
     pub(crate) fn known_user(&self, extensions: &Extensions) -> Option<UserId> {
@@ -59,7 +69,12 @@ impl Resolver {
         presented: PresentedValues,
         user: Option<UserId>,
     ) -> Outcome {
-        let mut lookups = Lookups::default();
+        let may_clear = match presented.candidates().next() {
+            // A user who is known may look at another user's live session.
+            Some(_) => user.is_none(),
+            None => self.cookie.is_prefixed(),
+        };
+        let mut lookups = Lookups::new(may_clear);
         for candidate in presented.candidates() {
             let answer = self.look_up(candidate, user.as_ref()).await;
             if let Err(rejection) = lookups.add(*candidate, answer) {
@@ -97,8 +112,8 @@ impl Resolver {
     /// Lets a request in with its session. Returns the other outcome if the session turns out to
     /// be over.
     ///
-    /// The token is waited for first, so that a client which disconnects meanwhile does not lose a
-    /// new secret.
+    /// A fresh token is waited for first, so that a client which disconnects meanwhile does not lose
+    /// a new secret.
     async fn enter(
         &self,
         live: Arc<LiveSession>,
@@ -106,21 +121,31 @@ impl Resolver {
     ) -> Result<Outcome, Outcome> {
         let id = live.session().id;
         let presented = PresentedCookie::new(candidate.digest);
-        let (live, token_error) = match self.manager.with_valid_token(&live).await {
-            Ok(live) => (live, None),
-            Err(error) => match error.kind() {
-                TokenErrorKind::Ended(reason) => return Err(self.over(id, reason, presented)),
-                TokenErrorKind::NotFound => return Err(Outcome::clearing_cookie(Some(presented))),
-                TokenErrorKind::Unreadable => {
-                    return Err(Outcome::Rejected(Rejection::Unreadable));
-                }
-                _ => (live, Some(error)),
-            },
+        let (live, token_error) = if self.is_fresh_token_required {
+            (self.with_fresh_token(&live, presented).await?, None)
+        } else {
+            let token_error = self.manager.check_token(&live).err();
+            (live, token_error)
         };
         let update = self.replace_secret(&live, candidate).await;
         let update = update.map_err(|reason| self.over(id, reason, presented))?;
         let current = CurrentSession::new(live, candidate.digest, token_error);
         Ok(Outcome::Session(current, update))
+    }
+
+    /// Waits for a fresh access token. Returns the outcome of the request if there is none.
+    async fn with_fresh_token(
+        &self,
+        live: &Arc<LiveSession>,
+        presented: PresentedCookie,
+    ) -> Result<Arc<LiveSession>, Outcome> {
+        let valid = self.manager.with_valid_token(live).await;
+        valid.map_err(|error| match error.kind() {
+            TokenErrorKind::Ended(reason) => self.over(live.session().id, reason, presented),
+            TokenErrorKind::NotFound => Outcome::clearing_cookie(Some(presented)),
+            TokenErrorKind::Unreadable => Outcome::unreadable(Some(presented)),
+            _ => Outcome::Rejected(error.into()),
+        })
     }
 
     /// Gives the session a new secret if it needs one. Returns the reason if the session is over.

@@ -7,34 +7,33 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
+use crate::body::ResponseBody;
 use crate::future::ResponseFuture;
 use crate::outcome::Outcome;
-use crate::rejection::RejectionResponse;
 use crate::resolve::Resolver;
 
 /// The service that [`SessionLayer`](crate::SessionLayer) wraps around another one.
 ///
 /// Its error is the inner service's: a failure of the session lookup is a response.
-pub struct SessionService<S, F> {
+#[derive(Clone)]
+pub struct SessionService<S> {
     inner: S,
     resolver: Arc<Resolver>,
-    rejection_response: Arc<F>,
 }
 
-impl<S, F> SessionService<S, F> {
-    pub(crate) const fn new(inner: S, resolver: Arc<Resolver>, rejection_response: Arc<F>) -> Self {
-        Self { inner, resolver, rejection_response }
+impl<S> SessionService<S> {
+    pub(crate) const fn new(inner: S, resolver: Arc<Resolver>) -> Self {
+        Self { inner, resolver }
     }
 }
 
-impl<S, F, ReqBody, ResBody> Service<Request<ReqBody>> for SessionService<S, F>
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for SessionService<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
-    F: RejectionResponse<ResBody>,
 {
-    type Response = Response<ResBody>;
+    type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S, ReqBody, F>;
+    type Future = ResponseFuture<S, ReqBody>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
@@ -50,13 +49,8 @@ where
             current.map(|current| Outcome::Session(current, None))
         };
         if let Some(outcome) = known {
-            let future = ResponseFuture::new(
-                resolver,
-                outcome,
-                &mut self.inner,
-                request,
-                &*self.rejection_response,
-            );
+            let future =
+                ResponseFuture::new(resolver, outcome, presented.first(), &mut self.inner, request);
             if future.is_rejected() {
                 // The readiness that is not used is given back.
                 self.inner = self.inner.clone();
@@ -66,22 +60,11 @@ where
         // The future takes the service that is ready; its clone is asked for readiness again.
         let clone = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, clone);
-        let rejection_response = Arc::clone(&self.rejection_response);
-        ResponseFuture::resolving(resolver, presented, ready, request, rejection_response)
+        ResponseFuture::resolving(resolver, presented, ready, request)
     }
 }
 
-impl<S: Clone, F> Clone for SessionService<S, F> {
-    fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            resolver: Arc::clone(&self.resolver),
-            rejection_response: Arc::clone(&self.rejection_response),
-        }
-    }
-}
-
-impl<S, F> fmt::Debug for SessionService<S, F> {
+impl<S> fmt::Debug for SessionService<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionService").field("resolver", &self.resolver).finish_non_exhaustive()
     }

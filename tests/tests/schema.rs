@@ -1,4 +1,4 @@
-//! The migrations against the entities, the values and the questions of the store, on every
+//! Compares the migrations with the entities, the values and the queries of the store, on every
 //! database.
 #![allow(
     clippy::unwrap_used,
@@ -13,8 +13,8 @@ use crate::store_support::{admit, capped, migrated};
 use sea_orm::sea_query::ColumnType;
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, Iterable, Statement};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
-use session_core::SessionStore;
 use session_core::policy::OnFull;
+use session_core::store::SessionLookup as _;
 use session_core::store::sea_orm::SeaOrmStore;
 use session_core::store::sea_orm::entity::{admission_lock, event, revocation, session};
 use session_core::testing::sample::{self, Login};
@@ -49,7 +49,7 @@ on_every_database! {
         assert_eq!(locks, of_entity::<admission_lock::Entity>());
     }
 
-    async fn the_tables_of_moves_are_those_of_the_journal(kind: Kind) {
+    async fn the_tables_of_migrations_are_those_of_the_journal(kind: Kind) {
         let pool = migrated(kind).await;
         let pool = pool.connect().await;
         assert_eq!(of_table(&pool, kind, "session_move").await, of_text(SESSION_MOVE));
@@ -72,7 +72,7 @@ on_every_database! {
         assert!(session_migrate::up(database.url()).await.unwrap().is_empty(), "nothing is left");
     }
 
-    async fn of_many_processes_one_migrates(kind: Kind) {
+    async fn one_of_many_processes_migrates(kind: Kind) {
         let database = Database::create(kind).await;
         let all = (0..6).map(|_| session_migrate::up(database.url()));
         let all = futures_util::future::join_all(all).await;
@@ -110,7 +110,7 @@ on_every_database! {
         let names = ["ann", "Ann", "ann ", "änn", "a\u{308}nn", "ann\u{200b}", "ÅNN", "ß", "ss"];
         for name in names {
             let login = Login::of(name, "okta").sid(name);
-            assert!(admit(&store, &login, &policy).await.unwrap().is_empty(), "{name:?} is its own");
+            assert!(admit(&store, &login, &policy).await.unwrap().is_empty(), "{name:?} is a user of its own");
         }
         for name in names {
             let sessions = store.list(&sample::user(name)).await.unwrap();
@@ -150,7 +150,7 @@ fn of_entity<E: EntityTrait>() -> Vec<Described> {
     described.collect()
 }
 
-/// Columns as `name kind`, with a `?` behind those that may be null.
+/// Parses columns of the form `name kind`, with a `?` after those that may be null.
 fn of_text(columns: &'static str) -> Vec<Described> {
     let described = columns.split(", ").map(|column| {
         let (name, kind) = column.trim().split_once(' ').unwrap();
@@ -186,7 +186,7 @@ async fn of_table(pool: &DatabaseConnection, kind: Kind, table: &str) -> Vec<Des
         let (name, declared): (String, String) =
             (row.try_get_by_index(0).unwrap(), row.try_get_by_index(1).unwrap());
         let is_nullable = row.try_get_by_index::<String>(2).unwrap() == "YES";
-        // SQLite and MySQL have no type for UUIDs: they are bytes there.
+        // SQLite and MySQL have no type for UUIDs and store them as bytes.
         let kind = match declared.to_lowercase().as_str() {
             "uuid" | "binary(16)" => "uuid",
             "blob" if ids.contains(name.as_str()) => "uuid",

@@ -1,5 +1,5 @@
-//! A connection that breaks at any message of a call, before the server hears it or before its
-//! answer is heard, changes neither what the call does nor what it says.
+//! A connection that breaks at any message of a call, before or after the message arrives, changes
+//! neither the effect nor the result of the call.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -11,18 +11,21 @@ use std::time::Duration;
 
 use crate::store_support::saboteur::{Sabotage, Saboteur};
 use crate::store_support::{admit, capped, migrated};
-use session_core::SessionStore;
 use session_core::event::{Event, EventKind};
 use session_core::policy::OnFull;
 use session_core::session::EndReason;
 use session_core::store::sea_orm::SeaOrmStore;
 use session_core::store::{
-    EndTarget, Lease, PendingRevocation, PreviousDigest, RevocationId, SecretRotation, TokenWrite,
+    EndTarget, Lease, PendingRevocation, PreviousDigest, SecretRotation, TokenWrite,
+};
+use session_core::store::{
+    EventLog as _, MigratedSessions as _, RenewalLeases as _, RevocationOutbox as _,
+    SessionLifecycle as _, SessionLookup as _, SessionUpdates as _,
 };
 use session_core::testing::sample::{self, Login};
 use session_tests::database::{Database, Kind};
 
-/// A store behind the saboteur, and one that is not.
+/// A store behind the saboteur, and one with a direct connection.
 struct Stage {
     store: SeaOrmStore,
     direct: SeaOrmStore,
@@ -41,7 +44,7 @@ impl Stage {
         Self { store, direct, saboteur, _database: database }
     }
 
-    /// One user's login, put in past the saboteur.
+    /// Admits a login of the user over the direct connection.
     async fn login(&self, user: &str) -> Login {
         let login = Login::of(user, "okta");
         admit(&self.direct, &login, &capped(100, OnFull::EvictOldest)).await.unwrap();
@@ -53,8 +56,7 @@ impl Stage {
         events.iter().map(|event| event.kind).collect()
     }
 
-    /// A server takes a moment to find a connection dead, and what it had locked is skipped till
-    /// then.
+    /// Waits until the server has noticed the dead connection, whose locked rows it skips until then.
     async fn unlocked_outbox(&self) -> Vec<PendingRevocation> {
         for _ in 0..100 {
             let outbox = self.outbox().await;
@@ -76,7 +78,7 @@ impl Stage {
     }
 }
 
-/// Runs a case with every message of it sabotaged in turn, in both ways, on each server.
+/// Runs a case once for each of its messages, broken in both ways, on each server.
 macro_rules! at_every_message {
     ($($name:ident($stage:ident, $user:ident, $break_from:ident) $body:block)+) => {$(
         #[tokio::test(flavor = "multi_thread")]
@@ -135,7 +137,7 @@ at_every_message! {
     renewed_tokens_are_written_once(stage, user, break_now) {
         let login = stage.login(user).await;
         let tokens = sample::sealed(&sample::tokens(), &login.session);
-        let write = TokenWrite { id: login.id(), revision: 1, tokens, now: sample::now() };
+        let write = TokenWrite::new(login.id(), 1, tokens, sample::now());
         break_now();
         let revision = stage.store.write_tokens(write.clone()).await.unwrap();
         let broke = stage.saboteur.disarm();
@@ -156,7 +158,7 @@ at_every_message! {
         });
         let to = sample::secret().digest();
         break_now();
-        let rotation = SecretRotation { id: login.id(), from, to, previous };
+        let rotation = SecretRotation::new(login.id(), from, to).with_previous(previous);
         let rotated = stage.store.rotate_secret(rotation).await.unwrap();
         let broke = stage.saboteur.disarm();
         assert!(rotated, "{user}");
@@ -165,7 +167,7 @@ at_every_message! {
         broke
     }
 
-    a_lease_is_claimed_beaten_and_released(stage, user, break_now) {
+    a_lease_is_claimed_raised_and_released(stage, user, break_now) {
         let login = stage.login(user).await;
         let lease = Lease::new(Duration::from_secs(60));
         break_now();
@@ -179,21 +181,12 @@ at_every_message! {
         broke
     }
 
-    what_is_appended_is_there_once(stage, user, break_now) {
+    an_appended_row_is_stored_once(stage, user, break_now) {
         let login = stage.login(user).await;
         let session = &login.session;
         let event = Event::new(session, EventKind::Renewed, sample::now());
-        let revocation = PendingRevocation {
-            id: RevocationId::generate(),
-            session: session.id,
-            user: session.user.clone(),
-            provider: session.provider.clone(),
-            partition: login.new_session().partition(),
-            refresh_token: sample::sealed(&sample::tokens(), session).refresh_token.unwrap(),
-            created_at: sample::now(),
-            due_at: sample::now(),
-            attempts: 0,
-        };
+        let token = sample::sealed(&sample::tokens(), session).refresh_token.unwrap();
+        let revocation = PendingRevocation::new(session, token, sample::now());
         break_now();
         stage.store.record(event).await.unwrap();
         stage.store.enqueue_revocation(revocation).await.unwrap();
@@ -203,7 +196,7 @@ at_every_message! {
         broke
     }
 
-    questions_are_answered(stage, user, break_now) {
+    queries_are_answered(stage, user, break_now) {
         let login = stage.login(user).await;
         break_now();
         let found = stage.store.find_by_digest(&login.digest().unwrap()).await.unwrap();

@@ -1,4 +1,4 @@
-//! The store among threads, pools and failing connections, on real databases.
+//! The store with threads, pools and failing connections, on real databases.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -17,13 +17,16 @@ use session_core::policy::OnFull;
 use session_core::session::EndReason;
 use session_core::store::sea_orm::SeaOrmStore;
 use session_core::store::{Admission, EndTarget, StoreErrorKind};
+use session_core::store::{
+    EventLog as _, SessionLifecycle as _, SessionLookup as _, SessionUpdates as _,
+};
 use session_core::testing::conformance::{self, StoreUnderTest};
 use session_core::testing::sample::{self, Login};
 use session_core::{SessionStore, Timestamp};
 use session_tests::database::{Database, Kind, Link};
 use session_tests::on_every_database;
 
-/// Two pools whose connections have this isolation unless a transaction sets its own.
+/// Two pools whose connections have this isolation unless a transaction sets another one.
 struct Defaulting {
     kind: Kind,
     isolation: IsolationLevel,
@@ -47,7 +50,7 @@ impl StoreUnderTest for Defaulting {
     }
 }
 
-async fn holds_under(kind: Kind, isolation: IsolationLevel) {
+async fn check_under(kind: Kind, isolation: IsolationLevel) {
     let store = Defaulting { kind, isolation, current: tokio::sync::Mutex::new(None) };
     for law in [1, 2, 3, 4, 11] {
         conformance::check_law(law, &store).await.unwrap();
@@ -56,11 +59,11 @@ async fn holds_under(kind: Kind, isolation: IsolationLevel) {
 
 on_every_database! {
     async fn laws_hold_under_a_default_of_repeatable_read(kind: Kind) {
-        holds_under(kind, IsolationLevel::RepeatableRead).await;
+        check_under(kind, IsolationLevel::RepeatableRead).await;
     }
 
     async fn laws_hold_under_a_default_of_serializable(kind: Kind) {
-        holds_under(kind, IsolationLevel::Serializable).await;
+        check_under(kind, IsolationLevel::Serializable).await;
     }
 
     async fn sixty_four_logins_of_two_processes_keep_the_cap(kind: Kind) {
@@ -74,9 +77,9 @@ on_every_database! {
         });
         let ended: usize = nodes.into_iter().map(|node| node.join().unwrap()).sum();
 
-        assert_eq!(ended, 64 - 10, "each login over the cap ended one");
-        let most = present.lock().unwrap().iter().copied().max();
-        assert!(most <= Some(10), "{most:?} sessions were live at once");
+        assert_eq!(ended, 64 - 10, "each login over the cap ended one session");
+        let maximum = present.lock().unwrap().iter().copied().max();
+        assert!(maximum <= Some(10), "{maximum:?} sessions were live at once");
         let store = SeaOrmStore::connect(database.url()).await.unwrap();
         assert_eq!(store.list(&sample::user("ann")).await.unwrap().len(), 10);
     }
@@ -92,13 +95,13 @@ on_every_database! {
             assert!(admit(&store, login, &policy).await.unwrap().is_empty());
         }
         let ended = admit(&store, &third, &policy).await.unwrap();
-        assert_eq!(ended, [first.id()], "the first that came in is the first to leave");
+        assert_eq!(ended, [first.id()], "the first admitted session ends first");
         let listed = store.list(&sample::user("ann")).await.unwrap();
         let listed: Vec<_> = listed.iter().map(|session| session.id).collect();
         assert_eq!(listed, [third.id(), second.id()]);
     }
 
-    /// Rows that are moved here may come without a lock row.
+    /// Migrated rows may come without a lock row.
     async fn the_order_of_admission_survives_the_loss_of_its_counter(kind: Kind) {
         let database = migrated(kind).await;
         let store = SeaOrmStore::connect(database.url()).await.unwrap();
@@ -113,9 +116,9 @@ on_every_database! {
         assert_eq!(ended, [logins[0].id()]);
     }
 
-    /// A login that is dropped at any moment leaves no transaction open on its connection: what
-    /// the next one writes on it is seen by others.
-    async fn a_dropped_call_leaves_nothing_half_done(kind: Kind) {
+    /// A login that is dropped at any point leaves no open transaction on its connection: what the
+    /// next call writes there is visible to others.
+    async fn a_dropped_call_has_its_whole_effect_or_none(kind: Kind) {
         let database = migrated(kind).await;
         let one = database.connect_with(|options| { options.max_connections(1); }).await;
         let (one, other) = (SeaOrmStore::new(one), SeaOrmStore::connect(database.url()).await.unwrap());
@@ -133,14 +136,14 @@ on_every_database! {
             assert!(live.len() <= 2, "{} are live after {polls} polls", live.len());
             let stored = other.find(login.id()).await.unwrap();
             let events = other.events(login.id()).await.unwrap();
-            assert_eq!(stored.is_some(), !events.is_empty(), "half a login after {polls} polls");
+            assert_eq!(stored.is_some(), !events.is_empty(), "a partial login after {polls} polls");
             if finished.is_some() {
                 return;
             }
         }
     }
 
-    async fn an_error_repeats_no_value(kind: Kind) {
+    async fn an_error_contains_no_value(kind: Kind) {
         let database = migrated(kind).await;
         let store = SeaOrmStore::connect(database.url()).await.unwrap();
         let policy = capped(3, OnFull::EvictOldest);
@@ -158,7 +161,7 @@ on_every_database! {
             assert!(!text.contains(&hexadecimal[..8]), "{text}");
         }
         assert!(!text.contains("bob") && !text.contains("ann"), "{text}");
-        assert!(text.contains("database error"), "the code is told: {text}");
+        assert!(text.contains("database error"), "the code is missing: {text}");
     }
 
     async fn a_database_without_tables_rejects(kind: Kind) {
@@ -166,11 +169,11 @@ on_every_database! {
         let store = SeaOrmStore::connect(database.url()).await.unwrap();
         let error = store.list(&sample::user("ann")).await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Rejected);
-        assert!(chain(&error).contains("login_session"), "the table is named: {}", chain(&error));
+        assert!(chain(&error).contains("login_session"), "the table is missing: {}", chain(&error));
     }
 }
 
-/// What one process does: a runtime and a pool of its own, and 32 logins at once.
+/// Acts as one process: 32 concurrent logins on a separate runtime and pool.
 fn process(url: &str, behind: Duration, start: &Barrier, present: &Mutex<Vec<usize>>) -> usize {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -185,19 +188,19 @@ fn process(url: &str, behind: Duration, start: &Barrier, present: &Mutex<Vec<usi
             };
             match store.admit(login.new_session(), &decide).await.unwrap() {
                 Admission::Admitted { ended } => ended.len(),
-                Admission::Refused { .. } => panic!("refused"),
+                refused => panic!("a login was not admitted: {refused:?}"),
             }
         });
         futures_util::future::join_all(logins).await.into_iter().sum()
     })
 }
 
-/// The kinds with a server, whose connections can die.
+/// Returns the kinds with a server, whose connections can break.
 fn servers() -> Vec<Kind> {
     Kind::available().into_iter().filter(|kind| *kind != Kind::Sqlite).collect()
 }
 
-/// A store whose pool has four connections that are open, idle, and not tested before use.
+/// Creates a store whose pool has four open and idle connections that are not tested before use.
 async fn with_open_connections(link: &Link) -> SeaOrmStore {
     let pool = link.connect_with(|options| {
         options.max_connections(4).test_before_acquire(false);
@@ -215,7 +218,7 @@ fn sample_user() -> &'static session_core::UserId {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_connection_is_no_error() {
+async fn a_dead_connection_is_not_an_error() {
     for kind in servers() {
         let database = migrated(kind).await;
         let link = database.link().await;
@@ -238,7 +241,7 @@ async fn a_dead_connection_is_no_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_that_the_server_killed_are_no_error() {
+async fn connections_that_the_server_killed_are_not_an_error() {
     for kind in servers() {
         let database = migrated(kind).await;
         let link = database.link().await;
@@ -255,7 +258,7 @@ async fn connections_that_the_server_killed_are_no_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_away_is_told_within_the_acquire_timeout() {
+async fn an_unavailable_server_is_reported_within_the_acquire_timeout() {
     for kind in servers() {
         let database = migrated(kind).await;
         let link = database.link().await;
@@ -297,7 +300,7 @@ async fn kill_others(pool: &DatabaseConnection, kind: Kind) {
     let rows = pool.query_all_raw(Statement::from_string(backend, sql)).await.unwrap();
     for row in rows {
         let id: i64 = row.try_get_by_index(0).unwrap();
-        // It may have gone by itself.
+        // It may have ended by itself.
         let _ = pool.execute_unprepared(&format!("KILL {id}")).await;
     }
 }

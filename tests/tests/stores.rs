@@ -1,4 +1,4 @@
-//! Every store holds the laws: the suite of `session_core::testing::conformance`, law by law, on
+//! Every store keeps the laws: runs the suite of `session_core::testing::conformance`, law by law, on
 //! two nodes with a pool each.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -13,10 +13,10 @@ use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 use tokio::sync::Mutex;
 
-/// A database of its own for each case.
+/// Provides a separate database for each case.
 struct Databases {
     kind: Kind,
-    /// That of the case that runs.
+    /// The database of the current case.
     current: Mutex<Option<Database>>,
 }
 
@@ -34,7 +34,7 @@ impl StoreUnderTest for Databases {
     }
 }
 
-async fn holds(law: u8, kind: Kind) {
+async fn check(law: u8, kind: Kind) {
     let databases = Databases { kind, current: Mutex::new(None) };
     let ran = conformance::check_law(law, &databases).await.unwrap();
     assert!(ran > 0, "law {law} has no case");
@@ -42,52 +42,52 @@ async fn holds(law: u8, kind: Kind) {
 
 on_every_database! {
     async fn law_1(kind: Kind) {
-        holds(1, kind).await;
+        check(1, kind).await;
     }
 
     async fn law_2(kind: Kind) {
-        holds(2, kind).await;
+        check(2, kind).await;
     }
 
     async fn law_3(kind: Kind) {
-        holds(3, kind).await;
+        check(3, kind).await;
     }
 
     async fn law_4(kind: Kind) {
-        holds(4, kind).await;
+        check(4, kind).await;
     }
 
     async fn law_5(kind: Kind) {
-        holds(5, kind).await;
+        check(5, kind).await;
     }
 
     async fn law_6(kind: Kind) {
-        holds(6, kind).await;
+        check(6, kind).await;
     }
 
     async fn law_7(kind: Kind) {
-        holds(7, kind).await;
+        check(7, kind).await;
     }
 
     async fn law_8(kind: Kind) {
-        holds(8, kind).await;
+        check(8, kind).await;
     }
 
     async fn law_9(kind: Kind) {
-        holds(9, kind).await;
+        check(9, kind).await;
     }
 
     async fn law_10(kind: Kind) {
-        holds(10, kind).await;
+        check(10, kind).await;
     }
 
     async fn law_11(kind: Kind) {
-        holds(11, kind).await;
+        check(11, kind).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_store_in_memory_holds_every_law() {
+async fn the_store_in_memory_keeps_every_law() {
     let store = || async {
         let store = MemoryStore::new();
         let nodes: Vec<Arc<dyn SessionStore>> = vec![Arc::new(store.clone()), Arc::new(store)];
@@ -98,15 +98,14 @@ async fn the_store_in_memory_holds_every_law() {
 }
 
 #[test]
-fn no_law_is_left_out() {
+fn every_law_has_a_test() {
     let laws = conformance::cases().iter().map(conformance::Case::law).max();
-    assert_eq!(laws, Some(11), "a test above for each law");
+    assert_eq!(laws, Some(11), "each law with cases needs a test above");
 }
 
-/// One connection is all that a database in memory has: whatever the store does at once must not
-/// wait for a second one.
+/// A database in memory has one connection, so no call of the store may wait for a second one.
 #[tokio::test(flavor = "multi_thread")]
-async fn sqlite_in_memory_holds_every_law() {
+async fn sqlite_in_memory_keeps_every_law() {
     let store = || async {
         let store = SeaOrmStore::connect("sqlite::memory:").await.unwrap();
         session_migrate_up(&store).await;

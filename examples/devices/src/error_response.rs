@@ -84,6 +84,7 @@ impl From<Rejection> for ErrorResponse {
             Rejection::Unreadable => {
                 "Your session cannot be read right now. You can sign in again."
             }
+            Rejection::NotFound => return Self::NOT_FOUND,
             _ => "You are not signed in on this device.",
         };
         Self {
@@ -98,7 +99,6 @@ impl From<ManagerError> for ErrorResponse {
     fn from(error: ManagerError) -> Self {
         match error.kind() {
             ManagerErrorKind::LimitReached { live } => Self::limit_reached(live),
-            ManagerErrorKind::NotFound => Self::NOT_FOUND,
             ManagerErrorKind::Sealing => {
                 tracing::error!(%error, "a session could not be sealed or opened");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong.")

@@ -11,14 +11,15 @@ use session_core::manager::SignIn;
 use session_core::store::memory::MemoryStore;
 use session_core::{Keyring, ProviderName, SessionManager, TokenResponse, UserId};
 use session_tower::{
-    CookieUpdate, CurrentSession, EndedSession, PresentedCookie, ProblemDetails, Rejection,
+    CookieUpdate, CurrentSession, EndedSession, PresentedCookie, Rejection, ResponseBody,
     SessionCookie, SessionLayer,
 };
 use tower::ServiceBuilder;
 use tower::util::BoxCloneSyncService;
 use tower_http::csrf::CsrfLayer;
 
-pub(crate) type Site = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
+pub(crate) type Site =
+    BoxCloneSyncService<Request<Incoming>, Response<ResponseBody<Body>>, Infallible>;
 
 type Body = Full<Bytes>;
 
@@ -47,7 +48,7 @@ async fn route(manager: &SessionManager, request: &Request<Incoming>) -> Respons
         (&Method::POST, "/sign-out") => sign_out(manager, request).await,
         _ => Ok(text(StatusCode::NOT_FOUND, "no such page\n")),
     };
-    answer.unwrap_or_else(|rejection| ProblemDetails::of(&rejection))
+    answer.unwrap_or_else(Rejection::response)
 }
 
 fn home(request: &Request<Incoming>) -> Response<Body> {

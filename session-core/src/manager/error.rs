@@ -149,6 +149,8 @@ pub struct TokenError {
 pub enum TokenErrorKind {
     /// The session has ended.
     Ended(EndReason),
+    /// The token has expired; a new one can be waited for.
+    Expired,
     /// There is no such session, or it belongs to another user.
     NotFound,
     /// The token has expired and cannot be renewed without a new sign-in; the session stays live.
@@ -166,6 +168,7 @@ impl fmt::Display for TokenErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ended(reason) => write!(f, "the session has ended: {reason}"),
+            Self::Expired => f.write_str("the access token has expired: wait for a new one"),
             Self::NotFound => f.write_str("no such session"),
             Self::SignInNeeded => f.write_str("the access token has expired: sign in again"),
             Self::Unavailable { .. } => {
@@ -199,7 +202,7 @@ impl TokenError {
     /// Returns whether the same call may succeed later.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self.kind, TokenErrorKind::Unavailable { .. })
+        matches!(self.kind, TokenErrorKind::Expired | TokenErrorKind::Unavailable { .. })
     }
 
     /// Returns how long to wait before trying again, if that may help.

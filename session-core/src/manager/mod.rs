@@ -32,4 +32,4 @@ pub use resolve::Resolution;
 pub(crate) use resolve::resolve;
 pub use rotate::Rotation;
 pub use sign_in::{Connected, SignIn, SignedIn};
-pub(crate) use token::with_valid_token;
+pub(crate) use token::{check_token, with_valid_token};

@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::policy::rotation;
 use crate::session::{EndReason, Ended, SecretDigest, SessionId, UserId};
 use crate::store::{Digests, StoreError, StoreErrorKind, StoredSession};
+use crate::token::SealedTokens;
 
 /// For how long a superseded cookie is not cleared: a response in flight could clear the new one.
 const SUPERSEDED_GRACE: Duration = Duration::from_secs(60);
@@ -98,12 +99,13 @@ async fn read(
         return Ok(is_ended.then_some(Resolution::Ended { id, ended: Ended { at: now, reason } }));
     }
     confirm_new_secret(inner, &row, digest, now);
-    let tokens = match known.and_then(|known| known.tokens_if_unchanged(&row.session)) {
+    let tokens = match known.and_then(|known| known.tokens_if_unchanged(&row)) {
         Some(tokens) => tokens,
         None => Arc::new(row::open_tokens(inner, &row)?),
     };
+    let seal_tags = row.tokens.as_ref().map(SealedTokens::tags);
     let StoredSession { session, digests, .. } = row;
-    let read = ReadSession { session, tokens, digests, presented: *digest, read_at };
+    let read = ReadSession { session, tokens, seal_tags, digests, presented: *digest, read_at };
     let live = LiveSession::new(inner, read);
     if live.state().is_over() {
         // It ended in this process while its row was being read.

@@ -129,23 +129,12 @@ fn new_session(
 ) -> Result<NewSession, ManagerError> {
     let SignIn { user, provider, tokens, identity, device, supersedes } = sign_in;
     let now = inner.now();
-    let session = Session {
-        id: SessionId::generate(now),
-        user,
-        provider,
-        identity: identity.storable(),
-        device,
-        origin,
-        created_at: now,
-        last_seen_at: now,
-        timeouts_from: now,
-        renewed_at: None,
-        revision: 1,
-        ended: None,
-    };
+    let session = Session::new(SessionId::generate(now), user, provider, origin, now)
+        .with_identity(identity.storable())
+        .with_device(device);
     let tokens = TokenSet::new(tokens, now, inner.policy.renewal().assumed_lifetime);
     let tokens = row::seal_tokens(inner, &session, &tokens)?;
-    Ok(NewSession { session, digest, tokens, supersedes })
+    Ok(NewSession::new(session, tokens).with_digest(digest).superseding(supersedes))
 }
 
 /// Admits a session, in a task of its own: a caller that disconnects after the commit must not

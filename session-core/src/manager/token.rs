@@ -5,7 +5,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::error::{DEFAULT_RETRY_AFTER, TokenError, TokenErrorKind};
-use super::live::LiveSession;
+use super::live::{LiveSession, renew_beside};
 use super::manager::{Inner, SessionManager};
 use super::renewal::{RenewalOutcome, RenewalReason, begin};
 use super::row;
@@ -94,6 +94,19 @@ pub(crate) async fn with_valid_token(
     }
     let renewed = renewed(inner, live.session(), RenewalReason::Due).await?;
     Ok(Arc::new(live.with_tokens(inner, renewed.session, renewed.tokens)))
+}
+
+/// Returns an error if the session's access token has expired. A renewal then starts beside the
+/// request, unless it would have to wait.
+pub(crate) fn check_token(inner: &Arc<Inner>, live: &LiveSession) -> Result<(), TokenError> {
+    if live.freshness(inner.now()) != Freshness::Expired {
+        return Ok(());
+    }
+    if live.tokens().refresh_token().is_none() {
+        return Err(TokenError::new(TokenErrorKind::SignInNeeded));
+    }
+    renew_beside(inner, live);
+    Err(TokenError::new(TokenErrorKind::Expired))
 }
 
 /// Waits for a renewal for at most the policy's `max_renewal_wait`; the renewal goes on either way.

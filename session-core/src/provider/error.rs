@@ -1,10 +1,10 @@
-//! What can go wrong at a provider.
+//! Errors of a provider.
 
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// A provider could not do what it was asked, or would not.
+/// A provider could not carry out a request, or refused it.
 #[derive(Debug, thiserror::Error)]
 #[error("{kind}")]
 pub struct ProviderError {
@@ -14,18 +14,18 @@ pub struct ProviderError {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What kind of trouble it is; only [`Refused`](Self::Refused) ends a session.
+/// The kind of a [`ProviderError`]; only [`Refused`](Self::Refused) ends a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProviderErrorKind {
-    /// The answer is not one that the protocol knows.
+    /// The response does not follow the protocol.
     Malformed,
-    /// The provider does not accept this client (`invalid_client` and its like): a fault of the
-    /// configuration, which must not end anybody's session (F42).
+    /// The provider does not accept this client (`invalid_client` and similar errors): an error of
+    /// the configuration, which must not end a session (F42).
     Misconfigured,
-    /// The refresh token is no longer good: a 4xx answer with the JSON error `invalid_grant`.
+    /// The refresh token is no longer valid: a 4xx response with the JSON error `invalid_grant`.
     Refused,
-    /// The provider asked to be left alone for a while (429).
+    /// The provider asks for fewer requests (429).
     Throttled,
     /// The network failed, or the provider did (5xx).
     Unavailable,
@@ -36,50 +36,52 @@ pub enum ProviderErrorKind {
 impl fmt::Display for ProviderErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Malformed => "the provider's answer cannot be understood",
-            Self::Misconfigured => "the provider does not accept this client",
+            Self::Malformed => "the response of the provider is malformed",
+            Self::Misconfigured => {
+                "the provider does not accept this client: check its id and secret"
+            }
             Self::Refused => "the provider refused the refresh token",
             Self::Throttled => "the provider asks for fewer requests",
-            Self::Unavailable => "the provider is away",
+            Self::Unavailable => "the provider is unavailable",
             Self::Unsupported => "the provider does not offer this",
         })
     }
 }
 
 impl ProviderError {
-    /// An error of this kind.
+    /// Creates an error of this kind.
     #[must_use]
     pub const fn new(kind: ProviderErrorKind) -> Self {
         Self { kind, retry_after: None, source: None }
     }
 
-    /// This error with the time that the provider asked to be left alone (`Retry-After`).
+    /// Sets how long the provider asks to wait (`Retry-After`).
     #[must_use]
     pub const fn retry_after(mut self, span: Option<Duration>) -> Self {
         self.retry_after = span;
         self
     }
 
-    /// This error with its cause, which must not hold a token.
+    /// Sets the cause, which must not contain a token.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(cause.into());
         self
     }
 
-    /// What kind of trouble it is.
+    /// Returns the kind.
     #[must_use]
     pub const fn kind(&self) -> ProviderErrorKind {
         self.kind
     }
 
-    /// How long the provider asked to be left alone.
+    /// Returns how long the provider asks to wait.
     #[must_use]
     pub const fn asks_to_wait(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// Whether the refresh token is no longer good.
+    /// Returns whether the refresh token is no longer valid.
     #[must_use]
     pub const fn is_refused(&self) -> bool {
         matches!(self.kind, ProviderErrorKind::Refused)

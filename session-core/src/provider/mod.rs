@@ -1,4 +1,4 @@
-//! The token service that signs people in, as far as a session needs it: renew, and revoke.
+//! The token service that signs users in, as far as a session needs it: renewal and revocation.
 
 mod error;
 #[cfg(feature = "openid")]
@@ -13,43 +13,45 @@ pub use error::{ProviderError, ProviderErrorKind};
 
 use crate::token::{TokenResponse, TokenSet};
 
-/// What a provider revokes when it is asked to revoke one refresh token (F38).
+/// What a provider revokes when it revokes one refresh token (F38).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum RevocationScope {
-    /// All tokens of the person's grant to this client: every device. The provider is asked only
-    /// with the last session of the grant.
+    /// All tokens of the user's grant to this client, on every device. The provider is asked only
+    /// after the last session of the grant has ended.
     Grant,
-    /// This token and its successors: one device.
+    /// This token and its successors, on one device.
     Token,
-    /// Nobody knows; treated as [`Grant`](Self::Grant).
+    /// Unknown; treated as [`Grant`](Self::Grant).
     #[default]
     Unknown,
 }
 
 /// A token service: OpenID Connect, OAuth 2.0, or one of your own.
 ///
-/// Implementations set no timeout and do not retry: the session manager does, and it keeps what is
-/// fetched even if the request that wanted it is gone.
+/// Implementations set no timeout and do not retry: the session manager does both, and it keeps
+/// renewed tokens even if the request that needed them is gone.
 #[async_trait]
 pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// Fetches new tokens for these (RFC 6749, section 6).
     ///
     /// # Errors
     ///
-    /// [`ProviderError`]; of the kind [`Refused`](ProviderErrorKind::Refused) only if the provider
-    /// itself said that the refresh token is no longer good: it ends the session.
+    /// Returns [`ProviderError`] if there is no token response. Its kind must be
+    /// [`Refused`](ProviderErrorKind::Refused) only if the provider itself reported the refresh token
+    /// as invalid, since that ends the session.
     async fn renew(&self, tokens: &TokenSet) -> Result<TokenResponse, ProviderError>;
 
-    /// Revokes a refresh token (RFC 7009). One that is already unknown is a success.
+    /// Revokes a refresh token (RFC 7009). Succeeds if the provider no longer knows it.
     ///
     /// # Errors
     ///
-    /// [`ProviderError`]; of the kind [`Unsupported`](ProviderErrorKind::Unsupported) if the
-    /// provider revokes nothing: it is not asked again.
+    /// Returns [`ProviderError`] if the token was not revoked; of the kind
+    /// [`Unsupported`](ProviderErrorKind::Unsupported) if the provider does not offer revocation, so
+    /// that it is not asked again.
     async fn revoke(&self, refresh_token: &SecretString) -> Result<(), ProviderError>;
 
-    /// What the provider revokes when it is asked to revoke one token.
+    /// Returns what the provider revokes when it revokes one token.
     fn revocation_scope(&self) -> RevocationScope {
         RevocationScope::Unknown
     }

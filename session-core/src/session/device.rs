@@ -1,10 +1,10 @@
-//! What a person recognises a device by.
+//! The label by which a user recognises a device.
 
 use std::fmt;
 
-/// A label by which a person recognises a device in a list, such as `Firefox on Linux`.
+/// A label by which a user recognises a device in a list, such as `Firefox on Linux`.
 ///
-/// It is a hint for people and decides nothing: a browser can send any `User-Agent`.
+/// It is a hint and nothing is decided by it, since a browser can send any `User-Agent`.
 ///
 /// ```
 /// use session_core::session::DeviceLabel;
@@ -17,11 +17,11 @@ use std::fmt;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct DeviceLabel(String);
 
-/// The longest label, in characters.
-const LONGEST_LABEL: usize = 120;
+/// The maximum length of a label, in characters.
+const MAX_LABEL: usize = 120;
 
-/// What a `User-Agent` contains, and what people call it. Order matters: most browsers also name
-/// those that they descend from.
+/// A part of a `User-Agent`, and the common name of the browser. The order matters, since most
+/// browsers also name the browsers that they derive from.
 const BROWSERS: [(&str, &str); 9] = [
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -45,14 +45,14 @@ const SYSTEMS: [(&str, &str); 7] = [
 ];
 
 impl DeviceLabel {
-    /// The label with this text; control characters are dropped, and what is too long is cut.
+    /// Creates a label from a text, without its control characters and cut to 120 characters.
     #[must_use]
     pub fn new(text: &str) -> Self {
         let text = text.trim().chars().filter(|c| !c.is_control());
-        Self(text.take(LONGEST_LABEL).collect())
+        Self(text.take(MAX_LABEL).collect())
     }
 
-    /// A short label for a `User-Agent` header: browser and system, as far as they are known.
+    /// Creates a short label from a `User-Agent` header: browser and system, as far as known.
     #[must_use]
     pub fn from_user_agent(user_agent: &str) -> Self {
         let name_of = |known: &[(&'static str, &'static str)]| {
@@ -65,7 +65,11 @@ impl DeviceLabel {
         }
     }
 
-    /// The label's text; it comes from outside, so escape it where it is shown.
+    /// Returns the text.
+    ///
+    /// # Security
+    ///
+    /// It comes from outside: escape it where it is shown.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,10 +1,10 @@
-//! Why a session is over.
+//! The reason why a session ended.
 
 use std::fmt;
 
 use crate::clock::Timestamp;
 
-/// Why a session is over; stays readable until the retention is over (store law 7).
+/// The reason why a session ended; readable until the session is purged (store law 7).
 ///
 /// ```
 /// use session_core::EndReason;
@@ -17,15 +17,15 @@ use crate::clock::Timestamp;
 pub enum EndReason {
     /// It reached its absolute timeout.
     Absolute,
-    /// A newer login took its place under the cap.
+    /// A newer login needed its place under the cap.
     Evicted,
-    /// Nobody used it for the idle timeout.
+    /// It was not used for the idle timeout.
     Idle,
-    /// The provider said that the person signed out there.
+    /// The provider reported that the user signed out there.
     ProviderLogout,
     /// The provider refused to renew its tokens.
     RenewalRefused,
-    /// A policy of one session let the new login take its place.
+    /// A policy of one session replaced it by the new login.
     Replaced,
     /// An administrator ended it.
     RevokedByAdmin,
@@ -33,7 +33,7 @@ pub enum EndReason {
     RevokedByUser,
     /// The user signed out in it.
     SignedOut,
-    /// The same browser signed in anew.
+    /// The same browser signed in again.
     Superseded,
 }
 
@@ -52,7 +52,7 @@ impl EndReason {
         Self::Superseded,
     ];
 
-    /// The reason's name, as it is stored and told.
+    /// Returns the name under which the reason is stored and reported.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -69,7 +69,7 @@ impl EndReason {
         }
     }
 
-    /// The reason with this name.
+    /// Returns the reason with this name, or `None` if there is none.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == name)
@@ -87,6 +87,6 @@ impl fmt::Display for EndReason {
 pub struct Ended {
     /// When, by the clock of the node that ended it.
     pub at: Timestamp,
-    /// Why.
+    /// The reason.
     pub reason: EndReason,
 }

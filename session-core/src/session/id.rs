@@ -1,4 +1,4 @@
-//! Who and what a session is about: its own id, the user, the provider.
+//! The ids and names in a session: its own id, the user, the provider, the subject.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,8 +11,8 @@ use crate::clock::Timestamp;
 
 /// The public id of a session: stable, safe in lists, addresses and logs, and never a secret.
 ///
-/// A UUID of version 7 (RFC 9562), made from the login's moment; of version 8, derived one way from
-/// the source's key, where the session was migrated.
+/// A UUID of version 7 (RFC 9562) with the time of the login. The id of a migrated session has
+/// version 8 and is derived one way from the identity and the key of its source.
 ///
 /// ```
 /// use session_core::{SessionId, Timestamp};
@@ -24,11 +24,11 @@ use crate::clock::Timestamp;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(Uuid);
 
-/// What a derived id is a digest for: no other digest of the same parts is one.
+/// Separates derived ids from other digests of the same parts.
 const DERIVED_DOMAIN: &[u8] = b"session-core migrated session id v1";
 
 impl SessionId {
-    /// A new id for a session that begins at `now`.
+    /// Creates a new id for a session that begins at `now`.
     #[must_use]
     pub fn generate(now: Timestamp) -> Self {
         let millis = u64::try_from(now.as_millis()).unwrap_or(0);
@@ -37,14 +37,14 @@ impl SessionId {
         Self(Uuid::new_v7(moment))
     }
 
-    /// The id of a migrated session: the same parts give the same id, and no part can be read from
-    /// it.
+    /// Derives the id of a migrated session: the same parts give the same id, and no part can be
+    /// read from it.
     ///
-    /// A UUID of version 8 (RFC 9562) of SHA-256 over the parts, each with its length.
+    /// A UUID of version 8 (RFC 9562) from SHA-256 over the parts, each with its length.
     ///
     /// # Security
     ///
-    /// A part that can be guessed can be found again by trying; a cookie's value cannot.
+    /// A part that can be guessed can be confirmed by trying; a cookie's value cannot.
     ///
     /// ```
     /// use session_core::SessionId;
@@ -69,19 +69,19 @@ impl SessionId {
         )
     }
 
-    /// The id with this UUID.
+    /// Creates the id with this UUID.
     #[must_use]
     pub const fn from_uuid(uuid: Uuid) -> Self {
         Self(uuid)
     }
 
-    /// The id as a UUID.
+    /// Returns the id as a UUID.
     #[must_use]
     pub const fn as_uuid(&self) -> Uuid {
         self.0
     }
 
-    /// A number from the id's random end, by which sessions are spread over a span of time.
+    /// Returns a number from the random end of the id, to spread sessions over a span of time.
     #[must_use]
     pub fn spread(&self) -> u64 {
         self.0.as_u64_pair().1
@@ -109,23 +109,24 @@ impl FromStr for SessionId {
     }
 }
 
-/// A name that cannot be one: empty, too long, or with control characters.
+/// An invalid name: empty, longer than 255 bytes, or with control characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("invalid {what}")]
 pub struct InvalidName {
     what: &'static str,
 }
 
-/// The longest user id, provider, issuer or subject, in bytes of UTF-8.
-const LONGEST_NAME: usize = 255;
+/// The maximum length of a user id, provider, issuer or subject, in bytes of UTF-8.
+const MAX_NAME: usize = 255;
 
 fn checked(text: &str, what: &'static str) -> Result<Arc<str>, InvalidName> {
     if is_name(text) { Ok(Arc::from(text)) } else { Err(InvalidName { what }) }
 }
 
-/// Whether a text can be a name: not empty, not too long for a column, without control characters.
+/// Returns whether a text is a valid name: not empty, not too long for a column, without control
+/// characters.
 pub(super) fn is_name(text: &str) -> bool {
-    let fits = !text.is_empty() && text.len() <= LONGEST_NAME;
+    let fits = !text.is_empty() && text.len() <= MAX_NAME;
     fits && !text.chars().any(char::is_control)
 }
 
@@ -155,7 +156,7 @@ pub struct UserId(Arc<str>);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProviderName(Arc<str>);
 
-/// The subject (`sub`) that an issuer knows a person by (OpenID Connect Core, section 2).
+/// The subject (`sub`) by which an issuer knows a user (OpenID Connect Core, section 2).
 ///
 /// ```
 /// use session_core::session::Subject;
@@ -166,16 +167,17 @@ pub struct ProviderName(Arc<str>);
 pub struct Subject(Arc<str>);
 
 impl UserId {
-    /// The user id with this text.
+    /// Creates a user id.
     ///
     /// # Errors
     ///
-    /// [`InvalidName`] if the text is empty, longer than 255 bytes, or has control characters.
+    /// Returns [`InvalidName`] if the text is empty, longer than 255 bytes, or has control
+    /// characters.
     pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidName> {
         checked(text.as_ref(), "user id").map(Self)
     }
 
-    /// The id's text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -183,16 +185,17 @@ impl UserId {
 }
 
 impl ProviderName {
-    /// The provider with this name.
+    /// Creates the name of a provider.
     ///
     /// # Errors
     ///
-    /// [`InvalidName`] if the text is empty, longer than 255 bytes, or has control characters.
+    /// Returns [`InvalidName`] if the text is empty, longer than 255 bytes, or has control
+    /// characters.
     pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidName> {
         checked(text.as_ref(), "provider name").map(Self)
     }
 
-    /// The name's text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -200,16 +203,17 @@ impl ProviderName {
 }
 
 impl Subject {
-    /// The subject with this text.
+    /// Creates a subject.
     ///
     /// # Errors
     ///
-    /// [`InvalidName`] if the text is empty, longer than 255 bytes, or has control characters.
+    /// Returns [`InvalidName`] if the text is empty, longer than 255 bytes, or has control
+    /// characters.
     pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidName> {
         checked(text.as_ref(), "subject").map(Self)
     }
 
-    /// The subject's text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

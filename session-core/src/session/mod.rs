@@ -1,4 +1,4 @@
-//! The session: one login in one browser or device, and nothing of its tokens.
+//! The session: one login in one browser or device, without its tokens.
 
 mod device;
 mod end;
@@ -16,16 +16,16 @@ use crate::clock::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Origin {
-    /// A tool client connected: there is no cookie.
+    /// A tool client connected; there is no cookie.
     Connection,
-    /// Moved here from another system's table.
+    /// Migrated from another system's table.
     Imported,
-    /// A person signed in with a browser.
+    /// A user signed in with a browser.
     Login,
 }
 
 impl Origin {
-    /// The origin's name, as it is stored.
+    /// Returns the name under which the origin is stored.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -35,7 +35,7 @@ impl Origin {
         }
     }
 
-    /// The origin with this name.
+    /// Returns the origin with this name, or `None` if there is none.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         [Self::Connection, Self::Imported, Self::Login].into_iter().find(|o| o.as_str() == name)
@@ -44,18 +44,31 @@ impl Origin {
 
 /// One login in one browser or device, or one connection of a tool client.
 ///
-/// Plain values; a list of these can be shown to the user, for there is no token in it.
+/// It holds no token and no secret, so that a list of sessions can be shown to the user.
+///
+/// ```
+/// use session_core::session::{DeviceLabel, Origin};
+/// use session_core::{ProviderName, Session, SessionId, Timestamp, UserId};
+///
+/// let now = Timestamp::from_millis(1_700_000_000_000);
+/// let (ann, okta) = (UserId::new("ann").unwrap(), ProviderName::new("okta").unwrap());
+/// let session = Session::new(SessionId::generate(now), ann, okta, Origin::Login, now)
+///     .with_device(DeviceLabel::new("Firefox on Linux"));
+/// assert!(session.is_live());
+/// assert_eq!(session.last_seen_at, now);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Session {
     /// The public id.
     pub id: SessionId,
-    /// Whose session it is.
+    /// The user.
     pub user: UserId,
-    /// Which client registration it was made with.
+    /// The OAuth client registration that it was made with.
     pub provider: ProviderName,
-    /// Who the provider says the person is.
+    /// The identity of the user at the provider.
     pub identity: ProviderIdentity,
-    /// What the person recognises the device by.
+    /// The label by which the user recognises the device.
     pub device: DeviceLabel,
     /// How it came to be.
     pub origin: Origin,
@@ -63,30 +76,85 @@ pub struct Session {
     pub created_at: Timestamp,
     /// When it was last used, exact to the policy's touch interval.
     pub last_seen_at: Timestamp,
-    /// From when the absolute timeout counts (the creation, or the import of a moved row).
+    /// The start of the absolute timeout: the creation, or the migration of a migrated session.
     pub timeouts_from: Timestamp,
     /// When its tokens were last renewed.
     pub renewed_at: Option<Timestamp>,
     /// The row's counter, raised by each write that changes what a request sees.
     pub revision: u64,
-    /// When and why it ended; `None` while it lives.
+    /// When and why it ended; `None` while it is live.
     pub ended: Option<Ended>,
 }
 
 impl Session {
-    /// Whether nobody ended it. It may have timed out all the same: ask the policy.
+    /// Creates a live session that begins at `now`, with its first revision, an unknown identity
+    /// and an unknown device.
+    #[must_use]
+    pub fn new(
+        id: SessionId,
+        user: UserId,
+        provider: ProviderName,
+        origin: Origin,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            user,
+            provider,
+            identity: ProviderIdentity::default(),
+            device: DeviceLabel::default(),
+            origin,
+            created_at: now,
+            last_seen_at: now,
+            timeouts_from: now,
+            renewed_at: None,
+            revision: 1,
+            ended: None,
+        }
+    }
+
+    /// Sets who signed the user in, as whom.
+    #[must_use]
+    pub fn with_identity(mut self, identity: ProviderIdentity) -> Self {
+        self.identity = identity;
+        self
+    }
+
+    /// Sets the label of the device.
+    #[must_use]
+    pub fn with_device(mut self, device: DeviceLabel) -> Self {
+        self.device = device;
+        self
+    }
+
+    /// Sets the time of the creation alone; the timeouts still count from the beginning.
+    #[must_use]
+    pub const fn with_created_at(mut self, created_at: Timestamp) -> Self {
+        self.created_at = created_at;
+        self
+    }
+
+    /// Sets when the tokens were last renewed.
+    #[must_use]
+    pub const fn with_renewed_at(mut self, renewed_at: Option<Timestamp>) -> Self {
+        self.renewed_at = renewed_at;
+        self
+    }
+
+    /// Returns whether the session was not ended. It may have reached a timeout all the same: ask
+    /// the policy.
     #[must_use]
     pub const fn is_live(&self) -> bool {
         self.ended.is_none()
     }
 }
 
-/// Who signed the person in, as whom, in which session at the provider (OpenID Connect).
+/// The identity of a user at the provider: issuer, subject and session (OpenID Connect).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct ProviderIdentity {
     /// The issuer (`iss`).
     pub issuer: Option<String>,
-    /// The subject (`sub`); unknown for moved rows without an ID token.
+    /// The subject (`sub`); unknown for migrated sessions without an ID token.
     pub subject: Option<Subject>,
     /// The provider's own session (`sid`).
     pub sid: Option<String>,
@@ -95,10 +163,10 @@ pub struct ProviderIdentity {
 }
 
 impl ProviderIdentity {
-    /// What a cap counts by, beside user and provider: the subject, else the account id.
+    /// Returns what a cap counts by beside user and provider: the subject, or else the account id.
     ///
-    /// An account id counts as a subject of the same text does. Neither is known: all such sessions
-    /// of a user and provider are one partition.
+    /// An account id counts like a subject of the same text. Sessions of a user and provider for
+    /// which neither is known are counted together.
     ///
     /// ```
     /// use session_core::session::{ProviderIdentity, Subject};
@@ -115,8 +183,8 @@ impl ProviderIdentity {
         self.subject.clone().or_else(of_account)
     }
 
-    /// This identity without what no column takes: a provider's strange `sid` must not keep its
-    /// people from signing in, and could be matched by no sign-out at the provider anyway.
+    /// Removes values that no column can hold: an unusual `sid` must not keep users from signing
+    /// in, and no logout at the provider could match it anyway.
     pub(crate) fn storable(self) -> Self {
         let storable = |text: Option<String>| text.filter(|text| id::is_name(text));
         Self {

@@ -1,4 +1,4 @@
-//! The secret that a cookie holds, and the digest by which a store knows it.
+//! The secret in a cookie, and the digest that is stored of it.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// Bytes of randomness in a secret: 256 bits (OWASP asks for 64, ASVS 7.2.3 for 128).
+/// Random bytes in a secret: 256 bits (OWASP asks for 64, ASVS 7.2.3 for 128).
 const RANDOM_BYTES: usize = 32;
 
-/// Characters of a secret's text.
+/// The number of characters in the text of a secret.
 const TEXT_LENGTH: usize = 43;
 
 /// 256 random bits as base64url text: all that a cookie holds.
@@ -25,18 +25,18 @@ const TEXT_LENGTH: usize = 43;
 ///
 /// let secret = SessionSecret::generate().unwrap();
 /// assert_eq!(SessionSecret::digest_of(secret.expose()), Some(secret.digest()));
-/// assert_eq!(SessionSecret::digest_of("chosen by somebody else"), None);
+/// assert_eq!(SessionSecret::digest_of("a value that was not issued here"), None);
 /// assert_eq!(format!("{secret:?}"), "SessionSecret(..)");
 /// ```
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct SessionSecret(String);
 
 impl SessionSecret {
-    /// A new secret from the operating system's randomness.
+    /// Creates a new secret from the randomness of the operating system.
     ///
     /// # Errors
     ///
-    /// [`RandomnessError`] if the operating system gives none; nobody is signed in then.
+    /// Returns [`RandomnessError`] if the operating system provides no randomness.
     pub fn generate() -> Result<Self, RandomnessError> {
         let mut bytes = [0_u8; RANDOM_BYTES];
         getrandom::fill(&mut bytes).map_err(RandomnessError)?;
@@ -45,27 +45,28 @@ impl SessionSecret {
         Ok(Self(text))
     }
 
-    /// The digest of a cookie's value, if the value has the form of a secret (S5); no allocation.
+    /// Returns the digest of a cookie's value, or `None` if the value has not the form of a secret
+    /// (S5). Does not allocate.
     #[must_use]
     pub fn digest_of(value: &str) -> Option<SecretDigest> {
         let bytes: &[u8; TEXT_LENGTH] = value.as_bytes().try_into().ok()?;
-        // All bytes are looked at: that takes the compiler a few wide instructions.
+        // Checks all bytes without a branch, which compiles to a few wide instructions.
         let is_base64url = |b: u8| b.is_ascii_alphanumeric() | (b == b'-') | (b == b'_');
         let well_formed = bytes.iter().fold(true, |all, byte| all & is_base64url(*byte));
         well_formed.then(|| SecretDigest::of(value))
     }
 
-    /// The digest by which the store knows this secret.
+    /// Returns the digest, which is what a store keeps.
     #[must_use]
     pub fn digest(&self) -> SecretDigest {
         SecretDigest::of(&self.0)
     }
 
-    /// The text for the cookie.
+    /// Returns the text for the cookie.
     ///
     /// # Security
     ///
-    /// Whoever has this text is the user.
+    /// The text alone authenticates the user: put it into the cookie and nowhere else.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -78,14 +79,14 @@ impl fmt::Debug for SessionSecret {
     }
 }
 
-/// The operating system gave no randomness.
+/// The operating system provides no randomness.
 #[derive(Debug, thiserror::Error)]
-#[error("no randomness from the operating system")]
+#[error("the operating system provides no randomness")]
 pub struct RandomnessError(#[source] pub(crate) getrandom::Error);
 
-/// SHA-256 of a cookie value's text: what is stored, unique, and the key of the cache.
+/// SHA-256 of the text of a cookie's value: stored, unique, and the key of the cache.
 ///
-/// A fast hash is right here: the input has 256 random bits, so there is nothing to guess.
+/// A fast hash is enough, since the input has 256 random bits and cannot be guessed.
 ///
 /// ```
 /// use session_core::session::SecretDigest;
@@ -98,19 +99,19 @@ pub struct RandomnessError(#[source] pub(crate) getrandom::Error);
 pub struct SecretDigest([u8; 32]);
 
 impl SecretDigest {
-    /// The digest of a cookie value's text.
+    /// Returns the digest of the text of a cookie's value.
     #[must_use]
     pub fn of(value: &str) -> Self {
         Self(Sha256::digest(value.as_bytes()).into())
     }
 
-    /// The digest with these bytes, as a store read them.
+    /// Creates the digest with these bytes, as a store has read them.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The digest's bytes, for a store to write.
+    /// Returns the bytes, for a store to write.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -126,7 +127,7 @@ impl SecretDigest {
 }
 
 impl PartialEq for SecretDigest {
-    /// In constant time; by words, for a cache compares at each request.
+    /// Compares in constant time, and by words, since a cache compares at each request.
     fn eq(&self, other: &Self) -> bool {
         self.words().ct_eq(&other.words()).into()
     }

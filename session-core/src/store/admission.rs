@@ -1,4 +1,4 @@
-//! Putting one more session in.
+//! What goes into an admission, and what comes out of it.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use crate::session::{ProviderName, SecretDigest, Session, Subject, UserId};
 use crate::store::row::EndedSession;
 use crate::token::SealedTokens;
 
-/// What a cap counts over: user, provider and subject or account id, as one key of fixed length.
+/// The sessions that a cap counts together: those of one user, provider and subject.
 ///
-/// A digest, so that no collation of a database can take two partitions for one. Sessions of which
-/// neither is known are one partition of their own.
+/// A digest of fixed length, so that no collation of a database can confuse two partitions. Sessions
+/// whose subject and account are both unknown form one partition of their own.
 ///
 /// ```
 /// use session_core::store::Partition;
@@ -30,8 +30,8 @@ use crate::token::SealedTokens;
 pub struct Partition([u8; 32]);
 
 impl Partition {
-    /// The partition of these three, the third being what
-    /// [`ProviderIdentity::cap_subject`](crate::session::ProviderIdentity::cap_subject) gives.
+    /// Returns the partition of a user, a provider and what
+    /// [`ProviderIdentity::cap_subject`](crate::session::ProviderIdentity::cap_subject) returns.
     #[must_use]
     pub fn of(user: &UserId, provider: &ProviderName, subject: Option<&Subject>) -> Self {
         let mut hash = Sha256::new();
@@ -45,13 +45,19 @@ impl Partition {
         Self(hash.finalize().into())
     }
 
-    /// The partition with these bytes, as a store read them.
+    /// Returns the partition of a session.
+    #[must_use]
+    pub fn of_session(session: &Session) -> Self {
+        Self::of(&session.user, &session.provider, session.identity.cap_subject().as_ref())
+    }
+
+    /// Creates the partition with these bytes, as a store has read them.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes, for a store to write.
+    /// Returns the bytes, for a store to write.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -64,43 +70,65 @@ impl fmt::Debug for Partition {
     }
 }
 
-/// A session that is to come in.
+/// A session that is to be admitted.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct NewSession {
-    /// The session; live, with the revision that it begins with. Its creation is "now".
+    /// The session; live, with its first revision. Its creation is the time of the admission.
     pub session: Session,
-    /// What its cookie is known by; `None` for a tool client.
+    /// The digest of its cookie's secret; `None` for a tool client.
     pub digest: Option<SecretDigest>,
-    /// Its tokens.
+    /// Its sealed tokens.
     pub tokens: SealedTokens,
-    /// The cookie that the same browser held: its session, current or previous, ends first.
+    /// The cookie that the same browser held: the session of this current or previous digest ends
+    /// first.
     pub supersedes: Option<SecretDigest>,
 }
 
 impl NewSession {
-    /// What the cap counts over.
+    /// Creates a new session without a cookie, which supersedes none.
+    #[must_use]
+    pub const fn new(session: Session, tokens: SealedTokens) -> Self {
+        Self { session, digest: None, tokens, supersedes: None }
+    }
+
+    /// Sets the digest of the cookie's secret.
+    #[must_use]
+    pub const fn with_digest(mut self, digest: Option<SecretDigest>) -> Self {
+        self.digest = digest;
+        self
+    }
+
+    /// Sets the cookie that the same browser held.
+    #[must_use]
+    pub const fn superseding(mut self, digest: Option<SecretDigest>) -> Self {
+        self.supersedes = digest;
+        self
+    }
+
+    /// Returns the partition that the cap counts over.
     #[must_use]
     pub fn partition(&self) -> Partition {
-        let session = &self.session;
-        Partition::of(&session.user, &session.provider, session.identity.cap_subject().as_ref())
+        Partition::of_session(&self.session)
     }
 }
 
-/// The policy's decision, asked inside the transaction that carries it out. It may be asked again
-/// when the transaction is repeated.
+/// The policy's decision on an admission, called inside the transaction that carries it out. It is
+/// called again when the transaction is repeated.
 pub type Decide<'a> = dyn Fn(&[AdmittedSession]) -> Verdict + Send + Sync + 'a;
 
-/// What became of a session that was to come in.
+/// The outcome of an admission.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Admission {
-    /// It is in.
+    /// The session was admitted.
     Admitted {
-        /// Who ended for it: superseded, timed out, evicted or replaced.
+        /// The sessions that ended for it: superseded, timed out, evicted or replaced.
         ended: Vec<EndedSession>,
     },
-    /// It is not, and nothing was changed.
+    /// The policy refused it, and nothing was changed.
     Refused {
-        /// How many live sessions hold every place.
+        /// How many live sessions fill the partition.
         live: usize,
     },
 }

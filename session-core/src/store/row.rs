@@ -1,45 +1,61 @@
-//! What a row of the store holds, and what is left of it when it has ended.
+//! What a row of the store holds, and what is reported of it when it ends.
 
 use crate::clock::Timestamp;
 use crate::session::{EndReason, ProviderName, SecretDigest, Session, SessionId, UserId};
 use crate::store::lease::Lease;
 use crate::token::SealedTokens;
 
-/// A session as it lies in its row.
+/// A session as it is stored in its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StoredSession {
     /// The session.
     pub session: Session,
-    /// What its cookie is known by.
+    /// The digests of its cookie's secrets.
     pub digests: Digests,
-    /// Its tokens; `None` once it has ended.
+    /// Its sealed tokens; `None` once it has ended.
     pub tokens: Option<SealedTokens>,
-    /// Who has the right to renew it, and whether he lives.
+    /// The lease for its renewal, if a process holds one.
     pub lease: Option<Lease>,
 }
 
-/// What a session's cookie is known by.
+impl StoredSession {
+    /// Creates the row of a session that no process renews.
+    #[must_use]
+    pub const fn new(session: Session, digests: Digests, tokens: Option<SealedTokens>) -> Self {
+        Self { session, digests, tokens, lease: None }
+    }
+
+    /// Sets the lease.
+    #[must_use]
+    pub const fn with_lease(mut self, lease: Option<Lease>) -> Self {
+        self.lease = lease;
+        self
+    }
+}
+
+/// The digests of a session's secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Digests {
-    /// The digest of the secret; `None` for a session without a cookie.
+    /// The digest of the current secret; `None` for a session without a cookie.
     pub current: Option<SecretDigest>,
-    /// What was rotated away, as long as it may still be presented.
+    /// The digest of the secret before it, as long as that may still be presented.
     pub previous: Option<PreviousDigest>,
 }
 
-/// A secret that was rotated away, and is accepted for a while (see [`crate::policy::rotation`]).
+/// A rotated secret that is still accepted for a while (see [`crate::policy::rotation`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PreviousDigest {
     /// The digest of the old secret.
     pub digest: SecretDigest,
-    /// When it was rotated away.
+    /// When it was replaced.
     pub rotated_at: Timestamp,
     /// When the new secret was first presented.
     pub confirmed_at: Option<Timestamp>,
 }
 
 impl Digests {
-    /// Every digest that finds the row.
+    /// Returns every digest that finds the row.
     pub fn iter(&self) -> impl Iterator<Item = SecretDigest> + use<> {
         [self.current, self.previous.map(|previous| previous.digest)].into_iter().flatten()
     }
@@ -47,15 +63,25 @@ impl Digests {
 
 /// A session that a call of the store ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EndedSession {
-    /// Its id.
+    /// The id.
     pub id: SessionId,
-    /// Whose it was.
+    /// The user.
     pub user: UserId,
     /// The provider.
     pub provider: ProviderName,
-    /// Why it ended.
+    /// The reason.
     pub reason: EndReason,
-    /// Every digest that a cache may know it by.
+    /// Every digest under which a cache may hold it.
     pub digests: Digests,
+}
+
+impl EndedSession {
+    /// Creates the report of a session that ended for this reason.
+    #[must_use]
+    pub fn new(session: &Session, digests: Digests, reason: EndReason) -> Self {
+        let (user, provider) = (session.user.clone(), session.provider.clone());
+        Self { id: session.id, user, provider, reason, digests }
+    }
 }

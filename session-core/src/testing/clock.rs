@@ -1,4 +1,4 @@
-//! A clock that stands still until it is told to move.
+//! A clock that a test sets.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Sleep, Timestamp};
 
-/// A clock that stands still until it is told to move; its clones move together.
+/// A clock that moves only when a test advances it. Clones move together.
 ///
 /// ```
 /// use session_core::testing::FakeClock;
@@ -22,7 +22,7 @@ use crate::clock::{Clock, Sleep, Timestamp};
 #[derive(Debug, Clone)]
 pub struct FakeClock {
     readings: Arc<Mutex<Readings>>,
-    /// How far this node's wall clock is off.
+    /// How far the wall clock of this node is behind.
     behind: Duration,
 }
 
@@ -34,26 +34,26 @@ struct Readings {
 }
 
 impl FakeClock {
-    /// A clock that stands at 2026-01-01T00:00:00Z.
+    /// Creates a clock at 2026-01-01T00:00:00Z.
     #[must_use]
     pub fn new() -> Self {
         Self::at(Timestamp::from_millis(1_767_225_600_000))
     }
 
-    /// A clock that stands at this moment.
+    /// Creates a clock at this time.
     #[must_use]
     pub fn at(wall: Timestamp) -> Self {
         let readings = Readings { wall, monotonic: Duration::ZERO, sleepers: Vec::new() };
         Self { readings: Arc::new(Mutex::new(readings)), behind: Duration::ZERO }
     }
 
-    /// The clock of another node, which moves with this one but whose wall clock is behind.
+    /// Returns the clock of another node, which moves with this one and whose wall clock is behind.
     #[must_use]
     pub fn node_behind(&self, behind: Duration) -> Self {
         Self { readings: Arc::clone(&self.readings), behind }
     }
 
-    /// Moves wall and monotonic reading forward, and wakes who has slept long enough.
+    /// Advances the wall clock and the monotonic clock, and completes the sleeps that are due.
     pub fn advance(&self, span: Duration) {
         let mut readings = self.lock();
         readings.wall = readings.wall + span;
@@ -67,13 +67,13 @@ impl FakeClock {
         due.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
-    /// Moves the wall clock alone, as a suspended machine's does: its monotonic clock stood still.
+    /// Advances the wall clock only, as while a machine is suspended and its monotonic clock stops.
     pub fn suspend(&self, span: Duration) {
         let mut readings = self.lock();
         readings.wall = readings.wall + span;
     }
 
-    /// How many sleeps wait for this clock to move.
+    /// Returns how many sleeps wait for this clock.
     #[must_use]
     pub fn sleepers(&self) -> usize {
         self.lock().sleepers.len()

@@ -1,13 +1,13 @@
-//! A gate that holds calls until a test lets them go.
+//! A gate that holds calls until a test releases them.
 
 use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// Holds whoever passes while it is closed; its clones are the same gate.
+/// Holds calls while it is closed. Clones are the same gate.
 ///
-/// So a test acts while a call is under way, and needs no sleep for it.
+/// A test can act while a call is in progress, without sleeping.
 ///
 /// ```
 /// use session_core::testing::Gate;
@@ -25,22 +25,23 @@ use tokio::sync::watch;
 /// ```
 #[derive(Clone)]
 pub struct Gate {
-    state: Arc<watch::Sender<State>>,
+    state: Arc<watch::Sender<GateState>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct State {
+struct GateState {
     is_closed: bool,
-    /// Who was held before an opening goes on, even if the gate closes at once again.
+    /// Raised by each opening: calls that were held before it continue, even if the gate closes again
+    /// at once.
     openings: u64,
     held: usize,
 }
 
 impl Gate {
-    /// An open gate.
+    /// Creates an open gate.
     #[must_use]
     pub fn new() -> Self {
-        Self { state: Arc::new(watch::Sender::new(State::default())) }
+        Self { state: Arc::new(watch::Sender::new(GateState::default())) }
     }
 
     /// Holds every call from now on.
@@ -48,7 +49,7 @@ impl Gate {
         self.state.send_modify(|state| state.is_closed = true);
     }
 
-    /// Lets go of all that are held, and holds nobody any more.
+    /// Releases all held calls, and holds no further ones.
     pub fn open(&self) {
         self.state.send_modify(|state| {
             state.is_closed = false;
@@ -56,19 +57,19 @@ impl Gate {
         });
     }
 
-    /// How many calls are held.
+    /// Returns how many calls are held.
     #[must_use]
     pub fn held(&self) -> usize {
         self.state.borrow().held
     }
 
-    /// Returns as soon as at least so many calls are held.
+    /// Waits until at least `count` calls are held.
     pub async fn until_held(&self, count: usize) {
-        // The sender lives as long as this gate: waiting cannot fail.
+        // The sender lives as long as this gate, so waiting cannot fail.
         self.state.subscribe().wait_for(|state| state.held >= count).await.ok();
     }
 
-    /// Goes through, or is held until the gate opens.
+    /// Passes the gate; waits until it opens if it is closed.
     pub async fn pass(&self) {
         let mut changes = self.state.subscribe();
         let seen = *changes.borrow();
@@ -87,12 +88,12 @@ impl Default for Gate {
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let State { is_closed, held, .. } = *self.state.borrow();
+        let GateState { is_closed, held, .. } = *self.state.borrow();
         f.debug_struct("Gate").field("is_closed", &is_closed).field("held", &held).finish()
     }
 }
 
-/// A call that is held; a dropped one is not any more.
+/// A held call, counted until it is dropped.
 struct Held<'a>(&'a Gate);
 
 impl<'a> Held<'a> {

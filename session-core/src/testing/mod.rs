@@ -1,5 +1,5 @@
-//! What tests of sessions are made of (feature `test-util`): a clock to set, a provider and a store
-//! that fail on demand, made-up logins, and the suite that every store must pass.
+//! Tools for tests (feature `test-util`): a clock to set, a provider and a store that fail on
+//! demand, sample logins, and the conformance suite that every store must pass.
 
 mod clock;
 pub mod conformance;

@@ -1,4 +1,4 @@
-//! A provider that answers as a test tells it to.
+//! A provider that follows a script.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
@@ -12,28 +12,28 @@ use crate::provider::{Provider, ProviderError, ProviderErrorKind, RevocationScop
 use crate::testing::Gate;
 use crate::token::{TokenResponse, TokenSet};
 
-/// What the provider does with one renewal.
+/// What happens to one renewal.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum RenewalScript {
-    /// Gives this answer.
+    /// Returns this response.
     Answer(TokenResponse),
-    /// Refuses with this error, and maybe the wish to be left alone for a while.
+    /// Fails with this error, and with a time to wait if there is one.
     Fail(ProviderErrorKind, Option<Duration>),
-    /// Gives a new access token, and keeps the refresh token without naming it (F26).
+    /// Returns a new access token and no refresh token: the old one stays valid (F26).
     KeepRefreshToken,
-    /// Gives new tokens, and spends the refresh token that was sent.
+    /// Returns new tokens, and invalidates the refresh token that was sent.
     Rotate,
-    /// Does as [`Rotate`](Self::Rotate), but its answer is lost (F11).
+    /// Rotates like [`Rotate`](Self::Rotate), and the response is lost (F11).
     RotateAndFail(ProviderErrorKind),
 }
 
-/// A provider that answers as a test tells it to; its clones are the same provider.
+/// A provider that follows a script. Clones are the same provider.
 ///
-/// Unless told otherwise it rotates: `at-1` and `rt-1`, `at-2` and `rt-2`, and so on, valid for
-/// five minutes. With [reuse detection](Self::with_reuse_detection) a spent refresh token is
-/// refused and takes all that came of it along, as RFC 9700 (section 4.14.2) describes; without
-/// it a spent one is accepted again.
+/// Without a script it rotates: `at-1` and `rt-1`, `at-2` and `rt-2`, and so on, valid for five
+/// minutes. With [reuse detection](Self::with_reuse_detection) a used refresh token is refused and
+/// invalidates all tokens that derive from it, as RFC 9700 (section 4.14.2) describes; without it a
+/// used one is accepted again.
 ///
 /// ```
 /// use session_core::testing::{RenewalScript, ScriptedProvider, sample};
@@ -50,14 +50,14 @@ pub enum RenewalScript {
 /// ```
 #[derive(Clone)]
 pub struct ScriptedProvider {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<ProviderState>>,
     requests: Gate,
     answers: Gate,
     revocation_requests: Gate,
     scope: RevocationScope,
 }
 
-struct State {
+struct ProviderState {
     script: VecDeque<RenewalScript>,
     otherwise: RenewalScript,
     revocation_script: VecDeque<(ProviderErrorKind, Option<Duration>)>,
@@ -65,7 +65,7 @@ struct State {
     detects_reuse: bool,
     issued: u64,
     begun: u64,
-    /// Which family a refresh token came of; one that was never seen begins its own.
+    /// The family of each refresh token; an unknown token begins a family.
     families: HashMap<String, u64>,
     spent: HashSet<String>,
     dead: HashSet<u64>,
@@ -75,10 +75,10 @@ struct State {
 }
 
 impl ScriptedProvider {
-    /// A provider that rotates, detects no reuse, and whose revocation scope nobody knows.
+    /// Creates a provider that rotates without reuse detection, with an unknown revocation scope.
     #[must_use]
     pub fn new() -> Self {
-        let state = State {
+        let state = ProviderState {
             script: VecDeque::new(),
             otherwise: RenewalScript::Rotate,
             revocation_script: VecDeque::new(),
@@ -102,48 +102,48 @@ impl ScriptedProvider {
         }
     }
 
-    /// This provider with reuse detection.
+    /// Enables reuse detection.
     #[must_use]
     pub fn with_reuse_detection(self) -> Self {
         self.lock().detects_reuse = true;
         self
     }
 
-    /// This provider with another lifetime of access tokens; `None` gives no `expires_in`.
+    /// Sets the lifetime of access tokens; `None` omits `expires_in`.
     #[must_use]
     pub fn with_lifetime(self, lifetime: Option<Duration>) -> Self {
         self.set_lifetime(lifetime);
         self
     }
 
-    /// This handle with another revocation scope.
+    /// Sets the revocation scope of this handle.
     #[must_use]
     pub const fn with_revocation_scope(mut self, scope: RevocationScope) -> Self {
         self.scope = scope;
         self
     }
 
-    /// Gives access tokens another lifetime from now on; `None` gives no `expires_in`.
+    /// Sets the lifetime of further access tokens; `None` omits `expires_in`.
     pub fn set_lifetime(&self, lifetime: Option<Duration>) {
         self.lock().lifetime = lifetime;
     }
 
-    /// Appends what happens to the next renewal for which nothing is scripted yet.
+    /// Appends to the script what happens to one renewal.
     pub fn script(&self, next: RenewalScript) {
         self.lock().script.push_back(next);
     }
 
-    /// Sets what happens to renewals for which nothing is scripted.
+    /// Sets what happens to renewals after the end of the script.
     pub fn otherwise(&self, otherwise: RenewalScript) {
         self.lock().otherwise = otherwise;
     }
 
-    /// Appends a failure of the next revocation for which nothing is scripted yet.
+    /// Appends to the script a failure of one revocation.
     pub fn fail_revocation(&self, kind: ProviderErrorKind, retry_after: Option<Duration>) {
         self.lock().revocation_script.push_back((kind, retry_after));
     }
 
-    /// The answer to a new sign-in: tokens that this provider knows, of a new family.
+    /// Returns the response to a new sign-in, with tokens of a new family.
     #[must_use]
     pub fn sign_in(&self) -> TokenResponse {
         let mut state = self.lock();
@@ -152,56 +152,57 @@ impl ScriptedProvider {
         state.response(Some(family))
     }
 
-    /// The gate in front of renewals: a request that is held there has had no effect.
+    /// Returns the gate before renewals: a request that is held there has no effect yet.
     #[must_use]
     pub const fn requests(&self) -> &Gate {
         &self.requests
     }
 
-    /// The gate behind renewals: what is held there has happened, but nobody knows yet.
+    /// Returns the gate after renewals: a renewal that is held there took effect, and its response is
+    /// not sent yet.
     #[must_use]
     pub const fn answers(&self) -> &Gate {
         &self.answers
     }
 
-    /// The gate in front of revocations.
+    /// Returns the gate before revocations.
     #[must_use]
     pub const fn revocation_requests(&self) -> &Gate {
         &self.revocation_requests
     }
 
-    /// How many renewals it was asked for, those at the gate too.
+    /// Returns how many renewals were requested, including those at the gate.
     #[must_use]
     pub fn renewals(&self) -> usize {
         self.lock().sent.len()
     }
 
-    /// How often a spent refresh token was sent.
+    /// Returns how often a used refresh token was sent.
     #[must_use]
     pub fn reuses(&self) -> usize {
         self.lock().reuses
     }
 
-    /// How many revocations it was asked for.
+    /// Returns how many revocations were requested.
     #[must_use]
     pub fn revocations(&self) -> usize {
         self.lock().revoked.len()
     }
 
-    /// The refresh tokens that it was sent for renewal, in clear; empty where there was none.
+    /// Returns the refresh tokens of all renewals in clear text; empty where there was none.
     #[must_use]
     pub fn sent(&self) -> Vec<String> {
         self.lock().sent.clone()
     }
 
-    /// The refresh tokens that it was asked to revoke, in clear, failures too.
+    /// Returns the refresh tokens of all revocations in clear text, failed ones too.
     #[must_use]
     pub fn revoked(&self) -> Vec<String> {
         self.lock().revoked.clone()
     }
 
-    /// Whether this refresh token would still be accepted: it was not spent, revoked, or taken
-    /// along by the reuse of another.
+    /// Returns whether this refresh token is still valid: not used, revoked, or invalidated by the
+    /// reuse of another one.
     #[must_use]
     pub fn accepts(&self, refresh_token: &str) -> bool {
         let state = self.lock();
@@ -210,12 +211,12 @@ impl ScriptedProvider {
         !is_dead && !state.spent.contains(refresh_token)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ProviderState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl ProviderState {
     fn renew(&mut self, refresh_token: &str) -> Result<TokenResponse, ProviderError> {
         match self.script.pop_front().unwrap_or_else(|| self.otherwise.clone()) {
             RenewalScript::Answer(response) => Ok(response),
@@ -238,7 +239,7 @@ impl State {
         Ok(self.response(Some(family)))
     }
 
-    /// The family of a refresh token, if it is still good.
+    /// Returns the family of a refresh token, if it is still valid.
     fn accept(&mut self, refresh_token: &str) -> Result<u64, ProviderError> {
         let family = self.family_of(refresh_token);
         if self.detects_reuse && self.spent.contains(refresh_token) {
@@ -257,7 +258,7 @@ impl State {
         })
     }
 
-    /// New tokens; with a refresh token if it has a family.
+    /// Creates new tokens; with a refresh token if it has a family.
     fn response(&mut self, family: Option<u64>) -> TokenResponse {
         self.issued += 1;
         let mut response = TokenResponse::bearer(format!("at-{}", self.issued));
@@ -279,7 +280,7 @@ impl State {
         if scope == RevocationScope::Token {
             self.dead.insert(family);
         } else {
-            // All that this provider has seen is taken for one person's grant.
+            // All tokens of this provider count as one grant.
             self.dead.extend(self.families.values());
         }
         Ok(())

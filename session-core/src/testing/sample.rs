@@ -1,9 +1,8 @@
-//! Made-up logins, users, keys and tokens to test with.
+//! Sample logins, users, keys and tokens for tests.
 //!
-//! Every token and secret is random, so that a test that finds one where it does not belong has
-//! found that one.
+//! Every token and secret is random, so that a test can search for one where it must not be.
 
-#![expect(clippy::expect_used, reason = "a sample that cannot be made is a fault of the test")]
+#![expect(clippy::expect_used, reason = "an invalid sample is an error of the test")]
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -16,67 +15,67 @@ use crate::session::{
 use crate::store::NewSession;
 use crate::token::{Keyring, SealedTokens, TokenResponse, TokenSet};
 
-/// The issuer that samples were signed in by.
+/// The issuer of the samples.
 pub const ISSUER: &str = "https://id.example";
 
-/// The moment at which [`FakeClock`](super::FakeClock) stands at first: 2026-01-01T00:00:00Z.
+/// Returns the initial time of [`FakeClock`](super::FakeClock): 2026-01-01T00:00:00Z.
 #[must_use]
 pub const fn now() -> Timestamp {
     Timestamp::from_millis(1_767_225_600_000)
 }
 
-/// The user with this id.
+/// Creates a user id.
 ///
 /// # Panics
 ///
-/// If the text cannot be one.
+/// Panics if the text is invalid.
 #[must_use]
 pub fn user(id: &str) -> UserId {
     UserId::new(id).expect("a user id")
 }
 
-/// The provider of this name.
+/// Creates the name of a provider.
 ///
 /// # Panics
 ///
-/// If the text cannot be one.
+/// Panics if the text is invalid.
 #[must_use]
 pub fn provider(name: &str) -> ProviderName {
     ProviderName::new(name).expect("a provider name")
 }
 
-/// The subject with this text.
+/// Creates a subject.
 ///
 /// # Panics
 ///
-/// If the text cannot be one.
+/// Panics if the text is invalid.
 #[must_use]
 pub fn subject(text: &str) -> Subject {
     Subject::new(text).expect("a subject")
 }
 
-/// A new secret.
+/// Creates a new secret.
 ///
 /// # Panics
 ///
-/// If the system gives no randomness.
+/// Panics if the operating system provides no randomness.
 #[must_use]
 pub fn secret() -> SessionSecret {
     SessionSecret::generate().expect("randomness")
 }
 
-/// The keyring of this process's samples: one random key, `sample`.
+/// Returns the keyring of the samples of this process: one random key with the id `sample`.
 #[must_use]
 pub fn keyring() -> &'static Keyring {
     static KEYRING: OnceLock<Keyring> = OnceLock::new();
     KEYRING.get_or_init(|| keyring_of(&["sample"]))
 }
 
-/// A keyring of new random keys with these ids, the first of which seals.
+/// Creates a keyring of new random keys with these ids, the first of which seals.
 ///
 /// # Panics
 ///
-/// If an id cannot be one, or is given twice, or the system gives no randomness.
+/// Panics if an id is invalid or given twice, or if the operating system provides no randomness.
 #[must_use]
 pub fn keyring_of(ids: &[&str]) -> Keyring {
     let entry = |id: &&str| Keyring::generate_entry(id).expect("a key").to_string();
@@ -84,7 +83,7 @@ pub fn keyring_of(ids: &[&str]) -> Keyring {
     Keyring::parse(&entries.join(",")).expect("a keyring")
 }
 
-/// A token response with random tokens that are valid for five minutes.
+/// Creates a token response with random tokens that are valid for five minutes.
 #[must_use]
 pub fn response() -> TokenResponse {
     let random = |kind: &str| format!("{kind}-{}", secret().expose());
@@ -96,40 +95,40 @@ pub fn response() -> TokenResponse {
         .with_field("tenant", "sample")
 }
 
-/// The tokens of a [`response`] that was received at [`now`].
+/// Creates the tokens of a [`response`] that was received at [`now`].
 #[must_use]
 pub fn tokens() -> TokenSet {
     TokenSet::new(response(), now(), Duration::from_secs(3600))
 }
 
-/// Tokens that take at least so many bytes.
+/// Creates tokens that take at least `bytes` bytes.
 #[must_use]
 pub fn tokens_of(bytes: usize) -> TokenSet {
     let filler = "x".repeat(bytes);
     TokenSet::new(response().with_field("filler", filler), now(), Duration::from_secs(3600))
 }
 
-/// These tokens, sealed for a session by the [`keyring`].
+/// Seals tokens for a session with the [`keyring`].
 ///
 /// # Panics
 ///
-/// If the system gives no randomness.
+/// Panics if the operating system provides no randomness.
 #[must_use]
 pub fn sealed(tokens: &TokenSet, session: &Session) -> SealedTokens {
     sealed_by(keyring(), tokens, session)
 }
 
-/// These tokens, sealed for a session.
+/// Seals tokens for a session with another keyring.
 ///
 /// # Panics
 ///
-/// If the system gives no randomness.
+/// Panics if the operating system provides no randomness.
 #[must_use]
 pub fn sealed_by(keyring: &Keyring, tokens: &TokenSet, session: &Session) -> SealedTokens {
     tokens.seal(keyring, session.id, &session.user, &session.provider).expect("sealed tokens")
 }
 
-/// A made-up login of one device.
+/// A sample login of one device.
 ///
 /// ```
 /// use session_core::testing::sample::{self, Login};
@@ -144,39 +143,31 @@ pub fn sealed_by(keyring: &Keyring, tokens: &TokenSet, session: &Session) -> Sea
 pub struct Login {
     /// The session.
     pub session: Session,
-    /// The secret in the device's cookie; `None` for a tool client.
+    /// The secret in the cookie; `None` for a tool client.
     pub secret: Option<SessionSecret>,
-    /// The tokens, in clear.
+    /// The tokens, not sealed.
     pub tokens: TokenSet,
     /// The cookie that the browser held before.
     pub supersedes: Option<SecretDigest>,
 }
 
 impl Login {
-    /// A login at [`now`], with a secret and tokens of its own.
+    /// Creates a login at [`now`], with a secret and tokens of its own.
     pub fn of(user: &str, provider: &str) -> Self {
-        let session = Session {
-            id: SessionId::generate(now()),
-            user: self::user(user),
-            provider: self::provider(provider),
-            identity: ProviderIdentity {
-                issuer: Some(ISSUER.to_owned()),
-                subject: Some(subject("sample-subject")),
-                ..ProviderIdentity::default()
-            },
-            device: DeviceLabel::new("Sample on Linux"),
-            origin: Origin::Login,
-            created_at: now(),
-            last_seen_at: now(),
-            timeouts_from: now(),
-            renewed_at: None,
-            revision: 1,
-            ended: None,
+        let identity = ProviderIdentity {
+            issuer: Some(ISSUER.to_owned()),
+            subject: Some(subject("sample-subject")),
+            ..ProviderIdentity::default()
         };
+        let (user, provider) = (self::user(user), self::provider(provider));
+        let id = SessionId::generate(now());
+        let session = Session::new(id, user, provider, Origin::Login, now())
+            .with_identity(identity)
+            .with_device(DeviceLabel::new("Sample on Linux"));
         Self { session, secret: Some(secret()), tokens: tokens(), supersedes: None }
     }
 
-    /// This login at another moment.
+    /// Sets the time of the login.
     pub fn at(mut self, moment: Timestamp) -> Self {
         self.session.id = SessionId::generate(moment);
         self.session.created_at = moment;
@@ -185,96 +176,94 @@ impl Login {
         self
     }
 
-    /// This login with another last use.
+    /// Sets the time of the last use.
     pub const fn last_seen(mut self, moment: Timestamp) -> Self {
         self.session.last_seen_at = moment;
         self
     }
 
-    /// This login of another subject, or of an unknown one.
+    /// Sets the subject; `None` means unknown.
     pub fn subject(mut self, subject: Option<&str>) -> Self {
         self.session.identity.subject = subject.map(self::subject);
         self
     }
 
-    /// This login in a session of the provider.
+    /// Sets the session at the provider (`sid`).
     pub fn sid(mut self, sid: &str) -> Self {
         self.session.identity.sid = Some(sid.to_owned());
         self
     }
 
-    /// This login from another issuer.
+    /// Sets the issuer.
     pub fn issuer(mut self, issuer: &str) -> Self {
         self.session.identity.issuer = Some(issuer.to_owned());
         self
     }
 
-    /// This login on another device.
+    /// Sets the label of the device.
     pub fn device(mut self, label: &str) -> Self {
         self.session.device = DeviceLabel::new(label);
         self
     }
 
-    /// This login in the browser that held a cookie before.
+    /// Sets the cookie that the browser held before.
     pub const fn superseding(mut self, digest: Option<SecretDigest>) -> Self {
         self.supersedes = digest;
         self
     }
 
-    /// This login with other tokens.
+    /// Sets the tokens.
     pub fn with_tokens(mut self, tokens: TokenSet) -> Self {
         self.tokens = tokens;
         self
     }
 
-    /// The connection of a tool client instead: without a cookie.
+    /// Makes this the connection of a tool client, without a cookie.
     pub fn connection(mut self) -> Self {
         self.session.origin = Origin::Connection;
         self.secret = None;
         self
     }
 
-    /// A session that was moved here instead, at which no cookie points yet.
+    /// Makes this a migrated session, which has no cookie yet.
     pub fn imported(mut self) -> Self {
         self.session.origin = Origin::Imported;
         self.secret = None;
         self
     }
 
-    /// The session's id.
+    /// Returns the id of the session.
     #[must_use]
     pub const fn id(&self) -> SessionId {
         self.session.id
     }
 
-    /// What the cookie is known by.
+    /// Returns the digest of the cookie's secret.
     #[must_use]
     pub fn digest(&self) -> Option<SecretDigest> {
         self.secret.as_ref().map(SessionSecret::digest)
     }
 
-    /// What a store is to put in, sealed by the [`keyring`].
+    /// Returns what a store is to admit, sealed with the [`keyring`].
     ///
     /// # Panics
     ///
-    /// If the system gives no randomness.
+    /// Panics if the operating system provides no randomness.
     #[must_use]
     pub fn new_session(&self) -> NewSession {
         self.new_session_sealed_by(keyring())
     }
 
-    /// What a store is to put in.
+    /// Returns what a store is to admit, sealed with another keyring.
     ///
     /// # Panics
     ///
-    /// If the system gives no randomness.
+    /// Panics if the operating system provides no randomness.
     #[must_use]
     pub fn new_session_sealed_by(&self, keyring: &Keyring) -> NewSession {
-        NewSession {
-            session: self.session.clone(),
-            digest: self.digest(),
-            tokens: sealed_by(keyring, &self.tokens, &self.session),
-            supersedes: self.supersedes,
-        }
+        let tokens = sealed_by(keyring, &self.tokens, &self.session);
+        NewSession::new(self.session.clone(), tokens)
+            .with_digest(self.digest())
+            .superseding(self.supersedes)
     }
 }

@@ -1,6 +1,5 @@
-//! The tokens of one session, and how they are merged and sealed.
+//! The tokens of one session, how they are merged at a renewal, and how they are sealed.
 
-mod parts;
 mod response;
 mod seal;
 
@@ -12,15 +11,15 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-pub use parts::TokenParts;
 pub use response::{MalformedResponse, TokenResponse};
+use seal::TAG_BYTES;
 pub use seal::{Keyring, KeyringError, SealContext, SealError, Sealed, SealedPart, Unreadable};
 
 use crate::clock::Timestamp;
 use crate::session::{ProviderName, SessionId, UserId};
 use response::ExtraFields;
 
-/// The access, refresh and ID token of one session, with all that the provider said of them.
+/// The access, refresh and ID token of one session, with the other fields of the token response.
 ///
 /// # Security
 ///
@@ -38,10 +37,10 @@ pub struct TokenSet {
 }
 
 impl TokenSet {
-    /// The tokens of a response that was received at `received_at`.
+    /// Creates the tokens of a response that was received at `received_at`.
     ///
-    /// Where the response gives no lifetime, `assumed_lifetime` is assumed if there is a refresh
-    /// token, and no expiry if there is none (F25).
+    /// If the response has no lifetime, the access token is assumed to expire after
+    /// `assumed_lifetime` if there is a refresh token, and never if there is none (F25).
     ///
     /// ```
     /// use session_core::{Timestamp, TokenResponse, TokenSet};
@@ -74,40 +73,24 @@ impl TokenSet {
         }
     }
 
-    /// The tokens of these parts, for what was received by another system.
-    ///
-    /// Nothing is assumed and nothing is left out, other than at [`new`](Self::new).
+    /// Sets the expiry of the access token, for tokens that another system received and stored
+    /// with it. `None` means that it does not expire.
     ///
     /// ```
-    /// use session_core::token::TokenParts;
-    /// use session_core::{Timestamp, TokenSet};
+    /// use session_core::{Timestamp, TokenResponse, TokenSet};
+    /// use std::time::Duration;
     ///
-    /// let now = Timestamp::from_millis(0);
-    /// let tokens = TokenSet::from_parts(TokenParts {
-    ///     refresh_token: Some("rt".into()),
-    ///     token_type: Some("Bearer".to_owned()),
-    ///     ..TokenParts::new("at", now)
-    /// });
-    /// assert_eq!(tokens.access_token(), "at");
-    /// assert_eq!(tokens.refresh_token(), Some("rt"));
-    /// assert_eq!(tokens.token_type(), Some("Bearer"));
-    /// assert_eq!(tokens.expires_at(), None);
+    /// let (now, expiry) = (Timestamp::from_millis(5_000), Timestamp::from_millis(5_250));
+    /// let tokens = TokenSet::new(TokenResponse::bearer("at"), now, Duration::ZERO);
+    /// assert_eq!(tokens.with_expires_at(Some(expiry)).expires_at(), Some(expiry));
     /// ```
     #[must_use]
-    pub fn from_parts(parts: TokenParts) -> Self {
-        Self {
-            access_token: parts.access_token,
-            refresh_token: parts.refresh_token,
-            id_token: parts.id_token,
-            token_type: parts.token_type,
-            scope: parts.scope,
-            received_at: parts.received_at,
-            expires_at: parts.expires_at,
-            extra: parts.extra,
-        }
+    pub const fn with_expires_at(mut self, expires_at: Option<Timestamp>) -> Self {
+        self.expires_at = expires_at;
+        self
     }
 
-    /// These tokens after a renewal: what the answer leaves out is kept (F26, R1).
+    /// Returns the tokens after a renewal: what the response leaves out is kept (F26, R1).
     ///
     /// ```
     /// use session_core::{Timestamp, TokenResponse, TokenSet};
@@ -124,11 +107,10 @@ impl TokenSet {
     #[must_use]
     pub fn renewed(
         &self,
-        answer: TokenResponse,
+        mut response: TokenResponse,
         received_at: Timestamp,
         assumed_lifetime: Duration,
     ) -> Self {
-        let mut response = answer;
         response.refresh_token = response.refresh_token.or_else(|| self.refresh_token.clone());
         response.id_token = response.id_token.or_else(|| self.id_token.clone());
         response.token_type = response.token_type.or_else(|| self.token_type.clone());
@@ -139,55 +121,55 @@ impl TokenSet {
         Self::new(response, received_at, assumed_lifetime)
     }
 
-    /// The access token, for an `Authorization` header.
+    /// Returns the access token, for an `Authorization` header.
     #[must_use]
     pub fn access_token(&self) -> &str {
         self.access_token.expose_secret()
     }
 
-    /// The refresh token.
+    /// Returns the refresh token.
     #[must_use]
     pub fn refresh_token(&self) -> Option<&str> {
         self.refresh_token.as_ref().map(SecretString::expose_secret)
     }
 
-    /// The ID token, for an `id_token_hint` at sign-out.
+    /// Returns the ID token, for an `id_token_hint` at sign-out.
     #[must_use]
     pub fn id_token(&self) -> Option<&str> {
         self.id_token.as_ref().map(SecretString::expose_secret)
     }
 
-    /// How the access token is to be used, as the provider wrote it: `Bearer`, mostly.
+    /// Returns the type of the access token as the provider wrote it, usually `Bearer`.
     #[must_use]
     pub fn token_type(&self) -> Option<&str> {
         self.token_type.as_deref()
     }
 
-    /// The granted scope, parted by spaces.
+    /// Returns the granted scope, separated by spaces.
     #[must_use]
     pub fn scope(&self) -> Option<&str> {
         self.scope.as_deref()
     }
 
-    /// When the tokens were received.
+    /// Returns when the tokens were received.
     #[must_use]
     pub const fn received_at(&self) -> Timestamp {
         self.received_at
     }
 
-    /// When the access token expires; `None` if it does not.
+    /// Returns when the access token expires; `None` if it does not.
     #[must_use]
     pub const fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at
     }
 
-    /// A field of the token response that no specification here names.
+    /// Returns a field of the token response that this crate does not know.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&serde_json::Value> {
         self.extra.get(name)
     }
 
-    /// All fields of the token response that no specification here names.
+    /// Returns all fields of the token response that this crate does not know.
     ///
     /// ```
     /// use session_core::{Timestamp, TokenResponse, TokenSet};
@@ -202,13 +184,13 @@ impl TokenSet {
         &self.extra
     }
 
-    /// Whether this is the access token, compared in constant time.
+    /// Returns whether this is the access token, compared in constant time.
     #[must_use]
     pub fn is_access_token(&self, token: &str) -> bool {
         same_secret(self.access_token(), token)
     }
 
-    /// Whether both hold the same refresh token, or none, compared in constant time.
+    /// Returns whether both have the same refresh token, or none, compared in constant time.
     #[must_use]
     pub fn has_refresh_token_of(&self, other: &Self) -> bool {
         match (self.refresh_token(), other.refresh_token()) {
@@ -218,11 +200,11 @@ impl TokenSet {
         }
     }
 
-    /// The tokens, sealed for the row of this session.
+    /// Seals the tokens for the row of this session.
     ///
     /// # Errors
     ///
-    /// [`SealError`] if they cannot be sealed.
+    /// Returns [`SealError`] if the operating system provides no randomness.
     pub fn seal(
         &self,
         keyring: &Keyring,
@@ -240,11 +222,12 @@ impl TokenSet {
         })
     }
 
-    /// The tokens that are sealed in the row of this session.
+    /// Opens the tokens that are sealed in the row of this session.
     ///
     /// # Errors
     ///
-    /// [`Unreadable`] if a part does not open, or is not what was sealed.
+    /// Returns [`Unreadable`] if the keyring lacks the key, if a part was changed, or if it was
+    /// sealed for another row.
     pub fn open(
         sealed: &SealedTokens,
         keyring: &Keyring,
@@ -302,8 +285,8 @@ impl fmt::Debug for TokenSet {
     }
 }
 
-/// A session's tokens as they lie in its row: two sealed values, for the refresh token leaves the
-/// row when the session ends (store law 11).
+/// The tokens of a session as they are stored in its row: two sealed values, since the refresh
+/// token leaves the row when the session ends (store law 11).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedTokens {
     /// All but the refresh token.
@@ -311,6 +294,18 @@ pub struct SealedTokens {
     /// The refresh token.
     pub refresh_token: Option<Sealed>,
 }
+
+impl SealedTokens {
+    /// Returns the authentication tags of both values: they differ wherever the sealed bytes were
+    /// written anew, so that a row whose tags are known need not be opened again.
+    pub(crate) fn tags(&self) -> SealTags {
+        SealTags(self.tokens.tag(), self.refresh_token.as_ref().and_then(Sealed::tag))
+    }
+}
+
+/// The authentication tags of a row's sealed values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SealTags(Option<[u8; TAG_BYTES]>, Option<[u8; TAG_BYTES]>);
 
 fn same_secret(one: &str, other: &str) -> bool {
     one.as_bytes().ct_eq(other.as_bytes()).into()

@@ -1,4 +1,4 @@
-//! The token endpoint's answer (RFC 6749, section 5.1).
+//! The response of a token endpoint (RFC 6749, section 5.1).
 
 use std::fmt;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-/// The longest lifetime that is believed: ten years.
-const LONGEST_LIFETIME: u64 = 10 * 365 * 24 * 60 * 60;
+/// The maximum lifetime that is accepted, in seconds: ten years.
+const MAX_LIFETIME: u64 = 10 * 365 * 24 * 60 * 60;
 
-/// The fields of a token response that are not secret, or that nobody here knows.
+/// The fields of a token response that this crate does not know.
 pub(crate) type ExtraFields = Map<String, Value>;
 
-/// A successful answer of a token endpoint (RFC 6749, section 5.1); unknown fields are kept.
+/// A successful response of a token endpoint (RFC 6749, section 5.1); unknown fields are kept.
 ///
 /// ```
 /// use session_core::TokenResponse;
@@ -40,7 +40,7 @@ pub struct TokenResponse {
 }
 
 impl TokenResponse {
-    /// A response with this access token and nothing else.
+    /// Creates a response of type `Bearer` with this access token and nothing else.
     #[must_use]
     pub fn bearer(access_token: impl Into<String>) -> Self {
         Self {
@@ -54,56 +54,65 @@ impl TokenResponse {
         }
     }
 
-    /// The response that this JSON object is.
+    /// Parses the JSON object that a token endpoint sent.
     ///
     /// # Errors
     ///
-    /// [`MalformedResponse`] if it is none, or has no access token. The text of it is not kept.
+    /// Returns [`MalformedResponse`] if it is not a token response or has no access token. The
+    /// error does not contain the text.
     pub fn from_json(json: &[u8]) -> Result<Self, MalformedResponse> {
         let response: Self = serde_json::from_slice(json).map_err(|_| MalformedResponse)?;
         let is_empty = response.access_token.expose_secret().is_empty();
         if is_empty { Err(MalformedResponse) } else { Ok(response.without_empty_fields()) }
     }
 
-    /// This response with a refresh token.
+    /// Sets the refresh token.
     #[must_use]
     pub fn with_refresh_token(mut self, token: impl Into<String>) -> Self {
         self.refresh_token = Some(SecretString::from(token.into()));
         self
     }
 
-    /// This response with an ID token.
+    /// Sets the ID token.
     #[must_use]
     pub fn with_id_token(mut self, token: impl Into<String>) -> Self {
         self.id_token = Some(SecretString::from(token.into()));
         self
     }
 
-    /// This response with the access token's lifetime.
+    /// Sets the lifetime of the access token, in whole seconds.
     #[must_use]
     pub fn with_expires_in(mut self, lifetime: Duration) -> Self {
         self.expires_in = Value::from(lifetime.as_secs());
         self
     }
 
-    /// This response with the granted scope, parted by spaces.
+    /// Sets the type of the access token; `None` if it is unknown.
+    #[must_use]
+    pub fn with_token_type(mut self, token_type: Option<String>) -> Self {
+        self.token_type = token_type;
+        self
+    }
+
+    /// Sets the granted scope, separated by spaces.
     #[must_use]
     pub fn with_scope(mut self, scope: impl Into<String>) -> Self {
         self.scope = Some(scope.into());
         self
     }
 
-    /// This response with one more field.
+    /// Adds a field.
     #[must_use]
     pub fn with_field(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.extra.insert(name.into(), value.into());
         self
     }
 
-    /// The lifetime that the provider gave, counted from the receipt (R5: it may give none).
+    /// Returns the lifetime of the access token, counted from the receipt; `None` if the provider
+    /// gave none (R5).
     ///
-    /// A value that cannot be one (zero, negative, over ten years, not a number) counts as none:
-    /// refusing the response for it would lose a rotated refresh token (F25).
+    /// An invalid value (zero, negative, over ten years, not a number) counts as none: refusing the
+    /// response for it would lose a rotated refresh token (F25).
     #[must_use]
     pub fn expires_in(&self) -> Option<Duration> {
         let seconds = match &self.expires_in {
@@ -111,10 +120,11 @@ impl TokenResponse {
             Value::String(text) => text.trim().parse().ok(),
             _ => None,
         };
-        seconds.filter(|s| (1..=LONGEST_LIFETIME).contains(s)).map(Duration::from_secs)
+        seconds.filter(|s| (1..=MAX_LIFETIME).contains(s)).map(Duration::from_secs)
     }
 
-    /// Some providers send `""` for what they do not give; that must not replace what is stored.
+    /// Removes empty fields: some providers send `""` for what they do not give, which must not
+    /// replace what is stored.
     fn without_empty_fields(mut self) -> Self {
         let is_given = |token: &SecretString| !token.expose_secret().is_empty();
         self.refresh_token = self.refresh_token.filter(is_given);
@@ -124,8 +134,8 @@ impl TokenResponse {
     }
 }
 
-/// A text, or a list of them (as Twitch sends scopes); anything else counts as not given: refusing
-/// the response for it would lose a rotated refresh token.
+/// Reads a text, or a list of texts (as Twitch sends scopes). Anything else counts as absent:
+/// refusing the response for it would lose a rotated refresh token.
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::String(text) => Some(text),
@@ -136,7 +146,7 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
     })
 }
 
-/// The whole seconds of a lifetime that a provider wrote as a fraction.
+/// Returns the whole seconds of a lifetime that a provider wrote as a fraction.
 fn whole_seconds(seconds: f64) -> Option<u64> {
     let span = Duration::try_from_secs_f64(seconds).ok()?;
     Some(span.as_secs())
@@ -152,7 +162,7 @@ impl fmt::Debug for TokenResponse {
     }
 }
 
-/// An answer that is not a token response.
+/// The response is not a token response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the answer is not a token response")]
+#[error("the response of the token endpoint is malformed or has no access token")]
 pub struct MalformedResponse;

@@ -1,4 +1,4 @@
-//! Encryption of tokens at rest, with a key id on each value (store law 10).
+//! Encrypts tokens at rest, with a key id in each value (store law 10).
 
 use std::fmt;
 
@@ -11,30 +11,38 @@ use crate::session::{ProviderName, SessionId, UserId};
 
 const VERSION: u8 = 1;
 const NONCE_BYTES: usize = 24;
-const KEY_BYTES: usize = 32;
-const LONGEST_KEY_ID: usize = 64;
 
-/// A value that only the holder of a key can open: ciphertext with the id of its key.
+/// The length of the authentication tag that ends a ciphertext.
+pub(super) const TAG_BYTES: usize = 16;
+const KEY_BYTES: usize = 32;
+const MAX_KEY_ID: usize = 64;
+
+/// An encrypted value with the id of its key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed(Vec<u8>);
 
 impl Sealed {
-    /// The sealed value with these bytes, as a store read them.
+    /// Creates the sealed value with these bytes, as a store has read them.
     #[must_use]
     pub const fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
 
-    /// The bytes, for a store to write.
+    /// Returns the bytes, for a store to write.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The id of the key that sealed the value; `None` if the bytes have not the form of one.
+    /// Returns the id of the key that sealed the value; `None` if the bytes are malformed.
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {
         self.parts().map(|parts| parts.key_id)
+    }
+
+    /// Returns the authentication tag that ends the ciphertext.
+    pub(super) fn tag(&self) -> Option<[u8; TAG_BYTES]> {
+        self.parts()?.ciphertext.last_chunk().copied()
     }
 
     fn parts(&self) -> Option<Parts<'_>> {
@@ -60,34 +68,36 @@ impl fmt::Debug for Sealed {
     }
 }
 
-/// What a sealed value belongs to; a value moved to another row does not open (K1, K2).
+/// The place that a value is sealed for; in another row it does not open (K1, K2).
 #[derive(Debug, Clone, Copy)]
 pub struct SealContext<'a> {
-    /// The row.
+    /// The session whose row it is.
     pub session: SessionId,
-    /// Its user.
+    /// The user of the session.
     pub user: &'a UserId,
-    /// Its provider.
+    /// The provider of the session.
     pub provider: &'a ProviderName,
-    /// Which of the row's values it is, so that two of one row cannot be swapped.
+    /// Which value of the row it is, so that two values of one row cannot be swapped.
     pub part: SealedPart,
 }
 
 /// Which value of a row is sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SealedPart {
-    /// All of a token set but the refresh token.
+    /// A token set without its refresh token.
     Tokens,
     /// The refresh token, which leaves the row for the outbox when the session ends.
     RefreshToken,
-    /// A row of another system's table that a move set aside, with its columns as they were.
+    /// A row of another system's table that a migration put into quarantine, with its columns.
     SourceRow,
-    /// How far a move has come in another system's table: a key there may be a cookie.
+    /// The checkpoint of a migration in another system's table: a key there may be a cookie.
     Cursor,
 }
 
 impl SealContext<'_> {
-    /// Associated data: each part with its length, so that no two contexts give the same bytes.
+    /// Returns the associated data: each part with its length, so that no two contexts have the
+    /// same bytes.
     fn associated_data(&self) -> Vec<u8> {
         let part: &[u8] = match self.part {
             SealedPart::Tokens => b"tokens",
@@ -115,7 +125,7 @@ struct SealingKey {
 impl SealingKey {
     fn parse(entry: &str) -> Result<Self, KeyringError> {
         let (id, key) = entry.split_once(':').ok_or(KeyringError::NoKeyId)?;
-        if id.is_empty() || id.len() > LONGEST_KEY_ID || !id.bytes().all(is_key_id_byte) {
+        if id.is_empty() || id.len() > MAX_KEY_ID || !id.bytes().all(is_key_id_byte) {
             return Err(KeyringError::BadKeyId);
         }
         let mut bytes = Zeroizing::new([0_u8; KEY_BYTES]);
@@ -126,7 +136,7 @@ impl SealingKey {
         Self::checked(id.to_owned(), bytes)
     }
 
-    /// K3: a key of one repeated byte is a placeholder that somebody forgot.
+    /// Refuses a key of one repeated byte: it is a placeholder that was not replaced (K3).
     fn checked(id: String, bytes: Zeroizing<[u8; KEY_BYTES]>) -> Result<Self, KeyringError> {
         let first = bytes.first().copied();
         if bytes.iter().all(|byte| Some(*byte) == first) {
@@ -148,7 +158,7 @@ const fn is_key_id_byte(byte: u8) -> bool {
 ///
 /// # Security
 ///
-/// There is no default key. Keys are wiped on drop and never printed.
+/// There is no default key. Keys are wiped on drop, and `Debug` prints their ids only.
 ///
 /// ```
 /// use session_core::Keyring;
@@ -165,11 +175,12 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// The keyring that `id:base64 of 32 bytes` entries, parted by commas, describe.
+    /// Parses entries of the form `id:base64 of 32 bytes`, separated by commas. The first key seals.
     ///
     /// # Errors
     ///
-    /// [`KeyringError`] names what is wrong, and with which key id; never a key.
+    /// Returns [`KeyringError`] if there is no entry, or if one is malformed, weak or repeated. The
+    /// error names the key id, never a key.
     pub fn parse(text: &str) -> Result<Self, KeyringError> {
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         let mut keys = entries.map(SealingKey::parse).collect::<Result<Vec<_>, _>>()?;
@@ -184,15 +195,16 @@ impl Keyring {
         Ok(Self { sealing, retired: keys })
     }
 
-    /// A new entry for [`parse`](Self::parse) with a random key.
+    /// Generates an entry for [`parse`](Self::parse) with a random key.
     ///
     /// # Errors
     ///
-    /// [`KeyringError`] if the id cannot be one, or the system gives no randomness.
+    /// Returns [`KeyringError`] if the id is invalid, or if the operating system provides no
+    /// randomness.
     ///
     /// # Security
     ///
-    /// The text is the key: whoever has it opens every token that it seals.
+    /// The text contains the key, which opens every token that it seals.
     pub fn generate_entry(id: &str) -> Result<Zeroizing<String>, KeyringError> {
         let mut bytes = Zeroizing::new([0_u8; KEY_BYTES]);
         getrandom::fill(bytes.as_mut_slice()).map_err(|_| KeyringError::RandomnessError)?;
@@ -201,22 +213,22 @@ impl Keyring {
         Ok(entry)
     }
 
-    /// The id of the key that seals.
+    /// Returns the id of the key that seals.
     #[must_use]
     pub fn sealing_key_id(&self) -> &str {
         &self.sealing.id
     }
 
-    /// The ids of all keys, the sealing one first.
+    /// Returns the ids of all keys, the sealing key first.
     pub fn key_ids(&self) -> impl Iterator<Item = &str> {
         self.keys().map(|key| key.id.as_str())
     }
 
-    /// The value, sealed for this place and no other.
+    /// Seals a value for this place only.
     ///
     /// # Errors
     ///
-    /// [`SealError`] if the system gives no randomness for the nonce.
+    /// Returns [`SealError`] if the operating system provides no randomness for the nonce.
     pub fn seal(&self, context: SealContext<'_>, plain: &[u8]) -> Result<Sealed, SealError> {
         let mut nonce = [0_u8; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(|_| SealError)?;
@@ -234,12 +246,12 @@ impl Keyring {
         Ok(Sealed(bytes))
     }
 
-    /// The value inside, wiped on drop.
+    /// Opens a sealed value. The result is wiped on drop.
     ///
     /// # Errors
     ///
-    /// [`Unreadable`] if no key of this id is here, or the value was made for another place, or
-    /// was changed.
+    /// Returns [`Unreadable`] if the keyring lacks the key, if the value was sealed for another
+    /// place, or if it was changed.
     pub fn open(
         &self,
         context: SealContext<'_>,
@@ -264,7 +276,7 @@ impl fmt::Debug for Keyring {
     }
 }
 
-/// What is wrong with a keyring's text.
+/// The text of a keyring is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyringError {
@@ -284,35 +296,35 @@ pub enum KeyringError {
         id: String,
     },
     /// There is no key.
-    #[error("no sealing key is given")]
+    #[error("no sealing key is given: set at least one id:base64 entry")]
     Empty,
     /// An entry has no colon.
     #[error("a sealing key is written as id:base64")]
     NoKeyId,
-    /// The operating system gave no randomness.
-    #[error("no randomness for a sealing key")]
+    /// The operating system provides no randomness.
+    #[error("the operating system provides no randomness for a sealing key")]
     RandomnessError,
-    /// The key is a placeholder, one byte repeated (K3).
-    #[error("sealing key {id:?} is a placeholder, not a random key")]
+    /// The key is a placeholder: one byte repeated (K3).
+    #[error("sealing key {id:?} is a placeholder: generate a random key")]
     WeakKey {
         /// The key's id.
         id: String,
     },
 }
 
-/// A value could not be sealed.
+/// A value cannot be sealed: the operating system provides no randomness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a token could not be sealed")]
+#[error("a token cannot be sealed")]
 pub struct SealError;
 
-/// Why a sealed value does not open. Its row is kept: the right key may come back (F35).
+/// The reason why a sealed value does not open. Its row is kept, since the key may come back (F35).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unreadable {
-    /// It was changed, or belongs to another row.
-    #[error("sealed value was changed or belongs elsewhere")]
+    /// The value was changed, or was sealed for another row.
+    #[error("the sealed value was changed, or belongs to another row")]
     Tampered,
-    /// No key of the keyring has its key id.
-    #[error("sealed with a key that is not in the keyring")]
+    /// The keyring has no key with its key id.
+    #[error("the value is sealed with a key that is not in the keyring")]
     UnknownKey,
 }

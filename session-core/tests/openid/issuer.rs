@@ -22,7 +22,7 @@ pub const ISSUER: &str = "https://id.example";
 pub const CLIENT_ID: &str = "my app";
 pub const CLIENT_SECRET: &str = "s3cret&of the/client";
 
-/// An issuer that answers as a test tells it to, and remembers what it was sent.
+/// An issuer that follows a script, and records what it was sent.
 #[derive(Clone)]
 pub struct Issuer {
     state: Arc<Mutex<State>>,
@@ -44,7 +44,7 @@ pub struct Request {
     pub form: HashMap<String, String>,
 }
 
-/// What the HTTP client says when there is no answer.
+/// The error of the HTTP client if there is no response.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreachable(pub String);
@@ -76,7 +76,7 @@ impl Issuer {
         Self { state: Arc::new(Mutex::new(state)), clock: FakeClock::new() }
     }
 
-    /// This issuer with another value in its discovery document; null takes the field out.
+    /// Sets a field of the discovery document; null removes it.
     pub fn with_document(self, field: &str, value: Value) -> Self {
         let mut state = self.lock();
         let document = state.document.as_object_mut().unwrap();
@@ -89,23 +89,23 @@ impl Issuer {
         self
     }
 
-    /// Publishes this key and no other.
+    /// Publishes this key only.
     pub fn publish_key(&self, kid: &str) {
         self.lock().keys = vec![public_key(kid)];
     }
 
-    /// The next answer of an endpoint, such as `/token`.
+    /// Sets the next response of an endpoint, such as `/token`.
     pub fn script(&self, path: &str, answer: HttpResponse) {
         self.lock().answers.entry(path.to_owned()).or_default().push_back(Ok(answer));
     }
 
-    /// The next request to an endpoint gets no answer.
+    /// Lets the next request to an endpoint fail without a response.
     pub fn script_outage(&self, path: &str, error: &str) {
         let error = Unreachable(error.to_owned());
         self.lock().answers.entry(path.to_owned()).or_default().push_back(Err(error));
     }
 
-    /// What an endpoint was sent.
+    /// Returns the requests to an endpoint.
     pub fn requests_to(&self, path: &str) -> Vec<Request> {
         self.lock().requests.iter().filter(|request| request.uri.path() == path).cloned().collect()
     }
@@ -181,12 +181,12 @@ type Claims = IdTokenClaims<Further, CoreGenderClaim>;
 type Token =
     IdToken<Further, CoreGenderClaim, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm>;
 
-/// An ID token with these claims, signed with the key of this id, for this access token.
+/// Creates an ID token with these claims for this access token, signed with the key of this id.
 pub fn id_token(kid: &str, claims: &Value, access_token: &str) -> String {
     sign(&signing_key(kid), CoreJwsSigningAlgorithm::EdDsa, claims, access_token)
 }
 
-/// An ID token that the client's secret signs (HS256).
+/// Creates an ID token that is signed with the client's secret (HS256).
 pub fn id_token_by_secret(secret: &str, claims: &Value, access_token: &str) -> String {
     let key = CoreHmacKey::new(secret.as_bytes().to_vec());
     sign(&key, CoreJwsSigningAlgorithm::HmacSha256, claims, access_token)
@@ -210,7 +210,7 @@ fn public_key(kid: &str) -> CoreJsonWebKey {
     signing_key(kid).as_verification_key()
 }
 
-/// An Ed25519 key made of its id (RFC 8410: the private key is any 32 bytes).
+/// Derives an Ed25519 key from its id (RFC 8410: any 32 bytes are a private key).
 fn signing_key(kid: &str) -> CoreEdDsaPrivateSigningKey {
     const PKCS8: [u8; 16] =
         [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];

@@ -1,4 +1,4 @@
-//! The OpenID Connect provider against a scripted issuer, in this process and without a socket.
+//! The OpenID Connect provider against a scripted issuer, within this process and without a socket.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -14,7 +14,7 @@ mod revocation;
 mod setup;
 mod sign_in;
 
-/// All that an error shows: `Display`, `Debug`, and those of its causes.
+/// Returns everything that an error prints: `Display` and `Debug`, also of its causes.
 fn everything_shown(error: &dyn std::error::Error) -> String {
     let mut text = String::new();
     let mut next = Some(error);

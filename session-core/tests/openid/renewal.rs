@@ -44,7 +44,7 @@ async fn r1_replaces_the_refresh_token_by_the_new_one() {
 }
 
 #[tokio::test]
-async fn r1_f26_keeps_the_refresh_token_and_scope_that_the_answer_leaves_out() {
+async fn r1_f26_keeps_refresh_token_and_scope_if_the_response_has_none() {
     let answer = json!({"access_token": "at-new", "token_type": "Bearer", "expires_in": 60});
     let tokens = renewed(&Issuer::new(), &answer).await;
     assert_eq!(tokens.refresh_token(), Some(REFRESH_TOKEN));
@@ -52,7 +52,7 @@ async fn r1_f26_keeps_the_refresh_token_and_scope_that_the_answer_leaves_out() {
 }
 
 #[tokio::test]
-async fn keeps_fields_that_no_specification_names() {
+async fn keeps_unknown_fields() {
     let answer = json!({
         "access_token": "at-new", "token_type": "Bearer", "ext_expires_in": 7200, "tenant": {"id": 7},
     });
@@ -62,7 +62,7 @@ async fn keeps_fields_that_no_specification_names() {
 }
 
 #[tokio::test]
-async fn r5_f25_takes_an_answer_whatever_its_lifetime_looks_like() {
+async fn r5_f25_accepts_a_response_with_any_lifetime() {
     for (expires_in, expected) in [
         (json!(null), HOUR),
         (json!(300), Duration::from_secs(300)),
@@ -82,7 +82,7 @@ async fn r5_f25_takes_an_answer_whatever_its_lifetime_looks_like() {
 }
 
 #[tokio::test]
-async fn r2_asks_for_no_scope_unless_told_to() {
+async fn r2_requests_no_scope_by_default() {
     let issuer = Issuer::new();
     let good = ok(&json!({"access_token": "at-new", "token_type": "Bearer"}));
     renew(&issuer, good.clone()).await.unwrap();
@@ -143,7 +143,7 @@ async fn r6_a_public_client_names_itself_and_has_no_secret() {
 }
 
 #[tokio::test]
-async fn r4_f7_refuses_only_by_a_client_error_with_the_json_error_invalid_grant() {
+async fn r4_f7_only_a_client_error_with_invalid_grant_is_a_refusal() {
     use ProviderErrorKind::{Malformed, Refused, Throttled, Unavailable};
     let invalid_grant = json!({"error": "invalid_grant", "error_description": "reuse"});
     for (status, kind) in [
@@ -163,7 +163,7 @@ async fn r4_f7_refuses_only_by_a_client_error_with_the_json_error_invalid_grant(
 }
 
 #[tokio::test]
-async fn r4_reads_no_refusal_out_of_text() {
+async fn r4_text_is_never_read_as_a_refusal() {
     for body in [
         "invalid_grant",
         "<html>error: invalid_grant</html>",
@@ -182,7 +182,7 @@ async fn r4_reads_no_refusal_out_of_text() {
 }
 
 #[tokio::test]
-async fn f42_a_fault_of_the_client_registration_is_not_a_refusal() {
+async fn f42_an_error_of_the_client_registration_is_not_a_refusal() {
     for code in [
         "invalid_client",
         "invalid_request",
@@ -200,7 +200,7 @@ async fn f42_a_fault_of_the_client_registration_is_not_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_passing_trouble_told_with_a_400_is_one() {
+async fn a_temporary_error_with_status_400_is_transient() {
     for (code, kind) in [
         ("temporarily_unavailable", ProviderErrorKind::Unavailable),
         ("server_error", ProviderErrorKind::Unavailable),
@@ -211,7 +211,7 @@ async fn a_passing_trouble_told_with_a_400_is_one() {
 }
 
 #[tokio::test]
-async fn an_answer_without_an_access_token_is_malformed() {
+async fn a_response_without_an_access_token_is_malformed() {
     for body in [
         "",
         "<html>Sign in to the Wi-Fi</html>",
@@ -227,13 +227,13 @@ async fn an_answer_without_an_access_token_is_malformed() {
 }
 
 #[tokio::test]
-async fn f9_obeys_retry_after_in_seconds_and_as_a_date_of_the_providers_clock() {
+async fn f9_honours_retry_after_in_seconds_and_as_a_date_of_the_provider() {
     let seconds = with_header(answer(429, ""), RETRY_AFTER, "120");
     let error = renew(&Issuer::new(), seconds).await.unwrap_err();
     assert_eq!(error.kind(), ProviderErrorKind::Throttled);
     assert_eq!(error.asks_to_wait(), Some(Duration::from_secs(120)));
 
-    // Far from the fake clock and from the machine's: only the answer's own date counts.
+    // Far from the fake clock and the system clock: only the date of the response counts.
     let date = with_header(answer(503, ""), DATE, "Tue, 07 Nov 1995 08:00:00 GMT");
     let date = with_header(date, RETRY_AFTER, "Tue, 07 Nov 1995 08:02:30 GMT");
     let error = renew(&Issuer::new(), date).await.unwrap_err();
@@ -298,7 +298,7 @@ async fn r8_no_error_shows_a_token_or_a_secret() {
 }
 
 #[tokio::test]
-async fn refuses_tokens_of_another_person() {
+async fn refuses_tokens_of_another_user() {
     let claims = |sub: &str| json!({"iss": ISSUER, "sub": sub, "aud": CLIENT_ID, "exp": 2_000_000_000, "iat": 1});
     let issuer = Issuer::new();
     let response = TokenResponse::bearer("at").with_refresh_token("rt");
@@ -315,7 +315,7 @@ async fn refuses_tokens_of_another_person() {
 }
 
 #[tokio::test]
-async fn f27_asks_nothing_without_a_refresh_token() {
+async fn f27_sends_no_request_without_a_refresh_token() {
     let issuer = Issuer::new();
     let held = TokenSet::new(TokenResponse::bearer("at"), issuer.clock.now(), HOUR);
     let error = issuer.provider().await.renew(&held).await.unwrap_err();

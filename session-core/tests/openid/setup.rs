@@ -10,7 +10,7 @@ async fn fails_with(issuer: Issuer) -> SetupError {
 }
 
 #[tokio::test]
-async fn names_the_setting_that_cannot_be_meant_before_anything_is_sent() {
+async fn names_the_invalid_setting_before_a_request_is_sent() {
     let secret = || Some(CLIENT_SECRET.to_owned().into());
     for (url, client_id, secret, field) in [
         ("http://id.example", CLIENT_ID, secret(), "issuer"),
@@ -31,14 +31,14 @@ async fn names_the_setting_that_cannot_be_meant_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn a_document_of_another_issuer_is_not_believed() {
+async fn a_document_of_another_issuer_is_refused() {
     let issuer = Issuer::new().with_document("issuer", json!("https://evil.example"));
     let error = OpenIdProvider::discover(ISSUER, CLIENT_ID, None, issuer.client()).await;
     assert_eq!(error.unwrap_err().field(), Some("issuer"));
 }
 
 #[tokio::test]
-async fn r3_names_the_endpoint_to_which_secrets_must_not_travel() {
+async fn r3_names_the_endpoint_to_which_secrets_must_not_be_sent() {
     for field in [
         "authorization_endpoint",
         "end_session_endpoint",
@@ -56,14 +56,14 @@ async fn r3_names_the_endpoint_to_which_secrets_must_not_travel() {
 }
 
 #[tokio::test]
-async fn names_the_field_where_no_client_authentication_is_known() {
+async fn names_the_field_if_no_client_authentication_is_supported() {
     let field = "token_endpoint_auth_methods_supported";
     let error = fails_with(Issuer::new().with_document(field, json!(["private_key_jwt"]))).await;
     assert_eq!(error.field(), Some(field));
 }
 
 #[tokio::test]
-async fn an_outage_at_start_is_transient_and_nonsense_is_not() {
+async fn an_outage_at_start_is_transient_and_an_invalid_document_is_not() {
     for path in ["/.well-known/openid-configuration", "/jwks"] {
         let issuer = Issuer::new();
         issuer.script_outage(path, "connection refused");

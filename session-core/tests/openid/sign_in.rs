@@ -18,7 +18,7 @@ use crate::issuer::{
 
 const CALLBACK: &str = "https://app.example/callback";
 
-/// A sign-in at an issuer, up to the moment when the browser comes back.
+/// A sign-in at an issuer until the browser returns.
 struct Visit {
     issuer: Issuer,
     provider: OpenIdProvider,
@@ -37,7 +37,7 @@ impl Visit {
         Url::parse(&self.request.url).unwrap().query_pairs().into_owned().collect()
     }
 
-    /// The claims of a good ID token.
+    /// Returns the claims of a valid ID token.
     fn claims(&self) -> Value {
         let now = self.issuer.clock.now().as_millis() / 1000;
         json!({
@@ -69,7 +69,7 @@ impl Visit {
     }
 }
 
-/// Signs in with an ID token that says this, where the good one says otherwise.
+/// Signs in with an ID token in which one claim differs from a valid one.
 async fn with_claim(name: &str, value: Value) -> Result<SignInOutcome, SignInError> {
     let visit = Visit::at(Issuer::new()).await;
     let mut claims = visit.claims();
@@ -79,7 +79,7 @@ async fn with_claim(name: &str, value: Value) -> Result<SignInOutcome, SignInErr
 }
 
 #[tokio::test]
-async fn signs_a_person_in() {
+async fn signs_a_user_in() {
     let visit = Visit::at(Issuer::new()).await;
     visit.answers(&id_token("k1", &visit.claims(), "at-1"));
     let outcome = visit.returns(&visit.query()).await.unwrap();
@@ -100,7 +100,7 @@ async fn signs_a_person_in() {
 }
 
 #[tokio::test]
-async fn r9_asks_with_state_nonce_and_pkce_and_proves_it_at_the_token_endpoint() {
+async fn r9_sends_state_nonce_and_pkce_and_the_verifier_to_the_token_endpoint() {
     let visit = Visit::at(Issuer::new()).await;
     let asked = visit.asked();
     assert!(visit.request.url.starts_with(&format!("{ISSUER}/authorize?")));
@@ -150,7 +150,7 @@ async fn the_record_survives_a_cookie_and_prints_no_secret() {
 }
 
 #[tokio::test]
-async fn r9_an_answer_with_another_state_is_not_exchanged() {
+async fn r9_a_callback_with_another_state_is_not_exchanged() {
     let visit = Visit::at(Issuer::new()).await;
     for query in ["code=c&iss=https://id.example", "code=c&state=", "code=c&state=forged", ""] {
         assert_eq!(visit.fails(query).await, SignInErrorKind::State, "{query}");
@@ -159,7 +159,7 @@ async fn r9_an_answer_with_another_state_is_not_exchanged() {
 }
 
 #[tokio::test]
-async fn r9_an_answer_of_another_issuer_is_not_exchanged() {
+async fn r9_a_callback_of_another_issuer_is_not_exchanged() {
     let visit = Visit::at(Issuer::new()).await;
     let state = visit.asked()["state"].clone();
     let other = format!("code=c&state={state}&iss=https://evil.example");
@@ -185,7 +185,7 @@ async fn r9_the_record_of_one_provider_does_not_sign_in_at_another() {
 }
 
 #[tokio::test]
-async fn f33_a_record_is_good_for_ten_minutes() {
+async fn f33_a_record_is_valid_for_ten_minutes() {
     let visit = Visit::at(Issuer::new()).await;
     let almost = Duration::from_secs(600);
     visit.issuer.clock.advance(almost);
@@ -196,7 +196,7 @@ async fn f33_a_record_is_good_for_ten_minutes() {
 }
 
 #[tokio::test]
-async fn a_denial_says_why_in_the_protocols_words_only() {
+async fn a_denial_reports_the_protocols_error_code_only() {
     let visit = Visit::at(Issuer::new()).await;
     for (error, shown) in [("access_denied", "access_denied"), ("secret-text", "unknown")] {
         let query = format!("{}&error={error}", visit.query());
@@ -211,7 +211,7 @@ async fn a_denial_says_why_in_the_protocols_words_only() {
 }
 
 #[tokio::test]
-async fn tells_a_used_code_from_a_provider_that_is_away() {
+async fn distinguishes_a_used_code_from_an_outage() {
     let visit = Visit::at(Issuer::new()).await;
     let refusal = json!({"error": "invalid_grant", "error_description": "c+1"});
     for (status, kind, transient) in [
@@ -228,7 +228,7 @@ async fn tells_a_used_code_from_a_provider_that_is_away() {
 }
 
 #[tokio::test]
-async fn signs_nobody_in_by_an_id_token_that_does_not_hold() {
+async fn refuses_an_invalid_id_token() {
     let now = Issuer::new().clock.now().as_millis() / 1000;
     for (claim, value) in [
         ("iss", json!("https://evil.example")),
@@ -247,7 +247,7 @@ async fn signs_nobody_in_by_an_id_token_that_does_not_hold() {
 }
 
 #[tokio::test]
-async fn signs_nobody_in_by_a_missing_forged_or_unsigned_id_token() {
+async fn refuses_a_missing_forged_or_unsigned_id_token() {
     let visit = Visit::at(Issuer::new()).await;
     let claims = visit.claims();
     let good = id_token("k1", &claims, "at-1");
@@ -277,7 +277,7 @@ async fn signs_nobody_in_by_a_missing_forged_or_unsigned_id_token() {
 }
 
 #[tokio::test]
-async fn takes_a_token_by_the_clients_secret_where_the_provider_announces_it() {
+async fn accepts_a_token_signed_with_the_clients_secret_if_the_provider_announces_it() {
     let algorithms = json!(["HS256"]);
     let issuer = Issuer::new().with_document("id_token_signing_alg_values_supported", algorithms);
     let visit = Visit::at(issuer).await;
@@ -290,7 +290,7 @@ async fn takes_a_token_by_the_clients_secret_where_the_provider_announces_it() {
 }
 
 #[tokio::test]
-async fn reads_the_keys_anew_when_the_issuer_rotated_them() {
+async fn fetches_the_keys_again_after_the_issuer_rotated_them() {
     let visit = Visit::at(Issuer::new()).await;
     visit.issuer.publish_key("k2");
     visit.answers(&id_token("k2", &visit.claims(), "at-1"));
@@ -301,7 +301,7 @@ async fn reads_the_keys_anew_when_the_issuer_rotated_them() {
 }
 
 #[tokio::test]
-async fn b6_made_up_key_ids_do_not_hammer_the_issuer() {
+async fn b6_invented_key_ids_do_not_flood_the_issuer() {
     let visit = Visit::at(Issuer::new()).await;
     let attempt = async || {
         visit.answers(&id_token("k9", &visit.claims(), "at-1"));
@@ -317,7 +317,7 @@ async fn b6_made_up_key_ids_do_not_hammer_the_issuer() {
 }
 
 #[tokio::test]
-async fn an_outage_of_the_keys_leaves_the_old_ones_good() {
+async fn an_outage_of_the_keys_keeps_the_old_ones_valid() {
     let visit = Visit::at(Issuer::new()).await;
     visit.issuer.script_outage("/jwks", "connection refused");
     visit.answers(&id_token("k9", &visit.claims(), "at-1"));
@@ -327,7 +327,7 @@ async fn an_outage_of_the_keys_leaves_the_old_ones_good() {
 }
 
 #[tokio::test]
-async fn leads_to_the_providers_sign_out_where_there_is_one() {
+async fn returns_the_providers_sign_out_address_if_there_is_one() {
     let provider = Issuer::new().provider().await;
     let url = provider.end_session_url(Some("the.id.token"), Some("https://app.example/")).unwrap();
     let url = Url::parse(&url.unwrap()).unwrap();
@@ -344,14 +344,14 @@ async fn leads_to_the_providers_sign_out_where_there_is_one() {
 }
 
 #[tokio::test]
-async fn names_a_redirect_address_that_is_none() {
+async fn names_an_invalid_redirect_address() {
     let provider = Issuer::new().provider().await;
     let error = provider.authorization_request("/callback", &[], None).unwrap_err();
     assert_eq!(error.field(), "redirect_uri");
 }
 
 #[tokio::test]
-async fn no_debug_shows_a_secret_of_a_sign_in_that_has_begun() {
+async fn debug_shows_no_secret_of_a_pending_sign_in() {
     let visit = Visit::at(Issuer::new()).await;
     let (shown, asked) = (format!("{:?}", visit.request), visit.asked());
     for field in ["state", "nonce", "code_challenge", "login_hint"] {

@@ -31,7 +31,7 @@ impl Drop for ProgressDisplay {
 
 async fn draw(mut progress: watch::Receiver<Progress>) {
     let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-    let template = "{prefix:9} {wide_bar} {pos}/{len} {msg}";
+    let template = "{prefix:12} {wide_bar} {pos}/{len} {msg}";
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }

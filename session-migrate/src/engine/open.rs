@@ -92,7 +92,8 @@ fn mappings(options: &MoveOptions, schema: &Schema) -> Result<Mappings, MigrateE
     let is_moved = schema.tables.iter().any(|table| table.name == "login_session");
     let mappings = options.layout.mappings(schema).map_err(|mut detail| {
         if is_moved {
-            detail.push_str("; the database has the many-session layout already (login_session)");
+            detail
+                .push_str("; the database already has many sessions for each user (login_session)");
         }
         SourceError::because(SourceErrorKind::Schema, detail)
     })?;

@@ -6,14 +6,11 @@ use sea_orm_migration::sea_orm::Value;
 
 use super::manifest::MoveManifest;
 use super::plan;
-use crate::engine::{MoveContext, Scan, decode_each};
+use crate::engine::MoveContext;
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::exists;
 use crate::sql::{self, Dialect, Query};
 use crate::target::{check_columns, drop_indexes, is_empty};
-
-/// How many rows are read at a time.
-const BATCH: u32 = 500;
 
 /// Why an apply may write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,18 +87,11 @@ async fn require_tables(context: &MoveContext) -> Result<(), MigrateError> {
 async fn require_readable(context: &MoveContext) -> Result<(), MigrateError> {
     let mut unreadable = 0_u64;
     for table in &context.tables {
-        let mut scan = Scan::new(&table.source, &context.source, None);
-        while let Some(batch) = scan.next(BATCH).await? {
-            let opened = decode_each(&table.source, batch.rows, |row| {
-                Ok((row.tokens.opened().is_some(), row.tokens.is_unreadable()))
-            });
-            for (is_opened, is_unreadable) in opened.await? {
-                if is_opened {
-                    return Ok(());
-                }
-                unreadable += u64::from(is_unreadable);
-            }
+        let probe = table.source.probe_keys(&context.source).await?;
+        if probe.is_readable {
+            return Ok(());
         }
+        unreadable += probe.unreadable;
     }
     match unreadable {
         0 => Ok(()),

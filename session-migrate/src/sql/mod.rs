@@ -3,6 +3,7 @@
 //!
 //! It knows neither sources nor targets. Every statement on either fails with a [`SqlError`].
 
+mod classify;
 mod dialect;
 mod error;
 pub(crate) mod pool;

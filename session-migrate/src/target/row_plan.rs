@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use secrecy::SecretString;
-use session_core::session::{DeviceLabel, Origin, ProviderIdentity, SecretDigest, Subject};
-use session_core::token::TokenParts;
-use session_core::{ProviderName, Session, SessionId, Timestamp, TokenSet, UserId};
+use session_core::session::{Origin, ProviderIdentity, SecretDigest, Subject};
+use session_core::{ProviderName, Session, SessionId, Timestamp, TokenResponse, TokenSet, UserId};
 
 use crate::source::row::OpenedTokens;
 use crate::source::{NewestBy, RowTokens, SourceKey, SourceRow};
@@ -133,20 +131,10 @@ impl RowPlanner {
             return quarantine(row, QuarantineReason::Unreadable("no_name"));
         };
         let known = row.created_at.or(row.renewed_at).or(row.used_at);
-        let session = Session {
-            id,
-            user,
-            provider,
-            identity: identity(row),
-            device: DeviceLabel::default(),
-            origin: Origin::Imported,
-            created_at: known.unwrap_or(self.now),
-            last_seen_at: self.now,
-            timeouts_from: self.now,
-            renewed_at: row.renewed_at,
-            revision: 1,
-            ended: None,
-        };
+        let session = Session::new(id, user, provider, Origin::Imported, self.now)
+            .with_identity(identity(row))
+            .with_created_at(known.unwrap_or(self.now))
+            .with_renewed_at(row.renewed_at);
         let received_at = row.renewed_at.or(row.created_at).unwrap_or(self.now);
         Disposition::Live(Box::new(LiveRow {
             session,
@@ -194,7 +182,6 @@ fn identity(row: &SourceRow) -> ProviderIdentity {
 }
 
 fn token_set(row: &SourceRow, tokens: &OpenedTokens, received_at: Timestamp) -> TokenSet {
-    let secret = |token: Option<&str>| token.map(SecretString::from);
     // Without an expiry in the source, the rule is the same as at a login: a lifetime is assumed if
     // the token can be renewed, and no expiry if it cannot. Without an access token the set counts
     // as expired, so that the first use renews it.
@@ -203,16 +190,22 @@ fn token_set(row: &SourceRow, tokens: &OpenedTokens, received_at: Timestamp) -> 
         Some(_) => row.expires_at.or(assumed),
         None => Some(Timestamp::from_millis(0)),
     };
-    TokenSet::from_parts(TokenParts {
-        access_token: SecretString::from(tokens.access().unwrap_or_default()),
-        refresh_token: secret(tokens.refresh()),
-        id_token: secret(tokens.id()),
-        token_type: tokens.token_type().map(str::to_owned),
-        scope: tokens.scope().map(str::to_owned),
-        received_at,
-        expires_at,
-        extra: tokens.extra().clone(),
-    })
+    let access = tokens.access().unwrap_or_default();
+    let mut response =
+        TokenResponse::bearer(access).with_token_type(tokens.token_type().map(str::to_owned));
+    if let Some(token) = tokens.refresh() {
+        response = response.with_refresh_token(token);
+    }
+    if let Some(token) = tokens.id() {
+        response = response.with_id_token(token);
+    }
+    if let Some(scope) = tokens.scope() {
+        response = response.with_scope(scope);
+    }
+    for (name, value) in tokens.extra() {
+        response = response.with_field(name, value.clone());
+    }
+    TokenSet::new(response, received_at, ASSUMED_LIFETIME).with_expires_at(expires_at)
 }
 
 #[cfg(test)]

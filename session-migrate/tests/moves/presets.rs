@@ -71,6 +71,19 @@ const AUTHJS: Expected<'_> = Expected {
     orphans: 1,
 };
 
+/// The same accounts; TypeORM's ids of users are UUIDs.
+const AUTHJS_TYPEORM: Expected<'_> = Expected {
+    live: &[
+        "018f0000-0000-7000-8000-000000000001 \"Google\" at-3 -",
+        "018f0000-0000-7000-8000-000000000001 \"google \" at-4 -",
+        "018f0000-0000-7000-8000-000000000001 \"google\" at-1 rt-1",
+        "018f0000-0000-7000-8000-000000000001 \"google\" at-2 rt-2",
+        "018f0000-0000-7000-8000-000000000002 \"github\" at-5 -",
+        "9 \"google\" at-9 rt-9",
+    ],
+    ..AUTHJS
+};
+
 on_every_database! {
     async fn authjs_pg(database: Database) {
         let source = projects::authjs_pg(database).await;
@@ -89,7 +102,7 @@ on_every_database! {
 
     async fn authjs_typeorm(database: Database) {
         let source = projects::authjs_typeorm(database).await;
-        check(&source, &Tool::preset(&source, "authjs-typeorm"), &AUTHJS).await;
+        check(&source, &Tool::preset(&source, "authjs-typeorm"), &AUTHJS_TYPEORM).await;
     }
 
     async fn better_auth(database: Database) {

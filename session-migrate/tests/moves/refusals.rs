@@ -114,7 +114,7 @@ on_every_database! {
         let source = openwebui::source(database, 2).await;
         let tool = openwebui::tool(&source);
         apply_rejected(&source, &tool, &[], 2, "--plan").await;
-        apply_rejected(&source, &tool, &["--plan", "nonsense"], 1, "no plan's digest").await;
+        apply_rejected(&source, &tool, &["--plan", "nonsense"], 1, "not the digest of a plan").await;
     }
 
     async fn a_stale_plan(database: Database) {

@@ -32,6 +32,7 @@ pub struct CookieBuilder {
     same_site: SameSite,
     is_secure: bool,
     legacy: Option<LegacyFormat>,
+    legacy_domain: Option<String>,
 }
 
 impl Default for CookieBuilder {
@@ -42,6 +43,7 @@ impl Default for CookieBuilder {
             same_site: SameSite::default(),
             is_secure: true,
             legacy: None,
+            legacy_domain: None,
         }
     }
 }
@@ -76,6 +78,13 @@ impl CookieBuilder {
         self
     }
 
+    /// Sets the `Domain` of the other system's cookie of the same name. The layer never sets a
+    /// cookie with a domain; whenever it sets or clears its own, it clears that one too.
+    pub fn legacy_domain(mut self, domain: impl Into<String>) -> Self {
+        self.legacy_domain = Some(domain.into());
+        self
+    }
+
     /// Leaves out `Secure` and the prefix of the default name, which becomes `session`; for plain
     /// http on loopback.
     ///
@@ -99,12 +108,16 @@ impl CookieBuilder {
         check_name(&name)?;
         check_path(&self.path)?;
         check_prefix(&name, self.is_secure, &self.path)?;
+        if let Some(domain) = &self.legacy_domain {
+            check_legacy_domain(domain, &name)?;
+        }
         Ok(SessionCookie {
             name,
             path: self.path,
             same_site: self.same_site,
             is_secure: self.is_secure,
             legacy: self.legacy,
+            legacy_domain: self.legacy_domain,
         })
     }
 }
@@ -170,6 +183,14 @@ fn check_prefix(name: &str, is_secure: bool, path: &str) -> Result<(), CookieErr
         }
     }
     Ok(())
+}
+
+fn check_legacy_domain(domain: &str, name: &str) -> Result<(), CookieError> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    let is_domain = !domain.is_empty() && domain.bytes().all(is_allowed);
+    check(is_domain, "legacy_domain", "must be a domain name in ASCII")?;
+    let may_have_domain = !name.starts_with("__Host-");
+    check(may_have_domain, "legacy_domain", "cannot be set because the name begins with __Host-")
 }
 
 /// The error of a cookie that browsers would refuse.

@@ -39,6 +39,7 @@ pub struct SessionCookie {
     same_site: SameSite,
     is_secure: bool,
     legacy: Option<LegacyFormat>,
+    legacy_domain: Option<String>,
 }
 
 /// The cross-site requests on which the browser sends the cookie (C3). `None` is not offered.
@@ -126,6 +127,20 @@ impl SessionCookie {
         sensitive_header(&cookie)
     }
 
+    /// Returns the `Set-Cookie` value that clears the cookie which another system has set for a
+    /// whole domain. It is another cookie of the same name, which setting ours does not touch.
+    pub(crate) fn header_clearing_legacy(&self) -> Option<Result<HeaderValue, InvalidHeaderValue>> {
+        let mut cookie = self.cookie("", Span::ZERO);
+        cookie.set_expires(OffsetDateTime::UNIX_EPOCH);
+        cookie.set_domain(self.legacy_domain.as_deref()?);
+        Some(sensitive_header(&cookie))
+    }
+
+    /// Returns whether only this site can set a cookie of this name, so that every value is ours.
+    pub(crate) fn is_prefixed(&self) -> bool {
+        self.name.starts_with("__Host-")
+    }
+
     fn cookie<'a>(&'a self, value: &'a str, max_age: Span) -> Cookie<'a> {
         let same_site = match self.same_site {
             SameSite::Lax => ::cookie::SameSite::Lax,
@@ -156,6 +171,7 @@ impl Default for SessionCookie {
             same_site: SameSite::Lax,
             is_secure: true,
             legacy: None,
+            legacy_domain: None,
         }
     }
 }

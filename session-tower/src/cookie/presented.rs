@@ -43,6 +43,11 @@ impl PresentedValues {
         }
     }
 
+    /// Returns the digest of the first well-formed value.
+    pub(crate) fn first(&self) -> Option<SecretDigest> {
+        self.candidates().next().map(|candidate| candidate.digest)
+    }
+
     pub(crate) fn candidates(&self) -> impl Iterator<Item = &Candidate> {
         self.candidates.iter().flatten()
     }

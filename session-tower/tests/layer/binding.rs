@@ -91,3 +91,15 @@ async fn s4_what_a_layer_outside_found_is_not_what_this_one_found() {
     let service = site.layer().layer(site.layer().with_cookie(other).layer(service_fn(show_user)));
     assert_eq!(send(&service, &[&ann]).await.text, "anonymous");
 }
+
+#[tokio::test]
+async fn s4_a_live_sessions_cookie_is_not_cleared_for_another_user() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let (optional, required) = (bound(site.layer()), bound(site.layer().require_session()));
+    for cookie in [&ann, &cookie(&sample::secret())] {
+        assert!(send_as(&optional, "bob", &[cookie]).await.keeps_cookie());
+        assert!(send_as(&required, "bob", &[cookie]).await.keeps_cookie());
+    }
+    assert_eq!(send(&optional, &[&ann]).await.text, "ann");
+}

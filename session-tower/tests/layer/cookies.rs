@@ -124,3 +124,22 @@ async fn anonymous_requests_get_401_where_a_session_is_required() {
     assert_eq!(site.store.total_calls(), 0);
     assert_eq!(send(&site.require_session(), &[]).await.status, StatusCode::UNAUTHORIZED);
 }
+
+#[tokio::test]
+async fn an_unprefixed_name_is_cleared_only_if_the_value_has_our_form() {
+    use session_tower::SessionCookie;
+    use tower::{Layer, service_fn};
+
+    let site = Site::new().await;
+    let insecure = SessionCookie::builder().dangerous_insecure().build().unwrap();
+    let layer = site.layer().with_cookie(insecure);
+    let optional = layer.clone().layer(service_fn(crate::site::show_user));
+    let required = layer.require_session().layer(service_fn(crate::site::show_user));
+    // Flask has the same default name, and another port of localhost the same cookies.
+    let neighbour = "session=eyJ1c2VyIjoiYW5uIn0.aBcDeF.s1gn4tur3";
+    assert!(send(&optional, &[neighbour]).await.keeps_cookie());
+    assert!(send(&required, &[neighbour]).await.keeps_cookie());
+    assert_eq!(site.store.total_calls(), 0);
+    let ours = format!("session={}", sample::secret().expose());
+    assert!(send(&optional, &[&ours]).await.clears_cookie());
+}

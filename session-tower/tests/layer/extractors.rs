@@ -1,11 +1,14 @@
 //! The extractors and response parts for axum.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use http::header::COOKIE;
 use http::{Request, StatusCode};
 use session_core::SessionManager;
+use session_core::manager::SignIn;
 use session_core::testing::sample;
 use session_tower::{
     CookieUpdate, CurrentSession, EndedSession, PresentedCookie, RedirectToLogin, Rejection,
@@ -159,6 +162,17 @@ async fn a_rejection_for_a_superseded_session_clears_nothing() {
     assert!(send(&rejecting(EndReason::Idle), "GET", "/", "").await.clears_cookie());
 }
 
+/// Sends what a browser sends when the user follows a link.
+async fn navigate(app: &Router, method: &str, uri: &str, cookie: &str) -> Answer {
+    let request = Request::builder().method(method).uri(uri).header(COOKIE, cookie);
+    let request = request
+        .header("accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+        .header("sec-fetch-mode", "navigate")
+        .header("sec-fetch-dest", "document");
+    let request = request.body(Body::empty()).unwrap();
+    Answer::of(app.clone().oneshot(request).await.unwrap()).await
+}
+
 #[tokio::test]
 async fn pages_are_redirected_to_the_login_with_the_reason_and_the_rest_is_not() {
     let site = Site::with_policy(|policy| policy.max_sessions(1)).await;
@@ -169,19 +183,187 @@ async fn pages_are_redirected_to_the_login_with_the_reason_and_the_rest_is_not()
         let layer = site.layer().require_session().with_rejection_response(answers);
         Router::new().route("/", get(page).post(page)).layer(layer)
     };
-    let answer = send(&layer("/login"), "GET", "/", "").await;
-    assert_eq!(
-        (answer.status, &answer.headers["location"]),
-        (StatusCode::SEE_OTHER, &"/login".parse().unwrap())
-    );
+    let answer = navigate(&layer("/login"), "GET", "/", "").await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert_eq!(answer.headers["location"], "/login?return_to=%2F");
+    assert_eq!(answer.headers["vary"], "cookie, accept, sec-fetch-mode, sec-fetch-dest");
     assert!(answer.keeps_cookie());
-    let answer = send(&layer("/login"), "GET", "/", &evicted).await;
-    assert_eq!(answer.headers["location"], "/login?reason=evicted");
+    let answer = navigate(&layer("/login"), "GET", "/?a=1&b=%20", &evicted).await;
+    let location = "/login?reason=evicted&return_to=%2F%3Fa%3D1%26b%3D%2520";
+    assert_eq!(answer.headers["location"], location);
     assert!(answer.clears_cookie());
-    let answer = send(&layer("/login?app=1"), "GET", "/", &evicted).await;
-    assert_eq!(answer.headers["location"], "/login?app=1&reason=evicted");
-    assert_eq!(send(&layer("/login"), "POST", "/", "").await.reason(), "no_session");
+    let answer = navigate(&layer("/login?app=1"), "GET", "/", &evicted).await;
+    assert_eq!(answer.headers["location"], "/login?app=1&reason=evicted&return_to=%2F");
+    assert_eq!(navigate(&layer("/login"), "POST", "/", "").await.reason(), "no_session");
+    // Programs get the problem document, whatever their method.
+    assert_eq!(send(&layer("/login"), "GET", "/", "").await.reason(), "no_session");
     site.store.set_all(session_core::testing::Fault::AWAY);
-    let answer = send(&layer("/login"), "GET", "/", &cookie(&sample::secret())).await;
+    let answer = navigate(&layer("/login"), "GET", "/", &cookie(&sample::secret())).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn a_fetch_is_not_redirected_even_if_it_accepts_pages() {
+    let site = Site::new().await;
+    let answers = RedirectToLogin::to("/login").unwrap();
+    let layer = site.layer().require_session().with_rejection_response(answers);
+    let app = Router::new().route("/", get(page)).layer(layer);
+    for headers in [
+        [("accept", "application/json"), ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")],
+        [("accept", "text/html"), ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")],
+        [("accept", "*/*"), ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")],
+        [("accept", "text/html"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")],
+        [("accept", "application/json"), ("sec-fetch-mode", "navigate"), ("x", "")],
+    ] {
+        let request =
+            headers.iter().fold(Request::get("/"), |it, (name, value)| it.header(*name, *value));
+        let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(Answer::of(response).await.reason(), "no_session", "{headers:?}");
+    }
+    // An old browser sends no fetch metadata.
+    let request = Request::get("/").header("accept", "text/html").body(Body::empty()).unwrap();
+    assert_eq!(app.oneshot(request).await.unwrap().status(), StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn the_way_back_from_the_login_stays_within_the_site() {
+    let site = Site::new().await;
+    let answers = RedirectToLogin::to("/login").unwrap();
+    let layer = site.layer().require_session().with_rejection_response(answers);
+    let app = Router::new().fallback(get(page)).layer(layer);
+    for (uri, location) in [
+        ("/a?b=c", "/login?return_to=%2Fa%3Fb%3Dc"),
+        ("//elsewhere.example/a", "/login"),
+        ("/a\\b", "/login"),
+        ("/\\elsewhere.example", "/login"),
+        ("http://elsewhere.example/a", "/login?return_to=%2Fa"),
+    ] {
+        let Ok(_) = uri.parse::<http::Uri>() else { continue };
+        let answer = navigate(&app, "GET", uri, "").await;
+        assert_eq!(answer.headers["location"], location, "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn the_extractor_and_the_question_mark_answer_as_the_layer_does() {
+    let site = Site::with_policy(|policy| policy.max_sessions(1)).await;
+    let evicted = cookie(&site.sign_in("ann").await.secret);
+    site.sign_in("ann").await;
+    let tokens = session_core::TokenResponse::bearer("at").with_expires_in(Duration::from_secs(60));
+    let short = SignIn::new(&sample::user("bob"), &sample::provider("okta"), tokens);
+    let bob = cookie(&site.manager.sign_in(short).await.unwrap().secret);
+    let layer = site.layer().with_rejection_response(RedirectToLogin::to("/login").unwrap());
+    let token = async |session: CurrentSession| -> Result<String, Rejection> {
+        Ok(session.access_token()?.to_owned())
+    };
+    let app = Router::new().route("/me", get(me)).route("/token", get(token)).layer(
+        tower::ServiceBuilder::new()
+            .layer(layer)
+            .layer(tower_http::compression::CompressionLayer::new()),
+    );
+    let answer = navigate(&app, "GET", "/me", "").await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert_eq!(
+        (&answer.headers["location"], answer.text.as_str()),
+        (&"/login?return_to=%2Fme".parse().unwrap(), "")
+    );
+    let answer = navigate(&app, "GET", "/me", &evicted).await;
+    assert_eq!(answer.headers["location"], "/login?reason=evicted&return_to=%2Fme");
+    assert!(answer.clears_cookie() && !answer.headers.contains_key("content-encoding"));
+    assert_eq!(send(&app, "GET", "/me", "").await.reason(), "no_session");
+    assert_eq!(navigate(&app, "GET", "/token", &bob).await.text, "at");
+    site.advance(61);
+    let answer = navigate(&app, "GET", "/token", &bob).await;
+    assert_eq!(answer.headers["location"], "/login?return_to=%2Ftoken");
+    assert!(answer.keeps_cookie());
+    assert_eq!(send(&app, "GET", "/token", &bob).await.reason(), "sign_in_needed");
+
+    let plain_text = |rejection: &Rejection, request: &http::request::Parts| {
+        let mut response = http::Response::new(format!("{} {}", request.uri, rejection.error()));
+        *response.status_mut() = StatusCode::IM_A_TEAPOT;
+        response
+    };
+    let layer = site.layer().with_rejection_response(plain_text);
+    let app = Router::new().route("/me", get(me)).layer(layer);
+    let answer = send(&app, "GET", "/me", "").await;
+    assert_eq!(
+        (answer.status, answer.text.as_str()),
+        (StatusCode::IM_A_TEAPOT, "/me unauthenticated")
+    );
+}
+
+#[tokio::test]
+async fn the_question_mark_on_an_ended_tool_client_leaves_the_browsers_session_alone() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let (user, docs) = (sample::user("ann"), sample::provider("mcp:docs"));
+    let connected = site.manager.connect(&user, &docs, site.provider.sign_in()).await.unwrap();
+    let id = connected.session.id;
+    site.manager.end_one(&user, id).await.unwrap();
+    let manager = site.manager.clone();
+    let tool = async move |session: CurrentSession| -> Result<String, Rejection> {
+        Ok(manager.access_token(session.user(), id).await?.access_token().to_owned())
+    };
+    let app = Router::new().route("/docs", get(tool)).route("/me", get(me)).layer(site.layer());
+    let answer = send(&app, "GET", "/docs", &ann).await;
+    assert_eq!((answer.status, answer.keeps_cookie()), (StatusCode::NOT_FOUND, true));
+    assert_eq!(answer.problem()["error"], "not_found");
+    assert_eq!(send(&app, "GET", "/me", &ann).await.text, "ann");
+}
+
+#[tokio::test]
+async fn ending_a_device_that_is_gone_is_404() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let manager = site.manager.clone();
+    let end = async move |session: CurrentSession| -> Result<StatusCode, Rejection> {
+        let gone = session_core::SessionId::generate(sample::now());
+        manager.end_one(session.user(), gone).await?;
+        Ok(StatusCode::NO_CONTENT)
+    };
+    let app = Router::new().route("/device", axum::routing::delete(end)).layer(site.layer());
+    let answer = send(&app, "DELETE", "/device", &ann).await;
+    assert_eq!((answer.status, answer.keeps_cookie()), (StatusCode::NOT_FOUND, true));
+    assert_eq!(answer.problem()["error"], "not_found");
+}
+
+#[tokio::test]
+async fn an_error_about_the_requests_own_session_tells_the_reason_and_clears_the_cookie() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let manager = site.manager.clone();
+    let rotate = async move |session: CurrentSession| -> Result<CookieUpdate, Rejection> {
+        manager.sign_out(session.user(), session.id()).await?;
+        let rotation = manager.rotate_secret(session.user(), session.id()).await;
+        Ok(CookieUpdate::rotated(&rotation.map_err(Rejection::of_own_session)?))
+    };
+    let app = Router::new().route("/rotate", post(rotate)).layer(site.layer());
+    let answer = send(&app, "POST", "/rotate", &ann).await;
+    assert_eq!((answer.reason().as_str(), answer.clears_cookie()), ("signed_out", true));
+}
+
+#[tokio::test]
+async fn without_the_layer_the_extractor_answers_500_and_logs_what_is_missing() {
+    use crate::redaction::Log;
+
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let app = Router::new().route("/me", get(me)).route("/", get(page));
+    for cookie in ["", &ann] {
+        let answer = send(&app, "GET", "/me", cookie).await;
+        assert_eq!(
+            (answer.status, answer.keeps_cookie()),
+            (StatusCode::INTERNAL_SERVER_ERROR, true)
+        );
+        assert_eq!(answer.problem()["error"], "internal");
+    }
+    let logged = log.text();
+    assert_eq!(logged.matches("ERROR").count(), 2, "{logged}");
+    assert!(logged.contains("`.layer(SessionLayer::new(manager))`"), "{logged}");
+    // With the layer a request without a session is the client's matter.
+    let app = app.layer(site.layer());
+    assert_eq!(send(&app, "GET", "/me", "").await.reason(), "no_session");
 }

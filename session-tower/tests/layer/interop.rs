@@ -99,3 +99,58 @@ async fn it_works_with_tower_https_layers_around_and_inside() {
     let response = service.oneshot(request(&["__Host-session=junk"])).await.unwrap();
     assert!(Answer::of(response).await.clears_cookie());
 }
+
+#[tokio::test]
+async fn it_compiles_and_answers_outside_of_and_inside_every_layer() {
+    use axum::Router;
+    use axum::routing::get;
+    use http_body_util::combinators::BoxBody;
+    use tower::util::option_layer;
+    use tower_http::catch_panic::CatchPanicLayer;
+    use tower_http::cors::CorsLayer;
+    use tower_http::map_response_body::MapResponseBodyLayer;
+
+    async fn check<S, B>(service: S, ann: &str)
+    where
+        S: Service<Request<Body>, Response = Response<B>, Error: std::fmt::Debug> + Clone,
+        B: http_body::Body<Data = Bytes, Error: std::fmt::Debug>,
+    {
+        let response = service.clone().oneshot(request(&[ann])).await.unwrap();
+        assert_eq!(Answer::of(response).await.text, "ann");
+        let response = service.oneshot(request(&[])).await.unwrap();
+        assert_eq!(Answer::of(response).await.reason(), "no_session");
+    }
+
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let sessions = site.layer().require_session();
+    let stack = || ServiceBuilder::new().layer(sessions.clone());
+    check(stack().layer(CompressionLayer::new()).service_fn(show_user), &ann).await;
+    check(stack().layer(TraceLayer::new_for_http()).service_fn(show_user), &ann).await;
+    check(stack().layer(CatchPanicLayer::new()).service_fn(show_user), &ann).await;
+    check(stack().layer(CorsLayer::permissive()).service_fn(show_user), &ann).await;
+    check(stack().layer(sessions.clone()).service_fn(show_user), &ann).await;
+    let outside = ServiceBuilder::new()
+        .layer(CatchPanicLayer::new())
+        .layer(CompressionLayer::new())
+        .layer(TraceLayer::new_for_http())
+        .layer(CorsLayer::permissive())
+        .layer(sessions.clone());
+    check(outside.service_fn(show_user), &ann).await;
+    // hyper's usual body is built of nothing.
+    let boxed = async |request: Request<Body>| {
+        let response = show_user(request).await;
+        response.map(|response| response.map(BoxBody::<Bytes, Infallible>::new))
+    };
+    check(stack().service_fn(boxed), &ann).await;
+
+    let page = async |session: CurrentSession| session.user().to_string();
+    let router = || Router::<()>::new().route("/", get(page));
+    check(router().layer(sessions.clone()), &ann).await;
+    let both = ServiceBuilder::new().layer(sessions.clone()).layer(CompressionLayer::new());
+    check(router().layer(both), &ann).await;
+    let both = ServiceBuilder::new().layer(CompressionLayer::new()).layer(sessions.clone());
+    check(router().layer(both), &ann).await;
+    let same_body = MapResponseBodyLayer::new(axum::body::Body::new);
+    check(router().layer(option_layer(Some((same_body, sessions)))), &ann).await;
+}

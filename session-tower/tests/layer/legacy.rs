@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{Request, Response, StatusCode};
 use session_core::EndReason;
 use session_core::session::SecretDigest;
-use session_core::store::{NewSession, SessionStore};
+use session_core::store::{SessionLifecycle as _, SessionLookup as _};
 use session_core::testing::sample::Login;
 use session_core::testing::{Fault, Method, sample};
 use session_tower::{CookieUpdate, CurrentSession, LegacyFormat, SessionCookie};
@@ -19,10 +19,7 @@ const UUID: &str = "0190f5b2-1c3d-4e4f-8a9b-0c1d2e3f4a5b";
 /// Stores a session whose cookie holds another system's value.
 async fn import(site: &Site, value: &str) -> session_core::SessionId {
     let login = Login::of("ann", "okta");
-    let new = NewSession {
-        digest: Some(SecretDigest::of(value)),
-        ..login.new_session_sealed_by(&keyring())
-    };
+    let new = login.new_session_sealed_by(&keyring()).with_digest(Some(SecretDigest::of(value)));
     let admit_all = |_: &[session_core::policy::AdmittedSession]| {
         session_core::policy::Verdict::Admit(Vec::new())
     };
@@ -110,7 +107,7 @@ async fn s5_legacy_values_are_accepted_only_where_configured_and_in_their_form()
     let plain = SessionCookie::builder().name("oauth_session_id").build().unwrap();
     let answer =
         send(&site.layer().with_cookie(plain).layer(service_fn(show_user)), &[&old()]).await;
-    assert!(answer.text == "anonymous" && answer.clears_cookie());
+    assert!(answer.text == "anonymous" && answer.keeps_cookie());
     for value in [
         UUID.to_uppercase(),
         UUID.replace('-', ""),
@@ -120,7 +117,7 @@ async fn s5_legacy_values_are_accepted_only_where_configured_and_in_their_form()
         UUID.replacen('0', "-", 1),
     ] {
         let answer = send(&service(&site), &[&format!("oauth_session_id={value}")]).await;
-        assert!(answer.text == "anonymous" && answer.clears_cookie(), "{value}");
+        assert!(answer.text == "anonymous" && answer.keeps_cookie(), "{value}");
     }
     assert_eq!(site.store.total_calls(), 0);
 }
@@ -246,4 +243,38 @@ async fn the_handlers_update_prevails_over_the_layers_own() {
     import(&site, "0190f5b2-1c3d-4e4f-8a9b-0c1d2e3f4a5c").await;
     let other = "oauth_session_id=0190f5b2-1c3d-4e4f-8a9b-0c1d2e3f4a5c";
     assert!(send(&signing_out, &[other]).await.clears_cookie());
+}
+
+#[tokio::test]
+async fn a_legacy_cookie_with_a_domain_is_cleared_beside_the_new_one() {
+    let site = Site::new().await;
+    import(&site, UUID).await;
+    let cookie = SessionCookie::builder()
+        .name("oauth_session_id")
+        .legacy(LegacyFormat::Uuid)
+        .legacy_domain("example.com")
+        .build()
+        .unwrap();
+    let layer = site.layer().with_cookie(cookie);
+    let removal = "oauth_session_id=; HttpOnly; SameSite=Lax; Secure; Path=/; Domain=example.com; \
+                   Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT";
+    let answer = send(&layer.clone().layer(service_fn(show_user)), &[&old()]).await;
+    assert_eq!(answer.text, "ann");
+    assert_eq!(answer.set_cookie.len(), 2);
+    assert_eq!(answer.set_cookie[0], removal);
+    assert!(!answer.set_cookie[1].contains("Domain"), "{answer:?}");
+    let signing_out = layer.layer(service_fn(|_: Request<Body>| async {
+        let mut response = Response::new(Body::default());
+        response.extensions_mut().insert(CookieUpdate::signed_out());
+        Ok::<_, Infallible>(response)
+    }));
+    let answer = send(&signing_out, &[]).await;
+    assert_eq!(answer.set_cookie[0], removal);
+    assert!(answer.set_cookie[1].starts_with("oauth_session_id=; HttpOnly"), "{answer:?}");
+    for domain in ["", "example.com; Secure", "exämple.com"] {
+        let cookie = SessionCookie::builder().name("old").legacy_domain(domain);
+        assert_eq!(cookie.build().unwrap_err().field(), "legacy_domain", "{domain}");
+    }
+    let prefixed = SessionCookie::builder().legacy_domain("example.com");
+    assert_eq!(prefixed.build().unwrap_err().field(), "legacy_domain");
 }

@@ -10,14 +10,17 @@ use http_body_util::Full;
 use session_core::manager::SignIn;
 use session_core::testing::sample;
 use session_core::{EndReason, TokenResponse};
-use session_tower::{CookieUpdate, CurrentSession, PresentedCookie, SessionCookie};
+use session_tower::{CookieUpdate, CurrentSession, PresentedCookie, SessionCookie, SessionLayer};
 use tower::{Layer, service_fn};
 
 use crate::site::{Body, Site, SiteService, cookie, send, show_user};
 
 /// Signs ann in at each request. The new session supersedes the one of the presented cookie.
 fn login(site: Site, status: StatusCode) -> impl SiteService {
-    let layer = site.layer();
+    login_with(site.layer(), site, status)
+}
+
+fn login_with(layer: SessionLayer, site: Site, status: StatusCode) -> impl SiteService {
     let site = Arc::new(site);
     layer.layer(service_fn(move |request: Request<Body>| {
         let site = site.clone();
@@ -215,8 +218,27 @@ async fn a_removal_has_the_attributes_of_the_cookie() {
     let site = Site::new().await;
     let insecure = SessionCookie::builder().dangerous_insecure().path("/app").build().unwrap();
     let service = site.layer().with_cookie(insecure).layer(service_fn(show_user));
-    let answer = send(&service, &["session=junk"]).await;
+    let unknown = format!("session={}", sample::secret().expose());
+    let answer = send(&service, &[&unknown]).await;
     assert!(answer.clears_cookie());
     assert!(answer.set_cookie[0].starts_with("session=; HttpOnly; SameSite=Lax; Path=/app; "));
     assert!(!answer.set_cookie[0].contains("Secure"));
+}
+
+#[tokio::test]
+async fn an_evicted_cookie_is_not_cleared_for_a_minute_after_its_browser_signed_in_anew() {
+    let site = Site::with_policy(|policy| policy.max_sessions(1)).await;
+    let old = cookie(&site.sign_in("ann").await.secret);
+    // Another device evicts it; then the same browser signs in with the old cookie.
+    site.sign_in("ann").await;
+    let (layer, clock) = (site.layer(), site.clock.clone());
+    let login = login_with(layer.clone(), site, StatusCode::OK);
+    let required = layer.require_session().layer(service_fn(show_user));
+    let new = send(&login, &[&old]).await.new_cookie();
+    // A request that was sent before is answered now.
+    let answer = send(&required, &[&old]).await;
+    assert_eq!((answer.reason().as_str(), answer.keeps_cookie()), ("evicted", true));
+    assert_eq!(send(&required, &[&new]).await.text, "ann");
+    clock.advance(Duration::from_secs(61));
+    assert!(send(&required, &[&old]).await.clears_cookie());
 }

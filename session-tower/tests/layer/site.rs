@@ -14,7 +14,7 @@ use session_core::session::SessionSecret;
 use session_core::store::memory::MemoryStore;
 use session_core::testing::{FakeClock, FaultyStore, ScriptedProvider, sample};
 use session_core::{Keyring, SessionManager, SessionPolicy};
-use session_tower::{CurrentSession, EndedSession, SessionLayer};
+use session_tower::{CurrentSession, EndedSession, SessionLayer, UnreadableSession};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 pub(crate) type Body = Full<Bytes>;
@@ -93,32 +93,36 @@ pub(crate) fn keyring() -> Keyring {
 
 /// A service of a site.
 pub(crate) trait SiteService:
-    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+    Service<Request<Body>, Response = Response<Self::Body>, Error = Infallible, Future: Send>
     + Clone
     + Send
     + Sync
     + 'static
 {
+    type Body: http_body::Body<Data = Bytes, Error = Infallible> + Send;
 }
 
-impl<S> SiteService for S where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+impl<S, B> SiteService for S
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible, Future: Send>
         + Clone
         + Send
         + Sync
-        + 'static
+        + 'static,
+    B: http_body::Body<Data = Bytes, Error = Infallible> + Send,
 {
+    type Body = B;
 }
 
-/// Answers with the user, or with the reason of the session's end.
+/// Answers with the user, or with what the layer found in place of a session.
 pub(crate) async fn show_user(request: Request<Body>) -> Result<Response<Body>, Infallible> {
     let extensions = request.extensions();
-    let text = match (extensions.get::<CurrentSession>(), extensions.get::<EndedSession>()) {
-        (Some(current), None) => current.user().as_str().to_owned(),
-        (None, Some(ended)) => format!("ended: {}", ended.reason),
-        (None, None) => "anonymous".to_owned(),
-        (Some(_), Some(_)) => panic!("a session is both live and ended"),
-    };
+    let current = extensions.get::<CurrentSession>().map(|it| it.user().as_str().to_owned());
+    let ended = extensions.get::<EndedSession>().map(|it| format!("ended: {}", it.reason));
+    let unreadable = extensions.get::<UnreadableSession>().map(|_| "unreadable".to_owned());
+    let mut found = [current, ended, unreadable].into_iter().flatten();
+    let text = found.next().unwrap_or_else(|| "anonymous".to_owned());
+    assert_eq!(found.next(), None, "beside {text}");
     Ok(Response::new(Full::from(text)))
 }
 

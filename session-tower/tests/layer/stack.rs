@@ -133,7 +133,7 @@ async fn it_is_generic_over_both_bodies_and_closures_answer_rejections() {
     let ann = cookie(&site.sign_in("ann").await.secret);
     let answers = |rejection: &Rejection, request: &Parts| {
         let text = format!("{} {}", request.method, rejection.reason().unwrap_or_default());
-        let mut response = Response::new(Text(Full::from(text)));
+        let mut response = Response::new(text);
         *response.status_mut() = StatusCode::IM_A_TEAPOT;
         response
     };
@@ -167,19 +167,19 @@ async fn rejections_are_in_their_responses_extensions() {
 
 #[tokio::test]
 async fn the_response_future_can_be_named() {
-    use session_tower::{ProblemDetails, ResponseFuture, SessionService};
+    use session_tower::{ResponseBody, ResponseFuture, SessionService};
 
     struct Outer<S> {
-        inner: SessionService<S, ProblemDetails>,
+        inner: SessionService<S>,
     }
 
     impl<S> Service<Request<Body>> for Outer<S>
     where
         S: Service<Request<Body>, Response = Response<Body>> + Clone,
     {
-        type Response = S::Response;
+        type Response = Response<ResponseBody<Body>>;
         type Error = S::Error;
-        type Future = ResponseFuture<S, Body, ProblemDetails>;
+        type Future = ResponseFuture<S, Body>;
 
         fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
             self.inner.poll_ready(cx)

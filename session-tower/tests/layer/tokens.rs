@@ -13,21 +13,106 @@ use tower::{Layer, service_fn};
 
 use crate::site::{Body, Site, SiteService, cookie, send, spawn, until};
 
-/// Answers with the access token or its problem, and with the user in `x-user`.
+/// Answers with a fresh access token or its problem, and with the user in `x-user`.
 fn tool(site: &Site) -> impl SiteService {
-    site.layer().layer(service_fn(|request: Request<Body>| async move {
-        if let Some(ended) = request.extensions().get::<EndedSession>() {
-            return Ok(ProblemDetails::of(&Rejection::Ended(ended.reason)));
+    let manager = site.manager.clone();
+    site.layer().layer(service_fn(move |request: Request<Body>| {
+        let manager = manager.clone();
+        async move {
+            if let Some(ended) = request.extensions().get::<EndedSession>() {
+                return Ok(ProblemDetails::of(&Rejection::Ended(ended.reason)));
+            }
+            let current = request.extensions().get::<CurrentSession>().unwrap();
+            let mut response = match current.fresh_tokens(&manager).await {
+                Ok(tokens) => Response::new(Body::from(tokens.access_token().to_owned())),
+                Err(rejection) => ProblemDetails::of(&rejection),
+            };
+            let user = current.user().as_str().parse().unwrap();
+            response.headers_mut().insert("x-user", user);
+            Ok::<_, Infallible>(response)
         }
-        let current = request.extensions().get::<CurrentSession>().unwrap();
-        let mut response = match current.access_token() {
-            Ok(token) => Response::new(Full::<Bytes>::from(token.to_owned())),
-            Err(error) => ProblemDetails::of(&Rejection::from(error)),
-        };
-        let user = current.user().as_str().parse().unwrap();
-        response.headers_mut().insert("x-user", user);
-        Ok::<_, Infallible>(response)
     }))
+}
+
+/// Answers with the access token that the request came with, or with the error's text.
+async fn token_at_hand(request: Request<Body>) -> Result<Response<Body>, Infallible> {
+    let current = request.extensions().get::<CurrentSession>().unwrap();
+    let text = match current.access_token() {
+        Ok(token) => token.to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Ok(Response::new(Full::<Bytes>::from(text)))
+}
+
+#[tokio::test]
+async fn an_expired_token_stalls_no_route_while_the_provider_hangs() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    site.advance(301);
+    site.provider.answers().close();
+    let services = (site.service(), site.layer().layer(service_fn(token_at_hand)));
+    // First from the store, then from the cache; the clock stands still.
+    for _ in 0..2 {
+        assert_eq!(send(&services.0, &[&ann]).await.text, "ann");
+        let text = send(&services.1, &[&ann]).await.text;
+        assert_eq!(text, "the access token has expired: wait for a new one");
+    }
+    site.provider.answers().until_held(1).await;
+    site.provider.answers().open();
+    until(|| site.provider.renewals() == 1).await;
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    // The renewal ran beside the requests.
+    assert_eq!(send(&services.1, &[&ann]).await.text, "at-2");
+    assert_eq!(site.provider.renewals(), 1);
+}
+
+#[tokio::test]
+async fn with_the_provider_down_requests_that_need_no_token_cost_no_query() {
+    use session_core::testing::Method;
+
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let service = site.service();
+    site.provider.otherwise(RenewalScript::Fail(ProviderErrorKind::Unavailable, None));
+    site.advance(301);
+    assert_eq!(send(&service, &[&ann]).await.text, "ann");
+    until(|| site.provider.renewals() == 1).await;
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(send(&service, &[&ann]).await.text, "ann");
+    site.store.reset_calls();
+    for _ in 0..50 {
+        assert_eq!(send(&service, &[&ann]).await.text, "ann");
+    }
+    assert_eq!((site.store.calls(Method::Find), site.store.total_calls()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_layer_that_requires_a_fresh_token_waits_in_front_and_rejects_without_one() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let layer = site.layer().require_fresh_token();
+    let service = layer.layer(service_fn(token_at_hand));
+    assert_eq!(send(&service, &[&ann]).await.text, "at-1");
+    site.advance(301);
+    assert_eq!(send(&service, &[&ann]).await.text, "at-2");
+    site.provider.otherwise(RenewalScript::Fail(ProviderErrorKind::Unavailable, None));
+    site.advance(301);
+    let answer = send(&service, &[&ann]).await;
+    assert_eq!((answer.status.as_u16(), answer.keeps_cookie()), (503, true));
+    assert!(answer.headers.contains_key("retry-after"));
+    // A request without a session is none of its business.
+    let pages = site.layer().require_fresh_token().layer(service_fn(crate::site::show_user));
+    assert_eq!(send(&pages, &[]).await.text, "anonymous");
+    // The refusal of the provider ends the session, and is told.
+    site.provider.otherwise(RenewalScript::Fail(ProviderErrorKind::Refused, None));
+    site.advance(600);
+    let strict = site.layer().require_session().require_fresh_token();
+    let answer = send(&strict.layer(service_fn(token_at_hand)), &[&ann]).await;
+    assert_eq!((answer.reason().as_str(), answer.clears_cookie()), ("renewal_refused", true));
 }
 
 #[tokio::test]
@@ -117,8 +202,10 @@ async fn a_refused_renewal_ends_the_session_and_its_reason_is_told() {
     let (ann, bob) = (site.sign_in("ann").await, site.sign_in("bob").await);
     site.provider.otherwise(RenewalScript::Fail(ProviderErrorKind::Refused, None));
     site.advance(301);
-    let answer = send(&tool(&site), &[&cookie(&ann.secret)]).await;
-    assert_eq!((answer.reason().as_str(), answer.keeps_cookie()), ("renewal_refused", true));
+    for session in [&ann, &bob] {
+        let answer = send(&tool(&site), &[&cookie(&session.secret)]).await;
+        assert_eq!((answer.reason().as_str(), answer.keeps_cookie()), ("renewal_refused", true));
+    }
     let answer = send(&site.require_session(), &[&cookie(&bob.secret)]).await;
     assert_eq!((answer.reason().as_str(), answer.clears_cookie()), ("renewal_refused", true));
     let answer = send(&site.service(), &[&cookie(&ann.secret)]).await;

@@ -11,11 +11,11 @@ use sea_orm::sqlx::{self, Row as _};
 use sea_orm::{ConnectOptions, DatabaseConnection};
 use session_core::manager::SignIn;
 use session_core::session::SecretDigest;
+use session_core::store::SessionLookup as _;
 use session_core::store::sea_orm::SeaOrmStore;
 use session_core::token::{Sealed, SealedTokens};
 use session_core::{
-    Keyring, ProviderName, Session, SessionManager, SessionPolicy, SessionStore as _, TokenSet,
-    UserId,
+    Keyring, ProviderName, Session, SessionManager, SessionPolicy, TokenSet, UserId,
 };
 use session_tests::database::{Database, Kind};
 use session_tower::{CurrentSession, SessionLayer};

@@ -40,7 +40,7 @@ fn type_name(line: &str) -> Option<&str> {
         Some(rest) => rest.strip_prefix('(').map_or(rest, |rest| rest.split_once(')').unwrap().1),
         None => line,
     };
-    let line = if line.starts_with(' ') { &line[1..] } else { line };
+    let line = line.strip_prefix(' ').unwrap_or(line);
     let (kind, rest) = line.split_once(' ')?;
     let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
     ["struct", "enum", "trait", "type"].contains(&kind).then_some(&rest[..end])

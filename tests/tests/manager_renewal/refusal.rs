@@ -21,7 +21,7 @@ pub(crate) async fn renew_elsewhere(world: &World, id: session_core::SessionId) 
     let (now, session) = (world.manager.now(), &row.session);
     let tokens = TokenSet::new(answer, now, LIFETIME);
     let tokens = sample::sealed_by(&keyring(), &tokens, session);
-    let write = TokenWrite { id, revision: session.revision, tokens, now };
+    let write = TokenWrite::new(id, session.revision, tokens, now);
     assert!(world.sessions().write_tokens(write).await.unwrap().is_some());
     "at-theirs"
 }

@@ -7,8 +7,9 @@ use session_core::manager::{
     ManagerErrorKind, Resolution, SignIn, SignedIn, StartError, TokenErrorKind,
 };
 use session_core::store::memory::MemoryStore;
+use session_core::store::{KeyRotation as _, SessionLookup as _};
 use session_core::testing::{FakeClock, ScriptedProvider, sample};
-use session_core::{Keyring, SessionManager, SessionStore};
+use session_core::{Keyring, SessionManager};
 use session_tests::manager::{OKTA, policy, rows_of};
 
 struct Keys {

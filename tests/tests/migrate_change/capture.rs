@@ -86,7 +86,7 @@ on_every_database! {
             let table = source.open(&mapping, &Codecs::new(SourceKeys::none())).await.unwrap();
             let error = ChangeCapture::new(&table, 0).unwrap_err();
             assert_eq!(error.kind(), SourceErrorKind::Schema);
-            assert!(error.to_string().contains("cannot be moved while it is being written"), "{error}");
+            assert!(error.to_string().contains("cannot be moved online"), "{error}");
         }
     }
 

@@ -32,7 +32,7 @@ on_every_database! {
         source.run("DELETE FROM socialaccount_socialaccount WHERE id = 4").await;
         source.run("ALTER TABLE auth_user RENAME TO people").await;
         let fit = source.recognised("allauth").await;
-        assert!(fit.notes.iter().any(|note| note.contains("orphans cannot be told")), "{fit:?}");
+        assert!(fit.notes.iter().any(|note| note.contains("orphans cannot be recognised")), "{fit:?}");
         let inspection = source.inspect(SourceKeys::none()).await;
         let report = &inspection.recognised[0].sources[0];
         // Tokens without an account are orphans still.

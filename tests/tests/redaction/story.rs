@@ -6,8 +6,9 @@ use axum::http::StatusCode;
 use identity_provider::{Endpoint, Fault, ScriptedResponse};
 use serde_json::json;
 use session_core::manager::Rotation;
+use session_core::store::{KeyRotation as _, SessionLookup as _};
 use session_core::testing::sample;
-use session_core::{EndReason, Keyring, Session, SessionStore as _};
+use session_core::{EndReason, Keyring, Session};
 use session_tests::manager::{rows_of, until_real};
 use session_tower::CookieUpdate;
 

@@ -1,4 +1,4 @@
-//! What the tests of stores share.
+//! Shared helpers of the tests of stores.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -23,21 +23,21 @@ use session_core::store::{Admission, StoreError};
 use session_core::testing::sample::Login;
 use session_tests::database::{Database, Kind};
 
-/// A database with the tables.
+/// Creates a database with the tables.
 pub async fn migrated(kind: Kind) -> Database {
     let database = Database::create(kind).await;
     session_migrate::up(database.url()).await.unwrap();
     database
 }
 
-/// A policy with a cap, under which nothing times out.
+/// Creates a policy with a cap and without timeouts.
 pub fn capped(max: u32, on_full: OnFull) -> SessionPolicy {
     let max = NonZeroU32::new(max).unwrap().get();
     let policy = SessionPolicy::builder().max_sessions(max).on_full(on_full);
     policy.without_idle_timeout().without_absolute_timeout().build().unwrap()
 }
 
-/// Puts a login in that must not be refused; gives who ended for it.
+/// Admits a login that must not be refused; returns the ids of the sessions that ended for it.
 pub async fn admit(
     store: &dyn SessionStore,
     login: &Login,
@@ -46,19 +46,19 @@ pub async fn admit(
     let decide = |here: &[_]| policy.admit(&login.session.provider, here, login.session.created_at);
     match store.admit(login.new_session(), &decide).await? {
         Admission::Admitted { ended } => Ok(ended.iter().map(|ended| ended.id).collect()),
-        Admission::Refused { live } => panic!("refused for {live} live sessions"),
+        refused => panic!("a login was not admitted: {refused:?}"),
     }
 }
 
-/// Polls a future so many times at most, and drops it; its output if it came to that.
-pub async fn polled<T>(future: impl Future<Output = T>, most: usize) -> Option<T> {
+/// Polls a future at most so many times and then drops it; returns its output if it completed.
+pub async fn polled<T>(future: impl Future<Output = T>, limit: usize) -> Option<T> {
     let mut future = pin!(future);
     let mut polls = 0;
     std::future::poll_fn(move |context| {
         polls += 1;
         match future.as_mut().poll(context) {
             Poll::Ready(value) => Poll::Ready(Some(value)),
-            Poll::Pending if polls >= most => Poll::Ready(None),
+            Poll::Pending if polls >= limit => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }
     })

@@ -1,17 +1,21 @@
-//! How a database goes about the store's own statements.
+//! The query plans of the store's statements.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use session_core::Timestamp;
 use session_core::policy::OnFull;
 use session_core::session::{EndReason, SessionId};
 use session_core::store::sea_orm::SeaOrmStore;
 use session_core::store::{
-    EndTarget, Lease, RevocationId, SecretRotation, StaleBy, StaleQuery, TokenWrite,
+    EndTarget, Lease, RevocationId, SecretRotation, TimeoutBasis, TimeoutQuery, TokenWrite,
+};
+use session_core::store::{
+    EventLog as _, KeyRotation as _, MigratedSessions as _, RenewalLeases as _,
+    RevocationOutbox as _, SessionLifecycle as _, SessionLookup as _, SessionUpdates as _,
 };
 use session_core::testing::sample::{self, Login};
-use session_core::{SessionStore, Timestamp};
 use session_tests::database::{Database, Kind};
 
 use super::{admit, capped};
@@ -19,13 +23,13 @@ use super::{admit, capped};
 const USERS: usize = 150;
 const SESSIONS: usize = 20;
 
-/// Fills the tables, calls every method, and asks the database for the plan of each statement
-/// that was sent: none may read a whole table.
+/// Fills the tables, calls every method, and reads the plan of each statement that was sent: none
+/// may scan a whole table.
 pub async fn check(database: &Database) {
     let mut pool = database
         .connect_with(|options| {
-            // SQLite has one writer, and waiting for him takes long; nor need this file survive
-            // the machine.
+            // SQLite has one writer, and waiting for its syncs takes long; this file need not survive
+            // a crash.
             options.max_connections(if database.kind() == Kind::Sqlite { 1 } else { 8 });
             options.map_sqlx_sqlite_opts(|sqlite| sqlite.pragma("synchronous", "OFF"));
         })
@@ -45,7 +49,7 @@ pub async fn check(database: &Database) {
     }
 }
 
-/// What only inserts has nothing to find.
+/// Returns whether a statement reads: one that only inserts has no plan to check.
 fn reads(statement: &Statement) -> bool {
     !statement.sql.starts_with("INSERT") || statement.sql.contains("SELECT")
 }
@@ -63,7 +67,7 @@ async fn fill(store: &SeaOrmStore) -> Vec<Login> {
                 .into_iter()
                 .for_each(|one| drop(one.unwrap()));
         }
-        // Half of them have ended; their tokens wait in the outbox.
+        // Half of the sessions have ended; their refresh tokens are in the outbox.
         let half = of_user.iter().step_by(2).map(|login| {
             let one = EndTarget::One { id: login.id(), user: None };
             store.end(one, EndReason::SignedOut, login.session.created_at)
@@ -82,7 +86,7 @@ fn login(user: &str, number: usize) -> Login {
     Login::of(user, "okta").at(moment).sid(&format!("{user} {number}")).subject(Some(user))
 }
 
-/// What a change of the key leaves: a few that are still sealed with the old one.
+/// Leaves a few rows sealed with an old key, as a change of the key does.
 async fn seal_with_an_old_key(store: &SeaOrmStore, logins: &[Login]) {
     let old = sample::keyring_of(&["old"]);
     let login = &logins[1];
@@ -117,11 +121,11 @@ async fn call_every_method(store: &SeaOrmStore, logins: &[Login]) {
     assert!(store.list_migrated(user, provider).await.unwrap().is_empty());
     assert!(!store.is_held(two.id()).await.unwrap());
     let tokens = sample::sealed(&sample::tokens(), &two.session);
-    let write = TokenWrite { id: two.id(), revision: 1, tokens: tokens.clone(), now };
+    let write = TokenWrite::new(two.id(), 1, tokens.clone(), now);
     assert_eq!(store.write_tokens(write).await.unwrap(), Some(2));
     assert!(store.reseal(two.id(), 2, tokens).await.unwrap());
     let (from, to) = (two.digest(), sample::secret().digest());
-    let rotation = SecretRotation { id: two.id(), from, to, previous: None };
+    let rotation = SecretRotation::new(two.id(), from, to);
     assert!(store.rotate_secret(rotation).await.unwrap());
     store.confirm_rotation(two.id(), &to, now).await.unwrap();
     store.touch(two.id(), now).await.unwrap();
@@ -130,7 +134,7 @@ async fn call_every_method(store: &SeaOrmStore, logins: &[Login]) {
     assert!(store.heartbeat(two.id(), &lease).await.unwrap());
     store.release_lease(two.id(), lease.owner).await.unwrap();
     ends(store, logins, now).await;
-    upkeep(store, two, now).await;
+    maintain(store, two, now).await;
 }
 
 async fn ends(store: &SeaOrmStore, logins: &[Login], now: Timestamp) {
@@ -152,18 +156,16 @@ async fn ends(store: &SeaOrmStore, logins: &[Login], now: Timestamp) {
     ];
     for target in targets {
         let ended = store.end(target.clone(), EndReason::RevokedByAdmin, now).await.unwrap();
-        assert!(!ended.is_empty(), "{target:?} names nobody");
+        assert!(!ended.is_empty(), "{target:?} matches no session");
     }
 }
 
-async fn upkeep(store: &SeaOrmStore, login: &Login, now: Timestamp) {
-    for by in [StaleBy::LastSeen, StaleBy::TimeoutsFrom] {
+async fn maintain(store: &SeaOrmStore, login: &Login, now: Timestamp) {
+    for by in [TimeoutBasis::LastSeen, TimeoutBasis::TimeoutsFrom] {
         let until = sample::now() + Duration::from_secs(61);
         let after = Some((sample::now(), login.id()));
-        let page = store
-            .list_timeout_candidates(StaleQuery { by, until, after, limit: 10 })
-            .await
-            .unwrap();
+        let query = TimeoutQuery::new(by, until, 10).after(after);
+        let page = store.list_timeout_candidates(query).await.unwrap();
         assert_eq!(page.len(), 10);
     }
     let before = sample::now() + Duration::from_secs(1);
@@ -203,7 +205,7 @@ async fn plan(pool: &DatabaseConnection, statement: &Statement) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Whether a plan reads a whole table, or a whole index.
+/// Returns whether a plan scans a whole table or a whole index.
 fn scans(backend: DbBackend, plan: &str) -> bool {
     plan.lines().any(|line| match backend {
         DbBackend::Sqlite => line.starts_with("SCAN ") && !line.contains("CONSTANT ROW"),

@@ -1,4 +1,4 @@
-//! A way to a server that breaks at a chosen message.
+//! A proxy that breaks a connection at a chosen message.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -7,19 +7,19 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
-/// What happens to the chosen message, whose connection is closed.
+/// What happens to the chosen message before its connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sabotage {
-    /// It does not arrive.
+    /// The message does not arrive.
     Request,
-    /// It arrives and is answered, and the answer does not.
+    /// The message arrives and is answered, and the response is lost.
     Answer,
 }
 
 #[derive(Default)]
 struct Plan {
     sabotage: Option<Sabotage>,
-    /// How many messages still pass.
+    /// How many messages pass before it.
     left: usize,
 }
 
@@ -54,12 +54,12 @@ impl Saboteur {
         &self.url
     }
 
-    /// Breaks the connection at the message behind so many.
+    /// Breaks the connection after so many messages.
     pub fn arm(&self, sabotage: Sabotage, left: usize) {
         *self.plan.lock().unwrap() = Plan { sabotage: Some(sabotage), left };
     }
 
-    /// Lets everything pass; whether a connection was broken.
+    /// Lets everything pass again; returns whether a connection was broken.
     pub fn disarm(&self) -> bool {
         self.plan.lock().unwrap().sabotage.take().is_none()
     }

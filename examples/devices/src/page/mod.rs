@@ -4,8 +4,9 @@ mod devices;
 mod html;
 mod time;
 
-use axum::http::StatusCode;
-use axum::response::{Html, IntoResponse as _, Response};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
 use session_core::EndReason;
 
 pub(crate) use devices::devices;
@@ -14,7 +15,7 @@ use crate::error_response::ErrorResponse;
 use html::escaped;
 
 /// Builds the document around a body.
-fn document(status: StatusCode, title: &str, body: &str) -> Response {
+fn document<B: From<String>>(status: StatusCode, title: &str, body: &str) -> Response<B> {
     let title = escaped(title);
     let html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -23,7 +24,11 @@ fn document(status: StatusCode, title: &str, body: &str) -> Response {
          <title>{title}</title>\n<link rel=\"stylesheet\" href=\"/style.css\">\n</head>\n\
          <body>\n<main>\n<h1>{title}</h1>\n{body}</main>\n</body>\n</html>\n"
     );
-    (status, Html(html)).into_response()
+    let mut response = Response::new(B::from(html));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("text/html; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
 }
 
 /// Builds the page for a device that is not signed in, with the reason if there is one.
@@ -69,7 +74,7 @@ fn why(reason: EndReason) -> &'static str {
 }
 
 /// Builds the page for an error.
-pub(crate) fn error(error: &ErrorResponse) -> Response {
+pub(crate) fn error<B: From<String>>(error: &ErrorResponse) -> Response<B> {
     let body = format!(
         "<p class=\"notice\" role=\"alert\">{}</p>\n\
          <p><a class=\"button\" href=\"/login\">Try again</a> <a href=\"/\">Back</a></p>\n",

@@ -12,6 +12,7 @@ mod tool;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -20,7 +21,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
-use session_tower::{Rejection, SessionLayer};
+use session_tower::{ProblemDetails, Rejection, SessionLayer};
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
@@ -80,10 +81,10 @@ fn cross_site(_: ProtectionError) -> Response {
 }
 
 /// Responds when the store is unavailable or the session cannot be read: with a page to browsers.
-fn no_session(rejection: &Rejection, request: &Parts) -> Response {
+fn no_session(rejection: &Rejection, request: &Parts) -> Response<Bytes> {
     match wants_page(&request.headers) {
         true => page::error(&ErrorResponse::from(*rejection)),
-        false => rejection.into_response(),
+        false => ProblemDetails::of(rejection),
     }
 }
 

@@ -8,7 +8,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::TryStreamExt as _;
-use session_tower::CurrentSession;
+use session_tower::{CurrentSession, Rejection};
 
 use crate::error_response::ErrorResponse;
 use crate::state::AppState;
@@ -21,12 +21,13 @@ pub(crate) async fn tool(
     State(state): State<Arc<AppState>>,
     current: CurrentSession,
 ) -> Result<Response, ErrorResponse> {
-    let token = current.access_token()?;
+    let tokens = current.fresh_tokens(&state.manager).await?;
+    let token = tokens.access_token();
     let mut answer = ask(&state, token).await?;
     if answer.status() == StatusCode::UNAUTHORIZED {
         let renewed =
-            state.manager.access_token_after_rejection(current.user(), current.id(), token).await?;
-        answer = ask(&state, renewed.access_token()).await?;
+            state.manager.access_token_after_rejection(current.user(), current.id(), token).await;
+        answer = ask(&state, renewed.map_err(Rejection::of_own_token)?.access_token()).await?;
     }
     match answer.status() {
         status if status.is_success() => passed_on(answer).await,

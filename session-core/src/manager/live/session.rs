@@ -11,8 +11,8 @@ use crate::manager::renewal::{self, RenewalReason};
 use crate::manager::row;
 use crate::policy::{Freshness, RenewalSchedule, Timeouts, rotation};
 use crate::session::{SecretDigest, Session};
-use crate::store::{Digests, PreviousDigest};
-use crate::token::TokenSet;
+use crate::store::{Digests, PreviousDigest, StoredSession};
+use crate::token::{SealTags, SealedTokens, TokenSet};
 
 /// A live session with its opened tokens.
 ///
@@ -21,6 +21,8 @@ use crate::token::TokenSet;
 pub struct LiveSession {
     session: Session,
     tokens: Arc<TokenSet>,
+    /// Of the sealed tokens that were opened; `None` for tokens that were not read from the row.
+    seal_tags: Option<SealTags>,
     /// The previous secret that found it, if it was not the current one.
     found_by_previous: Option<PreviousDigest>,
     timeouts: Timeouts,
@@ -47,6 +49,7 @@ pub enum Validity {
 pub(in crate::manager) struct ReadSession {
     pub(in crate::manager) session: Session,
     pub(in crate::manager) tokens: Arc<TokenSet>,
+    pub(in crate::manager) seal_tags: Option<SealTags>,
     pub(in crate::manager) digests: Digests,
     pub(in crate::manager) presented: SecretDigest,
     pub(in crate::manager) read_at: Duration,
@@ -54,7 +57,7 @@ pub(in crate::manager) struct ReadSession {
 
 impl LiveSession {
     pub(in crate::manager) fn new(inner: &Inner, read: ReadSession) -> Self {
-        let ReadSession { session, tokens, digests, presented, read_at } = read;
+        let ReadSession { session, tokens, seal_tags, digests, presented, read_at } = read;
         let is_presented = |previous: &PreviousDigest| previous.digest == presented;
         Self {
             found_by_previous: digests.previous.filter(is_presented),
@@ -63,6 +66,7 @@ impl LiveSession {
             state: inner.local_states.of(session.id, session.last_seen_at),
             session,
             tokens,
+            seal_tags,
             read_at,
         }
     }
@@ -105,14 +109,19 @@ impl LiveSession {
         tokens: Arc<TokenSet>,
     ) -> Self {
         let schedule = row::renewal_schedule(inner, &session, &tokens);
-        Self { session, tokens, schedule, ..self.clone() }
+        Self { session, tokens, seal_tags: None, schedule, ..self.clone() }
     }
 
-    /// Returns the opened tokens if the row has not changed since: every write that changes tokens
-    /// raises the revision, except sealing the same tokens with another key.
-    pub(in crate::manager) fn tokens_if_unchanged(&self, row: &Session) -> Option<Arc<TokenSet>> {
-        let is_same = (self.session.id, self.session.revision) == (row.id, row.revision);
-        is_same.then(|| Arc::clone(&self.tokens))
+    /// Returns the opened tokens if the row holds the same sealed values: by its id and revision, and
+    /// by their authentication tags, for whatever writes past the store raises no revision (K2).
+    pub(in crate::manager) fn tokens_if_unchanged(
+        &self,
+        row: &StoredSession,
+    ) -> Option<Arc<TokenSet>> {
+        let Session { id, revision, .. } = self.session;
+        let is_same_row = (id, revision) == (row.session.id, row.session.revision);
+        let tags = row.tokens.as_ref().map(SealedTokens::tags);
+        (is_same_row && tags.is_some() && tags == self.seal_tags).then(|| Arc::clone(&self.tokens))
     }
 
     pub(in crate::manager) fn freshness(&self, now: Timestamp) -> Freshness {
@@ -159,11 +168,16 @@ pub(in crate::manager) fn renew_if_due(
         Freshness::Fresh => Validity::Usable,
         Freshness::Expired => Validity::TokenExpired,
         Freshness::Due => {
-            if may_renew(inner, live) {
-                drop(renewal::begin(inner, live.session(), RenewalReason::Due));
-            }
+            renew_beside(inner, live);
             Validity::Usable
         }
+    }
+}
+
+/// Starts a renewal for which the request does not wait, if the provider could be asked now.
+pub(in crate::manager) fn renew_beside(inner: &Arc<Inner>, live: &LiveSession) {
+    if may_renew(inner, live) {
+        drop(renewal::begin(inner, live.session(), RenewalReason::Due));
     }
 }
 

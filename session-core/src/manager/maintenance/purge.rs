@@ -7,7 +7,7 @@ use crate::manager::error::ManagerError;
 use crate::manager::manager::Inner;
 use crate::manager::row;
 use crate::session::Session;
-use crate::store::{StaleBy, StaleQuery, StoreError};
+use crate::store::{StoreError, TimeoutBasis, TimeoutQuery};
 
 /// How many rows one statement deletes, and one page reads.
 const BATCH: u64 = 500;
@@ -29,7 +29,7 @@ pub(super) async fn purge(inner: &Arc<Inner>) -> Result<PurgeReport, ManagerErro
     let shortest = inner.policy.shortest_timeouts();
     let mut report = PurgeReport::default();
     for (by, timeout) in
-        [(StaleBy::LastSeen, shortest.idle), (StaleBy::TimeoutsFrom, shortest.absolute)]
+        [(TimeoutBasis::LastSeen, shortest.idle), (TimeoutBasis::TimeoutsFrom, shortest.absolute)]
     {
         if let Some(timeout) = timeout {
             report.timed_out += end_timed_out(inner, by, now - timeout, now).await?;
@@ -45,13 +45,13 @@ pub(super) async fn purge(inner: &Arc<Inner>) -> Result<PurgeReport, ManagerErro
 /// session is judged by those of its own provider.
 async fn end_timed_out(
     inner: &Arc<Inner>,
-    by: StaleBy,
+    by: TimeoutBasis,
     until: Timestamp,
     now: Timestamp,
 ) -> Result<usize, ManagerError> {
     let (mut after, mut count) = (None, 0);
     loop {
-        let query = StaleQuery { by, until, after, limit: BATCH };
+        let query = TimeoutQuery::new(by, until, BATCH).after(after);
         let page = inner.bounded(inner.store.list_timeout_candidates(query)).await?;
         let Some(last) = page.last() else { return Ok(count) };
         after = Some((stale_time(by, last), last.id));
@@ -63,10 +63,10 @@ async fn end_timed_out(
     }
 }
 
-const fn stale_time(by: StaleBy, session: &Session) -> Timestamp {
+const fn stale_time(by: TimeoutBasis, session: &Session) -> Timestamp {
     match by {
-        StaleBy::LastSeen => session.last_seen_at,
-        StaleBy::TimeoutsFrom => session.timeouts_from,
+        TimeoutBasis::LastSeen => session.last_seen_at,
+        TimeoutBasis::TimeoutsFrom => session.timeouts_from,
     }
 }
 

@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use super::attempt::{OpenedRow, RenewalAttempt};
 use super::lease::HeldLease;
-use super::single_flight::{RenewalOutcome, Renewed};
+use super::single_flight::Renewed;
 use crate::clock::Timestamp;
 use crate::manager::error::{DEFAULT_RETRY_AFTER, TokenError, TokenErrorKind};
 use crate::manager::row;
-use crate::session::{Ended, Session};
-use crate::store::{
-    Partition, PendingRevocation, RevocationId, StoreError, StoredSession, TokenWrite,
-};
+use crate::session::Session;
+use crate::store::{PendingRevocation, StoreError, StoredSession, TokenWrite};
 use crate::token::{SealContext, SealedPart, TokenResponse, TokenSet};
 
 const MIN_PAUSE: Duration = Duration::from_millis(50);
@@ -23,6 +21,15 @@ struct FetchedTokens {
     received_at: Timestamp,
     /// The tokens that were sent to get it.
     sent: Arc<TokenSet>,
+}
+
+/// The result of one try at writing.
+enum WriteOutcome {
+    /// The row holds new tokens, these or another process's.
+    Stored(Box<Renewed>),
+    /// The session is over: the fetched tokens must be revoked at the provider.
+    Over(TokenError),
+    Retry,
 }
 
 /// Writes new tokens, and retries until they are written, the session is found over, or the
@@ -39,12 +46,12 @@ pub(super) async fn persist(
     let mut pause = MIN_PAUSE;
     loop {
         match write(attempt, &mut row, &fetched).await {
-            Ok(Some(Ok(renewed))) => return Ok(renewed),
-            Ok(Some(Err(error))) => {
+            Ok(WriteOutcome::Stored(renewed)) => return Ok(*renewed),
+            Ok(WriteOutcome::Over(error)) => {
                 discard(attempt, &row.session, &fetched, lease).await;
                 return Err(error);
             }
-            Ok(None) => {}
+            Ok(WriteOutcome::Retry) => {}
             Err(error) => {
                 tracing::warn!(session = %attempt.id, %error, "renewed tokens are not written yet");
             }
@@ -75,25 +82,23 @@ async fn wait(
     Ok(())
 }
 
-/// Tries to write once. Returns the tokens that the row holds then, these or another process's; or
-/// why the session is over; `None` if the write must be retried.
 async fn write(
     attempt: &RenewalAttempt<'_>,
     row: &mut StoredSession,
     fetched: &FetchedTokens,
-) -> Result<Option<RenewalOutcome>, StoreError> {
+) -> Result<WriteOutcome, StoreError> {
     let inner = attempt.inner;
     let Ok(stored) = row::open_tokens(inner, row) else {
-        return Ok(Some(Err(TokenError::new(TokenErrorKind::Unreadable))));
+        return Ok(WriteOutcome::Over(TokenError::new(TokenErrorKind::Unreadable)));
     };
     if !stored.has_refresh_token_of(&fetched.sent) {
         let (session, tokens) = (row.session.clone(), Arc::new(stored));
-        return Ok(Some(Ok(Renewed { session, tokens })));
+        return Ok(WriteOutcome::Stored(Box::new(Renewed { session, tokens })));
     }
     let assumed = inner.policy.renewal().assumed_lifetime;
     let merged = stored.renewed(fetched.response.clone(), fetched.received_at, assumed);
     let Ok(tokens) = row::seal_tokens(inner, &row.session, &merged) else {
-        return Ok(None);
+        return Ok(WriteOutcome::Retry);
     };
     let (revision, now) = (row.session.revision, fetched.received_at);
     let write = TokenWrite { id: attempt.id, revision, tokens, now };
@@ -103,7 +108,7 @@ async fn write(
     inner.caches.forget(&row.digests);
     tracing::info!(session = %attempt.id, provider = %row.session.provider, "tokens renewed");
     let session = Session { revision, renewed_at: Some(now), ..row.session.clone() };
-    Ok(Some(Ok(Renewed { session, tokens: Arc::new(merged) })))
+    Ok(WriteOutcome::Stored(Box::new(Renewed { session, tokens: Arc::new(merged) })))
 }
 
 /// Reads a row again that a write did not match: the session is over, or the row has changed and
@@ -111,14 +116,16 @@ async fn write(
 async fn read_again(
     attempt: &RenewalAttempt<'_>,
     row: &mut StoredSession,
-) -> Result<Option<RenewalOutcome>, StoreError> {
+) -> Result<WriteOutcome, StoreError> {
     let found = attempt.inner.bounded(attempt.inner.store.find(attempt.id)).await?;
     let Some(found) = found else {
-        return Ok(Some(Err(TokenError::new(TokenErrorKind::NotFound))));
+        return Ok(WriteOutcome::Over(TokenError::new(TokenErrorKind::NotFound)));
     };
     *row = found;
-    let over = |ended: Ended| Err(TokenError::new(TokenErrorKind::Ended(ended.reason)));
-    Ok(row.session.ended.map(over))
+    Ok(match row.session.ended {
+        Some(ended) => WriteOutcome::Over(TokenError::new(TokenErrorKind::Ended(ended.reason))),
+        None => WriteOutcome::Retry,
+    })
 }
 
 /// Enqueues the fetched refresh token of a session that is over for revocation (F13, V4).
@@ -146,20 +153,11 @@ fn revocation(
     session: &Session,
     fetched: &FetchedTokens,
 ) -> Option<PendingRevocation> {
-    let Session { user, provider, .. } = session;
+    let Session { id, user, provider, .. } = session;
     let tokens = TokenSet::new(fetched.response.clone(), fetched.received_at, Duration::ZERO);
     let part = SealedPart::RefreshToken;
-    let context = SealContext { session: attempt.id, user, provider, part };
+    let context = SealContext { session: *id, user, provider, part };
     let plain = tokens.refresh_token()?.as_bytes();
-    Some(PendingRevocation {
-        id: RevocationId::generate(),
-        session: attempt.id,
-        user: user.clone(),
-        provider: provider.clone(),
-        partition: Partition::of(user, provider, session.identity.cap_subject().as_ref()),
-        refresh_token: attempt.inner.keyring.seal(context, plain).ok()?,
-        created_at: fetched.received_at,
-        due_at: fetched.received_at,
-        attempts: 0,
-    })
+    let sealed = attempt.inner.keyring.seal(context, plain).ok()?;
+    Some(PendingRevocation::new(session, sealed, fetched.received_at))
 }

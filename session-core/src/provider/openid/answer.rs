@@ -1,4 +1,4 @@
-//! What a provider answered, and what that means for a session.
+//! Responses of a provider, and what they mean for a session.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::retry_after::retry_after;
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::token::TokenResponse;
 
-/// Status, wish to be left alone, and body of an answer; the oauth2 crate keeps but the body.
+/// Status, `Retry-After` and body of a response; the oauth2 crate keeps only the body.
 pub(super) struct Answer {
     status: StatusCode,
     retry_after: Option<Duration>,
@@ -30,7 +30,7 @@ impl Answer {
         Self { status: response.status(), retry_after, body: Zeroizing::default() }
     }
 
-    /// The token response that this answer is, with every field of it (RFC 6749, section 5.1).
+    /// Parses the token response, with all of its fields (RFC 6749, section 5.1).
     pub(super) fn into_token_response(self) -> Result<TokenResponse, ProviderError> {
         if !self.status.is_success() {
             return Err(self.into_error());
@@ -39,13 +39,13 @@ impl Answer {
             .map_err(|malformed| self.error_of(ProviderErrorKind::Malformed).caused_by(malformed))
     }
 
-    /// Whether a token was revoked, or was not good any more anyway (RFC 7009, section 2.2; V2, V3).
+    /// Succeeds if the token was revoked or was invalid already (RFC 7009, section 2.2; V2, V3).
     pub(super) fn into_revocation(self) -> Result<(), ProviderError> {
         let is_client_error = self.status.is_client_error();
         match self.error_code() {
             _ if self.status.is_success() => Ok(()),
             Some("invalid_grant" | "invalid_token" | "unsupported_token_type")
-                if is_client_error && !self.asks_for_patience() =>
+                if is_client_error && !self.asks_to_wait() =>
             {
                 Ok(())
             }
@@ -53,7 +53,7 @@ impl Answer {
         }
     }
 
-    /// The error that this answer is; one that claims success is malformed.
+    /// Returns the error of this response; a successful status counts as malformed.
     pub(super) fn into_error(self) -> ProviderError {
         let code = self.error_code();
         let cause = ErrorAnswer { status: self.status, code };
@@ -64,20 +64,22 @@ impl Answer {
         ProviderError::new(kind).retry_after(self.retry_after)
     }
 
-    fn asks_for_patience(&self) -> bool {
+    fn asks_to_wait(&self) -> bool {
         matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
     }
 
-    /// The `error` of a JSON error answer (RFC 6749, section 5.2), never a part of its text (R4).
+    /// Returns the `error` of a JSON error response (RFC 6749, section 5.2), never a part of another
+    /// text (R4).
     fn error_code(&self) -> Option<&'static str> {
-        // A map, for a struct would be read from an array too.
+        // A map, since a struct would also be read from an array.
         let body: Map<String, Value> = serde_json::from_slice(&self.body).ok()?;
         body.get("error")?.as_str().map(known_code)
     }
 }
 
-/// Only a 4xx answer with the JSON error `invalid_grant` says that a grant is over. A 503 with the
-/// same body is a broken provider, and a wrong client secret is nobody's sign-out (F7, F42).
+/// Returns the kind of an error response. Only a 4xx status with the JSON error `invalid_grant`
+/// means that a grant is over. A 503 with the same body is an outage, and a wrong client secret must
+/// not sign users out (F7, F42).
 fn kind_of(status: StatusCode, code: Option<&str>) -> ProviderErrorKind {
     match (status.as_u16(), code) {
         (429, _) | (400..=499, Some("slow_down")) => ProviderErrorKind::Throttled,
@@ -120,12 +122,13 @@ const ERROR_CODES: [&str; 17] = [
     "unsupported_token_type",
 ];
 
-/// The code, as a word of ours: what a provider writes there may be anything, a token too (R8).
+/// Returns the code as a constant of this file: a provider may write anything there, even a token
+/// (R8).
 pub(super) fn known_code(code: &str) -> &'static str {
     ERROR_CODES.into_iter().find(|known| *known == code).unwrap_or("an unknown error code")
 }
 
-/// An error answer, without its text.
+/// An error response without its text.
 #[derive(Debug, thiserror::Error)]
 struct ErrorAnswer {
     status: StatusCode,

@@ -25,7 +25,7 @@ use super::{Endpoints, OpenIdProvider};
 use crate::clock::{Clock, SystemClock};
 use crate::provider::RevocationScope;
 
-/// How a client with a secret proves itself at the token endpoint (OpenID Connect Core, section 9).
+/// How a client with a secret authenticates at the token endpoint (OpenID Connect Core, section 9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClientAuthentication {
@@ -71,19 +71,21 @@ impl OpenIdBuilder {
         }
     }
 
-    /// The client's secret (none: a public client, which PKCE alone protects).
+    /// Sets the client's secret. Without one the client is public, and only PKCE protects it.
     pub fn with_client_secret(mut self, secret: SecretString) -> Self {
         self.client_secret = Some(secret);
         self
     }
 
-    /// How the secret is sent (as the discovery document says, `Basic` where it allows both).
+    /// Sets how the secret is sent. By default as the discovery document says, and as `Basic` if it
+    /// allows both.
     pub const fn with_client_authentication(mut self, how: ClientAuthentication) -> Self {
         self.authentication = Some(how);
         self
     }
 
-    /// The scope to ask for at each renewal, parted by spaces (none: what was granted; R2).
+    /// Sets the scope to request at each renewal, separated by spaces. By default none is requested,
+    /// which means the scope that was granted (R2).
     ///
     /// Few providers need it. It must not exceed what was granted (RFC 6749, section 6).
     pub fn with_scope_at_renewal(mut self, scope: &str) -> Self {
@@ -92,27 +94,27 @@ impl OpenIdBuilder {
         self
     }
 
-    /// What the provider revokes when it is asked to revoke one refresh token (nobody knows).
+    /// Sets what the provider revokes when it revokes one refresh token. Unknown by default.
     pub const fn with_revocation_scope(mut self, scope: RevocationScope) -> Self {
         self.revocation_scope = scope;
         self
     }
 
-    /// The clock that ID tokens and sign-ins expire by (the machine's).
+    /// Sets the clock by which ID tokens and sign-ins expire. By default the system clock.
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// The provider, as its discovery document describes it (OpenID Connect Discovery, section 4).
+    /// Creates the provider from its discovery document (OpenID Connect Discovery, section 4).
     ///
-    /// Fetches the document and the keys, once. No timeout is set but that of the HTTP client.
+    /// Fetches the document and the keys once. The only timeout is that of the HTTP client.
     ///
     /// # Errors
     ///
-    /// [`SetupError`]: names the setting or the field of the document that cannot be meant (an
-    /// address without https that is not on loopback, an empty client id or secret, another
-    /// issuer than the one that was asked), or says that the provider could not be asked.
+    /// Returns [`SetupError`] with the name of the setting or of the field of the document that is
+    /// invalid (an address without https that is not on loopback, an empty client id or secret, a
+    /// different issuer than the requested one), or if the document cannot be fetched.
     pub async fn discover(self) -> Result<OpenIdProvider, SetupError> {
         let issuer = self.checked_issuer()?;
         let metadata = self.metadata().await?;
@@ -123,7 +125,7 @@ impl OpenIdBuilder {
             self.client_secret.map(|secret| ClientSecret::new(secret.expose_secret().to_owned()));
         let token_url = TokenUrl::new(endpoints.token.to_string());
         let token_url =
-            token_url.map_err(|_| InvalidSetting::new("token_endpoint", "is no URL"))?;
+            token_url.map_err(|_| InvalidSetting::new("token_endpoint", "is not a URL"))?;
         let mut client =
             CoreClient::new(client_id.clone(), metadata.issuer().clone(), JsonWebKeySet::default())
                 .set_auth_uri(metadata.authorization_endpoint().clone())
@@ -170,10 +172,10 @@ impl OpenIdBuilder {
         let exchange = Exchange::public(&*self.http);
         match Metadata::discover_async(issuer, &exchange).await {
             Ok(metadata) => Ok(metadata),
-            // The only thing that the crate validates.
+            // The issuer is the only thing that the crate validates.
             Err(DiscoveryError::Validation(_)) => Err(SetupError::Setting(InvalidSetting::new(
                 "issuer",
-                "is not the one that the discovery document names",
+                "is not the issuer in the discovery document",
             ))),
             Err(error) => Err(SetupError::Discovery(match exchange.into_answer() {
                 Ok(answer) => answer.into_error().caused_by(Unusable(error.to_string())),
@@ -186,7 +188,7 @@ impl OpenIdBuilder {
         &self,
         supported: Option<&Vec<CoreClientAuthMethod>>,
     ) -> Result<AuthType, InvalidSetting> {
-        // Where the document does not say, Basic is what it means (Discovery, section 3).
+        // Without this field the document means Basic (Discovery, section 3).
         let allows = |method| supported.map_or(method == BASIC, |known| known.contains(&method));
         match self.authentication {
             _ if self.client_secret.is_none() => Ok(AuthType::RequestBody),
@@ -196,20 +198,20 @@ impl OpenIdBuilder {
             None if allows(CoreClientAuthMethod::ClientSecretPost) => Ok(AuthType::RequestBody),
             None => Err(InvalidSetting::new(
                 "token_endpoint_auth_methods_supported",
-                "has no method that is known here",
+                "has no supported method",
             )),
         }
     }
 }
 
-/// Why a public document is of no use.
+/// The reason why a public document cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Unusable(String);
 
 const BASIC: CoreClientAuthMethod = CoreClientAuthMethod::ClientSecretBasic;
 
-/// What of a discovery document the crate does not read by itself.
+/// The fields of a discovery document that the crate does not read.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 struct FurtherMetadata {
     /// RFC 9207, section 3.

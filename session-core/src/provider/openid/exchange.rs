@@ -1,4 +1,4 @@
-//! One request to the provider, watched: status and headers of the answer are kept.
+//! One request to the provider, of which status and headers are kept.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
@@ -18,9 +18,9 @@ use crate::provider::{ProviderError, ProviderErrorKind};
 
 /// The HTTP client for one call of the openidconnect crate.
 ///
-/// The crate hides from its callers what decides over a session: the status, `Retry-After`, and
-/// the fields that it does not know; and it refuses answers whose loss would lose a rotated token,
-/// such as one with `"expires_in": "3600"`. So it builds the request, and the answer is read here.
+/// The crate hides what decides about a session: the status, `Retry-After` and unknown fields. It
+/// also refuses responses that must not be lost with a rotated token, such as one with
+/// `"expires_in": "3600"`. So the crate builds the request, and the response is read here.
 pub(super) struct Exchange<'p> {
     http: &'p dyn HttpClient,
     address: Option<&'p Uri>,
@@ -28,18 +28,19 @@ pub(super) struct Exchange<'p> {
 }
 
 impl<'p> Exchange<'p> {
-    /// An exchange of public documents: the crate addresses the request and reads the answer.
+    /// Creates an exchange of public documents: the crate addresses the request and reads the
+    /// response.
     pub(super) const fn public(http: &'p dyn HttpClient) -> Self {
         Self { http, address: None, seen: Mutex::new(None) }
     }
 
-    /// An exchange of secrets: requests go to this endpoint and nowhere else (R3), and the answer
-    /// is not shown to the crate, which would leave copies of it in memory.
+    /// Creates an exchange of secrets: requests go to this endpoint and nowhere else (R3). The crate
+    /// does not see the response, since it would leave copies of it in memory.
     pub(super) const fn with(http: &'p dyn HttpClient, endpoint: &'p Uri) -> Self {
         Self { http, address: Some(endpoint), seen: Mutex::new(None) }
     }
 
-    /// The last answer.
+    /// Returns the last response.
     pub(super) fn into_answer(self) -> Result<Answer, ProviderError> {
         let seen = self.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
         match seen {
@@ -47,7 +48,7 @@ impl<'p> Exchange<'p> {
             Some(Err(cause)) => {
                 Err(ProviderError::new(ProviderErrorKind::Unavailable).caused_by(cause))
             }
-            // No request could be built from what is configured.
+            // The crate could not build a request from the settings.
             None => Err(ProviderError::new(ProviderErrorKind::Misconfigured)),
         }
     }
@@ -78,13 +79,12 @@ impl<'c> AsyncHttpClient<'c> for Exchange<'_> {
     }
 }
 
-/// The answer, or why there is none, is kept by the exchange.
+/// Tells the crate that the exchange keeps the response, or the reason why there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the answer is kept by the exchange")]
+#[error("the exchange keeps the response")]
 pub(super) struct NotShown;
 
-/// What of a request must appear in no error: its credentials, as they are written in it and
-/// decoded.
+/// Returns the credentials of a request, encoded and decoded. They must not appear in an error.
 fn secrets_of(request: &HttpRequest) -> Vec<Zeroizing<String>> {
     const SECRETS: [&str; 5] = ["client_secret", "code", "code_verifier", "refresh_token", "token"];
     let mut secrets = Vec::new();
@@ -101,7 +101,8 @@ fn secrets_of(request: &HttpRequest) -> Vec<Zeroizing<String>> {
     secrets
 }
 
-/// The cause, or that it is withheld: an HTTP client may put a request into its error's text (R8).
+/// Returns the cause, or a replacement if it contains a secret: an HTTP client may quote the request
+/// in its error (R8).
 fn without(secrets: &[Zeroizing<String>], cause: BoxError) -> BoxError {
     let mut text = Zeroizing::new(String::new());
     let mut next: Option<&(dyn Error + 'static)> = Some(&*cause);
@@ -119,7 +120,7 @@ struct WithheldCause;
 
 impl fmt::Display for WithheldCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the cause is withheld: it quotes the request's credentials")
+        f.write_str("the cause is withheld because it quotes the credentials of the request")
     }
 }
 

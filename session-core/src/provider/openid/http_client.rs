@@ -1,4 +1,4 @@
-//! The application's HTTP client, with its type erased.
+//! The HTTP client of the application, as a trait object.
 
 use std::error::Error;
 use std::future::Future;
@@ -8,20 +8,20 @@ use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The answer to one request, to be awaited.
+/// The future of a response.
 pub type HttpAnswer<'a> = Pin<Box<dyn Future<Output = Result<HttpResponse, BoxError>> + Send + 'a>>;
 
-/// An HTTP client that the application brings.
+/// An HTTP client, which the application brings.
 ///
-/// It is implemented for all that the openidconnect crate accepts: a `reqwest::Client` (with the
+/// Implemented for everything that the openidconnect crate accepts: a `reqwest::Client` (with the
 /// crate's feature `reqwest`), and any closure `Fn(HttpRequest) -> Future<Output =
 /// Result<HttpResponse, E>>`.
 ///
 /// # Security
 ///
-/// The client must not follow redirects (with reqwest: `redirect(Policy::none())`): requests carry
-/// the client's secret and refresh tokens, and a redirect would hand them to another address. It
-/// should verify certificates, time out, and bound the size of an answer.
+/// The client must not follow redirects (with reqwest: `redirect(Policy::none())`): requests contain
+/// the client's secret and refresh tokens, which a redirect would send to another address. It should
+/// verify certificates, time out, and limit the size of a response.
 ///
 /// ```
 /// use openidconnect::{HttpRequest, HttpResponse};
@@ -38,7 +38,8 @@ pub trait HttpClient: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Whatever kept the answer away. An answer with an error status is an answer.
+    /// Returns the error of the client if there is no response. A response with an error status is
+    /// not an error here.
     fn send(&self, request: HttpRequest) -> HttpAnswer<'_>;
 }
 

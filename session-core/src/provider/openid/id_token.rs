@@ -1,4 +1,4 @@
-//! What an ID token says, once it is verified (OpenID Connect Core, section 3.1.3.7).
+//! Verification of ID tokens, and their claims (OpenID Connect Core, section 3.1.3.7).
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,24 +20,24 @@ use serde_json::{Map, Value};
 use crate::clock::Timestamp;
 use crate::session::{ProviderIdentity, Subject};
 
-/// What a sign-in's ID token says of the person.
+/// Claims about the user in the ID token of a sign-in.
 #[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SignInClaims {
-    /// The e-mail address; whether it is theirs, [`email_verified`](Self::email_verified) says.
+    /// The e-mail address; see [`email_verified`](Self::email_verified).
     pub email: Option<String>,
-    /// Whether the provider knows that the address is theirs.
+    /// Whether the provider has verified that the address belongs to the user.
     pub email_verified: Option<bool>,
-    /// The name for people, in no language in particular.
+    /// The full name, without a language.
     pub name: Option<String>,
-    /// The name that they like to be called by; neither unique nor stable.
+    /// The preferred user name; neither unique nor stable.
     pub preferred_username: Option<String>,
     /// All claims that OpenID Connect does not define, such as groups.
     pub further: Map<String, Value>,
 }
 
 impl fmt::Debug for SignInClaims {
-    /// Prints no claim: they are about a person.
+    /// Prints no claim, since claims are personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignInClaims").finish_non_exhaustive()
     }
@@ -59,7 +59,7 @@ type SignInToken = IdToken<
     CoreJwsSigningAlgorithm,
 >;
 
-/// What ID tokens of this client are checked against.
+/// The facts that ID tokens of this client are checked against.
 pub(super) struct IdTokenCheck {
     client_id: ClientId,
     client_secret: Option<ClientSecret>,
@@ -67,24 +67,24 @@ pub(super) struct IdTokenCheck {
     algorithms: Vec<CoreJwsSigningAlgorithm>,
 }
 
-/// Why an ID token does not sign anybody in.
+/// The reason why an ID token is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum IdTokenError {
-    #[error("the ID token is not for the access token that came with it")]
+    #[error("the ID token is not for the access token of the same response")]
     AccessToken,
-    #[error("the ID token's claims do not hold")]
+    #[error("the claims of the ID token are invalid")]
     Claims(#[source] ClaimsVerificationError),
-    #[error("the answer has no ID token")]
+    #[error("the response has no ID token")]
     Missing,
-    #[error("the ID token is no JSON web token with the claims of one")]
+    #[error("the ID token is not a JSON web token with the required claims")]
     Malformed,
-    #[error("the ID token's subject cannot be one")]
+    #[error("the subject of the ID token is invalid")]
     Subject,
 }
 
 impl IdTokenError {
-    /// Whether newer keys may help: the issuer may have rotated them.
-    pub(super) const fn is_of_the_key(&self) -> bool {
+    /// Returns whether newer keys may help: the issuer may have rotated them.
+    pub(super) const fn may_be_a_new_key(&self) -> bool {
         matches!(
             self,
             Self::Claims(ClaimsVerificationError::SignatureVerification(
@@ -102,13 +102,13 @@ impl IdTokenCheck {
         issuer: IssuerUrl,
         mut algorithms: Vec<CoreJwsSigningAlgorithm>,
     ) -> Self {
-        // A provider may say that it also knows unsigned tokens; nobody is signed in by one.
+        // Unsigned tokens are never accepted, even if the provider announces them.
         algorithms.retain(|algorithm| *algorithm != CoreJwsSigningAlgorithm::None);
         Self { client_id, client_secret, issuer, algorithms }
     }
 
-    /// Who the ID token says it is, if its signature, issuer, audience, time, nonce and access
-    /// token are right.
+    /// Returns identity and claims, if signature, issuer, audience, expiry, nonce and access token
+    /// are valid.
     pub(super) fn verified(
         &self,
         token: &str,
@@ -128,7 +128,7 @@ impl IdTokenCheck {
         Ok((identity(claims)?, sign_in_claims(claims)))
     }
 
-    /// That the ID token is for this access token (OpenID Connect Core, section 3.1.3.8).
+    /// Checks that the ID token is for this access token (OpenID Connect Core, section 3.1.3.8).
     fn check_hash(
         &self,
         token: &SignInToken,
@@ -162,7 +162,7 @@ impl IdTokenCheck {
             }
             None => IdTokenVerifier::new_public_client(client_id, issuer, keys),
         };
-        // A time that the calendar cannot hold is one at which every token has expired.
+        // At a time beyond the calendar's range every token has expired.
         let now =
             DateTime::from_timestamp_millis(now.as_millis()).unwrap_or(DateTime::<Utc>::MAX_UTC);
         verifier.set_allowed_algs(self.algorithms.iter().cloned()).set_time_fn(move || now)
@@ -192,26 +192,26 @@ fn sign_in_claims(claims: &Claims) -> SignInClaims {
     }
 }
 
-/// Whether a renewal's ID token is about another person, or of another issuer, than the one before
-/// (OpenID Connect Core, section 12.2).
+/// Returns whether the ID token of a renewal is about another user, or from another issuer, than the
+/// one before (OpenID Connect Core, section 12.2).
 ///
-/// Both came from the token endpoint over TLS, which stands in for their signature (3.1.3.7, 6);
-/// what cannot be read says nothing.
-pub(super) fn is_about_another(before: &str, after: &str) -> bool {
-    match (who(before), who(after)) {
+/// Both came from the token endpoint over TLS, which may replace the check of their signature
+/// (3.1.3.7, 6). A token that cannot be parsed is ignored.
+pub(super) fn is_about_another_user(before: &str, after: &str) -> bool {
+    match (issuer_and_subject(before), issuer_and_subject(after)) {
         (Some(before), Some(after)) => before != after,
         _ => false,
     }
 }
 
-fn who(token: &str) -> Option<(String, String)> {
+fn issuer_and_subject(token: &str) -> Option<(String, String)> {
     #[derive(Deserialize)]
-    struct Who {
+    struct IssuerAndSubject {
         iss: String,
         sub: String,
     }
     let payload = token.split('.').nth(1)?;
     let payload = Base64UrlUnpadded::decode_vec(payload).ok()?;
-    let who: Who = serde_json::from_slice(&payload).ok()?;
-    Some((who.iss, who.sub))
+    let claims: IssuerAndSubject = serde_json::from_slice(&payload).ok()?;
+    Some((claims.iss, claims.sub))
 }

@@ -1,4 +1,4 @@
-//! The keys that an issuer signs with, and how they are read anew when it rotates them.
+//! The keys of an issuer, fetched again when it rotates them.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -11,15 +11,15 @@ use super::exchange::Exchange;
 use super::http_client::HttpClient;
 use crate::clock::Clock;
 
-/// The shortest time between two fetches: a token with a made-up key id must not make us hammer
-/// the issuer.
-const SHORTEST_INTERVAL: Duration = Duration::from_secs(60);
+/// The minimum time between two fetches, so that tokens with invented key ids do not flood the
+/// issuer with requests.
+const MIN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The issuer's keys.
 pub(super) struct KeySet {
     url: JsonWebKeySetUrl,
     current: RwLock<Arc<CoreJsonWebKeySet>>,
-    /// When the last fetch began, on the monotonic clock; held by the one who fetches.
+    /// When the last fetch began, on the monotonic clock; locked during a fetch.
     fetched_at: Mutex<Option<Duration>>,
 }
 
@@ -32,8 +32,8 @@ impl KeySet {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Newer keys than these, if there are any to be had: somebody else's who just fetched, or
-    /// fetched now unless that was done within the last minute.
+    /// Returns newer keys than these: those that another task has just fetched, or else fetches them,
+    /// unless that was done within the last minute.
     pub(super) async fn newer_than(
         &self,
         stale: &Arc<CoreJsonWebKeySet>,
@@ -46,7 +46,7 @@ impl KeySet {
             return Some(current);
         }
         let now = clock.monotonic();
-        if fetched_at.is_some_and(|at| now.saturating_sub(at) < SHORTEST_INTERVAL) {
+        if fetched_at.is_some_and(|at| now.saturating_sub(at) < MIN_INTERVAL) {
             return None;
         }
         *fetched_at = Some(now);

@@ -1,7 +1,7 @@
-//! OpenID Connect, on the openidconnect crate (feature `openid`).
+//! A provider for OpenID Connect, built on the openidconnect crate (feature `openid`).
 //!
-//! [`OpenIdProvider`] renews and revokes for the session manager, and signs people in for the
-//! application. The HTTP client is the application's, so that no TLS stack is chosen here.
+//! [`OpenIdProvider`] renews and revokes tokens for the session manager, and signs users in for
+//! the application. The application brings the HTTP client, so that no TLS stack is chosen here.
 //!
 //! ```no_run
 //! # async fn example(
@@ -21,7 +21,7 @@
 //!     None,
 //! )?;
 //!
-//! // At the callback route: the cookie is taken away, whatever comes of it.
+//! // At the callback route: remove the cookie, whatever the outcome.
 //! let outcome = provider.complete(request.pending, Callback::from_query(query)).await?;
 //! assert!(outcome.identity.subject.is_some());
 //! # Ok(())
@@ -77,15 +77,15 @@ type Client = CoreClient<
 
 /// A client registration at an OpenID Connect provider.
 ///
-/// As a [`Provider`] it renews tokens (RFC 6749, section 6), and revokes them (RFC 7009). A
-/// session ends only by a 4xx answer with the JSON error `invalid_grant`; each other failure says
-/// what it is, and how long the provider asks to be left alone.
+/// As a [`Provider`] it renews tokens (RFC 6749, section 6) and revokes them (RFC 7009). Only a 4xx
+/// response with the JSON error `invalid_grant` ends a session; every other error says what failed,
+/// and how long the provider asks to wait.
 ///
 /// # Security
 ///
-/// Refresh tokens and the client's secret go to the endpoints that the issuer's discovery document
-/// names, over https (http on loopback), and nowhere else; no error, log or `Debug` holds one. The
-/// HTTP client must not follow redirects: see [`HttpClient`].
+/// Refresh tokens and the client's secret are sent only to the endpoints in the issuer's discovery
+/// document, over https (http on loopback). No error, log or `Debug` contains one. The HTTP client
+/// must not follow redirects: see [`HttpClient`].
 pub struct OpenIdProvider {
     issuer: String,
     /// Whether the issuer names itself in the authorization response (RFC 9207).
@@ -100,7 +100,7 @@ pub struct OpenIdProvider {
     http: Arc<dyn HttpClient>,
 }
 
-/// Where the issuer answers.
+/// The endpoints of the issuer.
 struct Endpoints {
     token: Uri,
     revocation: Option<Uri>,
@@ -117,7 +117,7 @@ impl fmt::Debug for OpenIdProvider {
 }
 
 impl OpenIdProvider {
-    /// Builds the client `client_id` of the provider whose issuer identifier is `issuer`.
+    /// Returns a builder for the client `client_id` of the provider with this issuer identifier.
     pub fn builder(
         issuer: impl Into<String>,
         client_id: impl Into<String>,
@@ -126,11 +126,11 @@ impl OpenIdProvider {
         OpenIdBuilder::new(issuer.into(), client_id.into(), Arc::new(http))
     }
 
-    /// The provider, as its discovery document describes it, with the settings as they are.
+    /// Creates the provider from its discovery document, with default settings.
     ///
     /// # Errors
     ///
-    /// [`SetupError`], as of [`OpenIdBuilder::discover`].
+    /// Returns [`SetupError`] in the cases of [`OpenIdBuilder::discover`].
     pub async fn discover(
         issuer: impl Into<String>,
         client_id: impl Into<String>,
@@ -144,7 +144,7 @@ impl OpenIdProvider {
         }
     }
 
-    /// The issuer identifier.
+    /// Returns the issuer identifier.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
@@ -159,14 +159,14 @@ impl Provider for OpenIdProvider {
         let exchange = Exchange::with(&*self.http, &self.endpoints.token);
         let request = self.client.exchange_refresh_token(&token);
         let request = request.add_scopes(self.scope_at_renewal.iter().cloned());
-        // The exchange keeps the answer.
+        // The exchange keeps the response.
         let _ = request.request_async(&exchange).await;
         let response = exchange.into_answer()?.into_token_response()?;
         let renewed = response.id_token.as_ref().map(SecretString::expose_secret);
         if let (Some(before), Some(after)) = (tokens.id_token(), renewed)
-            && id_token::is_about_another(before, after)
+            && id_token::is_about_another_user(before, after)
         {
-            return Err(ProviderError::new(ProviderErrorKind::Malformed).caused_by(AnotherPerson));
+            return Err(ProviderError::new(ProviderErrorKind::Malformed).caused_by(AnotherUser));
         }
         Ok(response)
     }
@@ -175,11 +175,11 @@ impl Provider for OpenIdProvider {
         let unsupported = || ProviderError::new(ProviderErrorKind::Unsupported);
         let endpoint = self.endpoints.revocation.as_ref().ok_or_else(unsupported)?;
         let token = RefreshToken::new(refresh_token.expose_secret().to_owned());
-        let client = self.client.clone().set_revocation_url(addressed_later()?);
+        let client = self.client.clone().set_revocation_url(placeholder_url()?);
         let request = client.revoke_token(CoreRevocableToken::from(token));
         let request = request.map_err(|_| ProviderError::new(ProviderErrorKind::Misconfigured))?;
         let exchange = Exchange::with(&*self.http, endpoint);
-        // The exchange keeps the answer.
+        // The exchange keeps the response.
         let _ = request.request_async(&exchange).await;
         exchange.into_answer()?.into_revocation()
     }
@@ -189,14 +189,14 @@ impl Provider for OpenIdProvider {
     }
 }
 
-/// The crate builds no revocation for an http address, not even on loopback. The exchange
-/// addresses the request, to an endpoint that was checked when the provider was built.
-fn addressed_later() -> Result<RevocationUrl, ProviderError> {
+/// Returns a placeholder: the openidconnect crate refuses to revoke at an http address, even on
+/// loopback. The exchange sends the request to the endpoint that was checked at set-up.
+fn placeholder_url() -> Result<RevocationUrl, ProviderError> {
     RevocationUrl::new("https://localhost/".to_owned())
         .map_err(|_| ProviderError::new(ProviderErrorKind::Misconfigured))
 }
 
-/// A renewal gave somebody else's tokens.
+/// A renewal returned the tokens of another user.
 #[derive(Debug, thiserror::Error)]
-#[error("the renewed ID token is about another person")]
-struct AnotherPerson;
+#[error("the renewed ID token is about another user")]
+struct AnotherUser;

@@ -1,11 +1,11 @@
-//! A sign-in that has begun: what goes to the provider, what stays, and what comes back.
+//! A pending sign-in: the address for the browser, the record to keep, and the callback.
 
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
-/// Where to send the browser, and what to keep until it comes back.
+/// The address for the browser, and the record to keep until it returns.
 #[must_use]
 pub struct AuthorizationRequest {
     /// The address at the provider, for a redirect.
@@ -15,25 +15,25 @@ pub struct AuthorizationRequest {
 }
 
 impl fmt::Debug for AuthorizationRequest {
-    /// Without the address: state and nonce are in it, and perhaps the person's name.
+    /// Omits the address: it contains the state and the nonce, and possibly the name of the user.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut fields = f.debug_struct("AuthorizationRequest");
         fields.field("pending", &self.pending).finish_non_exhaustive()
     }
 }
 
-/// The record of one sign-in that has begun: state, nonce and PKCE verifier, bound to the browser
-/// that holds it (R9).
+/// The record of one pending sign-in: state, nonce and PKCE verifier, bound to the browser that
+/// holds it (R9).
 ///
-/// Keep one per sign-in, so that several tabs do not disturb each other (F33), by its
-/// [`state`](Self::state): in a short-lived cookie, or a row that such a cookie names. Delete it
-/// when it comes back, whatever the outcome: a sign-in is completed once. It is good for ten
-/// minutes.
+/// Keep one per sign-in under its [`state`](Self::state), so that several tabs do not disturb each
+/// other (F33): in a short-lived cookie, or in a row that such a cookie names. Delete it when the
+/// browser returns, whatever the outcome: a sign-in is completed once. It is valid for ten minutes.
 ///
 /// # Security
 ///
-/// Its serialised form holds the secrets of the sign-in. A cookie for it must be `HttpOnly` and
-/// `Secure`, best with the prefix `__Host-`, so that nobody else can plant one. `Debug` prints none.
+/// Its serialised form contains the secrets of the sign-in. A cookie for it must be `HttpOnly` and
+/// `Secure`, and should have the prefix `__Host-`, so that no other host can set one. `Debug` prints
+/// no secret.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct PendingSignIn {
     pub(super) issuer: String,
@@ -49,7 +49,7 @@ pub struct PendingSignIn {
 }
 
 impl PendingSignIn {
-    /// The `state` that the provider's answer will bring back, by which this record is found.
+    /// Returns the `state`, which the callback repeats and by which this record is found.
     #[must_use]
     pub fn state(&self) -> &str {
         self.state.expose_secret()
@@ -70,8 +70,8 @@ fn exposed<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok,
     serializer.serialize_str(secret.expose_secret())
 }
 
-/// The query of the address to which the provider sent the browser back (RFC 6749, section 4.1.2;
-/// RFC 9207), ready to be read by a form or query extractor.
+/// The query of the callback, with which the provider sends the browser back (RFC 6749, section
+/// 4.1.2; RFC 9207). A form or query extractor can deserialise it.
 #[derive(Clone, Default, Deserialize)]
 #[non_exhaustive]
 pub struct Callback {
@@ -81,12 +81,12 @@ pub struct Callback {
     pub state: Option<String>,
     /// The issuer.
     pub iss: Option<String>,
-    /// Why there is no code.
+    /// The error code, if there is no authorization code.
     pub error: Option<String>,
 }
 
 impl Callback {
-    /// The answer that the query part of an address is, without its question mark.
+    /// Parses the query part of an address, without its question mark.
     ///
     /// ```
     /// use session_core::provider::openid::Callback;

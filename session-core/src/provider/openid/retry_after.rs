@@ -1,14 +1,14 @@
-//! How long a provider asks to be left alone (RFC 9110, section 10.2.3).
+//! The `Retry-After` header (RFC 9110, section 10.2.3).
 
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::{DATE, HeaderName, RETRY_AFTER};
 
-/// The span of a `Retry-After` header, in whole seconds.
+/// Returns how long a provider asks to wait, in whole seconds.
 ///
-/// A date is relative to the `Date` of the same answer: our own clock may be wrong about a moment
-/// on the provider's. Without a `Date` such a header says nothing.
+/// A date counts from the `Date` of the same response, since the clocks of this node and of the
+/// provider may differ. Without a `Date` it is ignored.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let asked = text(headers, RETRY_AFTER)?;
     if let Ok(seconds) = asked.parse() {
@@ -22,7 +22,7 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
-/// The epoch seconds of an HTTP date, which is one of RFC 2822 with a zone of `GMT`.
+/// Returns the Unix time of an HTTP date, which has the form of RFC 2822 with the zone `GMT`.
 fn seconds_of(date: &str) -> Option<i64> {
     chrono::DateTime::parse_from_rfc2822(date).ok().map(|date| date.timestamp())
 }
@@ -43,17 +43,17 @@ mod tests {
     }
 
     #[test]
-    fn reads_a_date_against_the_answers_own() {
+    fn reads_a_date_relative_to_that_of_the_response() {
         let date = (DATE, "Fri, 31 Dec 1999 23:59:00 GMT");
         let later = (RETRY_AFTER, "Sat, 01 Jan 2000 00:00:30 GMT");
         assert_eq!(asked(&[date.clone(), later.clone()]), Some(Duration::from_secs(90)));
-        assert_eq!(asked(&[later]), None, "no clock of our own is asked");
+        assert_eq!(asked(&[later]), None, "the clock of this node is not used");
         let past = (RETRY_AFTER, "Fri, 31 Dec 1999 23:58:00 GMT");
         assert_eq!(asked(&[date, past]), Some(Duration::ZERO));
     }
 
     #[test]
-    fn takes_nonsense_for_no_wish() {
+    fn ignores_invalid_values() {
         for nonsense in ["", "soon", "-3", "1.5", "99999999999999999999999"] {
             assert_eq!(asked(&[(RETRY_AFTER, nonsense)]), None, "{nonsense}");
         }

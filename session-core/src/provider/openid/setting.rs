@@ -1,11 +1,11 @@
-//! What is wrong with what the application configured, by the name of the field.
+//! Invalid settings, by the name of the field.
 
 use http::Uri;
 use openidconnect::url::{Host, Url};
 
 use crate::provider::{ProviderError, ProviderErrorKind};
 
-/// A setting of an OpenID Connect provider that cannot be meant.
+/// An invalid setting of an OpenID Connect provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {problem}")]
 pub struct InvalidSetting {
@@ -18,21 +18,21 @@ impl InvalidSetting {
         Self { field, problem }
     }
 
-    /// The name of the setting, or of the field of the discovery document.
+    /// Returns the name of the setting, or of the field of the discovery document.
     #[must_use]
     pub const fn field(&self) -> &'static str {
         self.field
     }
 }
 
-/// Why there is no [`OpenIdProvider`](super::OpenIdProvider).
+/// The reason why an [`OpenIdProvider`](super::OpenIdProvider) cannot be created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetupError {
-    /// The discovery document or the keys could not be fetched, or not be understood.
+    /// The discovery document or the keys cannot be fetched or parsed.
     #[error("the provider's configuration cannot be fetched")]
     Discovery(#[source] ProviderError),
-    /// A setting, or a field of the discovery document, cannot be meant.
+    /// A setting, or a field of the discovery document, is invalid.
     #[error("a setting of the provider is invalid")]
     Setting(
         #[from]
@@ -42,7 +42,7 @@ pub enum SetupError {
 }
 
 impl SetupError {
-    /// The name of the invalid field, if it is that.
+    /// Returns the name of the invalid field, if that is the reason.
     #[must_use]
     pub const fn field(&self) -> Option<&'static str> {
         match self {
@@ -51,7 +51,7 @@ impl SetupError {
         }
     }
 
-    /// Whether it may go well later: the provider is away, or asks for fewer requests.
+    /// Returns whether a later attempt may succeed: the provider is unavailable or overloaded.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Discovery(error) if matches!(
@@ -61,7 +61,7 @@ impl SetupError {
     }
 }
 
-/// The URL, if secrets may travel to it: https, or http to this very machine.
+/// Parses a URL to which secrets may be sent: https, or http on loopback.
 pub(super) fn safe_url(field: &'static str, text: &str) -> Result<Url, InvalidSetting> {
     let url = Url::parse(text).map_err(|_| InvalidSetting::new(field, "is not a URL"))?;
     match url.scheme() {
@@ -77,8 +77,8 @@ pub(super) fn safe_url(field: &'static str, text: &str) -> Result<Url, InvalidSe
     }
 }
 
-/// The URL of an endpoint that a discovery document names. An issuer out there must not send
-/// requests with secrets to this machine.
+/// Parses the URL of an endpoint in a discovery document. A remote issuer must not direct requests
+/// with secrets to this machine.
 pub(super) fn safe_endpoint(
     field: &'static str,
     text: &str,
@@ -86,7 +86,7 @@ pub(super) fn safe_endpoint(
 ) -> Result<Uri, InvalidSetting> {
     let url = safe_url(field, text)?;
     if url.scheme() == "http" && !is_loopback(issuer) {
-        return Err(InvalidSetting::new(field, "must be https, for the issuer is"));
+        return Err(InvalidSetting::new(field, "must be https, as the issuer is"));
     }
     url.as_str().parse().map_err(|_| InvalidSetting::new(field, "is not a URL"))
 }
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_would_send_secrets_in_the_clear() {
+    fn refuses_addresses_that_would_receive_secrets_in_clear_text() {
         for url in [
             "http://id.example",
             "http://127.0.0.1.example",
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_an_endpoint_on_this_machine_for_an_issuer_that_is_not() {
+    fn refuses_an_endpoint_on_loopback_for_a_remote_issuer() {
         let outside = Url::parse("https://id.example").unwrap();
         assert!(safe_endpoint("token_endpoint", "http://127.0.0.1/token", &outside).is_err());
         assert!(safe_endpoint("token_endpoint", "https://tokens.example/", &outside).is_ok());

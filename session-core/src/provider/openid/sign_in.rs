@@ -1,4 +1,4 @@
-//! Signing in: the authorization code flow with PKCE (OpenID Connect Core, section 3.1).
+//! Sign-in by the authorization code flow with PKCE (OpenID Connect Core, section 3.1).
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -23,30 +23,30 @@ use crate::clock::Timestamp;
 use crate::session::ProviderIdentity;
 use crate::token::TokenResponse;
 
-/// How long a sign-in may take: the person may have to look for a second factor.
-const LONGEST_SIGN_IN: Duration = Duration::from_secs(10 * 60);
+/// How long a sign-in may take; the user may have to fetch a second factor.
+const MAX_SIGN_IN: Duration = Duration::from_secs(10 * 60);
 
-/// A person who has signed in: what a session is made of.
+/// A completed sign-in, from which a session is created.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct SignInOutcome {
     /// The tokens.
     pub tokens: TokenResponse,
-    /// Who the person is to the provider: verified, stable, and what a session remembers.
+    /// The identity of the user at the provider, verified by the ID token.
     pub identity: ProviderIdentity,
-    /// What else the provider says of the person.
+    /// Other claims about the user.
     pub claims: SignInClaims,
 }
 
 impl OpenIdProvider {
-    /// Begins a sign-in: where to send the browser, and what to keep until it comes back.
+    /// Begins a sign-in: returns the address for the browser and the record to keep until it returns.
     ///
-    /// The scope `openid` is always asked for. `login_hint` is the name that the provider's form
-    /// is filled with.
+    /// The scope `openid` is always requested. `login_hint` is the user name to fill into the
+    /// provider's form.
     ///
     /// # Errors
     ///
-    /// [`InvalidSetting`] if `redirect_uri` is not an absolute URL.
+    /// Returns [`InvalidSetting`] if `redirect_uri` is not an absolute URL.
     pub fn authorization_request(
         &self,
         redirect_uri: &str,
@@ -79,16 +79,17 @@ impl OpenIdProvider {
         Ok(AuthorizationRequest { url: url.into(), pending })
     }
 
-    /// Completes a sign-in with what the provider sent the browser back with.
+    /// Completes a sign-in with the query that the browser brought back from the provider.
     ///
     /// Checks the state in constant time and the issuer (RFC 9207), exchanges the code with the
     /// PKCE verifier, and verifies the ID token: signature, issuer, audience, expiry, nonce, and
-    /// the hash of the access token where there is one. An unknown key makes the issuer's keys be
-    /// read anew, at most once a minute.
+    /// the hash of the access token where there is one. If the key is
+    /// unknown, the issuer's keys are fetched again, at most once a minute.
     ///
     /// # Errors
     ///
-    /// [`SignInError`]; the sign-in has to be begun anew.
+    /// Returns [`SignInError`] if a check fails or the provider gives no tokens. The record cannot be
+    /// used again: begin a new sign-in.
     pub async fn complete(
         &self,
         pending: PendingSignIn,
@@ -124,7 +125,7 @@ impl OpenIdProvider {
             return Err(SignInErrorKind::Issuer.into());
         }
         let started_at = Timestamp::from_millis(pending.started_at);
-        if self.clock.now().since(started_at) > LONGEST_SIGN_IN {
+        if self.clock.now().since(started_at) > MAX_SIGN_IN {
             return Err(SignInErrorKind::Expired.into());
         }
         match &callback.error {
@@ -141,7 +142,7 @@ impl OpenIdProvider {
         pending: &PendingSignIn,
         code: &SecretString,
     ) -> Result<TokenResponse, SignInError> {
-        // The record may come from a cookie that was tampered with.
+        // The record may come from a modified cookie.
         let redirect_url =
             RedirectUrl::new(pending.redirect_uri.clone()).map_err(|_| SignInErrorKind::State)?;
         let verifier = PkceCodeVerifier::new(pending.verifier.expose_secret().to_owned());
@@ -152,7 +153,7 @@ impl OpenIdProvider {
             .exchange_code(code)
             .set_pkce_verifier(verifier)
             .set_redirect_uri(Cow::Owned(redirect_url));
-        // The exchange keeps the answer.
+        // The exchange keeps the response.
         let _ = request.request_async(&exchange).await;
         Ok(exchange.into_answer()?.into_token_response()?)
     }
@@ -168,7 +169,7 @@ impl OpenIdProvider {
         };
         let keys = self.keys.current();
         match check(&keys) {
-            Err(error) if error.is_of_the_key() => {
+            Err(error) if error.may_be_a_new_key() => {
                 let newer = self.keys.newer_than(&keys, &*self.http, &*self.clock).await;
                 newer.map_or(Err(error), |newer| check(&newer))
             }
@@ -176,16 +177,16 @@ impl OpenIdProvider {
         }
     }
 
-    /// Where to send the browser to sign the person out at the provider too (RP-Initiated Logout
-    /// 1.0, section 2); `None` if the provider does not offer it.
+    /// Returns the address for the browser that also signs the user out at the provider
+    /// (RP-Initiated Logout 1.0, section 2); `None` if the provider does not offer it.
     ///
     /// # Errors
     ///
-    /// [`InvalidSetting`] if `post_logout_redirect_uri` is not an absolute URL.
+    /// Returns [`InvalidSetting`] if `post_logout_redirect_uri` is not an absolute URL.
     ///
     /// # Security
     ///
-    /// The address holds the ID token: send the browser there, and do not log it.
+    /// The address contains the ID token: redirect the browser to it, and do not log it.
     pub fn end_session_url(
         &self,
         id_token_hint: Option<&str>,

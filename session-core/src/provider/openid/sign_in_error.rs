@@ -1,11 +1,11 @@
-//! Why a sign-in came to nothing.
+//! Errors of a sign-in.
 
 use std::error::Error;
 use std::fmt;
 
 use crate::provider::{ProviderError, ProviderErrorKind};
 
-/// A sign-in came to nothing; nobody is signed in, and it cannot be completed again.
+/// A sign-in failed. The record of the sign-in cannot be used again.
 #[derive(Debug, thiserror::Error)]
 #[error("{kind}")]
 pub struct SignInError {
@@ -14,51 +14,51 @@ pub struct SignInError {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What came between.
+/// The kind of a [`SignInError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SignInErrorKind {
-    /// The code is not good any more: used, too old, or of another client or PKCE challenge.
+    /// The code is no longer valid: used, too old, or of another client or PKCE challenge.
     CodeRefused,
-    /// The person or the provider said no; the source says in which word of the protocol.
+    /// The user or the provider refused; the source has the error code of the protocol.
     Denied,
     /// The sign-in began more than ten minutes ago.
     Expired,
-    /// The ID token is missing or does not hold.
+    /// The ID token is missing or invalid.
     IdToken,
-    /// The answer is from another issuer than the question went to (RFC 9207).
+    /// The callback comes from another issuer than the one that was asked (RFC 9207).
     Issuer,
-    /// The answer has neither a code nor an error.
+    /// The callback has neither a code nor an error.
     MissingCode,
-    /// The token endpoint did not give tokens; the source is a [`ProviderError`].
+    /// The token endpoint returned no tokens; the source is a [`ProviderError`].
     Provider,
-    /// The answer is not for this sign-in: another tab's, or forged (R9).
+    /// The callback is not for this sign-in: it is for another tab, or forged (R9).
     State,
 }
 
 impl fmt::Display for SignInErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::CodeRefused => "the authorization code is not good any more",
-            Self::Denied => "the provider did not sign the person in",
-            Self::Expired => "the sign-in took too long",
-            Self::IdToken => "the ID token does not hold",
-            Self::Issuer => "the answer is from another issuer",
-            Self::MissingCode => "the answer has no authorization code",
-            Self::Provider => "the provider gave no tokens",
-            Self::State => "the answer is not for this sign-in",
+            Self::CodeRefused => "the authorization code is no longer valid: sign in again",
+            Self::Denied => "the provider did not sign the user in",
+            Self::Expired => "the sign-in took longer than ten minutes: sign in again",
+            Self::IdToken => "the ID token is missing or invalid",
+            Self::Issuer => "the callback is from another issuer",
+            Self::MissingCode => "the callback has no authorization code",
+            Self::Provider => "the provider returned no tokens",
+            Self::State => "the callback is not for this sign-in",
         })
     }
 }
 
 impl SignInError {
-    /// What came between.
+    /// Returns the kind.
     #[must_use]
     pub const fn kind(&self) -> SignInErrorKind {
         self.kind
     }
 
-    /// Whether a new sign-in may go well a little later: the provider is away or overloaded.
+    /// Returns whether a new sign-in may succeed later: the provider is unavailable or overloaded.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         let provider = self.source.as_ref().and_then(|source| source.downcast_ref());
@@ -91,7 +91,7 @@ impl From<ProviderError> for SignInError {
     }
 }
 
-/// The protocol's word for why there is no code, and nothing else of what the address said.
+/// The error code of the protocol, without any other text of the callback.
 #[derive(Debug, thiserror::Error)]
 #[error("the provider answered {0}")]
 pub(super) struct DenialCode(pub(super) &'static str);

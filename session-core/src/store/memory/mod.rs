@@ -1,34 +1,32 @@
 //! A store in the memory of one process.
 
-mod model;
+mod events;
+mod key_rotation;
+mod lifecycle;
+mod lookup;
 mod outbox;
 mod rows;
+mod update;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use async_trait::async_trait;
-
 use crate::clock::Timestamp;
-use crate::event::Event;
-use crate::session::{EndReason, ProviderName, SecretDigest, Session, SessionId, UserId};
-use crate::store::{
-    Admission, Decide, EndTarget, EndedSession, Lease, LeaseOwner, NewSession, Partition,
-    PendingRevocation, RevocationId, SecretRotation, SessionStore, StaleQuery, StoreError,
-    StoredSession, TokenWrite,
-};
-use crate::token::{Sealed, SealedTokens};
-use model::Model;
+use crate::event::{Event, EventKind};
+use crate::session::Session;
+use crate::store::{PendingRevocation, RevocationId};
+use rows::Rows;
 
 /// Keeps sessions in the memory of one process: for tests, and for services of a single process
-/// that may sign everybody out when they restart.
+/// that may sign all users out when they restart.
 ///
-/// All [laws](crate::store) hold among the clones of one store, which share their sessions; two
+/// All [laws](crate::store) hold among the clones of one store, which share their sessions. Two
 /// processes share nothing, and a restart forgets everything: sessions, events, and the refresh
 /// tokens that were still to be revoked. Lookups by digest, id, user and partition are indexed;
-/// purging and re-sealing look through all sessions.
+/// purging and re-sealing scan all sessions.
 ///
 /// ```
-/// use session_core::store::{SessionStore, memory::MemoryStore};
+/// use session_core::store::{SessionLookup, memory::MemoryStore};
 /// use session_core::session::SecretDigest;
 /// use session_core::UserId;
 ///
@@ -40,233 +38,63 @@ use model::Model;
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
-    model: Arc<Mutex<Model>>,
+    state: Arc<Mutex<Tables>>,
+}
+
+/// Everything that the store keeps, under one lock.
+#[derive(Debug, Default)]
+struct Tables {
+    rows: Rows,
+    outbox: BTreeMap<RevocationId, PendingRevocation>,
+    events: Vec<Event>,
+    /// Raised by each admission. One counter for all partitions orders each of them.
+    admissions: u64,
+    imported_are_held: bool,
 }
 
 impl MemoryStore {
-    /// A store without sessions.
+    /// Creates a store without sessions.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Lets every imported session be held, as one whose move is not switched yet, or none.
+    /// Sets whether every migrated session is held, as before the cutover of its migration.
     ///
-    /// A store in memory knows of no moves: this is for tests of what waits for a switch.
+    /// A store in memory has no migrations: this is for tests of what waits for a cutover.
     ///
     /// ```
-    /// use session_core::store::{SessionStore, memory::MemoryStore};
+    /// use session_core::store::{MigratedSessions, memory::MemoryStore};
     /// use session_core::{SessionId, Timestamp};
     ///
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
     /// let store = MemoryStore::new();
     /// store.hold_imported(true);
     /// let id = SessionId::generate(Timestamp::from_millis(0));
-    /// assert!(!store.is_held(id).await.unwrap(), "none that is not imported is held");
+    /// assert!(!store.is_held(id).await.unwrap(), "an unknown session is not held");
     /// # });
     /// ```
     pub fn hold_imported(&self, is_held: bool) {
-        self.model().imported_are_held = is_held;
+        self.state().imported_are_held = is_held;
     }
 
-    /// Each method takes this lock once and holds it over no await: that makes it one effect. A
-    /// panic under it can only come from `decide`, which is asked before anything is changed.
-    fn model(&self) -> MutexGuard<'_, Model> {
-        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks the state. Each method does so once and across no await, which makes it one effect. A
+    /// panic under the lock can only come from `decide`, which is called before any change.
+    fn state(&self) -> MutexGuard<'_, Tables> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-#[async_trait]
-impl SessionStore for MemoryStore {
-    async fn admit(&self, new: NewSession, decide: &Decide<'_>) -> Result<Admission, StoreError> {
-        self.model().admit(new, decide)
+impl Tables {
+    fn record(&mut self, session: &Session, kind: EventKind, at: Timestamp) {
+        self.events.push(Event::new(session, kind, at));
     }
+}
 
-    async fn find_by_digest(
-        &self,
-        digest: &SecretDigest,
-    ) -> Result<Option<StoredSession>, StoreError> {
-        Ok(self.model().rows.find_by_digest(digest).map(|row| row.stored.clone()))
-    }
+fn at_most(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
 
-    async fn find(&self, id: SessionId) -> Result<Option<StoredSession>, StoreError> {
-        Ok(self.model().rows.get(id).map(|row| row.stored.clone()))
-    }
-
-    async fn find_all(&self, ids: &[SessionId]) -> Result<Vec<Session>, StoreError> {
-        let model = self.model();
-        let mut ids = ids.to_vec();
-        ids.sort_unstable();
-        ids.dedup();
-        let found = ids.into_iter().filter_map(|id| model.rows.get(id));
-        Ok(found.map(|row| row.stored.session.clone()).collect())
-    }
-
-    async fn list(&self, user: &UserId) -> Result<Vec<Session>, StoreError> {
-        Ok(self.model().list(user))
-    }
-
-    async fn list_unclaimed(
-        &self,
-        user: &UserId,
-        provider: &ProviderName,
-    ) -> Result<Vec<Session>, StoreError> {
-        Ok(self.model().imported(user, provider, |digests| digests.iter().next().is_none()))
-    }
-
-    async fn list_migrated(
-        &self,
-        user: &UserId,
-        provider: &ProviderName,
-    ) -> Result<Vec<Session>, StoreError> {
-        Ok(self.model().imported(user, provider, |_| true))
-    }
-
-    async fn is_held(&self, id: SessionId) -> Result<bool, StoreError> {
-        Ok(self.model().is_held(id))
-    }
-
-    async fn write_tokens(&self, write: TokenWrite) -> Result<Option<u64>, StoreError> {
-        Ok(self.model().write_tokens(write))
-    }
-
-    async fn reseal(
-        &self,
-        id: SessionId,
-        revision: u64,
-        tokens: SealedTokens,
-    ) -> Result<bool, StoreError> {
-        Ok(self.model().reseal(id, revision, tokens))
-    }
-
-    async fn rotate_secret(&self, rotation: SecretRotation) -> Result<bool, StoreError> {
-        self.model().rotate_secret(&rotation)
-    }
-
-    async fn confirm_rotation(
-        &self,
-        id: SessionId,
-        presented: &SecretDigest,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.model().confirm_rotation(id, presented, now);
-        Ok(())
-    }
-
-    async fn touch(&self, id: SessionId, at: Timestamp) -> Result<(), StoreError> {
-        if let Some(row) = self.model().rows.live_mut(id) {
-            row.session.last_seen_at = row.session.last_seen_at.max(at);
-        }
-        Ok(())
-    }
-
-    async fn end(
-        &self,
-        target: EndTarget,
-        reason: EndReason,
-        now: Timestamp,
-    ) -> Result<Vec<EndedSession>, StoreError> {
-        Ok(self.model().end(&target, reason, now))
-    }
-
-    async fn claim_lease(
-        &self,
-        id: SessionId,
-        seen: Option<&Lease>,
-        lease: &Lease,
-    ) -> Result<bool, StoreError> {
-        Ok(self.model().swap_lease(id, seen, *lease))
-    }
-
-    async fn heartbeat(&self, id: SessionId, lease: &Lease) -> Result<bool, StoreError> {
-        Ok(self.model().swap_lease(id, Some(lease), lease.raised()))
-    }
-
-    async fn release_lease(&self, id: SessionId, owner: LeaseOwner) -> Result<(), StoreError> {
-        if let Some(row) = self.model().rows.live_mut(id) {
-            row.lease = row.lease.filter(|lease| lease.owner != owner);
-        }
-        Ok(())
-    }
-
-    async fn list_timeout_candidates(&self, query: StaleQuery) -> Result<Vec<Session>, StoreError> {
-        Ok(self.model().list_timeout_candidates(query))
-    }
-
-    async fn purge_ended(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
-        Ok(self.model().purge_ended(before, limit))
-    }
-
-    async fn purge_events(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
-        Ok(self.model().purge_events(before, limit))
-    }
-
-    async fn record(&self, event: Event) -> Result<(), StoreError> {
-        self.model().record(event);
-        Ok(())
-    }
-
-    async fn events(&self, id: SessionId) -> Result<Vec<Event>, StoreError> {
-        Ok(self.model().events_of(id))
-    }
-
-    async fn enqueue_revocation(&self, revocation: PendingRevocation) -> Result<(), StoreError> {
-        self.model().outbox.enqueue(revocation);
-        Ok(())
-    }
-
-    async fn claim_revocations(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        limit: u64,
-    ) -> Result<Vec<PendingRevocation>, StoreError> {
-        Ok(self.model().outbox.claim(now, until, limit))
-    }
-
-    async fn postpone_revocation(
-        &self,
-        id: RevocationId,
-        due_at: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.model().outbox.postpone(id, due_at);
-        Ok(())
-    }
-
-    async fn complete_revocation(&self, id: RevocationId) -> Result<(), StoreError> {
-        self.model().outbox.settle(id);
-        Ok(())
-    }
-
-    async fn reseal_revocation(&self, id: RevocationId, sealed: Sealed) -> Result<(), StoreError> {
-        self.model().outbox.reseal(id, sealed);
-        Ok(())
-    }
-
-    async fn count_live(&self, partition: &Partition) -> Result<u64, StoreError> {
-        let live = self.model().rows.live_in(partition).count();
-        Ok(u64::try_from(live).unwrap_or(u64::MAX))
-    }
-
-    async fn sample_per_key(&self) -> Result<Vec<StoredSession>, StoreError> {
-        Ok(self.model().sample_per_key())
-    }
-
-    async fn list_sealed_with_other_key(
-        &self,
-        key_id: &str,
-        after: Option<SessionId>,
-        limit: u64,
-    ) -> Result<Vec<StoredSession>, StoreError> {
-        Ok(self.model().list_sealed_with_other_key(key_id, after, limit))
-    }
-
-    async fn list_revocations_sealed_with_other_key(
-        &self,
-        key_id: &str,
-        after: Option<RevocationId>,
-        limit: u64,
-    ) -> Result<Vec<PendingRevocation>, StoreError> {
-        Ok(self.model().outbox.list_sealed_with_other_key(key_id, after, limit))
-    }
+fn count(rows: usize) -> u64 {
+    u64::try_from(rows).unwrap_or(u64::MAX)
 }

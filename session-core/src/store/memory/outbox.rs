@@ -1,64 +1,49 @@
-//! The refresh tokens that are to be revoked.
+//! The outbox of refresh tokens that are to be revoked.
 
-use std::collections::BTreeMap;
+use async_trait::async_trait;
 
+use super::{MemoryStore, at_most};
 use crate::clock::Timestamp;
-use crate::store::{PendingRevocation, RevocationId};
-use crate::token::Sealed;
+use crate::store::{PendingRevocation, RevocationId, RevocationOutbox, StoreError};
 
-/// All revocations, in the order of their ids.
-#[derive(Debug, Default)]
-pub(super) struct Outbox {
-    pending: BTreeMap<RevocationId, PendingRevocation>,
-}
-
-impl Outbox {
-    /// One that is in already stays as it is: its caller has missed the first answer.
-    pub(super) fn enqueue(&mut self, revocation: PendingRevocation) {
-        self.pending.entry(revocation.id).or_insert(revocation);
+#[async_trait]
+impl RevocationOutbox for MemoryStore {
+    async fn enqueue_revocation(&self, revocation: PendingRevocation) -> Result<(), StoreError> {
+        self.state().outbox.entry(revocation.id).or_insert(revocation);
+        Ok(())
     }
 
-    pub(super) fn claim(
-        &mut self,
+    async fn claim_revocations(
+        &self,
         now: Timestamp,
         until: Timestamp,
         limit: u64,
-    ) -> Vec<PendingRevocation> {
+    ) -> Result<Vec<PendingRevocation>, StoreError> {
+        let mut state = self.state();
         let mut due: Vec<&mut PendingRevocation> =
-            self.pending.values_mut().filter(|revocation| revocation.due_at <= now).collect();
+            state.outbox.values_mut().filter(|revocation| revocation.due_at <= now).collect();
         due.sort_by_key(|revocation| (revocation.due_at, revocation.id));
-        due.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        due.truncate(at_most(limit));
         for revocation in &mut due {
             revocation.due_at = until;
             revocation.attempts = revocation.attempts.saturating_add(1);
         }
-        due.into_iter().map(|revocation| revocation.clone()).collect()
+        Ok(due.into_iter().map(|revocation| revocation.clone()).collect())
     }
 
-    pub(super) fn postpone(&mut self, id: RevocationId, due_at: Timestamp) {
-        if let Some(revocation) = self.pending.get_mut(&id) {
+    async fn postpone_revocation(
+        &self,
+        id: RevocationId,
+        due_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        if let Some(revocation) = self.state().outbox.get_mut(&id) {
             revocation.due_at = due_at;
         }
+        Ok(())
     }
 
-    pub(super) fn settle(&mut self, id: RevocationId) {
-        self.pending.remove(&id);
-    }
-
-    pub(super) fn reseal(&mut self, id: RevocationId, sealed: Sealed) {
-        if let Some(revocation) = self.pending.get_mut(&id) {
-            revocation.refresh_token = sealed;
-        }
-    }
-
-    pub(super) fn list_sealed_with_other_key(
-        &self,
-        key_id: &str,
-        after: Option<RevocationId>,
-        limit: u64,
-    ) -> Vec<PendingRevocation> {
-        let behind = self.pending.values().filter(|revocation| Some(revocation.id) > after);
-        let other = behind.filter(|r| r.refresh_token.key_id() != Some(key_id));
-        other.take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect()
+    async fn complete_revocation(&self, id: RevocationId) -> Result<(), StoreError> {
+        self.state().outbox.remove(&id);
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The rows and what finds them.
+//! The rows and their indexes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -6,17 +6,17 @@ use crate::policy::AdmittedSession;
 use crate::session::{SecretDigest, SessionId, UserId};
 use crate::store::{Digests, Partition, StoreError, StoreErrorKind, StoredSession};
 
-/// A session with what the store alone knows of it.
+/// A session with what only the store knows of it.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) stored: StoredSession,
     pub(super) partition: Partition,
-    /// Its place in the order of admission (store law 1).
+    /// The order of its admission (store law 1).
     pub(super) admission: u64,
 }
 
 impl Row {
-    pub(super) const fn occupant(&self) -> AdmittedSession {
+    pub(super) const fn admitted(&self) -> AdmittedSession {
         let session = &self.stored.session;
         AdmittedSession {
             id: session.id,
@@ -27,7 +27,7 @@ impl Row {
     }
 }
 
-/// All rows, live and ended, with an index for each way to look one up.
+/// All rows, live and ended, with an index for each lookup.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     by_id: BTreeMap<SessionId, Row>,
@@ -45,28 +45,28 @@ impl Rows {
         self.by_digest.get(digest).and_then(|id| self.by_id.get(id))
     }
 
-    /// The row of a live session, to change anything but its digests, its end and its place.
+    /// Returns the row of a live session, to change anything but its digests, user and identity.
     pub(super) fn live_mut(&mut self, id: SessionId) -> Option<&mut StoredSession> {
         let row = self.by_id.get_mut(&id)?;
         row.stored.session.is_live().then_some(&mut row.stored)
     }
 
-    /// In the order of their ids.
+    /// Returns the live rows, in the order of their ids.
     pub(super) fn live(&self) -> impl Iterator<Item = &Row> {
         self.all().filter(|row| row.stored.session.is_live())
     }
 
-    /// In the order of their ids.
+    /// Returns the live rows of a user, in the order of their ids.
     pub(super) fn live_of(&self, user: &UserId) -> impl Iterator<Item = &Row> {
         self.pick(self.by_user.get(user))
     }
 
-    /// In the order of their ids.
+    /// Returns the live rows of a partition, in the order of their ids.
     pub(super) fn live_in(&self, partition: &Partition) -> impl Iterator<Item = &Row> {
         self.pick(self.by_partition.get(partition))
     }
 
-    /// In the order of their ids, ended ones too.
+    /// Returns all rows, in the order of their ids.
     pub(super) fn all(&self) -> impl Iterator<Item = &Row> {
         self.by_id.values()
     }
@@ -76,9 +76,8 @@ impl Rows {
         rows.filter(|row| row.stored.session.is_live())
     }
 
-    /// Whether a row may have this id and these digests, which no other row has.
-    ///
-    /// A database says so by its unique indexes, with the same kind of error.
+    /// Fails if another row has one of these digests, with the kind of error that a unique index of
+    /// a database causes.
     pub(super) fn check_unique(&self, id: SessionId, digests: &Digests) -> Result<(), StoreError> {
         let is_free = |digest| self.by_digest.get(&digest).is_none_or(|holder| *holder == id);
         let rejected = || StoreError::new(StoreErrorKind::Rejected);
@@ -98,7 +97,7 @@ impl Rows {
         Ok(())
     }
 
-    /// Gives a row other digests, which were found to be free.
+    /// Replaces the digests of a row, which must be unique.
     pub(super) fn change_digests(&mut self, id: SessionId, digests: Digests) {
         let Some(row) = self.by_id.get_mut(&id) else { return };
         for digest in row.stored.digests.iter() {
@@ -113,13 +112,13 @@ impl Rows {
         for digest in row.stored.digests.iter() {
             self.by_digest.remove(&digest);
         }
-        forget(&mut self.by_user, &row.stored.session.user, id);
-        forget(&mut self.by_partition, &row.partition, id);
+        remove_from(&mut self.by_user, &row.stored.session.user, id);
+        remove_from(&mut self.by_partition, &row.partition, id);
     }
 }
 
-/// Takes an id out of an index, and the entry with it when it was the last.
-fn forget<K: std::hash::Hash + Eq>(
+/// Removes an id from an index, and its entry when no other id is left.
+fn remove_from<K: std::hash::Hash + Eq>(
     index: &mut HashMap<K, BTreeSet<SessionId>>,
     key: &K,
     id: SessionId,

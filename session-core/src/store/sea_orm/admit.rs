@@ -1,4 +1,4 @@
-//! Putting one more session in (store laws 1 and 2).
+//! Attempts an admission (store laws 1 and 2).
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,86 +9,79 @@ use sea_orm::{
 };
 
 use super::SeaOrmStore;
-use super::convert::{self, created, digest_octets, new_row, partition_octets, signed};
-use super::end::Departed;
-use super::ending::EndingRow;
+use super::attempt_error::AttemptError;
+use super::convert::{self, digest_octets, partition_octets, signed};
+use super::end::Leaving;
 use super::entity::{Octets, admission_lock, session};
-use super::failure::{Failure, corrupt};
 use super::retry::Attempt;
+use super::row::EndingRow;
 use super::transaction::Transaction;
+use crate::event::{Event, EventKind};
 use crate::policy::{AdmittedSession, Eviction, Verdict};
 use crate::session::{EndReason, SecretDigest};
 use crate::store::{Admission, Decide, EndedSession, NewSession, StoreError};
 
-/// A login that is carried out.
-struct Login<'a> {
+/// An admission that is carried out.
+pub(super) struct PendingAdmission<'a> {
     new: &'a NewSession,
     row: session::ActiveModel,
     partition: Octets,
     decide: &'a Decide<'a>,
-    /// Who ended for it in the attempt whose commit nobody answered.
-    unanswered: Mutex<Vec<EndedSession>>,
+    /// Sessions ended by the attempt whose commit outcome is unknown.
+    uncertain: Mutex<Vec<EndedSession>>,
 }
 
-/// What is live where a session is to come in.
-struct Present {
+impl<'a> PendingAdmission<'a> {
+    pub(super) fn new(new: &'a NewSession, decide: &'a Decide<'a>) -> Result<Self, StoreError> {
+        let partition = partition_octets(&new.partition());
+        Ok(Self { new, row: new.try_into()?, partition, decide, uncertain: Mutex::default() })
+    }
+}
+
+/// The live sessions that an admission may end.
+struct LiveRows {
     superseded: Option<EndingRow>,
-    /// In the order of admission.
-    occupants: Vec<EndingRow>,
+    /// Those of the partition, in the order of their ids.
+    admitted: Vec<EndingRow>,
 }
 
 impl SeaOrmStore {
-    pub(super) async fn admit_new(
+    pub(super) async fn try_to_admit(
         &self,
-        new: &NewSession,
-        decide: &Decide<'_>,
-    ) -> Result<Admission, StoreError> {
-        let login = Login {
-            new,
-            row: new_row(new)?,
-            partition: partition_octets(&new.partition()),
-            decide,
-            unanswered: Mutex::default(),
-        };
-        self.repeat(|attempt| self.try_to_admit(&login, attempt)).await
-    }
-
-    async fn try_to_admit(
-        &self,
-        login: &Login<'_>,
+        login: &PendingAdmission<'_>,
         attempt: Attempt,
-    ) -> Result<Admission, Failure> {
+    ) -> Result<Admission, AttemptError> {
         let transaction = self.begin().await?;
         let counter = self.lock_partition(&transaction, &login.partition).await?;
-        if attempt.is_uncertain && self.is_in(&transaction, login).await? {
-            transaction.abandon().await?;
-            let unanswered = login.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
-            return Ok(Admission::Admitted { ended: unanswered.clone() });
+        if attempt.is_uncertain && self.was_admitted(&transaction, login).await? {
+            transaction.roll_back().await?;
+            let uncertain = login.uncertain.lock().unwrap_or_else(PoisonError::into_inner);
+            return Ok(Admission::Admitted { ended: uncertain.clone() });
         }
-        let present = self.present(&transaction, login).await?;
-        let occupants = occupants(&present)?;
-        let leaving = match (login.decide)(&occupants) {
-            Verdict::Admit(leaving) => leaving,
+        let live = self.lock_live(&transaction, login).await?;
+        let admitted = admitted(&live)?;
+        let evictions = match (login.decide)(&admitted) {
+            Verdict::Admit(evictions) => evictions,
             Verdict::Refuse { live } => {
-                transaction.abandon().await?;
+                transaction.roll_back().await?;
                 return Ok(Admission::Refused { live });
             }
         };
-        let admission = self.next(&transaction, login, counter, &occupants).await?;
-        let departing = departing(present, &leaving);
-        let ended = self.carry_out(&transaction, login, admission, departing).await?;
-        *login.unanswered.lock().unwrap_or_else(PoisonError::into_inner) = ended.clone();
+        let admission = self.next_admission(&transaction, login, counter, &admitted).await?;
+        let leaving = leaving(live, &evictions);
+        let ended = self.carry_out(&transaction, login, admission, leaving).await?;
+        *login.uncertain.lock().unwrap_or_else(PoisonError::into_inner) = ended.clone();
         transaction.commit().await?;
         Ok(Admission::Admitted { ended })
     }
 
-    /// Writes the partition's lock row, which makes every other login of the partition wait for
-    /// this one's end; gives the place in the order of admission that it counts.
+    /// Writes the lock row of the partition, so that every other login of the partition waits until
+    /// this transaction ends. Returns the raised counter of admissions.
     async fn lock_partition(
         &self,
         transaction: &Transaction,
         partition: &Octets,
-    ) -> Result<i64, Failure> {
+    ) -> Result<i64, AttemptError> {
         let statement = Statement::from_sql_and_values(
             self.backend,
             lock_sql(self.backend),
@@ -97,48 +90,53 @@ impl SeaOrmStore {
         if self.backend == DbBackend::MySql {
             let executed = transaction.inner.execute_raw(statement).await;
             let counted = executed.map_err(|error| self.failed(error))?.last_insert_id();
-            return i64::try_from(counted).map_err(|_| corrupt("a count of admissions"));
+            return i64::try_from(counted)
+                .map_err(|_| AttemptError::corrupt("a count of admissions"));
         }
         let row = transaction.inner.query_one_raw(statement).await;
         let row = row.map_err(|error| self.failed(error))?;
-        let row = row.ok_or_else(|| corrupt("a count of admissions"))?;
+        let row = row.ok_or_else(|| AttemptError::corrupt("a count of admissions"))?;
         row.try_get_by_index(0).map_err(|error| self.failed(error))
     }
 
-    /// Whether the session came in by an attempt whose answer was lost.
-    async fn is_in(&self, transaction: &Transaction, login: &Login<'_>) -> Result<bool, Failure> {
+    /// Returns whether an attempt whose outcome was unknown admitted the session.
+    async fn was_admitted(
+        &self,
+        transaction: &Transaction,
+        login: &PendingAdmission<'_>,
+    ) -> Result<bool, AttemptError> {
         let id = login.new.session.id.as_uuid();
         let found = session::Entity::find_by_id(id).count(&transaction.inner).await;
         Ok(found.map_err(|error| self.failed(error))? > 0)
     }
 
-    async fn present(
+    async fn lock_live(
         &self,
         transaction: &Transaction,
-        login: &Login<'_>,
-    ) -> Result<Present, Failure> {
+        login: &PendingAdmission<'_>,
+    ) -> Result<LiveRows, AttemptError> {
         let superseded = match &login.new.supersedes {
-            Some(digest) => self.live_of_cookie(transaction, digest).await?,
+            Some(digest) => self.lock_superseded(transaction, digest).await?,
             None => None,
         };
-        let occupants = EndingRow::select_live()
+        let admitted = EndingRow::select_live()
             .filter(session::Column::PartitionKey.eq(login.partition.clone()))
             .order_by_asc(session::Column::Id)
             .lock_exclusive()
             .into_model::<EndingRow>()
             .all(&transaction.inner)
             .await;
-        let mut occupants = occupants.map_err(|error| self.failed(error))?;
-        let superseded_id = superseded.as_ref().map(|row| row.id);
-        occupants.retain(|row| Some(row.id) != superseded_id);
-        Ok(Present { superseded, occupants })
+        let mut admitted = admitted.map_err(|error| self.failed(error))?;
+        let superseded_id = superseded.as_ref().map(|one| one.row.id);
+        admitted.retain(|one| Some(one.row.id) != superseded_id);
+        Ok(LiveRows { superseded, admitted })
     }
 
-    async fn live_of_cookie(
+    async fn lock_superseded(
         &self,
         transaction: &Transaction,
         digest: &SecretDigest,
-    ) -> Result<Option<EndingRow>, Failure> {
+    ) -> Result<Option<EndingRow>, AttemptError> {
         let digest = digest_octets(digest);
         let either = Condition::any()
             .add(session::Column::Digest.eq(digest.clone()))
@@ -152,16 +150,16 @@ impl SeaOrmStore {
         row.map_err(|error| self.failed(error))
     }
 
-    /// The new session's place in the order of admission: behind all that are here, even where
-    /// they were moved here without their counter.
-    async fn next(
+    /// Returns the order of the new admission, which is greater than all others, even where
+    /// migrated sessions came without raising the counter.
+    async fn next_admission(
         &self,
         transaction: &Transaction,
-        login: &Login<'_>,
+        login: &PendingAdmission<'_>,
         counter: i64,
-        occupants: &[AdmittedSession],
-    ) -> Result<i64, Failure> {
-        let last = occupants.iter().map(|occupant| signed(occupant.admission)).max().unwrap_or(0);
+        admitted: &[AdmittedSession],
+    ) -> Result<i64, AttemptError> {
+        let last = admitted.iter().map(|session| signed(session.admission)).max().unwrap_or(0);
         if counter > last {
             return Ok(counter);
         }
@@ -177,46 +175,47 @@ impl SeaOrmStore {
     async fn carry_out(
         &self,
         transaction: &Transaction,
-        login: &Login<'_>,
+        login: &PendingAdmission<'_>,
         admission: i64,
-        departing: Vec<Departed>,
-    ) -> Result<Vec<EndedSession>, Failure> {
+        leaving: Vec<Leaving>,
+    ) -> Result<Vec<EndedSession>, AttemptError> {
         let now = login.new.session.created_at;
-        self.end_rows(transaction, &departing, now).await?;
+        self.end_rows(transaction, &leaving, now).await?;
         let mut row = login.row.clone();
         row.admission = Set(admission);
         let inserted =
             session::Entity::insert(row).exec_without_returning(&transaction.inner).await;
         inserted.map_err(|error| self.failed(error))?;
-        let ended = departing.into_iter().map(Departed::into_ended);
+        let ended = leaving.into_iter().map(Leaving::into_ended);
         let ended = ended.collect::<Result<Vec<_>, _>>()?;
         let mut events: Vec<_> = ended.iter().map(|ended| convert::ended(ended, now)).collect();
-        events.push(created(login.new));
+        events.push(Event::new(&login.new.session, EventKind::Created, now));
         self.insert_events(&transaction.inner, &events).await?;
         Ok(ended)
     }
 }
 
-fn occupants(present: &Present) -> Result<Vec<AdmittedSession>, Failure> {
-    let occupants = present.occupants.iter().map(EndingRow::occupant);
-    let mut occupants = occupants.collect::<Result<Vec<_>, _>>()?;
-    occupants.sort_by_key(|occupant| (occupant.admission, occupant.id));
-    Ok(occupants)
+/// Returns what the policy is asked about, in the order of admission.
+fn admitted(live: &LiveRows) -> Result<Vec<AdmittedSession>, AttemptError> {
+    let admitted = live.admitted.iter().map(EndingRow::admitted);
+    let mut admitted = admitted.collect::<Result<Vec<_>, _>>()?;
+    admitted.sort_by_key(|session| (session.admission, session.id));
+    Ok(admitted)
 }
 
-/// The superseded session first, then who leaves, in the verdict's order.
-fn departing(present: Present, leaving: &[Eviction]) -> Vec<Departed> {
-    let mut here = present.occupants;
-    let superseded = present.superseded.map(|row| Departed { row, reason: EndReason::Superseded });
-    let leaving = leaving.iter().filter_map(|departure| {
-        let place = here.iter().position(|row| row.id == departure.id.as_uuid())?;
-        Some(Departed { row: here.swap_remove(place), reason: departure.reason })
+/// Returns the superseded session, and then those that the verdict names, in its order.
+fn leaving(live: LiveRows, evictions: &[Eviction]) -> Vec<Leaving> {
+    let mut admitted = live.admitted;
+    let superseded = live.superseded.map(|row| Leaving { row, reason: EndReason::Superseded });
+    let evicted = evictions.iter().filter_map(|eviction| {
+        let index = admitted.iter().position(|one| one.row.id == eviction.id.as_uuid())?;
+        Some(Leaving { row: admitted.swap_remove(index), reason: eviction.reason })
     });
-    superseded.into_iter().chain(leaving).collect()
+    superseded.into_iter().chain(evicted).collect()
 }
 
-/// Raises the counter and answers it, in one round trip. MySQL has no `RETURNING`; there the
-/// answer is what `LAST_INSERT_ID` was set to, which comes with every statement's result.
+/// The statement that raises the counter and returns it, in one round trip. MySQL has no
+/// `RETURNING`; there `LAST_INSERT_ID` is set, which comes with the result of every statement.
 fn lock_sql(backend: DbBackend) -> &'static str {
     match backend {
         DbBackend::Postgres => {

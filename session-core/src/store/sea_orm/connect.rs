@@ -1,46 +1,48 @@
-//! Opening a store with the options that suit it.
+//! Opens a store with suitable connection options.
 
 use std::time::Duration;
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend};
 
 use super::SeaOrmStore;
-use super::failure::Failure;
+use super::attempt_error::AttemptError;
 use crate::store::StoreError;
 
-/// How long a statement of PostgreSQL may take before the server gives it up.
+/// How long a statement may run before PostgreSQL cancels it.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a request waits for a connection of the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Connections to a SQLite file: readers do not wait for the one writer.
+/// The number of connections to a SQLite file, so that readers do not wait for the one writer.
 const SQLITE_CONNECTIONS: u32 = 4;
 
 impl SeaOrmStore {
-    /// A store on the database at this address, with the options of
+    /// Connects to the database at this address, with the options of
     /// [`connect_options`](Self::connect_options).
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; the address is not in it, for it holds a password.
+    /// Returns [`StoreError`] if the address is invalid or the database cannot be reached. The
+    /// address is not part of the error, since it contains a password.
     pub async fn connect(url: impl Into<String>) -> Result<Self, StoreError> {
         Self::connect_options(ConnectOptions::new(url)).await
     }
 
-    /// A store on the database that these options name.
+    /// Connects to the database that these options name.
     ///
-    /// What the options leave open is set: a request waits 5 s for a connection, a statement of
-    /// PostgreSQL ends after 30 s, a SQLite file is written in WAL mode and read by four
-    /// connections, and a SQLite database in memory lives in one connection that never closes.
+    /// Options that are not set get defaults: a request waits 5 s for a connection, PostgreSQL
+    /// cancels a statement after 30 s, a SQLite file is used by four connections, and a SQLite
+    /// database in memory by one connection that never closes. A SQLite file is put into WAL mode.
     ///
-    /// Two things are set in any case. Connections are not tested before each use: that costs a
-    /// round trip, and the store repeats what meets a dead one. And SQLx does not log statements;
-    /// who wants that opens the connection himself and uses [`new`](Self::new).
+    /// Two options are always changed. Connections are not tested before each use: that costs a
+    /// round trip, and the store repeats a statement that meets a dead connection. And SQLx does
+    /// not log statements; to have them logged, open the pool yourself and use [`new`](Self::new).
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; the address is not in it, for it holds a password.
+    /// Returns [`StoreError`] if the address is invalid or the database cannot be reached. The
+    /// address is not part of the error, since it contains a password.
     pub async fn connect_options(mut options: ConnectOptions) -> Result<Self, StoreError> {
         let backend = backend_of(options.get_url());
         options.test_before_acquire(false).sqlx_logging(false);
@@ -56,7 +58,7 @@ impl SeaOrmStore {
         } else if backend == DbBackend::Sqlite && options.get_max_connections().is_none() {
             options.max_connections(SQLITE_CONNECTIONS);
         }
-        let failed = |error| Failure::without_effect(backend, error).error;
+        let failed = |error| AttemptError::without_effect(backend, error).error;
         let connection = Database::connect(options).await.map_err(failed)?;
         let store = Self::new(connection);
         if backend == DbBackend::Sqlite && !in_memory {
@@ -65,8 +67,8 @@ impl SeaOrmStore {
         Ok(store)
     }
 
-    /// Puts a SQLite file into WAL mode, which the file keeps. No busy timeout holds for this
-    /// statement: where another process opens the file at the same moment, it is repeated.
+    /// Puts a SQLite file into WAL mode, which the file keeps. SQLite's busy timeout does not cover
+    /// this statement: it is repeated if another process opens the file at the same moment.
     async fn write_ahead(&self) -> Result<(), StoreError> {
         self.repeat(|_| async {
             let set = self.connection.execute_unprepared("PRAGMA journal_mode = WAL").await;
@@ -75,13 +77,13 @@ impl SeaOrmStore {
         .await
     }
 
-    /// How many connections the pool may hold: so many may be dead.
-    pub(super) fn most_connections(&self) -> u32 {
+    /// Returns how many connections the pool may hold, all of which may be dead.
+    pub(super) fn max_connections(&self) -> u32 {
         pool_size(&self.connection, self.backend)
     }
 }
 
-/// For the errors of connecting only; SeaORM decides for itself.
+/// Guesses the database, to classify errors of connecting only; SeaORM parses the address itself.
 fn backend_of(url: &str) -> DbBackend {
     let scheme = url.split(':').next().unwrap_or_default();
     match scheme {
@@ -95,12 +97,12 @@ fn is_in_memory(url: &str) -> bool {
     url.contains(":memory:") || url.contains("mode=memory")
 }
 
-/// What a pool may hold where it cannot be asked.
-const UNKNOWN_POOL: u32 = 10;
+/// The size of a pool that cannot be asked for it.
+const DEFAULT_POOL_SIZE: u32 = 10;
 
 fn pool_size(connection: &DatabaseConnection, backend: DbBackend) -> u32 {
     match backend {
-        _ if connection.is_mock_connection() => UNKNOWN_POOL,
+        _ if connection.is_mock_connection() => DEFAULT_POOL_SIZE,
         #[cfg(feature = "postgres")]
         DbBackend::Postgres => {
             connection.get_postgres_connection_pool().options().get_max_connections()
@@ -111,7 +113,7 @@ fn pool_size(connection: &DatabaseConnection, backend: DbBackend) -> u32 {
         DbBackend::Sqlite => {
             connection.get_sqlite_connection_pool().options().get_max_connections()
         }
-        _ => UNKNOWN_POOL,
+        _ => DEFAULT_POOL_SIZE,
     }
 }
 
@@ -121,7 +123,7 @@ mod tests {
     use crate::store::StoreErrorKind;
 
     #[tokio::test]
-    async fn no_error_repeats_the_address() {
+    async fn no_error_contains_the_address() {
         for url in ["postgres://u:hunter2@/?sslmode=hunter2", "hunter2", "redis://u:hunter2@host"] {
             let error = SeaOrmStore::connect(url).await.unwrap_err();
             assert_eq!(error.kind(), StoreErrorKind::Rejected);

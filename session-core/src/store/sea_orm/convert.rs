@@ -1,12 +1,13 @@
-//! Values of the contract as columns, and back.
+//! Converts between values of the contract and columns.
 
 use std::time::Duration;
 
 use sea_orm::Set;
 use sea_orm::prelude::Uuid;
 
+use super::attempt_error::AttemptError;
 use super::entity::{Octets, event, revocation, session};
-use super::failure::{Failure, corrupt};
+
 use crate::clock::{Timestamp, millis};
 use crate::event::{Event, EventKind};
 use crate::session::{InvalidName, ProviderName, SecretDigest, SessionId, UserId};
@@ -14,32 +15,32 @@ use crate::store::{
     EndedSession, NewSession, Partition, PendingRevocation, RevocationId, StoreError,
     StoreErrorKind,
 };
-use crate::token::{Sealed, SealedTokens};
+use crate::token::Sealed;
 
-/// The longest text of a column, in bytes.
-const LONGEST_TEXT: usize = 255;
+/// The maximum length of a text column, in bytes.
+const MAX_TEXT: usize = 255;
 
-/// Stands for the key id of a value that has none; no key may be called so.
+/// Stored for a value without a key id; no key can have this id.
 const NO_KEY_ID: &str = "?";
 
-/// A counter as a column: what is too large for one is as good as the largest.
+/// Converts a counter to a column; a larger one becomes the largest.
 pub(super) fn signed(counter: u64) -> i64 {
     i64::try_from(counter).unwrap_or(i64::MAX)
 }
 
-pub(super) fn unsigned(column: i64, what: &'static str) -> Result<u64, Failure> {
-    u64::try_from(column).map_err(|_| corrupt(what))
+pub(super) fn unsigned(column: i64, what: &'static str) -> Result<u64, AttemptError> {
+    u64::try_from(column).map_err(|_| AttemptError::corrupt(what))
 }
 
-pub(super) fn name<T>(name: Result<T, InvalidName>, what: &'static str) -> Result<T, Failure> {
-    name.map_err(|_| corrupt(what))
+pub(super) fn name<T>(name: Result<T, InvalidName>, what: &'static str) -> Result<T, AttemptError> {
+    name.map_err(|_| AttemptError::corrupt(what))
 }
 
-pub(super) fn bytes32(octets: &Octets, what: &'static str) -> Result<[u8; 32], Failure> {
-    octets.0.as_slice().try_into().map_err(|_| corrupt(what))
+pub(super) fn bytes32(octets: &Octets, what: &'static str) -> Result<[u8; 32], AttemptError> {
+    octets.0.as_slice().try_into().map_err(|_| AttemptError::corrupt(what))
 }
 
-pub(super) fn digest(octets: &Octets) -> Result<SecretDigest, Failure> {
+pub(super) fn digest(octets: &Octets) -> Result<SecretDigest, AttemptError> {
     bytes32(octets, "a digest").map(SecretDigest::from_bytes)
 }
 
@@ -63,53 +64,51 @@ pub(super) fn seal_key(sealed: &Sealed) -> String {
     sealed.key_id().unwrap_or(NO_KEY_ID).to_owned()
 }
 
-/// Sets the columns of sealed tokens.
-pub(super) fn set_tokens(row: &mut session::ActiveModel, tokens: &SealedTokens) {
-    row.sealed_tokens = Set(Some(sealed_octets(&tokens.tokens)));
-    row.sealed_refresh_token = Set(tokens.refresh_token.as_ref().map(sealed_octets));
-    row.seal_key = Set(Some(seal_key(&tokens.tokens)));
-}
+/// Builds the row of a new session, complete but for `admission`, which the admission counts.
+///
+/// Fails if a text is longer than its column, since databases differ on whether they then cut it,
+/// keep it or refuse it.
+impl TryFrom<&NewSession> for session::ActiveModel {
+    type Error = StoreError;
 
-/// The row of a new session, but for its place in the order of admission.
-///
-/// # Errors
-///
-/// A text is longer than its column: databases differ on whether that is cut, kept or refused.
-pub(super) fn new_row(new: &NewSession) -> Result<session::ActiveModel, StoreError> {
-    let session = &new.session;
-    let identity = &session.identity;
-    for text in [&identity.issuer, &identity.sid, &identity.account].into_iter().flatten() {
-        if text.len() > LONGEST_TEXT {
-            let error = StoreError::new(StoreErrorKind::Rejected);
-            return Err(error.caused_by("an issuer, sid or account is longer than 255 bytes"));
+    fn try_from(new: &NewSession) -> Result<Self, StoreError> {
+        let session = &new.session;
+        let identity = &session.identity;
+        for text in [&identity.issuer, &identity.sid, &identity.account].into_iter().flatten() {
+            if text.len() > MAX_TEXT {
+                let error = StoreError::new(StoreErrorKind::Rejected);
+                return Err(error.caused_by("an issuer, sid or account is longer than 255 bytes"));
+            }
         }
+        let tokens = &new.tokens;
+        Ok(Self {
+            id: Set(session.id.as_uuid()),
+            digest: Set(new.digest.as_ref().map(digest_octets)),
+            user_id: Set(session.user.as_str().to_owned()),
+            provider: Set(session.provider.as_str().to_owned()),
+            partition_key: Set(partition_octets(&new.partition())),
+            issuer: Set(identity.issuer.clone()),
+            subject: Set(identity.subject.as_ref().map(|subject| subject.as_str().to_owned())),
+            sid: Set(identity.sid.clone()),
+            account: Set(identity.account.clone()),
+            device: Set(session.device.as_str().to_owned()),
+            origin: Set(session.origin.as_str().to_owned()),
+            created_at: Set(session.created_at.as_millis()),
+            last_seen_at: Set(session.last_seen_at.as_millis()),
+            timeouts_from: Set(session.timeouts_from.as_millis()),
+            renewed_at: Set(session.renewed_at.map(Timestamp::as_millis)),
+            revision: Set(signed(session.revision)),
+            ended_at: Set(session.ended.map(|ended| ended.at.as_millis())),
+            end_reason: Set(session.ended.map(|ended| ended.reason.as_str().to_owned())),
+            sealed_tokens: Set(Some(sealed_octets(&tokens.tokens))),
+            sealed_refresh_token: Set(tokens.refresh_token.as_ref().map(sealed_octets)),
+            seal_key: Set(Some(seal_key(&tokens.tokens))),
+            ..Default::default()
+        })
     }
-    let mut row = session::ActiveModel {
-        id: Set(session.id.as_uuid()),
-        digest: Set(new.digest.as_ref().map(digest_octets)),
-        user_id: Set(session.user.as_str().to_owned()),
-        provider: Set(session.provider.as_str().to_owned()),
-        partition_key: Set(partition_octets(&new.partition())),
-        issuer: Set(identity.issuer.clone()),
-        subject: Set(identity.subject.as_ref().map(|subject| subject.as_str().to_owned())),
-        sid: Set(identity.sid.clone()),
-        account: Set(identity.account.clone()),
-        device: Set(session.device.as_str().to_owned()),
-        origin: Set(session.origin.as_str().to_owned()),
-        created_at: Set(session.created_at.as_millis()),
-        last_seen_at: Set(session.last_seen_at.as_millis()),
-        timeouts_from: Set(session.timeouts_from.as_millis()),
-        renewed_at: Set(session.renewed_at.map(Timestamp::as_millis)),
-        revision: Set(signed(session.revision)),
-        ended_at: Set(session.ended.map(|ended| ended.at.as_millis())),
-        end_reason: Set(session.ended.map(|ended| ended.reason.as_str().to_owned())),
-        ..Default::default()
-    };
-    set_tokens(&mut row, &new.tokens);
-    Ok(row)
 }
 
-/// The row of an event; its id orders events of one moment.
+/// Builds the row of an event; its id orders events of the same millisecond.
 pub(super) fn event_row(event: &Event) -> event::ActiveModel {
     let (kind, detail) = event.kind.as_strs();
     event::ActiveModel {
@@ -123,17 +122,6 @@ pub(super) fn event_row(event: &Event) -> event::ActiveModel {
     }
 }
 
-pub(super) fn created(new: &NewSession) -> Event {
-    let session = &new.session;
-    Event {
-        session: session.id,
-        user: session.user.clone(),
-        provider: session.provider.clone(),
-        kind: EventKind::Created,
-        at: session.created_at,
-    }
-}
-
 pub(super) fn ended(ended: &EndedSession, at: Timestamp) -> Event {
     Event {
         session: ended.id,
@@ -144,13 +132,13 @@ pub(super) fn ended(ended: &EndedSession, at: Timestamp) -> Event {
     }
 }
 
-pub(super) fn event(row: event::Model) -> Result<Event, Failure> {
+pub(super) fn event(row: event::Model) -> Result<Event, AttemptError> {
     let kind = EventKind::parse(&row.kind, row.detail.as_deref());
     Ok(Event {
         session: SessionId::from_uuid(row.session_id),
         user: name(UserId::new(row.user_id), "a user id")?,
         provider: name(ProviderName::new(row.provider), "a provider's name")?,
-        kind: kind.ok_or_else(|| corrupt("an event's kind"))?,
+        kind: kind.ok_or_else(|| AttemptError::corrupt("an event's kind"))?,
         at: Timestamp::from_millis(row.at),
     })
 }
@@ -170,7 +158,7 @@ pub(super) fn revocation_row(revocation: &PendingRevocation) -> revocation::Acti
     }
 }
 
-pub(super) fn revocation(row: revocation::Model) -> Result<PendingRevocation, Failure> {
+pub(super) fn revocation(row: revocation::Model) -> Result<PendingRevocation, AttemptError> {
     let partition = bytes32(&row.partition_key, "a partition")?;
     Ok(PendingRevocation {
         id: RevocationId::from_uuid(row.id),
@@ -181,6 +169,7 @@ pub(super) fn revocation(row: revocation::Model) -> Result<PendingRevocation, Fa
         refresh_token: Sealed::from_bytes(row.sealed_refresh_token.0),
         created_at: Timestamp::from_millis(row.created_at),
         due_at: Timestamp::from_millis(row.due_at),
-        attempts: u32::try_from(row.attempts).map_err(|_| corrupt("a count of attempts"))?,
+        attempts: u32::try_from(row.attempts)
+            .map_err(|_| AttemptError::corrupt("a count of attempts"))?,
     })
 }

@@ -10,95 +10,101 @@ use sea_orm::{
 };
 
 use super::SeaOrmStore;
+use super::attempt_error::AttemptError;
 use super::convert::{self, signed};
-use super::ending::EndingRow;
 use super::entity::{Octets, revocation, session};
-use super::failure::Failure;
-use super::read::CHUNK;
+use super::lookup::CHUNK;
 use super::retry::Attempt;
+use super::row::EndingRow;
 use super::transaction::Transaction;
 use crate::clock::Timestamp;
 use crate::session::{EndReason, Origin};
-use crate::store::{EndTarget, EndedSession, StoreError};
+use crate::store::{EndTarget, EndedSession};
 
 /// A live session that is about to end.
 #[derive(Debug)]
-pub(super) struct Departed {
+pub(super) struct Leaving {
     pub(super) row: EndingRow,
     pub(super) reason: EndReason,
 }
 
-impl Departed {
-    pub(super) fn into_ended(self) -> Result<EndedSession, Failure> {
+impl Leaving {
+    pub(super) fn into_ended(self) -> Result<EndedSession, AttemptError> {
         self.row.into_ended(self.reason)
     }
 }
 
 /// An end that is carried out.
-struct Ending {
-    named: Condition,
+pub(super) struct Ending {
+    condition: Condition,
     reason: EndReason,
     now: Timestamp,
-    /// Who ended in an attempt whose commit nobody answered.
-    unanswered: Mutex<Vec<EndedSession>>,
+    /// Sessions ended by an attempt whose commit outcome is unknown.
+    uncertain: Mutex<Vec<EndedSession>>,
+}
+
+impl Ending {
+    /// Returns `None` if the target matches no session.
+    pub(super) fn new(target: &EndTarget, reason: EndReason, now: Timestamp) -> Option<Self> {
+        let condition = condition(target)?;
+        Some(Self { condition, reason, now, uncertain: Mutex::default() })
+    }
+
+    fn uncertain(&self) -> Vec<EndedSession> {
+        self.uncertain.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn remember(&self, ended: &[EndedSession]) {
+        self.uncertain.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(ended);
+    }
 }
 
 impl SeaOrmStore {
-    pub(super) async fn end_named(
-        &self,
-        target: &EndTarget,
-        reason: EndReason,
-        now: Timestamp,
-    ) -> Result<Vec<EndedSession>, StoreError> {
-        let Some(named) = named_by(target) else { return Ok(Vec::new()) };
-        let ending = Ending { named, reason, now, unanswered: Mutex::default() };
-        self.repeat(|attempt| self.try_to_end(&ending, attempt)).await
-    }
-
-    async fn try_to_end(
+    pub(super) async fn try_to_end(
         &self,
         ending: &Ending,
         attempt: Attempt,
-    ) -> Result<Vec<EndedSession>, Failure> {
+    ) -> Result<Vec<EndedSession>, AttemptError> {
         let transaction = self.begin().await?;
         let rows = EndingRow::select_live()
-            .filter(ending.named.clone())
+            .filter(ending.condition.clone())
             .order_by_asc(session::Column::Id)
             .lock_exclusive()
             .into_model::<EndingRow>()
             .all(&transaction.inner)
             .await;
         let rows = rows.map_err(|error| self.failed(error))?;
-        let departing = |row| Departed { row, reason: ending.reason };
-        let departing: Vec<_> = rows.into_iter().map(departing).collect();
-        if departing.is_empty() {
-            transaction.abandon().await?;
-            return self.with_unanswered(ending, attempt, Vec::new()).await;
+        let leaving = |row| Leaving { row, reason: ending.reason };
+        let leaving: Vec<_> = rows.into_iter().map(leaving).collect();
+        if leaving.is_empty() {
+            transaction.roll_back().await?;
+            return self.with_uncertain(ending, attempt, Vec::new()).await;
         }
-        self.end_rows(&transaction, &departing, ending.now).await?;
-        let ended = departing.into_iter().map(Departed::into_ended);
+        self.end_rows(&transaction, &leaving, ending.now).await?;
+        let ended = leaving.into_iter().map(Leaving::into_ended);
         let ended = ended.collect::<Result<Vec<_>, _>>()?;
         let event = |ended| convert::ended(ended, ending.now);
         let events: Vec<_> = ended.iter().map(event).collect();
         self.insert_events(&transaction.inner, &events).await?;
         ending.remember(&ended);
         transaction.commit().await?;
-        self.with_unanswered(ending, attempt, ended).await
+        self.with_uncertain(ending, attempt, ended).await
     }
 
-    /// Adds whom an attempt before this one has ended, though its answer was lost.
-    async fn with_unanswered(
+    /// Adds the sessions that an earlier attempt has ended, though the outcome of its commit was
+    /// unknown.
+    async fn with_uncertain(
         &self,
         ending: &Ending,
         attempt: Attempt,
         mut ended: Vec<EndedSession>,
-    ) -> Result<Vec<EndedSession>, Failure> {
+    ) -> Result<Vec<EndedSession>, AttemptError> {
         if !attempt.is_uncertain {
             return Ok(ended);
         }
-        let mut unanswered = ending.unanswered();
-        unanswered.retain(|one| ended.iter().all(|other| other.id != one.id));
-        for one in unanswered {
+        let mut uncertain = ending.uncertain();
+        uncertain.retain(|one| ended.iter().all(|other| other.id != one.id));
+        for one in uncertain {
             let ours = session::Entity::find_by_id(one.id.as_uuid())
                 .select_only()
                 .column(session::Column::Id)
@@ -114,21 +120,21 @@ impl SeaOrmStore {
         Ok(ended)
     }
 
-    /// Ends rows that this transaction has locked. Their events are the caller's to record.
+    /// Ends rows that this transaction has locked. The caller records their events.
     pub(super) async fn end_rows(
         &self,
         transaction: &Transaction,
-        departing: &[Departed],
+        leaving: &[Leaving],
         now: Timestamp,
-    ) -> Result<(), Failure> {
-        let with_refresh_token = departing.iter().filter(|one| one.row.has_refresh_token);
-        let with_refresh_token: Vec<_> = with_refresh_token.map(|one| one.row.id).collect();
+    ) -> Result<(), AttemptError> {
+        let with_refresh_token = leaving.iter().filter(|one| one.row.has_refresh_token);
+        let with_refresh_token: Vec<_> = with_refresh_token.map(|one| one.row.row.id).collect();
         for ids in with_refresh_token.chunks(CHUNK) {
             self.move_refresh_tokens(transaction, ids, now).await?;
         }
         let mut by_reason: HashMap<EndReason, Vec<Uuid>> = HashMap::new();
-        for one in departing {
-            by_reason.entry(one.reason).or_default().push(one.row.id);
+        for one in leaving {
+            by_reason.entry(one.reason).or_default().push(one.row.row.id);
         }
         for (reason, ids) in by_reason {
             for ids in ids.chunks(CHUNK) {
@@ -138,14 +144,14 @@ impl SeaOrmStore {
         Ok(())
     }
 
-    /// Copies the refresh tokens into the outbox without their leaving the database. Their place
-    /// there is the session's id: a session ends once.
+    /// Copies the refresh tokens into the outbox within the database. The id of an entry is that of
+    /// its session, since a session ends once.
     async fn move_refresh_tokens(
         &self,
         transaction: &Transaction,
         ids: &[Uuid],
         now: Timestamp,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), AttemptError> {
         use revocation::Column as To;
         use session::Column as From;
 
@@ -175,7 +181,7 @@ impl SeaOrmStore {
         ids: &[Uuid],
         reason: EndReason,
         now: Timestamp,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), AttemptError> {
         use session::Column;
 
         let updated = session::Entity::update_many()
@@ -195,18 +201,8 @@ impl SeaOrmStore {
     }
 }
 
-impl Ending {
-    fn unanswered(&self) -> Vec<EndedSession> {
-        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn remember(&self, ended: &[EndedSession]) {
-        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(ended);
-    }
-}
-
-/// The condition that names the target's rows; `None` if it names nobody.
-fn named_by(target: &EndTarget) -> Option<Condition> {
+/// Selects what a target names; `None` if it matches no session.
+fn condition(target: &EndTarget) -> Option<Condition> {
     use session::Column;
 
     let all = Condition::all();
@@ -217,11 +213,11 @@ fn named_by(target: &EndTarget) -> Option<Condition> {
         EndTarget::Others { user, except } => {
             all.add(Column::UserId.eq(user.as_str())).add(Column::Id.ne(except.as_uuid()))
         }
-        // A sign-out that names nobody is nobody's.
+        // A logout token without `sub` or `sid` matches no session.
         EndTarget::OfProvider { subject: None, sid: None, .. } => return None,
         EndTarget::OfProvider { issuer, subject, sid } => all
             .add(Column::Issuer.eq(issuer.as_str()))
-            // The provider signs people out of browsers; tool clients have their own grants (B4).
+            // A logout at the provider concerns browsers; tool clients have their own grants (B4).
             .add(Column::Origin.ne(Origin::Connection.as_str()))
             .add_option(subject.as_ref().map(|subject| Column::Subject.eq(subject.as_str())))
             .add_option(sid.as_ref().map(|sid| Column::Sid.eq(sid.as_str()))),

@@ -1,34 +1,24 @@
-//! What happened to sessions.
+//! The audit trail of sessions.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use async_trait::async_trait;
+use sea_orm::prelude::Uuid;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::SeaOrmStore;
+use super::attempt_error::AttemptError;
 use super::convert::{self, event_row};
-use super::entity::event;
-use super::failure::Failure;
-use super::read::CHUNK;
+use super::entity::event::{self, Column};
+use super::lookup::CHUNK;
+use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::session::SessionId;
-use crate::store::StoreError;
+use crate::store::{EventLog, StoreError};
 
-impl SeaOrmStore {
-    /// Records events within a transaction.
-    pub(super) async fn insert_events(
-        &self,
-        connection: &impl ConnectionTrait,
-        events: &[Event],
-    ) -> Result<(), Failure> {
-        for events in events.chunks(CHUNK) {
-            let insert = event::Entity::insert_many(events.iter().map(event_row));
-            let inserted = insert.exec_without_returning(connection).await;
-            inserted.map_err(|error| self.failed(error))?;
-        }
-        Ok(())
-    }
-
-    /// Records one event. A repetition has the same id, and finds it where the answer was lost.
-    pub(super) async fn record_event(&self, event: &Event) -> Result<(), StoreError> {
-        let row = event_row(event);
+#[async_trait]
+impl EventLog for SeaOrmStore {
+    /// A repetition within this call has the same id, and finds the event if its answer was lost.
+    async fn record(&self, event: Event) -> Result<(), StoreError> {
+        let row = event_row(&event);
         self.repeat(|_| async {
             let insert = event::Entity::insert(row.clone()).on_conflict_do_nothing();
             let inserted = insert.exec_without_returning(&self.connection).await;
@@ -37,17 +27,67 @@ impl SeaOrmStore {
         .await
     }
 
-    pub(super) async fn events_of(&self, id: SessionId) -> Result<Vec<Event>, StoreError> {
+    async fn events(&self, id: SessionId) -> Result<Vec<Event>, StoreError> {
         self.repeat(|_| async move {
             let rows = event::Entity::find()
-                .filter(event::Column::SessionId.eq(id.as_uuid()))
-                .order_by_asc(event::Column::At)
-                .order_by_asc(event::Column::Id)
+                .filter(Column::SessionId.eq(id.as_uuid()))
+                .order_by_asc(Column::At)
+                .order_by_asc(Column::Id)
                 .all(&self.connection)
                 .await;
             let rows = rows.map_err(|error| self.failed(error))?;
             rows.into_iter().map(convert::event).collect()
         })
         .await
+    }
+
+    async fn purge_events(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        let ids = self.repeat(|_| self.events_before(before, limit)).await?;
+        let mut deleted = 0;
+        for chunk in ids.chunks(CHUNK) {
+            deleted += self.repeat(|_| self.delete_events(chunk)).await?;
+        }
+        Ok(deleted)
+    }
+}
+
+impl SeaOrmStore {
+    /// Records events within a transaction.
+    pub(super) async fn insert_events(
+        &self,
+        connection: &impl ConnectionTrait,
+        events: &[Event],
+    ) -> Result<(), AttemptError> {
+        for events in events.chunks(CHUNK) {
+            let insert = event::Entity::insert_many(events.iter().map(event_row));
+            let inserted = insert.exec_without_returning(connection).await;
+            inserted.map_err(|error| self.failed(error))?;
+        }
+        Ok(())
+    }
+
+    async fn events_before(
+        &self,
+        before: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<Uuid>, AttemptError> {
+        let ids = event::Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::At.lt(before.as_millis()))
+            .order_by_asc(Column::At)
+            .limit(limit)
+            .into_tuple()
+            .all(&self.connection)
+            .await;
+        ids.map_err(|error| self.failed(error))
+    }
+
+    async fn delete_events(&self, ids: &[Uuid]) -> Result<u64, AttemptError> {
+        let deleted = event::Entity::delete_many()
+            .filter(Column::Id.is_in(ids.iter().copied()))
+            .exec(&self.connection)
+            .await;
+        Ok(deleted.map_err(|error| self.write_failed(error))?.rows_affected)
     }
 }

@@ -1,129 +1,153 @@
-//! What is read of a row: no more columns than a question needs.
+//! What is read of a row: no more columns than a query needs.
 
 use std::time::Duration;
 
 use sea_orm::prelude::Uuid;
-use sea_orm::{DbErr, EntityTrait, FromQueryResult, QueryResult, QuerySelect, Select, TryGetable};
+use sea_orm::{
+    ColumnTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryResult, QuerySelect,
+    Select, TryGetable,
+};
 
+use super::attempt_error::AttemptError;
 use super::convert::{bytes32, digest, name, unsigned};
 use super::entity::{Octets, session};
-use super::failure::{Failure, corrupt};
 use crate::clock::Timestamp;
+use crate::policy::AdmittedSession;
 use crate::session::{
     DeviceLabel, EndReason, Ended, Origin, ProviderIdentity, ProviderName, Session, SessionId,
     Subject, UserId,
 };
-use crate::store::{Digests, Lease, LeaseOwner, PreviousDigest, StoredSession};
+use crate::store::{Digests, EndedSession, Lease, LeaseOwner, PreviousDigest, StoredSession};
 use crate::token::{Sealed, SealedTokens};
 use session::Column;
 
-/// Reads a row's columns by their places: by their names it costs as much as the statement's own
-/// work in the database, and each request that is not cached waits for it.
-pub(super) struct Columns<'a> {
-    pub(super) row: &'a QueryResult,
-    pub(super) place: fn(Column) -> usize,
+/// Reads the columns of a row by position. Reading them by name costs as much as the statement's
+/// own work in the database, and each request that is not cached waits for it.
+struct Columns<'a> {
+    row: &'a QueryResult,
+    position: fn(Column) -> usize,
 }
 
 impl Columns<'_> {
-    pub(super) fn get<T: TryGetable>(&self, column: Column) -> Result<T, DbErr> {
-        self.row.try_get_by_index((self.place)(column))
+    fn get<T: TryGetable>(&self, column: Column) -> Result<T, DbErr> {
+        self.row.try_get_by_index((self.position)(column))
     }
 }
 
-/// The place of a column in a list of them.
-pub(super) fn place_in(columns: &[Column], column: Column) -> usize {
+fn position_in(columns: &[Column], column: Column) -> usize {
     let same = |known: &Column| *known as usize == column as usize;
     columns.iter().position(same).unwrap_or(usize::MAX)
 }
 
-/// The columns of a [`Session`], and its place in the order of admission.
-#[derive(Debug)]
-pub(super) struct SessionRow {
-    id: Uuid,
-    user_id: String,
-    provider: String,
-    partition_key: Octets,
-    pub(super) admission: i64,
-    issuer: Option<String>,
-    subject: Option<String>,
-    sid: Option<String>,
-    account: Option<String>,
-    device: String,
-    origin: String,
-    pub(super) created_at: i64,
-    last_seen_at: i64,
-    timeouts_from: i64,
-    renewed_at: Option<i64>,
-    revision: i64,
-    ended_at: Option<i64>,
-    end_reason: Option<String>,
+/// Declares the fields of a row and how they are read, from one list of columns; with `selected`,
+/// also the list to select.
+macro_rules! row {
+    (selected $(#[$doc:meta])+ $name:ident { $($field:ident: $type:ty = $column:ident),+ $(,)? }) => {
+        row! { $(#[$doc])+ $name { $($field: $type = $column),+ } }
+
+        impl $name {
+            const COLUMNS: &'static [Column] = &[$(Column::$column),+];
+        }
+    };
+    ($(#[$doc:meta])+ $name:ident { $($field:ident: $type:ty = $column:ident),+ $(,)? }) => {
+        $(#[$doc])+
+        #[derive(Debug)]
+        pub(super) struct $name {
+            $(pub(super) $field: $type),+
+        }
+
+        impl $name {
+            fn read(columns: &Columns<'_>) -> Result<Self, DbErr> {
+                Ok(Self { $($field: columns.get(Column::$column)?),+ })
+            }
+        }
+    };
+}
+
+row! {
+    selected
+    /// The columns of a [`Session`], and its order of admission.
+    SessionRow {
+        id: Uuid = Id,
+        user_id: String = UserId,
+        provider: String = Provider,
+        partition_key: Octets = PartitionKey,
+        admission: i64 = Admission,
+        issuer: Option<String> = Issuer,
+        subject: Option<String> = Subject,
+        sid: Option<String> = Sid,
+        account: Option<String> = Account,
+        device: String = Device,
+        origin: String = Origin,
+        created_at: i64 = CreatedAt,
+        last_seen_at: i64 = LastSeenAt,
+        timeouts_from: i64 = TimeoutsFrom,
+        renewed_at: Option<i64> = RenewedAt,
+        revision: i64 = Revision,
+        ended_at: Option<i64> = EndedAt,
+        end_reason: Option<String> = EndReason,
+    }
+}
+
+row! {
+    /// The columns of [`Digests`].
+    DigestRow {
+        digest: Option<Octets> = Digest,
+        previous_digest: Option<Octets> = PreviousDigest,
+        rotated_at: Option<i64> = RotatedAt,
+        confirmed_at: Option<i64> = ConfirmedAt,
+    }
+}
+
+row! {
+    /// The other columns of a [`StoredSession`].
+    SealedRow {
+        sealed_tokens: Option<Octets> = SealedTokens,
+        sealed_refresh_token: Option<Octets> = SealedRefreshToken,
+        lease_owner: Option<Uuid> = LeaseOwner,
+        lease_heartbeat: Option<i64> = LeaseHeartbeat,
+        lease_term_ms: Option<i64> = LeaseTermMs,
+    }
+}
+
+row! {
+    selected
+    /// The columns of an [`AdmittedSession`] and an [`EndedSession`].
+    AdmittedRow {
+        id: Uuid = Id,
+        user_id: String = UserId,
+        provider: String = Provider,
+        digest: Option<Octets> = Digest,
+        previous_digest: Option<Octets> = PreviousDigest,
+        rotated_at: Option<i64> = RotatedAt,
+        confirmed_at: Option<i64> = ConfirmedAt,
+        admission: i64 = Admission,
+        last_seen_at: i64 = LastSeenAt,
+        timeouts_from: i64 = TimeoutsFrom,
+    }
 }
 
 impl SessionRow {
-    const COLUMNS: [Column; 18] = [
-        Column::Id,
-        Column::UserId,
-        Column::Provider,
-        Column::PartitionKey,
-        Column::Admission,
-        Column::Issuer,
-        Column::Subject,
-        Column::Sid,
-        Column::Account,
-        Column::Device,
-        Column::Origin,
-        Column::CreatedAt,
-        Column::LastSeenAt,
-        Column::TimeoutsFrom,
-        Column::RenewedAt,
-        Column::Revision,
-        Column::EndedAt,
-        Column::EndReason,
-    ];
-
-    /// A question for these columns.
+    /// Selects these columns.
     pub(super) fn select() -> Select<session::Entity> {
-        session::Entity::find().select_only().columns(Self::COLUMNS)
+        session::Entity::find().select_only().columns(Self::COLUMNS.iter().copied())
     }
 
-    pub(super) fn partition(&self) -> Result<[u8; 32], Failure> {
+    pub(super) fn partition(&self) -> Result<[u8; 32], AttemptError> {
         bytes32(&self.partition_key, "a partition")
-    }
-
-    fn read(columns: &Columns<'_>) -> Result<Self, DbErr> {
-        Ok(Self {
-            id: columns.get(Column::Id)?,
-            user_id: columns.get(Column::UserId)?,
-            provider: columns.get(Column::Provider)?,
-            partition_key: columns.get(Column::PartitionKey)?,
-            admission: columns.get(Column::Admission)?,
-            issuer: columns.get(Column::Issuer)?,
-            subject: columns.get(Column::Subject)?,
-            sid: columns.get(Column::Sid)?,
-            account: columns.get(Column::Account)?,
-            device: columns.get(Column::Device)?,
-            origin: columns.get(Column::Origin)?,
-            created_at: columns.get(Column::CreatedAt)?,
-            last_seen_at: columns.get(Column::LastSeenAt)?,
-            timeouts_from: columns.get(Column::TimeoutsFrom)?,
-            renewed_at: columns.get(Column::RenewedAt)?,
-            revision: columns.get(Column::Revision)?,
-            ended_at: columns.get(Column::EndedAt)?,
-            end_reason: columns.get(Column::EndReason)?,
-        })
     }
 }
 
 impl FromQueryResult for SessionRow {
     fn from_query_result(row: &QueryResult, _pre: &str) -> Result<Self, DbErr> {
-        Self::read(&Columns { row, place: |column| place_in(&Self::COLUMNS, column) })
+        Self::read(&Columns { row, position: |column| position_in(Self::COLUMNS, column) })
     }
 }
 
 impl TryFrom<SessionRow> for Session {
-    type Error = Failure;
+    type Error = AttemptError;
 
-    fn try_from(row: SessionRow) -> Result<Self, Failure> {
+    fn try_from(row: SessionRow) -> Result<Self, AttemptError> {
         let subject = row.subject.map(|subject| name(Subject::new(subject), "a subject"));
         Ok(Self {
             id: SessionId::from_uuid(row.id),
@@ -136,7 +160,7 @@ impl TryFrom<SessionRow> for Session {
                 account: row.account,
             },
             device: DeviceLabel::new(&row.device),
-            origin: Origin::parse(&row.origin).ok_or_else(|| corrupt("an origin"))?,
+            origin: Origin::parse(&row.origin).ok_or_else(|| AttemptError::corrupt("an origin"))?,
             created_at: Timestamp::from_millis(row.created_at),
             last_seen_at: Timestamp::from_millis(row.last_seen_at),
             timeouts_from: Timestamp::from_millis(row.timeouts_from),
@@ -147,41 +171,22 @@ impl TryFrom<SessionRow> for Session {
     }
 }
 
-fn ended(at: Option<i64>, reason: Option<&str>) -> Result<Option<Ended>, Failure> {
+fn ended(at: Option<i64>, reason: Option<&str>) -> Result<Option<Ended>, AttemptError> {
     match (at, reason) {
         (None, None) => Ok(None),
         (Some(at), Some(reason)) => {
-            let reason = EndReason::parse(reason).ok_or_else(|| corrupt("an end's reason"))?;
+            let reason =
+                EndReason::parse(reason).ok_or_else(|| AttemptError::corrupt("an end's reason"))?;
             Ok(Some(Ended { at: Timestamp::from_millis(at), reason }))
         }
-        _ => Err(corrupt("an end")),
-    }
-}
-
-/// The columns of [`Digests`].
-#[derive(Debug)]
-pub(super) struct DigestRow {
-    digest: Option<Octets>,
-    previous_digest: Option<Octets>,
-    rotated_at: Option<i64>,
-    confirmed_at: Option<i64>,
-}
-
-impl DigestRow {
-    pub(super) fn read(columns: &Columns<'_>) -> Result<Self, DbErr> {
-        Ok(Self {
-            digest: columns.get(Column::Digest)?,
-            previous_digest: columns.get(Column::PreviousDigest)?,
-            rotated_at: columns.get(Column::RotatedAt)?,
-            confirmed_at: columns.get(Column::ConfirmedAt)?,
-        })
+        _ => Err(AttemptError::corrupt("an end")),
     }
 }
 
 impl TryFrom<DigestRow> for Digests {
-    type Error = Failure;
+    type Error = AttemptError;
 
-    fn try_from(row: DigestRow) -> Result<Self, Failure> {
+    fn try_from(row: DigestRow) -> Result<Self, AttemptError> {
         let previous = match (row.previous_digest, row.rotated_at) {
             (Some(previous), Some(rotated_at)) => Some(PreviousDigest {
                 digest: digest(&previous)?,
@@ -189,31 +194,9 @@ impl TryFrom<DigestRow> for Digests {
                 confirmed_at: row.confirmed_at.map(Timestamp::from_millis),
             }),
             (None, _) => None,
-            (Some(_), None) => return Err(corrupt("a rotation")),
+            (Some(_), None) => return Err(AttemptError::corrupt("a rotation")),
         };
         Ok(Self { current: row.digest.as_ref().map(digest).transpose()?, previous })
-    }
-}
-
-/// The other columns of a [`StoredSession`].
-#[derive(Debug)]
-struct SealedRow {
-    sealed_tokens: Option<Octets>,
-    sealed_refresh_token: Option<Octets>,
-    lease_owner: Option<Uuid>,
-    lease_heartbeat: Option<i64>,
-    lease_term_ms: Option<i64>,
-}
-
-impl SealedRow {
-    fn read(columns: &Columns<'_>) -> Result<Self, DbErr> {
-        Ok(Self {
-            sealed_tokens: columns.get(Column::SealedTokens)?,
-            sealed_refresh_token: columns.get(Column::SealedRefreshToken)?,
-            lease_owner: columns.get(Column::LeaseOwner)?,
-            lease_heartbeat: columns.get(Column::LeaseHeartbeat)?,
-            lease_term_ms: columns.get(Column::LeaseTermMs)?,
-        })
     }
 }
 
@@ -226,9 +209,9 @@ pub(super) struct StoredRow {
 }
 
 impl FromQueryResult for StoredRow {
-    /// Of a question for the whole entity, whose columns come in the entity's order.
+    /// Reads the result of a query for the whole entity, whose columns are in the entity's order.
     fn from_query_result(row: &QueryResult, _pre: &str) -> Result<Self, DbErr> {
-        let columns = Columns { row, place: |column| column as usize };
+        let columns = Columns { row, position: |column| column as usize };
         Ok(Self {
             session: SessionRow::read(&columns)?,
             digests: DigestRow::read(&columns)?,
@@ -238,29 +221,77 @@ impl FromQueryResult for StoredRow {
 }
 
 impl TryFrom<StoredRow> for StoredSession {
-    type Error = Failure;
+    type Error = AttemptError;
 
-    fn try_from(row: StoredRow) -> Result<Self, Failure> {
+    fn try_from(row: StoredRow) -> Result<Self, AttemptError> {
         let sealed = row.sealed;
         let lease = match (sealed.lease_owner, sealed.lease_heartbeat, sealed.lease_term_ms) {
             (Some(owner), Some(heartbeat), Some(term)) => Some(Lease {
                 owner: LeaseOwner::from_uuid(owner),
-                heartbeat: unsigned(heartbeat, "a lease's beat")?,
+                heartbeat: unsigned(heartbeat, "a lease's heartbeat")?,
                 term: Duration::from_millis(unsigned(term, "a lease's term")?),
             }),
             (None, None, None) => None,
-            _ => return Err(corrupt("a lease")),
+            _ => return Err(AttemptError::corrupt("a lease")),
         };
-        let open = |octets: Octets| Sealed::from_bytes(octets.0);
+        let value = |octets: Octets| Sealed::from_bytes(octets.0);
         let tokens = sealed.sealed_tokens.map(|tokens| SealedTokens {
-            tokens: open(tokens),
-            refresh_token: sealed.sealed_refresh_token.map(open),
+            tokens: value(tokens),
+            refresh_token: sealed.sealed_refresh_token.map(value),
         });
         Ok(Self {
             session: row.session.try_into()?,
             digests: row.digests.try_into()?,
             tokens,
             lease,
+        })
+    }
+}
+
+/// A live session that may end within the transaction that has locked it.
+#[derive(Debug)]
+pub(super) struct EndingRow {
+    pub(super) row: AdmittedRow,
+    pub(super) has_refresh_token: bool,
+}
+
+impl EndingRow {
+    /// Selects live sessions.
+    pub(super) fn select_live() -> Select<session::Entity> {
+        session::Entity::find()
+            .select_only()
+            .columns(AdmittedRow::COLUMNS.iter().copied())
+            .column_as(Column::SealedRefreshToken.is_not_null(), "has_refresh_token")
+            .filter(Column::EndedAt.is_null())
+    }
+
+    pub(super) fn admitted(&self) -> Result<AdmittedSession, AttemptError> {
+        Ok(AdmittedSession {
+            id: SessionId::from_uuid(self.row.id),
+            admission: unsigned(self.row.admission, "an admission")?,
+            last_seen_at: Timestamp::from_millis(self.row.last_seen_at),
+            timeouts_from: Timestamp::from_millis(self.row.timeouts_from),
+        })
+    }
+
+    pub(super) fn into_ended(self, reason: EndReason) -> Result<EndedSession, AttemptError> {
+        let AdmittedRow { digest, previous_digest, rotated_at, confirmed_at, .. } = self.row;
+        Ok(EndedSession {
+            id: SessionId::from_uuid(self.row.id),
+            user: name(UserId::new(self.row.user_id), "a user id")?,
+            provider: name(ProviderName::new(self.row.provider), "a provider's name")?,
+            reason,
+            digests: DigestRow { digest, previous_digest, rotated_at, confirmed_at }.try_into()?,
+        })
+    }
+}
+
+impl FromQueryResult for EndingRow {
+    fn from_query_result(row: &QueryResult, _pre: &str) -> Result<Self, DbErr> {
+        let position = |column| position_in(AdmittedRow::COLUMNS, column);
+        Ok(Self {
+            row: AdmittedRow::read(&Columns { row, position })?,
+            has_refresh_token: row.try_get_by_index(AdmittedRow::COLUMNS.len())?,
         })
     }
 }

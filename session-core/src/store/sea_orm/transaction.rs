@@ -1,4 +1,4 @@
-//! Transactions that set their own isolation, and what may happen at their ends.
+//! Transactions that set their own isolation level.
 
 use sea_orm::{
     DatabaseTransaction, DbBackend, DbErr, IsolationLevel, SqliteTransactionMode,
@@ -6,55 +6,56 @@ use sea_orm::{
 };
 
 use super::SeaOrmStore;
-use super::failure::Failure;
-use crate::store::StoreErrorKind;
+use super::attempt_error::AttemptError;
+use crate::store::{StoreError, StoreErrorKind};
 
-/// An open transaction; dropped, it is rolled back.
+/// An open transaction. It is rolled back when it is dropped.
 pub(super) struct Transaction {
     pub(super) inner: DatabaseTransaction,
     backend: DbBackend,
 }
 
 impl SeaOrmStore {
-    /// Begins a transaction that sees what is committed when each statement begins, whatever the
-    /// server's default is; on SQLite, one that is the only writer from its first moment.
+    /// Begins a READ COMMITTED transaction, whatever the server's default is; on SQLite, one that
+    /// is the only writer from its first statement.
     ///
-    /// A task of its own begins it: SQLx forgets a `BEGIN` whose caller goes away before the
-    /// answer, and the connection would go back to the pool within a transaction that nobody
-    /// commits. The task's result is rolled back instead if nobody takes it.
-    pub(super) async fn begin(&self) -> Result<Transaction, Failure> {
+    /// Runs in a task of its own: if the caller is dropped before `BEGIN` is answered, SQLx forgets
+    /// it, and the connection would go back to the pool within an open transaction. The task's
+    /// result is rolled back when it is dropped.
+    pub(super) async fn begin(&self) -> Result<Transaction, AttemptError> {
         let (connection, backend) = (self.connection.clone(), self.backend);
         let options = options(backend);
         let begun = tokio::spawn(async move { connection.begin_with_options(options).await }).await;
         match begun {
             Ok(Ok(inner)) => Ok(Transaction { inner, backend }),
             Ok(Err(error)) => Err(self.failed(error)),
-            // The runtime is going down.
-            Err(_) => Err(Failure::of(StoreErrorKind::Unavailable)),
+            // The runtime is shutting down.
+            Err(_) => Err(AttemptError::new(StoreError::new(StoreErrorKind::Unavailable))),
         }
     }
 
-    /// A failure that leaves nothing behind.
-    pub(super) fn failed(&self, error: DbErr) -> Failure {
-        Failure::without_effect(self.backend, error)
+    /// Creates the error of a statement that left no effect.
+    pub(super) fn failed(&self, error: DbErr) -> AttemptError {
+        AttemptError::without_effect(self.backend, error)
     }
 
-    /// A failure of a statement that commits by itself.
-    pub(super) fn write_failed(&self, error: DbErr) -> Failure {
-        Failure::of_write(self.backend, error)
+    /// Creates the error of a statement that commits by itself.
+    pub(super) fn write_failed(&self, error: DbErr) -> AttemptError {
+        AttemptError::of_write(self.backend, error)
     }
 }
 
 impl Transaction {
-    pub(super) async fn commit(self) -> Result<(), Failure> {
+    pub(super) async fn commit(self) -> Result<(), AttemptError> {
         let committed = self.inner.commit().await;
-        committed.map_err(|error| Failure::of_write(self.backend, error))
+        committed.map_err(|error| AttemptError::of_write(self.backend, error))
     }
 
-    /// Ends it without effect, and without leaving the connection busy with that for the next.
-    pub(super) async fn abandon(self) -> Result<(), Failure> {
+    /// Rolls back at once. A transaction that is only dropped leaves that to the next user of the
+    /// connection.
+    pub(super) async fn roll_back(self) -> Result<(), AttemptError> {
         let rolled_back = self.inner.rollback().await;
-        rolled_back.map_err(|error| Failure::without_effect(self.backend, error))
+        rolled_back.map_err(|error| AttemptError::without_effect(self.backend, error))
     }
 }
 

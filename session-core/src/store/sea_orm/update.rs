@@ -1,5 +1,6 @@
-//! Updates of one row: each names what it read, and none inserts (store law 3).
+//! Updates of one live row: each names what it has read, and none inserts (store law 3).
 
+use async_trait::async_trait;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
@@ -7,30 +8,67 @@ use sea_orm::{
 };
 
 use super::SeaOrmStore;
+use super::attempt_error::AttemptError;
 use super::convert::{digest_octets, seal_key, sealed_octets, signed};
 use super::entity::{Octets, event, session};
-use super::failure::Failure;
 use super::retry::Attempt;
 use super::transaction::Transaction;
 use crate::clock::Timestamp;
 use crate::event::EventKind;
 use crate::session::{SecretDigest, SessionId};
-use crate::store::{SecretRotation, StoreError, TokenWrite};
+use crate::store::{SecretRotation, SessionUpdates, StoreError, TokenWrite};
 use crate::token::SealedTokens;
 use session::Column;
 
-/// An update of a live session.
+#[async_trait]
+impl SessionUpdates for SeaOrmStore {
+    async fn write_tokens(&self, write: TokenWrite) -> Result<Option<u64>, StoreError> {
+        self.repeat(|attempt| self.try_to_write(&write, attempt)).await
+    }
+
+    async fn rotate_secret(&self, rotation: SecretRotation) -> Result<bool, StoreError> {
+        self.repeat(|attempt| self.try_to_rotate(&rotation, attempt)).await
+    }
+
+    async fn confirm_rotation(
+        &self,
+        id: SessionId,
+        presented: &SecretDigest,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.repeat(|_| {
+            let update = update_live(id)
+                .col_expr(Column::ConfirmedAt, Expr::val(now.as_millis()))
+                .filter(Column::Digest.eq(digest_octets(presented)))
+                .filter(Column::PreviousDigest.is_not_null())
+                .filter(Column::ConfirmedAt.is_null());
+            self.update(update)
+        })
+        .await
+        .map(drop)
+    }
+
+    async fn touch(&self, id: SessionId, at: Timestamp) -> Result<(), StoreError> {
+        self.repeat(|_| {
+            let update = update_live(id)
+                .col_expr(Column::LastSeenAt, Expr::val(at.as_millis()))
+                .filter(Column::LastSeenAt.lt(at.as_millis()));
+            self.update(update)
+        })
+        .await
+        .map(drop)
+    }
+}
+
+/// Begins an update of a live session.
 pub(super) fn update_live(id: SessionId) -> UpdateMany<session::Entity> {
     session::Entity::update_many()
         .filter(Column::Id.eq(id.as_uuid()))
         .filter(Column::EndedAt.is_null())
 }
 
-fn raised_revision() -> Expr {
-    Expr::col(Column::Revision).add(1_i64)
-}
-
-fn with_tokens(
+/// Adds the columns of sealed tokens to an update.
+pub(super) fn set_tokens(
     update: UpdateMany<session::Entity>,
     tokens: &SealedTokens,
 ) -> UpdateMany<session::Entity> {
@@ -41,27 +79,27 @@ fn with_tokens(
         .col_expr(Column::SealKey, Expr::val(Some(seal_key(&tokens.tokens))))
 }
 
+fn raised_revision() -> Expr {
+    Expr::col(Column::Revision).add(1_i64)
+}
+
 impl SeaOrmStore {
-    /// Runs an update that commits by itself; whether it found its row.
+    /// Runs an update that commits by itself; returns whether it found its row.
     pub(super) async fn update(
         &self,
         update: UpdateMany<session::Entity>,
-    ) -> Result<bool, Failure> {
+    ) -> Result<bool, AttemptError> {
         let updated = update.exec(&self.connection).await;
         Ok(updated.map_err(|error| self.write_failed(error))?.rows_affected > 0)
-    }
-
-    pub(super) async fn renew_tokens(&self, write: &TokenWrite) -> Result<Option<u64>, StoreError> {
-        self.repeat(|attempt| self.try_to_write(write, attempt)).await
     }
 
     async fn try_to_write(
         &self,
         write: &TokenWrite,
         attempt: Attempt,
-    ) -> Result<Option<u64>, Failure> {
+    ) -> Result<Option<u64>, AttemptError> {
         let transaction = self.begin().await?;
-        let update = with_tokens(update_live(write.id), &write.tokens)
+        let update = set_tokens(update_live(write.id), &write.tokens)
             .col_expr(Column::RenewedAt, Expr::val(write.now.as_millis()))
             .col_expr(Column::Revision, raised_revision())
             .filter(Column::Revision.eq(signed(write.revision)));
@@ -71,14 +109,15 @@ impl SeaOrmStore {
             self.record_renewal(&transaction, write).await?;
             transaction.commit().await?;
         } else {
-            transaction.abandon().await?;
+            transaction.roll_back().await?;
         }
         let written = updated || (attempt.is_uncertain && self.was_written(write).await?);
         Ok(written.then(|| write.revision.saturating_add(1)))
     }
 
-    /// Whether an attempt whose answer was lost wrote these tokens: a seal's nonce is its own.
-    async fn was_written(&self, write: &TokenWrite) -> Result<bool, Failure> {
+    /// Returns whether an attempt whose outcome was unknown wrote these tokens: no two sealed
+    /// values have the same nonce.
+    async fn was_written(&self, write: &TokenWrite) -> Result<bool, AttemptError> {
         let sealed = session::Entity::find_by_id(write.id.as_uuid())
             .select_only()
             .column(Column::SealedTokens)
@@ -89,12 +128,12 @@ impl SeaOrmStore {
         Ok(sealed == Some(sealed_octets(&write.tokens.tokens)))
     }
 
-    /// Whose session it is, and of which provider, the row knows.
+    /// Records the event of a renewal; user and provider are copied from the row.
     async fn record_renewal(
         &self,
         transaction: &Transaction,
         write: &TokenWrite,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), AttemptError> {
         use event::Column as To;
 
         let (kind, detail) = EventKind::Renewed.as_strs();
@@ -117,29 +156,11 @@ impl SeaOrmStore {
         inserted.map(drop).map_err(|error| self.failed(error))
     }
 
-    /// Repeated, it writes the same once more.
-    pub(super) async fn seal_anew(
-        &self,
-        id: SessionId,
-        revision: u64,
-        tokens: &SealedTokens,
-    ) -> Result<bool, StoreError> {
-        self.repeat(|_| {
-            let update = with_tokens(update_live(id), tokens);
-            self.update(update.filter(Column::Revision.eq(signed(revision))))
-        })
-        .await
-    }
-
-    pub(super) async fn rotate(&self, rotation: &SecretRotation) -> Result<bool, StoreError> {
-        self.repeat(|attempt| self.try_to_rotate(rotation, attempt)).await
-    }
-
     async fn try_to_rotate(
         &self,
         rotation: &SecretRotation,
         attempt: Attempt,
-    ) -> Result<bool, Failure> {
+    ) -> Result<bool, AttemptError> {
         let previous = rotation.previous.as_ref();
         let to = digest_octets(&rotation.to);
         let update = update_live(rotation.id)
@@ -164,11 +185,11 @@ impl SeaOrmStore {
         if self.update(update).await? {
             return Ok(true);
         }
-        // Nobody else knows the new secret, so nobody else can have written its digest.
+        // The new secret is known to this caller only, so no other one can have written its digest.
         Ok(attempt.is_uncertain && self.has_digest(rotation.id, to).await?)
     }
 
-    async fn has_digest(&self, id: SessionId, digest: Octets) -> Result<bool, Failure> {
+    async fn has_digest(&self, id: SessionId, digest: Octets) -> Result<bool, AttemptError> {
         let found = session::Entity::find_by_id(id.as_uuid())
             .select_only()
             .column(Column::Id)
@@ -177,38 +198,5 @@ impl SeaOrmStore {
             .one(&self.connection)
             .await;
         Ok(found.map_err(|error| self.failed(error))?.is_some())
-    }
-
-    pub(super) async fn confirm(
-        &self,
-        id: SessionId,
-        presented: &SecretDigest,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.repeat(|_| {
-            let update = update_live(id)
-                .col_expr(Column::ConfirmedAt, Expr::val(now.as_millis()))
-                .filter(Column::Digest.eq(digest_octets(presented)))
-                .filter(Column::PreviousDigest.is_not_null())
-                .filter(Column::ConfirmedAt.is_null());
-            self.update(update)
-        })
-        .await
-        .map(drop)
-    }
-
-    pub(super) async fn move_last_seen(
-        &self,
-        id: SessionId,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.repeat(|_| {
-            let update = update_live(id)
-                .col_expr(Column::LastSeenAt, Expr::val(at.as_millis()))
-                .filter(Column::LastSeenAt.lt(at.as_millis()));
-            self.update(update)
-        })
-        .await
-        .map(drop)
     }
 }

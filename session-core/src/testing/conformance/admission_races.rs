@@ -1,11 +1,11 @@
-//! Law 1 under races: the cap, and exactly the victims that the policy names.
+//! Law 1 under races: the cap holds, and exactly the sessions that the policy names end.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::kit::{
     Asked, Nodes, Outcome, admit_asked, at, capped, ended_ids, ensure, ensure_eq, ids, limited,
-    occupants, sorted, stored,
+    live_sessions, sorted, stored,
 };
 use crate::policy::{Limit, OnFull, SessionPolicy, Verdict};
 use crate::session::{EndReason, SessionId};
@@ -15,7 +15,7 @@ use crate::testing::sample::{self, Login};
 cases! { 1:
     law_1_admit_never_exceeds_the_cap,
     law_1_least_recently_used_races_hold_the_cap,
-    law_1_rejecting_races_fill_every_place_once,
+    law_1_refusing_races_fill_the_partition,
     law_1_replacing_races_leave_one,
     law_1_races_of_many_users_do_not_mix,
     law_1_clocks_that_differ_change_no_order_in_a_race,
@@ -24,7 +24,7 @@ cases! { 1:
 const LOGINS: u64 = 64;
 const CAP: usize = 10;
 
-/// What became of the logins of one race.
+/// The outcomes of the logins of one race.
 struct Race {
     results: Vec<(Admission, Asked)>,
 }
@@ -47,7 +47,7 @@ impl Race {
         ended.flatten()
     }
 
-    /// Each call ended exactly whom its verdict named, and nobody was ended twice.
+    /// Checks that each call ended exactly what its verdict named, and that no session ended twice.
     fn ensure_verdicts_were_carried_out(&self) -> Outcome {
         for (admission, asked) in &self.results {
             let (Admission::Admitted { ended }, Some(Verdict::Admit(leaving))) =
@@ -56,25 +56,25 @@ impl Race {
                 continue;
             };
             let named = sorted(leaving.iter().map(|departure| departure.id).collect());
-            ensure_eq(ended_ids(ended), named, "exactly those leave whom the policy names")?;
+            ensure_eq(ended_ids(ended), named, "exactly the sessions that the policy names end")?;
         }
         let distinct: BTreeSet<SessionId> = self.ended().map(|ended| ended.id).collect();
-        ensure_eq(distinct.len(), self.ended().count(), "nobody leaves twice")
+        ensure_eq(distinct.len(), self.ended().count(), "no session ends twice")
     }
 
-    /// The places in the order of admission, as all calls together saw them.
+    /// Returns the order of admission, as all calls together saw it.
     async fn order(&self, nodes: &Nodes, like: &Login) -> Outcome<BTreeMap<u64, SessionId>> {
-        let left = occupants(nodes.first(), like).await?;
+        let left = live_sessions(nodes.first(), like).await?;
         let seen = self.results.iter().flat_map(|(_, asked)| &asked.present).chain(&left);
         let mut places: HashMap<SessionId, u64> = HashMap::new();
         for occupant in seen {
             let known = places.insert(occupant.id, occupant.admission);
             let same = known.is_none_or(|known| known == occupant.admission);
-            ensure(same, "a session keeps its place in the order")?;
+            ensure(same, "a session keeps its order")?;
         }
         let count = places.len();
         let order: BTreeMap<_, _> = places.into_iter().map(|(id, place)| (place, id)).collect();
-        ensure_eq(order.len(), count, "no two sessions have one place in the order")?;
+        ensure_eq(order.len(), count, "no two sessions have the same order")?;
         Ok(order)
     }
 }
@@ -86,7 +86,7 @@ async fn live(nodes: &Nodes, login: &Login) -> Outcome<Vec<SessionId>> {
 async fn ensure_oldest_left(nodes: &Nodes, race: &Race, like: &Login, cap: usize) -> Outcome {
     let order = race.order(nodes, like).await?;
     let last = sorted(order.values().rev().take(cap).copied().collect());
-    ensure_eq(live(nodes, like).await?, last, "the last admitted are those that stay")
+    ensure_eq(live(nodes, like).await?, last, "the last admitted sessions stay")
 }
 
 async fn law_1_admit_never_exceeds_the_cap(nodes: Nodes) -> Outcome {
@@ -96,12 +96,12 @@ async fn law_1_admit_never_exceeds_the_cap(nodes: Nodes) -> Outcome {
     let over = race.results.iter().map(|(_, asked)| asked.present.len()).max();
     ensure(over <= Some(CAP), "the cap is exceeded at no moment (F17)")?;
     let like = Login::of("ann", "okta");
-    ensure_eq(live(&nodes, &like).await?.len(), CAP, "every place is taken")?;
+    ensure_eq(live(&nodes, &like).await?.len(), CAP, "the partition is full")?;
     ensure_oldest_left(&nodes, &race, &like, CAP).await?;
     for ended in race.ended() {
         let row = stored(nodes.other(), ended.id).await?;
         let reason = row.session.ended.map(|ended| ended.reason);
-        ensure_eq(reason, Some(EndReason::Evicted), "who left was evicted")?;
+        ensure_eq(reason, Some(EndReason::Evicted), "the ended sessions were evicted")?;
     }
     Ok(())
 }
@@ -114,24 +114,26 @@ async fn law_1_least_recently_used_races_hold_the_cap(nodes: Nodes) -> Outcome {
     let race = Race::run(&nodes, logins.clone(), policy).await?;
     race.ensure_verdicts_were_carried_out()?;
     let live = live(&nodes, &Login::of("ann", "okta")).await?;
-    ensure_eq(live.len(), CAP, "the cap holds, and every place is taken")?;
-    ensure_eq(race.ended().count() + CAP, logins.len(), "all others left")
+    ensure_eq(live.len(), CAP, "the cap holds, and the partition is full")?;
+    ensure_eq(race.ended().count() + CAP, logins.len(), "all others ended")
 }
 
-async fn law_1_rejecting_races_fill_every_place_once(nodes: Nodes) -> Outcome {
+async fn law_1_refusing_races_fill_the_partition(nodes: Nodes) -> Outcome {
     let logins: Vec<_> = (0..LOGINS).map(|_| Login::of("ann", "okta")).collect();
     let race = Race::run(&nodes, logins.clone(), capped(10, OnFull::Reject)?).await?;
     let mut admitted = Vec::new();
     for (login, (admission, _)) in logins.iter().zip(&race.results) {
         match admission {
             Admission::Admitted { .. } => admitted.push(login.id()),
-            Admission::Refused { live } => ensure_eq(*live, CAP, "ten hold the places")?,
+            Admission::Refused { live } => {
+                ensure_eq(*live, CAP, "ten sessions fill the partition")?
+            }
         }
     }
-    ensure_eq(race.ended().count(), 0, "a cap that refuses ends nobody")?;
+    ensure_eq(race.ended().count(), 0, "a cap that refuses ends no session")?;
     let live = live(&nodes, &Login::of("ann", "okta")).await?;
-    ensure_eq(live.len(), CAP, "every place is taken")?;
-    ensure_eq(live, sorted(admitted), "those are in who were told so")
+    ensure_eq(live.len(), CAP, "the partition is full")?;
+    ensure_eq(live, sorted(admitted), "exactly the admitted sessions are live")
 }
 
 async fn law_1_replacing_races_leave_one(nodes: Nodes) -> Outcome {
@@ -151,13 +153,13 @@ async fn law_1_races_of_many_users_do_not_mix(nodes: Nodes) -> Outcome {
     race.ensure_verdicts_were_carried_out()?;
     for user in &users {
         let live = nodes.other().list(&sample::user(user)).await?.len();
-        ensure_eq(live, 2, "each user has as many as the cap says")?;
+        ensure_eq(live, 2, "the cap holds for each user")?;
     }
-    ensure_eq(race.ended().count(), 64 - 16, "and all others left")
+    ensure_eq(race.ended().count(), 64 - 16, "all others ended")
 }
 
 async fn law_1_clocks_that_differ_change_no_order_in_a_race(nodes: Nodes) -> Outcome {
-    // Every other login comes in on a node whose clock is a minute behind.
+    // Every second login is made on a node whose clock is a minute behind.
     let moment = |number: u64| if number.is_multiple_of(2) { at(60) } else { at(0) };
     let logins = (0..LOGINS).map(|n| Login::of("ann", "okta").at(moment(n))).collect();
     let race = Race::run(&nodes, logins, capped(10, OnFull::EvictOldest)?).await?;

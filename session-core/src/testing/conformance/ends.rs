@@ -1,4 +1,4 @@
-//! Law 7: ends have a reason; and what law 3 says of ends.
+//! Law 7: every end has a reason; and law 3 for ends.
 
 use super::kit::{
     Nodes, Outcome, ROUNDS, at, digest, end_one, ended_ids, ensure, ensure_eq, sign_in_all,
@@ -13,11 +13,11 @@ cases! { 7:
     law_7_every_reason_stays_readable,
     law_7_an_end_changes_nothing_but_the_end,
     law_7_the_first_end_stays,
-    law_7_of_many_ends_one_is_told,
+    law_7_of_many_ends_one_is_reported,
     law_7_an_ended_session_is_not_listed,
-    law_7_those_who_wait_read_the_end,
-    law_7_an_idle_end_misses_a_session_that_was_used,
-    law_7_an_end_of_what_was_read_misses_what_has_changed,
+    law_7_an_end_is_found_by_ids,
+    law_7_an_idle_end_does_not_end_a_session_that_was_used,
+    law_7_an_end_by_revision_does_not_end_a_session_that_changed,
     law_7_of_an_idle_end_and_a_touch_only_one_wins,
 }
 
@@ -33,7 +33,7 @@ async fn law_7_every_reason_stays_readable(nodes: Nodes) -> Outcome {
             reason,
             digests: stored(nodes.first(), login.id()).await?.digests,
         };
-        ensure_eq(told, expected, "who ended is told, with what a cache knows it by")?;
+        ensure_eq(told, expected, "the ended session is reported with its digests")?;
         let row = nodes.other().find_by_digest(&digest(&login)?).await?;
         let end = row.and_then(|row| row.session.ended);
         ensure_eq(end, Some(Ended { at: at(9), reason }), "its cookie finds the reason")?;
@@ -46,12 +46,12 @@ async fn law_7_an_end_changes_nothing_but_the_end(nodes: Nodes) -> Outcome {
     let before = signed_in(nodes.first(), &login).await?;
     end_one(nodes.first(), login.id(), EndReason::SignedOut, at(9)).await?;
     let after = stored(nodes.other(), login.id()).await?;
-    ensure(after.session.revision > before.session.revision, "requests see another revision")?;
+    ensure(after.session.revision > before.session.revision, "the revision is raised")?;
     let mut expected = StoredSession { tokens: None, lease: None, ..before };
     expected.session.revision = after.session.revision;
     expected.session.ended = Some(Ended { at: at(9), reason: EndReason::SignedOut });
     let after = StoredSession { lease: None, ..after };
-    ensure_eq(after, expected, "the tokens leave, the rest stays to be read")
+    ensure_eq(after, expected, "the tokens are removed, the rest stays readable")
 }
 
 async fn law_7_the_first_end_stays(nodes: Nodes) -> Outcome {
@@ -69,13 +69,13 @@ async fn law_7_the_first_end_stays(nodes: Nodes) -> Outcome {
     ];
     for target in targets {
         let again = nodes.other().end(target, EndReason::SignedOut, at(10)).await?;
-        ensure_eq(again, Vec::new(), "what has ended does not end again")?;
+        ensure_eq(again, Vec::new(), "an ended session does not end again")?;
     }
     ensure_eq(stored(nodes.first(), id).await?, first, "the first reason stays")?;
     ensure_eq(nodes.first().events(id).await?.len(), 2, "one end is recorded")
 }
 
-async fn law_7_of_many_ends_one_is_told(nodes: Nodes) -> Outcome {
+async fn law_7_of_many_ends_one_is_reported(nodes: Nodes) -> Outcome {
     for _ in 0..ROUNDS {
         race_of_ends(&nodes).await?;
     }
@@ -98,7 +98,7 @@ async fn race_of_ends(nodes: &Nodes) -> Outcome {
     let events = nodes.first().events(id).await?;
     let recorded: Vec<_> = events.iter().map(|event| event.kind).skip(1).collect();
     let expected: Vec<_> = reason.into_iter().map(EventKind::Ended).collect();
-    ensure_eq(recorded, expected, "and recorded once")
+    ensure_eq(recorded, expected, "one end is recorded")
 }
 
 async fn law_7_an_ended_session_is_not_listed(nodes: Nodes) -> Outcome {
@@ -107,10 +107,10 @@ async fn law_7_an_ended_session_is_not_listed(nodes: Nodes) -> Outcome {
     let [over, live] = &logins;
     end_one(nodes.first(), over.id(), EndReason::RevokedByUser, at(9)).await?;
     let listed = nodes.other().list(&over.session.user).await?;
-    ensure_eq(listed, vec![live.session.clone()], "the list shows live sessions")
+    ensure_eq(listed, vec![live.session.clone()], "the list has live sessions only")
 }
 
-async fn law_7_those_who_wait_read_the_end(nodes: Nodes) -> Outcome {
+async fn law_7_an_end_is_found_by_ids(nodes: Nodes) -> Outcome {
     let logins = [0, 1, 2].map(|second| Login::of("ann", "okta").at(at(second)));
     sign_in_all(nodes.first(), &logins).await?;
     let [over, live, _] = &logins;
@@ -121,21 +121,21 @@ async fn law_7_those_who_wait_read_the_end(nodes: Nodes) -> Outcome {
     found.sort_by_key(|session| session.id == live.id());
     let expected = [over, live].map(|login| login.id());
     let read: Vec<_> = found.iter().map(|session| session.id).collect();
-    ensure_eq(read, expected.to_vec(), "those that were asked for, live or ended")?;
+    ensure_eq(read, expected.to_vec(), "the requested sessions, live or ended")?;
     let end = found.first().and_then(|session| session.ended);
     let expected = Ended { at: at(9), reason: EndReason::Evicted };
     ensure_eq(end, Some(expected), "the end can be read")?;
-    ensure_eq(nodes.first().find_all(&[]).await?, Vec::new(), "nobody waits for nothing")?;
+    ensure_eq(nodes.first().find_all(&[]).await?, Vec::new(), "no ids, no sessions")?;
     let many: Vec<_> = (0..2_000).map(|_| sample_id()).chain([live.id()]).collect();
     let found = nodes.first().find_all(&many).await?;
-    ensure_eq(found, vec![live.session.clone()], "many may wait at once")
+    ensure_eq(found, vec![live.session.clone()], "many ids may be requested at once")
 }
 
 fn sample_id() -> crate::session::SessionId {
     crate::session::SessionId::generate(sample::now())
 }
 
-async fn law_7_an_idle_end_misses_a_session_that_was_used(nodes: Nodes) -> Outcome {
+async fn law_7_an_idle_end_does_not_end_a_session_that_was_used(nodes: Nodes) -> Outcome {
     let login = Login::of("ann", "okta");
     signed_in(nodes.first(), &login).await?;
     let id = login.id();
@@ -143,13 +143,13 @@ async fn law_7_an_idle_end_misses_a_session_that_was_used(nodes: Nodes) -> Outco
     nodes.other().touch(id, at(5)).await?;
     let ended = nodes.first().end(read, EndReason::Idle, at(9)).await?;
     ensure_eq(ended, Vec::new(), "it was used since it was read")?;
-    ensure(stored(nodes.first(), id).await?.session.is_live(), "it lives")?;
+    ensure(stored(nodes.first(), id).await?.session.is_live(), "it is live")?;
     let fresh = EndTarget::Unused { id, last_seen_at: at(5) };
     let ended = nodes.first().end(fresh, EndReason::Idle, at(9)).await?;
-    ensure_eq(ended_ids(&ended), vec![id], "an end on a fresh read ends it")
+    ensure_eq(ended_ids(&ended), vec![id], "an end after a fresh read ends it")
 }
 
-async fn law_7_an_end_of_what_was_read_misses_what_has_changed(nodes: Nodes) -> Outcome {
+async fn law_7_an_end_by_revision_does_not_end_a_session_that_changed(nodes: Nodes) -> Outcome {
     let login = Login::of("ann", "okta");
     let read = signed_in(nodes.first(), &login).await?;
     let id = login.id();
@@ -158,11 +158,11 @@ async fn law_7_an_end_of_what_was_read_misses_what_has_changed(nodes: Nodes) -> 
     let stale = EndTarget::Unchanged { id, revision: read.session.revision };
     let ended = nodes.first().end(stale, EndReason::RenewalRefused, at(9)).await?;
     ensure_eq(ended, Vec::new(), "the loser of a race ends nothing (F8)")?;
-    ensure(stored(nodes.first(), id).await?.session.is_live(), "it lives")?;
+    ensure(stored(nodes.first(), id).await?.session.is_live(), "it is live")?;
     let fresh = EndTarget::Unchanged { id, revision: revision.unwrap_or(0) };
     nodes.other().touch(id, at(3)).await?;
     let ended = nodes.first().end(fresh, EndReason::RenewalRefused, at(9)).await?;
-    ensure_eq(ended_ids(&ended), vec![id], "a touch is no change of what a request sees")
+    ensure_eq(ended_ids(&ended), vec![id], "a touch does not change the revision")
 }
 
 async fn law_7_of_an_idle_end_and_a_touch_only_one_wins(nodes: Nodes) -> Outcome {
@@ -183,8 +183,8 @@ async fn law_7_of_an_idle_end_and_a_touch_only_one_wins(nodes: Nodes) -> Outcome
             .await?;
         let session = stored(nodes.first(), id).await?.session;
         let (ended, touched) = (!session.is_live(), session.last_seen_at == at(5));
-        ensure(ended != touched, "a used session does not end, an ended one is not used")?;
-        ensure_eq(told.iter().sum::<usize>(), usize::from(ended), "and it is told who won")?;
+        ensure(ended != touched, "a session is either used or ended")?;
+        ensure_eq(told.iter().sum::<usize>(), usize::from(ended), "the end is reported if it won")?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Law 7, the audit trail: what happened to a session, in order (A1).
+//! Law 7 for the audit trail: what happened to a session, in order (A1).
 
 use super::kit::{Nodes, Outcome, at, capped, end_one, ensure_eq, sign_in, signed_in, token_write};
 use crate::event::{Event, EventKind, RenewalFailure};
@@ -7,9 +7,9 @@ use crate::session::{EndReason, Session};
 use crate::testing::sample::Login;
 
 cases! { 7:
-    law_7_a_sessions_life_is_recorded_in_order,
+    law_7_the_events_of_a_session_are_recorded_in_order,
     law_7_every_kind_of_event_comes_back,
-    law_7_who_leaves_for_a_login_is_recorded,
+    law_7_ends_by_a_login_are_recorded,
 }
 
 fn event(session: &Session, kind: EventKind, second: u64) -> Event {
@@ -22,7 +22,7 @@ fn event(session: &Session, kind: EventKind, second: u64) -> Event {
     }
 }
 
-async fn law_7_a_sessions_life_is_recorded_in_order(nodes: Nodes) -> Outcome {
+async fn law_7_the_events_of_a_session_are_recorded_in_order(nodes: Nodes) -> Outcome {
     let store = nodes.first();
     let login = Login::of("ann", "okta").at(at(1));
     let session = signed_in(store, &login).await?.session;
@@ -39,7 +39,7 @@ async fn law_7_a_sessions_life_is_recorded_in_order(nodes: Nodes) -> Outcome {
         event(&session, EventKind::Ended(EndReason::RevokedByUser), 5),
     ];
     let recorded = nodes.other().events(session.id).await?;
-    ensure_eq(recorded, life.to_vec(), "each step, the oldest first, and no other session's")
+    ensure_eq(recorded, life.to_vec(), "each event of this session, oldest first")
 }
 
 async fn law_7_every_kind_of_event_comes_back(nodes: Nodes) -> Outcome {
@@ -63,7 +63,7 @@ async fn law_7_every_kind_of_event_comes_back(nodes: Nodes) -> Outcome {
     ensure_eq(recorded, events, "each with its detail")
 }
 
-async fn law_7_who_leaves_for_a_login_is_recorded(nodes: Nodes) -> Outcome {
+async fn law_7_ends_by_a_login_are_recorded(nodes: Nodes) -> Outcome {
     let store = nodes.first();
     let [evicted, superseded] = [Login::of("ann", "okta"), Login::of("ann", "google")];
     signed_in(store, &evicted).await?;
@@ -73,8 +73,12 @@ async fn law_7_who_leaves_for_a_login_is_recorded(nodes: Nodes) -> Outcome {
     for (login, reason) in [(&evicted, EndReason::Evicted), (&superseded, EndReason::Superseded)] {
         let last = store.events(login.id()).await?.pop();
         let expected = event(&login.session, EventKind::Ended(reason), 60);
-        ensure_eq(last, Some(expected), "with its reason and moment")?;
+        ensure_eq(last, Some(expected), "with its reason and time")?;
     }
     let created = store.events(new.id()).await?;
-    ensure_eq(created, vec![event(&new.session, EventKind::Created, 60)], "and who came in")
+    ensure_eq(
+        created,
+        vec![event(&new.session, EventKind::Created, 60)],
+        "the admission is recorded",
+    )
 }

@@ -1,4 +1,4 @@
-//! What the cases are written with.
+//! Helpers of the cases.
 
 use std::error::Error;
 use std::fmt;
@@ -18,10 +18,10 @@ use crate::store::{
 };
 use crate::testing::sample::{self, Login};
 
-/// What a case gives: nothing, or how the law was broken.
+/// The outcome of a case: success, or the violation of a law.
 pub(super) type Outcome<T = ()> = Result<T, Violation>;
 
-/// How a store broke a law, or which call failed.
+/// A violation of a law, or a call that failed.
 #[derive(Debug)]
 pub struct Violation {
     message: String,
@@ -65,7 +65,7 @@ impl From<PolicyError> for Violation {
 
 #[track_caller]
 pub(super) fn ensure(holds: bool, law: &str) -> Outcome {
-    if holds { Ok(()) } else { Err(Violation::new(format!("does not hold: {law}"))) }
+    if holds { Ok(()) } else { Err(Violation::new(format!("violated: {law}"))) }
 }
 
 #[track_caller]
@@ -73,12 +73,10 @@ pub(super) fn ensure_eq<T: PartialEq + fmt::Debug>(found: T, expected: T, law: &
     if found == expected {
         return Ok(());
     }
-    Err(Violation::new(format!(
-        "does not hold: {law}\n  found    {found:?}\n  expected {expected:?}"
-    )))
+    Err(Violation::new(format!("violated: {law}\n  found    {found:?}\n  expected {expected:?}")))
 }
 
-/// Handles to one store; what one does, the others see.
+/// Handles to one store.
 #[derive(Debug, Clone)]
 pub(super) struct Nodes {
     first: Arc<dyn SessionStore>,
@@ -96,7 +94,7 @@ impl Nodes {
         &*self.first
     }
 
-    /// Another node than the first, if there is one.
+    /// Returns another node than the first, if there is one.
     pub(super) fn other(&self) -> &dyn SessionStore {
         self.all.last().map_or(self.first(), |node| &**node)
     }
@@ -106,8 +104,8 @@ impl Nodes {
         Arc::clone(node.unwrap_or(&self.first))
     }
 
-    /// Runs as many tasks as there are inputs, all at once, over all nodes in turn; gives their
-    /// results in the order of the inputs.
+    /// Runs one task per input, all at the same time and over all nodes in turn; returns the results
+    /// in the order of the inputs.
     pub(super) async fn at_once<I, T, F, Fut>(&self, inputs: Vec<I>, task: F) -> Outcome<Vec<T>>
     where
         I: Send + 'static,
@@ -132,15 +130,16 @@ impl Nodes {
     }
 }
 
-/// How often a race of two or a few is run: one that happens to be run in turn proves nothing.
+/// How often a race of a few tasks is run: tasks that happen to run one after the other prove
+/// nothing.
 pub(super) const ROUNDS: usize = 8;
 
-/// A moment so many seconds after that of the samples.
+/// Returns a time so many seconds after that of the samples.
 pub(super) fn at(seconds: u64) -> Timestamp {
     sample::now() + Duration::from_secs(seconds)
 }
 
-/// Later than everything that a case does, but the far future.
+/// Returns a time after everything that a case does.
 pub(super) fn later() -> Timestamp {
     at(1_000_000)
 }
@@ -164,14 +163,14 @@ pub(super) fn capped(max: u32, on_full: OnFull) -> Outcome<SessionPolicy> {
     limited(Limit::AtMost { max, on_full })
 }
 
-/// What the policy was asked in the transaction that counted, and what it said.
+/// The last question to the policy, and its verdict.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Asked {
     pub(super) present: Vec<AdmittedSession>,
     pub(super) verdict: Option<Verdict>,
 }
 
-/// Puts a login in, as the manager does, and tells what the policy was asked.
+/// Admits a login as the manager does; also returns what the policy was asked.
 pub(super) async fn admit_asked(
     store: &dyn SessionStore,
     login: &Login,
@@ -180,7 +179,7 @@ pub(super) async fn admit_asked(
     let asked = Mutex::new(Asked::default());
     let decide = |present: &[AdmittedSession]| {
         let verdict = policy.admit(&login.session.provider, present, login.session.created_at);
-        // A repeated transaction asks again: its last question counts.
+        // A repeated transaction asks again; its last question counts.
         let answer = Asked { present: present.to_vec(), verdict: Some(verdict.clone()) };
         *asked.lock().unwrap_or_else(PoisonError::into_inner) = answer;
         verdict
@@ -189,7 +188,7 @@ pub(super) async fn admit_asked(
     Ok((admission, asked.into_inner().unwrap_or_else(PoisonError::into_inner)))
 }
 
-/// Puts a login in, as the manager does.
+/// Admits a login as the manager does.
 pub(super) async fn admit(
     store: &dyn SessionStore,
     login: &Login,
@@ -198,7 +197,7 @@ pub(super) async fn admit(
     admit_asked(store, login, policy).await.map(|(admission, _)| admission)
 }
 
-/// Puts a login in that must not be refused; gives who ended for it.
+/// Admits a login that must not be refused; returns the sessions that ended for it.
 pub(super) async fn sign_in(
     store: &dyn SessionStore,
     login: &Login,
@@ -207,12 +206,12 @@ pub(super) async fn sign_in(
     match admit(store, login, policy).await? {
         Admission::Admitted { ended } => Ok(ended),
         Admission::Refused { live } => {
-            Err(Violation::new(format!("a login was refused for {live} live sessions")))
+            Err(Violation::new(format!("a login was refused because of {live} live sessions")))
         }
     }
 }
 
-/// Puts logins in side by side, one after the other.
+/// Admits several logins, one after the other, without a cap.
 pub(super) async fn sign_in_all(store: &dyn SessionStore, logins: &[Login]) -> Outcome {
     let policy = unlimited()?;
     for login in logins {
@@ -221,20 +220,20 @@ pub(super) async fn sign_in_all(store: &dyn SessionStore, logins: &[Login]) -> O
     Ok(())
 }
 
-/// Puts one login in, and gives it as it is stored.
+/// Admits one login, and returns its row.
 pub(super) async fn signed_in(store: &dyn SessionStore, login: &Login) -> Outcome<StoredSession> {
     sign_in(store, login, &unlimited()?).await?;
     stored(store, login.id()).await
 }
 
-/// The row of a session that must be there.
+/// Returns the row of a session that must exist.
 pub(super) async fn stored(store: &dyn SessionStore, id: SessionId) -> Outcome<StoredSession> {
     let found = store.find(id).await?;
     found.ok_or_else(|| Violation::new(format!("there is no session {id}")))
 }
 
-/// Who holds a place in the partition of this login: what a policy is told before it refuses.
-pub(super) async fn occupants(
+/// Returns the live sessions in the partition of this login, as a policy that refuses is told.
+pub(super) async fn live_sessions(
     store: &dyn SessionStore,
     like: &Login,
 ) -> Outcome<Vec<AdmittedSession>> {
@@ -250,7 +249,7 @@ pub(super) async fn occupants(
     Ok(seen.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Ends one session that must be live.
+/// Ends one session, which must be live.
 pub(super) async fn end_one(
     store: &dyn SessionStore,
     id: SessionId,
@@ -259,16 +258,16 @@ pub(super) async fn end_one(
 ) -> Outcome<EndedSession> {
     let ended = store.end(EndTarget::One { id, user: None }, reason, now).await?;
     let one = ended.into_iter().next();
-    one.ok_or_else(|| Violation::new(format!("session {id} was not there to end")))
+    one.ok_or_else(|| Violation::new(format!("session {id} was not live")))
 }
 
-/// New tokens for a session as it was read.
+/// Creates new tokens for a session as it was read.
 pub(super) fn token_write(read: &Session, now: Timestamp) -> TokenWrite {
     let tokens = sample::sealed(&sample::tokens(), read);
     TokenWrite { id: read.id, revision: read.revision, tokens, now }
 }
 
-/// All that is in the outbox, as a claim shows it.
+/// Claims everything in the outbox.
 pub(super) async fn outbox(store: &dyn SessionStore) -> Outcome<Vec<PendingRevocation>> {
     Ok(store.claim_revocations(later(), later(), 10_000).await?)
 }
@@ -286,7 +285,7 @@ pub(super) fn ended_ids(ended: &[EndedSession]) -> Vec<SessionId> {
     sorted(ended.iter().map(|ended| ended.id).collect())
 }
 
-/// The digest of a login's cookie, which it must have.
+/// Returns the digest of a login's cookie, which it must have.
 pub(super) fn digest(login: &Login) -> Outcome<SecretDigest> {
     login.digest().ok_or_else(|| Violation::new("the sample has no cookie".to_owned()))
 }

@@ -12,15 +12,15 @@ use crate::testing::sample::Login;
 cases! { 4:
     law_4_a_claim_is_stored_as_it_is,
     law_4_a_held_lease_is_not_claimed_as_free,
-    law_4_a_beat_is_raised_by_its_owner_alone,
+    law_4_only_the_owner_raises_the_heartbeat,
     law_4_a_takeover_needs_the_lease_that_stood_still,
-    law_4_an_owner_who_was_taken_over_is_told,
-    law_4_a_lease_is_given_back_by_its_owner_alone,
+    law_4_an_owner_learns_that_its_lease_was_taken_over,
+    law_4_only_the_owner_releases_a_lease,
     law_4_a_lease_changes_nothing_else,
-    law_4_an_ended_session_has_no_lease_to_give,
+    law_4_an_ended_session_has_no_lease,
     law_4_of_many_claims_one_wins,
     law_4_of_many_takeovers_one_wins,
-    law_4_of_a_beat_and_a_takeover_one_wins,
+    law_4_of_a_heartbeat_and_a_takeover_one_wins,
 }
 
 const TERM: Duration = Duration::from_millis(30_500);
@@ -29,7 +29,7 @@ async fn leased(store: &dyn SessionStore, id: SessionId) -> Outcome<Option<Lease
     Ok(stored(store, id).await?.lease)
 }
 
-/// A session with a lease on it.
+/// Creates a session with a lease.
 async fn held(store: &dyn SessionStore) -> Outcome<(SessionId, Lease)> {
     let login = Login::of("ann", "okta");
     signed_in(store, &login).await?;
@@ -45,25 +45,25 @@ async fn law_4_a_claim_is_stored_as_it_is(nodes: Nodes) -> Outcome {
     let lease = Lease { heartbeat: 7, ..Lease::new(TERM) };
     ensure(nodes.first().claim_lease(login.id(), None, &lease).await?, "it is claimed")?;
     let seen = leased(nodes.other(), login.id()).await?;
-    ensure_eq(seen, Some(lease), "with owner, beat and term")
+    ensure_eq(seen, Some(lease), "with owner, heartbeat and term")
 }
 
 async fn law_4_a_held_lease_is_not_claimed_as_free(nodes: Nodes) -> Outcome {
     let (id, lease) = held(nodes.first()).await?;
     let won = nodes.other().claim_lease(id, None, &Lease::new(TERM)).await?;
-    ensure(!won, "it is not free")?;
+    ensure(!won, "a held lease is not free")?;
     let again = nodes.first().claim_lease(id, None, &lease).await?;
     ensure(!again, "not even for its owner")?;
     ensure_eq(leased(nodes.first(), id).await?, Some(lease), "nothing changes")
 }
 
-async fn law_4_a_beat_is_raised_by_its_owner_alone(nodes: Nodes) -> Outcome {
+async fn law_4_only_the_owner_raises_the_heartbeat(nodes: Nodes) -> Outcome {
     let (id, lease) = held(nodes.first()).await?;
-    ensure(nodes.first().heartbeat(id, &lease).await?, "the owner raises it")?;
+    ensure(nodes.first().heartbeat(id, &lease).await?, "the owner raises the heartbeat")?;
     ensure_eq(leased(nodes.other(), id).await?, Some(lease.raised()), "by one")?;
-    ensure(!nodes.first().heartbeat(id, &lease).await?, "an old beat does not fit")?;
+    ensure(!nodes.first().heartbeat(id, &lease).await?, "an old heartbeat does not match")?;
     let stranger = Lease { owner: LeaseOwner::generate(), ..lease.raised() };
-    ensure(!nodes.other().heartbeat(id, &stranger).await?, "nor another owner")?;
+    ensure(!nodes.other().heartbeat(id, &stranger).await?, "another owner does not match")?;
     ensure_eq(leased(nodes.first(), id).await?, Some(lease.raised()), "nothing changes")
 }
 
@@ -72,35 +72,43 @@ async fn law_4_a_takeover_needs_the_lease_that_stood_still(nodes: Nodes) -> Outc
     nodes.first().heartbeat(id, &seen).await?;
     let mine = Lease::new(TERM * 2);
     let won = nodes.other().claim_lease(id, Some(&seen), &mine).await?;
-    ensure(!won, "the beat has moved: the owner lives")?;
+    ensure(!won, "the heartbeat has moved: the owner is alive")?;
     let stranger = Lease { owner: LeaseOwner::generate(), ..seen.raised() };
     let won = nodes.other().claim_lease(id, Some(&stranger), &mine).await?;
-    ensure(!won, "another owner stands there")?;
+    ensure(!won, "the lease has another owner")?;
     let won = nodes.other().claim_lease(id, Some(&seen.raised()), &mine).await?;
-    ensure(won, "what stood still is taken over")?;
-    ensure_eq(leased(nodes.first(), id).await?, Some(mine), "by the new owner, with his term")
+    ensure(won, "a lease that stood still is taken over")?;
+    ensure_eq(leased(nodes.first(), id).await?, Some(mine), "by the new owner, with its term")
 }
 
-async fn law_4_an_owner_who_was_taken_over_is_told(nodes: Nodes) -> Outcome {
+async fn law_4_an_owner_learns_that_its_lease_was_taken_over(nodes: Nodes) -> Outcome {
     let (id, old) = held(nodes.first()).await?;
     let new = Lease::new(TERM);
     nodes.other().claim_lease(id, Some(&old), &new).await?;
-    ensure(!nodes.first().heartbeat(id, &old).await?, "his beat does not fit")?;
+    ensure(!nodes.first().heartbeat(id, &old).await?, "the old heartbeat does not match")?;
     nodes.first().release_lease(id, old.owner).await?;
-    ensure_eq(leased(nodes.first(), id).await?, Some(new), "he gives back nobody else's")
+    ensure_eq(
+        leased(nodes.first(), id).await?,
+        Some(new),
+        "the old owner does not release the new lease",
+    )
 }
 
-async fn law_4_a_lease_is_given_back_by_its_owner_alone(nodes: Nodes) -> Outcome {
+async fn law_4_only_the_owner_releases_a_lease(nodes: Nodes) -> Outcome {
     let (id, lease) = held(nodes.first()).await?;
     nodes.other().release_lease(id, LeaseOwner::generate()).await?;
-    ensure_eq(leased(nodes.first(), id).await?, Some(lease), "a stranger gives nothing back")?;
+    ensure_eq(leased(nodes.first(), id).await?, Some(lease), "another owner releases nothing")?;
     nodes.first().heartbeat(id, &lease).await?;
     nodes.first().release_lease(id, lease.owner).await?;
-    ensure_eq(leased(nodes.other(), id).await?, None, "the owner does, whatever the beat")?;
+    ensure_eq(
+        leased(nodes.other(), id).await?,
+        None,
+        "the owner releases it, whatever the heartbeat",
+    )?;
     let won = nodes.other().claim_lease(id, Some(&lease.raised()), &Lease::new(TERM)).await?;
-    ensure(!won, "what was given back cannot be taken over")?;
+    ensure(!won, "a released lease cannot be taken over")?;
     let won = nodes.other().claim_lease(id, None, &Lease::new(TERM)).await?;
-    ensure(won, "but claimed")
+    ensure(won, "a released lease can be claimed")
 }
 
 async fn law_4_a_lease_changes_nothing_else(nodes: Nodes) -> Outcome {
@@ -112,31 +120,31 @@ async fn law_4_a_lease_changes_nothing_else(nodes: Nodes) -> Outcome {
     store.heartbeat(login.id(), &lease).await?;
     let leased = stored(store, login.id()).await?;
     let expected = StoredSession { lease: Some(lease.raised()), ..before.clone() };
-    ensure_eq(leased, expected, "the revision stays, and all else")?;
-    // And writes beside it leave the lease alone.
+    ensure_eq(leased, expected, "revision and everything else stay")?;
+    // Writes do not change the lease.
     let revision = store.write_tokens(token_write(&before.session, at(5))).await?;
-    ensure(revision.is_some(), "a lease stands in no write's way")?;
+    ensure(revision.is_some(), "a lease does not prevent a write")?;
     store.touch(login.id(), at(6)).await?;
     let row = stored(nodes.other(), login.id()).await?;
-    ensure_eq(row.lease, Some(lease.raised()), "a write leaves the lease where it is")
+    ensure_eq(row.lease, Some(lease.raised()), "a write keeps the lease")
 }
 
-async fn law_4_an_ended_session_has_no_lease_to_give(nodes: Nodes) -> Outcome {
+async fn law_4_an_ended_session_has_no_lease(nodes: Nodes) -> Outcome {
     let (id, lease) = held(nodes.first()).await?;
     end_one(nodes.other(), id, EndReason::SignedOut, at(5)).await?;
-    ensure(!nodes.first().heartbeat(id, &lease).await?, "the owner is told of the end")?;
+    ensure(!nodes.first().heartbeat(id, &lease).await?, "the owner learns of the end")?;
     for seen in [None, Some(&lease)] {
         let won = nodes.first().claim_lease(id, seen, &Lease::new(TERM)).await?;
-        ensure(!won, "nobody renews an ended session")?;
+        ensure(!won, "an ended session cannot be leased")?;
     }
     nodes.first().release_lease(id, lease.owner).await?;
     let absent = Login::of("ann", "okta").id();
     let won = nodes.first().claim_lease(absent, None, &lease).await?;
-    ensure(!won, "nor an absent one")?;
-    ensure_eq(nodes.first().find(absent).await?, None, "which does not come to be by it")
+    ensure(!won, "an absent session cannot be leased")?;
+    ensure_eq(nodes.first().find(absent).await?, None, "no row is created")
 }
 
-/// Lets many claim at once with what they saw; gives who won.
+/// Lets many processes claim at the same time; returns the leases that won.
 async fn race(nodes: &Nodes, id: SessionId, seen: Option<Lease>) -> Outcome<Vec<Lease>> {
     let leases: Vec<Lease> = (0..16).map(|_| Lease::new(TERM)).collect();
     let won = nodes
@@ -152,9 +160,9 @@ async fn law_4_of_many_claims_one_wins(nodes: Nodes) -> Outcome {
         let login = Login::of("ann", "okta");
         signed_in(nodes.first(), &login).await?;
         let winners = race(&nodes, login.id(), None).await?;
-        ensure_eq(winners.len(), 1, "one renews (F2)")?;
+        ensure_eq(winners.len(), 1, "one claim wins (F2)")?;
         let lease = leased(nodes.first(), login.id()).await?;
-        ensure_eq(lease, winners.first().copied(), "and the lease is his")?;
+        ensure_eq(lease, winners.first().copied(), "the winner holds the lease")?;
     }
     Ok(())
 }
@@ -165,12 +173,12 @@ async fn law_4_of_many_takeovers_one_wins(nodes: Nodes) -> Outcome {
         let winners = race(&nodes, id, Some(stalled)).await?;
         ensure_eq(winners.len(), 1, "one takes over")?;
         let lease = leased(nodes.first(), id).await?;
-        ensure_eq(lease, winners.first().copied(), "and the lease is his")?;
+        ensure_eq(lease, winners.first().copied(), "the winner holds the lease")?;
     }
     Ok(())
 }
 
-async fn law_4_of_a_beat_and_a_takeover_one_wins(nodes: Nodes) -> Outcome {
+async fn law_4_of_a_heartbeat_and_a_takeover_one_wins(nodes: Nodes) -> Outcome {
     for round in 0..ROUNDS {
         let (id, lease) = held(nodes.first()).await?;
         let new = Lease::new(TERM);
@@ -187,8 +195,12 @@ async fn law_4_of_a_beat_and_a_takeover_one_wins(nodes: Nodes) -> Outcome {
         let winners: Vec<bool> =
             raises.into_iter().zip(won).filter(|(_, won)| *won).map(|(raises, _)| raises).collect();
         let expected = if winners == [true] { lease.raised() } else { new };
-        ensure_eq(winners.len(), 1, "either he lives, or he was taken over")?;
-        ensure_eq(leased(nodes.first(), id).await?, Some(expected), "and so it stands there")?;
+        ensure_eq(winners.len(), 1, "either the heartbeat or the takeover wins")?;
+        ensure_eq(
+            leased(nodes.first(), id).await?,
+            Some(expected),
+            "the row has the winner's lease",
+        )?;
     }
     Ok(())
 }

@@ -13,9 +13,9 @@ cases! { 2:
     law_2_all_other_sessions_stay_byte_for_byte,
     law_2_an_eviction_leaves_the_rest_byte_for_byte,
     law_2_the_browsers_own_session_is_superseded,
-    law_2_a_rotated_cookie_names_its_session_too,
+    law_2_a_previous_cookie_supersedes_its_session,
     law_2_a_session_of_another_user_or_provider_is_superseded,
-    law_2_superseding_at_the_cap_evicts_nobody,
+    law_2_superseding_at_the_cap_evicts_no_session,
     law_2_an_ended_or_unknown_cookie_supersedes_nothing,
     law_2_a_refusal_changes_nothing,
     law_2_a_connection_has_no_cookie_and_ends_nothing,
@@ -30,7 +30,7 @@ async fn rows(store: &dyn SessionStore, logins: &[Login]) -> Outcome<Vec<StoredS
     Ok(rows)
 }
 
-/// Rotates a session's secret; gives the new one.
+/// Rotates the secret of a session; returns the new one.
 async fn rotate(store: &dyn SessionStore, login: &Login) -> Outcome<Login> {
     let renewed = Login { secret: Some(sample::secret()), ..login.clone() };
     let old = digest(login)?;
@@ -66,8 +66,8 @@ async fn law_2_all_other_sessions_stay_byte_for_byte(nodes: Nodes) -> Outcome {
     let before = rows(store, &others).await?;
 
     let new = Login::of("ann", "okta").at(at(60));
-    ensure(sign_in(nodes.other(), &new, &unlimited()?).await?.is_empty(), "nobody ends")?;
-    ensure_eq(rows(store, &others).await?, before, "nothing of the others changes (F1)")
+    ensure(sign_in(nodes.other(), &new, &unlimited()?).await?.is_empty(), "no session ends")?;
+    ensure_eq(rows(store, &others).await?, before, "the other sessions do not change (F1)")
 }
 
 async fn law_2_an_eviction_leaves_the_rest_byte_for_byte(nodes: Nodes) -> Outcome {
@@ -79,8 +79,8 @@ async fn law_2_an_eviction_leaves_the_rest_byte_for_byte(nodes: Nodes) -> Outcom
     let before = rows(store, &others).await?;
     let new = Login::of("ann", "okta").at(at(60));
     let ended = sign_in(store, &new, &capped(4, OnFull::EvictOldest)?).await?;
-    ensure_eq(ended_ids(&ended), vec![oldest.id()], "the oldest leaves")?;
-    ensure_eq(rows(store, &others).await?, before, "nothing of the others changes")
+    ensure_eq(ended_ids(&ended), vec![oldest.id()], "the oldest session ends")?;
+    ensure_eq(rows(store, &others).await?, before, "the other sessions do not change")
 }
 
 async fn law_2_the_browsers_own_session_is_superseded(nodes: Nodes) -> Outcome {
@@ -93,11 +93,11 @@ async fn law_2_the_browsers_own_session_is_superseded(nodes: Nodes) -> Outcome {
     ensure_eq(told, expected, "the old session of the browser ends (S2)")?;
     let row = stored(nodes.other(), old.id()).await?;
     let end = row.session.ended.map(|ended| (ended.at, ended.reason));
-    ensure_eq(end, Some((at(60), EndReason::Superseded)), "with reason and moment")?;
-    ensure_eq(row.tokens, None, "and holds no tokens any more")
+    ensure_eq(end, Some((at(60), EndReason::Superseded)), "with reason and time")?;
+    ensure_eq(row.tokens, None, "its tokens are removed")
 }
 
-async fn law_2_a_rotated_cookie_names_its_session_too(nodes: Nodes) -> Outcome {
+async fn law_2_a_previous_cookie_supersedes_its_session(nodes: Nodes) -> Outcome {
     let old = Login::of("ann", "okta");
     signed_in(nodes.first(), &old).await?;
     let rotated = rotate(nodes.first(), &old).await?;
@@ -106,7 +106,7 @@ async fn law_2_a_rotated_cookie_names_its_session_too(nodes: Nodes) -> Outcome {
     ensure_eq(ended_ids(&ended), vec![old.id()], "the previous digest finds the session")?;
     let known = ended.first().map(|ended| ended.digests);
     let known = known.map(|d| (d.current, d.previous.map(|p| p.digest)));
-    ensure_eq(known, Some((rotated.digest(), old.digest())), "both digests are told")
+    ensure_eq(known, Some((rotated.digest(), old.digest())), "both digests are reported")
 }
 
 async fn law_2_a_session_of_another_user_or_provider_is_superseded(nodes: Nodes) -> Outcome {
@@ -122,7 +122,7 @@ async fn law_2_a_session_of_another_user_or_provider_is_superseded(nodes: Nodes)
     Ok(())
 }
 
-async fn law_2_superseding_at_the_cap_evicts_nobody(nodes: Nodes) -> Outcome {
+async fn law_2_superseding_at_the_cap_evicts_no_session(nodes: Nodes) -> Outcome {
     let logins = [0, 1, 2].map(|second| Login::of("ann", "okta").at(at(second)));
     sign_in_all(nodes.first(), &logins).await?;
     let [oldest, own, newest] = &logins;
@@ -133,7 +133,7 @@ async fn law_2_superseding_at_the_cap_evicts_nobody(nodes: Nodes) -> Outcome {
         let cookie = stored(nodes.first(), held).await?.digests.current;
         let new = Login::of("ann", "okta").at(at(60)).superseding(cookie);
         let ended = sign_in(nodes.first(), &new, &capped(3, on_full)?).await?;
-        ensure_eq(ended_ids(&ended), vec![held], "signing in again costs nobody else (F21)")?;
+        ensure_eq(ended_ids(&ended), vec![held], "signing in again ends no other session (F21)")?;
     }
     Ok(())
 }
@@ -145,7 +145,7 @@ async fn law_2_an_ended_or_unknown_cookie_supersedes_nothing(nodes: Nodes) -> Ou
     let before = stored(nodes.first(), old.id()).await?;
     for cookie in [old.digest(), Some(sample::secret().digest())] {
         let new = Login::of("ann", "okta").at(at(60)).superseding(cookie);
-        ensure(sign_in(nodes.first(), &new, &unlimited()?).await?.is_empty(), "nobody ends")?;
+        ensure(sign_in(nodes.first(), &new, &unlimited()?).await?.is_empty(), "no session ends")?;
     }
     ensure_eq(stored(nodes.first(), old.id()).await?, before, "the first reason stays")
 }
@@ -159,16 +159,20 @@ async fn law_2_a_refusal_changes_nothing(nodes: Nodes) -> Outcome {
     let known = [others.as_slice(), std::slice::from_ref(&own)].concat();
     let before = rows(store, &known).await?;
 
-    // The browser comes with a session of another provider, which holds no place here.
+    // The browser holds a session of another provider, which does not count here.
     let refused = Login::of("ann", "okta").at(at(60)).superseding(own.digest());
     let admission = admit(store, &refused, &capped(2, OnFull::Reject)?).await?;
     ensure_eq(admission, Admission::Refused { live: 2 }, "the cap refuses")?;
     ensure_eq(rows(nodes.other(), &known).await?, before, "no row changes, superseded or not")?;
-    ensure_eq(store.find(refused.id()).await?, None, "the refused one is not there")?;
-    ensure_eq(store.find_by_digest(&digest(&refused)?).await?, None, "nor by its cookie")?;
-    ensure_eq(store.events(refused.id()).await?, Vec::new(), "nothing is recorded of it")?;
-    ensure_eq(store.events(own.id()).await?.len(), 1, "nor of the browser's own")?;
-    ensure_eq(outbox(store).await?, Vec::new(), "and nothing is to be revoked")
+    ensure_eq(store.find(refused.id()).await?, None, "the refused session does not exist")?;
+    ensure_eq(
+        store.find_by_digest(&digest(&refused)?).await?,
+        None,
+        "its cookie finds no session",
+    )?;
+    ensure_eq(store.events(refused.id()).await?, Vec::new(), "no event is recorded")?;
+    ensure_eq(store.events(own.id()).await?.len(), 1, "nor for the session of the browser")?;
+    ensure_eq(outbox(store).await?, Vec::new(), "nothing is to be revoked")
 }
 
 async fn law_2_a_connection_has_no_cookie_and_ends_nothing(nodes: Nodes) -> Outcome {
@@ -177,12 +181,12 @@ async fn law_2_a_connection_has_no_cookie_and_ends_nothing(nodes: Nodes) -> Outc
     let tools = ["mcp:github", "mcp:jira"].map(|name| Login::of("ann", name).connection());
     for tool in &tools {
         let ended = sign_in(nodes.first(), tool, &limited(Limit::Replace)?).await?;
-        ensure_eq(ended, Vec::new(), "other providers stay")?;
+        ensure_eq(ended, Vec::new(), "sessions of other providers stay")?;
         let row = stored(nodes.other(), tool.id()).await?;
         ensure_eq(row.digests.current, None, "there is no cookie")?;
-        ensure_eq(row.session, tool.session.clone(), "it is as it was given")?;
+        ensure_eq(row.session, tool.session.clone(), "the session is stored as it was given")?;
     }
-    ensure_eq(nodes.first().list(&person.session.user).await?.len(), 3, "all live side by side")
+    ensure_eq(nodes.first().list(&person.session.user).await?.len(), 3, "all sessions are live")
 }
 
 async fn law_2_of_two_logins_in_one_browser_one_supersedes(nodes: Nodes) -> Outcome {
@@ -198,7 +202,7 @@ async fn law_2_of_two_logins_in_one_browser_one_supersedes(nodes: Nodes) -> Outc
         let ended: Vec<_> = results.iter().flatten().map(|ended| ended.id).collect();
         ensure_eq(ended, vec![old.id()], "the old session ends once")?;
         let left = nodes.first().list(&old.session.user).await?.len();
-        ensure_eq(left, 8, "every login is in")?;
+        ensure_eq(left, 8, "every login is admitted")?;
     }
     Ok(())
 }

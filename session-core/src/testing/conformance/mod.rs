@@ -1,7 +1,7 @@
-//! The suite that holds every store to the [laws](crate::store).
+//! The conformance suite, which checks a store against the [laws](crate::store).
 //!
-//! Whoever writes a store of their own gives handles to it, and runs the cases; a multi-threaded
-//! runtime makes the races real. Each [`Case`] is named after the law that it holds the store to.
+//! To check a store of your own, return handles to it and run the cases, on a multi-threaded runtime
+//! for real races. The name of each [`Case`] begins with the law that it checks.
 //!
 //! ```
 //! use session_core::store::{SessionStore, memory::MemoryStore};
@@ -20,7 +20,7 @@
 //! # });
 //! ```
 
-/// The cases of a file, each named as its function is.
+/// Lists the cases of a file, each named as its function.
 macro_rules! cases {
     ($law:literal: $($name:ident),+ $(,)?) => {
         pub(super) fn cases() -> Vec<$crate::testing::conformance::Case> {
@@ -41,7 +41,7 @@ mod kit;
 mod leases;
 mod logins;
 mod lookup;
-mod moves;
+mod migrated;
 mod outbox;
 mod purging;
 mod sealing;
@@ -63,13 +63,11 @@ use crate::store::SessionStore;
 use kit::Nodes;
 pub use kit::Violation;
 
-/// The store that is held to the laws.
-///
-/// Closures that give the nodes are one.
+/// The store to check. Implemented for closures that return the nodes.
 #[async_trait]
 pub trait StoreUnderTest: Send + Sync {
-    /// Handles to one store that is new and empty, each as a process of its own would hold it;
-    /// best two, each with its own connections. Called once for each case.
+    /// Returns handles to one new and empty store, as separate processes would hold them; ideally
+    /// two, each with its own connections. Called once for each case.
     async fn nodes(&self) -> Vec<Arc<dyn SessionStore>>;
 }
 
@@ -86,7 +84,7 @@ where
 
 type Run = fn(Nodes) -> BoxFuture<'static, Result<(), Violation>>;
 
-/// One thing that a law demands.
+/// One requirement of a law.
 #[derive(Clone, Copy)]
 pub struct Case {
     law: u8,
@@ -99,23 +97,23 @@ impl Case {
         Self { law, name, run }
     }
 
-    /// The number of the law.
+    /// Returns the number of the law.
     #[must_use]
     pub const fn law(&self) -> u8 {
         self.law
     }
 
-    /// What is demanded, as `law_4_of_many_claims_one_wins`.
+    /// Returns the name of the requirement, such as `law_4_of_many_claims_one_wins`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Holds a store to it.
+    /// Checks a store.
     ///
     /// # Errors
     ///
-    /// [`Violation`] says what was found instead, or which call of the store failed.
+    /// Returns [`Violation`] with what was found instead, or with the call that failed.
     pub async fn run(&self, store: &dyn StoreUnderTest) -> Result<(), Violation> {
         let nodes = Nodes::new(store.nodes().await)?;
         (self.run)(nodes).await
@@ -128,7 +126,7 @@ impl fmt::Debug for Case {
     }
 }
 
-/// Every case, in the order of the laws.
+/// Returns every case, in the order of the laws.
 #[must_use]
 pub fn cases() -> Vec<Case> {
     let groups = [
@@ -141,7 +139,7 @@ pub fn cases() -> Vec<Case> {
         leases::cases(),
         visibility::cases(),
         lookup::cases(),
-        moves::cases(),
+        migrated::cases(),
         values::cases(),
         events::cases(),
         times::cases(),
@@ -155,20 +153,20 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// Holds a store to every law; gives how many cases were run.
+/// Checks a store against every law; returns the number of cases.
 ///
 /// # Errors
 ///
-/// [`Violations`] names every case that failed.
+/// Returns [`Violations`] with every case that failed.
 pub async fn check(store: &dyn StoreUnderTest) -> Result<usize, Violations> {
     check_all(cases(), store).await
 }
 
-/// Holds a store to one law; gives how many cases were run.
+/// Checks a store against one law; returns the number of cases.
 ///
 /// # Errors
 ///
-/// [`Violations`] names every case that failed.
+/// Returns [`Violations`] with every case that failed.
 pub async fn check_law(law: u8, store: &dyn StoreUnderTest) -> Result<usize, Violations> {
     check_all(cases().into_iter().filter(|case| case.law == law).collect(), store).await
 }
@@ -183,11 +181,11 @@ async fn check_all(cases: Vec<Case>, store: &dyn StoreUnderTest) -> Result<usize
     if found.is_empty() { Ok(cases.len()) } else { Err(Violations(found)) }
 }
 
-/// The cases that a store failed, and how.
+/// The cases that a store failed, each with its violation.
 pub struct Violations(Vec<(Case, Violation)>);
 
 impl Violations {
-    /// The cases that failed, in the order of the laws.
+    /// Returns the cases that failed, in the order of the laws.
     pub fn iter(&self) -> impl Iterator<Item = &(Case, Violation)> {
         self.0.iter()
     }
@@ -200,7 +198,7 @@ impl fmt::Display for Violations {
     }
 }
 
-/// As `Display`, one case a line: it is what an `unwrap` in a test shows.
+/// Prints one case per line, as `Display` does, since an `unwrap` in a test prints it.
 impl fmt::Debug for Violations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -12,14 +12,14 @@ use crate::testing::sample::{self, Login};
 use crate::token::{Keyring, Sealed};
 
 cases! { 11:
-    law_11_an_end_puts_the_sealed_refresh_token_out,
-    law_11_what_is_put_in_comes_back_whole,
-    law_11_what_is_claimed_is_hidden_until_its_time,
-    law_11_the_longest_due_come_first,
-    law_11_of_two_nodes_one_gets_each_revocation,
+    law_11_an_end_moves_the_sealed_refresh_token_to_the_outbox,
+    law_11_an_enqueued_revocation_is_returned_complete,
+    law_11_a_claimed_revocation_is_hidden_until_its_time,
+    law_11_the_longest_due_are_claimed_first,
+    law_11_each_revocation_is_claimed_by_one_node,
     law_11_attempts_are_counted,
-    law_11_a_postponed_one_comes_at_its_new_time,
-    law_11_a_settled_one_never_comes_again,
+    law_11_a_postponed_revocation_is_due_at_its_new_time,
+    law_11_a_completed_revocation_is_gone,
     law_11_live_sessions_of_a_grant_are_counted,
     law_11_resealing_reaches_the_outbox,
 }
@@ -29,7 +29,7 @@ fn refresh_token(keyring: &Keyring, session: &Session) -> Outcome<Sealed> {
     Ok(sealed.unwrap_or_else(|| Sealed::from_bytes(Vec::new())))
 }
 
-/// A revocation that no row's end put out, due at this second.
+/// Creates a revocation that no end has added, due at this second.
 fn revocation(keyring: &Keyring, second: u64) -> Outcome<PendingRevocation> {
     let login = Login::of("ann", "okta");
     Ok(PendingRevocation {
@@ -45,7 +45,7 @@ fn revocation(keyring: &Keyring, second: u64) -> Outcome<PendingRevocation> {
     })
 }
 
-/// So many revocations, due one second after the other.
+/// Enqueues so many revocations, due one second after the other.
 async fn enqueued(store: &dyn SessionStore, count: u64) -> Outcome<Vec<RevocationId>> {
     let mut ids = Vec::new();
     for second in 0..count {
@@ -60,14 +60,18 @@ fn ids(revocations: &[PendingRevocation]) -> Vec<RevocationId> {
     revocations.iter().map(|revocation| revocation.id).collect()
 }
 
-async fn law_11_an_end_puts_the_sealed_refresh_token_out(nodes: Nodes) -> Outcome {
+async fn law_11_an_end_moves_the_sealed_refresh_token_to_the_outbox(nodes: Nodes) -> Outcome {
     let login = Login::of("ann", "okta");
     let before = signed_in(nodes.first(), &login).await?;
-    ensure_eq(outbox(nodes.first()).await?, Vec::new(), "nothing is to be revoked while it lives")?;
+    ensure_eq(
+        outbox(nodes.first()).await?,
+        Vec::new(),
+        "nothing is to be revoked while it is live",
+    )?;
     end_one(nodes.first(), login.id(), EndReason::SignedOut, at(5)).await?;
     ensure_eq(stored(nodes.other(), login.id()).await?.tokens, None, "the tokens leave the row")?;
     let early = nodes.other().claim_revocations(at(4), later(), 10).await?;
-    ensure_eq(early, Vec::new(), "it is due from the end on")?;
+    ensure_eq(early, Vec::new(), "it is not due before the end")?;
     let out = nodes.other().claim_revocations(at(5), at(5), 10).await?;
     let expected = out.iter().map(|revocation| PendingRevocation {
         id: revocation.id,
@@ -86,33 +90,33 @@ async fn law_11_an_end_puts_the_sealed_refresh_token_out(nodes: Nodes) -> Outcom
     });
     let expected: Vec<_> = expected.collect();
     ensure_eq(out.len(), 1, "one revocation is due")?;
-    ensure_eq(out, expected, "as it was sealed, with whose it was")
+    ensure_eq(out, expected, "the sealed value, with the session that held it")
 }
 
-async fn law_11_what_is_put_in_comes_back_whole(nodes: Nodes) -> Outcome {
+async fn law_11_an_enqueued_revocation_is_returned_complete(nodes: Nodes) -> Outcome {
     let put = PendingRevocation { attempts: 3, ..revocation(sample::keyring(), 5)? };
     nodes.first().enqueue_revocation(put.clone()).await?;
-    // Again, as a caller does who has missed the answer.
+    // Enqueued again, as by a caller that did not get the result.
     nodes.other().enqueue_revocation(put.clone()).await?;
     let out = nodes.other().claim_revocations(at(5), at(90), 10).await?;
     let expected = PendingRevocation { attempts: 4, due_at: at(90), ..put };
-    ensure_eq(out, vec![expected], "with one attempt more, and its next time")
+    ensure_eq(out, vec![expected], "with one more attempt, and its next time")
 }
 
-async fn law_11_what_is_claimed_is_hidden_until_its_time(nodes: Nodes) -> Outcome {
+async fn law_11_a_claimed_revocation_is_hidden_until_its_time(nodes: Nodes) -> Outcome {
     enqueued(nodes.first(), 2).await?;
     let first = nodes.first().claim_revocations(at(10), at(60), 10).await?;
     ensure_eq(first.len(), 2, "both are due")?;
     let hidden = nodes.other().claim_revocations(at(59), at(120), 10).await?;
-    ensure_eq(hidden, Vec::new(), "nobody else gets them")?;
+    ensure_eq(hidden, Vec::new(), "they are not claimed again")?;
     let again = nodes.other().claim_revocations(at(60), at(120), 10).await?;
-    ensure_eq(again.len(), 2, "until their time: who took them may be dead")
+    ensure_eq(again.len(), 2, "until their time, since the process that claimed them may be gone")
 }
 
-async fn law_11_the_longest_due_come_first(nodes: Nodes) -> Outcome {
+async fn law_11_the_longest_due_are_claimed_first(nodes: Nodes) -> Outcome {
     let put = enqueued(nodes.first(), 5).await?;
     let none = nodes.first().claim_revocations(at(9), at(60), 0).await?;
-    ensure_eq(none, Vec::new(), "none of nothing")?;
+    ensure_eq(none, Vec::new(), "a limit of zero returns none")?;
     let (mut batches, expected) = (Vec::new(), [[0, 1].as_slice(), &[2, 3], &[4], &[]]);
     for _ in expected {
         let mut batch = ids(&nodes.other().claim_revocations(at(9), at(60), 2).await?);
@@ -125,10 +129,10 @@ async fn law_11_the_longest_due_come_first(nodes: Nodes) -> Outcome {
         batch.sort_unstable();
         batch
     });
-    ensure_eq(batches, expected.to_vec(), "in batches, none over the limit")
+    ensure_eq(batches, expected.to_vec(), "in batches within the limit")
 }
 
-async fn law_11_of_two_nodes_one_gets_each_revocation(nodes: Nodes) -> Outcome {
+async fn law_11_each_revocation_is_claimed_by_one_node(nodes: Nodes) -> Outcome {
     let put = enqueued(nodes.first(), 40).await?;
     let claims = nodes
         .at_once(vec![7; 12], |node, limit| async move {
@@ -140,7 +144,7 @@ async fn law_11_of_two_nodes_one_gets_each_revocation(nodes: Nodes) -> Outcome {
     ensure_eq(distinct.len(), claimed.len(), "no revocation is claimed twice")?;
     let rest = nodes.first().claim_revocations(at(100), at(200), 100).await?;
     let all: BTreeSet<_> = claimed.into_iter().chain(ids(&rest)).collect();
-    ensure_eq(all, put.into_iter().collect(), "and none is lost")
+    ensure_eq(all, put.into_iter().collect(), "no revocation is lost")
 }
 
 async fn law_11_attempts_are_counted(nodes: Nodes) -> Outcome {
@@ -154,7 +158,7 @@ async fn law_11_attempts_are_counted(nodes: Nodes) -> Outcome {
     ensure_eq(counts, vec![1, 2, 3], "each claim is an attempt")
 }
 
-async fn law_11_a_postponed_one_comes_at_its_new_time(nodes: Nodes) -> Outcome {
+async fn law_11_a_postponed_revocation_is_due_at_its_new_time(nodes: Nodes) -> Outcome {
     let put = enqueued(nodes.first(), 2).await?;
     nodes.first().claim_revocations(at(10), at(60), 10).await?;
     for (id, second) in put.iter().zip([30, 300]) {
@@ -162,23 +166,23 @@ async fn law_11_a_postponed_one_comes_at_its_new_time(nodes: Nodes) -> Outcome {
     }
     let first: Vec<_> = put.iter().take(1).copied().collect();
     let early = nodes.other().claim_revocations(at(30), at(900), 10).await?;
-    ensure_eq(ids(&early), first, "to earlier than it was hidden")?;
+    ensure_eq(ids(&early), first, "postponed to an earlier time")?;
     let none = nodes.other().claim_revocations(at(299), at(900), 10).await?;
-    ensure_eq(none, Vec::new(), "and to later")?;
+    ensure_eq(none, Vec::new(), "postponed to a later time")?;
     let last: Vec<_> = put.iter().skip(1).copied().collect();
     let late = nodes.other().claim_revocations(at(300), at(900), 10).await?;
-    ensure_eq(ids(&late), last, "as long as the provider asked for (V2)")?;
+    ensure_eq(ids(&late), last, "for as long as the provider asked (V2)")?;
     nodes.first().postpone_revocation(RevocationId::generate(), at(0)).await?;
     ensure_eq(nodes.first().claim_revocations(at(301), at(900), 10).await?, Vec::new(), "no more")
 }
 
-async fn law_11_a_settled_one_never_comes_again(nodes: Nodes) -> Outcome {
+async fn law_11_a_completed_revocation_is_gone(nodes: Nodes) -> Outcome {
     let put = enqueued(nodes.first(), 2).await?;
     let Some((done, kept)) = put.split_first() else { return Ok(()) };
     nodes.first().complete_revocation(*done).await?;
     nodes.other().complete_revocation(*done).await?;
     nodes.other().postpone_revocation(*done, at(1)).await?;
-    ensure_eq(ids(&outbox(nodes.first()).await?), kept.to_vec(), "the other one is left")
+    ensure_eq(ids(&outbox(nodes.first()).await?), kept.to_vec(), "the other revocation is left")
 }
 
 async fn law_11_live_sessions_of_a_grant_are_counted(nodes: Nodes) -> Outcome {
@@ -191,9 +195,9 @@ async fn law_11_live_sessions_of_a_grant_are_counted(nodes: Nodes) -> Outcome {
         end_one(nodes.first(), login.id(), EndReason::SignedOut, at(5)).await?;
         counts.push(nodes.other().count_live(&partition).await?);
     }
-    ensure_eq(counts, vec![2, 1, 0], "until the last has ended (F38)")?;
+    ensure_eq(counts, vec![2, 1, 0], "until the last session has ended (F38)")?;
     let others = nodes.first().count_live(&other.new_session().partition()).await?;
-    ensure_eq(others, 1, "whatever others do")
+    ensure_eq(others, 1, "other partitions do not count")
 }
 
 async fn law_11_resealing_reaches_the_outbox(nodes: Nodes) -> Outcome {
@@ -210,22 +214,22 @@ async fn law_11_resealing_reaches_the_outbox(nodes: Nodes) -> Outcome {
     let (mut found, mut after) = (Vec::new(), None);
     for _ in 0..4 {
         let page = nodes.other().list_revocations_sealed_with_other_key("new", after, 2).await?;
-        ensure(page.len() <= 2, "no page is over the limit")?;
+        ensure(page.len() <= 2, "a page is within the limit")?;
         after = page.last().map(|revocation| revocation.id).or(after);
         found.extend(page);
     }
-    ensure_eq(ids(&found), expected, "each once, in the order of ids")?;
+    ensure_eq(ids(&found), expected, "each one once, in the order of ids")?;
     for revocation in found {
         let sealed = Sealed::from_bytes([&[1, 3], b"new".as_slice(), &[0; 40]].concat());
         store.reseal_revocation(revocation.id, sealed.clone()).await?;
         let left = nodes.other().list_revocations_sealed_with_other_key("new", None, 9).await?;
-        ensure(!ids(&left).contains(&revocation.id), "it is sealed anew")?;
+        ensure(!ids(&left).contains(&revocation.id), "it is re-sealed")?;
         let due = outbox(store).await?;
         let kept = due.into_iter().find(|claimed| claimed.id == revocation.id);
         let kept = kept.map(|kept| PendingRevocation { due_at: at(0), ..kept });
         let attempts = kept.as_ref().map_or(0, |kept| kept.attempts);
         let expected = PendingRevocation { refresh_token: sealed, attempts, ..revocation };
-        ensure_eq(kept, Some(expected), "and only that changes")?;
+        ensure_eq(kept, Some(expected), "nothing else changes")?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Law 9: purging is batched, and goes by the session's own end or timeout.
+//! Law 9: purging is batched, and decided by the end or the timeouts of a session.
 
 use std::time::Duration;
 
@@ -9,23 +9,23 @@ use super::kit::{
 use crate::clock::Timestamp;
 use crate::event::{Event, EventKind};
 use crate::session::{EndReason, SessionId};
-use crate::store::{SessionStore, StaleBy, StaleQuery};
+use crate::store::{SessionStore, TimeoutBasis, TimeoutQuery};
 use crate::testing::sample::{self, Login};
 use crate::token::TokenSet;
 
 cases! { 9:
     law_9_ended_sessions_are_purged_in_batches,
-    law_9_only_what_ended_before_is_purged,
-    law_9_a_tokens_expiry_purges_nothing,
-    law_9_a_purge_frees_everything_of_the_row,
-    law_9_a_purge_leaves_events_and_outbox,
+    law_9_only_sessions_that_ended_before_are_purged,
+    law_9_the_expiry_of_a_token_purges_nothing,
+    law_9_a_purge_frees_id_and_digests,
+    law_9_a_purge_keeps_events_and_outbox,
     law_9_events_are_purged_in_batches,
-    law_9_stale_sessions_come_in_pages_and_in_order,
-    law_9_only_live_sessions_are_stale,
+    law_9_timeout_candidates_are_listed_in_pages_and_in_order,
+    law_9_only_live_sessions_are_timeout_candidates,
     law_9_two_purges_at_once_delete_each_row_once,
 }
 
-/// Logins that ended one second after the other.
+/// Creates sessions that ended one second after the other.
 async fn ended(store: &dyn SessionStore, count: u64) -> Outcome<Vec<Login>> {
     let logins: Vec<_> = (0..count).map(|_| Login::of("ann", "okta")).collect();
     sign_in_all(store, &logins).await?;
@@ -41,11 +41,11 @@ async fn law_9_ended_sessions_are_purged_in_batches(nodes: Nodes) -> Outcome {
     for _ in 0..4 {
         batches.push(nodes.other().purge_ended(later(), 3).await?);
     }
-    ensure_eq(batches, vec![3, 3, 1, 0], "no batch is over the limit (F34)")?;
-    ensure_eq(nodes.first().purge_ended(later(), 0).await?, 0, "and none of nothing")
+    ensure_eq(batches, vec![3, 3, 1, 0], "a batch is within the limit (F34)")?;
+    ensure_eq(nodes.first().purge_ended(later(), 0).await?, 0, "a limit of zero deletes none")
 }
 
-async fn law_9_only_what_ended_before_is_purged(nodes: Nodes) -> Outcome {
+async fn law_9_only_sessions_that_ended_before_are_purged(nodes: Nodes) -> Outcome {
     let over = ended(nodes.first(), 4).await?;
     let live = Login::of("ann", "okta");
     signed_in(nodes.first(), &live).await?;
@@ -57,17 +57,17 @@ async fn law_9_only_what_ended_before_is_purged(nodes: Nodes) -> Outcome {
     ensure_eq(left, vec![false, false, true, true, true], "the rest is readable (law 7)")
 }
 
-async fn law_9_a_tokens_expiry_purges_nothing(nodes: Nodes) -> Outcome {
+async fn law_9_the_expiry_of_a_token_purges_nothing(nodes: Nodes) -> Outcome {
     let long_ago = Timestamp::from_millis(1);
     let response = sample::response().with_expires_in(Duration::from_secs(1));
     let tokens = TokenSet::new(response, long_ago, Duration::from_secs(1));
     let login = Login::of("ann", "okta").with_tokens(tokens).at(long_ago);
     signed_in(nodes.first(), &login).await?;
     ensure_eq(nodes.first().purge_ended(later(), 100).await?, 0, "it has not ended")?;
-    ensure(stored(nodes.other(), login.id()).await?.session.is_live(), "it lives")
+    ensure(stored(nodes.other(), login.id()).await?.session.is_live(), "it is live")
 }
 
-async fn law_9_a_purge_frees_everything_of_the_row(nodes: Nodes) -> Outcome {
+async fn law_9_a_purge_frees_id_and_digests(nodes: Nodes) -> Outcome {
     let over = ended(nodes.first(), 1).await?;
     nodes.first().purge_ended(later(), 100).await?;
     for login in over {
@@ -80,7 +80,7 @@ async fn law_9_a_purge_frees_everything_of_the_row(nodes: Nodes) -> Outcome {
     Ok(())
 }
 
-async fn law_9_a_purge_leaves_events_and_outbox(nodes: Nodes) -> Outcome {
+async fn law_9_a_purge_keeps_events_and_outbox(nodes: Nodes) -> Outcome {
     let over = ended(nodes.first(), 2).await?;
     nodes.first().purge_ended(later(), 100).await?;
     for login in over {
@@ -99,7 +99,7 @@ async fn law_9_events_are_purged_in_batches(nodes: Nodes) -> Outcome {
         let event = Event { session: session.id, user, provider, kind, at: at(second) };
         nodes.first().record(event).await?;
     }
-    ensure_eq(nodes.other().purge_events(at(5), 3).await?, 3, "no batch is over the limit")?;
+    ensure_eq(nodes.other().purge_events(at(5), 3).await?, 3, "a batch is within the limit")?;
     ensure_eq(nodes.other().purge_events(at(5), 3).await?, 2, "the rest follows")?;
     ensure_eq(nodes.other().purge_events(at(5), 3).await?, 0, "then nothing is left")?;
     let left = nodes.first().events(session.id).await?;
@@ -107,20 +107,21 @@ async fn law_9_events_are_purged_in_batches(nodes: Nodes) -> Outcome {
     ensure_eq(left, vec![at(5), at(6)], "later ones stay")
 }
 
-/// All pages of stale sessions, read one after the other.
+/// Reads all pages of timeout candidates, one after the other.
 async fn pages(
     store: &dyn SessionStore,
-    by: StaleBy,
+    by: TimeoutBasis,
     until: Timestamp,
 ) -> Outcome<Vec<Vec<SessionId>>> {
     let mut pages = Vec::new();
     let mut after = None;
     loop {
-        let page = store.list_timeout_candidates(StaleQuery { by, until, after, limit: 3 }).await?;
+        let page =
+            store.list_timeout_candidates(TimeoutQuery { by, until, after, limit: 3 }).await?;
         let Some(last) = page.last() else { return Ok(pages) };
         let moment = match by {
-            StaleBy::LastSeen => last.last_seen_at,
-            StaleBy::TimeoutsFrom => last.timeouts_from,
+            TimeoutBasis::LastSeen => last.last_seen_at,
+            TimeoutBasis::TimeoutsFrom => last.timeouts_from,
         };
         after = Some((moment, last.id));
         pages.push(ids(&page));
@@ -128,16 +129,16 @@ async fn pages(
     }
 }
 
-async fn law_9_stale_sessions_come_in_pages_and_in_order(nodes: Nodes) -> Outcome {
-    // Two by two at one moment, so that ids decide; the last uses run against the bases.
+async fn law_9_timeout_candidates_are_listed_in_pages_and_in_order(nodes: Nodes) -> Outcome {
+    // Two sessions at each time, so that ids decide; last uses and starts are in opposite orders.
     let logins: Vec<_> = (0..8_u64)
         .map(|n| Login::of("ann", "okta").at(at(n / 2)).last_seen(at(100 - n / 2)))
         .collect();
     sign_in_all(nodes.first(), &logins).await?;
     type Key = fn(&Login) -> (Timestamp, SessionId);
-    let keys: [(StaleBy, Timestamp, Key); 2] = [
-        (StaleBy::TimeoutsFrom, at(2), |l| (l.session.timeouts_from, l.id())),
-        (StaleBy::LastSeen, at(99), |l| (l.session.last_seen_at, l.id())),
+    let keys: [(TimeoutBasis, Timestamp, Key); 2] = [
+        (TimeoutBasis::TimeoutsFrom, at(2), |l| (l.session.timeouts_from, l.id())),
+        (TimeoutBasis::LastSeen, at(99), |l| (l.session.last_seen_at, l.id())),
     ];
     for (by, until, key) in keys {
         let mut expected: Vec<_> = logins.iter().map(key).filter(|(m, _)| *m <= until).collect();
@@ -145,25 +146,25 @@ async fn law_9_stale_sessions_come_in_pages_and_in_order(nodes: Nodes) -> Outcom
         let expected: Vec<_> = expected.into_iter().map(|(_, id)| id).collect();
         let expected: Vec<_> = expected.chunks(3).map(<[SessionId]>::to_vec).collect();
         let found = pages(nodes.other(), by, until).await?;
-        ensure_eq(found, expected, "each once, by moment and id, until the moment itself")?;
+        ensure_eq(found, expected, "each one once, by time and id, up to and including the time")?;
     }
     Ok(())
 }
 
-async fn law_9_only_live_sessions_are_stale(nodes: Nodes) -> Outcome {
+async fn law_9_only_live_sessions_are_timeout_candidates(nodes: Nodes) -> Outcome {
     let logins = [Login::of("ann", "okta"), Login::of("ben", "google")];
     sign_in_all(nodes.first(), &logins).await?;
     let [over, live] = &logins;
     end_one(nodes.first(), over.id(), EndReason::Idle, at(5)).await?;
-    for by in [StaleBy::LastSeen, StaleBy::TimeoutsFrom] {
+    for by in [TimeoutBasis::LastSeen, TimeoutBasis::TimeoutsFrom] {
         let found = pages(nodes.other(), by, later()).await?;
-        ensure_eq(found, vec![vec![live.id()]], "what has ended cannot time out")?;
+        ensure_eq(found, vec![vec![live.id()]], "an ended session is no candidate")?;
         let query =
-            StaleQuery { by, until: at(0) - Duration::from_millis(1), after: None, limit: 9 };
+            TimeoutQuery { by, until: at(0) - Duration::from_millis(1), after: None, limit: 9 };
         ensure_eq(
             nodes.first().list_timeout_candidates(query).await?,
             Vec::new(),
-            "nor what is younger",
+            "a younger session is no candidate",
         )?;
     }
     Ok(())
@@ -178,8 +179,8 @@ async fn law_9_two_purges_at_once_delete_each_row_once(nodes: Nodes) -> Outcome 
                 Ok(node.purge_ended(later(), limit).await?)
             })
             .await?;
-        ensure(batches.iter().all(|batch| *batch <= 4), "no batch is over the limit")?;
+        ensure(batches.iter().all(|batch| *batch <= 4), "a batch is within the limit")?;
         deleted += batches.iter().sum::<u64>();
     }
-    ensure_eq(deleted, 20, "each is counted by who deleted it")
+    ensure_eq(deleted, 20, "each row is counted once")
 }

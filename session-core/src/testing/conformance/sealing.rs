@@ -1,4 +1,4 @@
-//! Law 10: tokens at rest are sealed, and a store keeps them as they are.
+//! Law 10: tokens at rest are sealed, and a store keeps them unchanged.
 
 use super::kit::{Nodes, Outcome, at, end_one, ensure, ensure_eq, sign_in_all, sorted, stored};
 use crate::policy::Verdict;
@@ -8,14 +8,14 @@ use crate::testing::sample::{self, Login};
 use crate::token::{Keyring, TokenSet};
 
 cases! { 10:
-    law_10_what_is_stored_is_what_was_sealed,
+    law_10_sealed_tokens_are_stored_unchanged,
     law_10_a_session_without_refresh_token_has_none,
-    law_10_one_live_session_is_shown_for_each_key,
-    law_10_what_other_keys_sealed_comes_in_pages,
+    law_10_one_live_session_is_returned_for_each_key,
+    law_10_sessions_sealed_with_other_keys_are_listed_in_pages,
     law_10_resealing_moves_to_the_new_key,
 }
 
-/// Puts a login in whose tokens this keyring seals.
+/// Admits a login whose tokens this keyring seals.
 async fn put(store: &dyn SessionStore, login: &Login, keyring: &Keyring) -> Outcome<SessionId> {
     let admit = |_: &[_]| Verdict::Admit(Vec::new());
     store.admit(login.new_session_sealed_by(keyring), &admit).await?;
@@ -38,7 +38,7 @@ fn key_id(row: &StoredSession) -> Option<&str> {
     row.tokens.as_ref().and_then(|tokens| tokens.tokens.key_id())
 }
 
-async fn law_10_what_is_stored_is_what_was_sealed(nodes: Nodes) -> Outcome {
+async fn law_10_sealed_tokens_are_stored_unchanged(nodes: Nodes) -> Outcome {
     let login = Login::of("ann", "okta");
     let new = login.new_session();
     let admit = |_: &[_]| Verdict::Admit(Vec::new());
@@ -52,7 +52,7 @@ async fn law_10_what_is_stored_is_what_was_sealed(nodes: Nodes) -> Outcome {
     let opened = opened.as_ref().map(|t| (t.access_token(), t.refresh_token(), t.id_token()));
     let tokens = &login.tokens;
     let expected = (tokens.access_token(), tokens.refresh_token(), tokens.id_token());
-    ensure(opened == Some(expected), "and it opens in its row")
+    ensure(opened == Some(expected), "it opens in its row")
 }
 
 async fn law_10_a_session_without_refresh_token_has_none(nodes: Nodes) -> Outcome {
@@ -61,12 +61,12 @@ async fn law_10_a_session_without_refresh_token_has_none(nodes: Nodes) -> Outcom
     let login = Login::of("ann", "okta").with_tokens(tokens);
     sign_in_all(nodes.first(), std::slice::from_ref(&login)).await?;
     let tokens = stored(nodes.other(), login.id()).await?.tokens;
-    ensure(tokens.is_some_and(|tokens| tokens.refresh_token.is_none()), "none is made up")
+    ensure(tokens.is_some_and(|tokens| tokens.refresh_token.is_none()), "there is no refresh token")
 }
 
-async fn law_10_one_live_session_is_shown_for_each_key(nodes: Nodes) -> Outcome {
+async fn law_10_one_live_session_is_returned_for_each_key(nodes: Nodes) -> Outcome {
     let store = nodes.first();
-    ensure_eq(store.sample_per_key().await?, Vec::new(), "an empty store shows none")?;
+    ensure_eq(store.sample_per_key().await?, Vec::new(), "an empty store returns none")?;
     // Key ids are compared byte for byte too.
     for id in ["k1", "K1", "k2"] {
         put_some(store, 3, &sample::keyring_of(&[id])).await?;
@@ -76,15 +76,15 @@ async fn law_10_one_live_session_is_shown_for_each_key(nodes: Nodes) -> Outcome 
     let shown = nodes.other().sample_per_key().await?;
     let mut keys: Vec<_> = shown.iter().map(|row| key_id(row).unwrap_or_default()).collect();
     keys.sort_unstable();
-    ensure_eq(keys, vec!["K1", "k1", "k2"], "one for each key that any is sealed with")?;
-    ensure(shown.iter().all(|row| row.session.is_live()), "and each lives")?;
+    ensure_eq(keys, vec!["K1", "k1", "k2"], "one for each key that is in use")?;
+    ensure(shown.iter().all(|row| row.session.is_live()), "each is live")?;
     for row in shown {
-        ensure_eq(stored(store, row.session.id).await?, row, "a whole row")?;
+        ensure_eq(stored(store, row.session.id).await?, row, "the complete row")?;
     }
     Ok(())
 }
 
-async fn law_10_what_other_keys_sealed_comes_in_pages(nodes: Nodes) -> Outcome {
+async fn law_10_sessions_sealed_with_other_keys_are_listed_in_pages(nodes: Nodes) -> Outcome {
     let store = nodes.first();
     let old = put_some(store, 4, &sample::keyring_of(&["old"])).await?;
     let upper = put_some(store, 1, &sample::keyring_of(&["NEW"])).await?;
@@ -97,11 +97,11 @@ async fn law_10_what_other_keys_sealed_comes_in_pages(nodes: Nodes) -> Outcome {
     let mut after = None;
     for _ in 0..10 {
         let page = nodes.other().list_sealed_with_other_key("new", after, 2).await?;
-        ensure(page.len() <= 2, "no page is over the limit")?;
+        ensure(page.len() <= 2, "a page is within the limit")?;
         found.extend(page.iter().map(|row| row.session.id));
         after = found.last().copied();
     }
-    ensure_eq(found, expected, "each live one once, in the order of ids")
+    ensure_eq(found, expected, "each live session once, in the order of ids")
 }
 
 async fn law_10_resealing_moves_to_the_new_key(nodes: Nodes) -> Outcome {
@@ -111,11 +111,11 @@ async fn law_10_resealing_moves_to_the_new_key(nodes: Nodes) -> Outcome {
     for row in store.list_sealed_with_other_key("new", None, 100).await? {
         let tokens = sample::sealed_by(&new, &sample::tokens(), &row.session);
         let fits = store.reseal(row.session.id, row.session.revision, tokens).await?;
-        ensure(fits, "nothing has changed since")?;
+        ensure(fits, "the revision matches")?;
     }
     let left = nodes.other().list_sealed_with_other_key("new", None, 100).await?;
-    ensure_eq(left, Vec::new(), "nothing is left for the old key")?;
+    ensure_eq(left, Vec::new(), "the old key is no longer in use")?;
     let shown = nodes.other().sample_per_key().await?;
     let keys: Vec<_> = shown.iter().map(key_id).collect();
-    ensure_eq(keys, vec![Some("new")], "the new one has them all")
+    ensure_eq(keys, vec![Some("new")], "only the new key is in use")
 }

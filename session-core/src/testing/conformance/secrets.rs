@@ -1,4 +1,4 @@
-//! Laws 2, 3 and 6 for the secret: one rotation at a time, and the old one found for a while.
+//! Laws 2, 3 and 6 for secrets: one rotation at a time, and the previous secret is found for a while.
 
 use super::kit::{
     Nodes, Outcome, ROUNDS, admit, at, digest, end_one, ensure, ensure_eq, outbox, signed_in,
@@ -11,13 +11,13 @@ use crate::testing::sample::{self, Login};
 cases! { 3:
     law_3_a_rotation_changes_the_digest,
     law_3_a_rotation_needs_the_digest_that_was_read,
-    law_3_a_session_is_claimed_by_its_first_secret_once,
+    law_3_a_session_gets_its_first_secret_once,
     law_3_of_many_rotations_one_wins,
-    law_3_an_ended_session_rotates_no_more,
+    law_3_the_secret_of_an_ended_session_is_not_rotated,
     law_3_old_and_new_secret_find_one_session,
     law_3_a_rotation_is_confirmed_once,
-    law_3_one_digest_is_of_one_session,
-    law_3_a_digest_that_is_taken_admits_nobody,
+    law_3_a_digest_belongs_to_one_session,
+    law_3_a_login_with_a_used_digest_is_not_admitted,
 }
 
 fn rotation(id: SessionId, from: Option<SecretDigest>) -> SecretRotation {
@@ -37,7 +37,7 @@ async fn law_3_a_rotation_changes_the_digest(nodes: Nodes) -> Outcome {
     let login = Login::of("ann", "okta");
     let before = signed_in(nodes.first(), &login).await?;
     let rotation = rotation(login.id(), login.digest());
-    ensure(nodes.first().rotate_secret(rotation).await?, "it fits")?;
+    ensure(nodes.first().rotate_secret(rotation).await?, "the digest matches")?;
     let mut expected = StoredSession { ..before };
     expected.digests.current = Some(rotation.to);
     expected.digests.previous = rotation.previous;
@@ -54,15 +54,15 @@ async fn law_3_a_rotation_needs_the_digest_that_was_read(nodes: Nodes) -> Outcom
     let none = SecretRotation { from: None, ..rotation(login.id(), login.digest()) };
     let foreign = rotation(login.id(), Some(sample::secret().digest()));
     for stale in [rotation(login.id(), login.digest()), none, foreign] {
-        ensure(!nodes.first().rotate_secret(stale).await?, "another digest is there")?;
-        ensure_eq(found(nodes.first(), stale.to).await?, None, "the new one is nobody's")?;
+        ensure(!nodes.first().rotate_secret(stale).await?, "the session has another digest")?;
+        ensure_eq(found(nodes.first(), stale.to).await?, None, "no session has the new digest")?;
     }
     ensure_eq(stored(nodes.first(), login.id()).await?, before, "nothing changes")?;
     let absent = rotation(Login::of("ann", "okta").id(), None);
     ensure(!nodes.first().rotate_secret(absent).await?, "an absent session has no secret")
 }
 
-async fn law_3_a_session_is_claimed_by_its_first_secret_once(nodes: Nodes) -> Outcome {
+async fn law_3_a_session_gets_its_first_secret_once(nodes: Nodes) -> Outcome {
     let login = Login::of("ann", "okta").connection();
     signed_in(nodes.first(), &login).await?;
     let first = rotation(login.id(), None);
@@ -71,7 +71,7 @@ async fn law_3_a_session_is_claimed_by_its_first_secret_once(nodes: Nodes) -> Ou
     ensure(!nodes.other().rotate_secret(second).await?, "the second does not")?;
     let row = stored(nodes.first(), login.id()).await?;
     ensure_eq(row.digests.current, Some(first.to), "the first device's secret is there")?;
-    ensure_eq(row.digests.previous, None, "and nothing was before it")
+    ensure_eq(row.digests.previous, None, "there is no previous secret")
 }
 
 async fn law_3_of_many_rotations_one_wins(nodes: Nodes) -> Outcome {
@@ -91,17 +91,17 @@ async fn race_of_rotations(nodes: &Nodes) -> Outcome {
     let winners: Vec<_> =
         rotations.iter().zip(won).filter(|(_, won)| *won).map(|(r, _)| Some(r.to)).collect();
     let row = stored(nodes.first(), login.id()).await?;
-    ensure_eq(winners, vec![row.digests.current], "one wins, and its secret is there")?;
-    ensure_eq(row.session.revision, before.session.revision + 1, "as one change")
+    ensure_eq(winners, vec![row.digests.current], "one rotation wins, and its secret is stored")?;
+    ensure_eq(row.session.revision, before.session.revision + 1, "the revision is raised once")
 }
 
-async fn law_3_an_ended_session_rotates_no_more(nodes: Nodes) -> Outcome {
+async fn law_3_the_secret_of_an_ended_session_is_not_rotated(nodes: Nodes) -> Outcome {
     let login = Login::of("ann", "okta");
     signed_in(nodes.first(), &login).await?;
     end_one(nodes.first(), login.id(), EndReason::SignedOut, at(1)).await?;
     let before = stored(nodes.first(), login.id()).await?;
     let rotation = rotation(login.id(), login.digest());
-    ensure(!nodes.other().rotate_secret(rotation).await?, "it has ended")?;
+    ensure(!nodes.other().rotate_secret(rotation).await?, "the session has ended")?;
     ensure_eq(stored(nodes.first(), login.id()).await?, before, "nothing changes")
 }
 
@@ -116,13 +116,13 @@ async fn law_3_old_and_new_secret_find_one_session(nodes: Nodes) -> Outcome {
     ensure_eq(found(nodes.other(), second.to).await?, id, "the new secret finds it")?;
     let third = rotation(login.id(), Some(second.to));
     store.rotate_secret(third).await?;
-    ensure_eq(found(store, second.to).await?, id, "the one before finds it")?;
-    ensure_eq(found(store, first).await?, None, "the one before that does not")?;
-    // A new secret that was lost on its way is replaced, and the old one keeps its ten minutes.
+    ensure_eq(found(store, second.to).await?, id, "the previous secret finds it")?;
+    ensure_eq(found(store, first).await?, None, "the secret before that does not")?;
+    // A new secret that did not arrive is replaced, and the old one stays accepted.
     let lost = SecretRotation { previous: third.previous, ..rotation(login.id(), Some(third.to)) };
     store.rotate_secret(lost).await?;
-    ensure_eq(found(store, third.to).await?, None, "the lost one is forgotten")?;
-    ensure_eq(found(store, second.to).await?, id, "the old one finds it still")
+    ensure_eq(found(store, third.to).await?, None, "the lost secret is forgotten")?;
+    ensure_eq(found(store, second.to).await?, id, "the old secret still finds it")
 }
 
 async fn law_3_a_rotation_is_confirmed_once(nodes: Nodes) -> Outcome {
@@ -142,34 +142,38 @@ async fn law_3_a_rotation_is_confirmed_once(nodes: Nodes) -> Outcome {
     nodes.other().confirm_rotation(login.id(), &rotation.to, at(62)).await?;
     ensure_eq(confirmed().await?, Some(Some(at(62))), "the new secret does")?;
     store.confirm_rotation(login.id(), &rotation.to, at(99)).await?;
-    ensure_eq(confirmed().await?, Some(Some(at(62))), "once")?;
+    ensure_eq(confirmed().await?, Some(Some(at(62))), "the first confirmation counts")?;
     let kept = stored(store, login.id()).await?.digests.previous;
-    ensure_eq(kept, Some(previous(old, Some(62))), "and the rest of it stays")
+    ensure_eq(kept, Some(previous(old, Some(62))), "the rest of the rotation stays")
 }
 
-async fn law_3_one_digest_is_of_one_session(nodes: Nodes) -> Outcome {
+async fn law_3_a_digest_belongs_to_one_session(nodes: Nodes) -> Outcome {
     let store = nodes.first();
     let [one, two] = [Login::of("ann", "okta"), Login::of("ben", "okta")];
     signed_in(store, &one).await?;
     let before = signed_in(store, &two).await?;
     let taken = SecretRotation { to: digest(&one)?, ..rotation(two.id(), two.digest()) };
-    ensure(store.rotate_secret(taken).await.is_err(), "a digest that is taken is refused")?;
+    ensure(store.rotate_secret(taken).await.is_err(), "a used digest is refused")?;
     ensure_eq(stored(store, two.id()).await?, before, "nothing changes")?;
-    ensure_eq(found(store, digest(&one)?).await?, Some(one.id()), "it stays the first one's")
+    ensure_eq(
+        found(store, digest(&one)?).await?,
+        Some(one.id()),
+        "it still belongs to the first session",
+    )
 }
 
-async fn law_3_a_digest_that_is_taken_admits_nobody(nodes: Nodes) -> Outcome {
+async fn law_3_a_login_with_a_used_digest_is_not_admitted(nodes: Nodes) -> Outcome {
     let store = nodes.first();
     let [held, old] = [Login::of("ann", "okta"), Login::of("ben", "okta")];
     let before = [signed_in(store, &held).await?, signed_in(store, &old).await?];
     let twin = Login { secret: held.secret.clone(), ..Login::of("ben", "okta") };
     let twin = twin.superseding(old.digest());
-    ensure(admit(store, &twin, &unlimited()?).await.is_err(), "the cookie is another's")?;
+    ensure(admit(store, &twin, &unlimited()?).await.is_err(), "another session has the digest")?;
     let mut same_id = Login::of("ben", "okta").superseding(old.digest());
     same_id.session.id = held.id();
-    ensure(admit(store, &same_id, &unlimited()?).await.is_err(), "the id is another's")?;
+    ensure(admit(store, &same_id, &unlimited()?).await.is_err(), "another session has the id")?;
     let after = [stored(store, held.id()).await?, stored(store, old.id()).await?];
-    ensure_eq(after, before, "nothing changes, superseded or not")?;
-    ensure_eq(store.find(twin.id()).await?, None, "nobody came in")?;
-    ensure_eq(outbox(store).await?, Vec::new(), "and nothing is to be revoked")
+    ensure_eq(after, before, "no row changes, superseded or not")?;
+    ensure_eq(store.find(twin.id()).await?, None, "no session was admitted")?;
+    ensure_eq(outbox(store).await?, Vec::new(), "nothing is to be revoked")
 }

@@ -1,4 +1,4 @@
-//! Law 11, for each way to end: exactly those end who are named, and their refresh tokens go out.
+//! Law 11 for each target: exactly the named sessions end, and their refresh tokens move out.
 
 use super::kit::{
     Nodes, Outcome, at, capped, ended_ids, ensure, ensure_eq, limited, outbox, sign_in,
@@ -17,12 +17,12 @@ cases! { 11:
     law_11_one_ends,
     law_11_a_session_of_the_provider_ends,
     law_11_a_subject_of_the_provider_ends,
-    law_11_a_provider_that_names_nobody_ends_nobody,
-    law_11_an_unused_or_unchanged_one_ends,
-    law_11_who_leaves_for_a_login_goes_out_once,
-    law_11_who_times_out_at_a_login_goes_out_once,
-    law_11_without_refresh_token_nothing_goes_out,
-    law_11_ends_that_race_put_one_out,
+    law_11_a_logout_without_subject_and_sid_ends_no_session,
+    law_11_an_unused_or_unchanged_session_ends,
+    law_11_sessions_ended_by_a_login_move_out_once,
+    law_11_sessions_timed_out_at_a_login_move_out_once,
+    law_11_without_a_refresh_token_nothing_moves_out,
+    law_11_racing_ends_move_one_token_out,
 }
 
 /// Sessions of two users and two providers, with and without a cookie.
@@ -31,14 +31,15 @@ fn logins() -> [Login; 6] {
         Login::of("ann", "okta").sid("sid-1"),
         Login::of("ann", "okta").sid("sid-2").at(at(1)),
         Login::of("ann", "google").issuer("https://other.example").sid("sid-1"),
-        // Of the same person at the same provider, and no browser's (B4).
+        // The same user, but the connection of a tool client (B4).
         Login::of("ann", "mcp:tool").connection(),
         Login::of("ben", "okta").sid("sid-3").subject(Some("ben-subject")),
         Login::of("ben", "google").issuer("https://other.example").subject(None),
     ]
 }
 
-/// Ends a target; exactly the named sessions end, each with its refresh token put out once.
+/// Ends a target; checks that exactly the named sessions end, and that each refresh token moves out
+/// once.
 async fn ensure_ends(nodes: &Nodes, all: &[Login], target: EndTarget, named: &[&Login]) -> Outcome {
     sign_in_all(nodes.first(), all).await?;
     let mut before = Vec::new();
@@ -47,27 +48,27 @@ async fn ensure_ends(nodes: &Nodes, all: &[Login], target: EndTarget, named: &[&
     }
     let ended = nodes.other().end(target, EndReason::RevokedByUser, at(9)).await?;
     let expected = sorted(named.iter().map(|login| login.id()).collect());
-    ensure_eq(ended_ids(&ended), expected.clone(), "those end who are named")?;
+    ensure_eq(ended_ids(&ended), expected.clone(), "exactly the named sessions end")?;
     for row in before {
         let id = row.session.id;
         let now = stored(nodes.first(), id).await?;
         if expected.contains(&id) {
-            ensure_eq(now.tokens, None, "their tokens leave the row")?;
+            ensure_eq(now.tokens, None, "their tokens are removed from the row")?;
         } else {
             ensure_eq(now, row, "all others stay, byte for byte (L5)")?;
         }
     }
-    ensure_put_out(nodes, all, &expected).await
+    ensure_moved_out(nodes, all, &expected).await
 }
 
-async fn ensure_put_out(nodes: &Nodes, all: &[Login], ended: &[SessionId]) -> Outcome {
+async fn ensure_moved_out(nodes: &Nodes, all: &[Login], ended: &[SessionId]) -> Outcome {
     let out = outbox(nodes.first()).await?;
     let out_ids = sorted(out.iter().map(|revocation| revocation.session).collect());
-    ensure_eq(out_ids, ended.to_vec(), "each refresh token goes out once")?;
+    ensure_eq(out_ids, ended.to_vec(), "each refresh token moves out once")?;
     for revocation in out {
         let of = all.iter().find(|login| login.id() == revocation.session);
         let partition = of.map(|login| login.new_session().partition());
-        ensure_eq(Some(revocation.partition), partition, "with its session's partition")?;
+        ensure_eq(Some(revocation.partition), partition, "with the partition of its session")?;
     }
     Ok(())
 }
@@ -116,7 +117,7 @@ async fn law_11_a_session_of_the_provider_ends(nodes: Nodes) -> Outcome {
         sid: Some("sid-2".to_owned()),
     };
     let ended = nodes.first().end(mismatch, EndReason::ProviderLogout, at(9)).await?;
-    ensure_eq(ended, Vec::new(), "both must be its own, where both are named (B4)")
+    ensure_eq(ended, Vec::new(), "if both are named, both must match (B4)")
 }
 
 async fn law_11_a_subject_of_the_provider_ends(nodes: Nodes) -> Outcome {
@@ -130,14 +131,14 @@ async fn law_11_a_subject_of_the_provider_ends(nodes: Nodes) -> Outcome {
     ensure_ends(&nodes, &all, target, &[one, two]).await
 }
 
-async fn law_11_a_provider_that_names_nobody_ends_nobody(nodes: Nodes) -> Outcome {
+async fn law_11_a_logout_without_subject_and_sid_ends_no_session(nodes: Nodes) -> Outcome {
     let all = logins();
     let issuer = sample::ISSUER.to_owned();
     let target = EndTarget::OfProvider { issuer, subject: None, sid: None };
     ensure_ends(&nodes, &all, target, &[]).await
 }
 
-async fn law_11_an_unused_or_unchanged_one_ends(nodes: Nodes) -> Outcome {
+async fn law_11_an_unused_or_unchanged_session_ends(nodes: Nodes) -> Outcome {
     let all = logins();
     let [one, two, ..] = &all;
     let last_seen_at = one.session.last_seen_at;
@@ -150,11 +151,11 @@ async fn law_11_an_unused_or_unchanged_one_ends(nodes: Nodes) -> Outcome {
     nodes.first().end(target, EndReason::RenewalRefused, at(9)).await?;
     let out = outbox(nodes.first()).await?;
     let out: Vec<_> = out.iter().map(|revocation| revocation.session).collect();
-    ensure(out.iter().all(|id| *id != one.id()), "what is settled stays settled")?;
-    ensure_eq(out, Vec::from([two.id()]), "and the second one follows")
+    ensure(out.iter().all(|id| *id != one.id()), "a completed revocation stays gone")?;
+    ensure_eq(out, Vec::from([two.id()]), "the second one is claimed")
 }
 
-async fn law_11_who_leaves_for_a_login_goes_out_once(nodes: Nodes) -> Outcome {
+async fn law_11_sessions_ended_by_a_login_move_out_once(nodes: Nodes) -> Outcome {
     let policies = [capped(1, OnFull::EvictOldest)?, limited(Limit::Replace)?];
     let mut known: Vec<Login> = Vec::new();
     let mut over: Vec<SessionId> = Vec::new();
@@ -170,20 +171,20 @@ async fn law_11_who_leaves_for_a_login_goes_out_once(nodes: Nodes) -> Outcome {
     }
     over.sort_unstable();
     ensure_eq(over.len(), 5, "superseded, evicted and replaced")?;
-    ensure_put_out(&nodes, &known, &over).await
+    ensure_moved_out(&nodes, &known, &over).await
 }
 
-async fn law_11_who_times_out_at_a_login_goes_out_once(nodes: Nodes) -> Outcome {
+async fn law_11_sessions_timed_out_at_a_login_move_out_once(nodes: Nodes) -> Outcome {
     let old = Login::of("ann", "okta");
     signed_in(nodes.first(), &old).await?;
     let policy = SessionPolicy::builder().idle_timeout(std::time::Duration::from_secs(60));
     let new = Login::of("ann", "okta").at(at(60));
     let ended = sign_in(nodes.first(), &new, &policy.build()?).await?;
     ensure_eq(ended_ids(&ended), vec![old.id()], "it leaves as idle")?;
-    ensure_put_out(&nodes, &[old.clone(), new], &[old.id()]).await
+    ensure_moved_out(&nodes, &[old.clone(), new], &[old.id()]).await
 }
 
-async fn law_11_without_refresh_token_nothing_goes_out(nodes: Nodes) -> Outcome {
+async fn law_11_without_a_refresh_token_nothing_moves_out(nodes: Nodes) -> Outcome {
     let bare = TokenResponse::bearer("at");
     let tokens = TokenSet::new(bare, at(0), std::time::Duration::from_secs(60));
     let login = Login::of("ann", "okta").with_tokens(tokens);
@@ -195,7 +196,7 @@ async fn law_11_without_refresh_token_nothing_goes_out(nodes: Nodes) -> Outcome 
     ensure_eq(outbox(nodes.other()).await?, Vec::new(), "and there is nothing to revoke")
 }
 
-async fn law_11_ends_that_race_put_one_out(nodes: Nodes) -> Outcome {
+async fn law_11_racing_ends_move_one_token_out(nodes: Nodes) -> Outcome {
     let all = logins();
     sign_in_all(nodes.first(), &all).await?;
     let ann = || sample::user("ann");
@@ -220,5 +221,5 @@ async fn law_11_ends_that_race_put_one_out(nodes: Nodes) -> Outcome {
     let ended = ended_ids(&ended.concat());
     let expected = sorted(all.iter().take(4).map(Login::id).collect());
     ensure_eq(ended.clone(), expected, "each is told to have ended once")?;
-    ensure_put_out(&nodes, &all, &ended).await
+    ensure_moved_out(&nodes, &all, &ended).await
 }

@@ -1,4 +1,4 @@
-//! Law 8: the caller's clock rules; moments come back exactly as they were given.
+//! Law 8: the caller's clock decides; times are returned exactly as they were given.
 
 use super::kit::{
     Nodes, Outcome, digest, end_one, ensure, ensure_eq, outbox, signed_in, stored, token_write,
@@ -6,16 +6,17 @@ use super::kit::{
 use crate::clock::Timestamp;
 use crate::event::{Event, EventKind};
 use crate::session::{EndReason, Ended};
-use crate::store::{PreviousDigest, SecretRotation, StaleBy, StaleQuery};
+use crate::store::{PreviousDigest, SecretRotation, TimeoutBasis, TimeoutQuery};
 use crate::testing::sample::{self, Login};
 
 cases! { 8:
-    law_8_every_moment_comes_back_exactly,
+    law_8_every_time_is_returned_exactly,
     law_8_absurd_clocks_break_nothing,
-    law_8_far_moments_keep_their_order,
+    law_8_distant_times_keep_their_order,
 }
 
-/// The epoch, before it, odd milliseconds, the ends of 32 bits and of year 9999, and absurd ones.
+/// The epoch, times before it, odd milliseconds, the limits of 32 bits and of the year 9999, and
+/// absurd times.
 const MOMENTS: [i64; 10] = [
     0,
     1,
@@ -29,12 +30,16 @@ const MOMENTS: [i64; 10] = [
     i64::MIN,
 ];
 
-async fn law_8_every_moment_comes_back_exactly(nodes: Nodes) -> Outcome {
+async fn law_8_every_time_is_returned_exactly(nodes: Nodes) -> Outcome {
     let store = nodes.first();
     for moment in MOMENTS.map(Timestamp::from_millis) {
         let login = Login::of("ann", "okta").at(moment);
         let session = signed_in(store, &login).await?.session;
-        ensure_eq(session.clone(), login.session.clone(), "creation, use and base")?;
+        ensure_eq(
+            session.clone(),
+            login.session.clone(),
+            "creation, last use and start of the timeouts",
+        )?;
         store.write_tokens(token_write(&session, moment)).await?;
         let previous =
             PreviousDigest { digest: digest(&login)?, rotated_at: moment, confirmed_at: None };
@@ -52,8 +57,8 @@ async fn law_8_every_moment_comes_back_exactly(nodes: Nodes) -> Outcome {
         let end = Ended { at: moment, reason: EndReason::SignedOut };
         ensure_eq(row.session.ended, Some(end), "the end")?;
         let events = store.events(login.id()).await?;
-        ensure_eq(events.len(), 3, "all is recorded")?;
-        ensure(events.iter().all(|event| event.at == moment), "with its moment")?;
+        ensure_eq(events.len(), 3, "every event is recorded")?;
+        ensure(events.iter().all(|event| event.at == moment), "with its time")?;
     }
     Ok(())
 }
@@ -66,12 +71,12 @@ async fn law_8_absurd_clocks_break_nothing(nodes: Nodes) -> Outcome {
     let past = Timestamp::from_millis(i64::MIN);
     store.touch(login.id(), past).await?;
     let kept = stored(store, login.id()).await?.session.last_seen_at;
-    ensure_eq(kept, login.session.last_seen_at, "a clock in the past moves nothing back")?;
+    ensure_eq(kept, login.session.last_seen_at, "a clock in the past does not move it back")?;
     store.touch(login.id(), far).await?;
     let moved = stored(store, login.id()).await?.session.last_seen_at;
-    ensure_eq(moved, far, "one in the future moves it, exactly")?;
-    ensure_eq(store.purge_ended(past, 10).await?, 0, "nothing ended before all times")?;
-    ensure_eq(store.purge_events(past, 10).await?, 0, "nor happened")?;
+    ensure_eq(moved, far, "a clock in the future moves it, exactly")?;
+    ensure_eq(store.purge_ended(past, 10).await?, 0, "no session ended so early")?;
+    ensure_eq(store.purge_events(past, 10).await?, 0, "no event is so early")?;
     let event = Event {
         session: login.id(),
         user: login.session.user.clone(),
@@ -86,21 +91,21 @@ async fn law_8_absurd_clocks_break_nothing(nodes: Nodes) -> Outcome {
     ensure_eq(store.claim_revocations(sample::now(), far, 10).await?, Vec::new(), "not due yet")?;
     let due = store.claim_revocations(far, far, 10).await?;
     ensure_eq(due.first().map(|r| (r.created_at, r.attempts)), Some((far, 1)), "due at its time")?;
-    ensure_eq(outbox(store).await?, Vec::new(), "and not before")
+    ensure_eq(outbox(store).await?, Vec::new(), "the outbox is empty afterwards")
 }
 
-async fn law_8_far_moments_keep_their_order(nodes: Nodes) -> Outcome {
+async fn law_8_distant_times_keep_their_order(nodes: Nodes) -> Outcome {
     for moment in MOMENTS.map(Timestamp::from_millis) {
         signed_in(nodes.first(), &Login::of("ann", "okta").at(moment)).await?;
     }
-    for by in [StaleBy::LastSeen, StaleBy::TimeoutsFrom] {
+    for by in [TimeoutBasis::LastSeen, TimeoutBasis::TimeoutsFrom] {
         let until = Timestamp::from_millis(i64::MAX);
-        let query = StaleQuery { by, until, after: None, limit: 100 };
+        let query = TimeoutQuery { by, until, after: None, limit: 100 };
         let found = nodes.other().list_timeout_candidates(query).await?;
         let found: Vec<i64> = found.iter().map(|s| s.timeouts_from.as_millis()).collect();
         let mut expected = MOMENTS.to_vec();
         expected.sort_unstable();
-        ensure_eq(found, expected, "the earliest first, before the epoch too")?;
+        ensure_eq(found, expected, "earliest first, also before the epoch")?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Law 5: what a call has written is there for everybody when it returns.
+//! Law 5: what a call has written is visible on every node when the call returns.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::testing::sample::{self, Login};
 
 cases! { 5:
     law_5_every_write_is_seen_by_other_nodes_at_once,
-    law_5_renewals_in_turn_are_all_seen,
+    law_5_consecutive_renewals_are_all_seen,
 }
 
 async fn law_5_every_write_is_seen_by_other_nodes_at_once(nodes: Nodes) -> Outcome {
@@ -20,8 +20,8 @@ async fn law_5_every_write_is_seen_by_other_nodes_at_once(nodes: Nodes) -> Outco
     for _ in 0..8 {
         let login = Login::of("ann", "okta");
         let id = login.id();
-        // A node that has looked before must not go on with what it saw then.
-        ensure_eq(there.find(id).await?, None, "it is not there yet")?;
+        // A node that has read before must not use what it has read then.
+        ensure_eq(there.find(id).await?, None, "it does not exist yet")?;
         sign_in(here, &login, &unlimited()?).await?;
         let read = stored(there, id).await?;
         let write = token_write(&read.session, at(1));
@@ -34,19 +34,19 @@ async fn law_5_every_write_is_seen_by_other_nodes_at_once(nodes: Nodes) -> Outco
         here.rotate_secret(rotation).await?;
         ensure(there.find_by_digest(&to).await?.is_some(), "a new secret is found")?;
         let old = there.find_by_digest(&digest(&login)?).await?;
-        ensure_eq(old, None, "one that was taken away is not")?;
+        ensure_eq(old, None, "a replaced secret is not found")?;
         let lease = Lease::new(Duration::from_secs(30));
         here.claim_lease(id, None, &lease).await?;
         ensure_eq(stored(there, id).await?.lease, Some(lease), "a lease is seen")?;
         end_one(here, id, EndReason::SignedOut, at(3)).await?;
         ensure(!stored(there, id).await?.session.is_live(), "an end is seen (L1)")?;
         let out = outbox(there).await?;
-        ensure(out.iter().any(|r| r.session == id), "and what is to be revoked")?;
+        ensure(out.iter().any(|r| r.session == id), "the revocation is seen")?;
     }
     Ok(())
 }
 
-async fn law_5_renewals_in_turn_are_all_seen(nodes: Nodes) -> Outcome {
+async fn law_5_consecutive_renewals_are_all_seen(nodes: Nodes) -> Outcome {
     let login = Login::of("ann", "okta");
     sign_in(nodes.first(), &login, &unlimited()?).await?;
     for turn in 0..16_u64 {
@@ -57,7 +57,7 @@ async fn law_5_renewals_in_turn_are_all_seen(nodes: Nodes) -> Outcome {
         };
         let read = stored(reads, login.id()).await?;
         let landed = writes.write_tokens(token_write(&read.session, at(turn))).await?;
-        ensure_eq(landed, Some(read.session.revision + 1), "what was read is the newest")?;
+        ensure_eq(landed, Some(read.session.revision + 1), "the newest revision was read")?;
     }
     Ok(())
 }

@@ -15,25 +15,25 @@ cases! { 3:
     law_3_a_stale_revision_writes_nothing,
     law_3_a_write_resurrects_no_ended_session,
     law_3_a_write_never_inserts,
-    law_3_of_many_writes_of_one_revision_one_lands,
+    law_3_of_many_writes_of_one_revision_one_succeeds,
     law_3_an_end_beats_the_writes_that_race_with_it,
     law_3_a_touch_only_moves_forward,
     law_3_a_touch_changes_no_ended_session,
     law_3_of_many_touches_the_latest_stays,
     law_3_resealing_keeps_the_revision,
-    law_3_resealing_misses_what_has_changed,
+    law_3_resealing_does_not_change_a_newer_revision,
 }
 
 async fn law_3_a_token_write_raises_the_revision(nodes: Nodes) -> Outcome {
     let before = signed_in(nodes.first(), &Login::of("ann", "okta")).await?;
     let write = token_write(&before.session, at(60));
     let revision = nodes.first().write_tokens(write.clone()).await?;
-    ensure_eq(revision, Some(before.session.revision + 1), "the new revision is told")?;
+    ensure_eq(revision, Some(before.session.revision + 1), "the new revision is returned")?;
     let mut expected = StoredSession { tokens: Some(write.tokens), ..before };
     expected.session.revision += 1;
     expected.session.renewed_at = Some(at(60));
     let after = stored(nodes.other(), expected.session.id).await?;
-    ensure_eq(after, expected, "tokens, revision and moment change, and nothing else")
+    ensure_eq(after, expected, "tokens, revision and time change, and nothing else")
 }
 
 async fn law_3_a_token_write_touches_no_other_row(nodes: Nodes) -> Outcome {
@@ -49,15 +49,15 @@ async fn law_3_a_stale_revision_writes_nothing(nodes: Nodes) -> Outcome {
     nodes.other().write_tokens(token_write(&read.session, at(1))).await?;
     let before = stored(nodes.first(), read.session.id).await?;
     let overtaken = nodes.first().write_tokens(token_write(&read.session, at(2))).await?;
-    ensure_eq(overtaken, None, "an overtaken write says so")?;
+    ensure_eq(overtaken, None, "a write of an old revision returns none")?;
     let mut ahead = before.session.clone();
     ahead.revision += 1;
     let ahead = nodes.first().write_tokens(token_write(&ahead, at(3))).await?;
-    ensure_eq(ahead, None, "a revision that never was does not fit")?;
+    ensure_eq(ahead, None, "a future revision does not match")?;
     ensure_eq(stored(nodes.first(), read.session.id).await?, before, "nothing changes")?;
     let events = nodes.first().events(read.session.id).await?;
     let renewals = events.iter().filter(|event| event.kind == EventKind::Renewed).count();
-    ensure_eq(renewals, 1, "nor is a renewal recorded")
+    ensure_eq(renewals, 1, "no further renewal is recorded")
 }
 
 async fn law_3_a_write_resurrects_no_ended_session(nodes: Nodes) -> Outcome {
@@ -77,19 +77,19 @@ async fn law_3_a_write_never_inserts(nodes: Nodes) -> Outcome {
     let absent = Login::of("ann", "okta");
     let id = absent.id();
     let written = store.write_tokens(token_write(&absent.session, at(1))).await?;
-    ensure_eq(written, None, "there is nothing to write to")?;
+    ensure_eq(written, None, "nothing is written")?;
     let tokens = sample::sealed(&absent.tokens, &absent.session);
-    ensure(!store.reseal(id, absent.session.revision, tokens).await?, "nor to seal anew")?;
+    ensure(!store.reseal(id, absent.session.revision, tokens).await?, "nothing is re-sealed")?;
     store.touch(id, at(2)).await?;
     store.confirm_rotation(id, &sample::secret().digest(), at(3)).await?;
     let target = EndTarget::One { id, user: None };
     let ended = store.end(target, EndReason::SignedOut, at(4)).await?;
-    ensure_eq(ended, Vec::new(), "nor to end")?;
-    ensure_eq(store.find(id).await?, None, "and no row came of it (F13)")?;
-    ensure_eq(store.events(id).await?, Vec::new(), "nor an event")
+    ensure_eq(ended, Vec::new(), "nothing ends")?;
+    ensure_eq(store.find(id).await?, None, "no row is created (F13)")?;
+    ensure_eq(store.events(id).await?, Vec::new(), "no event is recorded")
 }
 
-async fn law_3_of_many_writes_of_one_revision_one_lands(nodes: Nodes) -> Outcome {
+async fn law_3_of_many_writes_of_one_revision_one_succeeds(nodes: Nodes) -> Outcome {
     for _ in 0..ROUNDS {
         race_of_writes(&nodes).await?;
     }
@@ -103,14 +103,14 @@ async fn race_of_writes(nodes: &Nodes) -> Outcome {
         .at_once(writes.clone(), |node, write| async move { Ok(node.write_tokens(write).await?) })
         .await?;
     let landed: Vec<_> = writes.iter().zip(&written).filter(|(_, r)| r.is_some()).collect();
-    ensure_eq(landed.len(), 1, "one write of one revision lands")?;
+    ensure_eq(landed.len(), 1, "one write of one revision succeeds")?;
     let row = stored(nodes.first(), read.session.id).await?;
     let tokens = landed.first().map(|(write, _)| write.tokens.clone());
-    ensure_eq(row.tokens, tokens, "and its tokens are those that are stored")?;
-    ensure_eq(row.session.revision, read.session.revision + 1, "as one change")
+    ensure_eq(row.tokens, tokens, "its tokens are stored")?;
+    ensure_eq(row.session.revision, read.session.revision + 1, "the revision is raised once")
 }
 
-/// What races with what.
+/// The calls of a race.
 #[derive(Clone)]
 enum Racer {
     End(SessionId),
@@ -136,15 +136,15 @@ async fn law_3_an_end_beats_the_writes_that_race_with_it(nodes: Nodes) -> Outcom
         };
         nodes.at_once(racers, race).await?;
         let row = stored(nodes.other(), id).await?;
-        ensure(!row.session.is_live(), "what was ended stays ended")?;
-        ensure_eq(row.tokens, None, "and holds no tokens")?;
+        ensure(!row.session.is_live(), "the session stays ended")?;
+        ensure_eq(row.tokens, None, "it has no tokens")?;
         let out = outbox(nodes.first()).await?;
         let out: Vec<_> = out.iter().filter(|r| r.session == id).collect();
         ensure_eq(out.len(), 1, "one refresh token is to be revoked")?;
         let is_known = |revocation: &&crate::store::PendingRevocation| {
             known.iter().any(|t| t.refresh_token.as_ref() == Some(&revocation.refresh_token))
         };
-        ensure(out.iter().all(is_known), "the one that the row held at its end")?;
+        ensure(out.iter().all(is_known), "the one that the row had at its end")?;
     }
     Ok(())
 }
@@ -158,7 +158,7 @@ async fn law_3_a_touch_only_moves_forward(nodes: Nodes) -> Outcome {
     nodes.other().touch(id, at(130)).await?;
     let mut expected = before;
     expected.session.last_seen_at = at(160);
-    ensure_eq(stored(nodes.first(), id).await?, expected, "it changes the last use, and no more")
+    ensure_eq(stored(nodes.first(), id).await?, expected, "only the last use changes")
 }
 
 async fn law_3_a_touch_changes_no_ended_session(nodes: Nodes) -> Outcome {
@@ -185,13 +185,13 @@ async fn law_3_resealing_keeps_the_revision(nodes: Nodes) -> Outcome {
     let before = signed_in(nodes.first(), &Login::of("ann", "okta")).await?;
     let (id, revision) = (before.session.id, before.session.revision);
     let anew = sample::sealed(&sample::tokens(), &before.session);
-    ensure(nodes.first().reseal(id, revision, anew.clone()).await?, "it fits")?;
+    ensure(nodes.first().reseal(id, revision, anew.clone()).await?, "the revision matches")?;
     let expected = StoredSession { tokens: Some(anew), ..before };
     ensure_eq(stored(nodes.other(), id).await?, expected, "only the sealed values change")?;
-    ensure_eq(nodes.first().events(id).await?.len(), 1, "and nothing is recorded")
+    ensure_eq(nodes.first().events(id).await?.len(), 1, "nothing is recorded")
 }
 
-async fn law_3_resealing_misses_what_has_changed(nodes: Nodes) -> Outcome {
+async fn law_3_resealing_does_not_change_a_newer_revision(nodes: Nodes) -> Outcome {
     let store = nodes.first();
     let logins = [Login::of("ann", "okta"), Login::of("ben", "okta")];
     sign_in_all(store, &logins).await?;
@@ -202,8 +202,11 @@ async fn law_3_resealing_misses_what_has_changed(nodes: Nodes) -> Outcome {
         let now = stored(store, login.id()).await?;
         let anew = sample::sealed(&login.tokens, &login.session);
         let read = login.session.revision;
-        ensure(!nodes.other().reseal(login.id(), read, anew).await?, "it does not fit")?;
-        ensure_eq(stored(store, login.id()).await?, now, "and nothing changes")?;
+        ensure(
+            !nodes.other().reseal(login.id(), read, anew).await?,
+            "the revision does not match",
+        )?;
+        ensure_eq(stored(store, login.id()).await?, now, "nothing changes")?;
     }
     let row = stored(store, ended.id()).await?;
     let anew = sample::sealed(&ended.tokens, &ended.session);

@@ -1,4 +1,4 @@
-//! Every method of the store, passed on around its fault.
+//! Forwards each call to the wrapped store, with its fault.
 
 use async_trait::async_trait;
 
@@ -7,18 +7,15 @@ use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::session::{EndReason, ProviderName, SecretDigest, Session, SessionId, UserId};
 use crate::store::{
-    Admission, Decide, EndTarget, EndedSession, Lease, LeaseOwner, NewSession, Partition,
-    PendingRevocation, RevocationId, SecretRotation, SessionStore, StaleQuery, StoreError,
-    StoredSession, TokenWrite,
+    Admission, Decide, EndTarget, EndedSession, EventLog, KeyRotation, Lease, LeaseOwner,
+    MigratedSessions, NewSession, Partition, PendingRevocation, RenewalLeases, RevocationId,
+    RevocationOutbox, SecretRotation, SessionLifecycle, SessionLookup, SessionUpdates, StoreError,
+    StoredSession, TimeoutQuery, TokenWrite,
 };
 use crate::token::{Sealed, SealedTokens};
 
 #[async_trait]
-impl SessionStore for FaultyStore {
-    async fn admit(&self, new: NewSession, decide: &Decide<'_>) -> Result<Admission, StoreError> {
-        self.call(Method::Admit, self.inner.admit(new, decide)).await
-    }
-
+impl SessionLookup for FaultyStore {
     async fn find_by_digest(
         &self,
         digest: &SecretDigest,
@@ -38,37 +35,42 @@ impl SessionStore for FaultyStore {
         self.call(Method::List, self.inner.list(user)).await
     }
 
-    async fn list_unclaimed(
+    async fn count_live(&self, partition: &Partition) -> Result<u64, StoreError> {
+        self.call(Method::CountLive, self.inner.count_live(partition)).await
+    }
+
+    async fn list_timeout_candidates(
         &self,
-        user: &UserId,
-        provider: &ProviderName,
+        query: TimeoutQuery,
     ) -> Result<Vec<Session>, StoreError> {
-        self.call(Method::ListUnclaimed, self.inner.list_unclaimed(user, provider)).await
+        self.call(Method::ListTimeoutCandidates, self.inner.list_timeout_candidates(query)).await
+    }
+}
+
+#[async_trait]
+impl SessionLifecycle for FaultyStore {
+    async fn admit(&self, new: NewSession, decide: &Decide<'_>) -> Result<Admission, StoreError> {
+        self.call(Method::Admit, self.inner.admit(new, decide)).await
     }
 
-    async fn list_migrated(
+    async fn end(
         &self,
-        user: &UserId,
-        provider: &ProviderName,
-    ) -> Result<Vec<Session>, StoreError> {
-        self.call(Method::ListMigrated, self.inner.list_migrated(user, provider)).await
+        target: EndTarget,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<Vec<EndedSession>, StoreError> {
+        self.call(Method::End, self.inner.end(target, reason, now)).await
     }
 
-    async fn is_held(&self, id: SessionId) -> Result<bool, StoreError> {
-        self.call(Method::IsHeld, self.inner.is_held(id)).await
+    async fn purge_ended(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        self.call(Method::PurgeEnded, self.inner.purge_ended(before, limit)).await
     }
+}
 
+#[async_trait]
+impl SessionUpdates for FaultyStore {
     async fn write_tokens(&self, write: TokenWrite) -> Result<Option<u64>, StoreError> {
         self.call(Method::WriteTokens, self.inner.write_tokens(write)).await
-    }
-
-    async fn reseal(
-        &self,
-        id: SessionId,
-        revision: u64,
-        tokens: SealedTokens,
-    ) -> Result<bool, StoreError> {
-        self.call(Method::Reseal, self.inner.reseal(id, revision, tokens)).await
     }
 
     async fn rotate_secret(&self, rotation: SecretRotation) -> Result<bool, StoreError> {
@@ -87,16 +89,10 @@ impl SessionStore for FaultyStore {
     async fn touch(&self, id: SessionId, at: Timestamp) -> Result<(), StoreError> {
         self.call(Method::Touch, self.inner.touch(id, at)).await
     }
+}
 
-    async fn end(
-        &self,
-        target: EndTarget,
-        reason: EndReason,
-        now: Timestamp,
-    ) -> Result<Vec<EndedSession>, StoreError> {
-        self.call(Method::End, self.inner.end(target, reason, now)).await
-    }
-
+#[async_trait]
+impl RenewalLeases for FaultyStore {
     async fn claim_lease(
         &self,
         id: SessionId,
@@ -113,27 +109,10 @@ impl SessionStore for FaultyStore {
     async fn release_lease(&self, id: SessionId, owner: LeaseOwner) -> Result<(), StoreError> {
         self.call(Method::ReleaseLease, self.inner.release_lease(id, owner)).await
     }
+}
 
-    async fn list_timeout_candidates(&self, query: StaleQuery) -> Result<Vec<Session>, StoreError> {
-        self.call(Method::ListTimeoutCandidates, self.inner.list_timeout_candidates(query)).await
-    }
-
-    async fn purge_ended(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
-        self.call(Method::PurgeEnded, self.inner.purge_ended(before, limit)).await
-    }
-
-    async fn purge_events(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
-        self.call(Method::PurgeEvents, self.inner.purge_events(before, limit)).await
-    }
-
-    async fn record(&self, event: Event) -> Result<(), StoreError> {
-        self.call(Method::Record, self.inner.record(event)).await
-    }
-
-    async fn events(&self, id: SessionId) -> Result<Vec<Event>, StoreError> {
-        self.call(Method::Events, self.inner.events(id)).await
-    }
-
+#[async_trait]
+impl RevocationOutbox for FaultyStore {
     async fn enqueue_revocation(&self, revocation: PendingRevocation) -> Result<(), StoreError> {
         self.call(Method::EnqueueRevocation, self.inner.enqueue_revocation(revocation)).await
     }
@@ -158,15 +137,48 @@ impl SessionStore for FaultyStore {
     async fn complete_revocation(&self, id: RevocationId) -> Result<(), StoreError> {
         self.call(Method::CompleteRevocation, self.inner.complete_revocation(id)).await
     }
+}
 
-    async fn reseal_revocation(&self, id: RevocationId, sealed: Sealed) -> Result<(), StoreError> {
-        self.call(Method::ResealRevocation, self.inner.reseal_revocation(id, sealed)).await
+#[async_trait]
+impl EventLog for FaultyStore {
+    async fn record(&self, event: Event) -> Result<(), StoreError> {
+        self.call(Method::Record, self.inner.record(event)).await
     }
 
-    async fn count_live(&self, partition: &Partition) -> Result<u64, StoreError> {
-        self.call(Method::CountLive, self.inner.count_live(partition)).await
+    async fn events(&self, id: SessionId) -> Result<Vec<Event>, StoreError> {
+        self.call(Method::Events, self.inner.events(id)).await
     }
 
+    async fn purge_events(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        self.call(Method::PurgeEvents, self.inner.purge_events(before, limit)).await
+    }
+}
+
+#[async_trait]
+impl MigratedSessions for FaultyStore {
+    async fn list_unclaimed(
+        &self,
+        user: &UserId,
+        provider: &ProviderName,
+    ) -> Result<Vec<Session>, StoreError> {
+        self.call(Method::ListUnclaimed, self.inner.list_unclaimed(user, provider)).await
+    }
+
+    async fn list_migrated(
+        &self,
+        user: &UserId,
+        provider: &ProviderName,
+    ) -> Result<Vec<Session>, StoreError> {
+        self.call(Method::ListMigrated, self.inner.list_migrated(user, provider)).await
+    }
+
+    async fn is_held(&self, id: SessionId) -> Result<bool, StoreError> {
+        self.call(Method::IsHeld, self.inner.is_held(id)).await
+    }
+}
+
+#[async_trait]
+impl KeyRotation for FaultyStore {
     async fn sample_per_key(&self) -> Result<Vec<StoredSession>, StoreError> {
         self.call(Method::SamplePerKey, self.inner.sample_per_key()).await
     }
@@ -195,5 +207,18 @@ impl SessionStore for FaultyStore {
             self.inner.list_revocations_sealed_with_other_key(key_id, after, limit),
         )
         .await
+    }
+
+    async fn reseal(
+        &self,
+        id: SessionId,
+        revision: u64,
+        tokens: SealedTokens,
+    ) -> Result<bool, StoreError> {
+        self.call(Method::Reseal, self.inner.reseal(id, revision, tokens)).await
+    }
+
+    async fn reseal_revocation(&self, id: RevocationId, sealed: Sealed) -> Result<(), StoreError> {
+        self.call(Method::ResealRevocation, self.inner.reseal_revocation(id, sealed)).await
     }
 }

@@ -1,4 +1,4 @@
-//! A store that fails, hangs or loses its answers where a test tells it to.
+//! A store that fails, hangs or loses its results on demand.
 
 mod forward;
 
@@ -9,137 +9,86 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::store::{SessionStore, StoreError, StoreErrorKind};
 use crate::testing::Gate;
 
-/// A method of [`SessionStore`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Method {
-    /// [`SessionStore::admit`]
-    Admit,
-    /// [`SessionStore::claim_lease`]
-    ClaimLease,
-    /// [`SessionStore::claim_revocations`]
-    ClaimRevocations,
-    /// [`SessionStore::confirm_rotation`]
-    ConfirmRotation,
-    /// [`SessionStore::count_live`]
-    CountLive,
-    /// [`SessionStore::end`]
-    End,
-    /// [`SessionStore::enqueue_revocation`]
-    EnqueueRevocation,
-    /// [`SessionStore::events`]
-    Events,
-    /// [`SessionStore::find`]
-    Find,
-    /// [`SessionStore::find_all`]
-    FindAll,
-    /// [`SessionStore::find_by_digest`]
-    FindByDigest,
-    /// [`SessionStore::is_held`]
-    IsHeld,
-    /// [`SessionStore::legacy`]
-    ListMigrated,
-    /// [`SessionStore::list`]
-    List,
-    /// [`SessionStore::sample_per_key`]
-    SamplePerKey,
-    /// [`SessionStore::postpone_revocation`]
-    PostponeRevocation,
-    /// [`SessionStore::purge_ended`]
-    PurgeEnded,
-    /// [`SessionStore::purge_events`]
-    PurgeEvents,
-    /// [`SessionStore::heartbeat`]
-    Heartbeat,
-    /// [`SessionStore::record`]
-    Record,
-    /// [`SessionStore::release_lease`]
-    ReleaseLease,
-    /// [`SessionStore::reseal`]
-    Reseal,
-    /// [`SessionStore::reseal_revocation`]
-    ResealRevocation,
-    /// [`SessionStore::list_revocations_sealed_with_other_key`]
-    ListRevocationsSealedWithOtherKey,
-    /// [`SessionStore::rotate_secret`]
-    RotateSecret,
-    /// [`SessionStore::list_sealed_with_other_key`]
-    ListSealedWithOtherKey,
-    /// [`SessionStore::complete_revocation`]
-    CompleteRevocation,
-    /// [`SessionStore::stale`]
-    ListTimeoutCandidates,
-    /// [`SessionStore::touch`]
-    Touch,
-    /// [`SessionStore::unclaimed`]
-    ListUnclaimed,
-    /// [`SessionStore::write_tokens`]
-    WriteTokens,
+/// Declares the methods and the list of all of them from one list.
+macro_rules! methods {
+    ($($name:ident => $trait:ident::$method:ident),+ $(,)?) => {
+        /// A method of a [`SessionStore`].
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Method {
+            $(
+                #[doc = concat!("[`", stringify!($trait), "::", stringify!($method), "`](crate::store::", stringify!($trait), "::", stringify!($method), ")")]
+                $name
+            ),+
+        }
+
+        impl Method {
+            /// Every method.
+            pub const ALL: [Self; 31] = [$(Self::$name),+];
+        }
+    };
 }
 
-impl Method {
-    /// Every method.
-    pub const ALL: [Self; 31] = [
-        Self::Admit,
-        Self::ClaimLease,
-        Self::ClaimRevocations,
-        Self::ConfirmRotation,
-        Self::CountLive,
-        Self::End,
-        Self::EnqueueRevocation,
-        Self::Events,
-        Self::Find,
-        Self::FindAll,
-        Self::FindByDigest,
-        Self::IsHeld,
-        Self::ListMigrated,
-        Self::List,
-        Self::SamplePerKey,
-        Self::PostponeRevocation,
-        Self::PurgeEnded,
-        Self::PurgeEvents,
-        Self::Heartbeat,
-        Self::Record,
-        Self::ReleaseLease,
-        Self::Reseal,
-        Self::ResealRevocation,
-        Self::ListRevocationsSealedWithOtherKey,
-        Self::RotateSecret,
-        Self::ListSealedWithOtherKey,
-        Self::CompleteRevocation,
-        Self::ListTimeoutCandidates,
-        Self::Touch,
-        Self::ListUnclaimed,
-        Self::WriteTokens,
-    ];
+methods! {
+    Admit => SessionLifecycle::admit,
+    ClaimLease => RenewalLeases::claim_lease,
+    ClaimRevocations => RevocationOutbox::claim_revocations,
+    CompleteRevocation => RevocationOutbox::complete_revocation,
+    ConfirmRotation => SessionUpdates::confirm_rotation,
+    CountLive => SessionLookup::count_live,
+    End => SessionLifecycle::end,
+    EnqueueRevocation => RevocationOutbox::enqueue_revocation,
+    Events => EventLog::events,
+    Find => SessionLookup::find,
+    FindAll => SessionLookup::find_all,
+    FindByDigest => SessionLookup::find_by_digest,
+    Heartbeat => RenewalLeases::heartbeat,
+    IsHeld => MigratedSessions::is_held,
+    List => SessionLookup::list,
+    ListMigrated => MigratedSessions::list_migrated,
+    ListRevocationsSealedWithOtherKey => KeyRotation::list_revocations_sealed_with_other_key,
+    ListSealedWithOtherKey => KeyRotation::list_sealed_with_other_key,
+    ListTimeoutCandidates => SessionLookup::list_timeout_candidates,
+    ListUnclaimed => MigratedSessions::list_unclaimed,
+    PostponeRevocation => RevocationOutbox::postpone_revocation,
+    PurgeEnded => SessionLifecycle::purge_ended,
+    PurgeEvents => EventLog::purge_events,
+    Record => EventLog::record,
+    ReleaseLease => RenewalLeases::release_lease,
+    Reseal => KeyRotation::reseal,
+    ResealRevocation => KeyRotation::reseal_revocation,
+    RotateSecret => SessionUpdates::rotate_secret,
+    SamplePerKey => KeyRotation::sample_per_key,
+    Touch => SessionUpdates::touch,
+    WriteTokens => SessionUpdates::write_tokens,
 }
 
-/// What goes wrong with a call.
+/// A fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// It fails after it took effect: the answer is lost on the way.
+    /// The call takes effect and then fails: its result is lost.
     After(StoreErrorKind),
-    /// It fails and has no effect.
+    /// The call fails without an effect.
     Before(StoreErrorKind),
-    /// It has its effect, and does not answer until it is [released](FaultyStore::release).
+    /// The call takes effect, and returns only when it is [released](FaultyStore::release).
     HangAfter,
-    /// It does nothing until it is [released](FaultyStore::release), then it is as always.
+    /// The call starts only when it is [released](FaultyStore::release).
     HangBefore,
 }
 
 impl Fault {
-    /// The store is away.
+    /// The store is unavailable.
     pub const AWAY: Self = Self::Before(StoreErrorKind::Unavailable);
-    /// The connection broke behind the effect.
+    /// The connection broke after the effect.
     pub const ANSWER_LOST: Self = Self::After(StoreErrorKind::Unavailable);
 }
 
-/// A store that fails, hangs or loses its answers where a test tells it to, and counts its calls;
-/// its clones are the same store.
+/// A store that fails, hangs or loses its results on demand, and counts its calls. Clones are the
+/// same store.
 ///
 /// ```
-/// use session_core::store::{SessionStore, memory::MemoryStore};
+/// use session_core::store::{SessionLookup, memory::MemoryStore};
 /// use session_core::testing::{Fault, FaultyStore, Method, sample};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -157,7 +106,7 @@ pub struct FaultyStore {
     switches: Arc<Mutex<HashMap<Method, Switch>>>,
 }
 
-/// What is set for one method.
+/// The faults of one method.
 #[derive(Debug)]
 struct Switch {
     calls: usize,
@@ -168,7 +117,7 @@ struct Switch {
 
 impl Default for Switch {
     fn default() -> Self {
-        // Only calls that are to hang come to the gate.
+        // Only calls that are to hang reach the gate.
         let gate = Gate::new();
         gate.close();
         Self { calls: 0, next: VecDeque::new(), always: None, gate }
@@ -176,34 +125,34 @@ impl Default for Switch {
 }
 
 impl FaultyStore {
-    /// This store, and nothing goes wrong yet.
+    /// Wraps a store, without faults.
     #[must_use]
     pub fn new(store: impl SessionStore) -> Self {
         Self::over(Arc::new(store))
     }
 
-    /// This store, and nothing goes wrong yet.
+    /// Wraps a shared store, without faults.
     #[must_use]
     pub fn over(store: Arc<dyn SessionStore>) -> Self {
         Self { inner: store, switches: Arc::default() }
     }
 
-    /// Lets every call of a method go wrong from now on.
+    /// Sets the fault of every further call of a method.
     pub fn set(&self, method: Method, fault: Fault) {
         self.with(method, |switch| switch.always = Some(fault));
     }
 
-    /// Lets every call of every method go wrong from now on.
+    /// Sets the fault of every further call of every method.
     pub fn set_all(&self, fault: Fault) {
         Method::ALL.into_iter().for_each(|method| self.set(method, fault));
     }
 
-    /// Lets the next call of a method go wrong; said twice, the two next ones.
+    /// Adds a fault for one call: the first one for the next call, the second for the one after it.
     pub fn set_next(&self, method: Method, fault: Fault) {
         self.with(method, |switch| switch.next.push_back(fault));
     }
 
-    /// Takes the faults of a method away, and lets go of calls that hang in it.
+    /// Removes the faults of a method, and releases its calls that hang.
     pub fn clear(&self, method: Method) {
         self.with(method, |switch| {
             switch.always = None;
@@ -212,47 +161,47 @@ impl FaultyStore {
         self.release(method);
     }
 
-    /// Takes all faults away, and lets go of all calls that hang.
+    /// Removes all faults, and releases all calls that hang.
     pub fn clear_all(&self) {
         Method::ALL.into_iter().for_each(|method| self.clear(method));
     }
 
-    /// Lets go of the calls that hang in a method; later ones hang as before.
+    /// Releases the calls of a method that hang; later ones hang as before.
     pub fn release(&self, method: Method) {
         let gate = self.gate(method);
         gate.open();
         gate.close();
     }
 
-    /// Returns as soon as at least so many calls hang in a method.
+    /// Waits until at least `count` calls of a method hang.
     pub async fn until_hanging(&self, method: Method, count: usize) {
         self.gate(method).until_held(count).await;
     }
 
-    /// How many calls hang in a method.
+    /// Returns how many calls of a method hang.
     #[must_use]
     pub fn hanging(&self, method: Method) -> usize {
         self.gate(method).held()
     }
 
-    /// How often a method was called, with whatever result.
+    /// Returns how often a method was called, whatever the result.
     #[must_use]
     pub fn calls(&self, method: Method) -> usize {
         self.with(method, |switch| switch.calls)
     }
 
-    /// How often any method was called.
+    /// Returns how often all methods were called.
     #[must_use]
     pub fn total_calls(&self) -> usize {
         self.lock().values().map(|switch| switch.calls).sum()
     }
 
-    /// Counts from zero again.
+    /// Resets all counts to zero.
     pub fn reset_calls(&self) {
         self.lock().values_mut().for_each(|switch| switch.calls = 0);
     }
 
-    /// A call, with what goes wrong around it.
+    /// Runs a call with its fault.
     async fn call<T>(
         &self,
         method: Method,

@@ -6,21 +6,18 @@ use async_trait::async_trait;
 use session_core::event::Event;
 use session_core::session::{Origin, SecretDigest};
 use session_core::store::{
-    Admission, Decide, EndTarget, EndedSession, Lease, LeaseOwner, NewSession, Partition,
-    PendingRevocation, RevocationId, SecretRotation, StaleQuery, StoreError, StoredSession,
-    TokenWrite,
+    Admission, Decide, EndTarget, EndedSession, EventLog, KeyRotation, Lease, LeaseOwner,
+    MigratedSessions, NewSession, Partition, PendingRevocation, RenewalLeases, RevocationId,
+    RevocationOutbox, SecretRotation, SessionLifecycle, SessionLookup, SessionUpdates, StoreError,
+    StoredSession, TimeoutQuery, TokenWrite,
 };
 use session_core::token::{Sealed, SealedTokens};
-use session_core::{EndReason, ProviderName, Session, SessionId, SessionStore, Timestamp, UserId};
+use session_core::{EndReason, ProviderName, Session, SessionId, Timestamp, UserId};
 
 use super::{Flaw, Flawed};
 
 #[async_trait]
-impl SessionStore for Flawed {
-    async fn admit(&self, new: NewSession, decide: &Decide<'_>) -> Result<Admission, StoreError> {
-        self.admit_flawed(new, decide).await
-    }
-
+impl SessionLookup for Flawed {
     async fn find_by_digest(
         &self,
         digest: &SecretDigest,
@@ -54,53 +51,44 @@ impl SessionStore for Flawed {
         Ok(list)
     }
 
-    async fn list_unclaimed(
+    async fn count_live(&self, partition: &Partition) -> Result<u64, StoreError> {
+        self.inner.count_live(partition).await
+    }
+
+    async fn list_timeout_candidates(
         &self,
-        user: &UserId,
-        provider: &ProviderName,
+        query: TimeoutQuery,
     ) -> Result<Vec<Session>, StoreError> {
-        match self.flaw {
-            Flaw::LendsWhatIsClaimed => self.inner.list_migrated(user, provider).await,
-            Flaw::LendsConnections => {
-                let of_provider = |session: &Session| session.provider == *provider;
-                let mut all = self.inner.list(user).await?;
-                all.retain(|s| of_provider(s) && s.origin == Origin::Connection);
-                all.extend(self.inner.list_unclaimed(user, provider).await?);
-                Ok(all)
-            }
-            Flaw::OffersOldestFirst => {
-                let mut found = self.inner.list_unclaimed(user, provider).await?;
-                found.reverse();
-                Ok(found)
-            }
-            _ => self.inner.list_unclaimed(user, provider).await,
-        }
+        let after = query.after.filter(|_| self.flaw != Flaw::PagesWithoutCursor);
+        self.inner.list_timeout_candidates(query.after(after)).await
+    }
+}
+
+#[async_trait]
+impl SessionLifecycle for Flawed {
+    async fn admit(&self, new: NewSession, decide: &Decide<'_>) -> Result<Admission, StoreError> {
+        self.admit_flawed(new, decide).await
     }
 
-    async fn list_migrated(
+    async fn end(
         &self,
-        user: &UserId,
-        provider: &ProviderName,
-    ) -> Result<Vec<Session>, StoreError> {
-        match self.flaw {
-            Flaw::ForgetsClaimedLegacies => self.inner.list_unclaimed(user, provider).await,
-            Flaw::MixesProviders => {
-                let mut all = self.inner.list(user).await?;
-                all.retain(|session| session.origin == Origin::Imported);
-                Ok(all)
-            }
-            _ => self.inner.list_migrated(user, provider).await,
-        }
+        target: EndTarget,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<Vec<EndedSession>, StoreError> {
+        self.end_flawed(target, reason, now).await
     }
 
-    async fn is_held(&self, id: SessionId) -> Result<bool, StoreError> {
-        if self.flaw == Flaw::HoldsAllImported {
-            let row = self.inner.find(id).await?;
-            return Ok(row.is_some_and(|row| row.session.origin == Origin::Imported));
-        }
-        self.inner.is_held(id).await
+    async fn purge_ended(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        let limit = if self.flaw == Flaw::PurgesAll { u64::MAX } else { limit };
+        let early = self.flaw == Flaw::PurgesTooEarly;
+        let before = if early { before + Duration::from_millis(1) } else { before };
+        self.inner.purge_ended(before, limit).await
     }
+}
 
+#[async_trait]
+impl SessionUpdates for Flawed {
     async fn write_tokens(&self, write: TokenWrite) -> Result<Option<u64>, StoreError> {
         if matches!(self.flaw, Flaw::WritesAnyRevision | Flaw::WritesInTwoSteps) {
             let read = self.inner.find(write.id).await?;
@@ -112,37 +100,18 @@ impl SessionStore for Flawed {
             self.pause().await;
             let now = self.inner.find(write.id).await?.unwrap();
             let revision = now.session.revision;
-            return self.inner.write_tokens(TokenWrite { revision, ..write }).await;
+            let write = TokenWrite::new(write.id, revision, write.tokens, write.now);
+            return self.inner.write_tokens(write).await;
         }
         self.inner.write_tokens(write).await
-    }
-
-    async fn reseal(
-        &self,
-        id: SessionId,
-        revision: u64,
-        tokens: SealedTokens,
-    ) -> Result<bool, StoreError> {
-        match self.flaw {
-            Flaw::ResealsAsRenewal => {
-                let now = Timestamp::from_millis(0);
-                let write = TokenWrite { id, revision, tokens, now };
-                Ok(self.inner.write_tokens(write).await?.is_some())
-            }
-            Flaw::ResealsAnyRevision => {
-                let row = self.inner.find(id).await?;
-                let revision = row.map_or(revision, |row| row.session.revision);
-                self.inner.reseal(id, revision, tokens).await
-            }
-            _ => self.inner.reseal(id, revision, tokens).await,
-        }
     }
 
     async fn rotate_secret(&self, rotation: SecretRotation) -> Result<bool, StoreError> {
         if self.flaw == Flaw::RotatesAnySecret {
             let row = self.inner.find(rotation.id).await?;
             let from = row.and_then(|row| row.digests.current);
-            return self.inner.rotate_secret(SecretRotation { from, ..rotation }).await;
+            let any = SecretRotation::new(rotation.id, from, rotation.to);
+            return self.inner.rotate_secret(any.with_previous(rotation.previous)).await;
         }
         self.inner.rotate_secret(rotation).await
     }
@@ -164,16 +133,10 @@ impl SessionStore for Flawed {
     async fn touch(&self, id: SessionId, at: Timestamp) -> Result<(), StoreError> {
         self.inner.touch(id, at).await
     }
+}
 
-    async fn end(
-        &self,
-        target: EndTarget,
-        reason: EndReason,
-        now: Timestamp,
-    ) -> Result<Vec<EndedSession>, StoreError> {
-        self.end_flawed(target, reason, now).await
-    }
-
+#[async_trait]
+impl RenewalLeases for Flawed {
     async fn claim_lease(
         &self,
         id: SessionId,
@@ -198,7 +161,7 @@ impl SessionStore for Flawed {
 
     async fn heartbeat(&self, id: SessionId, lease: &Lease) -> Result<bool, StoreError> {
         let held = self.inner.find(id).await?.and_then(|row| row.lease);
-        match held.filter(|_| self.flaw == Flaw::RaisesForAnybody) {
+        match held.filter(|_| self.flaw == Flaw::RaisesForAnyOwner) {
             Some(held) => self.inner.heartbeat(id, &held).await,
             None => self.inner.heartbeat(id, lease).await,
         }
@@ -206,38 +169,13 @@ impl SessionStore for Flawed {
 
     async fn release_lease(&self, id: SessionId, owner: LeaseOwner) -> Result<(), StoreError> {
         let held = self.inner.find(id).await?.and_then(|row| row.lease);
-        let held = held.filter(|_| self.flaw == Flaw::ReleasesForAnybody);
+        let held = held.filter(|_| self.flaw == Flaw::ReleasesForAnyOwner);
         self.inner.release_lease(id, held.map_or(owner, |held| held.owner)).await
     }
+}
 
-    async fn list_timeout_candidates(&self, query: StaleQuery) -> Result<Vec<Session>, StoreError> {
-        let after = query.after.filter(|_| self.flaw != Flaw::StaleWithoutCursor);
-        self.inner.list_timeout_candidates(StaleQuery { after, ..query }).await
-    }
-
-    async fn purge_ended(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
-        let limit = if self.flaw == Flaw::PurgesAll { u64::MAX } else { limit };
-        let early = self.flaw == Flaw::PurgesTooEarly;
-        let before = if early { before + Duration::from_millis(1) } else { before };
-        self.inner.purge_ended(before, limit).await
-    }
-
-    async fn purge_events(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
-        self.inner.purge_events(before, limit).await
-    }
-
-    async fn record(&self, event: Event) -> Result<(), StoreError> {
-        self.inner.record(event).await
-    }
-
-    async fn events(&self, id: SessionId) -> Result<Vec<Event>, StoreError> {
-        let mut events = self.inner.events(id).await?;
-        if self.flaw == Flaw::ReversesEvents {
-            events.reverse();
-        }
-        Ok(events)
-    }
-
+#[async_trait]
+impl RevocationOutbox for Flawed {
     async fn enqueue_revocation(&self, revocation: PendingRevocation) -> Result<(), StoreError> {
         self.inner.enqueue_revocation(revocation).await
     }
@@ -268,15 +206,79 @@ impl SessionStore for Flawed {
     async fn complete_revocation(&self, id: RevocationId) -> Result<(), StoreError> {
         self.inner.complete_revocation(id).await
     }
+}
 
-    async fn reseal_revocation(&self, id: RevocationId, sealed: Sealed) -> Result<(), StoreError> {
-        self.inner.reseal_revocation(id, sealed).await
+#[async_trait]
+impl EventLog for Flawed {
+    async fn record(&self, event: Event) -> Result<(), StoreError> {
+        self.inner.record(event).await
     }
 
-    async fn count_live(&self, partition: &Partition) -> Result<u64, StoreError> {
-        self.inner.count_live(partition).await
+    async fn events(&self, id: SessionId) -> Result<Vec<Event>, StoreError> {
+        let mut events = self.inner.events(id).await?;
+        if self.flaw == Flaw::ReversesEvents {
+            events.reverse();
+        }
+        Ok(events)
     }
 
+    async fn purge_events(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        self.inner.purge_events(before, limit).await
+    }
+}
+
+#[async_trait]
+impl MigratedSessions for Flawed {
+    async fn list_unclaimed(
+        &self,
+        user: &UserId,
+        provider: &ProviderName,
+    ) -> Result<Vec<Session>, StoreError> {
+        match self.flaw {
+            Flaw::OffersClaimedSessions => self.inner.list_migrated(user, provider).await,
+            Flaw::OffersConnections => {
+                let of_provider = |session: &Session| session.provider == *provider;
+                let mut all = self.inner.list(user).await?;
+                all.retain(|s| of_provider(s) && s.origin == Origin::Connection);
+                all.extend(self.inner.list_unclaimed(user, provider).await?);
+                Ok(all)
+            }
+            Flaw::OffersOldestFirst => {
+                let mut found = self.inner.list_unclaimed(user, provider).await?;
+                found.reverse();
+                Ok(found)
+            }
+            _ => self.inner.list_unclaimed(user, provider).await,
+        }
+    }
+
+    async fn list_migrated(
+        &self,
+        user: &UserId,
+        provider: &ProviderName,
+    ) -> Result<Vec<Session>, StoreError> {
+        match self.flaw {
+            Flaw::ForgetsClaimedMigrated => self.inner.list_unclaimed(user, provider).await,
+            Flaw::MixesProviders => {
+                let mut all = self.inner.list(user).await?;
+                all.retain(|session| session.origin == Origin::Imported);
+                Ok(all)
+            }
+            _ => self.inner.list_migrated(user, provider).await,
+        }
+    }
+
+    async fn is_held(&self, id: SessionId) -> Result<bool, StoreError> {
+        if self.flaw == Flaw::HoldsAllImported {
+            let row = self.inner.find(id).await?;
+            return Ok(row.is_some_and(|row| row.session.origin == Origin::Imported));
+        }
+        self.inner.is_held(id).await
+    }
+}
+
+#[async_trait]
+impl KeyRotation for Flawed {
     async fn sample_per_key(&self) -> Result<Vec<StoredSession>, StoreError> {
         self.inner.sample_per_key().await
     }
@@ -298,5 +300,30 @@ impl SessionStore for Flawed {
         limit: u64,
     ) -> Result<Vec<PendingRevocation>, StoreError> {
         self.inner.list_revocations_sealed_with_other_key(key_id, after, limit).await
+    }
+
+    async fn reseal(
+        &self,
+        id: SessionId,
+        revision: u64,
+        tokens: SealedTokens,
+    ) -> Result<bool, StoreError> {
+        match self.flaw {
+            Flaw::ResealsAsRenewal => {
+                let now = Timestamp::from_millis(0);
+                let write = TokenWrite::new(id, revision, tokens, now);
+                Ok(self.inner.write_tokens(write).await?.is_some())
+            }
+            Flaw::ResealsAnyRevision => {
+                let row = self.inner.find(id).await?;
+                let revision = row.map_or(revision, |row| row.session.revision);
+                self.inner.reseal(id, revision, tokens).await
+            }
+            _ => self.inner.reseal(id, revision, tokens).await,
+        }
+    }
+
+    async fn reseal_revocation(&self, id: RevocationId, sealed: Sealed) -> Result<(), StoreError> {
+        self.inner.reseal_revocation(id, sealed).await
     }
 }

@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex};
 use session_core::policy::{AdmittedSession, Eviction, Verdict};
 use session_core::store::memory::MemoryStore;
 use session_core::store::{
-    Admission, Decide, EndTarget, EndedSession, NewSession, PendingRevocation, RevocationId,
-    StoreError, StoredSession,
+    Admission, Decide, EndTarget, EndedSession, NewSession, RevocationId, RevocationOutbox,
+    SessionLifecycle, SessionLookup, SessionUpdates, StoreError, StoredSession,
 };
 use session_core::token::Sealed;
-use session_core::{EndReason, ProviderName, Session, SessionId, SessionStore, Timestamp, UserId};
+use session_core::{EndReason, ProviderName, Session, SessionId, Timestamp, UserId};
 
-/// What is done wrong.
+/// What the store does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flaw {
     None,
@@ -37,34 +37,34 @@ pub(crate) enum Flaw {
     EvictsOneOnly,
     EvictsTheAdmitted,
     FoldsCase,
-    ForgetsClaimedLegacies,
+    ForgetsClaimedMigrated,
     ForgetsOtherKeys,
     ForgetsReasons,
     ForgetsTheBrowser,
     HoldsAllImported,
     KnowsCurrentCookiesOnly,
-    LendsConnections,
-    LendsWhatIsClaimed,
+    OffersConnections,
+    OffersClaimedSessions,
     ListsOldestFirst,
     MixesProviders,
     OffersOldestFirst,
     OrdersByClock,
     PurgesAll,
     PurgesTooEarly,
-    PutsOutTwice,
-    RaisesForAnybody,
+    EnqueuesTwice,
+    RaisesForAnyOwner,
     ReadsFromACache,
-    ReleasesForAnybody,
+    ReleasesForAnyOwner,
     ResealsAnyRevision,
     ResealsAsRenewal,
     ReversesEvents,
     RotatesAnySecret,
     RoundsToSeconds,
-    StaleWithoutCursor,
-    SupersedesBehindTheCount,
+    PagesWithoutCursor,
+    SupersedesAfterTheCount,
     SupersedesOnRefusal,
     TakesOverMovingLeases,
-    TellsNoLastUse,
+    HidesTheLastUse,
     TouchesSiblings,
     TrimsNames,
     WritesAnyRevision,
@@ -85,19 +85,19 @@ impl Flawed {
         Self { inner, flaw, cache: Arc::default() }
     }
 
-    /// Another node of the same store.
+    /// Returns another node of the same store.
     pub(crate) fn node(&self) -> Self {
         Self::new(self.inner.clone(), self.flaw)
     }
 
-    /// Lets other tasks come in between.
+    /// Lets other tasks run in between.
     async fn pause(&self) {
         for _ in 0..200 {
             tokio::task::yield_now().await;
         }
     }
 
-    /// What a row looks like to those who read it.
+    /// Returns a row as it is read.
     fn read(&self, mut row: StoredSession) -> StoredSession {
         if self.flaw == Flaw::RoundsToSeconds {
             let rounded = row.session.last_seen_at.as_millis() / 1_000 * 1_000;
@@ -110,7 +110,7 @@ impl Flawed {
         UserId::new(self.folded(user.as_str())).unwrap()
     }
 
-    /// A name as a careless collation sees it.
+    /// Returns a name as a lax collation compares it.
     fn folded(&self, name: &str) -> String {
         match self.flaw {
             Flaw::FoldsCase => name.to_lowercase(),
@@ -119,7 +119,7 @@ impl Flawed {
         }
     }
 
-    /// What comes in, as it is kept.
+    /// Changes a new session into what is kept.
     fn spoil(&self, new: &mut NewSession) {
         if matches!(self.flaw, Flaw::FoldsCase | Flaw::TrimsNames) {
             new.session.user = self.folded_user(&new.session.user);
@@ -166,7 +166,7 @@ impl Flawed {
                 };
                 self.inner.admit(new, &verdict).await
             }
-            Flaw::SupersedesOnRefusal | Flaw::SupersedesBehindTheCount => {
+            Flaw::SupersedesOnRefusal | Flaw::SupersedesAfterTheCount => {
                 self.supersede_apart(new, decide).await
             }
             Flaw::KnowsCurrentCookiesOnly => {
@@ -183,7 +183,7 @@ impl Flawed {
             }
             Flaw::CountsAllPartitionsTogether => {
                 let listed = self.inner.list(&new.session.user).await?;
-                let all: Vec<AdmittedSession> = listed.iter().map(occupant).collect();
+                let all: Vec<AdmittedSession> = listed.iter().map(admitted).collect();
                 self.inner.admit(new, &|_| decide(&all)).await
             }
             Flaw::EvictsTheAdmitted => self.admit_and_evict(new, decide).await,
@@ -191,7 +191,7 @@ impl Flawed {
         }
     }
 
-    /// Ends whoever came in, if somebody had to leave.
+    /// Ends the admitted session if another one had to end for it.
     async fn admit_and_evict(
         &self,
         new: NewSession,
@@ -206,7 +206,7 @@ impl Flawed {
         Ok(admission)
     }
 
-    /// The verdict, with what is wrong about the question or the answer.
+    /// Returns the verdict, with a flaw in the question or in the answer.
     fn judge(&self, present: &[AdmittedSession], decide: &Decide<'_>) -> Verdict {
         let told: Vec<AdmittedSession> = present.iter().map(|o| self.told(*o)).collect();
         let Verdict::Admit(mut leaving) = decide(&told) else { return decide(&told) };
@@ -221,18 +221,18 @@ impl Flawed {
         Verdict::Admit(leaving)
     }
 
-    fn told(&self, occupant: AdmittedSession) -> AdmittedSession {
-        let by_clock = u64::try_from(occupant.timeouts_from.as_millis()).unwrap_or(0);
+    fn told(&self, present: AdmittedSession) -> AdmittedSession {
+        let by_clock = u64::try_from(present.timeouts_from.as_millis()).unwrap_or(0);
         match self.flaw {
-            Flaw::OrdersByClock => AdmittedSession { admission: by_clock, ..occupant },
-            Flaw::TellsNoLastUse => {
-                AdmittedSession { last_seen_at: occupant.timeouts_from, ..occupant }
+            Flaw::OrdersByClock => AdmittedSession { admission: by_clock, ..present },
+            Flaw::HidesTheLastUse => {
+                AdmittedSession { last_seen_at: present.timeouts_from, ..present }
             }
-            _ => occupant,
+            _ => present,
         }
     }
 
-    /// Ends the browser's session in a step of its own, before or behind the count.
+    /// Ends the session of the browser in a separate step, before or after the count.
     async fn supersede_apart(
         &self,
         mut new: NewSession,
@@ -252,14 +252,14 @@ impl Flawed {
             let live = self.present(&new).await?.len();
             return Ok(Admission::Refused { live });
         };
-        if let Some(target) = end.filter(|_| self.flaw == Flaw::SupersedesBehindTheCount) {
+        if let Some(target) = end.filter(|_| self.flaw == Flaw::SupersedesAfterTheCount) {
             ended.extend(self.inner.end(target, EndReason::Superseded, now).await?);
         }
         first.extend(ended);
         Ok(Admission::Admitted { ended: first })
     }
 
-    /// Who holds a place, as a transaction of its own reads it.
+    /// Returns the live sessions of the partition, read in a separate transaction.
     async fn present(&self, new: &NewSession) -> Result<Vec<AdmittedSession>, StoreError> {
         let seen = Mutex::new(Vec::new());
         let refuse = |present: &[AdmittedSession]| {
@@ -289,14 +289,16 @@ impl Flawed {
             };
             match self.flaw {
                 Flaw::DropsRefreshTokens => self.inner.complete_revocation(own.id).await?,
-                Flaw::PutsOutTwice => {
-                    let again = PendingRevocation { id: RevocationId::generate(), ..own };
+                Flaw::EnqueuesTwice => {
+                    let mut again = own;
+                    again.id = RevocationId::generate();
                     self.inner.enqueue_revocation(again).await?;
                 }
                 _ => {
-                    // The look at the outbox was no attempt of anybody.
-                    let untried = PendingRevocation { attempts: own.attempts - 1, ..own.clone() };
+                    // Reading the outbox must not count as an attempt.
                     self.inner.complete_revocation(own.id).await?;
+                    let mut untried = own;
+                    untried.attempts -= 1;
                     self.inner.enqueue_revocation(untried).await?;
                 }
             }
@@ -304,7 +306,7 @@ impl Flawed {
         Ok(ended)
     }
 
-    /// Whom an end is aimed at, wrongly.
+    /// Returns the wrong target of an end.
     fn aimed(&self, target: EndTarget) -> EndTarget {
         match (self.flaw, target) {
             (Flaw::EndsForAnyUser, EndTarget::One { id, .. })
@@ -323,7 +325,7 @@ impl Flawed {
     }
 }
 
-fn occupant(session: &Session) -> AdmittedSession {
+fn admitted(session: &Session) -> AdmittedSession {
     AdmittedSession {
         id: session.id,
         admission: 0,

@@ -99,7 +99,7 @@ pub(super) fn require(now: &str, digest: &str) -> Result<(), MigrateError> {
         let changed = PARTS.iter().zip(mine.iter().zip(&theirs));
         let changed = changed.filter(|(_, (mine, theirs))| mine != theirs).map(|(name, _)| *name);
         let changed: Vec<&str> = changed.collect();
-        format!("changed since: {}; the digest is now {now}", changed.join(", "))
+        format!("changed: {}; the digest is now {now}", changed.join(", "))
     } else {
         format!("{digest:?} is not the digest of a plan; the digest is now {now}")
     };

@@ -1,4 +1,4 @@
-//! `admission_lock`: what logins of one partition wait for each other at.
+//! `admission_lock`: the row at which the logins of one partition wait for each other.
 
 use sea_orm::entity::prelude::*;
 
@@ -11,7 +11,7 @@ pub struct Model {
     /// The partition.
     #[sea_orm(primary_key, auto_increment = false)]
     pub partition_key: Octets,
-    /// How many sessions were admitted: the order of admission.
+    /// How many sessions were admitted; it orders admissions.
     pub admissions: i64,
 }
 

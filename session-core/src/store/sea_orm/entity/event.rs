@@ -1,4 +1,4 @@
-//! `login_session_event`: what happened, appended and purged by age.
+//! `login_session_event`: the audit trail, appended and purged by age.
 
 use sea_orm::entity::prelude::*;
 
@@ -6,18 +6,18 @@ use sea_orm::entity::prelude::*;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "login_session_event")]
 pub struct Model {
-    /// A UUID of version 7: the order of events of one moment.
+    /// A UUID of version 7, which orders events of the same millisecond.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    /// The session; its row may be gone already.
+    /// The session; its row may be purged already.
     pub session_id: Uuid,
-    /// Whose it is.
+    /// The user.
     pub user_id: String,
     /// Its provider.
     pub provider: String,
     /// What happened.
     pub kind: String,
-    /// Why.
+    /// The reason, for kinds that have one.
     pub detail: Option<String>,
     /// When, in milliseconds since the Unix epoch.
     pub at: i64,

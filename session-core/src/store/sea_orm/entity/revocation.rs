@@ -8,8 +8,7 @@ use super::Octets;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "provider_revocation")]
 pub struct Model {
-    /// Its place in the outbox: the session's id where the session's end put it there, for a
-    /// session ends once.
+    /// The id of the entry; that of the session if its end added it, since a session ends once.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     /// The session that held the token.
@@ -24,11 +23,11 @@ pub struct Model {
     pub sealed_refresh_token: Octets,
     /// The id of the key that sealed it.
     pub seal_key: Option<String>,
-    /// When it came into the outbox, in milliseconds since the Unix epoch.
+    /// When the entry was added, in milliseconds since the Unix epoch.
     pub created_at: i64,
     /// When it is to be tried next.
     pub due_at: i64,
-    /// How often it was tried.
+    /// How often it was claimed.
     pub attempts: i64,
 }
 

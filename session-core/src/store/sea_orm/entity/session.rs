@@ -1,4 +1,4 @@
-//! `login_session`: one row a session.
+//! `login_session`: one row for each session.
 
 use sea_orm::entity::prelude::*;
 
@@ -14,21 +14,21 @@ pub struct Model {
     /// The digest of the cookie's secret.
     #[sea_orm(unique)]
     pub digest: Option<Octets>,
-    /// The digest that was rotated away.
+    /// The digest of the previous secret.
     pub previous_digest: Option<Octets>,
-    /// When it was rotated away.
+    /// When the previous secret was replaced.
     pub rotated_at: Option<i64>,
-    /// When the secret that took its place was first presented.
+    /// When the new secret was first presented.
     pub confirmed_at: Option<i64>,
-    /// Whose session it is.
+    /// The user.
     #[sea_orm(column_type = "String(StringLen::N(255))")]
     pub user_id: String,
-    /// Which client registration it was made with.
+    /// The OAuth client registration.
     #[sea_orm(column_type = "String(StringLen::N(255))")]
     pub provider: String,
-    /// The digest of user, provider and subject, which a cap counts over.
+    /// The digest of user, provider and subject, over which a cap counts.
     pub partition_key: Octets,
-    /// Its place in the order of admission to its partition.
+    /// The order of its admission to its partition.
     pub admission: i64,
     /// The issuer.
     #[sea_orm(column_type = "String(StringLen::N(255))", nullable)]
@@ -36,13 +36,13 @@ pub struct Model {
     /// The subject.
     #[sea_orm(column_type = "String(StringLen::N(255))", nullable)]
     pub subject: Option<String>,
-    /// The provider's own session.
+    /// The session at the provider.
     #[sea_orm(column_type = "String(StringLen::N(255))", nullable)]
     pub sid: Option<String>,
     /// The provider's account id where it is not the subject.
     #[sea_orm(column_type = "String(StringLen::N(255))", nullable)]
     pub account: Option<String>,
-    /// What the person recognises the device by.
+    /// The label by which the user recognises the device.
     #[sea_orm(column_type = "String(StringLen::N(255))")]
     pub device: String,
     /// How the session came to be.
@@ -52,33 +52,34 @@ pub struct Model {
     pub created_at: i64,
     /// When it was last used.
     pub last_seen_at: i64,
-    /// From when the absolute timeout counts.
+    /// The start of the absolute timeout.
     pub timeouts_from: i64,
     /// When its tokens were last renewed.
     pub renewed_at: Option<i64>,
     /// Raised by each write that changes what a request sees.
     pub revision: i64,
-    /// When it ended; none while it lives.
+    /// When it ended; null while it is live.
     pub ended_at: Option<i64>,
     /// Why it ended.
     #[sea_orm(column_type = "String(StringLen::N(32))", nullable)]
     pub end_reason: Option<String>,
-    /// Its tokens but the refresh token; none once it has ended.
+    /// Its sealed tokens without the refresh token; null once it has ended.
     #[sea_orm(column_type = "Blob", nullable)]
     pub sealed_tokens: Option<Octets>,
-    /// Its refresh token; none once it has ended.
+    /// Its sealed refresh token; null once it has ended.
     #[sea_orm(column_type = "Blob", nullable)]
     pub sealed_refresh_token: Option<Octets>,
-    /// The id of the key that sealed them; none once it has ended.
+    /// The id of the key that sealed them; null once it has ended.
     #[sea_orm(column_type = "String(StringLen::N(64))", nullable)]
     pub seal_key: Option<String>,
-    /// Who renews it.
+    /// The owner of the lease for its renewal.
     pub lease_owner: Option<Uuid>,
-    /// How often he has shown that he lives.
+    /// The heartbeat of the lease.
     pub lease_heartbeat: Option<i64>,
-    /// For how long that must stand still before somebody else may take over.
+    /// How long the heartbeat must stand still before another process may take over, in
+    /// milliseconds.
     pub lease_term_ms: Option<i64>,
-    /// The move that brought it here from another system's table.
+    /// The migration that brought it here.
     pub moved_by: Option<Uuid>,
 }
 

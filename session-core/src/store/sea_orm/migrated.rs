@@ -1,5 +1,6 @@
-//! What was moved here from another system's table, and how far its move is.
+//! Sessions that `session-migrate` brought here, and the state of their migration.
 
+use async_trait::async_trait;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, Condition, DeriveIden, EntityTrait, QueryFilter, QuerySelect};
@@ -7,9 +8,9 @@ use sea_orm::{ColumnTrait, Condition, DeriveIden, EntityTrait, QueryFilter, Quer
 use super::SeaOrmStore;
 use super::entity::session::{self, Column};
 use crate::session::{Origin, ProviderName, Session, SessionId, UserId};
-use crate::store::StoreError;
+use crate::store::{MigratedSessions, StoreError};
 
-/// `session_move`, which `session-migrate` writes: no more of it than is asked here.
+/// The columns of `session_move`, a table of `session-migrate`, that are read here.
 #[derive(DeriveIden)]
 enum SessionMove {
     Table,
@@ -17,38 +18,40 @@ enum SessionMove {
     State,
 }
 
-/// The state of a move until its switch: only the old system renews.
+/// The state of a migration before its cutover: only the old system renews.
 const HELD: &str = "held";
 
-/// The state of a move that is over: what it brought is a session as any other.
+/// The state of a migration that is complete: its sessions are sessions like any other.
 const FINAL: &str = "final";
 
-impl SeaOrmStore {
-    pub(super) async fn unclaimed_of(
+#[async_trait]
+impl MigratedSessions for SeaOrmStore {
+    async fn list_unclaimed(
         &self,
         user: &UserId,
         provider: &ProviderName,
     ) -> Result<Vec<Session>, StoreError> {
         let no_cookie =
             Condition::all().add(Column::Digest.is_null()).add(Column::PreviousDigest.is_null());
-        self.live_where(imported(user, provider).add(no_cookie)).await
+        self.list_live(imported(user, provider).add(no_cookie)).await
     }
 
-    pub(super) async fn legacy_of(
+    async fn list_migrated(
         &self,
         user: &UserId,
         provider: &ProviderName,
     ) -> Result<Vec<Session>, StoreError> {
-        let open = Condition::any().add(state_of_move().is_null()).add(state_of_move().ne(FINAL));
-        self.live_where(imported(user, provider).add(open)).await
+        let open =
+            Condition::any().add(migration_state().is_null()).add(migration_state().ne(FINAL));
+        self.list_live(imported(user, provider).add(open)).await
     }
 
-    pub(super) async fn is_held_back(&self, id: SessionId) -> Result<bool, StoreError> {
+    async fn is_held(&self, id: SessionId) -> Result<bool, StoreError> {
         self.repeat(|_| async move {
             let held = session::Entity::find_by_id(id.as_uuid())
                 .select_only()
                 .column(Column::Id)
-                .filter(state_of_move().eq(HELD))
+                .filter(migration_state().eq(HELD))
                 .into_tuple::<Uuid>()
                 .one(&self.connection)
                 .await;
@@ -58,7 +61,7 @@ impl SeaOrmStore {
     }
 }
 
-/// A user's sessions of a provider that were moved here.
+/// Selects the migrated sessions of a user and provider.
 fn imported(user: &UserId, provider: &ProviderName) -> Condition {
     Condition::all()
         .add(Column::UserId.eq(user.as_str()))
@@ -66,9 +69,9 @@ fn imported(user: &UserId, provider: &ProviderName) -> Condition {
         .add(Column::Origin.eq(Origin::Imported.as_str()))
 }
 
-/// The state of the move that brought a row; null where none did, or it is not known. Asked for
-/// each row: a user has few, and each is one step into an index.
-fn state_of_move() -> Expr {
+/// The state of the migration that brought a row; null if none did or it is unknown. Evaluated for
+/// each row: a user has few, and each costs one index lookup.
+fn migration_state() -> Expr {
     let of_row =
         Expr::col((SessionMove::Table, SessionMove::Id)).equals((session::Entity, Column::MovedBy));
     let state = Query::select()

@@ -1,0 +1,71 @@
+//! Admitting, ending and purging sessions.
+
+use async_trait::async_trait;
+use sea_orm::prelude::Uuid;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::SeaOrmStore;
+use super::admit::PendingAdmission;
+use super::attempt_error::AttemptError;
+use super::end::Ending;
+use super::entity::session::{self, Column};
+use super::lookup::CHUNK;
+use crate::clock::Timestamp;
+use crate::session::EndReason;
+use crate::store::{
+    Admission, Decide, EndTarget, EndedSession, NewSession, SessionLifecycle, StoreError,
+};
+
+#[async_trait]
+impl SessionLifecycle for SeaOrmStore {
+    async fn admit(&self, new: NewSession, decide: &Decide<'_>) -> Result<Admission, StoreError> {
+        let login = PendingAdmission::new(&new, decide)?;
+        self.repeat(|attempt| self.try_to_admit(&login, attempt)).await
+    }
+
+    async fn end(
+        &self,
+        target: EndTarget,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<Vec<EndedSession>, StoreError> {
+        let Some(ending) = Ending::new(&target, reason, now) else { return Ok(Vec::new()) };
+        self.repeat(|attempt| self.try_to_end(&ending, attempt)).await
+    }
+
+    /// Finds the rows first and deletes them by their ids: that locks these rows and nothing
+    /// between them, and ended rows do not change. The lock rows of the partitions stay: there are
+    /// as many as users and providers, and an order of admission is never given twice.
+    async fn purge_ended(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        let ids = self.repeat(|_| self.ended_before(before, limit)).await?;
+        let mut deleted = 0;
+        for chunk in ids.chunks(CHUNK) {
+            deleted += self.repeat(|_| self.delete_ended(chunk, before)).await?;
+        }
+        Ok(deleted)
+    }
+}
+
+impl SeaOrmStore {
+    async fn ended_before(&self, before: Timestamp, limit: u64) -> Result<Vec<Uuid>, AttemptError> {
+        let ids = session::Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::EndedAt.lt(before.as_millis()))
+            .order_by_asc(Column::EndedAt)
+            .limit(limit)
+            .into_tuple()
+            .all(&self.connection)
+            .await;
+        ids.map_err(|error| self.failed(error))
+    }
+
+    async fn delete_ended(&self, ids: &[Uuid], before: Timestamp) -> Result<u64, AttemptError> {
+        let deleted = session::Entity::delete_many()
+            .filter(Column::Id.is_in(ids.iter().copied()))
+            .filter(Column::EndedAt.lt(before.as_millis()))
+            .exec(&self.connection)
+            .await;
+        Ok(deleted.map_err(|error| self.write_failed(error))?.rows_affected)
+    }
+}

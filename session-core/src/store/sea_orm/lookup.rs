@@ -1,0 +1,165 @@
+//! Finding, listing and counting sessions, without a transaction.
+
+use std::cmp::Reverse;
+
+use async_trait::async_trait;
+use sea_orm::prelude::Uuid;
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, Statement,
+};
+
+use super::SeaOrmStore;
+use super::attempt_error::AttemptError;
+use super::convert::{digest_octets, partition_octets};
+use super::entity::session::{self, Column};
+use super::row::{SessionRow, StoredRow};
+use crate::session::{SecretDigest, Session, SessionId, UserId};
+use crate::store::{
+    Partition, SessionLookup, StoreError, StoredSession, TimeoutBasis, TimeoutQuery,
+};
+
+/// The number of ids in one statement, well below the limit of every database.
+pub(super) const CHUNK: usize = 512;
+
+#[async_trait]
+impl SessionLookup for SeaOrmStore {
+    async fn find_by_digest(
+        &self,
+        digest: &SecretDigest,
+    ) -> Result<Option<StoredSession>, StoreError> {
+        let digest = digest_octets(digest);
+        self.repeat(|_| async {
+            let values = [digest.clone().into(), digest.clone().into()];
+            let sql = &*self.find_by_digest_sql;
+            let statement = Statement::from_sql_and_values(self.backend, sql, values);
+            let row = StoredRow::find_by_statement(statement).one(&self.connection).await;
+            row.map_err(|error| self.failed(error))?.map(StoredSession::try_from).transpose()
+        })
+        .await
+    }
+
+    async fn find(&self, id: SessionId) -> Result<Option<StoredSession>, StoreError> {
+        self.repeat(|_| async move {
+            let query = session::Entity::find_by_id(id.as_uuid());
+            let row = query.into_model::<StoredRow>().one(&self.connection).await;
+            row.map_err(|error| self.failed(error))?.map(StoredSession::try_from).transpose()
+        })
+        .await
+    }
+
+    async fn find_all(&self, ids: &[SessionId]) -> Result<Vec<Session>, StoreError> {
+        let mut ids: Vec<Uuid> = ids.iter().map(SessionId::as_uuid).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut found = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(CHUNK) {
+            let query = SessionRow::select().filter(Column::Id.is_in(padded(ids)));
+            found.extend(self.sessions(query).await?);
+        }
+        Ok(found)
+    }
+
+    async fn list(&self, user: &UserId) -> Result<Vec<Session>, StoreError> {
+        self.list_live(Condition::all().add(Column::UserId.eq(user.as_str()))).await
+    }
+
+    async fn count_live(&self, partition: &Partition) -> Result<u64, StoreError> {
+        let partition = partition_octets(partition);
+        self.repeat(|_| async {
+            let query = session::Entity::find()
+                .filter(Column::PartitionKey.eq(partition.clone()))
+                .filter(Column::EndedAt.is_null());
+            query.count(&self.connection).await.map_err(|error| self.failed(error))
+        })
+        .await
+    }
+
+    async fn list_timeout_candidates(
+        &self,
+        query: TimeoutQuery,
+    ) -> Result<Vec<Session>, StoreError> {
+        let time = match query.by {
+            TimeoutBasis::LastSeen => Column::LastSeenAt,
+            TimeoutBasis::TimeoutsFrom => Column::TimeoutsFrom,
+        };
+        let behind = query.after.map(|(at, id)| {
+            let later =
+                Condition::any().add(time.gt(at.as_millis())).add(Column::Id.gt(id.as_uuid()));
+            Condition::all().add(time.gte(at.as_millis())).add(later)
+        });
+        // All of these rows have the same end; sorting by it first makes the order that of the
+        // index.
+        let select = SessionRow::select()
+            .filter(Column::EndedAt.is_null())
+            .filter(time.lte(query.until.as_millis()))
+            .filter(Condition::all().add_option(behind))
+            .order_by_asc(Column::EndedAt)
+            .order_by_asc(time)
+            .order_by_asc(Column::Id)
+            .limit(query.limit);
+        self.sessions(select).await
+    }
+}
+
+impl SeaOrmStore {
+    /// Lists live sessions, most recently admitted first. The condition must name those of one
+    /// user, since all are read.
+    pub(super) async fn list_live(&self, condition: Condition) -> Result<Vec<Session>, StoreError> {
+        let query = SessionRow::select()
+            .filter(condition)
+            .filter(Column::EndedAt.is_null())
+            .order_by_asc(Column::PartitionKey)
+            .order_by_asc(Column::Admission);
+        self.repeat(|_| async {
+            let rows = query.clone().into_model::<SessionRow>().all(&self.connection).await;
+            last_admitted_first(rows.map_err(|error| self.failed(error))?)
+        })
+        .await
+    }
+
+    async fn sessions(&self, query: Select<session::Entity>) -> Result<Vec<Session>, StoreError> {
+        self.repeat(|_| async {
+            let rows = query.clone().into_model::<SessionRow>().all(&self.connection).await;
+            let rows = rows.map_err(|error| self.failed(error))?;
+            rows.into_iter().map(Session::try_from).collect()
+        })
+        .await
+    }
+}
+
+/// The statement that finds a session by its cookie. Built once, since each request that is not
+/// cached waits for it.
+pub(super) fn find_by_digest_sql(backend: sea_orm::DbBackend) -> String {
+    let any = digest_octets(&SecretDigest::from_bytes([0; 32]));
+    let either =
+        Condition::any().add(Column::Digest.eq(any.clone())).add(Column::PreviousDigest.eq(any));
+    session::Entity::find().filter(either).build(backend).sql
+}
+
+/// Repeats the last id until the number of ids is a power of two: each number of ids is a statement
+/// of its own, and a connection keeps only so many of them prepared.
+pub(super) fn padded(ids: &[Uuid]) -> Vec<Uuid> {
+    let last = ids.last().copied();
+    let padding = ids.len().next_power_of_two() - ids.len();
+    ids.iter().copied().chain(last.into_iter().cycle().take(padding)).collect()
+}
+
+/// Sorts the last admitted session first. Within a partition the counter decides; between
+/// partitions the time of creation does, as far as it agrees with the counters.
+fn last_admitted_first(rows: Vec<SessionRow>) -> Result<Vec<Session>, AttemptError> {
+    let mut known = None;
+    let mut ordered = Vec::with_capacity(rows.len());
+    for row in rows {
+        let partition = row.partition()?;
+        // A later admission is not earlier, even if the clock of its node was behind.
+        let at = match known {
+            Some((same, latest)) if same == partition => row.created_at.max(latest),
+            _ => row.created_at,
+        };
+        known = Some((partition, at));
+        ordered.push(((at, row.admission), Session::try_from(row)?));
+    }
+    ordered.sort_by_key(|(order, _)| Reverse(*order));
+    Ok(ordered.into_iter().map(|(_, session)| session).collect())
+}

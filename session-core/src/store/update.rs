@@ -1,0 +1,111 @@
+//! Updates of one live session: renewed tokens, rotated secrets, the last use.
+
+use async_trait::async_trait;
+
+use crate::clock::Timestamp;
+use crate::session::{SecretDigest, SessionId};
+use crate::store::{PreviousDigest, StoreError};
+use crate::token::SealedTokens;
+
+/// Updates one live session. Each method names what its caller has read, and none inserts (law 3).
+#[async_trait]
+pub trait SessionUpdates {
+    /// Writes renewed tokens if the session is live and still has the revision that was read (laws
+    /// 3 and 5).
+    ///
+    /// In one effect: replaces the tokens, stores the time of the renewal, raises the revision by
+    /// one, and records the event. Returns the new revision, or `None` if the session is absent,
+    /// has ended or has another revision: read it again, and merge the tokens into what is there.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError`] if the store cannot answer. If the connection broke during the
+    /// commit, the tokens may be written: a repetition then returns `None`, and the row holds them.
+    async fn write_tokens(&self, write: TokenWrite) -> Result<Option<u64>, StoreError>;
+
+    /// Replaces the digest if the session is live and its current digest is the one that was read;
+    /// returns whether it did.
+    ///
+    /// In one effect: stores the new and the previous digest and raises the revision. A session
+    /// without a cookie gets its first one if [`from`](SecretRotation::from) is `None`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError`] if the store cannot answer, or if another session has the digest.
+    async fn rotate_secret(&self, rotation: SecretRotation) -> Result<bool, StoreError>;
+
+    /// Records that a rotated secret was presented for the first time.
+    ///
+    /// Does nothing if `presented` is not the current digest of a live session, if no secret was
+    /// rotated, or if a time is recorded already: the first one counts. May be repeated.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError`] if the store cannot answer.
+    async fn confirm_rotation(
+        &self,
+        id: SessionId,
+        presented: &SecretDigest,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Moves the time of a live session's last use forward to `at`, never back (law 3).
+    ///
+    /// The revision stays. May be repeated.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError`] if the store cannot answer.
+    async fn touch(&self, id: SessionId, at: Timestamp) -> Result<(), StoreError>;
+}
+
+/// Renewed tokens for a session, as it was read.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TokenWrite {
+    /// The session.
+    pub id: SessionId,
+    /// The revision that was read.
+    pub revision: u64,
+    /// The tokens.
+    pub tokens: SealedTokens,
+    /// The time of the renewal.
+    pub now: Timestamp,
+}
+
+impl TokenWrite {
+    /// Creates a write of these tokens over the revision that was read.
+    #[must_use]
+    pub const fn new(id: SessionId, revision: u64, tokens: SealedTokens, now: Timestamp) -> Self {
+        Self { id, revision, tokens, now }
+    }
+}
+
+/// A new secret for a session, as it was read.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct SecretRotation {
+    /// The session.
+    pub id: SessionId,
+    /// The current digest that was read; `None` gives the session its first secret.
+    pub from: Option<SecretDigest>,
+    /// The new digest.
+    pub to: SecretDigest,
+    /// The digest that stays accepted for a while beside the new one.
+    pub previous: Option<PreviousDigest>,
+}
+
+impl SecretRotation {
+    /// Creates a rotation from the digest that was read, after which no previous one is accepted.
+    #[must_use]
+    pub const fn new(id: SessionId, from: Option<SecretDigest>, to: SecretDigest) -> Self {
+        Self { id, from, to, previous: None }
+    }
+
+    /// Sets the digest that stays accepted for a while.
+    #[must_use]
+    pub const fn with_previous(mut self, previous: Option<PreviousDigest>) -> Self {
+        self.previous = previous;
+        self
+    }
+}
