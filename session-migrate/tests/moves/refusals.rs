@@ -147,7 +147,7 @@ on_every_database! {
         };
         source.run(change).await;
         let tool = openwebui::tool(&source);
-        apply_rejected(&source, &tool, &["--yes"], 1, "(64), and would cut what is written").await;
+        apply_rejected(&source, &tool, &["--yes"], 1, "(64), which would truncate what is written").await;
     }
 
     async fn a_database_with_the_target_layout(database: Database) {

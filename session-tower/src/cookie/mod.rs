@@ -146,13 +146,13 @@ impl SessionCookie {
             SameSite::Lax => ::cookie::SameSite::Lax,
             SameSite::Strict => ::cookie::SameSite::Strict,
         };
-        Cookie::build((self.name.as_str(), value))
-            .path(self.path.as_str())
-            .secure(self.is_secure)
-            .http_only(true)
-            .same_site(same_site)
-            .max_age(max_age)
-            .build()
+        let mut cookie = Cookie::new(self.name.as_str(), value);
+        cookie.set_path(self.path.as_str());
+        cookie.set_secure(self.is_secure);
+        cookie.set_http_only(true);
+        cookie.set_same_site(same_site);
+        cookie.set_max_age(max_age);
+        cookie
     }
 }
 
