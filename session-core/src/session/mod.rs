@@ -47,7 +47,8 @@ impl Origin {
 /// It holds no token and no secret, so that a list of sessions can be shown to the user.
 ///
 /// ```
-/// use session_core::{DeviceLabel, Origin, ProviderName, Session, SessionId, Timestamp, UserId};
+/// use session_core::session::{DeviceLabel, Origin};
+/// use session_core::{ProviderName, Session, SessionId, Timestamp, UserId};
 ///
 /// let now = Timestamp::from_millis(1_700_000_000_000);
 /// let (ann, okta) = (UserId::new("ann").unwrap(), ProviderName::new("okta").unwrap());
