@@ -130,7 +130,7 @@ pub trait LiveSessionExt: sealed::Live {
 
     /// Returns whether the response with the new secret must be considered lost at `now`, so that
     /// another rotation is needed (see
-    /// [`rotation::is_new_secret_lost`](crate::policy::rotation::is_new_secret_lost)).
+    /// [`rotation::is_new_secret_lost`]).
     #[must_use]
     fn is_new_secret_lost(&self, now: Timestamp) -> bool;
 }
