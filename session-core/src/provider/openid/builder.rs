@@ -20,8 +20,8 @@ use super::exchange::Exchange;
 use super::http_client::HttpClient;
 use super::id_token::IdTokenCheck;
 use super::keys::KeySet;
+use super::provider::{Endpoints, OpenIdProvider};
 use super::setting::{InvalidSetting, SetupError, safe_endpoint, safe_url};
-use super::{Endpoints, OpenIdProvider};
 use crate::clock::{Clock, SystemClock};
 use crate::provider::RevocationScope;
 
@@ -57,8 +57,37 @@ impl fmt::Debug for OpenIdBuilder {
     }
 }
 
+impl OpenIdProvider {
+    /// Returns a builder for the client `client_id` of the provider with this issuer identifier.
+    pub fn builder(
+        issuer: impl Into<String>,
+        client_id: impl Into<String>,
+        http: impl HttpClient,
+    ) -> OpenIdBuilder {
+        OpenIdBuilder::new(issuer.into(), client_id.into(), Arc::new(http))
+    }
+
+    /// Creates the provider from its discovery document, with default settings.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SetupError`] in the cases of [`OpenIdBuilder::discover`].
+    pub async fn discover(
+        issuer: impl Into<String>,
+        client_id: impl Into<String>,
+        client_secret: Option<SecretString>,
+        http: impl HttpClient,
+    ) -> Result<Self, SetupError> {
+        let builder = Self::builder(issuer, client_id, http);
+        match client_secret {
+            Some(secret) => builder.with_client_secret(secret).discover().await,
+            None => builder.discover().await,
+        }
+    }
+}
+
 impl OpenIdBuilder {
-    pub(super) fn new(issuer: String, client_id: String, http: Arc<dyn HttpClient>) -> Self {
+    fn new(issuer: String, client_id: String, http: Arc<dyn HttpClient>) -> Self {
         Self {
             issuer,
             client_id,

@@ -12,11 +12,11 @@ use openidconnect::{
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
-use super::OpenIdProvider;
 use super::answer::known_code;
 use super::exchange::Exchange;
 use super::id_token::{IdTokenError, SignInClaims};
 use super::pending::{AuthorizationRequest, Callback, PendingSignIn};
+use super::provider::OpenIdProvider;
 use super::setting::InvalidSetting;
 use super::sign_in_error::{DenialCode, SignInError, SignInErrorKind};
 use crate::clock::Timestamp;
