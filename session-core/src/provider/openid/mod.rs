@@ -8,18 +8,17 @@
 //! #     http: impl session_core::provider::openid::HttpClient,
 //! #     query: &str,
 //! # ) -> Result<(), Box<dyn std::error::Error>> {
-//! use session_core::provider::openid::{Callback, OpenIdProvider};
+//! use session_core::provider::openid::{AuthorizationOptions, Callback, OpenIdProvider};
 //!
 //! let secret = "the client's secret".to_owned().into();
-//! let provider =
-//!     OpenIdProvider::discover("https://id.example", "my-app", Some(secret), http).await?;
+//! let provider = OpenIdProvider::builder("https://id.example", "my-app", http)
+//!     .with_client_secret(secret)
+//!     .build()?;
 //!
 //! // At the login route: send the browser to `url`, keep `pending` in a short-lived cookie.
-//! let request = provider.authorization_request(
-//!     "https://app.example/callback",
-//!     &["profile", "offline_access"],
-//!     None,
-//! )?;
+//! let options = AuthorizationOptions::new("https://app.example/callback")
+//!     .with_scope("profile offline_access");
+//! let request = provider.authorization_request(options).await?;
 //!
 //! // At the callback route: remove the cookie, whatever the outcome.
 //! let outcome = provider.complete(request.pending, Callback::from_query(query)).await?;
@@ -29,23 +28,31 @@
 //! ```
 
 mod answer;
+mod authorization;
 mod builder;
+mod discovery;
 mod exchange;
 mod http_client;
 mod id_token;
 mod keys;
+mod metadata;
 mod pending;
 mod provider;
+mod registration;
 mod retry_after;
 mod setting;
 mod sign_in;
 mod sign_in_error;
+mod transport;
 
-pub use builder::{ClientAuthentication, OpenIdBuilder};
+pub use authorization::AuthorizationOptions;
+pub use builder::OpenIdBuilder;
 pub use http_client::{HttpAnswer, HttpClient};
 pub use id_token::SignInClaims;
+pub use metadata::Endpoints;
 pub use pending::{AuthorizationRequest, Callback, PendingSignIn};
 pub use provider::OpenIdProvider;
+pub use registration::{ClientAuthentication, Endpoint};
 pub use setting::{InvalidSetting, SetupError};
 pub use sign_in::SignInOutcome;
 pub use sign_in_error::{SignInError, SignInErrorKind};

@@ -1,32 +1,21 @@
 //! The provider: renews and revokes tokens for the session manager.
 
 use std::fmt;
-use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::Uri;
-use openidconnect::core::{CoreClient, CoreRevocableToken};
-use openidconnect::{
-    EndSessionUrl, EndpointNotSet, EndpointSet, RefreshToken, RevocationUrl, Scope,
-};
+use openidconnect::core::CoreRevocableToken;
+use openidconnect::{RefreshToken, RevocationUrl};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::discovery::{Discovered, Discovery};
 use super::exchange::Exchange;
-use super::http_client::HttpClient;
-use super::id_token::{self, IdTokenCheck};
-use super::keys::KeySet;
-use crate::clock::Clock;
+use super::id_token;
+use super::metadata::{Endpoints, Metadata};
+use super::registration::Registration;
+use super::setting::SetupError;
+use super::transport::Transport;
 use crate::provider::{Provider, ProviderError, ProviderErrorKind, RevocationScope};
 use crate::token::{TokenResponse, TokenSet};
-
-pub(super) type Client = CoreClient<
-    EndpointSet,
-    EndpointNotSet,
-    EndpointNotSet,
-    EndpointNotSet,
-    EndpointSet,
-    EndpointNotSet,
->;
 
 /// A client registration at an OpenID Connect provider.
 ///
@@ -37,43 +26,77 @@ pub(super) type Client = CoreClient<
 /// # Security
 ///
 /// Refresh tokens and the client's secret are sent only to the endpoints in the issuer's discovery
-/// document, over https (http on loopback). No error, log or `Debug` contains one. The HTTP client
-/// must not follow redirects: see [`HttpClient`].
+/// document or to those that the application has set, over https (http on loopback only where the
+/// builder allows it). A response of more than a mebibyte is not read. No error, log or `Debug`
+/// contains a secret. The HTTP client must not follow redirects: see
+/// [`HttpClient`](super::HttpClient).
 pub struct OpenIdProvider {
-    pub(super) issuer: String,
-    /// Whether the issuer names itself in the authorization response (RFC 9207).
-    pub(super) sends_iss: bool,
-    pub(super) client: Client,
-    pub(super) endpoints: Endpoints,
-    pub(super) id_token: IdTokenCheck,
-    pub(super) keys: KeySet,
-    pub(super) scope_at_renewal: Vec<Scope>,
-    pub(super) revocation_scope: RevocationScope,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) http: Arc<dyn HttpClient>,
-}
-
-/// The endpoints of the issuer.
-pub(super) struct Endpoints {
-    pub(super) token: Uri,
-    pub(super) revocation: Option<Uri>,
-    pub(super) end_session: Option<EndSessionUrl>,
-}
-
-impl fmt::Debug for OpenIdProvider {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenIdProvider")
-            .field("issuer", &self.issuer)
-            .field("client_id", self.client.client_id())
-            .finish_non_exhaustive()
-    }
+    pub(super) registration: Registration,
+    pub(super) transport: Transport,
+    pub(super) discovery: Discovery,
 }
 
 impl OpenIdProvider {
     /// Returns the issuer identifier.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        &self.registration.issuer
+    }
+
+    /// Fetches the discovery document and the keys, unless they are there.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SetupError`] with the name of the field of the document that is invalid (an address
+    /// without https, a different issuer than the requested one), or if the document or the keys
+    /// cannot be fetched.
+    pub async fn discover(&self) -> Result<(), SetupError> {
+        let Discovered { keys, .. } = self.discovered().await?;
+        let none = keys.current();
+        if none.keys().is_empty() {
+            let fetched = keys.newer_than(&none, &self.transport).await;
+            fetched.map_err(SetupError::Discovery)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the addresses of the provider, for instance to ask for the claims about a user.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SetupError`] if the discovery document is invalid or cannot be fetched.
+    pub async fn endpoints(&self) -> Result<Endpoints, SetupError> {
+        Ok(self.discovered().await?.metadata.endpoints.clone())
+    }
+
+    pub(super) async fn discovered(&self) -> Result<Discovered, SetupError> {
+        self.discovery.get(&self.registration, &self.transport).await
+    }
+
+    async fn ask_to_revoke(
+        &self,
+        metadata: &Metadata,
+        refresh_token: &SecretString,
+    ) -> Result<(), ProviderError> {
+        let unsupported = || ProviderError::new(ProviderErrorKind::Unsupported);
+        let endpoint = metadata.endpoints.revocation.as_ref().ok_or_else(unsupported)?;
+        let token = RefreshToken::new(refresh_token.expose_secret().to_owned());
+        let client = metadata.client.clone().set_revocation_url(placeholder_url()?);
+        let request = client.revoke_token(CoreRevocableToken::from(token));
+        let request = request.map_err(|_| ProviderError::new(ProviderErrorKind::Misconfigured))?;
+        let exchange = Exchange::with(&*self.transport.http, endpoint);
+        // The exchange keeps the response.
+        let _ = request.request_async(&exchange).await;
+        exchange.into_answer()?.into_revocation()
+    }
+
+    /// Revokes tokens that no session may hold.
+    pub(super) async fn give_back(&self, metadata: &Metadata, response: &TokenResponse) {
+        let Some(token) = &response.refresh_token else { return };
+        let revoked = self.transport.bounded(self.ask_to_revoke(metadata, token)).await;
+        if let Err(error) = revoked {
+            tracing::warn!(%error, "a refresh token that no session holds was not revoked");
+        }
     }
 }
 
@@ -82,9 +105,10 @@ impl Provider for OpenIdProvider {
     async fn renew(&self, tokens: &TokenSet) -> Result<TokenResponse, ProviderError> {
         let token = tokens.refresh_token().ok_or(ProviderErrorKind::Unsupported);
         let token = RefreshToken::new(token.map_err(ProviderError::new)?.to_owned());
-        let exchange = Exchange::with(&*self.http, &self.endpoints.token);
-        let request = self.client.exchange_refresh_token(&token);
-        let request = request.add_scopes(self.scope_at_renewal.iter().cloned());
+        let Discovered { metadata, .. } = self.discovered().await?;
+        let exchange = Exchange::with(&*self.transport.http, &metadata.endpoints.token);
+        let request = metadata.client.exchange_refresh_token(&token);
+        let request = request.add_scopes(self.registration.scope_at_renewal.iter().cloned());
         // The exchange keeps the response.
         let _ = request.request_async(&exchange).await;
         let response = exchange.into_answer()?.into_token_response()?;
@@ -92,31 +116,24 @@ impl Provider for OpenIdProvider {
         if let (Some(before), Some(after)) = (tokens.id_token(), renewed)
             && id_token::is_about_another_user(before, after)
         {
+            self.give_back(&metadata, &response).await;
             return Err(ProviderError::new(ProviderErrorKind::Malformed).caused_by(AnotherUser));
         }
         Ok(response)
     }
 
     async fn revoke(&self, refresh_token: &SecretString) -> Result<(), ProviderError> {
-        let unsupported = || ProviderError::new(ProviderErrorKind::Unsupported);
-        let endpoint = self.endpoints.revocation.as_ref().ok_or_else(unsupported)?;
-        let token = RefreshToken::new(refresh_token.expose_secret().to_owned());
-        let client = self.client.clone().set_revocation_url(placeholder_url()?);
-        let request = client.revoke_token(CoreRevocableToken::from(token));
-        let request = request.map_err(|_| ProviderError::new(ProviderErrorKind::Misconfigured))?;
-        let exchange = Exchange::with(&*self.http, endpoint);
-        // The exchange keeps the response.
-        let _ = request.request_async(&exchange).await;
-        exchange.into_answer()?.into_revocation()
+        let Discovered { metadata, .. } = self.discovered().await?;
+        self.ask_to_revoke(&metadata, refresh_token).await
     }
 
     fn revocation_scope(&self) -> RevocationScope {
-        self.revocation_scope
+        self.registration.revocation_scope
     }
 }
 
 /// Returns a placeholder: the openidconnect crate refuses to revoke at an http address, even on
-/// loopback. The exchange sends the request to the endpoint that was checked at set-up.
+/// loopback. The exchange sends the request to the endpoint that was checked before.
 fn placeholder_url() -> Result<RevocationUrl, ProviderError> {
     RevocationUrl::new("https://localhost/".to_owned())
         .map_err(|_| ProviderError::new(ProviderErrorKind::Misconfigured))
@@ -126,3 +143,12 @@ fn placeholder_url() -> Result<RevocationUrl, ProviderError> {
 #[derive(Debug, thiserror::Error)]
 #[error("the renewed ID token is about another user")]
 struct AnotherUser;
+
+impl fmt::Debug for OpenIdProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenIdProvider")
+            .field("issuer", &self.registration.issuer)
+            .field("client_id", &self.registration.client_id)
+            .finish_non_exhaustive()
+    }
+}
