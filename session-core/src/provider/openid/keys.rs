@@ -25,12 +25,12 @@ pub(super) struct KeySet {
     url: Uri,
     current: RwLock<Arc<CoreJsonWebKeySet>>,
     /// Locked during a fetch, so that one fetch serves all that wait.
-    pause: Mutex<Pause>,
+    pause: Mutex<FetchPause>,
 }
 
 /// The monotonic time before which nothing is fetched, and why.
 #[derive(Default)]
-struct Pause {
+struct FetchPause {
     until: Duration,
     has_failed: bool,
 }
@@ -79,7 +79,7 @@ impl KeySet {
             Ok(_) => Duration::ZERO,
         };
         let until = transport.clock.monotonic() + span;
-        *pause = Pause { until, has_failed: fetched.is_err() };
+        *pause = FetchPause { until, has_failed: fetched.is_err() };
         let keys = Arc::new(fetched?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&keys);
         Ok(Some(keys))
