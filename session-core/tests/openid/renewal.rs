@@ -176,22 +176,23 @@ async fn r4_text_is_never_read_as_a_refusal() {
         r#"{"error": "invalid_grant""#,
         "",
     ] {
-        assert_eq!(kind_of(answer(400, body)).await, ProviderErrorKind::Malformed, "{body}");
+        assert_eq!(kind_of(answer(400, body)).await, ProviderErrorKind::Rejected, "{body}");
     }
 }
 
 #[tokio::test]
 async fn f42_an_error_of_the_client_registration_is_not_a_refusal() {
-    for code in [
-        "invalid_client",
-        "invalid_request",
-        "invalid_scope",
-        "unauthorized_client",
-        "unsupported_grant_type",
+    use ProviderErrorKind::{Misconfigured, Rejected};
+    for (code, expected) in [
+        ("invalid_client", Misconfigured),
+        ("unauthorized_client", Misconfigured),
+        ("invalid_request", Rejected),
+        ("invalid_scope", Rejected),
+        ("unsupported_grant_type", Rejected),
     ] {
         for status in [400, 401] {
             let kind = kind_of(json(status, &json!({ "error": code }))).await;
-            assert_eq!(kind, ProviderErrorKind::Misconfigured, "{status} {code}");
+            assert_eq!(kind, expected, "{status} {code}");
         }
         let kind = kind_of(json(503, &json!({ "error": code }))).await;
         assert_eq!(kind, ProviderErrorKind::Unavailable, "503 {code}");

@@ -108,16 +108,10 @@ fn kind_of(status: StatusCode, code: Option<&str>) -> ProviderErrorKind {
             ProviderErrorKind::Unavailable
         }
         (400..=499, Some("invalid_grant")) => ProviderErrorKind::Refused,
-        (
-            400..=499,
-            Some(
-                "invalid_client"
-                | "invalid_request"
-                | "invalid_scope"
-                | "unauthorized_client"
-                | "unsupported_grant_type",
-            ),
-        ) => ProviderErrorKind::Misconfigured,
+        (400..=499, Some("invalid_client" | "unauthorized_client")) => {
+            ProviderErrorKind::Misconfigured
+        }
+        (400..=499, _) => ProviderErrorKind::Rejected,
         _ => ProviderErrorKind::Malformed,
     }
 }
