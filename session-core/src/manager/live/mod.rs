@@ -13,5 +13,5 @@ pub(super) use local_state::{LocalState, LocalStates};
 pub use session::LiveSession;
 pub(super) use session::ReadSession;
 pub use session::Validity;
-pub(crate) use session::revalidate;
 pub(super) use session::{renew_beside, renew_if_due};
+pub(crate) use session::{revalidate, touch};

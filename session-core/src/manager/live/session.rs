@@ -10,7 +10,7 @@ use crate::manager::manager::Inner;
 use crate::manager::renewal::{self, RenewalReason};
 use crate::manager::row;
 use crate::policy::{Freshness, RenewalSchedule, Timeouts, rotation};
-use crate::session::{SecretDigest, Session};
+use crate::session::{Origin, SecretDigest, Session};
 use crate::store::{Digests, PreviousDigest, StoredSession};
 use crate::token::{SealTags, SealedTokens, TokenSet};
 
@@ -25,6 +25,8 @@ pub struct LiveSession {
     seal_tags: Option<SealTags>,
     /// The previous secret that found it, if it was not the current one.
     found_by_previous: Option<PreviousDigest>,
+    /// Whether its secret is still the one that another system gave out.
+    has_migrated_secret: bool,
     timeouts: Timeouts,
     /// Kept beside the tokens, so that a request need not look into them.
     schedule: RenewalSchedule,
@@ -61,6 +63,7 @@ impl LiveSession {
         let is_presented = |previous: &PreviousDigest| previous.digest == presented;
         Self {
             found_by_previous: digests.previous.filter(is_presented),
+            has_migrated_secret: session.origin == Origin::Imported && digests.previous.is_none(),
             timeouts: inner.policy.timeouts(&session.provider),
             schedule: row::renewal_schedule(inner, &session, &tokens),
             state: inner.local_states.of(session.id, session.last_seen_at),
@@ -136,6 +139,17 @@ impl LiveSession {
         self.found_by_previous
     }
 
+    pub(crate) const fn has_migrated_secret(&self) -> bool {
+        self.has_migrated_secret
+    }
+
+    /// Returns about how many bytes of memory the session takes.
+    pub(crate) fn memory(&self) -> usize {
+        /// What the session takes beside its tokens: this value, ids, labels and the local state.
+        const WITHOUT_TOKENS: usize = 1024;
+        WITHOUT_TOKENS + self.tokens.memory()
+    }
+
     fn is_stale(&self, max_staleness: Duration, monotonic: Duration, now: Timestamp) -> bool {
         let is_old_secret = self.found_by_previous.is_some_and(|previous| {
             !rotation::is_previous_accepted(previous.rotated_at, previous.confirmed_at, now)
@@ -156,6 +170,11 @@ pub(crate) fn revalidate(inner: &Arc<Inner>, live: &LiveSession) -> Validity {
     }
     row::note_use(inner, &live.state, now);
     renew_if_due(inner, live, now)
+}
+
+/// Counts as a use of the session.
+pub(crate) fn touch(inner: &Arc<Inner>, live: &LiveSession) {
+    row::note_use(inner, &live.state, inner.now());
 }
 
 /// Starts a renewal if one is due. The request does not wait for it while the token is valid.
