@@ -111,7 +111,7 @@ pub(crate) fn check_token(inner: &Arc<Inner>, live: &LiveSession) -> Result<(), 
 
 /// Waits for a renewal for at most the policy's `max_renewal_wait`; the renewal goes on either way.
 async fn renewed(inner: &Arc<Inner>, session: &Session, reason: RenewalReason) -> RenewalOutcome {
-    let renewal = begin(inner, session, reason);
+    let renewal = begin(inner, session, reason)?;
     tokio::select! {
         biased;
         outcome = renewal.outcome() => outcome,

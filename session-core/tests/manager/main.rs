@@ -10,5 +10,7 @@
 )]
 
 mod backoff;
+mod lease;
 mod rare;
+mod waiting;
 mod world;

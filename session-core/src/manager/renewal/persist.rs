@@ -45,7 +45,7 @@ pub(super) async fn persist(
     let mut row = opened.row;
     let mut pause = MIN_PAUSE;
     loop {
-        match write(attempt, &mut row, &fetched).await {
+        match lease.with_heartbeats(write(attempt, &mut row, &fetched)).await {
             Ok(WriteOutcome::Stored(renewed)) => return Ok(*renewed),
             Ok(WriteOutcome::Over(error)) => {
                 discard(attempt, &row.session, &fetched, lease).await;
@@ -60,25 +60,26 @@ pub(super) async fn persist(
     }
 }
 
-/// Waits before the next try, and raises the heartbeat; fails when the shutdown's deadline has
-/// passed.
+/// Waits before the next try; fails when the shutdown's deadline has passed.
 async fn wait(
     attempt: &RenewalAttempt<'_>,
     pause: &mut Duration,
     lease: &mut HeldLease<'_>,
 ) -> Result<(), TokenError> {
     let inner = attempt.inner;
-    tokio::select! {
-        biased;
-        () = inner.tasks.giving_up() => {
-            tracing::error!(session = %attempt.id, "renewed tokens are lost at shutdown");
-            return Err(TokenError::unavailable(DEFAULT_RETRY_AFTER));
+    let until = async {
+        tokio::select! {
+            biased;
+            () = inner.tasks.giving_up() => false,
+            () = inner.clock.sleep(*pause) => true,
         }
-        () = inner.clock.sleep(*pause) => {}
+    };
+    if !lease.with_heartbeats(until).await {
+        tracing::error!(session = %attempt.id, "renewed tokens are lost at shutdown");
+        return Err(TokenError::unavailable(DEFAULT_RETRY_AFTER));
     }
     // Well within a term, so that the lease is not taken over once the store is back.
     *pause = (*pause * 2).min(lease.term() / 8).max(MIN_PAUSE);
-    drop(lease.heartbeat().await);
     Ok(())
 }
 
@@ -140,7 +141,9 @@ async fn discard(
         return;
     };
     let mut pause = MIN_PAUSE;
-    while let Err(error) = inner.bounded(inner.store.enqueue_revocation(revocation.clone())).await {
+    loop {
+        let enqueued = inner.bounded(inner.store.enqueue_revocation(revocation.clone()));
+        let Err(error) = lease.with_heartbeats(enqueued).await else { return };
         tracing::warn!(session = %attempt.id, %error, "a revocation is not enqueued yet");
         if wait(attempt, &mut pause, lease).await.is_err() {
             return;
