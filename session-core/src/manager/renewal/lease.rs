@@ -21,6 +21,9 @@ pub(super) struct HeldLease<'a> {
     /// Whether it was taken over from an owner whose heartbeat stood still, and which may have sent
     /// the refresh token.
     pub(super) was_taken_over: bool,
+    /// Whether it is not released, since the refresh token may be spent: the next process must
+    /// watch it stand still, and so learns that.
+    is_kept: bool,
 }
 
 /// What waiting for the lease of a row leads to.
@@ -92,7 +95,7 @@ impl ClaimableLease {
         let lease = Lease::new(inner.policy.renewal().lease_term);
         let heartbeat_at = inner.clock.monotonic().saturating_add(lease.term / 4);
         let was_taken_over = self.is_taken_over;
-        let held = HeldLease { inner, id, lease, heartbeat_at, was_taken_over };
+        let held = HeldLease { inner, id, lease, heartbeat_at, was_taken_over, is_kept: false };
         match inner.bounded(inner.store.claim_lease(id, self.seen.as_ref(), &lease)).await {
             Ok(true) => Ok(Some(held)),
             Ok(false) => Ok(None),
@@ -186,8 +189,17 @@ impl HeldLease<'_> {
         }
     }
 
-    /// Releases the lease. If that fails, it is repeated beside other work until the store is back.
+    /// Leaves the lease to stand still for its term, instead of releasing it.
+    pub(super) const fn keep(&mut self) {
+        self.is_kept = true;
+    }
+
+    /// Releases the lease, unless it is kept. If that fails, it is repeated beside other work until
+    /// the store is back.
     pub(super) async fn release(self) {
+        if self.is_kept {
+            return;
+        }
         let (inner, id, owner) = (self.inner, self.id, self.lease.owner);
         let Err(error) = inner.bounded(inner.store.release_lease(id, owner)).await else { return };
         tracing::debug!(session = %id, %error, "a lease is not released yet");

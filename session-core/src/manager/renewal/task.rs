@@ -10,7 +10,7 @@ use super::attempt::{MAX_ROUNDS, OpenedRow, RenewalAttempt, RenewalReason};
 use super::lease::{HeldLease, LeaseWait, wait_for_lease};
 use super::persist::persist;
 use super::refusal::refused;
-use super::single_flight::{PendingRenewal, RenewalOutcome};
+use super::single_flight::{PendingRenewal, RenewalOutcome, Renewed};
 use crate::event::RenewalFailure;
 use crate::manager::error::{DEFAULT_RETRY_AFTER, TokenError, TokenErrorKind};
 use crate::manager::manager::Inner;
@@ -65,15 +65,6 @@ fn check_may_ask(inner: &Inner, session: &Session) -> Result<(), TokenError> {
     pause.map_or(Ok(()), |pause| Err(TokenError::unavailable(pause)))
 }
 
-/// What became of an attempt under a lease.
-enum Attempted {
-    Done(RenewalOutcome),
-    /// The lease was lost before anything was sent.
-    NotSent,
-    /// The refresh token was sent, and no answer came: it may be spent.
-    Unknown(TokenError),
-}
-
 async fn run(attempt: &RenewalAttempt<'_>) -> RenewalOutcome {
     for _ in 0..MAX_ROUNDS {
         let opened = attempt.read().await?;
@@ -91,67 +82,49 @@ async fn run(attempt: &RenewalAttempt<'_>) -> RenewalOutcome {
         // While this waited for its turn, the provider may have asked for a pause.
         attempt.provider_to_ask(&opened).await?;
         let Some(mut lease) = claimable.claim(attempt.inner, attempt.id).await? else { continue };
-        let attempted = renew(attempt, provider, permit, &mut lease).await;
-        if let Some(outcome) = finish(attempted, lease).await {
+        let outcome = renew(attempt, provider, permit, &mut lease).await.transpose();
+        if !(lease.was_taken_over && is_undecided(outcome.as_ref())) {
+            lease.release().await;
+        }
+        if let Some(outcome) = outcome {
             return outcome;
         }
     }
     Err(TokenError::unavailable(DEFAULT_RETRY_AFTER))
 }
 
-/// Releases the lease, unless the next process must learn that the token may be spent: it then has
-/// to watch the lease stand still. Returns `None` if another attempt is to be made.
-async fn finish(
-    attempted: Result<Attempted, TokenError>,
-    lease: HeldLease<'_>,
-) -> Option<RenewalOutcome> {
-    let outcome = match attempted {
-        Ok(Attempted::Unknown(error)) => return Some(Err(error)),
-        Ok(Attempted::Done(outcome)) => Some(outcome),
-        Ok(Attempted::NotSent) => None,
-        Err(error) => Some(Err(error)),
-    };
-    if !(lease.was_taken_over && is_undecided(outcome.as_ref())) {
-        lease.release().await;
-    }
-    outcome
-}
-
-/// Renews under a lease.
+/// Renews under a lease; `None` if the lease was lost before anything was sent.
 async fn renew(
     attempt: &RenewalAttempt<'_>,
     provider: &Arc<dyn Provider>,
     permit: OwnedSemaphorePermit,
     lease: &mut HeldLease<'_>,
-) -> Result<Attempted, TokenError> {
+) -> Result<Option<Renewed>, TokenError> {
     let inner = attempt.inner;
     // Another process may have renewed between the read and the lease.
     let opened = lease.with_heartbeats(attempt.read()).await?;
     if !attempt.is_needed(&opened) {
-        return Ok(Attempted::Done(Ok(opened.into_renewed())));
+        return Ok(Some(opened.into_renewed()));
     }
     if !lease.can_send().await? {
-        return Ok(Attempted::NotSent);
+        return Ok(None);
     }
     let tokens = Arc::clone(&opened.tokens);
     let mut call = provider.renew(&tokens);
     let timeout = inner.policy.renewal().provider_timeout;
     let answer = lease.with_heartbeats(answer_within(inner, &mut call, timeout)).await;
     drop(permit);
-    let outcome = match answer {
-        Some(answer) => conclude(attempt, opened, answer, lease).await,
-        None => {
-            let no_answer = ProviderError::new(ProviderErrorKind::Unavailable);
-            let error = failed(attempt, &opened, no_answer.caused_by("no answer in time")).await;
-            let patience = lease.term().saturating_sub(timeout);
-            let late = late_answer(inner, &mut call, patience);
-            match lease.with_heartbeats(late).await {
-                Some(answer) => conclude(attempt, opened, answer, lease).await,
-                None => return Ok(Attempted::Unknown(error)),
-            }
-        }
-    };
-    Ok(Attempted::Done(outcome))
+    if let Some(answer) = answer {
+        return conclude(attempt, opened, answer, lease).await.map(Some);
+    }
+    let no_answer = ProviderError::new(ProviderErrorKind::Unavailable);
+    let error = failed(attempt, &opened, no_answer.caused_by("no answer in time")).await;
+    let late = late_answer(inner, &mut call, lease.term().saturating_sub(timeout));
+    if let Some(answer) = lease.with_heartbeats(late).await {
+        return conclude(attempt, opened, answer, lease).await.map(Some);
+    }
+    lease.keep();
+    Err(error)
 }
 
 /// Acts on what the provider answered.
