@@ -12,5 +12,6 @@
 mod backoff;
 mod lease;
 mod rare;
+mod store_errors;
 mod waiting;
 mod world;
