@@ -36,7 +36,7 @@ impl SessionManager {
         let inner = &self.inner;
         let row = row::find_live(inner, Some(user), id).await?;
         if row.digests.current.is_none() {
-            let state = inner.local_states.of(id, row.session.last_seen_at);
+            let state = row::local_state(inner, &row.session);
             row::note_use(inner, &state, inner.now());
         }
         let tokens = Arc::new(row::open_tokens(inner, &row)?);

@@ -14,4 +14,5 @@ mod lease;
 mod rare;
 mod store_errors;
 mod waiting;
+mod watcher;
 mod world;

@@ -63,7 +63,7 @@ impl LiveSession {
             found_by_previous: digests.previous.filter(is_presented),
             timeouts: inner.policy.timeouts(&session.provider),
             schedule: row::renewal_schedule(inner, &session, &tokens),
-            state: inner.local_states.of(session.id, session.last_seen_at),
+            state: row::local_state(inner, &session),
             session,
             tokens,
             seal_tags,
@@ -98,7 +98,7 @@ impl LiveSession {
     /// Returns a signal that completes when the session is over.
     #[must_use]
     pub fn ended_signal(&self) -> EndedSignal {
-        EndedSignal::of(&self.state)
+        EndedSignal::of(&self.state, self.read_at)
     }
 
     /// Returns this session with tokens that were renewed after it was read.
