@@ -26,11 +26,11 @@ pub(in crate::manager) struct LocalState {
     written: AtomicI64,
     /// Whether the watcher knows of it.
     is_queued: AtomicBool,
-    queue: Arc<WatchQueue>,
+    queue: Arc<WatchQueue<Self>>,
 }
 
 impl LocalState {
-    fn new(session: &Session, timeouts: Timeouts, queue: &Arc<WatchQueue>) -> Self {
+    fn new(session: &Session, timeouts: Timeouts, queue: &Arc<WatchQueue<Self>>) -> Self {
         let millis = session.last_seen_at.as_millis();
         Self {
             id: session.id,
@@ -161,7 +161,7 @@ impl EndedSignal {
 #[derive(Debug, Default)]
 pub(in crate::manager) struct LocalStates {
     sessions: Mutex<KnownSessions>,
-    queue: Arc<WatchQueue>,
+    queue: Arc<WatchQueue<LocalState>>,
 }
 
 #[derive(Debug, Default)]
@@ -218,7 +218,7 @@ impl LocalStates {
         }
     }
 
-    pub(super) const fn queue(&self) -> &Arc<WatchQueue> {
+    pub(super) const fn queue(&self) -> &Arc<WatchQueue<LocalState>> {
         &self.queue
     }
 
@@ -232,7 +232,7 @@ impl KnownSessions {
         &mut self,
         session: &Session,
         timeouts: Timeouts,
-        queue: &Arc<WatchQueue>,
+        queue: &Arc<WatchQueue<LocalState>>,
     ) -> Arc<LocalState> {
         let id = session.id;
         if let Some(state) = self.held.get(&id).and_then(Weak::upgrade) {

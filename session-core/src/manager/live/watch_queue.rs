@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::local_state::LocalState;
 use crate::clock::Timestamp;
 
 /// What the watcher is told between two of its rounds.
-#[derive(Debug, Default)]
-pub(super) struct WatchQueue {
-    added: Mutex<Vec<AddedWatch>>,
+#[derive(Debug)]
+pub(super) struct WatchQueue<S> {
+    added: Mutex<Vec<AddedWatch<S>>>,
     wake: Notify,
     /// When the watcher looks next, in milliseconds of the wall clock.
     next_look: AtomicI64,
@@ -20,17 +19,23 @@ pub(super) struct WatchQueue {
 
 /// A session that is watched from now on.
 #[derive(Debug)]
-pub(super) struct AddedWatch {
-    pub(super) state: Weak<LocalState>,
+pub(super) struct AddedWatch<S> {
+    pub(super) state: Weak<S>,
     /// The monotonic time at which its row was read.
     pub(super) read_at: Duration,
 }
 
-impl WatchQueue {
+impl<S> Default for WatchQueue<S> {
+    fn default() -> Self {
+        Self { added: Mutex::default(), wake: Notify::new(), next_look: AtomicI64::new(0) }
+    }
+}
+
+impl<S> WatchQueue<S> {
     /// Adds a session, and wakes the watcher if it would miss the deadline.
     pub(super) fn add(
         &self,
-        state: Weak<LocalState>,
+        state: Weak<S>,
         deadline: Option<Timestamp>,
         read_at: Duration,
     ) {
@@ -43,7 +48,7 @@ impl WatchQueue {
         }
     }
 
-    pub(super) fn take(&self) -> Vec<AddedWatch> {
+    pub(super) fn take(&self) -> Vec<AddedWatch<S>> {
         std::mem::take(&mut self.added.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
