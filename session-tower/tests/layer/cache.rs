@@ -212,7 +212,7 @@ async fn f15_a_fill_that_a_rotation_overtook_is_dropped() {
 #[tokio::test]
 async fn f15_a_row_that_changes_during_every_read_is_answered_503() {
     let hour = Duration::from_secs(3600);
-    let site = Site::with_policy(|policy| policy.store_timeout(hour)).await;
+    let site = Site::with_policy(|policy| policy.store_timeout(hour).lease_term(hour * 8)).await;
     let ann = site.sign_in("ann").await;
     let service = site.service();
     site.store.set(Method::FindByDigest, Fault::HangAfter);

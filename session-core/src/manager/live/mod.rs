@@ -4,6 +4,7 @@
 mod invalidation;
 mod local_state;
 mod session;
+mod watch_queue;
 pub(super) mod watcher;
 
 pub use invalidation::CacheInvalidation;

@@ -66,7 +66,7 @@ impl LiveSession {
             has_migrated_secret: session.origin == Origin::Imported && digests.previous.is_none(),
             timeouts: inner.policy.timeouts(&session.provider),
             schedule: row::renewal_schedule(inner, &session, &tokens),
-            state: inner.local_states.of(session.id, session.last_seen_at),
+            state: row::local_state(inner, &session),
             session,
             tokens,
             seal_tags,
@@ -101,7 +101,7 @@ impl LiveSession {
     /// Returns a signal that completes when the session is over.
     #[must_use]
     pub fn ended_signal(&self) -> EndedSignal {
-        EndedSignal::of(&self.state)
+        EndedSignal::of(&self.state, self.read_at)
     }
 
     /// Returns this session with tokens that were renewed after it was read.
@@ -195,19 +195,9 @@ pub(in crate::manager) fn renew_if_due(
 
 /// Starts a renewal for which the request does not wait, if the provider could be asked now.
 pub(in crate::manager) fn renew_beside(inner: &Arc<Inner>, live: &LiveSession) {
-    if may_renew(inner, live) {
+    if live.tokens.refresh_token().is_some() {
         drop(renewal::begin(inner, live.session(), RenewalReason::Due));
     }
-}
-
-/// Returns whether a renewal could ask the provider now. Without this check each request of a
-/// session that is due would start one, which reads the row only to find that it must wait.
-fn may_renew(inner: &Inner, live: &LiveSession) -> bool {
-    let Session { id, provider, .. } = live.session();
-    live.tokens.refresh_token().is_some()
-        && inner.provider(provider).is_some()
-        && inner.backoff.pause(provider, *id, inner.clock.monotonic()).is_none()
-        && inner.migration_hold.left(*id, inner.clock.monotonic()).is_none()
 }
 
 impl fmt::Debug for LiveSession {
