@@ -71,8 +71,8 @@ async fn claim(
     let lease = Lease::new(inner.policy.renewal().lease_term);
     let held = HeldLease { inner, id, lease, was_taken_over: seen.is_some() };
     match inner.bounded(inner.store.claim_lease(id, seen.as_ref(), &lease)).await {
-        Ok(true) => Ok(LeaseAttempt::Acquired(held)),
-        Ok(false) => Ok(LeaseAttempt::RowChanged),
+        Ok(Some(_)) => Ok(LeaseAttempt::Acquired(held)),
+        Ok(None) => Ok(LeaseAttempt::RowChanged),
         Err(error) => {
             // The claim may have succeeded although its answer was lost, and no task would raise
             // its heartbeat. A lease that was taken over stays, so that the next process knows.
