@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
 
-use super::Acquisition;
+use super::acquisition::Acquisition;
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::sql::{Dialect, Query};
 
@@ -84,7 +84,7 @@ fn is_at(_: &File, path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Acquisition;
+    use super::super::acquisition::Acquisition;
     use super::take;
 
     #[test]

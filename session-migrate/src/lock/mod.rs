@@ -3,6 +3,7 @@
 //! On PostgreSQL, MySQL and MariaDB it is an advisory lock on a connection of its own; for a SQLite
 //! file it is a file lock of the operating system. A killed process leaves no lock behind.
 
+mod acquisition;
 mod file;
 mod server;
 
@@ -10,6 +11,7 @@ use sea_orm_migration::sea_orm::DatabaseConnection;
 
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::sql::Dialect;
+pub(crate) use acquisition::Acquisition;
 use file::FileLock;
 use server::ServerLock;
 
@@ -76,23 +78,6 @@ impl Lock {
         match self {
             Self::File(lock) => drop(lock),
             Self::Server(lock) => lock.close().await,
-        }
-    }
-}
-
-/// The outcome of acquiring a lock: the lock, or the process that has it.
-#[derive(Debug)]
-pub(crate) enum Acquisition<T> {
-    Acquired(T),
-    HeldBy(String),
-}
-
-impl<T> Acquisition<T> {
-    /// Converts the acquired lock.
-    fn map<U>(self, ours: impl FnOnce(T) -> U) -> Acquisition<U> {
-        match self {
-            Self::Acquired(lock) => Acquisition::Acquired(ours(lock)),
-            Self::HeldBy(holder) => Acquisition::HeldBy(holder),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use sea_orm_migration::sea_orm::{DatabaseConnection, Value};
 
-use super::Acquisition;
+use super::acquisition::Acquisition;
 use crate::error::MigrateError;
 use crate::sql::pool::PoolOptions;
 use crate::sql::{Dialect, Query};

@@ -9,6 +9,7 @@ mod error;
 pub(crate) mod pool;
 mod query;
 mod schema;
+mod table;
 mod value;
 
 pub(crate) use dialect::Dialect;
@@ -17,5 +18,6 @@ pub use error::{SqlError, SqlErrorKind};
 pub(crate) use pool::begin;
 pub use pool::connect_read_only;
 pub(crate) use query::{CellReader, Query};
-pub use schema::{Column, ColumnKind, Schema, Table};
+pub use schema::Schema;
+pub use table::{Column, ColumnKind, Table};
 pub use value::Cell;

@@ -7,6 +7,7 @@
 mod encode_time;
 mod json;
 mod part;
+mod renewed_tokens;
 mod response;
 mod row_edit;
 mod scope;
@@ -15,12 +16,8 @@ mod time_format;
 mod times;
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use sea_orm_migration::sea_orm::ConnectionTrait;
-use serde_json::{Map, Value};
-use session_core::Timestamp;
-use zeroize::Zeroizing;
 
 use crate::source::bind::{Bound, schema_mismatch};
 use crate::source::read::SourceTable;
@@ -29,6 +26,7 @@ use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::Cell;
 use crate::sql::ColumnKind;
 use crate::sql::Dialect;
+pub use renewed_tokens::RenewedTokens;
 use row_edit::RowEdit;
 
 impl SourceTable {
@@ -130,68 +128,5 @@ async fn require_whole(
             Err(schema_mismatch("a column truncated the value that was written into it".to_owned()))
         }
         _ => Ok(()),
-    }
-}
-
-/// The tokens of a source's row after a rollback.
-///
-/// # Security
-///
-/// `Debug` prints no token and no other field; the tokens are wiped on drop.
-#[derive(Clone)]
-pub struct RenewedTokens {
-    /// The access token.
-    pub access: Zeroizing<String>,
-    /// The refresh token; without one, the row has none afterwards either.
-    pub refresh: Option<Zeroizing<String>>,
-    /// The ID token; without one, the row has none afterwards either.
-    pub id: Option<Zeroizing<String>>,
-    /// The granted scope, separated by spaces; without one, the row has none afterwards either.
-    pub scope: Option<String>,
-    /// The token's type; without one, the row keeps its own.
-    pub token_type: Option<String>,
-    /// The other fields of the token response. Further fields of a stored response stay, and times
-    /// among them follow from the two below.
-    pub extra: Map<String, Value>,
-    /// When the access token expires; without it, the row's expiry is cleared where its columns
-    /// allow it.
-    pub expires_at: Option<Timestamp>,
-    /// When the tokens were renewed.
-    pub renewed_at: Timestamp,
-}
-
-impl fmt::Debug for RenewedTokens {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RenewedTokens")
-            .field("has_refresh", &self.refresh.is_some())
-            .field("has_id", &self.id.is_some())
-            .field("expires_at", &self.expires_at)
-            .field("renewed_at", &self.renewed_at)
-            .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::Map;
-    use session_core::Timestamp;
-    use zeroize::Zeroizing;
-
-    use super::RenewedTokens;
-
-    #[test]
-    fn debug_prints_no_token() {
-        let secret = || Zeroizing::new("hunter2".to_owned());
-        let tokens = RenewedTokens {
-            access: secret(),
-            refresh: Some(secret()),
-            id: Some(secret()),
-            scope: Some("hunter2".to_owned()),
-            token_type: None,
-            extra: Map::from_iter([("hunter2".to_owned(), "hunter2".into())]),
-            expires_at: None,
-            renewed_at: Timestamp::from_millis(0),
-        };
-        assert!(!format!("{tokens:?}").contains("hunter2"));
     }
 }

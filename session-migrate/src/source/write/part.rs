@@ -2,8 +2,9 @@
 
 use zeroize::Zeroizing;
 
+use super::renewed_tokens::RenewedTokens;
 use super::row_edit::{RowEdit, text};
-use super::{RenewedTokens, scope};
+use super::scope;
 use crate::source::bind::{PathSlot, TokenSlot};
 use crate::source::codec::CodecError;
 use crate::source::mapping::TokenSource;

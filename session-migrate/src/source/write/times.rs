@@ -2,8 +2,8 @@
 
 use session_core::Timestamp;
 
-use super::RenewedTokens;
 use super::encode_time::{self, is_text};
+use super::renewed_tokens::RenewedTokens;
 use super::row_edit::RowEdit;
 use crate::source::bind::TimeSlot;
 use crate::source::mapping::Unit;

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use sea_orm_migration::sea_orm::{DatabaseConnection, DbErr, QueryResult};
 
-use super::{Column, ColumnKind, Table};
-use crate::sql::{Dialect, Query, SqlError};
+use crate::sql::{Column, ColumnKind, Dialect, Query, SqlError, Table};
 
 /// As text: the catalog's own types differ between MySQL and MariaDB, and between versions.
 const COLUMNS: &str = "SELECT CAST(c.TABLE_SCHEMA AS CHAR), CAST(c.TABLE_NAME AS CHAR), \

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use sea_orm_migration::sea_orm::{DatabaseConnection, DbErr, QueryResult};
 
-use super::{Column, ColumnKind, Table};
-use crate::sql::{Dialect, Query, SqlError};
+use crate::sql::{Column, ColumnKind, Dialect, Query, SqlError, Table};
 
 /// Of a domain, the base type decides how a value is read.
 const COLUMNS: &str = "SELECT n.nspname::text, c.relname::text, (c.relkind IN ('v', 'm'))::int::bigint, \

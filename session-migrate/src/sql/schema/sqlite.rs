@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use sea_orm_migration::sea_orm::{DatabaseConnection, DbErr, QueryResult, Value};
 
-use super::{Column, ColumnKind, Table};
-use crate::sql::{Dialect, Query, SqlError};
+use crate::sql::{Column, ColumnKind, Dialect, Query, SqlError, Table};
 
 const TABLES: &str = "SELECT name, type FROM sqlite_master \
     WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
