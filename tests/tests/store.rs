@@ -3,5 +3,6 @@
 mod schema;
 mod store_answers;
 mod store_races;
+mod store_round_trips;
 mod store_support;
 mod stores;

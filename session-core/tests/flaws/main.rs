@@ -39,6 +39,7 @@ const FLAWS: [(Flaw, u8); 52] = [
     (Flaw::RaisesForAnyOwner, 4),
     (Flaw::ReleasesForAnyOwner, 4),
     (Flaw::TakesOverMovingLeases, 4),
+    (Flaw::WritesWithoutRelease, 4),
     (Flaw::ReadsFromACache, 5),
     (Flaw::EndsForAnyUser, 6),
     (Flaw::FoldsCase, 6),

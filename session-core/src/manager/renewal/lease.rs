@@ -97,8 +97,8 @@ impl ClaimableLease {
         let was_taken_over = self.is_taken_over;
         let held = HeldLease { inner, id, lease, heartbeat_at, was_taken_over, is_kept: false };
         match inner.bounded(inner.store.claim_lease(id, self.seen.as_ref(), &lease)).await {
-            Ok(true) => Ok(Some(held)),
-            Ok(false) => Ok(None),
+            Ok(Some(_)) => Ok(Some(held)),
+            Ok(None) => Ok(None),
             Err(error) => {
                 // The claim may have succeeded although its answer was lost, and no task would
                 // raise its heartbeat. A lease that was taken over stays, so that the next process

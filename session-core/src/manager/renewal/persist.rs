@@ -134,7 +134,7 @@ async fn write(
         return Ok(WriteOutcome::Retry);
     };
     let (revision, now) = (row.session.revision, fetched.received_at);
-    let write = TokenWrite { id: attempt.id, revision, tokens, now };
+    let write = TokenWrite::new(attempt.id, revision, tokens, now);
     let Some(revision) = inner.bounded(inner.store.write_tokens(write)).await? else {
         return read_again(attempt, row).await;
     };

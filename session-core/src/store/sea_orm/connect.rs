@@ -71,7 +71,7 @@ impl SeaOrmStore {
     /// this statement: it is repeated if another process opens the file at the same moment.
     async fn write_ahead(&self) -> Result<(), StoreError> {
         self.repeat(|_| async {
-            let set = self.connection.execute_unprepared("PRAGMA journal_mode = WAL").await;
+            let set = self.pool.execute_unprepared("PRAGMA journal_mode = WAL").await;
             set.map(drop).map_err(|error| self.failed(error))
         })
         .await

@@ -34,19 +34,14 @@ impl SessionLookup for SeaOrmStore {
             let values = [digest.clone().into(), digest.clone().into()];
             let sql = &*self.find_by_digest_sql;
             let statement = Statement::from_sql_and_values(self.backend, sql, values);
-            let row = StoredRow::find_by_statement(statement).one(&self.connection).await;
+            let row = StoredRow::find_by_statement(statement).one(&self.pool).await;
             row.map_err(|error| self.failed(error))?.map(StoredSession::try_from).transpose()
         })
         .await
     }
 
     async fn find(&self, id: SessionId) -> Result<Option<StoredSession>, StoreError> {
-        self.repeat(|_| async move {
-            let query = session::Entity::find_by_id(id.as_uuid());
-            let row = query.into_model::<StoredRow>().one(&self.connection).await;
-            row.map_err(|error| self.failed(error))?.map(StoredSession::try_from).transpose()
-        })
-        .await
+        self.repeat(|_| self.try_to_find(id)).await
     }
 
     async fn find_all(&self, ids: &[SessionId]) -> Result<Vec<Session>, StoreError> {
@@ -71,7 +66,7 @@ impl SessionLookup for SeaOrmStore {
             let query = session::Entity::find()
                 .filter(Column::PartitionKey.eq(partition.clone()))
                 .filter(Column::EndedAt.is_null());
-            query.count(&self.connection).await.map_err(|error| self.failed(error))
+            query.count(&self.pool).await.map_err(|error| self.failed(error))
         })
         .await
     }
@@ -133,6 +128,15 @@ fn end_of((id, at, reason): (Uuid, i64, String)) -> Result<(SessionId, Ended), A
 }
 
 impl SeaOrmStore {
+    pub(super) async fn try_to_find(
+        &self,
+        id: SessionId,
+    ) -> Result<Option<StoredSession>, AttemptError> {
+        let query = session::Entity::find_by_id(id.as_uuid());
+        let row = query.into_model::<StoredRow>().one(&self.pool).await;
+        row.map_err(|error| self.failed(error))?.map(StoredSession::try_from).transpose()
+    }
+
     /// Lists live sessions, most recently admitted first. The condition must name those of one
     /// user, since all are read.
     pub(super) async fn list_live(&self, condition: Condition) -> Result<Vec<Session>, StoreError> {
@@ -142,7 +146,7 @@ impl SeaOrmStore {
             .order_by_asc(Column::PartitionKey)
             .order_by_asc(Column::Admission);
         self.repeat(|_| async {
-            let rows = query.clone().into_model::<SessionRow>().all(&self.connection).await;
+            let rows = query.clone().into_model::<SessionRow>().all(&self.pool).await;
             last_admitted_first(rows.map_err(|error| self.failed(error))?)
         })
         .await
@@ -150,7 +154,7 @@ impl SeaOrmStore {
 
     async fn sessions(&self, query: Select<session::Entity>) -> Result<Vec<Session>, StoreError> {
         self.repeat(|_| async {
-            let rows = query.clone().into_model::<SessionRow>().all(&self.connection).await;
+            let rows = query.clone().into_model::<SessionRow>().all(&self.pool).await;
             let rows = rows.map_err(|error| self.failed(error))?;
             rows.into_iter().map(Session::try_from).collect()
         })

@@ -21,6 +21,7 @@
 mod admit;
 mod attempt_error;
 mod connect;
+mod connection;
 mod convert;
 mod end;
 pub mod entity;
@@ -31,10 +32,15 @@ mod lease;
 mod lifecycle;
 mod lookup;
 mod migrated;
+mod observer;
 mod outbox;
+mod pool;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod retry;
 mod row;
 mod store;
+mod text;
 mod transaction;
 mod update;
 

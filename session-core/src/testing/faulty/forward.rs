@@ -102,7 +102,7 @@ impl RenewalLeases for FaultyStore {
         id: SessionId,
         seen: Option<&Lease>,
         lease: &Lease,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<StoredSession>, StoreError> {
         self.call(Method::ClaimLease, self.inner.claim_lease(id, seen, lease)).await
     }
 

@@ -94,7 +94,10 @@ impl SessionLifecycle for Flawed {
 
 #[async_trait]
 impl SessionUpdates for Flawed {
-    async fn write_tokens(&self, write: TokenWrite) -> Result<Option<u64>, StoreError> {
+    async fn write_tokens(&self, mut write: TokenWrite) -> Result<Option<u64>, StoreError> {
+        if self.flaw == Flaw::WritesWithoutRelease {
+            write.releases = None;
+        }
         if matches!(self.flaw, Flaw::WritesAnyRevision | Flaw::WritesInTwoSteps) {
             let read = self.inner.find(write.id).await?;
             let Some(read) = read else { return Ok(None) };
@@ -147,7 +150,7 @@ impl RenewalLeases for Flawed {
         id: SessionId,
         seen: Option<&Lease>,
         lease: &Lease,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<StoredSession>, StoreError> {
         let held = self.inner.find(id).await?.and_then(|row| row.lease);
         let seen = match (self.flaw, seen, held.as_ref()) {
             (Flaw::ClaimsHeldLeases, None, held) => held,

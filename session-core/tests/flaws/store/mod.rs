@@ -70,6 +70,7 @@ pub(crate) enum Flaw {
     TrimsNames,
     WritesAnyRevision,
     WritesInTwoSteps,
+    WritesWithoutRelease,
 }
 
 /// A store in memory that does one thing wrong.
