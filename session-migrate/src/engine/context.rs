@@ -15,7 +15,7 @@ use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{Checkpoint, JournalTable};
 use crate::options::MoveOptions;
 use crate::progress::ProgressSender;
-use crate::source::Mappings;
+use crate::source::{KeyPrints, Mappings, SourceIdentity};
 use crate::sql::{Dialect, Schema};
 use crate::target::TargetTable;
 
@@ -32,6 +32,9 @@ pub(crate) struct MoveContext {
     pub(crate) mappings: Mappings,
     /// The table of each mapping, in the order of the mappings.
     pub(crate) tables: Vec<MappedTable>,
+    pub(crate) identity: SourceIdentity,
+    /// Digests of the source's keys, the current one first.
+    pub(crate) key_prints: KeyPrints,
     pub(crate) id: SessionId,
     pub(crate) journal: JournalTable,
     pub(crate) progress: ProgressSender,

@@ -11,17 +11,17 @@ use crate::tool::Tool;
 use session_tests::source::Source;
 
 /// A temporary file.
-struct File(PathBuf);
+pub(crate) struct File(PathBuf);
 
 impl File {
-    fn with(text: &str) -> Self {
+    pub(crate) fn with(text: &str) -> Self {
         let name = format!("session_test_{}.toml", uuid::Uuid::now_v7().simple());
         let path = std::env::temp_dir().join(name);
         std::fs::write(&path, text).unwrap();
         Self(path)
     }
 
-    fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.0.to_str().unwrap()
     }
 }

@@ -76,6 +76,17 @@ impl Tool {
         self
     }
 
+    /// Replaces the target's keys.
+    pub(crate) fn target_keys(mut self, keys: &str) -> Self {
+        self.environment = vec![("SESSION_KEYS", keys.to_owned())];
+        self
+    }
+
+    pub(crate) fn without_source_key(mut self) -> Self {
+        self.key = None;
+        self
+    }
+
     /// Limits the size of files to this number of blocks of 1024 bytes.
     pub(crate) fn file_blocks(mut self, blocks: u64) -> Self {
         self.file_blocks = Some(blocks);
