@@ -14,7 +14,8 @@ use serde_json::json;
 use session_core::TokenSet;
 use session_core::clock::Clock;
 use session_core::provider::openid::{
-    AuthorizationRequest, Callback, OpenIdProvider, SetupError, SignInErrorKind, SignInOutcome,
+    AuthorizationOptions, AuthorizationRequest, Callback, OpenIdProvider, SetupError,
+    SignInErrorKind, SignInOutcome,
 };
 use session_core::provider::{Provider, ProviderErrorKind};
 use session_core::testing::FakeClock;
@@ -48,13 +49,15 @@ impl Setting {
         Self { clock, idp, provider }
     }
 
-    fn asks(&self, person: &str) -> AuthorizationRequest {
-        let scopes = ["profile", "email", "offline_access"];
-        self.provider.authorization_request(CALLBACK, &scopes, Some(person)).unwrap()
+    async fn asks(&self, person: &str) -> AuthorizationRequest {
+        let options = AuthorizationOptions::new(CALLBACK)
+            .with_scope("profile email offline_access")
+            .with_login_hint(person);
+        self.provider.authorization_request(options).await.unwrap()
     }
 
     async fn signs_in(&self, person: &str) -> SignInOutcome {
-        let request = self.asks(person);
+        let request = self.asks(person).await;
         let callback = comes_back(&request.url).await;
         self.provider.complete(request.pending, callback).await.unwrap()
     }
@@ -83,6 +86,7 @@ async fn registered(
     secret: &str,
 ) -> Result<OpenIdProvider, SetupError> {
     OpenIdProvider::builder(idp.issuer().as_str(), "devices", http())
+        .dangerous_insecure_loopback()
         .with_client_secret(secret.to_owned().into())
         .with_clock(Arc::new(clock.clone()))
         .discover()
@@ -232,6 +236,7 @@ async fn an_unavailable_provider_is_a_transient_error() {
     idp.shutdown().await;
     assert_eq!(provider.renew(&tokens).await.unwrap_err().kind(), ProviderErrorKind::Unavailable);
     let started = OpenIdProvider::builder(issuer.as_str(), "devices", http())
+        .dangerous_insecure_loopback()
         .with_clock(Arc::new(clock))
         .discover()
         .await;
@@ -241,14 +246,14 @@ async fn an_unavailable_provider_is_a_transient_error() {
 #[tokio::test]
 async fn r9_a_code_is_valid_once_and_for_its_own_sign_in() {
     let setting = Setting::new().await;
-    let request = setting.asks("alice");
+    let request = setting.asks("alice").await;
     let callback = comes_back(&request.url).await;
     let pending = request.pending.clone();
     setting.provider.complete(pending, callback.clone()).await.unwrap();
     let again = setting.provider.complete(request.pending, callback).await.unwrap_err();
     assert_eq!(again.kind(), SignInErrorKind::CodeRefused);
 
-    let (mine, theirs) = (setting.asks("alice"), setting.asks("mallory"));
+    let (mine, theirs) = (setting.asks("alice").await, setting.asks("mallory").await);
     let mut injected = comes_back(&mine.url).await;
     injected.code = comes_back(&theirs.url).await.code;
     let error = setting.provider.complete(mine.pending, injected).await.unwrap_err();
@@ -260,7 +265,7 @@ async fn signs_out_at_the_provider() {
     let setting = Setting::new().await;
     let (laptop, phone) = (setting.tokens_of("alice").await, setting.tokens_of("alice").await);
     let url = setting.provider.end_session_url(laptop.id_token(), Some("http://127.0.0.1:9/"));
-    let response = http().get(url.unwrap().unwrap()).send().await.unwrap();
+    let response = http().get(url.await.unwrap().unwrap()).send().await.unwrap();
     assert_eq!(response.headers().get(LOCATION).unwrap(), "http://127.0.0.1:9/");
     assert_eq!(setting.fails(&laptop).await, ProviderErrorKind::Refused);
     setting.renewed(&phone).await;
@@ -271,8 +276,11 @@ async fn a_public_client_signs_in_and_renews() {
     let setting = Setting::new().await;
     let clock = Arc::new(setting.clock.clone());
     let issuer = setting.idp.issuer().as_str();
-    let provider = OpenIdProvider::builder(issuer, "another", http()).with_clock(clock).discover();
-    let setting = Setting { provider: provider.await.unwrap(), ..setting };
+    let provider = OpenIdProvider::builder(issuer, "another", http())
+        .dangerous_insecure_loopback()
+        .with_clock(clock)
+        .build();
+    let setting = Setting { provider: provider.unwrap(), ..setting };
     let tokens = setting.tokens_of("bob").await;
     let renewed = setting.renewed(&tokens).await;
     let token = renewed.refresh_token().unwrap().to_owned().into();

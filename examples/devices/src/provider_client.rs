@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use identity_provider::{Client, IdentityProvider, RunningProvider};
-use openidconnect::IssuerUrl;
 use reqwest::redirect::Policy;
 use secrecy::SecretString;
-use serde::Deserialize;
 use session_core::ProviderName;
 use session_core::provider::RevocationScope;
-use session_core::provider::openid::{OpenIdProvider, SetupError};
+use session_core::provider::openid::{InvalidSetting, OpenIdProvider};
 use url::{Host, Url};
 
 use crate::listener::Listen;
@@ -31,8 +29,6 @@ pub(crate) struct ProviderClient {
     pub(crate) openid: Arc<OpenIdProvider>,
     /// The provider name in every session.
     pub(crate) name: ProviderName,
-    /// The userinfo endpoint, which stands for a protected API.
-    pub(crate) userinfo: Url,
     /// The HTTP client for requests to the provider.
     pub(crate) http: reqwest::Client,
 }
@@ -47,17 +43,17 @@ impl ProviderClient {
                 let running = built_in(*listen, *access_token_lifetime, *auto_login).await?;
                 let issuer = running.issuer().url().clone();
                 let secret = Some(SecretString::from(BUILT_IN_SECRET));
-                let client = Self::discover(&issuer, BUILT_IN_ID, secret).await?;
+                let client = Self::new(&issuer, BUILT_IN_ID, secret)?;
                 Ok((client, Some(running)))
             }
             ProviderChoice::External { issuer, client_id, client_secret } => {
-                let client = Self::discover(issuer, client_id, client_secret.clone()).await?;
+                let client = Self::new(issuer, client_id, client_secret.clone())?;
                 Ok((client, None))
             }
         }
     }
 
-    async fn discover(
+    fn new(
         issuer: &Url,
         client_id: &str,
         client_secret: Option<SecretString>,
@@ -72,10 +68,13 @@ impl ProviderClient {
         if let Some(secret) = client_secret {
             client = client.with_client_secret(secret);
         }
-        let openid = client.discover().await.map_err(unusable)?;
-        let userinfo = userinfo(issuer, &http).await?;
+        if is_loopback(issuer) {
+            client = client.dangerous_insecure_loopback();
+        }
+        // The provider is asked at the first sign-in: sessions are served while it is away.
+        let openid = client.build().map_err(unusable)?;
         let name = provider_name(issuer, is_built_in)?;
-        Ok(Self { openid: Arc::new(openid), name, userinfo, http })
+        Ok(Self { openid: Arc::new(openid), name, http })
     }
 }
 
@@ -111,39 +110,12 @@ fn provider_name(issuer: &Url, is_built_in: bool) -> Result<ProviderName, Startu
     ProviderName::new(name).map_err(|error| StartupError::usage("--issuer", error))
 }
 
-fn unusable(error: SetupError) -> StartupError {
-    match error.field() {
-        Some("client_id") => StartupError::usage("--client-id", "must not be empty"),
-        Some("client_secret") => StartupError::usage("--client-secret", "must not be empty"),
-        Some(_) => StartupError::usage("--issuer", causes(&error)),
-        None => StartupError::caused_by("cannot reach the identity provider (--issuer)", error),
+fn unusable(setting: InvalidSetting) -> StartupError {
+    match setting.field() {
+        "client_id" => StartupError::usage("--client-id", "must not be empty"),
+        "client_secret" => StartupError::usage("--client-secret", "must not be empty"),
+        _ => StartupError::usage("--issuer", setting),
     }
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
-}
-
-/// The part of the discovery document that the OpenID Connect client does not expose.
-#[derive(Deserialize)]
-struct Metadata {
-    userinfo_endpoint: Option<Url>,
-}
-
-async fn userinfo(issuer: &Url, http: &reqwest::Client) -> Result<Url, StartupError> {
-    let document = IssuerUrl::new(text_of(issuer))
-        .and_then(|issuer| issuer.join(".well-known/openid-configuration"))
-        .map_err(|error| StartupError::usage("--issuer", error))?;
-    let failed =
-        |error| StartupError::caused_by("cannot reach the identity provider (--issuer)", error);
-    let answer = http.get(document).send().await.and_then(reqwest::Response::error_for_status);
-    let metadata: Metadata = answer.map_err(failed)?.json().await.map_err(failed)?;
-    let endpoint = metadata.userinfo_endpoint.filter(|url| {
-        // It receives access tokens.
-        url.scheme() == "https" || (is_loopback(url) && is_loopback(issuer))
-    });
-    endpoint
-        .ok_or_else(|| StartupError::usage("--issuer", "must have a userinfo endpoint over https"))
 }
 
 /// Formats the issuer as it names itself, without the slash that `Url` adds to an empty path.

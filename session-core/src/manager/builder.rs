@@ -141,6 +141,7 @@ impl ManagerBuilder {
             Some(policy) => policy,
             None => SessionPolicy::builder().build()?,
         };
+        let backoff = ProviderBackoff::new(policy.renewal().max_concurrent.get());
         let inner = Arc::new(Inner {
             store: self.store,
             policy,
@@ -148,7 +149,7 @@ impl ManagerBuilder {
             clock: self.clock,
             providers: self.providers,
             renewals: SingleFlight::default(),
-            backoff: ProviderBackoff::default(),
+            backoff,
             migration_hold: MigrationHold::default(),
             local_states: LocalStates::default(),
             caches: CacheRegistry::default(),

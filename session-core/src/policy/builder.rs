@@ -1,6 +1,6 @@
 //! Builds a policy, and names the field of an invalid configuration.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use super::limit::{Limit, OnFull};
@@ -26,6 +26,7 @@ pub struct PolicyBuilder {
     timeouts: Timeouts,
     rules: Vec<Rule>,
     renewal: Renewal,
+    max_concurrent_renewals: Option<usize>,
     max_staleness: Duration,
     touch_interval: Option<Duration>,
     retention: Duration,
@@ -39,6 +40,7 @@ impl Default for PolicyBuilder {
             timeouts: Timeouts { idle: Some(7 * DAY), absolute: Some(30 * DAY) },
             rules: Vec::new(),
             renewal: Renewal::default(),
+            max_concurrent_renewals: None,
             max_staleness: Duration::from_secs(5),
             touch_interval: None,
             retention: 30 * DAY,
@@ -146,6 +148,13 @@ impl PolicyBuilder {
         self
     }
 
+    /// Sets how many renewals may ask one provider at the same time (default: 16). Zero is refused
+    /// when the policy is built.
+    pub const fn max_concurrent_renewals(mut self, max: usize) -> Self {
+        self.max_concurrent_renewals = Some(max);
+        self
+    }
+
     /// Sets for how long a cached session is served after its row was read (default: 5 s; zero reads
     /// it at each request).
     ///
@@ -180,13 +189,14 @@ impl PolicyBuilder {
     ///
     /// Returns a [`PolicyError`] that names the first invalid field: a cap of zero, a timeout of
     /// zero, a touch interval above a quarter of an idle timeout, a lease term below twice the
-    /// provider's timeout, a pattern with a `*` that is not at its end, or two rules with the same
+    /// provider's timeout, no concurrent renewals, a pattern with a `*` that is not at its end, or two rules with the same
     /// pattern.
     pub fn build(self) -> Result<SessionPolicy, PolicyError> {
         let default = Limit::AtMost { max: DEFAULT_MAX_SESSIONS, on_full: OnFull::default() };
         let limit = self.limit.checked(default).ok_or(CAP_OF_ZERO)?;
         check_timeouts(self.timeouts)?;
         check_renewal(&self.renewal)?;
+        let renewal = with_max_concurrent(self.renewal, self.max_concurrent_renewals)?;
         check(!self.store_timeout.is_zero(), "store_timeout", "must not be zero")?;
         let mut rules = Vec::with_capacity(self.rules.len());
         for rule in &self.rules {
@@ -201,7 +211,7 @@ impl PolicyBuilder {
             limit,
             timeouts: self.timeouts,
             rules,
-            renewal: self.renewal,
+            renewal,
             max_staleness: self.max_staleness,
             touch_interval: Duration::ZERO,
             retention: self.retention,
@@ -230,6 +240,14 @@ fn check_renewal(renewal: &Renewal) -> Result<(), PolicyError> {
     // Half a term may pass between two heartbeats, and the provider's timeout must fit in the rest.
     let is_long_enough = renewal.lease_term >= renewal.provider_timeout.saturating_mul(2);
     check(is_long_enough, "lease_term", "must be at least twice the provider's timeout")
+}
+
+fn with_max_concurrent(renewal: Renewal, max: Option<usize>) -> Result<Renewal, PolicyError> {
+    let Some(max) = max else { return Ok(renewal) };
+    let field = "max_concurrent_renewals";
+    let max_concurrent =
+        NonZeroUsize::new(max).ok_or(PolicyError { field, problem: "must not be zero" })?;
+    Ok(Renewal { max_concurrent, ..renewal })
 }
 
 fn check_rule(rule: &Rule, limit: Limit, timeouts: Timeouts) -> Result<CheckedRule, PolicyError> {

@@ -1,5 +1,6 @@
 //! When an access token is due for renewal.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -44,8 +45,7 @@ impl RenewalSchedule {
 
 /// When tokens are renewed, and how long the parties wait for each other.
 ///
-/// All fields are spans of time; [`SessionPolicy`](super::SessionPolicy) checks them when it is
-/// built.
+/// [`SessionPolicy`](super::SessionPolicy) checks all of it when it is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Renewal {
@@ -64,7 +64,11 @@ pub struct Renewal {
     pub lease_term: Duration,
     /// How long a request whose token has expired waits for the new one.
     pub max_wait: Duration,
+    /// How many renewals may ask one provider at the same time (F30).
+    pub max_concurrent: NonZeroUsize,
 }
+
+const DEFAULT_MAX_CONCURRENT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
 
 impl Default for Renewal {
     fn default() -> Self {
@@ -76,6 +80,7 @@ impl Default for Renewal {
             provider_timeout: Duration::from_secs(10),
             lease_term: Duration::from_secs(30),
             max_wait: Duration::from_secs(10),
+            max_concurrent: DEFAULT_MAX_CONCURRENT,
         }
     }
 }

@@ -20,11 +20,13 @@ pub struct ProviderError {
 pub enum ProviderErrorKind {
     /// The response does not follow the protocol.
     Malformed,
-    /// The provider does not accept this client (`invalid_client` and similar errors): an error of
-    /// the configuration, which must not end a session (F42).
+    /// The provider does not accept this client (`invalid_client`, `unauthorized_client`): an error
+    /// of the configuration, which must not end a session (F42). All sessions of the provider wait.
     Misconfigured,
     /// The refresh token is no longer valid: a 4xx response with the JSON error `invalid_grant`.
     Refused,
+    /// The provider rejected this request for another reason (4xx): trouble of this session alone.
+    Rejected,
     /// The provider asks for fewer requests (429).
     Throttled,
     /// The network failed, or the provider did (5xx).
@@ -41,6 +43,7 @@ impl fmt::Display for ProviderErrorKind {
                 "the provider does not accept this client: check its id and secret"
             }
             Self::Refused => "the provider refused the refresh token",
+            Self::Rejected => "the provider rejected the request",
             Self::Throttled => "the provider asks for fewer requests",
             Self::Unavailable => "the provider is unavailable",
             Self::Unsupported => "the provider does not offer this",

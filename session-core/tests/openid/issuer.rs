@@ -120,7 +120,13 @@ impl Issuer {
 
     pub fn builder(&self) -> OpenIdBuilder {
         let issuer = self.lock().document["issuer"].as_str().unwrap().to_owned();
-        OpenIdProvider::builder(issuer, CLIENT_ID, self.client())
+        let is_on_loopback = issuer.starts_with("http:");
+        let builder = OpenIdProvider::builder(issuer, CLIENT_ID, self.client());
+        let builder = match is_on_loopback {
+            true => builder.dangerous_insecure_loopback(),
+            false => builder,
+        };
+        builder
             .with_client_secret(CLIENT_SECRET.to_owned().into())
             .with_clock(Arc::new(self.clock.clone()))
     }

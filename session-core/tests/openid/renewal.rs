@@ -133,8 +133,7 @@ async fn r3_authenticates_in_the_body_where_the_provider_or_the_application_says
 async fn r6_a_public_client_names_itself_and_has_no_secret() {
     let issuer = Issuer::new();
     issuer.script("/token", ok(&json!({"access_token": "at", "token_type": "Bearer"})));
-    let provider =
-        OpenIdProvider::discover(ISSUER, CLIENT_ID, None, issuer.client()).await.unwrap();
+    let provider = OpenIdProvider::builder(ISSUER, CLIENT_ID, issuer.client()).build().unwrap();
     provider.renew(&held(&issuer)).await.unwrap();
     let request = &issuer.requests_to("/token")[0];
     assert_eq!(request.form["client_id"], CLIENT_ID);
@@ -177,22 +176,23 @@ async fn r4_text_is_never_read_as_a_refusal() {
         r#"{"error": "invalid_grant""#,
         "",
     ] {
-        assert_eq!(kind_of(answer(400, body)).await, ProviderErrorKind::Malformed, "{body}");
+        assert_eq!(kind_of(answer(400, body)).await, ProviderErrorKind::Rejected, "{body}");
     }
 }
 
 #[tokio::test]
 async fn f42_an_error_of_the_client_registration_is_not_a_refusal() {
-    for code in [
-        "invalid_client",
-        "invalid_request",
-        "invalid_scope",
-        "unauthorized_client",
-        "unsupported_grant_type",
+    use ProviderErrorKind::{Misconfigured, Rejected};
+    for (code, expected) in [
+        ("invalid_client", Misconfigured),
+        ("unauthorized_client", Misconfigured),
+        ("invalid_request", Rejected),
+        ("invalid_scope", Rejected),
+        ("unsupported_grant_type", Rejected),
     ] {
         for status in [400, 401] {
             let kind = kind_of(json(status, &json!({ "error": code }))).await;
-            assert_eq!(kind, ProviderErrorKind::Misconfigured, "{status} {code}");
+            assert_eq!(kind, expected, "{status} {code}");
         }
         let kind = kind_of(json(503, &json!({ "error": code }))).await;
         assert_eq!(kind, ProviderErrorKind::Unavailable, "503 {code}");
@@ -298,19 +298,66 @@ async fn r8_no_error_shows_a_token_or_a_secret() {
 }
 
 #[tokio::test]
-async fn refuses_tokens_of_another_user() {
+async fn refuses_tokens_of_another_user_and_gives_them_back() {
     let claims = |sub: &str| json!({"iss": ISSUER, "sub": sub, "aud": CLIENT_ID, "exp": 2_000_000_000, "iat": 1});
     let issuer = Issuer::new();
+    issuer.script("/revoke", ok(&json!({})));
     let response = TokenResponse::bearer("at").with_refresh_token("rt");
     let response = response.with_id_token(id_token("k1", &claims("alice"), "at"));
     let held = TokenSet::new(response, issuer.clock.now(), HOUR);
     let provider = issuer.provider().await;
     for (sub, expected) in [("alice", None), ("mallory", Some(ProviderErrorKind::Malformed))] {
         let id_token = id_token("k1", &claims(sub), "at");
-        let answer = json!({"access_token": "at", "token_type": "Bearer", "id_token": id_token});
+        let answer = json!({
+            "access_token": "at", "token_type": "Bearer", "id_token": id_token,
+            "refresh_token": format!("rt-of-{sub}"),
+        });
         issuer.script("/token", ok(&answer));
         let error = provider.renew(&held).await.err().map(|error| error.kind());
         assert_eq!(error, expected, "{sub}");
+    }
+    let revoked = issuer.requests_to("/revoke");
+    assert_eq!(revoked.len(), 1);
+    assert_eq!(revoked[0].form["token"], "rt-of-mallory");
+}
+
+#[tokio::test]
+async fn another_spelling_of_the_issuer_loses_no_rotated_token() {
+    let claims = |iss: &str| json!({"iss": iss, "sub": "alice", "aud": CLIENT_ID, "exp": 2_000_000_000, "iat": 1});
+    for (spelling, is_same) in [
+        ("https://id.example/", true),
+        ("https://ID.example", true),
+        ("https://id.example:443", true),
+        ("http://id.example", false),
+        ("https://id.example.evil.example", false),
+        ("https://id.example/realms/b", false),
+    ] {
+        let issuer = Issuer::new();
+        let response = TokenResponse::bearer("at").with_refresh_token("rt");
+        let response = response.with_id_token(id_token("k1", &claims(ISSUER), "at"));
+        let held = TokenSet::new(response, issuer.clock.now(), HOUR);
+        let answer = json!({
+            "access_token": "at", "token_type": "Bearer", "refresh_token": "rt-2",
+            "id_token": id_token("k1", &claims(spelling), "at"),
+        });
+        issuer.script("/token", ok(&answer));
+        let renewed = issuer.provider().await.renew(&held).await;
+        assert_eq!(renewed.is_ok(), is_same, "{spelling}");
+    }
+}
+
+#[tokio::test]
+async fn a_response_of_more_than_a_mebibyte_is_not_read() {
+    let long = "x".repeat(1024 * 1024);
+    let tokens = json!({"access_token": "at", "token_type": "Bearer", "padding": long});
+    assert_eq!(kind_of(ok(&tokens)).await, ProviderErrorKind::Malformed);
+    let refusal = json!({"error": "invalid_grant", "padding": long});
+    assert_eq!(kind_of(json(400, &refusal)).await, ProviderErrorKind::Malformed);
+    for path in ["/.well-known/openid-configuration", "/jwks"] {
+        let issuer = Issuer::new();
+        issuer.script(path, ok(&json!({ "padding": long, "keys": [] })));
+        let error = issuer.builder().discover().await.unwrap_err();
+        assert!(everything_shown(&error).contains("longer than a mebibyte"), "{path}");
     }
 }
 

@@ -73,7 +73,7 @@ async fn f42_a_wrong_client_secret_is_told_apart() {
     let error = revoke(&Issuer::new(), json(401, &json!({"error": "invalid_client"}))).await;
     assert_eq!(error.unwrap_err().kind(), ProviderErrorKind::Misconfigured);
     let error = revoke(&Issuer::new(), answer(404, "Not Found")).await;
-    assert_eq!(error.unwrap_err().kind(), ProviderErrorKind::Malformed);
+    assert_eq!(error.unwrap_err().kind(), ProviderErrorKind::Rejected);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 use http::header::RETRY_AFTER;
 use serde_json::{Value, json};
-use session_core::provider::openid::{Callback, OpenIdProvider, SetupError};
+use session_core::provider::openid::{AuthorizationOptions, Callback, OpenIdProvider, SetupError};
 
 use crate::everything_shown;
 use crate::issuer::{CLIENT_ID, CLIENT_SECRET, ISSUER, Issuer, answer, with_header};
@@ -15,17 +15,21 @@ async fn names_the_invalid_setting_before_a_request_is_sent() {
     for (url, client_id, secret, field) in [
         ("http://id.example", CLIENT_ID, secret(), "issuer"),
         ("id.example", CLIENT_ID, secret(), "issuer"),
+        ("http://127.0.0.1:3001", CLIENT_ID, secret(), "issuer"),
         ("https://id.example/?tenant=1", CLIENT_ID, secret(), "issuer"),
         (ISSUER, "", secret(), "client_id"),
         (ISSUER, "  ", secret(), "client_id"),
         (ISSUER, CLIENT_ID, Some(String::new().into()), "client_secret"),
     ] {
         let issuer = Issuer::new();
-        let error = OpenIdProvider::discover(url, client_id, secret, issuer.client()).await;
-        let error = error.unwrap_err();
-        assert_eq!(error.field(), Some(field), "{url} {client_id}");
+        let builder = OpenIdProvider::builder(url, client_id, issuer.client());
+        let builder = match secret {
+            Some(secret) => builder.with_client_secret(secret),
+            None => builder,
+        };
+        let error = builder.build().unwrap_err();
+        assert_eq!(error.field(), field, "{url} {client_id}");
         assert!(everything_shown(&error).contains(field), "the message names it");
-        assert!(!error.is_transient());
         assert!(issuer.requests_to("/.well-known/openid-configuration").is_empty());
     }
 }
@@ -33,8 +37,8 @@ async fn names_the_invalid_setting_before_a_request_is_sent() {
 #[tokio::test]
 async fn a_document_of_another_issuer_is_refused() {
     let issuer = Issuer::new().with_document("issuer", json!("https://evil.example"));
-    let error = OpenIdProvider::discover(ISSUER, CLIENT_ID, None, issuer.client()).await;
-    assert_eq!(error.unwrap_err().field(), Some("issuer"));
+    let provider = OpenIdProvider::builder(ISSUER, CLIENT_ID, issuer.client()).build().unwrap();
+    assert_eq!(provider.discover().await.unwrap_err().field(), Some("issuer"));
 }
 
 #[tokio::test]
@@ -45,6 +49,7 @@ async fn r3_names_the_endpoint_to_which_secrets_must_not_be_sent() {
         "jwks_uri",
         "revocation_endpoint",
         "token_endpoint",
+        "userinfo_endpoint",
     ] {
         for url in ["http://id.example/jwks", "http://127.0.0.1:1/jwks"] {
             let error = fails_with(Issuer::new().with_document(field, json!(url))).await;
@@ -95,7 +100,8 @@ async fn everything_can_be_awaited_on_a_thread_pool() {
     }
     let issuer = Issuer::new();
     let provider = is_send(is_send(issuer.builder().discover()).await).unwrap();
-    let request = provider.authorization_request("https://app.example/callback", &[], None);
-    let completed = provider.complete(request.unwrap().pending, Callback::default());
+    let options = AuthorizationOptions::new("https://app.example/callback");
+    let request = is_send(provider.authorization_request(options)).await.unwrap();
+    let completed = provider.complete(request.pending, Callback::default());
     assert!(is_send(completed).await.is_err());
 }

@@ -6,8 +6,8 @@ use openidconnect::url::Url;
 use serde_json::{Value, json};
 use session_core::clock::Clock;
 use session_core::provider::openid::{
-    AuthorizationRequest, Callback, OpenIdProvider, PendingSignIn, SignInError, SignInErrorKind,
-    SignInOutcome,
+    AuthorizationOptions, AuthorizationRequest, Callback, OpenIdProvider, PendingSignIn,
+    SignInError, SignInErrorKind, SignInOutcome,
 };
 use sha2::{Digest, Sha256};
 
@@ -28,8 +28,12 @@ struct Visit {
 impl Visit {
     async fn at(issuer: Issuer) -> Self {
         let provider = issuer.provider().await;
-        let request =
-            provider.authorization_request(CALLBACK, &["profile"], Some("alice")).unwrap();
+        let options = AuthorizationOptions::new(CALLBACK).with_scope("profile");
+        Self::with(issuer, provider, options.with_login_hint("alice")).await
+    }
+
+    async fn with(issuer: Issuer, provider: OpenIdProvider, options: AuthorizationOptions) -> Self {
+        let request = provider.authorization_request(options).await.unwrap();
         Self { issuer, provider, request }
     }
 
@@ -124,7 +128,8 @@ async fn r9_sends_state_nonce_and_pkce_and_the_verifier_to_the_token_endpoint() 
 #[tokio::test]
 async fn r9_f33_every_sign_in_has_its_own_record() {
     let visit = Visit::at(Issuer::new()).await;
-    let other = visit.provider.authorization_request(CALLBACK, &[], None).unwrap();
+    let other =
+        visit.provider.authorization_request(AuthorizationOptions::new(CALLBACK)).await.unwrap();
     let other: HashMap<_, _> = Url::parse(&other.url).unwrap().query_pairs().into_owned().collect();
     for secret in ["state", "nonce", "code_challenge"] {
         assert_ne!(visit.asked()[secret], other[secret], "{secret}");
@@ -301,6 +306,29 @@ async fn fetches_the_keys_again_after_the_issuer_rotated_them() {
 }
 
 #[tokio::test]
+async fn two_rotations_of_the_keys_cost_no_minute() {
+    let visit = Visit::at(Issuer::new()).await;
+    for kid in ["k2", "k3"] {
+        visit.issuer.publish_key(kid);
+        visit.issuer.clock.advance(Duration::from_secs(1));
+        visit.answers(&id_token(kid, &visit.claims(), "at-1"));
+        visit.returns(&visit.query()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn keys_that_could_not_be_fetched_are_fetched_at_the_next_sign_in() {
+    let visit = Visit::at(Issuer::new()).await;
+    visit.issuer.publish_key("k2");
+    visit.issuer.script_outage("/jwks", "connection refused");
+    visit.answers(&id_token("k2", &visit.claims(), "at-1"));
+    assert!(visit.returns(&visit.query()).await.unwrap_err().is_transient());
+    visit.issuer.clock.advance(Duration::from_secs(1));
+    visit.answers(&id_token("k2", &visit.claims(), "at-1"));
+    visit.returns(&visit.query()).await.unwrap();
+}
+
+#[tokio::test]
 async fn b6_invented_key_ids_do_not_flood_the_issuer() {
     let visit = Visit::at(Issuer::new()).await;
     let attempt = async || {
@@ -310,7 +338,7 @@ async fn b6_invented_key_ids_do_not_flood_the_issuer() {
     };
     assert_eq!(attempt().await, 2);
     assert_eq!(attempt().await, 2);
-    visit.issuer.clock.advance(Duration::from_secs(59));
+    visit.issuer.clock.advance(Duration::from_secs(9));
     assert_eq!(attempt().await, 2);
     visit.issuer.clock.advance(Duration::from_secs(1));
     assert_eq!(attempt().await, 3);
@@ -321,7 +349,8 @@ async fn an_outage_of_the_keys_keeps_the_old_ones_valid() {
     let visit = Visit::at(Issuer::new()).await;
     visit.issuer.script_outage("/jwks", "connection refused");
     visit.answers(&id_token("k9", &visit.claims(), "at-1"));
-    assert_eq!(visit.fails(&visit.query()).await, SignInErrorKind::IdToken);
+    let error = visit.returns(&visit.query()).await.unwrap_err();
+    assert!(error.is_transient(), "the key may be a new one: {error}");
     visit.answers(&id_token("k1", &visit.claims(), "at-1"));
     visit.returns(&visit.query()).await.unwrap();
 }
@@ -329,25 +358,83 @@ async fn an_outage_of_the_keys_keeps_the_old_ones_valid() {
 #[tokio::test]
 async fn returns_the_providers_sign_out_address_if_there_is_one() {
     let provider = Issuer::new().provider().await;
-    let url = provider.end_session_url(Some("the.id.token"), Some("https://app.example/")).unwrap();
-    let url = Url::parse(&url.unwrap()).unwrap();
+    let url = provider.end_session_url(Some("the.id.token"), Some("https://app.example/")).await;
+    let url = Url::parse(&url.unwrap().unwrap()).unwrap();
     assert_eq!(url.path(), "/logout");
     let query: HashMap<_, _> = url.query_pairs().into_owned().collect();
     assert_eq!(query["id_token_hint"], "the.id.token");
     assert_eq!(query["post_logout_redirect_uri"], "https://app.example/");
     assert_eq!(query["client_id"], CLIENT_ID);
-    let error = provider.end_session_url(None, Some("nowhere")).unwrap_err();
-    assert_eq!(error.field(), "post_logout_redirect_uri");
+    let error = provider.end_session_url(None, Some("nowhere")).await.unwrap_err();
+    assert_eq!(error.field(), Some("post_logout_redirect_uri"));
 
     let silent = Issuer::new().with_document("end_session_endpoint", Value::Null);
-    assert_eq!(silent.provider().await.end_session_url(None, None).unwrap(), None);
+    assert_eq!(silent.provider().await.end_session_url(None, None).await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn names_an_invalid_redirect_address() {
     let provider = Issuer::new().provider().await;
-    let error = provider.authorization_request("/callback", &[], None).unwrap_err();
-    assert_eq!(error.field(), "redirect_uri");
+    let options = AuthorizationOptions::new("/callback");
+    let error = provider.authorization_request(options).await.unwrap_err();
+    assert_eq!(error.field(), Some("redirect_uri"));
+}
+
+#[tokio::test]
+async fn passes_further_parameters_on_but_not_those_that_protect_the_sign_in() {
+    let issuer = Issuer::new();
+    let options = || AuthorizationOptions::new(CALLBACK);
+    let asked = options()
+        .with_param("prompt", "consent")
+        .with_param("access_type", "offline")
+        .with_param("resource", "https://api.example/")
+        .with_max_age(Duration::from_secs(3600));
+    let visit = Visit::with(issuer.clone(), issuer.provider().await, asked).await;
+    for (name, value) in [
+        ("prompt", "consent"),
+        ("access_type", "offline"),
+        ("resource", "https://api.example/"),
+        ("max_age", "3600"),
+    ] {
+        assert_eq!(visit.asked()[name], value);
+    }
+    for name in ["state", "nonce", "redirect_uri", "scope", "request_uri", "response_type"] {
+        let request = visit.provider.authorization_request(options().with_param(name, "x")).await;
+        assert_eq!(request.unwrap_err().field(), Some("param"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_with_a_maximum_age_needs_a_recent_authentication() {
+    let hour = Duration::from_secs(3600);
+    for (seconds_ago, is_accepted) in
+        [(Some(60), true), (Some(3660), true), (Some(3661), false), (None, false)]
+    {
+        let issuer = Issuer::new();
+        let options = AuthorizationOptions::new(CALLBACK).with_max_age(hour);
+        let visit = Visit::with(issuer.clone(), issuer.provider().await, options).await;
+        let mut claims = visit.claims();
+        let now = claims["iat"].as_i64().unwrap();
+        if let Some(seconds) = seconds_ago {
+            claims["auth_time"] = json!(now - seconds);
+        }
+        visit.answers(&id_token("k1", &claims, "at-1"));
+        let outcome = visit.returns(&visit.query()).await;
+        assert_eq!(outcome.is_ok(), is_accepted, "{seconds_ago:?}");
+    }
+}
+
+#[tokio::test]
+async fn gives_the_tokens_of_a_refused_id_token_back() {
+    let visit = Visit::at(Issuer::new()).await;
+    visit.issuer.script("/revoke", ok(&json!({})));
+    let mut claims = visit.claims();
+    claims["nonce"] = json!("another");
+    visit.answers(&id_token("k1", &claims, "at-1"));
+    assert_eq!(visit.fails(&visit.query()).await, SignInErrorKind::IdToken);
+    let revoked = visit.issuer.requests_to("/revoke");
+    assert_eq!(revoked.len(), 1, "no session will ever hold this refresh token");
+    assert_eq!(revoked[0].form["token"], "rt-1");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use identity_provider::{IdentityProvider, RunningProvider};
 use reqwest::header::LOCATION;
 use session_core::clock::Clock as _;
 use session_core::manager::{SignIn, SignedIn, StartError};
-use session_core::provider::openid::{Callback, OpenIdProvider};
+use session_core::provider::openid::{AuthorizationOptions, Callback, OpenIdProvider};
 use session_core::session::SessionSecret;
 use session_core::store::SessionLookup as _;
 use session_core::store::sea_orm::SeaOrmStore;
@@ -59,6 +59,7 @@ impl Setting {
             .unwrap();
         let idp = idp.spawn(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
         let provider = OpenIdProvider::builder(idp.issuer().as_str(), "devices", http())
+            .dangerous_insecure_loopback()
             .with_client_secret(CLIENT_SECRET.to_owned().into())
             .with_clock(Arc::new(clock.clone()))
             .discover()
@@ -97,7 +98,8 @@ impl Setting {
 
     /// One more device signs in, from the redirect to the provider to the cookie.
     pub(crate) async fn sign_in(&mut self, person: &str) {
-        let request = self.provider.authorization_request(CALLBACK, &["profile"], Some(person));
+        let options = AuthorizationOptions::new(CALLBACK).with_scope("profile");
+        let request = self.provider.authorization_request(options.with_login_hint(person)).await;
         let request = request.unwrap();
         self.log.show(&request.pending);
         let kept = serde_json::to_value(&request.pending).unwrap();

@@ -50,7 +50,12 @@ const REFUSED: ErrorResponse =
     ErrorResponse::new(StatusCode::BAD_GATEWAY, "tool_refused", "The tool rejected the request.");
 
 async fn ask(state: &AppState, token: &str) -> Result<reqwest::Response, ErrorResponse> {
-    let request = state.provider.http.get(state.provider.userinfo.clone()).bearer_auth(token);
+    let endpoints = state.provider.openid.endpoints().await.map_err(|error| {
+        tracing::warn!(%error, "the provider's endpoints are not known");
+        ErrorResponse::unavailable(UNAVAILABLE, None)
+    })?;
+    let userinfo = endpoints.userinfo.ok_or(REFUSED)?.to_string();
+    let request = state.provider.http.get(userinfo).bearer_auth(token);
     request.send().await.map_err(|error| {
         tracing::warn!(error = %error.without_url(), "the tool could not be reached");
         ErrorResponse::unavailable(UNAVAILABLE, None)

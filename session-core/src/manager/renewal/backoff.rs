@@ -9,11 +9,8 @@ use tokio::sync::Semaphore;
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::session::{ProviderName, SessionId};
 
-/// How many renewals may ask one provider at the same time (F30).
-const MAX_CONCURRENT_RENEWALS: usize = 16;
-
-/// After how many failures in a row a provider counts as down for all its sessions.
-const FAILURES_UNTIL_DOWN: u32 = 3;
+/// How many different sessions must fail in a row until the provider counts as down for all.
+const SESSIONS_UNTIL_DOWN: u32 = 3;
 
 const MIN_PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(60);
@@ -26,22 +23,50 @@ pub(in crate::manager) const MAX_REQUESTED_PAUSE: Duration = Duration::from_secs
 /// sessions would stay for ever.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
+/// From how many sessions on the forgotten ones are swept out.
+const MIN_SWEEP: usize = 1024;
+
 /// Pauses after failures: of one session, and of a provider that is down or asked for a pause.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::manager) struct ProviderBackoff {
+    max_concurrent: usize,
     state: Mutex<BackoffState>,
 }
 
 #[derive(Debug, Default)]
 struct BackoffState {
     providers: HashMap<ProviderName, ProviderLimit>,
-    sessions: HashMap<SessionId, Pause>,
+    sessions: HashMap<SessionId, SessionPause>,
+    sweep_at: usize,
 }
 
 #[derive(Debug)]
 struct ProviderLimit {
     permits: Arc<Semaphore>,
+    streak: Streak,
+    /// For all sessions; lengthened by sessions that fail for the first time in the streak, so that
+    /// sessions with trouble of their own cannot shut out the others.
     pause: Pause,
+    /// For sessions that have failed in the streak.
+    repeated: Pause,
+}
+
+/// The failures of a provider since its last success.
+#[derive(Debug)]
+struct Streak {
+    number: u64,
+    /// How many different sessions failed in it.
+    sessions: u32,
+    /// The last streak in which the provider was down. The pauses of sessions that failed in it
+    /// are void: the trouble was the provider's.
+    last_down: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct SessionPause {
+    pause: Pause,
+    /// The streak of its last failure; `None` for trouble that is not the provider's.
+    streak: Option<u64>,
 }
 
 /// Until when to wait, on the monotonic clock, and after how many failures in a row.
@@ -84,7 +109,60 @@ impl Pause {
     }
 }
 
+impl Streak {
+    const fn is_down(&self) -> bool {
+        self.sessions >= SESSIONS_UNTIL_DOWN
+    }
+
+    const fn end(&mut self) {
+        if self.is_down() {
+            self.last_down = Some(self.number);
+        }
+        self.number += 1;
+        self.sessions = 0;
+    }
+}
+
+impl ProviderLimit {
+    fn new(max_concurrent: usize) -> Self {
+        let streak = Streak { number: 0, sessions: 0, last_down: None };
+        let permits = Arc::new(Semaphore::new(max_concurrent));
+        Self { permits, streak, pause: Pause::default(), repeated: Pause::default() }
+    }
+
+    /// Returns what is left of all pauses that concern a session.
+    fn left(&self, session: Option<&SessionPause>, now: Duration) -> Duration {
+        let Some(session) = session else { return self.pause.left(now) };
+        let is_void = session.streak.is_some() && session.streak == self.streak.last_down;
+        let own = if is_void { Duration::ZERO } else { session.pause.left(now) };
+        let is_repeated = session.streak == Some(self.streak.number);
+        let repeated = if is_repeated { self.repeated.left(now) } else { Duration::ZERO };
+        self.pause.left(now).max(own).max(repeated)
+    }
+
+    /// Counts a failure, and lengthens the provider's pause if it concerns more than the session.
+    fn failed(&mut self, session: &SessionPause, error: &ProviderError, now: Duration) {
+        use ProviderErrorKind::{Misconfigured, Throttled};
+
+        let is_repeated = session.streak == Some(self.streak.number);
+        self.streak.sessions = self.streak.sessions.saturating_add(u32::from(!is_repeated));
+        let requested = error.asks_to_wait();
+        if self.streak.is_down() || matches!(error.kind(), Misconfigured | Throttled) {
+            let pause = if is_repeated { &mut self.repeated } else { &mut self.pause };
+            pause.lengthen(None, now);
+        }
+        if requested.is_some() {
+            self.pause.lengthen(requested, now);
+        }
+    }
+}
+
 impl ProviderBackoff {
+    /// Creates the limits of all providers: at most so many renewals at the same time each.
+    pub(in crate::manager) fn new(max_concurrent: usize) -> Self {
+        Self { max_concurrent, state: Mutex::default() }
+    }
+
     /// Returns how long this session's renewal must still wait; `None` if it may start now.
     pub(in crate::manager) fn pause(
         &self,
@@ -93,18 +171,23 @@ impl ProviderBackoff {
         now: Duration,
     ) -> Option<Duration> {
         let state = self.lock();
-        let of_session = state.sessions.get(&session).map(|pause| pause.left(now));
-        let of_provider = state.providers.get(provider).map(|limit| limit.pause.left(now));
-        of_session.max(of_provider).filter(|left| !left.is_zero())
+        let session = state.sessions.get(&session);
+        let left = match state.providers.get(provider) {
+            Some(limit) => limit.left(session, now),
+            None => session.map_or(Duration::ZERO, |session| session.pause.left(now)),
+        };
+        (!left.is_zero()).then_some(left)
     }
 
     /// Returns the permits for concurrent calls to this provider.
     pub(super) fn permits(&self, provider: &ProviderName) -> Arc<Semaphore> {
-        Arc::clone(&self.lock().limit(provider).permits)
+        Arc::clone(&self.lock().limit(provider, self.max_concurrent).permits)
     }
 
-    /// Counts a failure and returns the session's pause. All sessions of the provider wait if it
-    /// asked for a pause, does not accept this client, or has failed several times in a row.
+    /// Counts a failure and returns the session's pause.
+    ///
+    /// All sessions of the provider wait if it asked for a pause, does not accept this client, or
+    /// has failed several sessions in a row. Then a session that has not failed probes next.
     pub(super) fn failed(
         &self,
         provider: &ProviderName,
@@ -112,40 +195,35 @@ impl ProviderBackoff {
         error: &ProviderError,
         now: Duration,
     ) -> Duration {
-        let requested = error.asks_to_wait();
         let mut state = self.lock();
-        state.sessions.retain(|_, pause| !pause.is_forgotten(now));
-        let limit = state.limit(provider);
-        let concerns_all = requested.is_some()
-            || matches!(
-                error.kind(),
-                ProviderErrorKind::Misconfigured | ProviderErrorKind::Throttled
-            )
-            || limit.pause.failures + 1 >= FAILURES_UNTIL_DOWN;
-        if concerns_all {
-            limit.pause.lengthen(requested, now);
-        } else {
-            limit.pause.failures += 1;
-        }
-        let of_provider = limit.pause.left(now);
-        let of_session = state.sessions.entry(session).or_default();
-        of_session.lengthen(requested, now);
-        of_session.left(now).max(of_provider)
+        state.sweep(now);
+        let mut own = state.sessions.remove(&session).unwrap_or_default();
+        let limit = state.limit(provider, self.max_concurrent);
+        limit.failed(&own, error, now);
+        own.streak = Some(limit.streak.number);
+        own.pause.lengthen(error.asks_to_wait(), now);
+        let left = limit.left(Some(&own), now);
+        state.sessions.insert(session, own);
+        left
     }
 
     /// Delays this session alone, as after a failure of its own, and returns its pause.
     pub(super) fn delay_session(&self, session: SessionId, now: Duration) -> Duration {
         let mut state = self.lock();
-        let pause = state.sessions.entry(session).or_default();
-        pause.lengthen(None, now);
-        pause.left(now)
+        let own = state.sessions.entry(session).or_default();
+        own.streak = None;
+        own.pause.lengthen(None, now);
+        own.pause.left(now)
     }
 
     /// Counts a success: renewals go on, unless the provider has asked for a pause.
     pub(super) fn succeeded(&self, provider: &ProviderName, session: SessionId) {
         let mut state = self.lock();
         state.sessions.remove(&session);
-        state.limit(provider).pause.succeed();
+        let limit = state.limit(provider, self.max_concurrent);
+        limit.streak.end();
+        limit.pause.succeed();
+        limit.repeated.succeed();
     }
 
     fn lock(&self) -> MutexGuard<'_, BackoffState> {
@@ -154,10 +232,15 @@ impl ProviderBackoff {
 }
 
 impl BackoffState {
-    fn limit(&mut self, provider: &ProviderName) -> &mut ProviderLimit {
-        self.providers.entry(provider.clone()).or_insert_with(|| ProviderLimit {
-            permits: Arc::new(Semaphore::new(MAX_CONCURRENT_RENEWALS)),
-            pause: Pause::default(),
-        })
+    fn limit(&mut self, provider: &ProviderName, max_concurrent: usize) -> &mut ProviderLimit {
+        let limit = || ProviderLimit::new(max_concurrent);
+        self.providers.entry(provider.clone()).or_insert_with(limit)
+    }
+
+    fn sweep(&mut self, now: Duration) {
+        if self.sessions.len() >= self.sweep_at.max(MIN_SWEEP) {
+            self.sessions.retain(|_, session| !session.pause.is_forgotten(now));
+            self.sweep_at = self.sessions.len().saturating_mul(2);
+        }
     }
 }

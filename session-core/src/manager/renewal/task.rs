@@ -151,8 +151,8 @@ const fn failure(kind: ProviderErrorKind) -> RenewalFailure {
         }
         ProviderErrorKind::Throttled => RenewalFailure::Throttled,
         ProviderErrorKind::Refused => RenewalFailure::Refused,
-        ProviderErrorKind::Malformed | ProviderErrorKind::Unavailable => {
-            RenewalFailure::Unavailable
-        }
+        ProviderErrorKind::Malformed
+        | ProviderErrorKind::Rejected
+        | ProviderErrorKind::Unavailable => RenewalFailure::Unavailable,
     }
 }

@@ -64,6 +64,13 @@ fn the_touch_interval_follows_the_shortest_idle_timeout() {
 }
 
 #[test]
+fn f30_no_concurrent_renewals_are_refused() {
+    assert_eq!(refused(policy().max_concurrent_renewals(0)), "max_concurrent_renewals");
+    let policy = policy().max_concurrent_renewals(3).build().unwrap();
+    assert_eq!(policy.renewal().max_concurrent.get(), 3);
+}
+
+#[test]
 fn f5_a_lease_term_below_twice_the_provider_timeout_is_refused() {
     let slow = policy().provider_timeout(SECOND * 20);
     assert_eq!(refused(slow.clone()), "lease_term");

@@ -5,12 +5,17 @@ use std::time::Duration;
 
 use http::StatusCode;
 use openidconnect::HttpResponse;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::retry_after::retry_after;
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::token::TokenResponse;
+
+/// The maximum length of a response, in bytes. A longer one is not read: its parsing would cost many
+/// times its length.
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// Status, `Retry-After` and body of a response; the oauth2 crate keeps only the body.
 pub(super) struct Answer {
@@ -21,22 +26,35 @@ pub(super) struct Answer {
 
 impl Answer {
     pub(super) fn of(response: HttpResponse) -> Self {
-        let answer = Self::without_body(&response);
-        Self { body: Zeroizing::new(response.into_body()), ..answer }
+        let (status, retry_after) = (response.status(), retry_after(response.headers()));
+        Self { status, retry_after, body: Zeroizing::new(response.into_body()) }
     }
 
-    pub(super) fn without_body(response: &HttpResponse) -> Self {
-        let retry_after = retry_after(response.headers());
-        Self { status: response.status(), retry_after, body: Zeroizing::default() }
+    /// Parses a public document.
+    pub(super) fn into_document<T: DeserializeOwned>(self) -> Result<T, ProviderError> {
+        let body = self.checked_body()?;
+        // The position alone: an error of the parser quotes the document.
+        serde_json::from_slice(body).map_err(|error| {
+            let cause = InvalidJson { line: error.line(), column: error.column() };
+            self.error_of(ProviderErrorKind::Malformed).caused_by(cause)
+        })
     }
 
     /// Parses the token response, with all of its fields (RFC 6749, section 5.1).
     pub(super) fn into_token_response(self) -> Result<TokenResponse, ProviderError> {
-        if !self.status.is_success() {
-            return Err(self.into_error());
-        }
-        TokenResponse::from_json(&self.body)
+        TokenResponse::from_json(self.checked_body()?)
             .map_err(|malformed| self.error_of(ProviderErrorKind::Malformed).caused_by(malformed))
+    }
+
+    /// Returns the body of a success, if it is not too long.
+    fn checked_body(&self) -> Result<&[u8], ProviderError> {
+        match self.body.len() {
+            _ if !self.status.is_success() => Err(self.as_error()),
+            length if length > MAX_BYTES => {
+                Err(self.error_of(ProviderErrorKind::Malformed).caused_by(TooLong))
+            }
+            _ => Ok(&self.body),
+        }
     }
 
     /// Succeeds if the token was revoked or was invalid already (RFC 7009, section 2.2; V2, V3).
@@ -49,12 +67,12 @@ impl Answer {
             {
                 Ok(())
             }
-            _ => Err(self.into_error()),
+            _ => Err(self.as_error()),
         }
     }
 
     /// Returns the error of this response; a successful status counts as malformed.
-    pub(super) fn into_error(self) -> ProviderError {
+    fn as_error(&self) -> ProviderError {
         let code = self.error_code();
         let cause = ErrorAnswer { status: self.status, code };
         self.error_of(kind_of(self.status, code)).caused_by(cause)
@@ -71,6 +89,9 @@ impl Answer {
     /// Returns the `error` of a JSON error response (RFC 6749, section 5.2), never a part of another
     /// text (R4).
     fn error_code(&self) -> Option<&'static str> {
+        if self.body.len() > MAX_BYTES {
+            return None;
+        }
         // A map, since a struct would also be read from an array.
         let body: Map<String, Value> = serde_json::from_slice(&self.body).ok()?;
         body.get("error")?.as_str().map(known_code)
@@ -87,16 +108,10 @@ fn kind_of(status: StatusCode, code: Option<&str>) -> ProviderErrorKind {
             ProviderErrorKind::Unavailable
         }
         (400..=499, Some("invalid_grant")) => ProviderErrorKind::Refused,
-        (
-            400..=499,
-            Some(
-                "invalid_client"
-                | "invalid_request"
-                | "invalid_scope"
-                | "unauthorized_client"
-                | "unsupported_grant_type",
-            ),
-        ) => ProviderErrorKind::Misconfigured,
+        (400..=499, Some("invalid_client" | "unauthorized_client")) => {
+            ProviderErrorKind::Misconfigured
+        }
+        (400..=499, _) => ProviderErrorKind::Rejected,
         _ => ProviderErrorKind::Malformed,
     }
 }
@@ -126,6 +141,19 @@ const ERROR_CODES: [&str; 17] = [
 /// (R8).
 pub(super) fn known_code(code: &str) -> &'static str {
     ERROR_CODES.into_iter().find(|known| *known == code).unwrap_or("an unknown error code")
+}
+
+/// The reason why a response is not read.
+#[derive(Debug, thiserror::Error)]
+#[error("the response is longer than a mebibyte")]
+struct TooLong;
+
+/// A document that is not the expected JSON.
+#[derive(Debug, thiserror::Error)]
+#[error("the document is not valid JSON with the required fields at line {line}, column {column}")]
+struct InvalidJson {
+    line: usize,
+    column: usize,
 }
 
 /// An error response without its text.

@@ -1,4 +1,4 @@
-//! One request to the provider, of which status and headers are kept.
+//! One request with secrets, of which status and headers are kept.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
@@ -23,21 +23,15 @@ use crate::provider::{ProviderError, ProviderErrorKind};
 /// `"expires_in": "3600"`. So the crate builds the request, and the response is read here.
 pub(super) struct Exchange<'p> {
     http: &'p dyn HttpClient,
-    address: Option<&'p Uri>,
+    endpoint: &'p Uri,
     seen: Mutex<Option<Result<Answer, BoxError>>>,
 }
 
 impl<'p> Exchange<'p> {
-    /// Creates an exchange of public documents: the crate addresses the request and reads the
-    /// response.
-    pub(super) const fn public(http: &'p dyn HttpClient) -> Self {
-        Self { http, address: None, seen: Mutex::new(None) }
-    }
-
     /// Creates an exchange of secrets: requests go to this endpoint and nowhere else (R3). The crate
     /// does not see the response, since it would leave copies of it in memory.
     pub(super) const fn with(http: &'p dyn HttpClient, endpoint: &'p Uri) -> Self {
-        Self { http, address: Some(endpoint), seen: Mutex::new(None) }
+        Self { http, endpoint, seen: Mutex::new(None) }
     }
 
     /// Returns the last response.
@@ -54,19 +48,12 @@ impl<'p> Exchange<'p> {
     }
 
     async fn send(&self, mut request: HttpRequest) -> Result<HttpResponse, NotShown> {
-        if let Some(address) = self.address {
-            request.uri_mut().clone_from(address);
-        }
+        request.uri_mut().clone_from(self.endpoint);
         let secrets = secrets_of(&request);
-        let (seen, shown) = match self.http.send(request).await {
-            Ok(response) if self.address.is_none() => {
-                (Ok(Answer::without_body(&response)), Ok(response))
-            }
-            Ok(response) => (Ok(Answer::of(response)), Err(NotShown)),
-            Err(cause) => (Err(without(&secrets, cause)), Err(NotShown)),
-        };
+        let seen = self.http.send(request).await;
+        let seen = seen.map(Answer::of).map_err(|cause| without(&secrets, cause));
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
-        shown
+        Err(NotShown)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use chrono::{DateTime, Utc};
@@ -9,6 +10,7 @@ use openidconnect::core::{
     CoreGenderClaim, CoreJsonWebKey, CoreJsonWebKeySet, CoreJweContentEncryptionAlgorithm,
     CoreJwsSigningAlgorithm,
 };
+use openidconnect::url::Url;
 use openidconnect::{
     AccessToken, AccessTokenHash, AdditionalClaims, ClaimsVerificationError, ClientId,
     ClientSecret, IdToken, IdTokenClaims, IdTokenVerifier, IssuerUrl, JsonWebKey as _,
@@ -67,6 +69,14 @@ pub(super) struct IdTokenCheck {
     algorithms: Vec<CoreJwsSigningAlgorithm>,
 }
 
+/// What the ID token of one sign-in must agree with.
+pub(super) struct Expected<'a> {
+    pub(super) access_token: &'a str,
+    pub(super) nonce: &'a str,
+    pub(super) max_age: Option<Duration>,
+    pub(super) now: Timestamp,
+}
+
 /// The reason why an ID token is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum IdTokenError {
@@ -80,6 +90,8 @@ pub(super) enum IdTokenError {
     Malformed,
     #[error("the subject of the ID token is invalid")]
     Subject,
+    #[error("the user authenticated earlier than was asked for, or the ID token does not say when")]
+    TooOld,
 }
 
 impl IdTokenError {
@@ -112,18 +124,19 @@ impl IdTokenCheck {
     pub(super) fn verified(
         &self,
         token: &str,
-        access_token: &str,
-        nonce: &str,
+        expected: &Expected<'_>,
         keys: &CoreJsonWebKeySet,
-        now: Timestamp,
     ) -> Result<(ProviderIdentity, SignInClaims), IdTokenError> {
         let token = SignInToken::from_str(token).map_err(|_| IdTokenError::Malformed)?;
-        let verifier = self.verifier(keys, now);
-        let nonce = Nonce::new(nonce.to_owned());
+        let verifier = self.verifier(keys, expected.now);
+        let nonce = Nonce::new(expected.nonce.to_owned());
         let claims = token.claims(&verifier, &nonce).map_err(IdTokenError::Claims)?;
         if let Some(hash) = claims.access_token_hash() {
-            self.check_hash(&token, &verifier, access_token, hash)
+            self.check_hash(&token, &verifier, expected.access_token, hash)
                 .ok_or(IdTokenError::AccessToken)?;
+        }
+        if expected.max_age.is_some_and(|max_age| !is_recent(claims, max_age, expected.now)) {
+            return Err(IdTokenError::TooOld);
         }
         Ok((identity(claims)?, sign_in_claims(claims)))
     }
@@ -169,6 +182,18 @@ impl IdTokenCheck {
     }
 }
 
+/// For how long after `max_age` a time of authentication is accepted: the sign-in itself takes time,
+/// and clocks differ.
+const MAX_AGE_LEEWAY: Duration = Duration::from_secs(60);
+
+/// Returns whether the user authenticated recently enough (OpenID Connect Core, section 3.1.2.1).
+fn is_recent(claims: &Claims, max_age: Duration, now: Timestamp) -> bool {
+    let authenticated_at = claims.auth_time();
+    authenticated_at.is_some_and(|at| {
+        now.since(Timestamp::from_millis(at.timestamp_millis())) <= max_age + MAX_AGE_LEEWAY
+    })
+}
+
 type Claims = IdTokenClaims<FurtherClaims, CoreGenderClaim>;
 
 fn identity(claims: &Claims) -> Result<ProviderIdentity, IdTokenError> {
@@ -199,19 +224,28 @@ fn sign_in_claims(claims: &Claims) -> SignInClaims {
 /// (3.1.3.7, 6). A token that cannot be parsed is ignored.
 pub(super) fn is_about_another_user(before: &str, after: &str) -> bool {
     match (issuer_and_subject(before), issuer_and_subject(after)) {
-        (Some(before), Some(after)) => before != after,
+        (Some(before), Some(after)) => {
+            before.sub != after.sub || !is_same_issuer(&before.iss, &after.iss)
+        }
         _ => false,
     }
 }
 
-fn issuer_and_subject(token: &str) -> Option<(String, String)> {
-    #[derive(Deserialize)]
-    struct IssuerAndSubject {
-        iss: String,
-        sub: String,
-    }
+/// Compares two issuers as addresses: one provider has been seen to write itself with and without a
+/// slash at the end, and a token that it has rotated must not be lost for that.
+fn is_same_issuer(one: &str, other: &str) -> bool {
+    let address = |text: &str| Url::parse(text.trim_end_matches('/')).ok();
+    one == other || address(one).is_some_and(|one| address(other) == Some(one))
+}
+
+#[derive(Deserialize)]
+struct IssuerAndSubject {
+    iss: String,
+    sub: String,
+}
+
+fn issuer_and_subject(token: &str) -> Option<IssuerAndSubject> {
     let payload = token.split('.').nth(1)?;
     let payload = Base64UrlUnpadded::decode_vec(payload).ok()?;
-    let claims: IssuerAndSubject = serde_json::from_slice(&payload).ok()?;
-    Some((claims.iss, claims.sub))
+    serde_json::from_slice(&payload).ok()
 }

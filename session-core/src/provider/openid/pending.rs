@@ -40,6 +40,9 @@ pub struct PendingSignIn {
     pub(super) redirect_uri: String,
     /// Epoch milliseconds.
     pub(super) started_at: i64,
+    /// How long ago the user may have authenticated, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) max_age: Option<u64>,
     #[serde(serialize_with = "exposed")]
     pub(super) state: SecretString,
     #[serde(serialize_with = "exposed")]

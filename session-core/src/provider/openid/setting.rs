@@ -41,6 +41,18 @@ pub enum SetupError {
     ),
 }
 
+impl From<SetupError> for ProviderError {
+    /// For a call that needs the document: a setting that is invalid must not end a session.
+    fn from(error: SetupError) -> Self {
+        match error {
+            SetupError::Discovery(error) => error,
+            SetupError::Setting(setting) => {
+                Self::new(ProviderErrorKind::Misconfigured).caused_by(setting)
+            }
+        }
+    }
+}
+
 impl SetupError {
     /// Returns the name of the invalid field, if that is the reason.
     #[must_use]
@@ -61,8 +73,12 @@ impl SetupError {
     }
 }
 
-/// Parses a URL to which secrets may be sent: https, or http on loopback.
-pub(super) fn safe_url(field: &'static str, text: &str) -> Result<Url, InvalidSetting> {
+/// Parses a URL to which secrets may be sent: https, or http on loopback where that is allowed.
+pub(super) fn safe_url(
+    field: &'static str,
+    text: &str,
+    is_insecure_loopback: bool,
+) -> Result<Url, InvalidSetting> {
     let url = Url::parse(text).map_err(|_| InvalidSetting::new(field, "is not a URL"))?;
     match url.scheme() {
         _ if !url.username().is_empty() || url.password().is_some() => {
@@ -72,8 +88,12 @@ pub(super) fn safe_url(field: &'static str, text: &str) -> Result<Url, InvalidSe
             Err(InvalidSetting::new(field, "must not have a fragment"))
         }
         "https" => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
-        _ => Err(InvalidSetting::new(field, "must be https, or http on loopback")),
+        "http" if is_loopback(&url) && is_insecure_loopback => Ok(url),
+        "http" if is_loopback(&url) => {
+            let problem = "is http on loopback, which the builder must allow";
+            Err(InvalidSetting::new(field, problem))
+        }
+        _ => Err(InvalidSetting::new(field, "must be https")),
     }
 }
 
@@ -84,8 +104,8 @@ pub(super) fn safe_endpoint(
     text: &str,
     issuer: &Url,
 ) -> Result<Uri, InvalidSetting> {
-    let url = safe_url(field, text)?;
-    if url.scheme() == "http" && !is_loopback(issuer) {
+    let url = safe_url(field, text, true)?;
+    if url.scheme() == "http" && issuer.scheme() == "https" {
         return Err(InvalidSetting::new(field, "must be https, as the issuer is"));
     }
     url.as_str().parse().map_err(|_| InvalidSetting::new(field, "is not a URL"))
@@ -112,7 +132,9 @@ mod tests {
             "http://[::1]",
             "http://localhost:9",
         ] {
-            assert!(safe_url("issuer", url).is_ok(), "{url}");
+            assert!(safe_url("issuer", url, true).is_ok(), "{url}");
+            let is_secure = url.starts_with("https:");
+            assert_eq!(safe_url("issuer", url, false).is_ok(), is_secure, "{url}");
         }
     }
 
@@ -128,7 +150,7 @@ mod tests {
             "id.example",
             "",
         ] {
-            let error = safe_url("issuer", url).unwrap_err();
+            let error = safe_url("issuer", url, true).unwrap_err();
             assert_eq!(error.field(), "issuer", "{url}");
         }
     }

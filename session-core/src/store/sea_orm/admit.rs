@@ -8,13 +8,13 @@ use sea_orm::{
     QueryOrder, QuerySelect, Set, Statement,
 };
 
-use super::SeaOrmStore;
 use super::attempt_error::AttemptError;
 use super::convert::{self, digest_octets, partition_octets, signed};
 use super::end::Leaving;
 use super::entity::{Octets, admission_lock, session};
 use super::retry::Attempt;
 use super::row::EndingRow;
+use super::store::SeaOrmStore;
 use super::transaction::Transaction;
 use crate::event::{Event, EventKind};
 use crate::policy::{AdmittedSession, Eviction, Verdict};

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend};
 
-use super::SeaOrmStore;
 use super::attempt_error::AttemptError;
+use super::store::SeaOrmStore;
 use crate::store::StoreError;
 
 /// How long a statement may run before PostgreSQL cancels it.
@@ -76,11 +76,6 @@ impl SeaOrmStore {
         })
         .await
     }
-
-    /// Returns how many connections the pool may hold, all of which may be dead.
-    pub(super) fn max_connections(&self) -> u32 {
-        pool_size(&self.connection, self.backend)
-    }
 }
 
 /// Guesses the database, to classify errors of connecting only; SeaORM parses the address itself.
@@ -95,26 +90,6 @@ fn backend_of(url: &str) -> DbBackend {
 
 fn is_in_memory(url: &str) -> bool {
     url.contains(":memory:") || url.contains("mode=memory")
-}
-
-/// The size of a pool that cannot be asked for it.
-const DEFAULT_POOL_SIZE: u32 = 10;
-
-fn pool_size(connection: &DatabaseConnection, backend: DbBackend) -> u32 {
-    match backend {
-        _ if connection.is_mock_connection() => DEFAULT_POOL_SIZE,
-        #[cfg(feature = "postgres")]
-        DbBackend::Postgres => {
-            connection.get_postgres_connection_pool().options().get_max_connections()
-        }
-        #[cfg(feature = "mysql")]
-        DbBackend::MySql => connection.get_mysql_connection_pool().options().get_max_connections(),
-        #[cfg(feature = "sqlite")]
-        DbBackend::Sqlite => {
-            connection.get_sqlite_connection_pool().options().get_max_connections()
-        }
-        _ => DEFAULT_POOL_SIZE,
-    }
 }
 
 #[cfg(test)]

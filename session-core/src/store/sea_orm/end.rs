@@ -9,13 +9,13 @@ use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 
-use super::SeaOrmStore;
 use super::attempt_error::AttemptError;
 use super::convert::{self, signed};
 use super::entity::{Octets, revocation, session};
 use super::lookup::CHUNK;
 use super::retry::Attempt;
 use super::row::EndingRow;
+use super::store::SeaOrmStore;
 use super::transaction::Transaction;
 use crate::clock::Timestamp;
 use crate::session::{EndReason, Origin};

@@ -4,11 +4,11 @@ use async_trait::async_trait;
 use sea_orm::prelude::Uuid;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::SeaOrmStore;
 use super::attempt_error::AttemptError;
 use super::convert::{self, event_row};
 use super::entity::event::{self, Column};
 use super::lookup::CHUNK;
+use super::store::SeaOrmStore;
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::session::SessionId;

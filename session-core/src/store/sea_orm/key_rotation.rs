@@ -7,10 +7,10 @@ use sea_orm::{
     Select,
 };
 
-use super::SeaOrmStore;
 use super::convert::{self, seal_key, sealed_octets, signed};
 use super::entity::{revocation, session};
 use super::row::StoredRow;
+use super::store::SeaOrmStore;
 use super::update::{set_tokens, update_live};
 use crate::session::SessionId;
 use crate::store::{KeyRotation, PendingRevocation, RevocationId, StoreError, StoredSession};

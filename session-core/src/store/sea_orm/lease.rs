@@ -5,11 +5,11 @@ use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect};
 
-use super::SeaOrmStore;
 use super::attempt_error::AttemptError;
 use super::convert::{signed, term_ms};
 use super::entity::session::{self, Column};
 use super::retry::Attempt;
+use super::store::SeaOrmStore;
 use super::update::update_live;
 use crate::session::SessionId;
 use crate::store::{Lease, LeaseOwner, RenewalLeases, StoreError};

@@ -4,12 +4,12 @@ use async_trait::async_trait;
 use sea_orm::prelude::Uuid;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::SeaOrmStore;
 use super::admit::PendingAdmission;
 use super::attempt_error::AttemptError;
 use super::end::Ending;
 use super::entity::session::{self, Column};
 use super::lookup::CHUNK;
+use super::store::SeaOrmStore;
 use crate::clock::Timestamp;
 use crate::session::EndReason;
 use crate::store::{

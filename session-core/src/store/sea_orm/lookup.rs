@@ -6,14 +6,14 @@ use async_trait::async_trait;
 use sea_orm::prelude::Uuid;
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select, Statement,
+    QuerySelect, Select, Statement,
 };
 
-use super::SeaOrmStore;
 use super::attempt_error::AttemptError;
 use super::convert::{digest_octets, partition_octets};
 use super::entity::session::{self, Column};
 use super::row::{SessionRow, StoredRow};
+use super::store::SeaOrmStore;
 use crate::session::{SecretDigest, Session, SessionId, UserId};
 use crate::store::{
     Partition, SessionLookup, StoreError, StoredSession, TimeoutBasis, TimeoutQuery,
@@ -126,15 +126,6 @@ impl SeaOrmStore {
         })
         .await
     }
-}
-
-/// The statement that finds a session by its cookie. Built once, since each request that is not
-/// cached waits for it.
-pub(super) fn find_by_digest_sql(backend: sea_orm::DbBackend) -> String {
-    let any = digest_octets(&SecretDigest::from_bytes([0; 32]));
-    let either =
-        Condition::any().add(Column::Digest.eq(any.clone())).add(Column::PreviousDigest.eq(any));
-    session::Entity::find().filter(either).build(backend).sql
 }
 
 /// Repeats the last id until the number of ids is a power of two: each number of ids is a statement

@@ -5,8 +5,8 @@ use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, Condition, DeriveIden, EntityTrait, QueryFilter, QuerySelect};
 
-use super::SeaOrmStore;
 use super::entity::session::{self, Column};
+use super::store::SeaOrmStore;
 use crate::session::{Origin, ProviderName, Session, SessionId, UserId};
 use crate::store::{MigratedSessions, StoreError};
 

@@ -34,46 +34,8 @@ mod migrated;
 mod outbox;
 mod retry;
 mod row;
+mod store;
 mod transaction;
 mod update;
 
-use std::sync::Arc;
-
-use sea_orm::{DatabaseConnection, DbBackend};
-
-/// Keeps sessions in SQLite, PostgreSQL, MySQL 8 or MariaDB. Clones share their pool.
-///
-/// ```no_run
-/// use session_core::store::sea_orm::SeaOrmStore;
-///
-/// # async fn run() -> Result<(), session_core::store::StoreError> {
-/// let store = SeaOrmStore::connect("sqlite://sessions.sqlite?mode=rwc").await?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug, Clone)]
-pub struct SeaOrmStore {
-    connection: DatabaseConnection,
-    backend: DbBackend,
-    /// See [`lookup::find_by_digest_sql`].
-    find_by_digest_sql: Arc<str>,
-}
-
-impl SeaOrmStore {
-    /// Creates a store on a pool that is open already.
-    ///
-    /// Turn off `test_before_acquire` where you open the pool: the store does not need it, and it
-    /// costs a round trip at each use. On SQLite use WAL mode, and for a database in memory a pool
-    /// of one connection that never closes.
-    #[must_use]
-    pub fn new(connection: DatabaseConnection) -> Self {
-        let backend = connection.get_database_backend();
-        Self { connection, backend, find_by_digest_sql: lookup::find_by_digest_sql(backend).into() }
-    }
-
-    /// Returns the pool, for what the application keeps in the same database.
-    #[must_use]
-    pub const fn connection(&self) -> &DatabaseConnection {
-        &self.connection
-    }
-}
+pub use store::SeaOrmStore;

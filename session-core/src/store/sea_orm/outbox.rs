@@ -4,11 +4,11 @@ use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::SeaOrmStore;
 use super::attempt_error::AttemptError;
 use super::convert::{self, revocation_row};
 use super::entity::revocation::{self, Column};
 use super::lookup::CHUNK;
+use super::store::SeaOrmStore;
 use super::transaction::Transaction;
 use crate::clock::Timestamp;
 use crate::store::{PendingRevocation, RevocationId, RevocationOutbox, StoreError};

@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
-use super::SeaOrmStore;
 use super::attempt_error::{AttemptError, Remedy};
+use super::store::SeaOrmStore;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// How often an attempt that met another transaction is repeated.

@@ -5,8 +5,8 @@ use sea_orm::{
     TransactionOptions, TransactionTrait,
 };
 
-use super::SeaOrmStore;
 use super::attempt_error::AttemptError;
+use super::store::SeaOrmStore;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// An open transaction. It is rolled back when it is dropped.

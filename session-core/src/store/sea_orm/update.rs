@@ -7,11 +7,11 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, UpdateMany,
 };
 
-use super::SeaOrmStore;
 use super::attempt_error::AttemptError;
 use super::convert::{digest_octets, seal_key, sealed_octets, signed};
 use super::entity::{Octets, event, session};
 use super::retry::Attempt;
+use super::store::SeaOrmStore;
 use super::transaction::Transaction;
 use crate::clock::Timestamp;
 use crate::event::EventKind;

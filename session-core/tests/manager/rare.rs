@@ -1,17 +1,14 @@
-//! The manager under rare failures: a lease that is lost while the provider is asked, an absurd
-//! `Retry-After`, an altered row among many.
-#![cfg(feature = "test-util")]
-#![allow(clippy::unwrap_used)]
+//! Rare failures: a lease that is lost while the provider is asked, an absurd `Retry-After`, an
+//! altered row among many.
 
 use std::time::Duration;
 
-use session_core::manager::{ManagerBuilder, Resolution, SignIn, SignedIn, TokenErrorKind};
+use session_core::manager::{Resolution, SignIn, TokenErrorKind};
 use session_core::middleware::SessionManagerExt as _;
 use session_core::provider::{ProviderErrorKind, RevocationScope};
 use session_core::session::ProviderIdentity;
 use session_core::store::memory::MemoryStore;
-use session_core::store::{KeyRotation as _, RenewalLeases as _, SessionLookup as _};
-use session_core::store::{Lease, StoredSession};
+use session_core::store::{KeyRotation as _, Lease, RenewalLeases as _, SessionLookup as _};
 use session_core::testing::sample::{provider as named, subject, user};
 use session_core::testing::{
     FakeClock, Fault, FaultyStore, Method, RenewalScript, ScriptedProvider,
@@ -19,53 +16,14 @@ use session_core::testing::{
 use session_core::token::{Sealed, SealedTokens};
 use session_core::{Keyring, SessionManager};
 
-const SECOND: Duration = Duration::from_secs(1);
+use crate::world::{SECOND, World, settle};
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-struct World {
-    store: FaultyStore,
-    clock: FakeClock,
-    provider: ScriptedProvider,
-    manager: SessionManager,
-}
-
-impl World {
-    async fn of(provider: ScriptedProvider) -> Self {
-        let (store, clock) = (FaultyStore::new(MemoryStore::new()), FakeClock::new());
-        let keyring = Keyring::parse(&Keyring::generate_entry("one").unwrap()).unwrap();
-        let builder = builder(&store, &clock).keyring(keyring);
-        let manager = builder.provider("okta", provider.clone()).start().await.unwrap();
-        Self { store, clock, provider, manager }
-    }
-
-    fn login(&self) -> SignIn {
-        SignIn::new(&user("ann"), &named("okta"), self.provider.sign_in())
-    }
-
-    async fn sign_in(&self) -> SignedIn {
-        self.manager.sign_in(self.login()).await.unwrap()
-    }
-
-    async fn row(&self, device: &SignedIn) -> StoredSession {
-        self.store.find(device.session.id).await.unwrap().unwrap()
-    }
-}
-
-fn builder(store: &FaultyStore, clock: &FakeClock) -> ManagerBuilder {
-    SessionManager::builder(store.clone()).clock(clock.clone())
-}
-
-/// Lets the manager's tasks run until they wait for something.
-async fn settle() {
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
-    }
-}
 
 #[tokio::test]
 async fn f8_a_refusal_after_the_lease_was_lost_ends_nothing() {
     let world = World::of(ScriptedProvider::new()).await;
-    let laptop = world.sign_in().await;
+    let laptop = world.sign_in("ann").await;
     world.clock.advance(SECOND * 301);
     world.provider.script(RenewalScript::Fail(ProviderErrorKind::Refused, None));
     world.provider.requests().close();
@@ -89,8 +47,8 @@ async fn f38_a_session_of_an_unknown_subject_may_use_any_grant_of_its_user() {
         let scope = RevocationScope::Grant;
         let world = World::of(ScriptedProvider::new().with_revocation_scope(scope)).await;
         let identity = ProviderIdentity { subject: Some(subject("1")), ..Default::default() };
-        let known = world.manager.sign_in(world.login().identity(identity)).await.unwrap();
-        let unknown = world.sign_in().await;
+        let known = world.manager.sign_in(world.login("ann").identity(identity)).await.unwrap();
+        let unknown = world.sign_in("ann").await;
         let (first, last) = if is_known_first { (known, unknown) } else { (unknown, known) };
 
         world.manager.sign_out(&first.session.user, first.session.id).await.unwrap();
@@ -104,7 +62,7 @@ async fn f38_a_session_of_an_unknown_subject_may_use_any_grant_of_its_user() {
 #[tokio::test]
 async fn no_answer_of_a_provider_delays_renewals_for_ever() {
     let world = World::of(ScriptedProvider::new()).await;
-    let laptop = world.sign_in().await;
+    let laptop = world.sign_in("ann").await;
     world.clock.advance(SECOND * 301);
     world.provider.script(RenewalScript::Fail(ProviderErrorKind::Throttled, Some(Duration::MAX)));
     let error =
@@ -118,7 +76,7 @@ async fn no_answer_of_a_provider_delays_renewals_for_ever() {
 async fn no_answer_of_a_provider_delays_a_revocation_for_ever() {
     let scope = RevocationScope::Token;
     let world = World::of(ScriptedProvider::new().with_revocation_scope(scope)).await;
-    let laptop = world.sign_in().await;
+    let laptop = world.sign_in("ann").await;
     world.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
     world.provider.fail_revocation(ProviderErrorKind::Throttled, Some(Duration::MAX));
     assert_eq!(world.manager.process_revocations(1).await.unwrap().postponed, 1);
@@ -129,7 +87,7 @@ async fn no_answer_of_a_provider_delays_a_revocation_for_ever() {
 #[tokio::test]
 async fn f9_a_request_starts_no_renewal_while_its_provider_asked_for_a_pause() {
     let world = World::of(ScriptedProvider::new()).await;
-    let laptop = world.sign_in().await;
+    let laptop = world.sign_in("ann").await;
     world.clock.advance(SECOND * 290);
     let asked = Some(SECOND * 60);
     world.provider.script(RenewalScript::Fail(ProviderErrorKind::Throttled, asked));
@@ -149,7 +107,7 @@ async fn f9_a_request_starts_no_renewal_while_its_provider_asked_for_a_pause() {
 #[tokio::test]
 async fn a_store_that_refuses_writes_does_not_get_one_at_each_request() {
     let world = World::of(ScriptedProvider::new()).await;
-    let laptop = world.sign_in().await;
+    let laptop = world.sign_in("ann").await;
     world.store.set(Method::Touch, Fault::AWAY);
     world.clock.advance(SECOND * 60);
     // Held as a cache would hold it.
@@ -173,7 +131,8 @@ async fn law_10_one_altered_row_does_not_prove_a_wrong_key_among_many_rows_of_ot
     let old = Keyring::generate_entry("old").unwrap();
     let both = format!("{},{}", *Keyring::generate_entry("new").unwrap(), *old);
     let start = async |keys: &str| {
-        builder(&store, &clock).keyring(Keyring::parse(keys).unwrap()).start().await
+        let builder = SessionManager::builder(store.clone()).clock(clock.clone());
+        builder.keyring(Keyring::parse(keys).unwrap()).start().await
     };
     let sign_in = async |manager: &SessionManager, name: String| {
         clock.advance(Duration::from_millis(1));

@@ -1,0 +1,154 @@
+//! The provider: renews and revokes tokens for the session manager.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use openidconnect::core::CoreRevocableToken;
+use openidconnect::{RefreshToken, RevocationUrl};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::discovery::{Discovered, Discovery};
+use super::exchange::Exchange;
+use super::id_token;
+use super::metadata::{Endpoints, Metadata};
+use super::registration::Registration;
+use super::setting::SetupError;
+use super::transport::Transport;
+use crate::provider::{Provider, ProviderError, ProviderErrorKind, RevocationScope};
+use crate::token::{TokenResponse, TokenSet};
+
+/// A client registration at an OpenID Connect provider.
+///
+/// As a [`Provider`] it renews tokens (RFC 6749, section 6) and revokes them (RFC 7009). Only a 4xx
+/// response with the JSON error `invalid_grant` ends a session; every other error says what failed,
+/// and how long the provider asks to wait.
+///
+/// # Security
+///
+/// Refresh tokens and the client's secret are sent only to the endpoints in the issuer's discovery
+/// document or to those that the application has set, over https (http on loopback only where the
+/// builder allows it). A response of more than a mebibyte is not read. No error, log or `Debug`
+/// contains a secret. The HTTP client must not follow redirects: see
+/// [`HttpClient`](super::HttpClient).
+pub struct OpenIdProvider {
+    pub(super) registration: Registration,
+    pub(super) transport: Transport,
+    pub(super) discovery: Discovery,
+}
+
+impl OpenIdProvider {
+    /// Returns the issuer identifier.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.registration.issuer
+    }
+
+    /// Fetches the discovery document and the keys, unless they are there.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SetupError`] with the name of the field of the document that is invalid (an address
+    /// without https, a different issuer than the requested one), or if the document or the keys
+    /// cannot be fetched.
+    pub async fn discover(&self) -> Result<(), SetupError> {
+        let Discovered { keys, .. } = self.discovered().await?;
+        let none = keys.current();
+        if none.keys().is_empty() {
+            let fetched = keys.newer_than(&none, &self.transport).await;
+            fetched.map_err(SetupError::Discovery)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the addresses of the provider, for instance to ask for the claims about a user.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SetupError`] if the discovery document is invalid or cannot be fetched.
+    pub async fn endpoints(&self) -> Result<Endpoints, SetupError> {
+        Ok(self.discovered().await?.metadata.endpoints.clone())
+    }
+
+    pub(super) async fn discovered(&self) -> Result<Discovered, SetupError> {
+        self.discovery.get(&self.registration, &self.transport).await
+    }
+
+    async fn ask_to_revoke(
+        &self,
+        metadata: &Metadata,
+        refresh_token: &SecretString,
+    ) -> Result<(), ProviderError> {
+        let unsupported = || ProviderError::new(ProviderErrorKind::Unsupported);
+        let endpoint = metadata.endpoints.revocation.as_ref().ok_or_else(unsupported)?;
+        let token = RefreshToken::new(refresh_token.expose_secret().to_owned());
+        let client = metadata.client.clone().set_revocation_url(placeholder_url()?);
+        let request = client.revoke_token(CoreRevocableToken::from(token));
+        let request = request.map_err(|_| ProviderError::new(ProviderErrorKind::Misconfigured))?;
+        let exchange = Exchange::with(&*self.transport.http, endpoint);
+        // The exchange keeps the response.
+        let _ = request.request_async(&exchange).await;
+        exchange.into_answer()?.into_revocation()
+    }
+
+    /// Revokes tokens that no session may hold.
+    pub(super) async fn give_back(&self, metadata: &Metadata, response: &TokenResponse) {
+        let Some(token) = &response.refresh_token else { return };
+        let revoked = self.transport.bounded(self.ask_to_revoke(metadata, token)).await;
+        if let Err(error) = revoked {
+            tracing::warn!(%error, "a refresh token that no session holds was not revoked");
+        }
+    }
+}
+
+#[async_trait]
+impl Provider for OpenIdProvider {
+    async fn renew(&self, tokens: &TokenSet) -> Result<TokenResponse, ProviderError> {
+        let token = tokens.refresh_token().ok_or(ProviderErrorKind::Unsupported);
+        let token = RefreshToken::new(token.map_err(ProviderError::new)?.to_owned());
+        let Discovered { metadata, .. } = self.discovered().await?;
+        let exchange = Exchange::with(&*self.transport.http, &metadata.endpoints.token);
+        let request = metadata.client.exchange_refresh_token(&token);
+        let request = request.add_scopes(self.registration.scope_at_renewal.iter().cloned());
+        // The exchange keeps the response.
+        let _ = request.request_async(&exchange).await;
+        let response = exchange.into_answer()?.into_token_response()?;
+        let renewed = response.id_token.as_ref().map(SecretString::expose_secret);
+        if let (Some(before), Some(after)) = (tokens.id_token(), renewed)
+            && id_token::is_about_another_user(before, after)
+        {
+            self.give_back(&metadata, &response).await;
+            return Err(ProviderError::new(ProviderErrorKind::Malformed).caused_by(AnotherUser));
+        }
+        Ok(response)
+    }
+
+    async fn revoke(&self, refresh_token: &SecretString) -> Result<(), ProviderError> {
+        let Discovered { metadata, .. } = self.discovered().await?;
+        self.ask_to_revoke(&metadata, refresh_token).await
+    }
+
+    fn revocation_scope(&self) -> RevocationScope {
+        self.registration.revocation_scope
+    }
+}
+
+/// Returns a placeholder: the openidconnect crate refuses to revoke at an http address, even on
+/// loopback. The exchange sends the request to the endpoint that was checked before.
+fn placeholder_url() -> Result<RevocationUrl, ProviderError> {
+    RevocationUrl::new("https://localhost/".to_owned())
+        .map_err(|_| ProviderError::new(ProviderErrorKind::Misconfigured))
+}
+
+/// A renewal returned the tokens of another user.
+#[derive(Debug, thiserror::Error)]
+#[error("the renewed ID token is about another user")]
+struct AnotherUser;
+
+impl fmt::Debug for OpenIdProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenIdProvider")
+            .field("issuer", &self.registration.issuer)
+            .field("client_id", &self.registration.client_id)
+            .finish_non_exhaustive()
+    }
+}

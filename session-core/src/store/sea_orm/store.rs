@@ -1,0 +1,83 @@
+//! The store itself: its pool, and what is known of it.
+
+use std::sync::Arc;
+
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait,
+    QueryFilter, QueryTrait,
+};
+
+use super::convert::digest_octets;
+use super::entity::session::{self, Column};
+use crate::session::SecretDigest;
+
+/// Keeps sessions in SQLite, PostgreSQL, MySQL 8 or MariaDB. Clones share their pool.
+///
+/// ```no_run
+/// use session_core::store::sea_orm::SeaOrmStore;
+///
+/// # async fn run() -> Result<(), session_core::store::StoreError> {
+/// let store = SeaOrmStore::connect("sqlite://sessions.sqlite?mode=rwc").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct SeaOrmStore {
+    pub(super) connection: DatabaseConnection,
+    pub(super) backend: DbBackend,
+    /// See [`find_by_digest_sql()`].
+    pub(super) find_by_digest_sql: Arc<str>,
+}
+
+impl SeaOrmStore {
+    /// Creates a store on a pool that is open already.
+    ///
+    /// Turn off `test_before_acquire` where you open the pool: the store does not need it, and it
+    /// costs a round trip at each use. On SQLite use WAL mode, and for a database in memory a pool
+    /// of one connection that never closes.
+    #[must_use]
+    pub fn new(connection: DatabaseConnection) -> Self {
+        let backend = connection.get_database_backend();
+        Self { connection, backend, find_by_digest_sql: find_by_digest_sql(backend).into() }
+    }
+
+    /// Returns the pool, for what the application keeps in the same database.
+    #[must_use]
+    pub const fn connection(&self) -> &DatabaseConnection {
+        &self.connection
+    }
+
+    /// Returns how many connections the pool may hold, all of which may be dead.
+    pub(super) fn max_connections(&self) -> u32 {
+        pool_size(&self.connection, self.backend)
+    }
+}
+
+/// The statement that finds a session by its cookie. Built once, since each request that is not
+/// cached waits for it.
+fn find_by_digest_sql(backend: DbBackend) -> String {
+    let any = digest_octets(&SecretDigest::from_bytes([0; 32]));
+    let either =
+        Condition::any().add(Column::Digest.eq(any.clone())).add(Column::PreviousDigest.eq(any));
+    session::Entity::find().filter(either).build(backend).sql
+}
+
+/// The size of a pool that cannot be asked for it.
+const DEFAULT_POOL_SIZE: u32 = 10;
+
+fn pool_size(connection: &DatabaseConnection, backend: DbBackend) -> u32 {
+    match backend {
+        _ if connection.is_mock_connection() => DEFAULT_POOL_SIZE,
+        #[cfg(feature = "postgres")]
+        DbBackend::Postgres => {
+            connection.get_postgres_connection_pool().options().get_max_connections()
+        }
+        #[cfg(feature = "mysql")]
+        DbBackend::MySql => connection.get_mysql_connection_pool().options().get_max_connections(),
+        #[cfg(feature = "sqlite")]
+        DbBackend::Sqlite => {
+            connection.get_sqlite_connection_pool().options().get_max_connections()
+        }
+        _ => DEFAULT_POOL_SIZE,
+    }
+}
