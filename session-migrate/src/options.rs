@@ -180,6 +180,16 @@ pub(crate) struct MoveSpec {
 }
 
 impl MoveSpec {
+    /// Returns the names of the options in which two differ.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let parts = [
+            ("mapping", self.mappings == other.mappings),
+            ("cap", self.cap == other.cap),
+            ("mode (online or offline)", self.is_online == other.is_online),
+        ];
+        parts.into_iter().filter(|(_, is_same)| !is_same).map(|(name, _)| name).collect()
+    }
+
     /// Returns the JSON form, which is the same for equal options.
     pub(crate) fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()

@@ -6,6 +6,7 @@ use super::context::MoveContext;
 use super::mapped_table::MappedTable;
 use crate::capture::{CaptureOwner, ChangeCapture};
 use crate::error::MigrateError;
+use crate::source::SourceError;
 use crate::sql::begin;
 
 /// The change capture of each mapped table.
@@ -38,7 +39,9 @@ impl<'a> Captures<'a> {
     /// Starts to log what others write.
     pub(crate) async fn start(&self) -> Result<(), MigrateError> {
         for (_, capture) in &self.captures {
-            capture.start(&self.context.source, &self.context.trigger_budget()).await?;
+            let budget = self.context.creation_budget();
+            let started = capture.start(&self.context.source, &budget).await;
+            self.unless_cancelled(started)?;
         }
         Ok(())
     }
@@ -46,9 +49,19 @@ impl<'a> Captures<'a> {
     /// Blocks writes, after waiting for the ones under way.
     pub(crate) async fn block_writes(&self) -> Result<(), MigrateError> {
         for (_, capture) in &self.captures {
-            capture.block(&self.context.source, &self.context.trigger_budget()).await?;
+            let budget = self.context.creation_budget();
+            let blocked = capture.block(&self.context.source, &budget).await;
+            self.unless_cancelled(blocked)?;
         }
         Ok(())
+    }
+
+    /// Returns the error of a wait that was cancelled as such.
+    fn unless_cancelled(&self, done: Result<(), SourceError>) -> Result<(), MigrateError> {
+        if done.is_err() {
+            self.context.check_cancelled()?;
+        }
+        Ok(done?)
     }
 
     /// Returns the name of a table whose writes are not blocked; `None` if all are.

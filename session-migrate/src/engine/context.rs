@@ -73,7 +73,13 @@ impl MoveContext {
         self.tables.get(checkpoint.mapping)
     }
 
-    /// Returns how long creating or dropping triggers may wait for the transactions of others.
+    /// Returns how long creating triggers may wait for the transactions of others: until the caller
+    /// asks to stop.
+    pub(crate) fn creation_budget(&self) -> RetryBudget {
+        self.trigger_budget().cancelled_by(self.cancel.clone())
+    }
+
+    /// Returns how long dropping triggers may wait for the transactions of others.
     pub(crate) fn trigger_budget(&self) -> RetryBudget {
         RetryBudget::new(Arc::clone(&self.options.clock), TRIGGER_TIMEOUT)
     }

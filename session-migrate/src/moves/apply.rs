@@ -39,7 +39,10 @@ async fn apply_locked(
             return Ok(ApplyReport::of(context, &journal, None));
         }
         Some(journal) => match journal.phase {
-            Phase::Open => return Ok(ApplyReport::of(context, &journal, None)),
+            Phase::Open => {
+                require_same(context, &journal, approval)?;
+                return Ok(ApplyReport::of(context, &journal, None));
+            }
             Phase::Finalized => {
                 return Err(MigrateError::because(
                     MigrateErrorKind::AlreadyMoved,
@@ -76,22 +79,20 @@ async fn begin_anew(context: &MoveContext, approval: &Approval) -> Result<(), Mi
     begin(context, approval).await
 }
 
-/// Returns an error if a move that was begun would go on with other options or another plan.
+/// Returns an error if a move that was begun was begun with other options or another plan.
 fn require_same(
     context: &MoveContext,
     journal: &Journal,
     approval: &Approval,
 ) -> Result<(), MigrateError> {
     require_same_spec(context, journal)?;
-    match approval {
-        Approval::Plan(digest) if journal.plan_digest.as_ref().is_some_and(|it| it != digest) => {
-            Err(MigrateError::because(
-                MigrateErrorKind::StalePlan,
-                "the move that is under way carries out another plan",
-            ))
-        }
-        _ => Ok(()),
-    }
+    let Approval::Plan(digest) = approval else { return Ok(()) };
+    let detail = match &journal.plan_digest {
+        Some(begun) if begun == digest => return Ok(()),
+        Some(begun) => format!("this move was begun with the plan {begun}"),
+        None => "this move was begun without a plan: give --yes instead".to_owned(),
+    };
+    Err(MigrateError::because(MigrateErrorKind::StalePlan, detail))
 }
 
 fn require_same_spec(context: &MoveContext, journal: &Journal) -> Result<(), MigrateError> {

@@ -49,12 +49,15 @@ impl MoveManifest {
 
     /// Returns an error if these options are not the ones that the move was begun with.
     pub(super) fn require(&self, spec: &MoveSpec) -> Result<(), MigrateError> {
-        match self.spec == *spec {
+        let others = self.spec.differences(spec);
+        match others.is_empty() {
             true => Ok(()),
             false => Err(MigrateError::because(
                 MigrateErrorKind::Usage,
-                "this move was begun with another mapping, cap or mode: use the same, or roll it \
-                 back",
+                format!(
+                    "this move was begun with another {}: use the same, or roll it back",
+                    others.join(" and another ")
+                ),
             )),
         }
     }

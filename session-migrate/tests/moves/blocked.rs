@@ -1,7 +1,8 @@
 //! The block on the writes of a source: a rollback writes back behind it, and it can always be
 //! lifted.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use sea_orm_migration::sea_orm::ConnectionTrait as _;
 use session_migrate::capture::ChangeCapture;
@@ -11,6 +12,7 @@ use session_tests::source::Source;
 use tokio::process::{Child, Command};
 
 use crate::openwebui;
+use crate::random::Random;
 use crate::rollback::{all_opened, opened, renewed};
 use crate::seed::{USERS, rows};
 use crate::site::{Site, Stage, text};
@@ -72,6 +74,48 @@ on_every_database! {
         let rolling = tool.done("rollback", &[]);
         let (rolled, ()) = tokio::join!(rolling, writing);
         assert_eq!(rolled["written_back"], 40);
+    }
+
+    async fn a_killed_rollback_overwrites_nothing_newer(database: Database) {
+        let mut random = Random::new(&format!("killed rollbacks on {}", database.kind()));
+        let source = openwebui::source(database, 40).await;
+        let tool = openwebui::tool(&source);
+        tool.moved().await;
+        let target = Target::of(&source.database).await;
+        let mut expected = BTreeMap::new();
+        for at in 0..40 {
+            let key = format!("id-{at:03}");
+            let tokens = renewed(&target, &key).await;
+            expected.insert(key, tokens);
+        }
+        target.close().await;
+        let newer = format!("UPDATE oauth_session SET token = '{}' WHERE id = 'id-007'", openwebui::token(777));
+        let mut kills: u32 = 0;
+        loop {
+            let mut child = tool.spawn("rollback", &["--batch", "3"]);
+            let max = Duration::from_millis(60 + 20 * u64::from(kills));
+            let killed_at = Instant::now() + random.within(max);
+            // The old application writes as soon as it can.
+            while Instant::now() < killed_at && child.try_wait().unwrap().is_none() {
+                if source.connection.execute_unprepared(&newer).await.is_ok() {
+                    expected.insert("id-007".to_owned(), ["at-777".to_owned(), "rt-777".to_owned()]);
+                }
+            }
+            child.start_kill().unwrap();
+            let output = child.wait_with_output().await.unwrap();
+            match output.status.code() {
+                None => kills += 1,
+                Some(0) => break,
+                // The previous one was killed after its work and before its exit.
+                Some(_) if kills > 0 && text(&output).contains("no such move") => break,
+                Some(_) => panic!("after {kills} kills: {}", text(&output)),
+            }
+        }
+        println!("killed {kills} times");
+        let now = all_opened(&source).await;
+        for (key, tokens) in &expected {
+            assert_eq!(now.get(key), Some(tokens), "{key} after {kills} kills");
+        }
     }
 
     async fn a_rollback_never_overwrites_what_came_in_through_a_lifted_block(database: Database) {

@@ -166,6 +166,20 @@ on_every_database! {
         rejected(&source, &tool, 2, "many sessions").await;
     }
 
+    async fn other_options_for_a_finished_move(database: Database) {
+        let source = openwebui::source(database, 2).await;
+        let tool = openwebui::tool(&source);
+        tool.moved().await;
+        apply_rejected(&source, &tool, &["--plan", "nonsense"], 1, "begun with the plan").await;
+        let capped = tool.clone().words(&["--max-sessions", "1"]);
+        apply_rejected(&source, &capped, &["--yes"], 2, "another cap").await;
+        apply_rejected(&source, &tool, &["--yes", "--online"], 2, "another mode").await;
+        tool.done("apply", &["--yes"]).await;
+        tool.done("rollback", &[]).await;
+        tool.done("apply", &["--yes"]).await;
+        apply_rejected(&source, &tool, &["--plan", "nonsense"], 1, "without a plan").await;
+    }
+
     async fn an_unknown_move(database: Database) {
         let source = openwebui::source(database, 2).await;
         let tool = openwebui::tool(&source);
