@@ -45,6 +45,8 @@ pub enum MigrateErrorKind {
     Source,
     /// The plan is out of date.
     StalePlan,
+    /// The source's keys are not those that the move was begun with.
+    SourceKeys,
     /// A statement failed.
     Statement,
     /// The target's tables cannot hold the sessions.
@@ -72,6 +74,7 @@ impl fmt::Display for MigrateErrorKind {
             Self::NoMove => "there is no such move",
             Self::Phase => "not allowed in this phase",
             Self::Source => "the source cannot be read",
+            Self::SourceKeys => "the source's keys are not those that the move was begun with",
             Self::StalePlan => "the plan is out of date: run `session-migrate plan` again",
             Self::Statement => "a statement failed",
             Self::Target => "the target's tables cannot hold the sessions",
@@ -133,7 +136,10 @@ impl MigrateError {
     pub fn is_misuse(&self) -> bool {
         let cause = self.source.as_ref().and_then(|source| source.downcast_ref::<SourceError>());
         match self.kind {
-            MigrateErrorKind::Address | MigrateErrorKind::Keys | MigrateErrorKind::Usage => true,
+            MigrateErrorKind::Address
+            | MigrateErrorKind::Keys
+            | MigrateErrorKind::SourceKeys
+            | MigrateErrorKind::Usage => true,
             MigrateErrorKind::Source => cause.is_some_and(SourceError::is_misuse),
             _ => false,
         }

@@ -112,8 +112,8 @@ mod target;
 pub use error::{MigrateError, MigrateErrorKind};
 pub use journal::Phase;
 pub use migrations::{Migrator, Step, steps as migrations};
-pub use moves::{Approval, Move, Renewed, status as move_status};
-pub use options::{Layout, MoveOptions};
+pub use moves::{Approval, Move, status as move_status, unblock};
+pub use options::{Layout, MoveOptions, Renewed};
 pub use progress::Progress;
 pub use step::MoveSessions;
 
@@ -122,9 +122,9 @@ pub use step::MoveSessions;
 pub mod report {
     pub use crate::journal::Counts;
     pub use crate::moves::{
-        ApplyReport, Difference, Estimate, FinalizeReport, LostSignIn, MoveStatus, PauseReport,
-        Plan, PlannedMapping, PrunedRow, RollbackReport, RowReport, StatusReport, UnlockReport,
-        VerifyReport,
+        ApplyReport, Difference, Estimate, FinalizeReport, LiftedBlock, LostSignIn, MoveStatus,
+        PauseReport, Plan, PlannedMapping, PrunedRow, RollbackReport, RowReport, StatusReport,
+        UnblockReport, UnlockReport, VerifyReport,
     };
 }
 
@@ -148,7 +148,8 @@ pub async fn up(url: &str) -> Result<Vec<String>, MigrateError> {
 ///
 /// # Errors
 ///
-/// Returns a [`MigrateError`] in the same cases as [`up`].
+/// Returns a [`MigrateError`] in the same cases as [`up`], and one of the kind `Phase` while a move is
+/// on record that is not finalized: its source would stay blocked.
 ///
 /// # Security
 ///

@@ -44,6 +44,18 @@ impl Layout {
     }
 }
 
+/// What a rollback does with tokens that were renewed in the target after the cutover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Renewed {
+    /// Discards them, and everything else that cannot be written back; the report lists the sign-ins
+    /// that are lost.
+    Discard,
+    /// Writes them back into the source, in its own encoding. Nothing is removed if some of them
+    /// cannot be written back.
+    WriteBack,
+}
+
 /// The options of a [`Move`](crate::Move).
 ///
 /// # Security
@@ -54,6 +66,7 @@ impl Layout {
 pub struct MoveOptions {
     pub(crate) from: String,
     pub(crate) to: Option<String>,
+    pub(crate) name: Option<String>,
     pub(crate) layout: Layout,
     pub(crate) cap: Cap,
     pub(crate) is_online: bool,
@@ -73,6 +86,7 @@ impl MoveOptions {
         Self {
             from: from.into(),
             to: None,
+            name: None,
             layout,
             cap: Cap::none(),
             is_online: false,
@@ -87,6 +101,16 @@ impl MoveOptions {
     /// Sets the address of the target, which may be a database of another kind.
     pub fn to(mut self, to: impl Into<String>) -> Self {
         self.to = Some(to.into());
+        self
+    }
+
+    /// Sets the name that the source goes by, in place of the identity of its database.
+    ///
+    /// The ids of the move and of its sessions derive from it, so every call on the move takes the
+    /// same name. It stands for a database that was moved to another server, or whose copy takes
+    /// its place.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
         self
     }
 
@@ -156,6 +180,16 @@ pub(crate) struct MoveSpec {
 }
 
 impl MoveSpec {
+    /// Returns the names of the options in which two differ.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let parts = [
+            ("mapping", self.mappings == other.mappings),
+            ("cap", self.cap == other.cap),
+            ("mode (online or offline)", self.is_online == other.is_online),
+        ];
+        parts.into_iter().filter(|(_, is_same)| !is_same).map(|(name, _)| name).collect()
+    }
+
     /// Returns the JSON form, which is the same for equal options.
     pub(crate) fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()

@@ -4,14 +4,13 @@ use std::error::Error;
 use std::fmt;
 
 use async_trait::async_trait;
-use sea_orm_migration::sea_orm::{
-    ConnectionTrait as _, DatabaseExecutor, DbBackend, DbErr, Statement,
-};
+use sea_orm_migration::sea_orm::{DatabaseExecutor, DbErr};
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::moves::{Approval, Move, Renewed};
-use crate::options::MoveOptions;
+use crate::moves::{Approval, Move};
+use crate::options::{MoveOptions, Renewed};
+use crate::source::{SourceError, SourceIdentity};
 use crate::sql::connect_read_only;
 
 /// Returns the options of the move when the step runs.
@@ -100,14 +99,15 @@ impl MoveSessions {
     /// Returns an error if the address is not that of the migrator's database.
     async fn require_same(&self, manager: &SchemaManager<'_>, url: &str) -> Result<(), DbErr> {
         let other = connect_read_only(url).await.map_err(|error| self.failed(&error))?;
-        let own = manager.get_connection();
-        let is_same = match own.get_database_backend() == other.get_database_backend() {
-            true => database_identity(own).await? == database_identity(&other).await?,
-            false => false,
+        let identities = async {
+            let own = SourceIdentity::of(manager.get_connection()).await?;
+            Ok::<_, SourceError>((own, SourceIdentity::of(&other).await?))
         };
+        let identities = identities.await;
         // Nothing is left to do on the connection.
         let _ = other.close().await;
-        match is_same {
+        let (own, other) = identities.map_err(|error| self.failed(&error))?;
+        match own == other {
             true => Ok(()),
             false => Err(self.failed(&MigrateError::because(
                 MigrateErrorKind::Usage,
@@ -130,23 +130,6 @@ impl MoveSessions {
         }
         DbErr::Migration(text)
     }
-}
-
-/// Returns a text that identifies a database among those of its kind.
-async fn database_identity(
-    connection: &impl sea_orm_migration::sea_orm::ConnectionTrait,
-) -> Result<Option<String>, DbErr> {
-    let backend = connection.get_database_backend();
-    let sql = match backend {
-        DbBackend::Postgres => {
-            "SELECT current_database()::text || '.' || current_schema()::text || ' of ' || \
-             (SELECT oid FROM pg_database WHERE datname = current_database())::text"
-        }
-        DbBackend::MySql => "SELECT CONCAT(DATABASE(), ' of ', @@hostname, ' ', @@port)",
-        _ => "SELECT file FROM pragma_database_list WHERE name = 'main'",
-    };
-    let row = connection.query_one_raw(Statement::from_string(backend, sql)).await?;
-    row.map_or(Ok(None), |row| row.try_get_by_index(0))
 }
 
 /// Runs the work on its own thread, because a migrator needs a future that is `Send`.
@@ -183,7 +166,14 @@ impl MigrationTrait for MoveSessions {
         let rolled_back =
             run_blocking(moving, async |moving| moving.rollback(Renewed::WriteBack).await);
         match rolled_back.await {
-            Ok(_) => Ok(()),
+            Ok(report) if report.is_done => Ok(()),
+            Ok(report) => Err(self.failed(&MigrateError::because(
+                MigrateErrorKind::Differs,
+                format!(
+                    "{} sign-ins cannot be written back: `session-migrate rollback` lists them",
+                    report.lost.len()
+                ),
+            ))),
             // The move was rolled back by the command, or never begun.
             Err(error) if error.kind() == MigrateErrorKind::NoMove => Ok(()),
             Err(error) => Err(self.failed(&error)),

@@ -87,7 +87,7 @@ pub use event::EventLog;
 pub use key_rotation::KeyRotation;
 pub use lease::RenewalLeases;
 pub use lifecycle::{EndTarget, SessionLifecycle};
-pub use lookup::{SessionLookup, TimeoutBasis, TimeoutQuery};
+pub use lookup::{EndsQuery, SessionLookup, TimeoutBasis, TimeoutQuery};
 pub use migrated::MigratedSessions;
 pub use revocation::{PendingRevocation, RevocationId, RevocationOutbox};
 pub use row::{Digests, EndedSession, Lease, LeaseOwner, PreviousDigest, StoredSession};

@@ -55,6 +55,7 @@ const FLAWS: [(Flaw, u8); 52] = [
     (Flaw::EndsChangedOnes, 7),
     (Flaw::ForgetsReasons, 7),
     (Flaw::ReversesEvents, 7),
+    (Flaw::PagesEndsWithoutCursor, 7),
     (Flaw::RoundsToSeconds, 8),
     (Flaw::PurgesAll, 9),
     (Flaw::PurgesTooEarly, 9),

@@ -63,11 +63,12 @@ enum Task {
     },
     /// Shows the progress of each move and which migrations are applied; writes nothing.
     Status(StatusArgs),
-    /// Rolls a move back, and writes renewed tokens back into the source.
+    /// Rolls a move back, and writes renewed tokens back into the source. Removes nothing if some
+    /// cannot be written back.
     Rollback {
         #[command(flatten)]
         args: MoveArgs,
-        /// Does not write renewed tokens back; lists the sign-ins that are lost.
+        /// Gives up renewed tokens, and what cannot be written back; lists the sign-ins that are lost.
         #[arg(long)]
         discard_renewed: bool,
     },
@@ -79,11 +80,14 @@ enum Task {
     Resume(MoveArgs),
     /// Releases the lock of a process that hangs.
     Unlock(MoveArgs),
+    /// Lets the old application write to a source again, whose target may be gone; shows the moves
+    /// that blocked it.
+    Unblock(UnblockArgs),
     /// Prunes tables that keep their own layout: enforces a cap in place.
     Prune(PruneArgs),
     /// Creates the tables, or applies the migrations that are pending.
     Up(TargetArgs),
-    /// Drops the tables, which signs every user out.
+    /// Drops the tables, which signs every user out. Refused while a move is on record.
     Down {
         #[command(flatten)]
         target: TargetArgs,
@@ -114,9 +118,29 @@ struct StatusArgs {
     /// Ignored; accepted so that the same arguments work for every command on a move.
     #[arg(long, value_name = "FILE")]
     mapping: Option<String>,
+    /// Ignored; accepted so that the same arguments work for every command on a move.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     /// Prints a report as JSON.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Args)]
+struct UnblockArgs {
+    /// The address of the source: sqlite://FILE, postgres://… or mysql://…
+    #[arg(long, value_name = "URL")]
+    from: String,
+    /// Prints a report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Leaves out the address, which can contain a password.
+impl std::fmt::Debug for UnblockArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("UnblockArgs(..)")
+    }
 }
 
 #[derive(Args)]
@@ -173,6 +197,7 @@ const fn is_json(task: &Task) -> bool {
         | Task::Unlock(args) => args.json,
         Task::Prune(args) => args.json,
         Task::Status(args) => args.json,
+        Task::Unblock(args) => args.json,
         Task::Inspect(args) => args.json,
         Task::Up(_) | Task::Down { .. } | Task::Completions { .. } | Task::Man => false,
     }
@@ -192,6 +217,7 @@ async fn run(task: Task) -> Result<CommandOutput, CliError> {
         Task::Pause(args) => moves::pause(&args).await,
         Task::Resume(args) => moves::resume(&args).await,
         Task::Unlock(args) => moves::unlock(&args).await,
+        Task::Unblock(args) => moves::unblock(&args.from, args.json).await,
         Task::Prune(args) => cli::prune::run(&args).await,
         Task::Up(target) => moves::up(&target.url).await,
         Task::Down { target, yes } => moves::down(&target.url, yes).await,

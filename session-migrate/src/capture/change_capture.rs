@@ -1,16 +1,17 @@
 //! Capturing the changes of a mapped table, and blocking its writes.
 
-use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
+use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
 
 use super::change::{self, Change, ChangeId, ChangedRows};
 use super::log::{Entry, FIRST_RELATION, KEY, Log};
 use super::log_triggers::{self, CapturedTable};
-use super::objects::{InstalledObjects, Object, ObjectNames, TableName};
+use super::objects::{InstalledObjects, Object, ObjectKind, ObjectNames, TableName};
+use super::owner::CaptureOwner;
 use super::retry_budget::RetryBudget;
 use super::schema_change::{Action, SchemaChange};
 use super::trigger;
 use crate::source::{Bound, Relation, SourceError, SourceErrorKind, SourceTable};
-use crate::sql::{Column, Schema};
+use crate::sql::{Column, Dialect, Schema, SqlError};
 
 /// Captures the changes to a mapped table while an application writes it: a change log that
 /// triggers fill, and triggers that block writes.
@@ -46,6 +47,7 @@ use crate::sql::{Column, Schema};
 /// no right to it.
 #[derive(Debug)]
 pub struct ChangeCapture {
+    owner: CaptureOwner,
     log: Log,
     referrers: Vec<Referrer>,
     capture: Vec<Object>,
@@ -91,13 +93,17 @@ impl ChangeCapture {
 
     /// Creates the capture of a mapping's table, without a statement.
     ///
-    /// The number tells several mappings of one table apart. The same number, mapping and schema
-    /// give the same capture in another process.
+    /// The number tells several mappings of one table apart. The same owner, number, mapping and
+    /// schema give the same capture in another process.
     ///
     /// # Errors
     ///
     /// [`SourceError`] if the rows have no key, or the mapping is on a view.
-    pub fn new(table: &SourceTable, number: usize) -> Result<Self, SourceError> {
+    pub fn new(
+        table: &SourceTable,
+        number: usize,
+        owner: &CaptureOwner,
+    ) -> Result<Self, SourceError> {
         let bound = table.bound();
         let base = bound.slots.base();
         if bound.key.is_empty() {
@@ -111,14 +117,15 @@ impl ChangeCapture {
         let is_table = |relation: &&Relation| !relation.table.is_view;
         let relations: Vec<&Relation> = bound.relations.iter().filter(is_table).collect();
         let name = TableName::of(bound.dialect, base);
-        let names = ObjectNames::new(number, name.clone());
+        let names = ObjectNames::new(owner.tag(), number, name.clone());
         let related = relations.iter().map(|relation| relation.column.clone()).collect();
         let log = Log::new(bound.dialect, &names, key, related);
         let capture =
             log_triggers::objects(&log, &names, &captured_tables(bound, &log, &relations));
-        let block = trigger::write_block(bound.dialect, &names, &name);
+        let block = trigger::write_block(bound.dialect, &names, owner, &name);
         let referrers = relations.iter().map(|relation| referrer(bound, relation));
-        Ok(Self { referrers: referrers.collect::<Result<_, _>>()?, log, capture, block })
+        let (owner, referrers) = (owner.clone(), referrers.collect::<Result<_, _>>()?);
+        Ok(Self { owner, referrers, log, capture, block })
     }
 
     /// Creates the log and the triggers that fill it, and waits for open transactions that write.
@@ -180,6 +187,51 @@ impl ChangeCapture {
         budget: &RetryBudget,
     ) -> Result<(), SourceError> {
         self.removal(self.block.iter().collect()).run(connection, budget).await
+    }
+
+    /// Lets the updates of this transaction through the block, until
+    /// [`end_own_writes`](Self::end_own_writes).
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] if a statement fails.
+    pub(crate) async fn begin_own_writes(
+        &self,
+        transaction: &DatabaseTransaction,
+    ) -> Result<(), SourceError> {
+        self.mark_own_writes(transaction, true).await
+    }
+
+    /// Blocks the updates of this transaction again.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] if a statement fails.
+    pub(crate) async fn end_own_writes(
+        &self,
+        transaction: &DatabaseTransaction,
+    ) -> Result<(), SourceError> {
+        self.mark_own_writes(transaction, false).await
+    }
+
+    /// On SQLite, where no other connection sees or writes anything until the transaction ends, the
+    /// block is taken away and put back.
+    async fn mark_own_writes(
+        &self,
+        transaction: &DatabaseTransaction,
+        is_beginning: bool,
+    ) -> Result<(), SourceError> {
+        if let Some(sql) = trigger::own_writes(self.log.dialect, &self.owner, is_beginning) {
+            transaction.execute_unprepared(&sql).await.map_err(SqlError::from)?;
+        }
+        if self.log.dialect != Dialect::Sqlite {
+            return Ok(());
+        }
+        for object in self.block.iter().filter(|object| object.sort == ObjectKind::Trigger) {
+            let sql = if is_beginning { &object.drop } else { &object.create };
+            transaction.execute_unprepared(sql).await.map_err(SqlError::from)?;
+        }
+        Ok(())
     }
 
     /// Returns which parts are installed, by reading the catalog. On MySQL and MariaDB, only users

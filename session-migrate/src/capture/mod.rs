@@ -1,15 +1,19 @@
 //! Captures the writes of an application to a source that is being moved, and blocks them at the
 //! cutover; both by triggers.
 
+mod blocks;
 mod change;
 mod change_capture;
 mod log;
 mod log_triggers;
 mod objects;
+mod owner;
 mod retry_budget;
 mod schema_change;
 mod trigger;
 
+pub(crate) use blocks::{Block, blocks};
 pub use change::{Change, ChangeId, ChangedRows};
 pub use change_capture::{CaptureState, CaptureStatements, ChangeCapture};
+pub use owner::CaptureOwner;
 pub use retry_budget::RetryBudget;

@@ -49,8 +49,8 @@ impl TableName {
 
 /// The names of one capture's objects; no two captures of a database share a name.
 ///
-/// A name has the mapping's number, because several mappings can read one table, and a digest of
-/// the table's name, which itself may be as long as a name can be.
+/// A name has the owner's tag, because several moves can read one table, the mapping's number,
+/// because several mappings can, and a digest of the table's name, which itself may be as long as a name can be.
 #[derive(Debug, Clone)]
 pub(super) struct ObjectNames {
     tail: String,
@@ -61,14 +61,19 @@ pub(super) struct ObjectNames {
 pub(super) const PREFIX: &str = "session_move_";
 
 impl ObjectNames {
-    pub(super) fn new(number: usize, table: TableName) -> Self {
+    pub(super) fn new(tag: &str, number: usize, table: TableName) -> Self {
         let name = format!("{}\0{}", table.schema.as_deref().unwrap_or_default(), table.name);
-        let mut tail = format!("{number}_");
+        let mut tail = format!("{tag}_{number}_");
         for byte in Sha256::digest(name).iter().take(4) {
             // Writing to a string cannot fail.
             let _ = write!(tail, "{byte:02x}");
         }
         Self { tail, schema: table.schema }
+    }
+
+    /// Creates the names with this tail, as the catalog has it.
+    pub(super) fn with_tail(tail: &str, schema: Option<String>) -> Self {
+        Self { tail: tail.to_owned(), schema }
     }
 
     /// Returns the change log's name, in the schema of the mapped table.
@@ -77,7 +82,7 @@ impl ObjectNames {
         TableName { schema: self.schema.clone(), name }
     }
 
-    /// Returns a trigger's or function's name: at most 45 bytes, where databases allow 63.
+    /// Returns a trigger's or function's name: at most 54 bytes, where databases allow 63.
     pub(super) fn of(&self, what: &str) -> String {
         format!("{PREFIX}{}_{what}", self.tail)
     }
@@ -143,7 +148,7 @@ fn read(dialect: Dialect, row: &QueryResult) -> Result<(ObjectKind, String, Stri
 }
 
 /// Reads a text, which MySQL's catalog returns as bytes.
-fn text(dialect: Dialect, row: &QueryResult, at: usize) -> Result<String, DbErr> {
+pub(super) fn text(dialect: Dialect, row: &QueryResult, at: usize) -> Result<String, DbErr> {
     match dialect {
         Dialect::Mysql => {
             let bytes: Vec<u8> = row.try_get_by_index(at)?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_core::clock::Clock;
+use tokio_util::sync::CancellationToken;
 
 /// For how long to retry while other transactions lock a table whose triggers are to change.
 ///
@@ -15,6 +16,7 @@ use session_core::clock::Clock;
 pub struct RetryBudget {
     clock: Arc<dyn Clock>,
     limit: Duration,
+    cancel: CancellationToken,
 }
 
 /// The first pause; each is twice the one before.
@@ -26,7 +28,13 @@ impl RetryBudget {
     /// Creates a budget of this time, by this clock. There is always one attempt.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, limit: Duration) -> Self {
-        Self { clock, limit }
+        Self { clock, limit, cancel: CancellationToken::new() }
+    }
+
+    /// Ends the budget when the token is cancelled.
+    #[must_use]
+    pub fn cancelled_by(self, cancel: CancellationToken) -> Self {
+        Self { cancel, ..self }
     }
 
     pub(super) fn start(&self) -> Retries<'_> {
@@ -49,15 +57,18 @@ pub(super) struct Retries<'a> {
 }
 
 impl Retries<'_> {
-    /// Pauses; returns `false` at once if the time is over.
+    /// Pauses; returns `false` at once if the time is over or the budget was cancelled.
     pub(super) async fn pause(&mut self) -> bool {
         let clock = &self.budget.clock;
         let waited = clock.monotonic().saturating_sub(self.since);
         if waited >= self.budget.limit {
             return false;
         }
-        clock.sleep(self.pause.min(self.budget.limit.saturating_sub(waited))).await;
+        let pause = clock.sleep(self.pause.min(self.budget.limit.saturating_sub(waited)));
         self.pause = (self.pause * 2).min(MAX_PAUSE);
-        true
+        tokio::select! {
+            () = self.budget.cancel.cancelled() => false,
+            () = pause => true,
+        }
     }
 }

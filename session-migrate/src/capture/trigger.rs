@@ -2,6 +2,7 @@
 
 use super::log::{Entry, Log};
 use super::objects::{Object, ObjectKind, ObjectNames, TableName};
+use super::owner::CaptureOwner;
 use crate::sql::{Column, Dialect};
 
 /// A trigger that writes an entry after each row.
@@ -127,6 +128,34 @@ fn written(
     }
 }
 
+/// Returns the statement that marks a session's writes as the tool's own, or ends that; none on
+/// SQLite, which has no variables.
+pub(super) fn own_writes(
+    dialect: Dialect,
+    owner: &CaptureOwner,
+    is_beginning: bool,
+) -> Option<String> {
+    let tag = owner.tag();
+    match (dialect, is_beginning) {
+        // It ends with the transaction.
+        (Dialect::Postgres, true) => Some(format!("SET LOCAL {OWN_WRITES} = '{tag}'")),
+        (Dialect::Mysql, true) => Some(format!("SET {OWN_WRITES_VARIABLE} = '{tag}'")),
+        (Dialect::Mysql, false) => Some(format!("SET {OWN_WRITES_VARIABLE} = NULL")),
+        _ => None,
+    }
+}
+
+/// Returns a trigger that blocks writes, to be dropped, and on PostgreSQL the function that it
+/// calls. `tail` is what the names of the block's objects have in common.
+pub(super) fn dropped(dialect: Dialect, name: &str, tail: &str, on: &TableName) -> Vec<Object> {
+    let mut objects = vec![written(dialect, name, "", on, "", "")];
+    if dialect == Dialect::Postgres {
+        let names = ObjectNames::with_tail(tail, on.schema.clone());
+        objects.push(plpgsql(&names, "bar", "", ""));
+    }
+    objects
+}
+
 /// Returns the condition that the old and the new row differ in one of the columns, byte for byte
 /// and class for class, whatever the collation.
 pub(super) fn differ(dialect: Dialect, columns: &[Column]) -> String {
@@ -148,25 +177,51 @@ fn one(dialect: Dialect, column: &Column) -> String {
     }
 }
 
-/// The error of a blocked write; MySQL allows 128 characters.
+/// The beginning of the error of a blocked write; MySQL allows 128 characters with the move's id.
 pub(super) const BLOCK_TEXT: &str =
     "this table is read-only: its sessions were migrated by session-migrate";
 
-/// Returns the triggers that block writes. They fire for each row: a statement that changes no row
-/// is let through, such as the cascade from a user without a session.
-pub(super) fn write_block(dialect: Dialect, names: &ObjectNames, table: &TableName) -> Vec<Object> {
+/// What stands before the id of the move in the error of a blocked write.
+pub(super) const RUN: &str = "(move ";
+
+/// What stands before the event in the name of a trigger that blocks writes.
+pub(super) const BAR: &str = "_bar_";
+
+/// The setting, or the variable, by which a session marks its writes as the tool's own.
+const OWN_WRITES: &str = "session_migrate.own_writes";
+const OWN_WRITES_VARIABLE: &str = "@session_migrate_own_writes";
+
+/// Returns the triggers that block writes, but for updates that the tool marks as its own. They fire
+/// for each row: a statement that changes no row is let through, such as the cascade from a user
+/// without a session.
+pub(super) fn write_block(
+    dialect: Dialect,
+    names: &ObjectNames,
+    owner: &CaptureOwner,
+    table: &TableName,
+) -> Vec<Object> {
     let mut objects = Vec::new();
+    let (text, tag) = (format!("{BLOCK_TEXT} {RUN}{})", owner.run()), owner.tag());
     let action = match dialect {
-        Dialect::Sqlite => format!("BEGIN SELECT RAISE(ABORT, '{BLOCK_TEXT}'); END"),
+        Dialect::Sqlite => format!("BEGIN SELECT RAISE(ABORT, '{text}'); END"),
         Dialect::Postgres => {
-            let body = format!("BEGIN RAISE EXCEPTION '{BLOCK_TEXT}'; END");
+            let body = format!(
+                "BEGIN IF TG_OP = 'UPDATE' AND current_setting('{OWN_WRITES}', true) = '{tag}' \
+                 THEN RETURN NEW; END IF; RAISE EXCEPTION '{text}'; END"
+            );
             objects.push(plpgsql(names, "bar", "SET search_path = pg_catalog, pg_temp", &body));
             call(names, "bar")
         }
-        Dialect::Mysql => format!("SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{BLOCK_TEXT}'"),
+        Dialect::Mysql => format!("SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{text}'"),
     };
     for event in ["INSERT", "UPDATE", "DELETE"] {
         let name = names.of(&format!("bar_{}", event.to_lowercase()));
+        let action = match (dialect, event) {
+            (Dialect::Mysql, "UPDATE") => {
+                format!("IF NOT ({OWN_WRITES_VARIABLE} <=> '{tag}') THEN {action}; END IF")
+            }
+            _ => action.clone(),
+        };
         objects.push(of_rows(dialect, &name, &format!("BEFORE {event}"), table, &action));
     }
     if dialect == Dialect::Postgres {

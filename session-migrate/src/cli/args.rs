@@ -21,6 +21,10 @@ pub(crate) struct SourceArgs {
     /// The address of the target, which may be another kind of database [default: the source].
     #[arg(long, value_name = "URL")]
     pub(crate) to: Option<String>,
+    /// A name for the source, in place of the identity of its database. The move belongs to it: give
+    /// the same name to every command.
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) name: Option<String>,
     /// The project that created the tables; `inspect` tells which preset matches.
     #[arg(long, value_name = "NAME", conflicts_with = "mapping")]
     pub(crate) preset: Option<String>,
@@ -136,6 +140,9 @@ impl MoveArgs {
             .online(self.online);
         if let Some(to) = &source.to {
             options = options.to(to);
+        }
+        if let Some(name) = &source.name {
+            options = options.name(name);
         }
         if let Some(keyring) = keyring()? {
             options = options.keyring(keyring);

@@ -9,6 +9,7 @@ pub(crate) mod moves;
 mod progress;
 pub(crate) mod prune;
 mod show;
+mod signal;
 
 /// What a command prints on standard output, and whether its exit code is 0.
 #[derive(Debug)]

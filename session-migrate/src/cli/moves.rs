@@ -8,6 +8,7 @@ use session_migrate::{Approval, Move, Renewed, move_status};
 use super::args::MoveArgs;
 use super::error::CliError;
 use super::progress::ProgressDisplay;
+use super::signal::stoppable;
 use super::{CommandOutput, show};
 
 pub(crate) async fn plan(args: &MoveArgs, sql: bool) -> Result<CommandOutput, CliError> {
@@ -47,22 +48,6 @@ pub(crate) async fn apply(
     let report = stoppable(&moving, moving.apply(approval)).await?;
     drop(display);
     Ok(CommandOutput::of(&report, args.json, show::apply))
-}
-
-/// Stops after the batch in progress at the first Ctrl-C. A second one kills the process.
-async fn stoppable<T>(
-    moving: &Move,
-    work: impl Future<Output = Result<T, session_migrate::MigrateError>>,
-) -> Result<T, CliError> {
-    let mut work = std::pin::pin!(work);
-    tokio::select! {
-        done = &mut work => Ok(done?),
-        _ = tokio::signal::ctrl_c() => {
-            eprintln!("stopping after the batch in progress");
-            moving.cancellation().cancel();
-            Ok(work.await?)
-        }
-    }
 }
 
 pub(crate) async fn verify(args: &MoveArgs, rows: bool) -> Result<CommandOutput, CliError> {
@@ -111,8 +96,10 @@ pub(crate) async fn verify(args: &MoveArgs, rows: bool) -> Result<CommandOutput,
 
 pub(crate) async fn rollback(args: &MoveArgs, discard: bool) -> Result<CommandOutput, CliError> {
     let renewed = if discard { Renewed::Discard } else { Renewed::WriteBack };
-    let report = Move::new(args.options()?).rollback(renewed).await?;
-    Ok(CommandOutput::of(&report, args.json, show::rollback))
+    let moving = Move::new(args.options()?);
+    let report = stoppable(&moving, moving.rollback(renewed)).await?;
+    let is_success = report.is_done;
+    Ok(CommandOutput { is_success, ..CommandOutput::of(&report, args.json, show::rollback) })
 }
 
 pub(crate) async fn finalize(args: &MoveArgs) -> Result<CommandOutput, CliError> {
@@ -136,6 +123,11 @@ pub(crate) async fn resume(args: &MoveArgs) -> Result<CommandOutput, CliError> {
 pub(crate) async fn unlock(args: &MoveArgs) -> Result<CommandOutput, CliError> {
     let report = Move::new(args.options()?).unlock().await?;
     Ok(CommandOutput::of(&report, args.json, show::unlock))
+}
+
+/// Lifts every block on the source. Needs neither keys nor a mapping: the source knows its blocks.
+pub(crate) async fn unblock(from: &str, json: bool) -> Result<CommandOutput, CliError> {
+    Ok(CommandOutput::of(&session_migrate::unblock(from).await?, json, show::unblock))
 }
 
 /// Shows the moves into a target and, where only the target is given, the state of its migrations.

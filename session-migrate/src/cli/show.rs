@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use session_migrate::report::{
-    ApplyReport, FinalizeReport, PauseReport, Plan, PlannedMapping, RollbackReport, RowReport,
-    StatusReport, UnlockReport, VerifyReport,
+    ApplyReport, FinalizeReport, LiftedBlock, PauseReport, Plan, PlannedMapping, RollbackReport,
+    RowReport, StatusReport, UnblockReport, UnlockReport, VerifyReport,
 };
 use session_migrate::source::row::Expiry;
 
@@ -143,6 +143,9 @@ pub(crate) fn rollback(report: &RollbackReport) -> String {
         "{} rows removed from the target, {} written back into the source",
         report.removed, report.written_back
     );
+    if report.kept_newer > 0 {
+        let _ = write!(text, "\n{} rows of the source are newer and stay", report.kept_newer);
+    }
     if report.begun_since > 0 {
         let _ =
             write!(text, "\n{} sessions started in the target and stay there", report.begun_since);
@@ -152,6 +155,12 @@ pub(crate) fn rollback(report: &RollbackReport) -> String {
             text,
             "\nlost: {} of {:?} at {:?}: {}",
             lost.id, lost.user, lost.provider, lost.why
+        );
+    }
+    if !report.is_done {
+        text.push_str(
+            "\nnot done: nothing was removed, and writes to the source are still blocked; \
+             --discard-renewed gives up what cannot be written back",
         );
     }
     text
@@ -171,6 +180,16 @@ pub(crate) fn pause(report: &PauseReport) -> String {
         (None, true) => format!("{}: pauses after the batch in progress", report.phase),
         (None, false) => format!("{}: continues", report.phase),
     }
+}
+
+pub(crate) fn unblock(report: &UnblockReport) -> String {
+    if report.lifted.is_empty() {
+        return "writes are not blocked".to_owned();
+    }
+    let line = |block: &LiftedBlock| {
+        format!("{}: unblocked, was blocked by the move {}", block.table, block.run)
+    };
+    report.lifted.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 pub(crate) fn unlock(report: &UnlockReport) -> String {
@@ -200,6 +219,9 @@ pub(crate) fn status(report: &StatusReport) -> String {
             counts.expected,
             of.next
         );
+        if let Some(source) = &of.source {
+            let _ = writeln!(text, "  source: {source}");
+        }
         if let Some(owner) = &of.owner {
             let _ = writeln!(text, "  last process: {owner}");
         }

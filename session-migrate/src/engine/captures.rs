@@ -1,9 +1,13 @@
 //! The captures of a move's tables: they log what others write, and block writes at the cutover.
 
+use sea_orm_migration::sea_orm::DatabaseTransaction;
+
 use super::context::MoveContext;
 use super::mapped_table::MappedTable;
-use crate::capture::ChangeCapture;
+use crate::capture::{CaptureOwner, ChangeCapture};
 use crate::error::MigrateError;
+use crate::source::SourceError;
+use crate::sql::begin;
 
 /// The change capture of each mapped table.
 #[derive(Debug)]
@@ -15,10 +19,10 @@ pub(crate) struct Captures<'a> {
 impl<'a> Captures<'a> {
     /// Creates the captures of all mapped tables. An offline move goes on without the
     /// capture of a table that cannot have triggers.
-    pub(crate) fn of(context: &'a MoveContext) -> Result<Self, MigrateError> {
+    pub(crate) fn of(context: &'a MoveContext, owner: &CaptureOwner) -> Result<Self, MigrateError> {
         let mut captures = Vec::new();
         for table in &context.tables {
-            match ChangeCapture::new(&table.source, table.number) {
+            match ChangeCapture::new(&table.source, table.number, owner) {
                 Ok(capture) => captures.push((table, capture)),
                 Err(error) if context.options.is_online => return Err(error.into()),
                 Err(_) => {}
@@ -35,7 +39,9 @@ impl<'a> Captures<'a> {
     /// Starts to log what others write.
     pub(crate) async fn start(&self) -> Result<(), MigrateError> {
         for (_, capture) in &self.captures {
-            capture.start(&self.context.source, &self.context.trigger_budget()).await?;
+            let budget = self.context.creation_budget();
+            let started = capture.start(&self.context.source, &budget).await;
+            self.unless_cancelled(started)?;
         }
         Ok(())
     }
@@ -43,9 +49,49 @@ impl<'a> Captures<'a> {
     /// Blocks writes, after waiting for the ones under way.
     pub(crate) async fn block_writes(&self) -> Result<(), MigrateError> {
         for (_, capture) in &self.captures {
-            capture.block(&self.context.source, &self.context.trigger_budget()).await?;
+            let budget = self.context.creation_budget();
+            let blocked = capture.block(&self.context.source, &budget).await;
+            self.unless_cancelled(blocked)?;
         }
         Ok(())
+    }
+
+    /// Returns the error of a wait that was cancelled as such.
+    fn unless_cancelled(&self, done: Result<(), SourceError>) -> Result<(), MigrateError> {
+        if done.is_err() {
+            self.context.check_cancelled()?;
+        }
+        Ok(done?)
+    }
+
+    /// Returns the name of a table whose writes are not blocked; `None` if all are.
+    pub(crate) async fn unblocked(&self) -> Result<Option<&'a str>, MigrateError> {
+        for (table, capture) in self.iter() {
+            if !capture.state(&self.context.source).await?.is_blocked {
+                return Ok(Some(&table.mapping().table));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Begins a transaction on the source whose updates pass the block.
+    pub(crate) async fn begin_own_writes(&self) -> Result<DatabaseTransaction, MigrateError> {
+        let transaction = begin(&self.context.source).await?;
+        for (_, capture) in &self.captures {
+            capture.begin_own_writes(&transaction).await?;
+        }
+        Ok(transaction)
+    }
+
+    /// Commits a transaction that [`begin_own_writes`](Self::begin_own_writes) began.
+    pub(crate) async fn commit_own_writes(
+        &self,
+        transaction: DatabaseTransaction,
+    ) -> Result<(), MigrateError> {
+        for (_, capture) in &self.captures {
+            capture.end_own_writes(&transaction).await?;
+        }
+        Ok(transaction.commit().await?)
     }
 
     /// Lets others write again.

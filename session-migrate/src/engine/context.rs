@@ -15,7 +15,7 @@ use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{Checkpoint, JournalTable};
 use crate::options::MoveOptions;
 use crate::progress::ProgressSender;
-use crate::source::Mappings;
+use crate::source::{KeyPrints, Mappings, SourceIdentity};
 use crate::sql::{Dialect, Schema};
 use crate::target::TargetTable;
 
@@ -32,6 +32,9 @@ pub(crate) struct MoveContext {
     pub(crate) mappings: Mappings,
     /// The table of each mapping, in the order of the mappings.
     pub(crate) tables: Vec<MappedTable>,
+    pub(crate) identity: SourceIdentity,
+    /// Digests of the source's keys, the current one first.
+    pub(crate) key_prints: KeyPrints,
     pub(crate) id: SessionId,
     pub(crate) journal: JournalTable,
     pub(crate) progress: ProgressSender,
@@ -70,7 +73,13 @@ impl MoveContext {
         self.tables.get(checkpoint.mapping)
     }
 
-    /// Returns how long creating or dropping triggers may wait for the transactions of others.
+    /// Returns how long creating triggers may wait for the transactions of others: until the caller
+    /// asks to stop.
+    pub(crate) fn creation_budget(&self) -> RetryBudget {
+        self.trigger_budget().cancelled_by(self.cancel.clone())
+    }
+
+    /// Returns how long dropping triggers may wait for the transactions of others.
     pub(crate) fn trigger_budget(&self) -> RetryBudget {
         RetryBudget::new(Arc::clone(&self.options.clock), TRIGGER_TIMEOUT)
     }

@@ -10,7 +10,7 @@ use super::batch::Scan;
 use super::context::MoveContext;
 use crate::error::MigrateError;
 use crate::sql::Query;
-use crate::target::uuid_literal;
+use crate::target::{WRITE_BACK, uuid_literal};
 
 /// How many ids of the source are held in memory at once.
 const MAX_IDS: u64 = 1_000_000;
@@ -38,8 +38,10 @@ pub(crate) async fn totals(context: &MoveContext) -> Result<Totals, MigrateError
     let from = "SELECT COUNT(*) FROM login_session WHERE moved_by =";
     Ok(Totals {
         live: count(format!("{from} {id}")).await?,
-        quarantined: count(format!("SELECT COUNT(*) FROM session_move_aside WHERE move_id = {id}"))
-            .await?,
+        quarantined: count(format!(
+            "SELECT COUNT(*) FROM session_move_aside WHERE move_id = {id} AND state <> '{WRITE_BACK}'"
+        ))
+        .await?,
         unclaimed: count(format!("{from} {id} AND digest IS NULL AND ended_at IS NULL")).await?,
     })
 }

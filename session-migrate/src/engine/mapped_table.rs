@@ -7,7 +7,9 @@ use session_core::{SessionId, Timestamp};
 
 use crate::cap::{Candidate, CandidateReader, Cap, MissingMoment, rank};
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::source::{Mapping, OverCapPartitions, SourceKey, SourceRow, SourceTable};
+use crate::source::{
+    Mapping, NewestBy, OverCapPartitions, SourceIdentity, SourceKey, SourceRow, SourceTable,
+};
 use crate::target::RowPlanner;
 
 /// A source table with its mapping, its number and the planner of its rows.
@@ -21,14 +23,20 @@ pub(crate) struct MappedTable {
 
 impl MappedTable {
     /// Creates the table with this number among the mappings, whose rows are ranked by `cap`.
-    pub(crate) fn new(number: usize, source: SourceTable, cap: &Cap) -> Result<Self, MigrateError> {
-        let planner = planner(source.mapping(), cap)?;
+    pub(crate) fn new(
+        number: usize,
+        source: SourceTable,
+        identity: &SourceIdentity,
+        cap: &Cap,
+    ) -> Result<Self, MigrateError> {
+        let newest_by = newest_by(source.mapping(), cap)?;
+        let planner = RowPlanner::new(identity, source.mapping().name(), newest_by);
         Ok(Self { number, source: Arc::new(source), planner })
     }
 
     /// Ranks the table's rows by another cap.
     pub(crate) fn set_cap(&mut self, cap: &Cap) -> Result<(), MigrateError> {
-        self.planner = planner(self.source.mapping(), cap)?;
+        self.planner = self.planner.ordered_by(newest_by(self.source.mapping(), cap)?);
         Ok(())
     }
 
@@ -74,9 +82,8 @@ impl MappedTable {
     }
 }
 
-fn planner(mapping: &Mapping, cap: &Cap) -> Result<RowPlanner, MigrateError> {
-    let newest_by = cap.moment(mapping).map_err(missing_moment)?;
-    Ok(RowPlanner::new(mapping.name(), newest_by))
+fn newest_by(mapping: &Mapping, cap: &Cap) -> Result<Option<NewestBy>, MigrateError> {
+    cap.moment(mapping).map_err(missing_moment)
 }
 
 fn missing_moment(error: MissingMoment) -> MigrateError {

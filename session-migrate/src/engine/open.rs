@@ -10,7 +10,7 @@ use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::JournalTable;
 use crate::options::MoveOptions;
 use crate::progress::ProgressSender;
-use crate::source::{Mappings, SourceError, SourceErrorKind, SourceTable};
+use crate::source::{Codecs, Mappings, SourceError, SourceErrorKind, SourceIdentity, SourceTable};
 use crate::sql::pool::{self, PoolOptions};
 use crate::sql::{Dialect, Schema, connect_read_only};
 use crate::target::move_id;
@@ -35,9 +35,14 @@ pub(crate) async fn open(
     };
     let schema = Schema::read(&source).await.map_err(SourceError::from)?;
     let mappings = mappings(&options, &schema)?;
-    let tables = mapped_tables(&options, &source, &schema, &mappings).await?;
+    let identity = match &options.name {
+        Some(name) => SourceIdentity::named(name),
+        None => SourceIdentity::of(&source).await?,
+    };
+    let codecs = options.codecs.clone().with_keys_of(&source, &schema).await?;
+    let tables = mapped_tables(&options, &source, &schema, (&mappings, &codecs, &identity)).await?;
     let target = open_target(&options, is_reading).await?;
-    let id = move_id(mappings.mapping.iter().map(|of| (of.name(), of.table.as_str())));
+    let id = move_id(&identity, mappings.mapping.iter().map(|of| (of.name(), of.table.as_str())));
     let dialect = Dialect::of(target.get_database_backend());
     Ok(MoveContext {
         journal: JournalTable { dialect, id, runner: Uuid::now_v7() },
@@ -47,6 +52,8 @@ pub(crate) async fn open(
         schema,
         mappings,
         tables,
+        identity,
+        key_prints: codecs.fingerprints(),
         id,
         progress: ProgressSender::new(),
         cancel: CancellationToken::new(),
@@ -57,17 +64,16 @@ async fn mapped_tables(
     options: &MoveOptions,
     source: &DatabaseConnection,
     schema: &Schema,
-    mappings: &Mappings,
+    (mappings, codecs, identity): (&Mappings, &Codecs, &SourceIdentity),
 ) -> Result<Vec<MappedTable>, MigrateError> {
-    let codecs = options.codecs.clone().with_keys_of(source, schema).await?;
     let mut tables = Vec::new();
     for (number, mapping) in mappings.mapping.iter().enumerate() {
-        let table = SourceTable::open(source, schema, mapping, &codecs).await?;
+        let table = SourceTable::open(source, schema, mapping, codecs).await?;
         let table = match options.is_online {
             true => table,
             false => table.in_storage_order(source, schema).await,
         };
-        tables.push(MappedTable::new(number, table, &options.cap)?);
+        tables.push(MappedTable::new(number, table, identity, &options.cap)?);
     }
     Ok(tables)
 }

@@ -77,6 +77,7 @@ impl<'a> Worker<'a> {
             counts: &self.counts,
             now: self.now(),
             worked_ms: u64::try_from(lap.as_millis()).unwrap_or(0),
+            is_blocked: self.phase == Phase::Open && self.block_failure.is_none(),
         };
         self.context.journal.note(transaction, &self.keyring, &note).await
     }

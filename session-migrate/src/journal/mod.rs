@@ -2,6 +2,8 @@
 //! in the transaction of the work that it records.
 
 mod checkpoint;
+mod key_proof;
+mod sealed;
 mod table;
 
 use std::fmt;
@@ -10,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use session_core::{SessionId, Timestamp};
 
 pub(crate) use checkpoint::Checkpoint;
-pub(crate) use table::{JournalTable, Note, exists};
+pub(crate) use key_proof::KeyProof;
+pub(crate) use table::{FirstEntry, JournalTable, Note, exists};
 
 /// The phase of a move.
 ///
@@ -134,7 +137,7 @@ pub struct Counts {
 /// The journal's row of one move.
 #[derive(Debug, Clone)]
 pub(crate) struct Journal {
-    /// The move's id, derived from the mappings.
+    /// The move's id, derived from the source and the mappings.
     pub(crate) id: SessionId,
     pub(crate) phase: Phase,
     /// Whether the move was asked to pause.
@@ -156,4 +159,8 @@ pub(crate) struct Journal {
     /// How long processes worked on the move, without pauses, in milliseconds.
     pub(crate) worked_ms: u64,
     pub(crate) sealed_checkpoint: Option<Vec<u8>>,
+    /// The proof of keys.
+    pub(crate) sealed_keys: Option<Vec<u8>>,
+    /// Whether the cutover blocked writes to the source.
+    pub(crate) is_blocked: bool,
 }

@@ -9,7 +9,8 @@ use crate::error::{MigrateError, MigrateErrorKind};
 use crate::sql::{Dialect, Query};
 
 const COLUMNS: &str = "id, phase, is_paused, owner, options, plan_digest, progress, started_at, \
-    updated_at, switched_at, finished_at, worked_ms, sealed_cursor";
+    updated_at, switched_at, finished_at, worked_ms, sealed_cursor, sealed_keys, \
+    COALESCE(is_blocked, 0)";
 
 /// Access to the journal of one move, as one process.
 #[derive(Debug, Clone)]
@@ -29,6 +30,20 @@ pub(crate) struct Note<'a> {
     pub(crate) now: Timestamp,
     /// How long this process has worked since the last note.
     pub(crate) worked_ms: u64,
+    /// Whether writes to the source are blocked.
+    pub(crate) is_blocked: bool,
+}
+
+/// What is recorded when a move begins.
+#[derive(Debug)]
+pub(crate) struct FirstEntry<'a> {
+    /// The manifest, as JSON.
+    pub(crate) manifest: &'a str,
+    /// The digest of the plan that is carried out.
+    pub(crate) plan_digest: Option<&'a str>,
+    /// The proof of keys.
+    pub(crate) sealed_keys: Vec<u8>,
+    pub(crate) now: Timestamp,
 }
 
 /// Returns whether a table exists; needs no right but to connect.
@@ -85,9 +100,7 @@ impl JournalTable {
     pub(crate) async fn begin(
         &self,
         connection: &impl ConnectionTrait,
-        options: &str,
-        plan_digest: Option<&str>,
-        now: Timestamp,
+        first: FirstEntry<'_>,
     ) -> Result<(), MigrateError> {
         let mut query = self.query("DELETE FROM session_move WHERE id = ");
         let id = self.bind_id(&mut query);
@@ -95,19 +108,20 @@ impl JournalTable {
         query.execute(connection).await?;
         let mut query = self.query(
             "INSERT INTO session_move (state, is_paused, worked_ms, id, phase, options, plan_digest, \
-             progress, started_at, updated_at, runner) VALUES ('held', 0, 0, ",
+             progress, started_at, updated_at, runner, sealed_keys) VALUES ('held', 0, 0, ",
         );
         let text = |text: &str| Value::String(Some(text.to_owned()));
         let progress = serde_json::to_string(&Counts::default()).unwrap_or_default();
         let values = [
             Value::Uuid(Some(self.id.as_uuid())),
             text(Phase::Load.as_str()),
-            text(options),
-            Value::String(plan_digest.map(str::to_owned)),
+            text(first.manifest),
+            Value::String(first.plan_digest.map(str::to_owned)),
             text(&progress),
-            Value::BigInt(Some(now.as_millis())),
-            Value::BigInt(Some(now.as_millis())),
+            Value::BigInt(Some(first.now.as_millis())),
+            Value::BigInt(Some(first.now.as_millis())),
             Value::Uuid(Some(self.runner)),
+            Value::Bytes(Some(first.sealed_keys)),
         ];
         let placeholders: Vec<String> = values.map(|value| query.bind(value)).into();
         query.push(&placeholders.join(", ")).push(")");
@@ -148,7 +162,11 @@ impl JournalTable {
     ) -> Result<(), MigrateError> {
         let sealed = note.checkpoint.seal(self.id, keyring)?;
         let switched_at = match note.phase {
-            Phase::Open => format!(", switched_at = {}", note.now.as_millis()),
+            Phase::Open => format!(
+                ", switched_at = {}, is_blocked = {}",
+                note.now.as_millis(),
+                i32::from(note.is_blocked)
+            ),
             _ => String::new(),
         };
         let mut query = self.query("UPDATE session_move SET phase = ");
@@ -285,6 +303,8 @@ fn journal(row: &QueryResult) -> Result<Journal, MigrateError> {
             finished_at: maybe(10)?,
             worked_ms: u64::try_from(worked_ms).unwrap_or(0),
             sealed_checkpoint: row.try_get_by_index(12)?,
+            sealed_keys: row.try_get_by_index(13)?,
+            is_blocked: row.try_get_by_index::<i64>(14)? != 0,
         })
     };
     read().map_err(MigrateError::from)

@@ -8,7 +8,7 @@ use sea_orm_migration::sea_orm::DatabaseConnection;
 
 use super::acquisition::Acquisition;
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::sql::{Dialect, Query};
+use crate::sql::sqlite_file;
 
 /// A file that this process has locked; it is deleted with the lock.
 #[derive(Debug)]
@@ -30,13 +30,8 @@ impl Drop for FileLock {
 pub(super) async fn lock_path(
     connection: &DatabaseConnection,
 ) -> Result<Option<PathBuf>, MigrateError> {
-    let sql = "SELECT file FROM pragma_database_list WHERE name = 'main'";
-    let rows = Query::new(Dialect::Sqlite, sql).rows(connection).await;
-    let rows = rows?;
-    let file: Option<String> =
-        rows.first().map(|row| row.try_get_by_index(0)).transpose()?.flatten();
-    let file = file.filter(|file| !file.is_empty());
-    Ok(file.map(|file| PathBuf::from(format!("{file}.session-migrate-lock"))))
+    let file = sqlite_file(connection).await?;
+    Ok(file.map(|file| PathBuf::from(format!("{}.session-migrate-lock", file.display()))))
 }
 
 fn failed(error: std::io::Error) -> MigrateError {

@@ -1,7 +1,7 @@
 //! The second step: the journal of moves, and the column that names the move of a session.
 
 use async_trait::async_trait;
-use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 
 use super::script::{StepScript, drop_tables};
@@ -44,6 +44,9 @@ impl MigrationTrait for AddMoves {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let connection = manager.get_connection();
+        if let Some(refusal) = refusal(manager).await? {
+            return Err(DbErr::Migration(refusal.to_owned()));
+        }
         drop_tables(connection, &TABLES).await?;
         if manager.has_column(SESSIONS, MOVED_BY).await? {
             let drop = format!("ALTER TABLE {SESSIONS} DROP COLUMN {MOVED_BY}");
@@ -51,6 +54,21 @@ impl MigrationTrait for AddMoves {
         }
         Ok(())
     }
+}
+
+/// Returns why the tables of moves must stay: a move is on record that is not finalized, so that its
+/// source may be blocked, and only its rollback knows what to restore.
+pub(super) async fn refusal(manager: &SchemaManager<'_>) -> Result<Option<&'static str>, DbErr> {
+    if !manager.has_table("session_move").await? {
+        return Ok(None);
+    }
+    let connection = manager.get_connection();
+    let backend = connection.get_database_backend();
+    let sql = "SELECT COUNT(*) FROM session_move WHERE state <> 'final'";
+    let row = connection.query_one_raw(Statement::from_string(backend, sql)).await?;
+    let moves: i64 = row.map_or(Ok(0), |row| row.try_get_by_index(0))?;
+    let text = "a move is on record: roll it back with `session-migrate rollback`, or finalize it";
+    Ok((moves > 0).then_some(text))
 }
 
 fn add_column(backend: DbBackend) -> String {
@@ -79,7 +97,7 @@ mod tests {
     fn a_step_never_changes() {
         assert_eq!(
             SCRIPT.checksums(),
-            [0x74b5_55c5_3722_7b0e, 0xe710_c29f_430f_5aca, 0x7c05_0cad_ce16_8f1b]
+            [0xfc01_6f12_a65a_31ec, 0x06b7_fca4_85ce_252c, 0x225e_4d6a_437f_aa34]
         );
         let types = [DbBackend::Sqlite, DbBackend::Postgres, DbBackend::MySql].map(column_type);
         assert_eq!(types, ["BLOB", "UUID", "BINARY(16)"]);

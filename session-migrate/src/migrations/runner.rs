@@ -1,10 +1,11 @@
 //! Applies and reverts the steps, one process at a time.
 
-use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement,
 };
+use sea_orm_migration::{MigratorTrait, SchemaManager};
 
+use super::add_moves::refusal;
 use super::steps::{Migrator, Step};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::sql::SqlError;
@@ -38,11 +39,25 @@ impl Runner {
     /// Applies or reverts the steps while no other process does; returns their names.
     pub(crate) async fn run(&self, direction: Direction) -> Result<Vec<String>, MigrateError> {
         self.lock().await?;
-        let done = self.migrate(direction).await;
+        let done = match direction {
+            Direction::Down => self.require_no_move().await,
+            Direction::Up => Ok(()),
+        };
+        let done = match done {
+            Ok(()) => self.migrate(direction).await.map_err(MigrateError::from),
+            Err(error) => Err(error),
+        };
         let released = self.unlock(done.is_ok()).await;
         let names = done?;
         released?;
         Ok(names)
+    }
+
+    async fn require_no_move(&self) -> Result<(), MigrateError> {
+        match refusal(&SchemaManager::new(&self.0)).await? {
+            None => Ok(()),
+            Some(why) => Err(MigrateError::because(MigrateErrorKind::Phase, why)),
+        }
     }
 
     async fn migrate(&self, direction: Direction) -> Result<Vec<String>, DbErr> {

@@ -1,8 +1,9 @@
 //! Carries out a plan, and resumes a move that was interrupted.
 
 use super::begin::{Approval, begin};
-use super::manifest::{MoveManifest, journal, lock, owner};
+use super::manifest::{MoveManifest, journal, lock, owner, require_own_block};
 use super::plan;
+use super::proof::prove_keys;
 use super::report::ApplyReport;
 use crate::engine::{
     Captures, Findings, MoveContext, Until, Worker, catch_up, compare_and_repair, cutover, load,
@@ -30,13 +31,18 @@ async fn apply_locked(
     match context.journal.load(&context.target).await? {
         Some(journal) if journal.phase.is_before_cutover() => {
             require_same(context, &journal, approval)?;
+            prove_keys(context, &journal).await?;
+            require_own_block(context, Some(&MoveManifest::of(&journal)?)).await?;
         }
         Some(journal) if context.options.is_step && journal.phase.is_done() => {
             require_same_spec(context, &journal)?;
             return Ok(ApplyReport::of(context, &journal, None));
         }
         Some(journal) => match journal.phase {
-            Phase::Open => return Ok(ApplyReport::of(context, &journal, None)),
+            Phase::Open => {
+                require_same(context, &journal, approval)?;
+                return Ok(ApplyReport::of(context, &journal, None));
+            }
             Phase::Finalized => {
                 return Err(MigrateError::because(
                     MigrateErrorKind::AlreadyMoved,
@@ -49,9 +55,9 @@ async fn apply_locked(
                     "the move is being rolled back: run rollback again until it is done",
                 ));
             }
-            _ => begin(context, approval).await?,
+            _ => begin_anew(context, approval).await?,
         },
-        None => begin(context, approval).await?,
+        None => begin_anew(context, approval).await?,
     }
     context.journal.take_over(&context.target, &owner(context)).await?;
     // The last commit of a killed process may have come in between, so the journal is read again.
@@ -68,22 +74,25 @@ async fn apply_locked(
     Ok(report)
 }
 
-/// Returns an error if a move that was begun would go on with other options or another plan.
+async fn begin_anew(context: &MoveContext, approval: &Approval) -> Result<(), MigrateError> {
+    require_own_block(context, None).await?;
+    begin(context, approval).await
+}
+
+/// Returns an error if a move that was begun was begun with other options or another plan.
 fn require_same(
     context: &MoveContext,
     journal: &Journal,
     approval: &Approval,
 ) -> Result<(), MigrateError> {
     require_same_spec(context, journal)?;
-    match approval {
-        Approval::Plan(digest) if journal.plan_digest.as_ref().is_some_and(|it| it != digest) => {
-            Err(MigrateError::because(
-                MigrateErrorKind::StalePlan,
-                "the move that is under way carries out another plan",
-            ))
-        }
-        _ => Ok(()),
-    }
+    let Approval::Plan(digest) = approval else { return Ok(()) };
+    let detail = match &journal.plan_digest {
+        Some(begun) if begun == digest => return Ok(()),
+        Some(begun) => format!("this move was begun with the plan {begun}"),
+        None => "this move was begun without a plan: give --yes instead".to_owned(),
+    };
+    Err(MigrateError::because(MigrateErrorKind::StalePlan, detail))
 }
 
 fn require_same_spec(context: &MoveContext, journal: &Journal) -> Result<(), MigrateError> {
@@ -97,7 +106,8 @@ async fn run_phases(
     journal: &Journal,
 ) -> Result<(Findings, Option<String>), MigrateError> {
     let mut worker = Worker::resume(context, journal)?;
-    let captures = Captures::of(context)?;
+    let manifest = MoveManifest::of(journal)?;
+    let captures = Captures::of(context, &manifest.capture_owner(context.id))?;
     if context.options.is_online {
         // Before the first row is read, so that every later change is logged.
         captures.start().await?;
@@ -112,7 +122,7 @@ async fn run_phases(
     }
     if worker.phase == Phase::Rank {
         rank_over_cap(&mut worker).await?;
-        if MoveManifest::of(journal)?.is_without_indexes {
+        if manifest.is_without_indexes {
             create_indexes(&context.target, context.dialect()).await?;
         }
         worker.enter(Phase::CatchUp).await?;

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use sea_orm_migration::sea_orm::Value;
 
-use super::manifest::MoveManifest;
+use super::manifest::{MoveManifest, no_move};
 use super::plan;
+use super::proof::key_proof;
+use crate::capture::CaptureOwner;
 use crate::engine::MoveContext;
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::journal::exists;
-use crate::sql::{self, Dialect, Query};
+use crate::journal::{FirstEntry, exists};
+use crate::sql::{self, Dialect, Query, sqlite_file};
 use crate::target::{check_columns, drop_indexes, is_empty};
 
 /// Why an apply may write.
@@ -35,12 +37,13 @@ pub(super) async fn begin(context: &MoveContext, approval: &Approval) -> Result<
             }
             Some(digest.as_str())
         }
-        Approval::Resume => return Err(MigrateError::new(MigrateErrorKind::NoMove)),
+        Approval::Resume => return Err(no_move(context).await?),
         Approval::Unreviewed => {
             require_readable(context).await?;
             None
         }
     };
+    let sealed_keys = key_proof(context).await?.seal(context.id, context.keyring()?)?;
     let dialect = context.dialect();
     let has_tables = exists(&context.target, dialect, "login_session").await?;
     check_columns(&context.target, false).await?;
@@ -56,10 +59,22 @@ pub(super) async fn begin(context: &MoveContext, approval: &Approval) -> Result<
     let is_without_indexes =
         !context.options.is_online && is_empty(&context.target, dialect).await?;
     let spec = context.options.spec(&context.mappings);
-    let manifest = MoveManifest { spec, made_tables: !has_tables, is_without_indexes, backup };
-    let now = context.clock().now();
+    let manifest = MoveManifest {
+        spec,
+        made_tables: !has_tables,
+        is_without_indexes,
+        backup,
+        source: context.identity.clone(),
+        tag: CaptureOwner::new(context.id).tag().to_owned(),
+    };
+    let first = FirstEntry {
+        manifest: &manifest.to_json(),
+        plan_digest: digest,
+        sealed_keys,
+        now: context.clock().now(),
+    };
     let transaction = sql::begin(&context.target).await?;
-    context.journal.begin(&transaction, &manifest.to_json(), digest, now).await?;
+    context.journal.begin(&transaction, first).await?;
     if is_without_indexes {
         drop_indexes(&transaction, dialect).await?;
     }
@@ -118,12 +133,8 @@ async fn backup(context: &MoveContext) -> Result<Option<String>, MigrateError> {
     if !is_file || context.options.is_online {
         return Ok(None);
     }
-    let sql = "SELECT file FROM pragma_database_list WHERE name = 'main'";
-    let rows = Query::new(Dialect::Sqlite, sql).rows(&context.source).await?;
-    let file: Option<String> =
-        rows.first().map(|row| row.try_get_by_index(0)).transpose()?.flatten();
-    let Some(file) = file.filter(|file| !file.is_empty()) else { return Ok(None) };
-    let copy = format!("{file}.before-{}", context.id);
+    let Some(file) = sqlite_file(&context.source).await? else { return Ok(None) };
+    let copy = format!("{}.before-{}", file.display(), context.id);
     if Path::new(&copy).exists() {
         return Ok(Some(copy));
     }

@@ -4,7 +4,7 @@ use sea_orm_migration::sea_orm::DatabaseConnection;
 use sea_orm_migration::sea_orm::prelude::Uuid;
 use session_core::SessionId;
 
-use super::manifest::{journal, lock, owner};
+use super::manifest::{MoveManifest, journal, lock, owner};
 use super::report::{FinalizeReport, MoveStatus, PauseReport, StatusReport};
 use crate::engine::{Captures, MoveContext};
 use crate::error::{MigrateError, MigrateErrorKind};
@@ -33,7 +33,6 @@ pub(super) async fn set_paused(
         schema: "session-migrate/pause/1",
         phase: journal.phase,
         is_paused,
-        is_unfinished: journal.phase.is_before_cutover(),
         applied: None,
     })
 }
@@ -47,10 +46,11 @@ pub(super) async fn finalize(context: &MoveContext) -> Result<FinalizeReport, Mi
 
 async fn finalize_locked(context: &MoveContext) -> Result<FinalizeReport, MigrateError> {
     let journal = journal(context).await?;
-    let captures = Captures::of(context)?;
+    let owner_of_objects = MoveManifest::of(&journal)?.capture_owner(context.id);
+    let captures = Captures::of(context, &owner_of_objects)?;
     match journal.phase {
         // Offline no process writes, and a source that takes no triggers has no block.
-        Phase::Open if context.options.is_online => require_blocked(context, &captures).await?,
+        Phase::Open if context.options.is_online => require_blocked(&captures).await?,
         Phase::Open | Phase::Finalized => {}
         phase => {
             return Err(MigrateError::because(
@@ -74,21 +74,15 @@ async fn finalize_locked(context: &MoveContext) -> Result<FinalizeReport, Migrat
 
 /// Returns an error if writes to the source are not blocked any more, so that old writers may be at
 /// work.
-async fn require_blocked(
-    context: &MoveContext,
-    captures: &Captures<'_>,
-) -> Result<(), MigrateError> {
-    for (table, capture) in captures.iter() {
-        if !capture.state(&context.source).await?.is_blocked {
-            let table = &table.mapping().table;
-            return Err(MigrateError::because(
-                MigrateErrorKind::Phase,
-                format!(
-                    "the triggers that block writes to {table} are gone, so old instances may be \
-                     writing to it: stop them, and run verify"
-                ),
-            ));
-        }
+async fn require_blocked(captures: &Captures<'_>) -> Result<(), MigrateError> {
+    match captures.unblocked().await? {
+        None => Ok(()),
+        Some(table) => Err(MigrateError::because(
+            MigrateErrorKind::Phase,
+            format!(
+                "the triggers that block writes to {table} are gone, so old instances may be \
+                 writing to it: stop them, and run verify"
+            ),
+        )),
     }
-    Ok(())
 }

@@ -2,11 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use session_core::SessionId;
+
+use crate::capture::{Block, CaptureOwner, blocks};
 use crate::engine::MoveContext;
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::Journal;
 use crate::lock::{Acquisition, Lock};
 use crate::options::MoveSpec;
+use crate::source::{SourceError, SourceIdentity};
 
 /// Recorded once; later runs must use the same options.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +23,10 @@ pub(super) struct MoveManifest {
     pub(super) is_without_indexes: bool,
     /// The backup of the source's SQLite file.
     pub(super) backup: Option<String>,
+    /// Which database the source is.
+    pub(super) source: SourceIdentity,
+    /// The tag of the triggers and logs in the source.
+    pub(super) tag: String,
 }
 
 impl MoveManifest {
@@ -30,18 +38,26 @@ impl MoveManifest {
         })
     }
 
+    /// Returns the owner of the triggers and logs in the source.
+    pub(super) fn capture_owner(&self, run: SessionId) -> CaptureOwner {
+        CaptureOwner::with_tag(run, &self.tag)
+    }
+
     pub(super) fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
     /// Returns an error if these options are not the ones that the move was begun with.
     pub(super) fn require(&self, spec: &MoveSpec) -> Result<(), MigrateError> {
-        match self.spec == *spec {
+        let others = self.spec.differences(spec);
+        match others.is_empty() {
             true => Ok(()),
             false => Err(MigrateError::because(
                 MigrateErrorKind::Usage,
-                "this move was begun with another mapping, cap or mode: use the same, or roll it \
-                 back",
+                format!(
+                    "this move was begun with another {}: use the same, or roll it back",
+                    others.join(" and another ")
+                ),
             )),
         }
     }
@@ -74,8 +90,57 @@ pub(super) async fn lock(context: &MoveContext) -> Result<Lock, MigrateError> {
     }
 }
 
-/// Returns the journal of the move, or an error of the kind `NoMove`.
+/// Returns the journal of the move.
+///
+/// # Errors
+///
+/// Returns an error of the kind `NoMove` that names the moves of other sources.
 pub(super) async fn journal(context: &MoveContext) -> Result<Journal, MigrateError> {
-    let journal = context.journal.load(&context.target).await?;
-    journal.ok_or_else(|| MigrateError::new(MigrateErrorKind::NoMove))
+    match context.journal.load(&context.target).await? {
+        Some(journal) => Ok(journal),
+        None => Err(no_move(context).await?),
+    }
+}
+
+/// Returns the error for a source without a move.
+pub(super) async fn no_move(context: &MoveContext) -> Result<MigrateError, MigrateError> {
+    let all = context.journal.all(&context.target).await?;
+    let others: Vec<String> = all
+        .iter()
+        .filter_map(|journal| MoveManifest::of(journal).ok())
+        .map(|manifest| format!("{:?}", manifest.source.as_str()))
+        .collect();
+    if others.is_empty() {
+        return Ok(MigrateError::new(MigrateErrorKind::NoMove));
+    }
+    Ok(MigrateError::because(
+        MigrateErrorKind::NoMove,
+        format!(
+            "with this source ({:?}) and mapping; the moves here are of {}: if this is that very \
+             database, give --name with its name",
+            context.identity.as_str(),
+            others.join(" and ")
+        ),
+    ))
+}
+
+/// Returns an error if another move blocks writes to the source: its sessions are elsewhere.
+pub(super) async fn require_own_block(
+    context: &MoveContext,
+    manifest: Option<&MoveManifest>,
+) -> Result<(), MigrateError> {
+    let is_mapped =
+        |block: &Block| context.mappings.mapping.iter().any(|of| of.table == block.table);
+    let is_own = |block: &Block| manifest.is_some_and(|manifest| manifest.tag == block.tag);
+    let blocks = blocks(&context.source).await.map_err(SourceError::from)?;
+    match blocks.into_iter().find(|block| is_mapped(block) && !is_own(block)) {
+        None => Ok(()),
+        Some(Block { table, run, .. }) => Err(MigrateError::because(
+            MigrateErrorKind::Phase,
+            format!(
+                "writes to {table} are blocked by the move {run}, which took its sessions \
+                 elsewhere: roll that move back, or lift its block with `session-migrate unblock`"
+            ),
+        )),
+    }
 }

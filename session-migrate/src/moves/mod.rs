@@ -5,9 +5,13 @@ mod begin;
 mod control;
 mod manifest;
 mod plan;
+mod proof;
+mod remove;
 mod report;
 mod rollback;
+mod unblock;
 mod verify;
+mod write_back;
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
 use tokio::sync::watch;
@@ -19,7 +23,7 @@ pub use report::{
     ApplyReport, FinalizeReport, LostSignIn, MoveStatus, PauseReport, RollbackReport, StatusReport,
     UnlockReport,
 };
-pub use rollback::Renewed;
+pub use unblock::{LiftedBlock, UnblockReport, unblock};
 pub use verify::{Difference, RowReport, VerifyReport};
 
 use manifest::MoveManifest;
@@ -27,7 +31,7 @@ use manifest::MoveManifest;
 use crate::engine::{self, MoveContext};
 use crate::error::MigrateError;
 use crate::lock::Lock;
-use crate::options::MoveOptions;
+use crate::options::{MoveOptions, Renewed};
 use crate::progress::{Progress, ProgressSender};
 
 /// A move of an existing table into the many-session layout.
@@ -181,24 +185,24 @@ impl Move {
     /// Returns the same errors as [`apply`](Self::apply).
     pub async fn resume(&self) -> Result<PauseReport, MigrateError> {
         let context = self.open_begun(false).await?;
-        let report = control::set_paused(&context, false).await;
-        let is_worked_on = match &report {
-            Ok(report) if report.is_unfinished => {
-                Lock::holder(self.target(), &context.target).await
-            }
-            _ => Ok(Some(String::new())),
-        };
-        let report = match (report, is_worked_on) {
-            (Ok(mut report), Ok(None)) => {
-                let applied = Box::pin(apply::apply(&context, &Approval::Resume)).await?;
-                report.applied = Some(applied);
-                Ok(report)
-            }
-            (report, Ok(Some(_))) => report,
-            (_, Err(error)) | (Err(error), _) => Err(error),
-        };
+        let report = Box::pin(self.resume_in(&context)).await;
         context.close().await;
         report
+    }
+
+    async fn resume_in(&self, context: &MoveContext) -> Result<PauseReport, MigrateError> {
+        let journal = manifest::journal(context).await?;
+        let is_unfinished = journal.phase.is_before_cutover();
+        let is_ours =
+            is_unfinished && Lock::holder(self.target(), &context.target).await?.is_none();
+        if is_ours {
+            proof::prove_keys(context, &journal).await?;
+        }
+        let mut report = control::set_paused(context, false).await?;
+        if is_ours {
+            report.applied = Some(Box::pin(apply::apply(context, &Approval::Resume)).await?);
+        }
+        Ok(report)
     }
 
     /// Breaks the lock of a process that no longer works.
@@ -260,8 +264,8 @@ pub async fn status(to: &str) -> Result<StatusReport, MigrateError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Approval, Move, Renewed};
-    use crate::{Layout, MoveOptions};
+    use super::{Approval, Move};
+    use crate::{Layout, MoveOptions, Renewed};
 
     /// An application may spawn these futures.
     #[test]

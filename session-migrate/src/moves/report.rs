@@ -59,10 +59,15 @@ pub struct RollbackReport {
     pub schema: &'static str,
     /// The phase that the move was in.
     pub was: Option<Phase>,
+    /// Whether the move is rolled back. If not, some sign-ins could not be written back: nothing was
+    /// removed, writes to the source are still blocked, and the rollback goes on with the next call.
+    pub is_done: bool,
     /// Rows that were removed from the target.
     pub removed: u64,
     /// Rows of the source into which renewed tokens were written back.
     pub written_back: u64,
+    /// Rows of the source that were changed after an earlier call had written them back; they stay.
+    pub kept_newer: u64,
     /// Sign-ins that are lost: they were renewed or ended in the target, and what the source holds is
     /// no longer valid.
     pub lost: Vec<LostSignIn>,
@@ -106,9 +111,6 @@ pub struct PauseReport {
     pub phase: Phase,
     /// Whether the move is paused now.
     pub is_paused: bool,
-    /// Whether rows are left to move.
-    #[serde(skip)]
-    pub is_unfinished: bool,
     /// The report of the apply that this process resumed, because no other process was at work.
     pub applied: Option<ApplyReport>,
 }
@@ -147,6 +149,8 @@ pub struct StatusReport {
 pub struct MoveStatus {
     /// The move's id.
     pub run: String,
+    /// Which database the source is; `--name` takes it.
+    pub source: Option<String>,
     /// The move's phase.
     pub phase: Phase,
     /// Whether the move was asked to pause.
@@ -182,6 +186,7 @@ impl MoveStatus {
         };
         Self {
             run: journal.id.to_string(),
+            source: MoveManifest::of(journal).ok().map(|of| of.source.to_string()),
             phase: journal.phase,
             is_paused: journal.is_paused,
             owner: journal.owner.clone(),

@@ -5,6 +5,7 @@ use session_core::TokenSet;
 use sha2::{Digest as _, Sha256};
 
 use super::manifest::journal;
+use super::proof::prove_keys;
 use crate::engine::{
     Comparison, Examined, Findings, MoveContext, RowState, Totals, extra_ids, totals,
 };
@@ -128,6 +129,7 @@ pub(super) async fn verify(
     if journal.phase == Phase::RolledBack {
         return Err(MigrateError::new(MigrateErrorKind::NoMove));
     }
+    prove_keys(context, &journal).await?;
     let is_open = !journal.phase.is_before_cutover();
     let mut findings = Findings::default();
     let mut comparison = Comparison::new(context, is_open)?;

@@ -57,6 +57,7 @@
 mod bind;
 pub mod codec;
 mod error;
+mod identity;
 pub mod inspect;
 mod key_probe;
 pub mod mapping;
@@ -74,8 +75,10 @@ pub mod schema {
 
 pub use crate::sql::{Cell, Schema, SqlError, SqlErrorKind, connect_read_only};
 pub(crate) use bind::{Bound, ProviderSlot, Relation, Slot, TimeSlot, TokenSlot, ValueSlot};
+pub(crate) use codec::KeyPrints;
 pub use codec::{CodecError, Codecs, KeyUse, Opened, SourceKeys, TokenCodec};
 pub use error::{SourceError, SourceErrorKind};
+pub(crate) use identity::SourceIdentity;
 pub use inspect::{Inspection, inspect};
 pub use mapping::{Mapping, MappingError, Mappings, NewestBy};
 pub(crate) use mapping::{error_at, read_toml};

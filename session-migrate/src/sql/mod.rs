@@ -9,6 +9,7 @@ mod error;
 pub(crate) mod pool;
 mod query;
 mod schema;
+mod sqlite_file;
 mod table;
 mod value;
 
@@ -19,5 +20,6 @@ pub(crate) use pool::begin;
 pub use pool::connect_read_only;
 pub(crate) use query::{CellReader, Query};
 pub use schema::Schema;
+pub(crate) use sqlite_file::sqlite_file;
 pub use table::{Column, ColumnKind, Table};
 pub use value::Cell;

@@ -27,6 +27,9 @@ pub(crate) struct QuarantineEntry {
     pub(crate) sealed: Sealed,
 }
 
+/// The state of an entry that is no quarantine: the row as it was before a rollback wrote into it.
+pub(crate) const WRITE_BACK: &str = "write_back";
+
 impl QuarantineEntry {
     pub(crate) const COLUMNS: &'static str = "session_id, state, user_id, provider, sealed_row";
 

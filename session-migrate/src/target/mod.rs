@@ -12,12 +12,14 @@ mod sealed;
 mod table;
 
 pub(crate) use columns::check_columns;
-pub(crate) use existing::{ExistingRow, TargetRow};
+pub(crate) use existing::{ExistingRow, TargetRow, WRITE_BACK};
 pub(crate) use indexes::{
     create_indexes, create_statements, drop_indexes, drop_statements, is_empty,
 };
 pub(crate) use row_plan::{
     ASSUMED_LIFETIME, Disposition, LiveRow, QuarantineReason, RowPlanner, move_id,
 };
-pub(crate) use sealed::{SealedRow, hex, is_quarantined_as, is_same_quarantined, seal};
+pub(crate) use sealed::{
+    SealedRow, hex, is_quarantined_as, is_same_quarantined, seal, seal_stored, stored_digest,
+};
 pub(crate) use table::{TargetTable, insert_template, uuid_literal};

@@ -6,7 +6,7 @@ use session_core::session::{Origin, ProviderIdentity, SecretDigest, Subject};
 use session_core::{ProviderName, Session, SessionId, Timestamp, TokenResponse, TokenSet, UserId};
 
 use crate::source::row::OpenedTokens;
-use crate::source::{NewestBy, RowTokens, SourceKey, SourceRow};
+use crate::source::{NewestBy, RowTokens, SourceIdentity, SourceKey, SourceRow};
 
 /// The lifetime that an access token is assumed to have where the source has no expiry (F25).
 pub(crate) const ASSUMED_LIFETIME: Duration = Duration::from_secs(3600);
@@ -80,6 +80,7 @@ pub(crate) struct LiveRow {
 /// Plans the rows of one mapping.
 #[derive(Debug, Clone)]
 pub(crate) struct RowPlanner {
+    source: SourceIdentity,
     mapping: String,
     newest_by: Option<NewestBy>,
     /// The start of the timeouts of the rows that are moved now.
@@ -87,9 +88,16 @@ pub(crate) struct RowPlanner {
 }
 
 impl RowPlanner {
-    /// Creates a planner for the mapping of this name, whose rows are ordered by `newest_by`.
-    pub(crate) fn new(mapping: &str, newest_by: Option<NewestBy>) -> Self {
-        Self { mapping: mapping.to_owned(), newest_by, now: Timestamp::default() }
+    /// Creates a planner for the mapping of this name in a source, whose rows are ordered by
+    /// `newest_by`.
+    pub(crate) fn new(source: &SourceIdentity, mapping: &str, newest_by: Option<NewestBy>) -> Self {
+        let (source, mapping) = (source.clone(), mapping.to_owned());
+        Self { source, mapping, newest_by, now: Timestamp::default() }
+    }
+
+    /// Returns this planner with rows ordered by `newest_by`.
+    pub(crate) fn ordered_by(&self, newest_by: Option<NewestBy>) -> Self {
+        Self { newest_by, ..self.clone() }
     }
 
     /// Returns this planner for rows that are moved at this time.
@@ -102,12 +110,14 @@ impl RowPlanner {
         self.newest_by
     }
 
-    /// Returns the id that the row with this key has in the target, the same in every run.
+    /// Returns the id that the row with this key has in the target, the same in every run, and
+    /// another one than that of a row of another source.
     ///
     /// A key may be a cookie, and the id is public. The key cannot be derived from it: keys that are
     /// cookies are too random to be guessed.
     pub(crate) fn id(&self, key: &SourceKey) -> SessionId {
-        SessionId::derived(&[b"row", self.mapping.as_bytes(), &key.canonical()])
+        let source = self.source.as_str().as_bytes();
+        SessionId::derived(&[b"row", source, self.mapping.as_bytes(), &key.canonical()])
     }
 
     /// Decides about a row, which the cap keeps or prunes.
@@ -147,9 +157,12 @@ impl RowPlanner {
     }
 }
 
-/// Returns the id of the move of these mappings, each a name and a table.
-pub(crate) fn move_id<'a>(mappings: impl Iterator<Item = (&'a str, &'a str)>) -> SessionId {
-    let mut parts: Vec<&[u8]> = vec![b"move"];
+/// Returns the id of the move of these mappings of a source, each a name and a table.
+pub(crate) fn move_id<'a>(
+    source: &SourceIdentity,
+    mappings: impl Iterator<Item = (&'a str, &'a str)>,
+) -> SessionId {
+    let mut parts: Vec<&[u8]> = vec![b"move", source.as_str().as_bytes()];
     for (name, table) in mappings {
         parts.push(name.as_bytes());
         parts.push(table.as_bytes());
@@ -211,18 +224,22 @@ fn token_set(row: &SourceRow, tokens: &OpenedTokens, received_at: Timestamp) -> 
 #[cfg(test)]
 mod tests {
     use super::{RowPlanner, move_id};
-    use crate::source::SourceKey;
+    use crate::source::{SourceIdentity, SourceKey};
     use crate::sql::Cell;
 
     #[test]
-    fn an_id_depends_on_the_mapping_and_the_key() {
+    fn an_id_depends_on_the_source_the_mapping_and_the_key() {
+        let [source, other] = ["production", "staging"].map(SourceIdentity::named);
         let key = |text: &str| SourceKey::new(vec![Cell::Text(text.to_owned())]);
-        let planner = RowPlanner::new("oauth_session", None);
+        let planner = RowPlanner::new(&source, "oauth_session", None);
         let id = planner.id(&key("a"));
         assert_eq!(id, planner.id(&key("a")));
         assert_ne!(id, planner.id(&key("b")));
-        assert_ne!(id, RowPlanner::new("accounts", None).id(&key("a")));
+        assert_ne!(id, RowPlanner::new(&source, "accounts", None).id(&key("a")));
+        assert_ne!(id, RowPlanner::new(&other, "oauth_session", None).id(&key("a")));
         assert_eq!(id.as_uuid().get_version_num(), 8);
-        assert_ne!(move_id([("a", "b")].into_iter()), move_id([("ab", "")].into_iter()));
+        let of = |source, name, table| move_id(source, [(name, table)].into_iter());
+        assert_ne!(of(&source, "a", "b"), of(&source, "ab", ""));
+        assert_ne!(of(&source, "a", "b"), of(&other, "a", "b"));
     }
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use session_core::token::{SealContext, Sealed, SealedPart, SealedTokens};
 use session_core::{Keyring, ProviderName, SessionId, UserId};
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::row_plan::{Disposition, LiveRow, RowPlan};
@@ -49,7 +50,8 @@ fn seal_tokens(live: &LiveRow, keyring: &Keyring) -> Result<SealedTokens, Migrat
     sealed.map_err(unsealed)
 }
 
-fn seal_stored(
+/// Seals a row as it is stored in the source.
+pub(crate) fn seal_stored(
     id: SessionId,
     row: &SourceRow,
     keyring: &Keyring,
@@ -94,6 +96,11 @@ pub(crate) fn is_same_quarantined(
 ) -> bool {
     let opened = |sealed| open_stored(id, sealed, keyring);
     opened(one).zip(opened(other)).is_some_and(|(one, other)| *one == *other)
+}
+
+/// Returns a digest of a row as it is stored in the source.
+pub(crate) fn stored_digest(row: &SourceRow) -> Option<String> {
+    stored_bytes(&row.stored).map(|bytes| hex(&Sha256::digest(bytes.as_slice())))
 }
 
 #[derive(Serialize, Deserialize)]

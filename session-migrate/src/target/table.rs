@@ -9,7 +9,7 @@ use session_core::store::sea_orm::entity::session::Column;
 use session_core::token::{Sealed, SealedTokens};
 use session_core::{SessionId, Timestamp};
 
-use super::existing::{ExistingRow, QuarantineEntry, TargetRow};
+use super::existing::{ExistingRow, QuarantineEntry, TargetRow, WRITE_BACK};
 use super::insert::BulkInsert;
 use super::row_plan::{Disposition, LiveRow, QuarantinedRow};
 use super::sealed::SealedRow;
@@ -110,7 +110,7 @@ impl TargetTable {
     ) -> Result<HashMap<SessionId, ExistingRow>, MigrateError> {
         let live = format!("SELECT {} FROM login_session WHERE id IN ", TargetRow::column_list());
         let quarantined = format!(
-            "SELECT {} FROM session_move_aside WHERE session_id IN ",
+            "SELECT {} FROM session_move_aside WHERE state <> '{WRITE_BACK}' AND session_id IN ",
             QuarantineEntry::COLUMNS
         );
         let mut found = HashMap::with_capacity(ids.len());
@@ -124,6 +124,48 @@ impl TargetTable {
             for row in rows? {
                 let entry = QuarantineEntry::read(&row)?;
                 found.insert(entry.id, ExistingRow::Quarantined(Box::new(entry)));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Notes rows of the source, sealed as they are stored, before a rollback writes into them.
+    pub(crate) async fn note_write_back(
+        &self,
+        connection: &impl ConnectionTrait,
+        rows: Vec<(SessionId, SealedTokens)>,
+        now: Timestamp,
+    ) -> Result<(), MigrateError> {
+        let values = |(id, sealed): (SessionId, SealedTokens)| {
+            vec![
+                Value::Uuid(Some(id.as_uuid())),
+                Value::String(Some(WRITE_BACK.to_owned())),
+                Value::String(None),
+                Value::String(None),
+                Value::String(None),
+                Value::Bytes(Some(sealed.tokens.as_bytes().to_vec())),
+            ]
+        };
+        let mut table = self.quarantine.clone();
+        table.constants.push(("set_aside_at", now.as_millis().to_string()));
+        table.insert(connection, self.dialect, rows.into_iter().map(values).collect()).await
+    }
+
+    /// Returns the rows among these that a rollback has noted before it wrote into them.
+    pub(crate) async fn write_back_notes(
+        &self,
+        connection: &impl ConnectionTrait,
+        ids: &[SessionId],
+    ) -> Result<HashMap<SessionId, Sealed>, MigrateError> {
+        let sql = format!(
+            "SELECT session_id, sealed_row FROM session_move_aside WHERE state = '{WRITE_BACK}' \
+             AND session_id IN "
+        );
+        let mut found = HashMap::new();
+        for ids in ids.chunks(CHUNK) {
+            for row in self.naming(&sql, ids).rows(connection).await? {
+                let id = SessionId::from_uuid(row.try_get_by_index(0)?);
+                found.insert(id, Sealed::from_bytes(row.try_get_by_index(1)?));
             }
         }
         Ok(found)

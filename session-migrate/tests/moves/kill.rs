@@ -39,7 +39,9 @@ const KILL_AT: [Stage; 16] = [
     Stage::Switch,
 ];
 
-const WORDS: [&str; 6] = ["--max-sessions", "2", "--partition", "user,provider", "--batch", "6"];
+/// The name makes the ids of all sources the same, so that their results can be compared.
+const WORDS: [&str; 8] =
+    ["--max-sessions", "2", "--partition", "user,provider", "--batch", "6", "--name", "killed"];
 
 /// The kills of one test.
 struct Tally {

@@ -13,8 +13,10 @@
 
 mod application;
 mod back;
+mod blocked;
 mod control;
 mod fixtures;
+mod keys;
 mod kill;
 mod naive;
 mod online;
@@ -26,6 +28,7 @@ mod rollback;
 mod seed;
 mod site;
 mod snapshot;
+mod sources;
 mod target;
 mod tool;
 mod trouble;

@@ -11,17 +11,17 @@ use crate::tool::Tool;
 use session_tests::source::Source;
 
 /// A temporary file.
-struct File(PathBuf);
+pub(crate) struct File(PathBuf);
 
 impl File {
-    fn with(text: &str) -> Self {
+    pub(crate) fn with(text: &str) -> Self {
         let name = format!("session_test_{}.toml", uuid::Uuid::now_v7().simple());
         let path = std::env::temp_dir().join(name);
         std::fs::write(&path, text).unwrap();
         Self(path)
     }
 
-    fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.0.to_str().unwrap()
     }
 }
@@ -164,6 +164,20 @@ on_every_database! {
         rejected(&source, &mapped, 1, "many sessions").await;
         source.run("DROP TABLE oauth_session").await;
         rejected(&source, &tool, 2, "many sessions").await;
+    }
+
+    async fn other_options_for_a_finished_move(database: Database) {
+        let source = openwebui::source(database, 2).await;
+        let tool = openwebui::tool(&source);
+        tool.moved().await;
+        apply_rejected(&source, &tool, &["--plan", "nonsense"], 1, "begun with the plan").await;
+        let capped = tool.clone().words(&["--max-sessions", "1"]);
+        apply_rejected(&source, &capped, &["--yes"], 2, "another cap").await;
+        apply_rejected(&source, &tool, &["--yes", "--online"], 2, "another mode").await;
+        tool.done("apply", &["--yes"]).await;
+        tool.done("rollback", &[]).await;
+        tool.done("apply", &["--yes"]).await;
+        apply_rejected(&source, &tool, &["--plan", "nonsense"], 1, "without a plan").await;
     }
 
     async fn an_unknown_move(database: Database) {

@@ -1,6 +1,9 @@
 //! Rollbacks, and moves that can no longer be rolled back.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
+use session_core::UserId;
 use session_core::manager::Resolution;
 use session_core::middleware::SessionManagerExt as _;
 use session_core::session::SecretDigest;
@@ -10,13 +13,13 @@ use session_tests::database::Database;
 use session_tests::on_every_database;
 
 use crate::openwebui::{self, KEY};
-use crate::snapshot::{changes, snapshot};
+use crate::snapshot::{changes, count, snapshot};
 use crate::target::Target;
 use crate::tool::{Tool, rows};
 use session_tests::source::Source;
 
 /// Cancels an apply after a few rows.
-async fn cancelled_while_loading(tool: &Tool, is_online: bool) {
+pub(crate) async fn cancelled_while_loading(tool: &Tool, is_online: bool) {
     let moving = Move::new(tool.options("openwebui").online(is_online).batch(1));
     let (cancel, mut progress) = (moving.cancellation(), moving.progress());
     let watching = tokio::spawn(async move {
@@ -42,7 +45,7 @@ fn indexes(lines: &[String]) -> Vec<&String> {
 
 /// Returns the lines of a snapshot without those of the target's tables, which keep records after
 /// the cutover.
-fn of_source(lines: &[String]) -> Vec<String> {
+pub(crate) fn of_source(lines: &[String]) -> Vec<String> {
     let of_target = ["login_session", "session_m", "provider_revocation", "admission_lock"];
     let is_of_target = |line: &str| {
         let head = line.split_once(": ").filter(|_| line.starts_with("row of "));
@@ -57,7 +60,7 @@ fn row<'a>(verified: &'a Value, key: &str) -> &'a Value {
 }
 
 /// Resolves an old cookie and renews its expired token.
-async fn renewed(target: &Target, cookie: &str) -> [String; 2] {
+pub(crate) async fn renewed(target: &Target, cookie: &str) -> [String; 2] {
     let resolution = target.manager.resolve(&SecretDigest::of(cookie), None).await.unwrap();
     let Resolution::Live(live) = resolution else { panic!("not live: {resolution:?}") };
     let live = target.manager.with_valid_token(&live).await.unwrap();
@@ -65,13 +68,21 @@ async fn renewed(target: &Target, cookie: &str) -> [String; 2] {
     [tokens.access_token().to_owned(), tokens.refresh_token().unwrap().to_owned()]
 }
 
-/// Opens the tokens of a row of the source.
-async fn opened(source: &Source, key: &str) -> [String; 2] {
+/// Opens the tokens of each row of the source that has both.
+pub(crate) async fn all_opened(source: &Source) -> BTreeMap<String, [String; 2]> {
     let fit = source.recognised("openwebui").await;
     let rows = source.rows(&fit.mappings.mapping[0], &Codecs::new(SourceKeys::new(KEY))).await;
-    let row = rows.iter().find(|row| row.key.to_string() == key).unwrap();
-    let tokens = row.tokens.opened().unwrap();
-    [tokens.access().unwrap().to_owned(), tokens.refresh().unwrap().to_owned()]
+    let tokens = rows.iter().filter_map(|row| {
+        let tokens = row.tokens.opened()?;
+        let both = [tokens.access()?.to_owned(), tokens.refresh()?.to_owned()];
+        Some((row.key.to_string(), both))
+    });
+    tokens.collect()
+}
+
+/// Opens the tokens of a row of the source.
+pub(crate) async fn opened(source: &Source, key: &str) -> [String; 2] {
+    all_opened(source).await.remove(key).unwrap()
 }
 
 on_every_database! {
@@ -152,6 +163,23 @@ on_every_database! {
         assert_eq!(lost[0]["provider"], "oidc");
         let changes = changes(&of_source(&before), &of_source(&snapshot(&source).await));
         assert_eq!(changes, Vec::<String>::new());
+    }
+
+    async fn outbox_entries_go_with_a_rollback(database: Database) {
+        let source = openwebui::source(database, 4).await;
+        source.database.migrate().await;
+        let tool = openwebui::tool(&source);
+        for _ in 0..2 {
+            let verified = tool.moved().await;
+            let id = row(&verified, "id-002")["id"].as_str().unwrap().parse().unwrap();
+            let target = Target::of(&source.database).await;
+            // The second time the same ids are there again.
+            target.manager.end_one(&UserId::new("u2").unwrap(), id).await.unwrap();
+            target.close().await;
+            let rolled = tool.done("rollback", &[]).await;
+            assert_eq!(rolled["lost"].as_array().unwrap().len(), 1, "{rolled}");
+            assert_eq!(count(&source, "provider_revocation").await, 0);
+        }
     }
 
     async fn what_is_final_stays(database: Database) {

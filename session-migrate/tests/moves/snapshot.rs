@@ -36,6 +36,14 @@ pub(crate) async fn texts(connection: &DatabaseConnection, sql: &str, at: usize)
     rows.iter().map(|row| row.try_get_by_index(at).unwrap()).collect()
 }
 
+/// Counts the rows of a table.
+pub(crate) async fn count(source: &Source, table: &str) -> i64 {
+    let sql = format!("SELECT COUNT(*) FROM {table}");
+    let statement = Statement::from_string(source.connection.get_database_backend(), sql);
+    let row = source.connection.query_one_raw(statement).await.unwrap().unwrap();
+    row.try_get_by_index(0).unwrap()
+}
+
 async fn of_rows(
     connection: &DatabaseConnection,
     table: &str,

@@ -6,7 +6,7 @@ use serde_json::Value;
 use session_core::Keyring;
 use session_migrate::source::{Codecs, SourceKeys};
 use session_migrate::{Layout, MoveOptions};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use session_tests::source::Source;
 
@@ -76,6 +76,17 @@ impl Tool {
         self
     }
 
+    /// Replaces the target's keys.
+    pub(crate) fn target_keys(mut self, keys: &str) -> Self {
+        self.environment = vec![("SESSION_KEYS", keys.to_owned())];
+        self
+    }
+
+    pub(crate) fn without_source_key(mut self) -> Self {
+        self.key = None;
+        self
+    }
+
     /// Limits the size of files to this number of blocks of 1024 bytes.
     pub(crate) fn file_blocks(mut self, blocks: u64) -> Self {
         self.file_blocks = Some(blocks);
@@ -94,6 +105,20 @@ impl Tool {
     }
 
     pub(crate) async fn run(&self, call: &str, more: &[&str]) -> CallOutput {
+        let output = self.command(call, more).output().await.unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let (out, errors) = (text(output.stdout), text(output.stderr));
+        CallOutput { code: output.status.code(), out, errors }
+    }
+
+    /// Starts a call, to be killed.
+    pub(crate) fn spawn(&self, call: &str, more: &[&str]) -> Child {
+        let mut command = self.command(call, more);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.spawn().unwrap()
+    }
+
+    fn command(&self, call: &str, more: &[&str]) -> Command {
         let mut command = match self.file_blocks {
             None => Command::new(PROGRAM),
             Some(blocks) => {
@@ -116,10 +141,8 @@ impl Tool {
             command.env("SESSION_MIGRATE_SOURCE_KEY", key);
         }
         command.envs(self.environment.iter().map(|(name, value)| (*name, value)));
-        let output = command.args(more).stdin(Stdio::null()).output().await.unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        let (out, errors) = (text(output.stdout), text(output.stderr));
-        CallOutput { code: output.status.code(), out, errors }
+        command.args(more).stdin(Stdio::null());
+        command
     }
 
     /// Runs a call that must succeed, and returns its report.

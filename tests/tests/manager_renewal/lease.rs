@@ -118,7 +118,7 @@ async fn law_4_a_machine_that_was_suspended_after_its_heartbeat_does_not_send() 
 #[tokio::test]
 async fn law_4_after_a_slow_heartbeat_on_the_monotonic_clock_the_owner_does_not_send() {
     let patient = policy().lease_term(SECOND * 100).provider_timeout(SECOND * 50);
-    let patient = patient.store_timeout(SECOND * 70).max_renewal_wait(SECOND * 600);
+    let patient = patient.store_timeout(SECOND * 12).max_renewal_wait(SECOND * 600);
     let world = World::with(patient).await;
     let laptop = world.sign_in().await;
     world.clock.advance(LIFETIME);

@@ -6,7 +6,7 @@ use session_migrate::source::{Codecs, SourceErrorKind, SourceKeys};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 
-use crate::migrate_change::watched::{Watched, mapping, tokens};
+use crate::migrate_change::watched::{Watched, mapping, owner, tokens};
 use session_tests::source::Source;
 
 on_every_database! {
@@ -84,7 +84,7 @@ on_every_database! {
         source.run("CREATE VIEW seen AS SELECT * FROM tokens").await;
         for mapping in [mapping("tokens", "", ""), mapping("seen", "\"id\"", "")] {
             let table = source.open(&mapping, &Codecs::new(SourceKeys::none())).await.unwrap();
-            let error = ChangeCapture::new(&table, 0).unwrap_err();
+            let error = ChangeCapture::new(&table, 0, &owner()).unwrap_err();
             assert_eq!(error.kind(), SourceErrorKind::Schema);
             assert!(error.to_string().contains("cannot be moved online"), "{error}");
         }

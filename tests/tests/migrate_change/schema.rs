@@ -6,7 +6,7 @@ use session_migrate::source::{Codecs, Mapping, SourceErrorKind, SourceKeys};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 
-use crate::migrate_change::watched::{TOKENS, Watched, long, mapping};
+use crate::migrate_change::watched::{TOKENS, Watched, long, mapping, owner};
 use session_tests::source::Source;
 
 const PARENT: &str = "parent = [{ table = \"people\", column = \"id\" }]";
@@ -171,10 +171,10 @@ on_every_database! {
         let watched = Watched::of(source(database).await, &with_parent()).await;
         let other = mapping("tokens", "\"id\", \"p\"", PARENT);
         let table = watched.source.open(&other, &Codecs::new(SourceKeys::none())).await.unwrap();
-        let other = ChangeCapture::new(&table, 7).unwrap();
+        let other = ChangeCapture::new(&table, 7, &owner()).unwrap();
         let error = other.start(&watched.source.connection, &long()).await.unwrap_err();
         assert_eq!(error.kind(), SourceErrorKind::Schema, "{error}");
-        let beside = ChangeCapture::new(&table, 8).unwrap();
+        let beside = ChangeCapture::new(&table, 8, &owner()).unwrap();
         beside.start(&watched.source.connection, &long()).await.unwrap();
         assert_eq!(watched.noted_of("UPDATE tokens SET t = 'x'").await, ["text \"a\""]);
         assert_eq!(beside.count(&watched.source.connection).await.unwrap(), 1);

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use session_core::SessionId;
 use session_core::clock::SystemClock;
-use session_migrate::capture::{Change, ChangeCapture, ChangedRows, RetryBudget};
+use session_migrate::capture::{CaptureOwner, Change, ChangeCapture, ChangedRows, RetryBudget};
 use session_migrate::source::{
     Cell, Codecs, Mapping, Mappings, Preset, SourceError, SourceKeys, SourceTable,
 };
@@ -32,6 +33,11 @@ pub(crate) fn mapping(table: &str, key: &str, more: &str) -> Mapping {
     .unwrap()
     .mapping
     .remove(0)
+}
+
+/// The owner of every capture here, as if all belonged to one move.
+pub(crate) fn owner() -> CaptureOwner {
+    CaptureOwner::with_tag(SessionId::derived(&[b"a move"]), "0a1b2c3d")
 }
 
 pub(crate) fn patience(limit: Duration) -> RetryBudget {
@@ -63,7 +69,7 @@ impl Watched {
     /// Not started yet.
     pub(crate) async fn before(source: Source, mapping: &Mapping) -> Self {
         let table = source.open(mapping, &Codecs::new(SourceKeys::none())).await.unwrap();
-        let watch = ChangeCapture::new(&table, 7).unwrap();
+        let watch = ChangeCapture::new(&table, 7, &owner()).unwrap();
         Self { source, table, watch }
     }
 
@@ -74,7 +80,7 @@ impl Watched {
             preset.match_schema(&source.schema().await).unwrap().mappings.mapping.remove(0);
         let codecs = Codecs::new(SourceKeys::new("a key that opens nothing here"));
         let table = source.open(&mapping, &codecs).await.unwrap();
-        let watch = ChangeCapture::new(&table, 0).unwrap();
+        let watch = ChangeCapture::new(&table, 0, &owner()).unwrap();
         watch.start(&source.connection, &long()).await.unwrap();
         Self { source, table, watch }
     }

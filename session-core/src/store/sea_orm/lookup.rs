@@ -14,9 +14,10 @@ use super::convert::{digest_octets, partition_octets};
 use super::entity::session::{self, Column};
 use super::row::{SessionRow, StoredRow};
 use super::store::SeaOrmStore;
-use crate::session::{SecretDigest, Session, SessionId, UserId};
+use crate::clock::Timestamp;
+use crate::session::{EndReason, Ended, SecretDigest, Session, SessionId, UserId};
 use crate::store::{
-    Partition, SessionLookup, StoreError, StoredSession, TimeoutBasis, TimeoutQuery,
+    EndsQuery, Partition, SessionLookup, StoreError, StoredSession, TimeoutBasis, TimeoutQuery,
 };
 
 /// The number of ids in one statement, well below the limit of every database.
@@ -95,6 +96,35 @@ impl SessionLookup for SeaOrmStore {
             .limit(query.limit);
         self.sessions(select).await
     }
+
+    async fn list_ends(&self, query: EndsQuery) -> Result<Vec<(SessionId, Ended)>, StoreError> {
+        let behind = query.after.map(|(at, id)| {
+            let later = Condition::any()
+                .add(Column::EndedAt.gt(at.as_millis()))
+                .add(Column::Id.gt(id.as_uuid()));
+            Condition::all().add(Column::EndedAt.gte(at.as_millis())).add(later)
+        });
+        let select = session::Entity::find()
+            .select_only()
+            .columns([Column::Id, Column::EndedAt, Column::EndReason])
+            .filter(Column::EndedAt.gte(query.since.as_millis()))
+            .filter(Condition::all().add_option(behind))
+            .order_by_asc(Column::EndedAt)
+            .order_by_asc(Column::Id)
+            .limit(query.limit);
+        self.repeat(|_| async {
+            let rows = select.clone().into_tuple::<(Uuid, i64, String)>().all(&self.connection);
+            let rows = rows.await.map_err(|error| self.failed(error))?;
+            rows.into_iter().map(end_of).collect()
+        })
+        .await
+    }
+}
+
+fn end_of((id, at, reason): (Uuid, i64, String)) -> Result<(SessionId, Ended), AttemptError> {
+    let reason =
+        EndReason::parse(&reason).ok_or_else(|| AttemptError::corrupt("a reason of an end"))?;
+    Ok((SessionId::from_uuid(id), Ended { at: Timestamp::from_millis(at), reason }))
 }
 
 impl SeaOrmStore {

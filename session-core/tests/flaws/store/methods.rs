@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::event::Event;
-use session_core::session::{Origin, SecretDigest};
+use session_core::session::{Ended, Origin, SecretDigest};
 use session_core::store::{
-    Admission, Decide, EndTarget, EndedSession, EventLog, KeyRotation, Lease, LeaseOwner,
-    MigratedSessions, NewSession, Partition, PendingRevocation, RenewalLeases, RevocationId,
-    RevocationOutbox, SecretRotation, SessionLifecycle, SessionLookup, SessionUpdates, StoreError,
-    StoredSession, TimeoutQuery, TokenWrite,
+    Admission, Decide, EndTarget, EndedSession, EndsQuery, EventLog, KeyRotation, Lease,
+    LeaseOwner, MigratedSessions, NewSession, Partition, PendingRevocation, RenewalLeases,
+    RevocationId, RevocationOutbox, SecretRotation, SessionLifecycle, SessionLookup,
+    SessionUpdates, StoreError, StoredSession, TimeoutQuery, TokenWrite,
 };
 use session_core::token::{Sealed, SealedTokens};
 use session_core::{EndReason, ProviderName, Session, SessionId, Timestamp, UserId};
@@ -61,6 +61,11 @@ impl SessionLookup for Flawed {
     ) -> Result<Vec<Session>, StoreError> {
         let after = query.after.filter(|_| self.flaw != Flaw::PagesWithoutCursor);
         self.inner.list_timeout_candidates(query.after(after)).await
+    }
+
+    async fn list_ends(&self, query: EndsQuery) -> Result<Vec<(SessionId, Ended)>, StoreError> {
+        let after = query.after.filter(|_| self.flaw != Flaw::PagesEndsWithoutCursor);
+        self.inner.list_ends(query.after(after)).await
     }
 }
 

@@ -60,6 +60,7 @@ pub(crate) enum Flaw {
     ReversesEvents,
     RotatesAnySecret,
     RoundsToSeconds,
+    PagesEndsWithoutCursor,
     PagesWithoutCursor,
     SupersedesAfterTheCount,
     SupersedesOnRefusal,

@@ -13,7 +13,9 @@ CREATE TABLE IF NOT EXISTS session_move (
   updated_at BIGINT NOT NULL,
   switched_at BIGINT NULL,
   finished_at BIGINT NULL,
-  worked_ms BIGINT NOT NULL
+  worked_ms BIGINT NOT NULL,
+  sealed_keys MEDIUMBLOB NULL,
+  is_blocked BIGINT NULL
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE {collation};
 
 CREATE TABLE IF NOT EXISTS session_move_aside (

@@ -13,7 +13,9 @@ CREATE TABLE IF NOT EXISTS session_move (
   updated_at BIGINT NOT NULL,
   switched_at BIGINT NULL,
   finished_at BIGINT NULL,
-  worked_ms BIGINT NOT NULL
+  worked_ms BIGINT NOT NULL,
+  sealed_keys BYTEA NULL,
+  is_blocked BIGINT NULL
 );
 
 CREATE TABLE IF NOT EXISTS session_move_aside (

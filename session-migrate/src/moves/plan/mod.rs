@@ -7,6 +7,7 @@ pub use report::{Estimate, Plan, PlannedMapping, PrunedRow};
 
 use digest::PlanDigest;
 
+use crate::capture::CaptureOwner;
 use crate::engine::{
     Captures, MappedTable, MoveContext, Scan, Stopwatch, decode_each, over_cap_threshold,
 };
@@ -112,7 +113,9 @@ fn ties(rows: &[SourceRow], by: Option<NewestBy>) -> u64 {
 /// Returns every statement of an apply that changes something, in the order in which they run; of the
 /// statements that insert rows, one for each table.
 pub(super) fn statements(context: &MoveContext) -> Result<Vec<String>, MigrateError> {
-    let captures = Captures::of(context)?;
+    // A move draws its tag when it begins.
+    let owner = CaptureOwner::with_tag(context.id, "00000000");
+    let captures = Captures::of(context, &owner)?;
     let mut statements = vec![format!("-- tables, in the target ({})", context.dialect().name())];
     statements.extend(migrations::statements(context.target.get_database_backend()));
     if context.options.is_online {

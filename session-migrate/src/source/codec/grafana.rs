@@ -63,6 +63,11 @@ impl DataKeys {
         self.0.push((id.into(), encrypted.into()));
         self
     }
+
+    /// Returns each id with its encrypted key.
+    pub(super) fn contents(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.0.iter().map(|(id, key)| [id.as_bytes(), &[0], key].concat())
+    }
 }
 
 impl fmt::Debug for DataKeys {

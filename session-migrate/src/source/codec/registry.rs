@@ -6,7 +6,8 @@ use std::sync::Arc;
 use sea_orm_migration::sea_orm::DatabaseConnection;
 
 use super::{
-    BetterAuth, DataKeys, Fernet, Grafana, Laravel, Outline, Plain, SourceKeys, TokenCodec,
+    BetterAuth, DataKeys, Fernet, Grafana, KeyPrints, Laravel, Outline, Plain, SourceKeys,
+    TokenCodec,
 };
 use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::{Cell, CellReader, Dialect, Query, Schema};
@@ -82,6 +83,11 @@ impl Codecs {
 }
 
 impl Codecs {
+    /// Returns digests of all keys.
+    pub(crate) fn fingerprints(&self) -> KeyPrints {
+        KeyPrints::of(self.keys.iter().map(str::as_bytes), self.data_keys.contents())
+    }
+
     /// Adds the keys that the source keeps in its own database: Grafana's `data_keys`, if the
     /// schema has that table.
     ///

@@ -1,0 +1,97 @@
+//! Removes what a move that is rolled back has left in the target.
+
+use sea_orm_migration::sea_orm::Value;
+
+use super::manifest::MoveManifest;
+use super::report::RollbackReport;
+use crate::engine::{MoveContext, totals};
+use crate::error::MigrateError;
+use crate::journal::exists;
+use crate::sql::{Query, begin};
+use crate::target::{create_indexes, uuid_literal};
+
+/// The table of moves.
+const JOURNAL: &str = "session_move";
+
+/// How many rows are deleted from the target at a time.
+const BATCH: u32 = 2000;
+
+/// Deletes the move's rows from the target, batch by batch.
+pub(super) async fn remove_rows(
+    context: &MoveContext,
+    report: &mut RollbackReport,
+) -> Result<(), MigrateError> {
+    let totals = totals(context).await?;
+    report.removed += totals.live;
+    let mine = uuid_literal(context.dialect(), context.id.as_uuid());
+    // Moved again, the same sessions have the same ids, and so do their entries in the outbox.
+    let outbox = format!(
+        "DELETE FROM provider_revocation WHERE session_id IN \
+         (SELECT id FROM login_session WHERE moved_by = {mine})"
+    );
+    Query::new(context.dialect(), outbox).execute(&context.target).await?;
+    for (table, id, of_move) in
+        [("login_session", "id", "moved_by"), ("session_move_aside", "session_id", "move_id")]
+    {
+        loop {
+            // MySQL takes no LIMIT in a subquery of IN, hence the derived table.
+            let sql = format!(
+                "DELETE FROM {table} WHERE {id} IN (SELECT chosen.id FROM (SELECT {id} AS id FROM {table} \
+                 WHERE {of_move} = {mine} LIMIT {BATCH}) AS chosen)"
+            );
+            let transaction = begin(&context.target).await?;
+            let removed = Query::new(context.dialect(), sql).execute(&transaction).await?;
+            transaction.commit().await?;
+            if removed == 0 {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Drops the tables if this move created them and they hold nothing else; otherwise deletes the
+/// move's row of the journal.
+///
+/// The journal goes last in any case, so that a process that follows a killed one finds it and
+/// removes the rest.
+pub(super) async fn finish(
+    context: &MoveContext,
+    manifest: &MoveManifest,
+) -> Result<(), MigrateError> {
+    if manifest.made_tables && !is_used_by_others(context).await? {
+        // The steps are not reverted one by one, because then the journal would go first. The list of
+        // steps goes before it, so that it never names a step whose tables are gone.
+        let tables = crate::migrations::TABLES.into_iter().filter(|table| *table != JOURNAL);
+        for table in tables.chain(["session_migration", JOURNAL]) {
+            let query = Query::new(context.dialect(), format!("DROP TABLE IF EXISTS {table}"));
+            query.execute(&context.target).await?;
+        }
+        return Ok(());
+    }
+    if manifest.is_without_indexes {
+        create_indexes(&context.target, context.dialect()).await?;
+    }
+    let mut query = Query::new(context.dialect(), "DELETE FROM session_move WHERE id = ");
+    let id = query.bind(Value::Uuid(Some(context.id.as_uuid())));
+    query.push(&id);
+    query.execute(&context.target).await?;
+    Ok(())
+}
+
+/// Returns whether the tables hold other sessions or moves.
+async fn is_used_by_others(context: &MoveContext) -> Result<bool, MigrateError> {
+    let dialect = context.dialect();
+    let mut rows = 0;
+    for table in ["login_session", "provider_revocation", "login_session_event"] {
+        if exists(&context.target, dialect, table).await? {
+            let query = Query::new(dialect, format!("SELECT COUNT(*) FROM {table}"));
+            rows += query.number(&context.target).await?;
+        }
+    }
+    let mut query = Query::new(dialect, "SELECT COUNT(*) FROM session_move WHERE id <> ");
+    let id = query.bind(Value::Uuid(Some(context.id.as_uuid())));
+    query.push(&id);
+    rows += query.number(&context.target).await?;
+    Ok(rows > 0)
+}

@@ -1,0 +1,242 @@
+//! Writes tokens that were renewed in the target back into the source, behind its block.
+//!
+//! Each row is noted in the target, as it is stored in the source, before it is written. A later
+//! process writes a noted row only if it is still stored so: whatever else it holds is newer.
+
+use sea_orm_migration::sea_orm::DatabaseTransaction;
+use session_core::{SessionId, TokenSet};
+use zeroize::Zeroizing;
+
+use super::report::{LostSignIn, RollbackReport};
+use crate::engine::{Captures, Comparison, Examined, MappedTable, MoveContext, extra_ids, totals};
+use crate::error::{MigrateError, MigrateErrorKind};
+use crate::options::Renewed;
+use crate::source::RenewedTokens;
+use crate::sql::{Query, begin};
+use crate::target::{ExistingRow, TargetRow, is_quarantined_as, seal_stored, uuid_literal};
+
+/// How many ids are looked up at a time.
+const CHUNK: usize = 500;
+
+/// One rollback's writing back.
+struct WriteBack<'a> {
+    context: &'a MoveContext,
+    captures: &'a Captures<'a>,
+    renewed: Renewed,
+    /// Whether writes to the source are blocked.
+    is_blocked: bool,
+    report: &'a mut RollbackReport,
+    /// Sign-ins that are lost unless they are discarded by request.
+    unwritten: u64,
+}
+
+/// Writes renewed tokens back, and lists what cannot be. Returns whether the target may be emptied.
+pub(super) async fn write_back(
+    context: &MoveContext,
+    captures: &Captures<'_>,
+    renewed: Renewed,
+    report: &mut RollbackReport,
+) -> Result<bool, MigrateError> {
+    let is_blocked = captures.iter().next().is_some() && captures.unblocked().await?.is_none();
+    let mut of = WriteBack { context, captures, renewed, is_blocked, report, unwritten: 0 };
+    let (mut source_rows, mut found) = (0, 0);
+    let mut comparison = Comparison::new(context, true)?;
+    while let Some((table, examined)) = comparison.next().await? {
+        context.check_cancelled()?;
+        source_rows += examined.len() as u64;
+        found += examined.iter().filter(|examined| examined.existing.is_some()).count() as u64;
+        of.batch(table, &examined).await?;
+    }
+    let totals = totals(context).await?;
+    if totals.live + totals.quarantined != found {
+        of.list_without_source(&extra_ids(context, source_rows).await?).await?;
+    }
+    Ok(of.unwritten == 0 || renewed == Renewed::Discard)
+}
+
+/// What is to be done with a row of the target.
+enum Decision {
+    Nothing,
+    Write(Box<RenewedTokens>),
+    /// The sign-in is lost, as it has to be.
+    Ended,
+    /// The sign-in cannot be written back, for this reason.
+    Unwritten(&'static str),
+}
+
+impl WriteBack<'_> {
+    async fn batch(
+        &mut self,
+        table: &MappedTable,
+        examined: &[Examined],
+    ) -> Result<(), MigrateError> {
+        let mut renewed = Vec::new();
+        for examined in examined {
+            let Some(ExistingRow::Live(existing)) = &examined.existing else { continue };
+            match self.decide(examined, existing)? {
+                Decision::Nothing => {}
+                Decision::Write(tokens) => renewed.push((examined, existing.as_ref(), tokens)),
+                Decision::Ended => self.lose(existing, "it has ended in the target"),
+                Decision::Unwritten(why) => self.keep(existing, why),
+            }
+        }
+        if renewed.is_empty() {
+            return Ok(());
+        }
+        let due = self.noted(renewed).await?;
+        let transaction = self.begin().await?;
+        for (examined, existing, tokens) in due {
+            match table.source.write_back(&transaction, &examined.row, &tokens).await? {
+                true => self.report.written_back += 1,
+                false => self.keep(existing, "its row has changed in the source"),
+            }
+        }
+        self.commit(transaction).await
+    }
+
+    fn decide(&self, examined: &Examined, existing: &TargetRow) -> Result<Decision, MigrateError> {
+        if existing.is_ended {
+            return Ok(Decision::Ended);
+        }
+        let Some(opened) = &examined.opened else {
+            return Ok(Decision::Unwritten("its tokens do not open in the target"));
+        };
+        match (is_renewed(examined, opened), self.renewed) {
+            (Some(false), _) => Ok(Decision::Nothing),
+            (Some(true), Renewed::WriteBack) => {
+                Ok(Decision::Write(Box::new(renewed_tokens(opened, existing.renewed_at))))
+            }
+            (Some(true), Renewed::Discard) => {
+                Ok(Decision::Unwritten("its tokens were renewed in the target"))
+            }
+            (None, Renewed::Discard) => {
+                Ok(Decision::Unwritten("its row in the source does not open"))
+            }
+            (None, Renewed::WriteBack) => Err(MigrateError::because(
+                MigrateErrorKind::SourceKeys,
+                format!(
+                    "the row of the session {} does not open in the source, and did when it was \
+                     moved",
+                    examined.id
+                ),
+            )),
+        }
+    }
+
+    /// Notes rows before they are written, and returns those to write: a row that was noted before
+    /// and has changed since is newer.
+    async fn noted<'r>(
+        &mut self,
+        renewed: Vec<(&'r Examined, &'r TargetRow, Box<RenewedTokens>)>,
+    ) -> Result<Vec<(&'r Examined, &'r TargetRow, Box<RenewedTokens>)>, MigrateError> {
+        let (target, keyring) = (self.context.target_table()?, self.context.keyring()?);
+        let ids: Vec<SessionId> = renewed.iter().map(|(examined, ..)| examined.id).collect();
+        let known = target.write_back_notes(&self.context.target, &ids).await?;
+        let (mut due, mut new) = (Vec::new(), Vec::new());
+        for (examined, existing, tokens) in renewed {
+            match known.get(&examined.id) {
+                None => new.push((examined.id, seal_stored(examined.id, &examined.row, keyring)?)),
+                Some(sealed) if is_quarantined_as(examined.id, sealed, &examined.row, keyring) => {}
+                Some(_) => {
+                    self.report.kept_newer += 1;
+                    continue;
+                }
+            }
+            due.push((examined, existing, tokens));
+        }
+        let transaction = begin(&self.context.target).await?;
+        target.note_write_back(&transaction, new, self.context.clock().now()).await?;
+        transaction.commit().await?;
+        Ok(due)
+    }
+
+    async fn begin(&self) -> Result<DatabaseTransaction, MigrateError> {
+        match self.is_blocked {
+            true => self.captures.begin_own_writes().await,
+            false => Ok(begin(&self.context.source).await?),
+        }
+    }
+
+    async fn commit(&self, transaction: DatabaseTransaction) -> Result<(), MigrateError> {
+        match self.is_blocked {
+            true => self.captures.commit_own_writes(transaction).await,
+            false => Ok(transaction.commit().await?),
+        }
+    }
+
+    /// Lists the live sessions whose row the source no longer has.
+    async fn list_without_source(&mut self, ids: &[SessionId]) -> Result<(), MigrateError> {
+        let target = self.context.target_table()?;
+        for ids in ids.chunks(CHUNK) {
+            let existing = target.existing_rows(&self.context.target, ids).await?;
+            for row in existing.into_values() {
+                if let ExistingRow::Live(row) = row
+                    && !row.is_ended
+                {
+                    self.keep(&row, "its row is gone from the source");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn lose(&mut self, row: &TargetRow, why: &'static str) {
+        self.report.lost.push(lost(row.id, &row.user, &row.provider, why));
+    }
+
+    /// Lists a sign-in that is not removed unless by request.
+    fn keep(&mut self, row: &TargetRow, why: &'static str) {
+        self.unwritten += 1;
+        self.lose(row, why);
+    }
+}
+
+/// Lists, without any key, the sessions that have changed since they were moved. Returns `true`.
+pub(super) async fn list_changed(
+    context: &MoveContext,
+    report: &mut RollbackReport,
+) -> Result<bool, MigrateError> {
+    let mine = uuid_literal(context.dialect(), context.id.as_uuid());
+    let sql = format!(
+        "SELECT id, user_id, provider FROM login_session WHERE moved_by = {mine} AND \
+         (revision > 1 OR ended_at IS NOT NULL)"
+    );
+    for row in Query::new(context.dialect(), sql).rows(&context.target).await? {
+        let (user, provider): (String, String) =
+            (row.try_get_by_index(1)?, row.try_get_by_index(2)?);
+        let id = SessionId::from_uuid(row.try_get_by_index(0)?);
+        let why = "it has changed in the target, and the keys are not those of the move";
+        report.lost.push(lost(id, &user, &provider, why));
+    }
+    Ok(true)
+}
+
+fn lost(id: SessionId, user: &str, provider: &str, why: &'static str) -> LostSignIn {
+    let (user, provider) = (user.to_owned(), provider.to_owned());
+    LostSignIn { id: id.to_string(), user, provider, why }
+}
+
+/// Returns whether the target has other tokens than the source; `None` if the source's do not open.
+fn is_renewed(examined: &Examined, opened: &TokenSet) -> Option<bool> {
+    let source = examined.row.tokens.opened()?;
+    Some(
+        source.access().unwrap_or_default() != opened.access_token()
+            || source.refresh() != opened.refresh_token()
+            || source.id() != opened.id_token(),
+    )
+}
+
+fn renewed_tokens(opened: &TokenSet, renewed_at: Option<i64>) -> RenewedTokens {
+    let secret = |token: Option<&str>| token.map(|token| Zeroizing::new(token.to_owned()));
+    let renewed_at = renewed_at.map(session_core::Timestamp::from_millis);
+    RenewedTokens {
+        access: Zeroizing::new(opened.access_token().to_owned()),
+        refresh: secret(opened.refresh_token()),
+        id: secret(opened.id_token()),
+        scope: opened.scope().map(str::to_owned),
+        token_type: opened.token_type().map(str::to_owned),
+        extra: opened.extra().clone(),
+        expires_at: opened.expires_at(),
+        renewed_at: renewed_at.unwrap_or_else(|| opened.received_at()),
+    }
+}

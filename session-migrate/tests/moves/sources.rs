@@ -1,0 +1,129 @@
+//! Several sources and several targets: a move belongs to its source, and a block to its move.
+
+use session_tests::database::{Database, Kind};
+use session_tests::on_every_database;
+use session_tests::source::Source;
+
+use crate::blocked::refuses;
+use crate::openwebui;
+use crate::refusals::File;
+use crate::rollback::cancelled_while_loading;
+use crate::snapshot::{changes, snapshot};
+use crate::tool::{Tool, rows};
+
+const MAPPING: &str = r#"
+[[mapping]]
+table = "accounts"
+key = ["id"]
+user = { column = "owner" }
+provider = { constant = "github" }
+tokens.access = { column = "token" }
+"#;
+
+/// Creates a source whose rows have serial keys, as those of every other such source.
+async fn accounts(kind: Kind, owner: &str) -> Source {
+    let source = Source::on(Database::create(kind).await).await;
+    source.run("CREATE TABLE accounts (id INTEGER NOT NULL PRIMARY KEY, owner VARCHAR(9), token VARCHAR(9))").await;
+    for at in 1..=6 {
+        source
+            .run(&format!("INSERT INTO accounts VALUES ({at}, '{owner}{at}', '{owner}-t{at}')"))
+            .await;
+    }
+    source
+}
+
+const WRITE: &str = "UPDATE accounts SET token = token WHERE id = 1";
+
+on_every_database! {
+    async fn two_sources_with_one_mapping_move_into_one_target(database: Database) {
+        let (kind, file) = (database.kind(), File::with(MAPPING));
+        let target = Source::on(database).await;
+        let (one, other) = (accounts(kind, "a").await, accounts(kind, "b").await);
+        let tool = |source: &Source| {
+            let tool = Tool::new(source.database.url()).words(&["--mapping", file.path()]);
+            tool.to(target.database.url())
+        };
+        let (first, second) = (tool(&one), tool(&other));
+        let moved = first.moved().await;
+        let before = snapshot(&target).await;
+        // The move of the first is not the second's.
+        for call in ["verify", "rollback", "finalize", "pause", "resume"] {
+            second.run(call, &[]).await.ends(1, "--name");
+        }
+        assert_eq!(changes(&before, &snapshot(&target).await), [""; 0]);
+        let also = second.moved().await;
+        assert_eq!((&also["target_rows"], &moved["target_rows"]), (&6.into(), &6.into()));
+        let ids = |verified: &serde_json::Value| -> Vec<String> {
+            rows(verified).iter().map(|row| row["id"].to_string()).collect()
+        };
+        assert!(ids(&also).iter().all(|id| !ids(&moved).contains(id)), "ids are the source's own");
+        let status = first.done("status", &[]).await;
+        let identities: Vec<_> = status["moves"].as_array().unwrap().iter().map(|of| of["source"].as_str().unwrap()).collect();
+        assert_ne!(identities[0], identities[1], "{status}");
+        assert_eq!(second.done("rollback", &[]).await["removed"], 6);
+        other.run(WRITE).await;
+        refuses(&one, WRITE).await;
+        let verified = first.done("verify", &[]).await;
+        assert_eq!((&verified["target_rows"], &verified["mismatches"]), (&6.into(), &0.into()));
+    }
+
+    async fn a_name_stands_for_the_source(database: Database) {
+        let source = openwebui::source(database, 3).await;
+        let tool = openwebui::tool(&source);
+        let named = tool.clone().words(&["--name", "production"]);
+        named.moved().await;
+        tool.run("rollback", &[]).await.ends(1, "production");
+        tool.clone().words(&["--name", "staging"]).run("rollback", &[]).await.ends(1, "production");
+        assert_eq!(named.done("status", &[]).await["moves"][0]["source"], "production");
+        named.done("rollback", &[]).await;
+    }
+
+    async fn a_block_is_lifted_by_its_own_move_alone(database: Database) {
+        let (kind, source) = (database.kind(), openwebui::source(database, 20).await);
+        let write = "UPDATE oauth_session SET expires_at = 2 WHERE id = 'id-001'";
+        let (one, other) = (Database::create(kind).await, Database::create(kind).await);
+        let first = openwebui::tool(&source).to(one.url());
+        let second = openwebui::tool(&source).to(other.url());
+        cancelled_while_loading(&second, true).await;
+        first.moved().await;
+        // The other move does not go on: the sessions were moved elsewhere.
+        second.run("apply", &["--yes", "--online"]).await.ends(1, "blocked by the move");
+        second.done("rollback", &[]).await;
+        refuses(&source, write).await;
+        second.run("apply", &["--yes"]).await.ends(1, "blocked by the move");
+        first.done("rollback", &[]).await;
+        source.run(write).await;
+    }
+}
+
+/// A copy of a file takes the journal with it, and is another source all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copied_file_is_another_source() {
+    let source = openwebui::source(Database::create(Kind::Sqlite).await, 3).await;
+    let tool = openwebui::tool(&source);
+    tool.moved().await;
+    let path = source
+        .database
+        .url()
+        .strip_prefix("sqlite://")
+        .unwrap()
+        .split('?')
+        .next()
+        .unwrap()
+        .to_owned();
+    source.run("PRAGMA wal_checkpoint(TRUNCATE)").await;
+    let copied = format!("{path}.copy");
+    std::fs::copy(&path, &copied).unwrap();
+    let copy = Tool::new(&format!("sqlite://{copied}"))
+        .words(&["--preset", "openwebui"])
+        .key(openwebui::KEY);
+    for call in ["rollback", "finalize", "verify"] {
+        copy.run(call, &[]).await.ends(1, "--name");
+    }
+    let status = copy.done("status", &[]).await;
+    let identity = status["moves"][0]["source"].as_str().unwrap();
+    // Named, it is taken for the original.
+    copy.clone().words(&["--name", identity]).done("rollback", &[]).await;
+    assert_eq!(tool.done("verify", &[]).await["mismatches"], 0);
+    std::fs::remove_file(&copied).unwrap();
+}
