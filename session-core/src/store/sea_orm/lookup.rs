@@ -113,7 +113,7 @@ impl SessionLookup for SeaOrmStore {
             .order_by_asc(Column::Id)
             .limit(query.limit);
         self.repeat(|_| async {
-            let rows = select.clone().into_tuple::<(Uuid, i64, String)>().all(self.connection());
+            let rows = select.clone().into_tuple::<(Uuid, i64, String)>().all(&self.pool);
             let rows = rows.await.map_err(|error| self.failed(error))?;
             rows.into_iter().map(end_of).collect()
         })

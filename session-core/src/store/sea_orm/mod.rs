@@ -30,6 +30,7 @@ mod events;
 mod key_rotation;
 mod lease;
 mod lifecycle;
+mod live_update;
 mod lookup;
 mod migrated;
 mod observer;
