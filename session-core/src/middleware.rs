@@ -37,8 +37,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::manager::live::revalidate;
 pub use crate::manager::live::{CacheInvalidation, Validity};
+use crate::manager::live::{revalidate, touch};
 use crate::manager::{self, LiveSession, ManagerError, Resolution, SessionManager, TokenError};
 use crate::policy::rotation;
 use crate::session::{SecretDigest, UserId};
@@ -86,6 +86,9 @@ pub trait SessionManagerExt: sealed::Manager {
         live: &Arc<LiveSession>,
     ) -> impl Future<Output = Result<Arc<LiveSession>, TokenError>> + Send;
 
+    /// Counts as a use of the session, which puts its idle timeout off.
+    fn touch(&self, live: &LiveSession);
+
     /// Registers a cache, which is told from now on which digests to forget. The manager keeps only
     /// a weak reference.
     fn register_cache(&self, cache: &Arc<impl CacheInvalidation>);
@@ -116,6 +119,10 @@ impl SessionManagerExt for SessionManager {
         manager::with_valid_token(self.inner(), live).await
     }
 
+    fn touch(&self, live: &LiveSession) {
+        touch(self.inner(), live);
+    }
+
     fn register_cache(&self, cache: &Arc<impl CacheInvalidation>) {
         self.inner().caches.register(cache);
     }
@@ -133,6 +140,16 @@ pub trait LiveSessionExt: sealed::Live {
     /// [`rotation::is_new_secret_lost`]).
     #[must_use]
     fn is_new_secret_lost(&self, now: Timestamp) -> bool;
+
+    /// Returns whether the session was migrated, and its secret was never rotated: the value may be
+    /// in logs and backups of the other system, whatever it looks like, and is to be replaced.
+    #[must_use]
+    fn has_migrated_secret(&self) -> bool;
+
+    /// Returns about how many bytes of memory the session takes, for a cache that is bounded by
+    /// them.
+    #[must_use]
+    fn memory(&self) -> usize;
 }
 
 impl LiveSessionExt for LiveSession {
@@ -144,6 +161,14 @@ impl LiveSessionExt for LiveSession {
         self.found_by_previous().is_some_and(|previous| {
             rotation::is_new_secret_lost(previous.rotated_at, previous.confirmed_at, now)
         })
+    }
+
+    fn has_migrated_secret(&self) -> bool {
+        Self::has_migrated_secret(self)
+    }
+
+    fn memory(&self) -> usize {
+        Self::memory(self)
     }
 }
 

@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
+use session_core::UserId;
 use session_core::manager::{LiveSession, ManagerError, Resolution};
-use session_core::middleware::CacheInvalidation;
+use session_core::middleware::{CacheInvalidation, LiveSessionExt as _};
 use session_core::session::SecretDigest;
 use session_core::store::{StoreError, StoreErrorKind};
+
+use crate::flights::{Flight, Flights, Read};
 
 /// The number of generations. Digests that share one cause each other to be read again when a
 /// session ends or changes while another one's row is being read; that is the only effect.
@@ -33,21 +36,23 @@ const MAX_READS: u32 = 8;
 pub(crate) struct SessionCache {
     entries: Cache<Key, Arc<LiveSession>, KeyState>,
     generations: Box<[Mutex<u64>]>,
+    flights: Flights,
 }
 
 impl SessionCache {
-    /// Creates a cache of at most `capacity` sessions.
-    pub(crate) fn new(capacity: u64, max_staleness: Duration) -> Self {
+    /// Creates a cache of sessions that take about `max_bytes` of memory at most.
+    pub(crate) fn new(max_bytes: u64, max_staleness: Duration) -> Self {
         // LRU: a browser's latest request predicts its next one better than its frequency does.
         let entries = Cache::builder()
-            .max_capacity(capacity)
+            .max_capacity(max_bytes)
+            .weigher(|_, live: &Arc<LiveSession>| u32::try_from(live.memory()).unwrap_or(u32::MAX))
             .eviction_policy(EvictionPolicy::lru())
             // Bounds only how long unused tokens stay in memory. The manager decides by its clock
             // whether an entry may be served.
             .time_to_live(max_staleness.min(MAX_STALENESS) + STALE_RETENTION)
             .build_with_hasher(KeyState);
         let generations = (0..SHARDS).map(|_| Mutex::new(0)).collect();
-        Self { entries, generations }
+        Self { entries, generations, flights: Flights::default() }
     }
 
     /// Returns the entry of a digest, whether or not it may still be served.
@@ -62,14 +67,14 @@ impl SessionCache {
     /// # Errors
     ///
     /// Returns the error of `read`, or that the row is contended if every reading was overtaken.
-    pub(crate) async fn read_through<Read>(
+    pub(crate) async fn read_through<Reading>(
         &self,
         digest: &SecretDigest,
         from_entry: impl Fn(&Arc<LiveSession>) -> Option<Resolution>,
-        read: impl Fn(Option<Arc<LiveSession>>) -> Read,
+        read: impl Fn(Option<Arc<LiveSession>>) -> Reading,
     ) -> Result<Resolution, ManagerError>
     where
-        Read: Future<Output = Result<Resolution, ManagerError>>,
+        Reading: Future<Output = Result<Resolution, ManagerError>>,
     {
         for _ in 0..MAX_READS {
             let known = self.get(digest);
@@ -84,6 +89,17 @@ impl SessionCache {
             }
         }
         Err(StoreError::new(StoreErrorKind::Contended).into())
+    }
+
+    /// Waits for this reading of a digest's row, or for one that is in progress already.
+    pub(crate) async fn shared_read(
+        &self,
+        digest: &SecretDigest,
+        user: Option<UserId>,
+        read: impl Future<Output = Read> + Send + 'static,
+    ) -> Read {
+        let generation = *self.generation(digest);
+        self.flights.join(Flight::new(digest, user, generation), read).await
     }
 
     /// Keeps what was read, unless it was overtaken. The shard's lock is held over the check and

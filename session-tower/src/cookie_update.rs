@@ -78,6 +78,14 @@ impl CookieUpdate {
     }
 }
 
+impl CookieUpdate {
+    /// Returns whether the handler has decided about the cookie of this response.
+    pub(crate) fn is_decided_in<B>(response: &Response<B>) -> bool {
+        let update = response.extensions().get::<Self>();
+        update.is_some_and(|update| !matches!(update.0, Update::Keep))
+    }
+}
+
 impl fmt::Debug for CookieUpdate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {

@@ -104,7 +104,17 @@ impl CurrentSession {
         self.live.last_seen_at()
     }
 
-    /// Returns a signal that completes when the session ends, for handlers that stream.
+    /// Counts as a use of the session, which puts its idle timeout off: for a stream or web socket
+    /// whose messages are the user's, since an open connection alone is no activity.
+    ///
+    /// The manager is the one of the layer. Makes at most one write per touch interval, in a task of
+    /// its own.
+    pub fn touch(&self, manager: &SessionManager) {
+        manager.touch(&self.live);
+    }
+
+    /// Returns a signal that completes when the session ends, for handlers that stream; see
+    /// [`UntilEnded`](crate::UntilEnded).
     #[must_use]
     pub fn ended(&self) -> EndedSignal {
         self.live.ended_signal()
@@ -143,8 +153,7 @@ pub struct EndedSession {
 pub struct UnreadableSession;
 
 /// The mark of a request that the layer has found without a session, so that the extractor can tell
-/// it from one that passed no layer.
-#[cfg(feature = "axum")]
+/// it from one that passed no layer, and a layer further inside forgets what this one found.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NoSession;
 

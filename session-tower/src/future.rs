@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::header::VARY;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use session_core::session::SecretDigest;
 use tower_service::Service;
@@ -16,7 +17,8 @@ use tower_service::Service;
 use crate::body::ResponseBody;
 use crate::cookie::PresentedValues;
 use crate::cookie_update::{self, CookieUpdate};
-use crate::outcome::Outcome;
+use crate::current::CurrentSession;
+use crate::outcome::{Admission, Outcome};
 use crate::rejection::{Rejection, RejectionResponse, answer_as_configured};
 use crate::resolve::Resolver;
 
@@ -49,13 +51,17 @@ pin_project! {
     {
         /// The inner service answers. The request's head is kept if its rejections are answered in
         /// another way than by default.
-        Inner { #[pin] future: S::Future, head: Option<Box<Parts>> },
+        Inner { #[pin] future: S::Future, head: Option<Box<Parts>>, rotation: Option<Box<CurrentSession>> },
+        /// The inner service has answered, and the session gets a new secret.
+        Rotating { update: PendingUpdate, answer: Option<S::Response>, head: Option<Box<Parts>> },
         /// The request is rejected; the inner service is not called.
         Rejected { response: Option<Response<Bytes>> },
         /// The session is being resolved.
         Resolving { pending: Option<Box<Pending<S, ReqBody>>> },
     }
 }
+
+type PendingUpdate = Pin<Box<dyn Future<Output = Option<CookieUpdate>> + Send>>;
 
 /// The ready service and the request, while the session is being resolved.
 struct Pending<S, ReqBody> {
@@ -77,7 +83,7 @@ where
         let first = presented.first();
         let user = resolver.known_user(request.extensions());
         let shared = Arc::clone(&resolver);
-        let outcome = Box::pin(async move { shared.resolve(presented, user).await });
+        let outcome = Box::pin(shared.resolve(presented, user));
         let pending = Some(Box::new(Pending { outcome, ready, request }));
         Self { resolver, update: None, presented: first, state: State::Resolving { pending } }
     }
@@ -98,9 +104,10 @@ where
         ready: &mut S,
         mut request: Request<ReqBody>,
     ) -> Self {
-        let extensions = request.extensions_mut();
-        let (admitted, update) = outcome.admit(resolver.is_session_required, extensions);
-        let state = State::new(admitted, ready, request, &*resolver.rejection_response);
+        let is_required = resolver.requires_session(&request);
+        let Admission { rejection, update, rotation } =
+            outcome.admit(is_required, request.extensions_mut());
+        let state = State::new(rejection, rotation, ready, request, &*resolver.rejection_response);
         Self { resolver, update, presented, state }
     }
 }
@@ -111,18 +118,19 @@ where
 {
     /// Calls the ready service, or answers in its place.
     fn new(
-        admitted: Result<(), Rejection>,
+        rejection: Option<Rejection>,
+        rotation: Option<CurrentSession>,
         ready: &mut S,
         request: Request<ReqBody>,
         rejection_response: &dyn RejectionResponse,
     ) -> Self {
-        match admitted {
-            Ok(()) => {
+        match rejection {
+            None => {
                 let is_kept = rejection_response.applies_to(request.method(), request.headers());
                 let head = is_kept.then(|| Box::new(head(&request)));
-                Self::Inner { future: ready.call(request), head }
+                Self::Inner { future: ready.call(request), head, rotation: rotation.map(Box::new) }
             }
-            Err(rejection) => {
+            Some(rejection) => {
                 let mut response = rejection_response.response(&rejection, &request.into_parts().0);
                 // Layers outside of this one can report it.
                 response.extensions_mut().insert(rejection);
@@ -142,10 +150,22 @@ where
         let mut this = self.project();
         loop {
             let mut response = match this.state.as_mut().project() {
-                StateProjection::Inner { future, head } => {
-                    let response = ready!(future.poll(cx))?;
+                StateProjection::Inner { future, head, rotation } => {
+                    let answer = ready!(future.poll(cx))?;
+                    let (head, rotation) = (head.take(), rotation.take());
+                    let rotation = rotation.filter(|_| !CookieUpdate::is_decided_in(&answer));
+                    if let Some(current) = rotation {
+                        let update = Box::pin(Arc::clone(this.resolver).rotate(*current));
+                        this.state.set(State::Rotating { update, answer: Some(answer), head });
+                        continue;
+                    }
                     let configured = &*this.resolver.rejection_response;
-                    answer_as_configured(response, head.as_deref(), configured)
+                    answer_as_configured(answer, head.as_deref(), configured)
+                }
+                StateProjection::Rotating { update, answer, head } => {
+                    *this.update = ready!(update.as_mut().poll(cx));
+                    let configured = &*this.resolver.rejection_response;
+                    answer_as_configured(not_completed(answer.take()), head.as_deref(), configured)
                 }
                 StateProjection::Rejected { response } => {
                     not_completed(response.take()).map(ResponseBody::rejection)
@@ -154,22 +174,38 @@ where
                     let outcome = &mut not_completed(pending.as_mut()).outcome;
                     let outcome = ready!(outcome.as_mut().poll(cx));
                     let Pending { mut ready, mut request, .. } = *not_completed(pending.take());
-                    let extensions = request.extensions_mut();
-                    let (admitted, update) =
-                        outcome.admit(this.resolver.is_session_required, extensions);
+                    let is_required = this.resolver.requires_session(&request);
+                    let Admission { rejection, update, rotation } =
+                        outcome.admit(is_required, request.extensions_mut());
                     *this.update = update;
-                    let rejection_response = &*this.resolver.rejection_response;
-                    let state = State::new(admitted, &mut ready, request, rejection_response);
+                    let responder = &*this.resolver.rejection_response;
+                    let state = State::new(rejection, rotation, &mut ready, request, responder);
                     this.state.set(state);
                     continue;
                 }
             };
             let Resolver { manager, cookie, recent_sign_ins, .. } = &**this.resolver;
+            if this.resolver.is_session_required || Rejection::is_in(&response) {
+                vary_by_cookie(response.headers_mut());
+            }
             let (update, presented) = (this.update.take(), *this.presented);
             let now = || manager.now();
             cookie_update::write(&mut response, update, presented, cookie, recent_sign_ins, now);
             return Poll::Ready(Ok(response));
         }
+    }
+}
+
+/// Tells caches that the answer depends on the cookie.
+fn vary_by_cookie(headers: &mut HeaderMap) {
+    let names =
+        headers.get_all(VARY).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
+    let is_told = |name: &[u8]| {
+        let name = name.trim_ascii();
+        name == b"*" || name.eq_ignore_ascii_case(b"cookie")
+    };
+    if !names.into_iter().any(is_told) {
+        headers.append(VARY, HeaderValue::from_static("cookie"));
     }
 }
 

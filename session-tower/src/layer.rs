@@ -14,8 +14,8 @@ use crate::rejection::{ProblemDetails, RejectionResponse};
 use crate::resolve::Resolver;
 use crate::service::SessionService;
 
-/// The default capacity of the cache, in sessions.
-const DEFAULT_CAPACITY: u64 = 20_000;
+/// The default size of the cache, in bytes: some 20,000 sessions.
+const DEFAULT_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A layer that resolves the session cookie of each request; see the [crate's documentation](crate).
 ///
@@ -39,7 +39,7 @@ const DEFAULT_CAPACITY: u64 = 20_000;
 ///     .keyring(Keyring::parse(&Keyring::generate_entry("2026")?)?)
 ///     .start()
 ///     .await?;
-/// let pages = SessionLayer::new(manager).with_cache_capacity(5_000);
+/// let pages = SessionLayer::new(manager).with_max_cache_bytes(16 * 1024 * 1024);
 /// let api = pages.clone().require_session();
 /// # let _ = api;
 /// # Ok(())
@@ -55,7 +55,7 @@ impl SessionLayer {
     /// rejections are answered with [problem documents](ProblemDetails).
     #[must_use]
     pub fn new(manager: SessionManager) -> Self {
-        let cache = registered_cache(DEFAULT_CAPACITY, &manager);
+        let cache = registered_cache(DEFAULT_CACHE_BYTES, &manager);
         let resolver = Resolver {
             manager,
             cookie: SessionCookie::default(),
@@ -75,12 +75,13 @@ impl SessionLayer {
         self.with(|resolver| resolver.cookie = cookie)
     }
 
-    /// Sets the capacity of the cache, in sessions (default: 20,000), and starts with an empty one.
+    /// Sets how many bytes of memory the cached sessions may take together (default: 64 MiB), and
+    /// starts with an empty cache.
     ///
-    /// A session takes little more memory than its tokens.
+    /// A session takes about a kibibyte more than its tokens.
     #[must_use]
-    pub fn with_cache_capacity(self, sessions: u64) -> Self {
-        self.with(|resolver| resolver.cache = registered_cache(sessions, &resolver.manager))
+    pub fn with_max_cache_bytes(self, bytes: u64) -> Self {
+        self.with(|resolver| resolver.cache = registered_cache(bytes, &resolver.manager))
     }
 
     /// Binds the session to the user whom the application already knows, by a function of the
@@ -99,6 +100,9 @@ impl SessionLayer {
     }
 
     /// Rejects requests without a live session: 401, with the reason if the session has ended.
+    ///
+    /// A CORS preflight passes, because browsers send it without cookies. Responses get a
+    /// `Vary: cookie`.
     #[must_use]
     pub fn require_session(self) -> Self {
         self.with(|resolver| resolver.is_session_required = true)
@@ -133,8 +137,8 @@ impl SessionLayer {
 }
 
 /// Creates a cache that the manager tells of ends and changes for as long as the cache is in use.
-fn registered_cache(capacity: u64, manager: &SessionManager) -> Arc<SessionCache> {
-    let cache = Arc::new(SessionCache::new(capacity, manager.policy().max_staleness()));
+fn registered_cache(max_bytes: u64, manager: &SessionManager) -> Arc<SessionCache> {
+    let cache = Arc::new(SessionCache::new(max_bytes, manager.policy().max_staleness()));
     manager.register_cache(&cache);
     cache
 }

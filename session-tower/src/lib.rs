@@ -105,6 +105,7 @@ mod cookie_update;
 mod current;
 #[cfg(feature = "axum")]
 mod extract;
+mod flights;
 mod future;
 mod layer;
 mod outcome;
@@ -113,9 +114,12 @@ mod redirect;
 mod rejection;
 mod resolve;
 mod service;
+mod until_ended;
 
 pub use body::ResponseBody;
-pub use cookie::{CookieBuilder, CookieError, LegacyFormat, SameSite, SessionCookie};
+pub use cookie::{
+    CookieBuilder, CookieError, LegacyDecoder, LegacyFormat, SameSite, SessionCookie,
+};
 pub use cookie_update::CookieUpdate;
 pub use current::{CurrentSession, EndedSession, PresentedCookie, UnreadableSession};
 pub use future::ResponseFuture;
@@ -123,3 +127,4 @@ pub use layer::SessionLayer;
 pub use redirect::{InvalidLoginPath, RedirectToLogin};
 pub use rejection::{ProblemDetails, Rejection, RejectionResponse};
 pub use service::SessionService;
+pub use until_ended::UntilEnded;

@@ -8,7 +8,7 @@ use session_core::middleware::LiveSessionExt as _;
 
 use crate::cookie::Candidate;
 use crate::cookie_update::CookieUpdate;
-use crate::current::{CurrentSession, EndedSession, PresentedCookie, UnreadableSession};
+use crate::current::{CurrentSession, EndedSession, NoSession, PresentedCookie, UnreadableSession};
 use crate::rejection::Rejection;
 
 /// What all values that a request presents lead to, together.
@@ -22,11 +22,11 @@ pub(crate) struct Lookups {
     is_unreadable: bool,
 }
 
-/// The fate of a request, and the layer's own update of the cookie.
+/// The fate of a request.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// The request has a session.
-    Session(CurrentSession, Option<CookieUpdate>),
+    /// The request has a session, whose secret may have to be rotated once the request is answered.
+    Session { current: CurrentSession, needs_new_secret: bool },
     /// The request has no session, for this reason.
     Anonymous { absence: Absence, presented: Option<PresentedCookie>, update: Option<CookieUpdate> },
     /// The request is rejected, whether or not a session is required.
@@ -56,7 +56,7 @@ impl Lookups {
     pub(crate) fn add(
         &mut self,
         candidate: Candidate,
-        answer: Result<Resolution, ManagerError>,
+        answer: Result<Resolution, Arc<ManagerError>>,
     ) -> Result<(), Rejection> {
         match answer {
             Ok(Resolution::Ended { id, ended }) => {
@@ -70,7 +70,7 @@ impl Lookups {
             Err(error) if error.kind() == ManagerErrorKind::Unreadable => self.is_unreadable = true,
             Err(error) => {
                 tracing::warn!(%error, "a session cookie cannot be resolved");
-                return Err(error.into());
+                return Err(Rejection::from(&*error));
             }
         }
         Ok(())
@@ -145,43 +145,66 @@ impl Outcome {
     }
 
     /// Decides whether the request goes on. If it does, its extensions tell the handler what was
-    /// found. Returns the layer's own update of the cookie either way.
-    pub(crate) fn admit(
-        self,
-        is_session_required: bool,
-        extensions: &mut Extensions,
-    ) -> (Result<(), Rejection>, Option<CookieUpdate>) {
+    /// found.
+    pub(crate) fn admit(self, is_session_required: bool, extensions: &mut Extensions) -> Admission {
         match self {
-            Self::Session(current, update) => {
+            Self::Session { current, needs_new_secret } => {
+                forget_absence(extensions);
+                let rotation = needs_new_secret.then(|| current.clone());
                 extensions.insert(current);
-                (Ok(()), update)
+                Admission { rotation, ..Admission::with(None) }
             }
-            Self::Rejected(rejection) => (Err(rejection), None),
+            Self::Rejected(rejection) => Admission::rejected(rejection, None),
             Self::Anonymous { absence, update, .. } if is_session_required => match absence {
                 Absence::Ended(ended) => {
-                    (Err(Rejection::Ended(ended.reason)), Some(CookieUpdate::reason_told()))
+                    let update = Some(CookieUpdate::reason_told());
+                    Admission::rejected(Rejection::Ended(ended.reason), update)
                 }
-                Absence::Missing => (Err(Rejection::NoSession), update),
-                Absence::Unreadable => (Err(Rejection::Unreadable), update),
+                Absence::Missing => Admission::rejected(Rejection::NoSession, update),
+                Absence::Unreadable => Admission::rejected(Rejection::Unreadable, update),
             },
             Self::Anonymous { absence, presented, update } => {
-                // A layer outside may look at another cookie, or not know the user: what it found
-                // does not hold here.
                 extensions.remove::<CurrentSession>();
-                extensions.remove::<EndedSession>();
-                extensions.remove::<PresentedCookie>();
-                extensions.remove::<UnreadableSession>();
+                forget_absence(extensions);
+                extensions.insert(NoSession);
                 match absence {
                     Absence::Ended(ended) => drop(extensions.insert(ended)),
-                    Absence::Missing => {
-                        #[cfg(feature = "axum")]
-                        extensions.insert(crate::current::NoSession);
-                    }
+                    Absence::Missing => {}
                     Absence::Unreadable => drop(extensions.insert(UnreadableSession)),
                 }
                 presented.map(|presented| extensions.insert(presented));
-                (Ok(()), update)
+                Admission::with(update)
             }
         }
+    }
+}
+
+/// What becomes of a request, and of its browser's cookie.
+pub(crate) struct Admission {
+    /// Why the request does not go on, if so.
+    pub(crate) rejection: Option<Rejection>,
+    /// The layer's own update of the cookie.
+    pub(crate) update: Option<CookieUpdate>,
+    /// The session that gets a new secret once the request is answered.
+    pub(crate) rotation: Option<CurrentSession>,
+}
+
+impl Admission {
+    const fn with(update: Option<CookieUpdate>) -> Self {
+        Self { rejection: None, update, rotation: None }
+    }
+
+    const fn rejected(rejection: Rejection, update: Option<CookieUpdate>) -> Self {
+        Self { rejection: Some(rejection), update, rotation: None }
+    }
+}
+
+/// Removes what a layer further outside has found, if that was no session. It may look at another
+/// cookie, or not know the user: what it found does not hold here.
+fn forget_absence(extensions: &mut Extensions) {
+    if extensions.remove::<NoSession>().is_some() {
+        extensions.remove::<EndedSession>();
+        extensions.remove::<PresentedCookie>();
+        extensions.remove::<UnreadableSession>();
     }
 }

@@ -21,6 +21,10 @@ const STORE_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The `Retry-After` of an unreadable session, which needs an operator to become readable.
 const UNREADABLE_RETRY_AFTER: Duration = Duration::from_secs(60);
 
+/// The challenge of a 401, which RFC 9110 requires (section 15.5.2). No browser asks for a password
+/// at this scheme, and programs learn that a cookie is needed.
+const CHALLENGE: &str = "Cookie realm=\"session\"";
+
 /// Why a request gets no session, no access token, or not what it asked of the manager.
 ///
 /// The errors of the manager convert to it, for `?`. They do not say whose session they are about,
@@ -65,6 +69,10 @@ pub enum Rejection {
 
 impl Rejection {
     pub(crate) const UNAVAILABLE: Self = Self::Unavailable { retry_after: STORE_RETRY_AFTER };
+
+    pub(crate) fn is_in<B>(response: &Response<B>) -> bool {
+        response.extensions().get::<Self>().is_some()
+    }
 
     /// Returns the status of the response.
     #[must_use]
@@ -169,6 +177,12 @@ impl From<TokenError> for Rejection {
 
 impl From<ManagerError> for Rejection {
     fn from(error: ManagerError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&ManagerError> for Rejection {
+    fn from(error: &ManagerError) -> Self {
         match error.kind() {
             ManagerErrorKind::Ended(_) | ManagerErrorKind::NotFound => Self::NotFound,
             ManagerErrorKind::LimitReached { .. } => Self::LimitReached,
@@ -257,7 +271,8 @@ where
     }
 }
 
-/// Answers with a problem document (RFC 9457): 401 with the reason, 409, or 503 with `Retry-After`.
+/// Answers with a problem document (RFC 9457): 401 with the reason and a `WWW-Authenticate`, 409, or
+/// 503 with `Retry-After`.
 ///
 /// Its members are `type`, `title`, `status`, `error` and, at 401, `reason`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -292,6 +307,9 @@ impl ProblemDetails {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
+        }
         if let Some(wait) = rejection.retry_after() {
             // Rounded up, so that no client comes back too early.
             let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));

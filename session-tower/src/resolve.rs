@@ -3,9 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::Extensions;
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
+use http::{Extensions, Method, Request};
 use session_core::manager::{LiveSession, ManagerError, Resolution, Rotation, TokenErrorKind};
 use session_core::middleware::{LiveSessionExt as _, SessionManagerExt as _, Validity};
+use session_core::session::SecretDigest;
 use session_core::{EndReason, SessionId, SessionManager, UserId};
 
 use crate::cache::SessionCache;
@@ -59,13 +61,25 @@ impl Resolver {
         Some(CurrentSession::new(live, candidate.digest, token_error))
     }
 
+    /// A browser sends no cookie with a preflight (Fetch, section 3.3), and its request fails if the
+    /// preflight does.
+    pub(crate) fn requires_session<B>(&self, request: &Request<B>) -> bool {
+        let is_preflight = || {
+            let headers = request.headers();
+            request.method() == Method::OPTIONS
+                && headers.contains_key(ORIGIN)
+                && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+        };
+        self.is_session_required && !is_preflight()
+    }
+
     pub(crate) fn known_user(&self, extensions: &Extensions) -> Option<UserId> {
         self.known_user.as_ref().and_then(|known_user| known_user(extensions))
     }
 
     /// Resolves the request's session where the cache alone cannot.
     pub(crate) async fn resolve(
-        &self,
+        self: Arc<Self>,
         presented: PresentedValues,
         user: Option<UserId>,
     ) -> Outcome {
@@ -90,36 +104,52 @@ impl Resolver {
         }
     }
 
+    /// Looks one value up, together with all other requests that present it at this moment.
     async fn look_up(
-        &self,
+        self: &Arc<Self>,
         candidate: &Candidate,
         user: Option<&UserId>,
-    ) -> Result<Resolution, ManagerError> {
-        let digest = &candidate.digest;
-        let from_entry = |live: &Arc<LiveSession>| {
-            if is_other_users(live, user) {
-                return Some(Resolution::Unknown);
-            }
-            let is_current = self.manager.revalidate(live) != Validity::Stale;
-            is_current.then(|| Resolution::Live(Arc::clone(live)))
+    ) -> Result<Resolution, Arc<ManagerError>> {
+        let digest = candidate.digest;
+        let live = self.cache.get(&digest);
+        if let Some(resolution) = live.and_then(|live| self.cached(&live, user)) {
+            return Ok(resolution);
+        }
+        let (resolver, user) = (Arc::clone(self), user.cloned());
+        let read = {
+            let user = user.clone();
+            async move { resolver.read(&digest, user.as_ref()).await.map_err(Arc::new) }
         };
+        self.cache.shared_read(&digest, user, read).await
+    }
+
+    async fn read(
+        &self,
+        digest: &SecretDigest,
+        user: Option<&UserId>,
+    ) -> Result<Resolution, ManagerError> {
+        let from_entry = |live: &Arc<LiveSession>| self.cached(live, user);
         let read = |known: Option<Arc<LiveSession>>| async move {
             self.manager.resolve_again(digest, user, known.as_deref()).await
         };
         self.cache.read_through(digest, from_entry, read).await
     }
 
+    fn cached(&self, live: &Arc<LiveSession>, user: Option<&UserId>) -> Option<Resolution> {
+        if is_other_users(live, user) {
+            return Some(Resolution::Unknown);
+        }
+        let is_current = self.manager.revalidate(live) != Validity::Stale;
+        is_current.then(|| Resolution::Live(Arc::clone(live)))
+    }
+
     /// Lets a request in with its session. Returns the other outcome if the session turns out to
     /// be over.
-    ///
-    /// A fresh token is waited for first, so that a client which disconnects meanwhile does not lose
-    /// a new secret.
     async fn enter(
         &self,
         live: Arc<LiveSession>,
         candidate: &Candidate,
     ) -> Result<Outcome, Outcome> {
-        let id = live.session().id;
         let presented = PresentedCookie::new(candidate.digest);
         let (live, token_error) = if self.is_fresh_token_required {
             (self.with_fresh_token(&live, presented).await?, None)
@@ -127,10 +157,9 @@ impl Resolver {
             let token_error = self.manager.check_token(&live).err();
             (live, token_error)
         };
-        let update = self.replace_secret(&live, candidate).await;
-        let update = update.map_err(|reason| self.over(id, reason, presented))?;
+        let needs_new_secret = self.needs_new_secret(&live, candidate);
         let current = CurrentSession::new(live, candidate.digest, token_error);
-        Ok(Outcome::Session(current, update))
+        Ok(Outcome::Session { current, needs_new_secret })
     }
 
     /// Waits for a fresh access token. Returns the outcome of the request if there is none.
@@ -148,26 +177,19 @@ impl Resolver {
         })
     }
 
-    /// Gives the session a new secret if it needs one. Returns the reason if the session is over.
-    async fn replace_secret(
-        &self,
-        live: &LiveSession,
-        candidate: &Candidate,
-    ) -> Result<Option<CookieUpdate>, EndReason> {
-        if !self.needs_new_secret(live, candidate) {
-            return Ok(None);
-        }
-        match self.manager.rotate_secret(&live.session().user, live.session().id).await {
-            Ok(rotation @ Rotation::Rotated { .. }) => Ok(Some(CookieUpdate::rotated(&rotation))),
-            Ok(_) => Ok(None),
-            Err(error) => match error.end_reason() {
-                Some(reason) => Err(reason),
-                // The session is good; the next request tries again.
-                None => {
+    /// Gives the session a new secret, after the request was answered: an answer that failed, or was
+    /// not waited for, could not carry it to the browser.
+    pub(crate) async fn rotate(self: Arc<Self>, current: CurrentSession) -> Option<CookieUpdate> {
+        match self.manager.rotate_secret(current.user(), current.id()).await {
+            Ok(rotation @ Rotation::Rotated { .. }) => Some(CookieUpdate::rotated(&rotation)),
+            Ok(_) => None,
+            Err(error) => {
+                // The session is good, or the next request tells that it is over.
+                if error.end_reason().is_none() {
                     tracing::warn!(%error, "a session's secret cannot be rotated");
-                    Ok(None)
                 }
-            },
+                None
+            }
         }
     }
 
@@ -182,12 +204,12 @@ impl Resolver {
         }
     }
 
-    /// A new secret is due at the first use of another system's value, and where the response with
-    /// the new secret was lost.
+    /// A new secret is due at the first use of another system's value, whatever it looks like, and
+    /// where the response with the new secret was lost.
     fn needs_new_secret(&self, live: &LiveSession, candidate: &Candidate) -> bool {
         match live.is_found_by_previous_secret() {
             true => live.is_new_secret_lost(self.manager.now()),
-            false => candidate.is_legacy,
+            false => candidate.is_legacy || live.has_migrated_secret(),
         }
     }
 }

@@ -46,7 +46,7 @@ where
             Some(Outcome::keeping_cookie(None))
         } else {
             let current = resolver.try_cached(&presented, request.extensions());
-            current.map(|current| Outcome::Session(current, None))
+            current.map(|current| Outcome::Session { current, needs_new_secret: false })
         };
         if let Some(outcome) = known {
             let future =

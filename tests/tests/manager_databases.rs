@@ -83,7 +83,7 @@ async fn refresh_token(world: &World, device: &SignedIn) -> String {
 
 on_every_database! {
     async fn f2_two_hundred_renewals_at_once_over_two_nodes_make_one_call(database: Migrated) {
-        let patient = policy().store_timeout(SECOND * 600).max_renewal_wait(SECOND * 3600);
+        let patient = policy().store_timeout(SECOND * 600).lease_term(SECOND * 4800).max_renewal_wait(SECOND * 3600);
         let [here, there] = two_nodes(&database, patient).await;
         let laptop = here.sign_in().await;
         here.clock.advance(LIFETIME);
@@ -111,7 +111,7 @@ on_every_database! {
     }
 
     async fn law_1_rejecting_nodes_admit_exactly_the_cap(database: Migrated) {
-        let reject = policy().max_sessions(5).on_full(OnFull::Reject).store_timeout(SECOND * 600);
+        let reject = policy().max_sessions(5).on_full(OnFull::Reject).store_timeout(SECOND * 600).lease_term(SECOND * 4800);
         let nodes = two_nodes(&database, reject).await;
         let logins: Vec<_> = (0..24)
             .map(|n| {
@@ -128,7 +128,7 @@ on_every_database! {
     }
 
     async fn s2_one_cookie_is_superseded_once_however_many_tabs_sign_in(database: Migrated) {
-        let nodes = two_nodes(&database, policy().unlimited().store_timeout(SECOND * 600)).await;
+        let nodes = two_nodes(&database, policy().unlimited().store_timeout(SECOND * 600).lease_term(SECOND * 4800)).await;
         let first = nodes[0].sign_in().await;
         let cookie = Some(first.secret.digest());
         let logins: Vec<_> = (0..16)
@@ -148,7 +148,7 @@ on_every_database! {
     }
 
     async fn f10_clients_that_disconnect_lose_nothing(database: Migrated) {
-        let [here, there] = two_nodes(&database, policy().store_timeout(SECOND * 600)).await;
+        let [here, there] = two_nodes(&database, policy().store_timeout(SECOND * 600).lease_term(SECOND * 4800)).await;
         let laptop = here.sign_in().await;
         for round in 2..6 {
             here.clock.advance(LIFETIME);
@@ -168,7 +168,7 @@ on_every_database! {
     }
 
     async fn f13_ended_while_its_renewal_is_in_flight_it_stays_ended(database: Migrated) {
-        let [here, there] = two_nodes(&database, policy().store_timeout(SECOND * 600)).await;
+        let [here, there] = two_nodes(&database, policy().store_timeout(SECOND * 600).lease_term(SECOND * 4800)).await;
         let (laptop, phone) = (here.sign_in().await, here.sign_in().await);
         here.clock.advance(LIFETIME);
         here.provider.answers().close();
@@ -189,7 +189,7 @@ on_every_database! {
     }
 
     async fn law_3_ends_and_renewals_that_race_leave_no_session_in_between(database: Migrated) {
-        let patient = policy().unlimited().store_timeout(SECOND * 600);
+        let patient = policy().unlimited().store_timeout(SECOND * 600).lease_term(SECOND * 4800);
         let [here, there] = two_nodes(&database, patient).await;
         let mut devices = Vec::new();
         for _ in 0..24 {
@@ -290,7 +290,7 @@ on_every_database! {
 
     async fn of_many_simultaneous_rotations_one_returns_the_secret(database: Migrated) {
         use session_core::manager::{Resolution, Rotation};
-        let nodes = two_nodes(&database, policy().store_timeout(SECOND * 600)).await;
+        let nodes = two_nodes(&database, policy().store_timeout(SECOND * 600).lease_term(SECOND * 4800)).await;
         let laptop = nodes[0].sign_in().await;
         let rotations: Vec<_> = (0..24)
             .map(|n| {
@@ -312,7 +312,7 @@ on_every_database! {
     }
 
     async fn v1_two_nodes_that_process_one_outbox_revoke_each_token_once(database: Migrated) {
-        let nodes = two_nodes(&database, policy().unlimited().store_timeout(SECOND * 600)).await;
+        let nodes = two_nodes(&database, policy().unlimited().store_timeout(SECOND * 600).lease_term(SECOND * 4800)).await;
         for _ in 0..30 {
             nodes[0].sign_in().await;
         }
@@ -339,7 +339,7 @@ on_every_database! {
 
 /// One node's clock is a minute behind; the cap is far below the number of logins.
 async fn simultaneous_logins(database: &Database) {
-    let capped = policy().max_sessions(4).store_timeout(SECOND * 600);
+    let capped = policy().max_sessions(4).store_timeout(SECOND * 600).lease_term(SECOND * 4800);
     let here = World::on(pool(database).await, capped, detecting()).await;
     let behind = here.clock.node_behind(SECOND * 60);
     let there = here.another_on(pool(database).await, behind).await;

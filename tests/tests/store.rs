@@ -2,6 +2,8 @@
 
 mod schema;
 mod store_answers;
+mod store_outages;
 mod store_races;
+mod store_round_trips;
 mod store_support;
 mod stores;

@@ -171,7 +171,7 @@ at_every_message! {
         let login = stage.login(user).await;
         let lease = Lease::new(Duration::from_secs(60));
         break_now();
-        assert!(stage.store.claim_lease(login.id(), None, &lease).await.unwrap(), "{user}");
+        assert!(stage.store.claim_lease(login.id(), None, &lease).await.unwrap().is_some(), "{user}");
         assert!(stage.store.heartbeat(login.id(), &lease).await.unwrap(), "{user}");
         let row = stage.direct.find(login.id()).await.unwrap().unwrap();
         assert_eq!(row.lease, Some(lease.raised()), "{user}");
@@ -222,7 +222,9 @@ at_every_message! {
         let claimed = stage.store.claim_revocations(now, until, 10).await.unwrap();
         let broke = stage.saboteur.disarm();
         assert!(claimed.len() == 1 || broke, "{user}");
-        assert_eq!(stage.direct.claim_revocations(now, until, 10).await.unwrap(), [], "{user}");
+        if claimed.len() == 1 {
+            assert_eq!(stage.direct.claim_revocations(now, until, 10).await.unwrap(), [], "{user}");
+        }
         assert_eq!(stage.unlocked_outbox().await.len(), 1, "{user}");
         broke
     }

@@ -7,7 +7,7 @@ use super::error::StartError;
 use super::live::{CacheRegistry, LocalStates, watcher};
 use super::maintenance::check_keys;
 use super::manager::{Inner, SessionManager};
-use super::renewal::{MigrationHold, ProviderBackoff, SingleFlight};
+use super::renewal::{AbandonedLeases, MigrationHold, ProviderBackoff, SingleFlight};
 use super::tasks::Tasks;
 use crate::clock::{Clock, SystemClock};
 use crate::policy::{SessionPolicy, is_pattern, specificity};
@@ -150,6 +150,7 @@ impl ManagerBuilder {
             providers: self.providers,
             renewals: SingleFlight::default(),
             backoff,
+            abandoned_leases: AbandonedLeases::default(),
             migration_hold: MigrationHold::default(),
             local_states: LocalStates::default(),
             caches: CacheRegistry::default(),

@@ -106,7 +106,7 @@ async fn set_first_secret(
     inner.caches.forget(&Digests { current: Some(to), previous: None });
     tracing::info!(session = %id, provider = %session.provider, "session claimed");
     let now = inner.now();
-    row::note_use(inner, &inner.local_states.of(id, session.last_seen_at), now);
+    row::note_use(inner, &row::local_state(inner, &session), now);
     session.last_seen_at = session.last_seen_at.max(now);
     session.revision += 1;
     let absolute_deadline = inner.policy.absolute_deadline(&session);

@@ -12,6 +12,9 @@ use crate::token::{SealError, Unreadable};
 /// How long a caller is asked to wait after a failure that suggests no time of its own.
 pub(super) const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
+const STORE_REJECTED: &str =
+    "the session store refused the call: check its tables, its rights and the size of the tokens";
+
 /// The error of a call that creates, finds or changes sessions.
 #[derive(Debug, thiserror::Error)]
 #[error("{kind}")]
@@ -44,6 +47,9 @@ pub enum ManagerErrorKind {
     Sealing,
     /// The manager is shutting down.
     ShuttingDown,
+    /// The store refuses the call for good: a missing table or right, a value that no column takes,
+    /// a row that cannot be read. The same call fails again.
+    StoreRejected,
     /// The store is unavailable; the same call may succeed later.
     Unavailable,
     /// The session's tokens cannot be read. Its row is kept, and a new sign-in works.
@@ -61,6 +67,7 @@ impl fmt::Display for ManagerErrorKind {
             Self::NotFound => f.write_str("no such session"),
             Self::Sealing => f.write_str("the session's tokens could not be sealed"),
             Self::ShuttingDown => f.write_str("the session manager is shutting down"),
+            Self::StoreRejected => f.write_str(STORE_REJECTED),
             Self::Unavailable => f.write_str("the session store is unavailable"),
             Self::Unreadable => f.write_str("the session's tokens cannot be read"),
         }
@@ -111,7 +118,11 @@ impl ManagerError {
 
 impl From<StoreError> for ManagerError {
     fn from(error: StoreError) -> Self {
-        Self::caused_by(ManagerErrorKind::Unavailable, error)
+        let kind = match error.is_transient() {
+            true => ManagerErrorKind::Unavailable,
+            false => ManagerErrorKind::StoreRejected,
+        };
+        Self::caused_by(kind, error)
     }
 }
 
@@ -155,6 +166,9 @@ pub enum TokenErrorKind {
     NotFound,
     /// The token has expired and cannot be renewed without a new sign-in; the session stays live.
     SignInNeeded,
+    /// The store refuses the call for good, such as a token that no column takes; the session stays
+    /// live. The same call fails again.
+    StoreRejected,
     /// The provider or the store is unavailable; the session stays live.
     Unavailable {
         /// How long to wait before trying again.
@@ -171,6 +185,7 @@ impl fmt::Display for TokenErrorKind {
             Self::Expired => f.write_str("the access token has expired: wait for a new one"),
             Self::NotFound => f.write_str("no such session"),
             Self::SignInNeeded => f.write_str("the access token has expired: sign in again"),
+            Self::StoreRejected => f.write_str(STORE_REJECTED),
             Self::Unavailable { .. } => {
                 f.write_str("no valid access token can be obtained now: try again later")
             }
@@ -223,7 +238,11 @@ impl TokenError {
 
 impl From<StoreError> for TokenError {
     fn from(error: StoreError) -> Self {
-        Self::unavailable(DEFAULT_RETRY_AFTER).caused_by(error)
+        let kind = match error.is_transient() {
+            true => TokenErrorKind::Unavailable { retry_after: DEFAULT_RETRY_AFTER },
+            false => TokenErrorKind::StoreRejected,
+        };
+        Self::new(kind).caused_by(error)
     }
 }
 

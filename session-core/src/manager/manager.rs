@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::live::{CacheRegistry, LocalStates};
-use super::renewal::{MigrationHold, ProviderBackoff, SingleFlight};
+use super::renewal::{AbandonedLeases, MigrationHold, ProviderBackoff, SingleFlight};
 use super::tasks::Tasks;
 use crate::clock::{Clock, Timestamp};
 use crate::policy::{SessionPolicy, matches_pattern};
@@ -54,6 +54,7 @@ pub(crate) struct Inner {
     pub(super) providers: Vec<(String, Arc<dyn Provider>)>,
     pub(super) renewals: SingleFlight,
     pub(super) backoff: ProviderBackoff,
+    pub(super) abandoned_leases: AbandonedLeases,
     pub(super) migration_hold: MigrationHold,
     pub(super) local_states: LocalStates,
     pub(crate) caches: CacheRegistry,

@@ -56,6 +56,11 @@ pub(super) fn renewal_schedule(
     inner.policy.renewal().schedule(tokens.received_at(), tokens.expires_at(), spread)
 }
 
+/// Returns what this process knows of a session whose row was just read.
+pub(super) fn local_state(inner: &Inner, session: &Session) -> Arc<LocalState> {
+    inner.local_states.of(session, inner.policy.timeouts(&session.provider))
+}
+
 /// Returns the last use of a session, counting uses that this process has not written yet.
 pub(super) fn last_seen_at(inner: &Inner, id: SessionId, stored: Timestamp) -> Timestamp {
     inner.local_states.last_seen_at(id).map_or(stored, |known| known.max(stored))

@@ -36,7 +36,7 @@ impl SessionManager {
         let inner = &self.inner;
         let row = row::find_live(inner, Some(user), id).await?;
         if row.digests.current.is_none() {
-            let state = inner.local_states.of(id, row.session.last_seen_at);
+            let state = row::local_state(inner, &row.session);
             row::note_use(inner, &state, inner.now());
         }
         let tokens = Arc::new(row::open_tokens(inner, &row)?);
@@ -111,7 +111,7 @@ pub(crate) fn check_token(inner: &Arc<Inner>, live: &LiveSession) -> Result<(), 
 
 /// Waits for a renewal for at most the policy's `max_renewal_wait`; the renewal goes on either way.
 async fn renewed(inner: &Arc<Inner>, session: &Session, reason: RenewalReason) -> RenewalOutcome {
-    let renewal = begin(inner, session, reason);
+    let renewal = begin(inner, session, reason)?;
     tokio::select! {
         biased;
         outcome = renewal.outcome() => outcome,

@@ -135,8 +135,8 @@ impl PolicyBuilder {
         self
     }
 
-    /// Sets the term of a lease (default: 30 s; at least twice the provider's timeout). With a term
-    /// shorter than the store's timeout, an owner whose store hangs loses its lease.
+    /// Sets the term of a lease (default: 40 s): at least twice the provider's timeout, and eight
+    /// times the store's, so that an owner whose calls to the store hang does not lose it.
     pub const fn lease_term(mut self, term: Duration) -> Self {
         self.renewal.lease_term = term;
         self
@@ -189,13 +189,13 @@ impl PolicyBuilder {
     ///
     /// Returns a [`PolicyError`] that names the first invalid field: a cap of zero, a timeout of
     /// zero, a touch interval above a quarter of an idle timeout, a lease term below twice the
-    /// provider's timeout, no concurrent renewals, a pattern with a `*` that is not at its end, or two rules with the same
+    /// provider's timeout or eight times the store's, no concurrent renewals, a pattern with a `*` that is not at its end, or two rules with the same
     /// pattern.
     pub fn build(self) -> Result<SessionPolicy, PolicyError> {
         let default = Limit::AtMost { max: DEFAULT_MAX_SESSIONS, on_full: OnFull::default() };
         let limit = self.limit.checked(default).ok_or(CAP_OF_ZERO)?;
         check_timeouts(self.timeouts)?;
-        check_renewal(&self.renewal)?;
+        check_renewal(&self.renewal, self.store_timeout)?;
         let renewal = with_max_concurrent(self.renewal, self.max_concurrent_renewals)?;
         check(!self.store_timeout.is_zero(), "store_timeout", "must not be zero")?;
         let mut rules = Vec::with_capacity(self.rules.len());
@@ -234,12 +234,15 @@ fn check_timeouts(timeouts: Timeouts) -> Result<(), PolicyError> {
     check(timeouts.absolute != Some(Duration::ZERO), "absolute_timeout", "must not be zero")
 }
 
-fn check_renewal(renewal: &Renewal) -> Result<(), PolicyError> {
+fn check_renewal(renewal: &Renewal, store_timeout: Duration) -> Result<(), PolicyError> {
     check(!renewal.provider_timeout.is_zero(), "provider_timeout", "must not be zero")?;
     check(!renewal.assumed_lifetime.is_zero(), "assumed_lifetime", "must not be zero")?;
     // Half a term may pass between two heartbeats, and the provider's timeout must fit in the rest.
     let is_long_enough = renewal.lease_term >= renewal.provider_timeout.saturating_mul(2);
-    check(is_long_enough, "lease_term", "must be at least twice the provider's timeout")
+    check(is_long_enough, "lease_term", "must be at least twice the provider's timeout")?;
+    // Three heartbeats in a row may hang, and the fourth must arrive within the term.
+    let is_long_enough = renewal.lease_term >= store_timeout.saturating_mul(8);
+    check(is_long_enough, "lease_term", "must be at least eight times the store's timeout")
 }
 
 fn with_max_concurrent(renewal: Renewal, max: Option<usize>) -> Result<Renewal, PolicyError> {

@@ -60,7 +60,8 @@ pub struct Renewal {
     pub min_interval: Duration,
     /// How long the provider may take to answer.
     pub provider_timeout: Duration,
-    /// The term of a lease; it exceeds the provider's timeout (store law 4).
+    /// The term of a lease: at least twice the provider's timeout, and eight times the store's
+    /// (store law 4).
     pub lease_term: Duration,
     /// How long a request whose token has expired waits for the new one.
     pub max_wait: Duration,
@@ -78,7 +79,7 @@ impl Default for Renewal {
             assumed_lifetime: Duration::from_secs(3600),
             min_interval: Duration::from_secs(10),
             provider_timeout: Duration::from_secs(10),
-            lease_term: Duration::from_secs(30),
+            lease_term: Duration::from_secs(40),
             max_wait: Duration::from_secs(10),
             max_concurrent: DEFAULT_MAX_CONCURRENT,
         }

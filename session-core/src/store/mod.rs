@@ -85,12 +85,12 @@ pub use admission::{Admission, Decide, NewSession, Partition};
 pub use error::{StoreError, StoreErrorKind};
 pub use event::EventLog;
 pub use key_rotation::KeyRotation;
-pub use lease::{Lease, LeaseOwner, RenewalLeases};
+pub use lease::RenewalLeases;
 pub use lifecycle::{EndTarget, SessionLifecycle};
-pub use lookup::{SessionLookup, TimeoutBasis, TimeoutQuery};
+pub use lookup::{EndsQuery, SessionLookup, TimeoutBasis, TimeoutQuery};
 pub use migrated::MigratedSessions;
 pub use revocation::{PendingRevocation, RevocationId, RevocationOutbox};
-pub use row::{Digests, EndedSession, PreviousDigest, StoredSession};
+pub use row::{Digests, EndedSession, Lease, LeaseOwner, PreviousDigest, StoredSession};
 pub use update::{SecretRotation, SessionUpdates, TokenWrite};
 
 /// A complete session store: every type that implements the eight traits of [this module](self).

@@ -1,8 +1,11 @@
 //! What a row of the store holds, and what is reported of it when it ends.
 
+use std::time::Duration;
+
+use uuid::Uuid;
+
 use crate::clock::Timestamp;
 use crate::session::{EndReason, ProviderName, SecretDigest, Session, SessionId, UserId};
-use crate::store::lease::Lease;
 use crate::token::SealedTokens;
 
 /// A session as it is stored in its row.
@@ -31,6 +34,65 @@ impl StoredSession {
     pub const fn with_lease(mut self, lease: Option<Lease>) -> Self {
         self.lease = lease;
         self
+    }
+}
+
+/// The owner of a lease: one attempt at one renewal, never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LeaseOwner(Uuid);
+
+impl LeaseOwner {
+    /// Creates an owner that was never used before.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// Creates the owner with this UUID, as a store has read it.
+    #[must_use]
+    pub const fn from_uuid(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// Returns the owner as a UUID, for a store to write.
+    #[must_use]
+    pub const fn as_uuid(&self) -> Uuid {
+        self.0
+    }
+}
+
+/// The right of one process to renew one session, as it is stored in the row (law 4).
+///
+/// It holds no point in time. A process that wants to take it over watches owner and heartbeat
+/// stand still for the term, on its own monotonic clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lease {
+    /// The owner.
+    pub owner: LeaseOwner,
+    /// A counter that the owner raises while it works.
+    pub heartbeat: u64,
+    /// How long owner and heartbeat must stand still before another process may take over.
+    pub term: Duration,
+}
+
+impl Lease {
+    /// Creates a lease with a new owner.
+    #[must_use]
+    pub fn new(term: Duration) -> Self {
+        Self::from_parts(LeaseOwner::generate(), 0, term)
+    }
+
+    /// Creates the lease with these parts, as a store has read them.
+    #[must_use]
+    pub const fn from_parts(owner: LeaseOwner, heartbeat: u64, term: Duration) -> Self {
+        Self { owner, heartbeat, term }
+    }
+
+    /// Returns this lease after one more heartbeat.
+    #[must_use]
+    pub const fn raised(self) -> Self {
+        Self { heartbeat: self.heartbeat + 1, ..self }
     }
 }
 

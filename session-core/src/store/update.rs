@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::session::{SecretDigest, SessionId};
-use crate::store::{PreviousDigest, StoreError};
+use crate::store::{LeaseOwner, PreviousDigest, StoreError};
 use crate::token::SealedTokens;
 
 /// Updates one live session. Each method names what its caller has read, and none inserts (law 3).
@@ -14,7 +14,8 @@ pub trait SessionUpdates {
     /// 3 and 5).
     ///
     /// In one effect: replaces the tokens, stores the time of the renewal, raises the revision by
-    /// one, and records the event. Returns the new revision, or `None` if the session is absent,
+    /// one, records the event, and releases the lease if it is that of
+    /// [`releases`](TokenWrite::releases). Returns the new revision, or `None` if the session is absent,
     /// has ended or has another revision: read it again, and merge the tokens into what is there.
     ///
     /// # Errors
@@ -71,13 +72,22 @@ pub struct TokenWrite {
     pub tokens: SealedTokens,
     /// The time of the renewal.
     pub now: Timestamp,
+    /// The owner of the lease that is released with the write; another owner's lease stays.
+    pub releases: Option<LeaseOwner>,
 }
 
 impl TokenWrite {
     /// Creates a write of these tokens over the revision that was read.
     #[must_use]
     pub const fn new(id: SessionId, revision: u64, tokens: SealedTokens, now: Timestamp) -> Self {
-        Self { id, revision, tokens, now }
+        Self { id, revision, tokens, now, releases: None }
+    }
+
+    /// Sets the owner of the lease that is released with the write.
+    #[must_use]
+    pub const fn releasing(mut self, owner: LeaseOwner) -> Self {
+        self.releases = Some(owner);
+        self
     }
 }
 

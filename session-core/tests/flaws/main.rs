@@ -13,7 +13,7 @@ use session_core::testing::conformance;
 use store::{Flaw, Flawed};
 
 /// Each flaw, with a law that it breaks.
-const FLAWS: [(Flaw, u8); 51] = [
+const FLAWS: [(Flaw, u8); 53] = [
     (Flaw::AdmitsInTwoSteps, 1),
     (Flaw::CountsAllPartitionsTogether, 1),
     (Flaw::EvictsOneOnly, 1),
@@ -39,6 +39,7 @@ const FLAWS: [(Flaw, u8); 51] = [
     (Flaw::RaisesForAnyOwner, 4),
     (Flaw::ReleasesForAnyOwner, 4),
     (Flaw::TakesOverMovingLeases, 4),
+    (Flaw::WritesWithoutRelease, 4),
     (Flaw::ReadsFromACache, 5),
     (Flaw::EndsForAnyUser, 6),
     (Flaw::FoldsCase, 6),
@@ -54,6 +55,7 @@ const FLAWS: [(Flaw, u8); 51] = [
     (Flaw::EndsChangedOnes, 7),
     (Flaw::ForgetsReasons, 7),
     (Flaw::ReversesEvents, 7),
+    (Flaw::PagesEndsWithoutCursor, 7),
     (Flaw::RoundsToSeconds, 8),
     (Flaw::PurgesAll, 9),
     (Flaw::PurgesTooEarly, 9),

@@ -10,5 +10,9 @@
 )]
 
 mod backoff;
+mod lease;
 mod rare;
+mod store_errors;
+mod waiting;
+mod watcher;
 mod world;

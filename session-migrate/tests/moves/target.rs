@@ -32,7 +32,9 @@ impl Target {
             .await;
         let store: Arc<dyn SessionStore> = Arc::new(SeaOrmStore::new(connection.clone()));
         let provider = ScriptedProvider::new().with_reuse_detection();
-        let policy = SessionPolicy::builder().store_timeout(Duration::from_secs(60));
+        let policy = SessionPolicy::builder()
+            .store_timeout(Duration::from_secs(60))
+            .lease_term(Duration::from_secs(480));
         let manager = SessionManager::builder(Arc::clone(&store))
             .policy(policy.build().unwrap())
             .keyring(keyring())

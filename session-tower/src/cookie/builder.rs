@@ -73,7 +73,7 @@ impl CookieBuilder {
     }
 
     /// Accepts another system's values too, and replaces each of them at its first use.
-    pub const fn legacy(mut self, format: LegacyFormat) -> Self {
+    pub fn legacy(mut self, format: LegacyFormat) -> Self {
         self.legacy = Some(format);
         self
     }

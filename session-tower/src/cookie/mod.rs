@@ -3,6 +3,8 @@
 mod builder;
 mod presented;
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::cookie::Cookie;
@@ -10,7 +12,7 @@ use ::cookie::time::{Duration as Span, OffsetDateTime};
 use http::HeaderValue;
 use http::header::InvalidHeaderValue;
 use session_core::Timestamp;
-use session_core::session::SessionSecret;
+use session_core::session::{SecretDigest, SessionSecret};
 
 pub use builder::{CookieBuilder, CookieError};
 pub(crate) use presented::{Candidate, PresentedValues};
@@ -57,20 +59,67 @@ pub enum SameSite {
 ///
 /// A value of this format is looked up by its digest like any other, and its session gets a new
 /// secret at the first use.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum LegacyFormat {
     /// A UUID in its canonical form: lower case, with hyphens (RFC 9562, section 4).
     Uuid,
     /// A value of at most 256 ASCII characters that this function accepts.
     Custom(fn(&str) -> bool),
+    /// A value in which another one is wrapped, such as a signed one; see
+    /// [`decoded`](Self::decoded).
+    Decoded(LegacyDecoder),
+}
+
+/// A function from a cookie's value to the value that was migrated.
+#[derive(Clone)]
+pub struct LegacyDecoder(Arc<Decode>);
+
+type Decode = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+impl fmt::Debug for LegacyDecoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LegacyDecoder")
+    }
 }
 
 impl LegacyFormat {
-    fn matches(self, value: &str) -> bool {
+    /// Creates a format of values in which another one is wrapped: `decode` gets the value as the
+    /// browser sent it, at most 256 ASCII characters, still percent-encoded, and returns the one
+    /// that was migrated; `None` for a value that is not of this format.
+    ///
+    /// # Security
+    ///
+    /// Where the other system signs its cookies (Express, better-auth), verify the signature here.
+    ///
+    /// ```
+    /// use session_tower::{LegacyFormat, SessionCookie};
+    ///
+    /// # fn main() -> Result<(), session_tower::CookieError> {
+    /// // Express: `s:` + id + `.` + signature, percent-encoded.
+    /// let express = LegacyFormat::decoded(|value| {
+    ///     let (id, signature) = value.strip_prefix("s%3A")?.split_once('.')?;
+    ///     is_signature_of(id, signature).then(|| id.to_owned())
+    /// });
+    /// let cookie = SessionCookie::builder().name("connect.sid").legacy(express).build()?;
+    /// # assert_eq!(cookie.name(), "connect.sid");
+    /// # Ok(())
+    /// # }
+    /// # fn is_signature_of(_id: &str, _signature: &str) -> bool { true }
+    /// ```
+    #[must_use]
+    pub fn decoded(decode: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self::Decoded(LegacyDecoder(Arc::new(decode)))
+    }
+
+    /// Returns the digest of the migrated value, if this one has the format.
+    fn digest_of(&self, value: &str) -> Option<SecretDigest> {
         match self {
-            Self::Uuid => is_canonical_uuid(value),
-            Self::Custom(check) => check(value),
+            Self::Uuid => is_canonical_uuid(value).then(|| SecretDigest::of(value)),
+            Self::Custom(check) => check(value).then(|| SecretDigest::of(value)),
+            Self::Decoded(LegacyDecoder(decode)) => {
+                decode(value).map(|migrated| SecretDigest::of(&migrated))
+            }
         }
     }
 }
@@ -80,6 +129,7 @@ impl PartialEq for LegacyFormat {
         match (self, other) {
             (Self::Uuid, Self::Uuid) => true,
             (Self::Custom(one), Self::Custom(other)) => std::ptr::fn_addr_eq(*one, *other),
+            (Self::Decoded(one), Self::Decoded(other)) => Arc::ptr_eq(&one.0, &other.0),
             _ => false,
         }
     }

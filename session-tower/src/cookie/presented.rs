@@ -78,7 +78,7 @@ impl SessionCookie {
         for header in headers.get_all(COOKIE) {
             for pair in pairs(header.as_bytes()) {
                 let Some(value) = self.value_of(pair) else { continue };
-                presented.add(candidate(value, self.legacy));
+                presented.add(candidate(value, self.legacy.as_ref()));
                 if presented.count == MAX_VALUES {
                     return presented;
                 }
@@ -105,13 +105,12 @@ fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Returns a value's digest, if the value is well-formed (S5).
-fn candidate(value: &[u8], legacy: Option<LegacyFormat>) -> Option<Candidate> {
+fn candidate(value: &[u8], legacy: Option<&LegacyFormat>) -> Option<Candidate> {
     let value = Some(value).filter(|value| value.len() <= MAX_VALUE_BYTES)?;
     let value = std::str::from_utf8(value).ok()?;
     if let Some(digest) = SessionSecret::digest_of(value) {
         return Some(Candidate { digest, is_legacy: false });
     }
-    let is_text = !value.is_empty() && value.is_ascii();
-    let is_legacy = is_text && legacy.is_some_and(|format| format.matches(value));
-    is_legacy.then(|| Candidate { digest: SecretDigest::of(value), is_legacy })
+    let format = legacy.filter(|_| !value.is_empty() && value.is_ascii())?;
+    format.digest_of(value).map(|digest| Candidate { digest, is_legacy: true })
 }

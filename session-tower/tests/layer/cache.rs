@@ -7,15 +7,15 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use session_core::manager::Rotation;
-use session_core::testing::{Fault, Method};
-use session_tower::CurrentSession;
+use session_core::testing::{Fault, Method, sample};
+use session_tower::{CurrentSession, SessionLayer};
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::site::{Body, Site, SiteService, cookie, request, send, spawn, until};
 
 /// Answers with the session's access token.
-fn token(site: &Site) -> impl SiteService {
-    site.layer().layer(service_fn(|request: Request<Body>| async move {
+fn token(layer: SessionLayer) -> impl SiteService {
+    layer.layer(service_fn(|request: Request<Body>| async move {
         let current = request.extensions().get::<CurrentSession>().unwrap();
         let token = current.access_token().unwrap().to_owned();
         Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(token)))
@@ -48,9 +48,9 @@ async fn all_services_of_a_layer_and_its_clones_share_one_cache() {
 }
 
 #[tokio::test]
-async fn the_cache_is_bounded() {
+async fn the_cache_is_bounded_by_memory() {
     let site = Site::with_policy(|policy| policy.unlimited()).await;
-    let layer = site.layer().with_cache_capacity(8);
+    let layer = site.layer().with_max_cache_bytes(16 * 1024);
     let service = layer.layer(service_fn(crate::site::show_user));
     for _ in 0..200 {
         let ann = cookie(&site.sign_in("ann").await.secret);
@@ -59,8 +59,75 @@ async fn the_cache_is_bounded() {
     let shown = format!("{layer:?}");
     let entries = shown.split("entries: ").nth(1).unwrap();
     let entries: String = entries.chars().take_while(char::is_ascii_digit).collect();
-    // moka evicts in batches, so the bound is not exact.
-    assert!(entries.parse::<u64>().unwrap() < 200, "{shown}");
+    // A dozen fit. moka evicts in batches, so the bound is not exact.
+    assert!(entries.parse::<u64>().unwrap() < 150, "{shown}");
+}
+
+#[tokio::test]
+async fn fifty_requests_at_staleness_make_one_query() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let service = site.service();
+    assert_eq!(send(&service, &[&ann]).await.text, "ann");
+    site.advance(6);
+    site.store.reset_calls();
+    site.store.set_next(Method::FindByDigest, Fault::HangBefore);
+    let requests: Vec<_> = (0..50).map(|_| spawn(&service, &ann)).collect();
+    site.store.until_hanging(Method::FindByDigest, 1).await;
+    site.store.release(Method::FindByDigest);
+    for request in requests {
+        assert_eq!(request.await.unwrap().text, "ann");
+    }
+    assert_eq!(site.store.calls(Method::FindByDigest), 1);
+}
+
+#[tokio::test]
+async fn a_reading_goes_on_without_the_request_that_began_it() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let service = site.service();
+    site.store.reset_calls();
+    site.store.set_next(Method::FindByDigest, Fault::HangBefore);
+    let first = spawn(&service, &ann);
+    site.store.until_hanging(Method::FindByDigest, 1).await;
+    let second = spawn(&service, &ann);
+    tokio::task::yield_now().await;
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    site.store.release(Method::FindByDigest);
+    assert_eq!(second.await.unwrap().text, "ann");
+    assert_eq!(site.store.calls(Method::FindByDigest), 1);
+}
+
+#[tokio::test]
+async fn fifty_requests_that_wait_for_a_store_that_is_away_wait_once() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    let service = site.service();
+    site.store.reset_calls();
+    site.store.set_next(Method::FindByDigest, Fault::HangBefore);
+    let requests: Vec<_> = (0..50).map(|_| spawn(&service, &ann)).collect();
+    site.store.until_hanging(Method::FindByDigest, 1).await;
+    site.clock.advance(site.manager.policy().store_timeout());
+    for request in requests {
+        assert_eq!(request.await.unwrap().status, 503);
+    }
+    assert_eq!(site.store.calls(Method::FindByDigest), 1);
+    assert_eq!(send(&service, &[&ann]).await.text, "ann", "and the next one asks again");
+}
+
+#[tokio::test]
+async fn f15_a_request_after_an_end_does_not_join_a_reading_from_before_it() {
+    let site = Site::new().await;
+    let ann = site.sign_in("ann").await;
+    let service = site.service();
+    site.store.set_next(Method::FindByDigest, Fault::HangAfter);
+    let before = spawn(&service, &cookie(&ann.secret));
+    site.store.until_hanging(Method::FindByDigest, 1).await;
+    assert!(site.manager.sign_out(&ann.session.user, ann.session.id).await.unwrap());
+    assert_eq!(send(&service, &[&cookie(&ann.secret)]).await.text, "ended: signed_out");
+    site.store.release(Method::FindByDigest);
+    assert_eq!(before.await.unwrap().text, "ended: signed_out");
 }
 
 #[tokio::test]
@@ -82,7 +149,7 @@ async fn f15_an_end_during_a_cache_fill_is_not_undone() {
 async fn f15_a_fill_that_a_renewal_overtook_is_dropped() {
     let site = Site::new().await;
     let ann = site.sign_in("ann").await;
-    let (service, cookie) = (token(&site), cookie(&ann.secret));
+    let (service, cookie) = (token(site.layer()), cookie(&ann.secret));
     site.store.set_next(Method::FindByDigest, Fault::HangAfter);
     let reading = spawn(&service, &cookie);
     site.store.until_hanging(Method::FindByDigest, 1).await;
@@ -102,9 +169,13 @@ async fn f15_a_fill_that_is_older_than_the_entry_is_dropped() {
     let site = Site::new().await;
     let other = site.other_process().await;
     let ann = site.sign_in("ann").await;
-    let (service, cookie) = (token(&site), cookie(&ann.secret));
+    let cookie = cookie(&ann.secret);
+    // A layer that knows the user does not share the reading of one that does not.
+    let layer = site.layer();
+    let bound = token(layer.clone().with_user(|_| Some(sample::user("ann"))));
+    let service = token(layer);
     site.store.set_next(Method::FindByDigest, Fault::HangAfter);
-    let reading = spawn(&service, &cookie);
+    let reading = spawn(&bound, &cookie);
     site.store.until_hanging(Method::FindByDigest, 1).await;
     // Another process renews; this one learns of it only by reading the row.
     let renewed =
@@ -141,7 +212,7 @@ async fn f15_a_fill_that_a_rotation_overtook_is_dropped() {
 #[tokio::test]
 async fn f15_a_row_that_changes_during_every_read_is_answered_503() {
     let hour = Duration::from_secs(3600);
-    let site = Site::with_policy(|policy| policy.store_timeout(hour)).await;
+    let site = Site::with_policy(|policy| policy.store_timeout(hour).lease_term(hour * 8)).await;
     let ann = site.sign_in("ann").await;
     let service = site.service();
     site.store.set(Method::FindByDigest, Fault::HangAfter);

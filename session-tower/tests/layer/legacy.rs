@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{Request, Response, StatusCode};
 use session_core::EndReason;
@@ -10,7 +11,7 @@ use session_core::store::{SessionLifecycle as _, SessionLookup as _};
 use session_core::testing::sample::Login;
 use session_core::testing::{Fault, Method, sample};
 use session_tower::{CookieUpdate, CurrentSession, LegacyFormat, SessionCookie};
-use tower::{Layer, service_fn};
+use tower::{Layer, ServiceExt as _, service_fn};
 
 use crate::site::{Body, Site, SiteService, keyring, send, show_user, until};
 
@@ -18,7 +19,7 @@ const UUID: &str = "0190f5b2-1c3d-4e4f-8a9b-0c1d2e3f4a5b";
 
 /// Stores a session whose cookie holds another system's value.
 async fn import(site: &Site, value: &str) -> session_core::SessionId {
-    let login = Login::of("ann", "okta");
+    let login = Login::of("ann", "okta").imported();
     let new = login.new_session_sealed_by(&keyring()).with_digest(Some(SecretDigest::of(value)));
     let admit_all = |_: &[session_core::policy::AdmittedSession]| {
         session_core::policy::Verdict::Admit(Vec::new())
@@ -166,7 +167,7 @@ async fn a_rotation_that_fails_fails_no_request() {
 }
 
 #[tokio::test]
-async fn a_session_that_ends_before_its_rotation_is_reported_as_ended() {
+async fn a_session_that_ends_before_its_rotation_gets_no_cookie() {
     let site = Site::new().await;
     let id = import(&site, UUID).await;
     let service = service(&site);
@@ -182,7 +183,89 @@ async fn a_session_that_ends_before_its_rotation_is_reported_as_ended() {
         .await
         .unwrap();
     site.store.release(Method::Find);
-    assert_eq!(request.await.unwrap().text, "ended: revoked_by_admin");
+    // The request was served before; the next one is told.
+    let answer = request.await.unwrap();
+    assert!(answer.text == "ann" && answer.keeps_cookie(), "{answer:?}");
+    site.advance(6);
+    assert_eq!(send(&service, &[&old()]).await.text, "ended: revoked_by_admin");
+}
+
+#[tokio::test]
+async fn a_migrated_value_that_looks_like_a_secret_is_replaced_too() {
+    let site = Site::new().await;
+    let value = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ";
+    import(&site, value).await;
+    let service = site.service();
+    let old = format!("__Host-session={value}");
+    let answer = send(&service, &[&old]).await;
+    assert_eq!(answer.text, "ann");
+    let new = answer.new_cookie();
+    assert_ne!(new, old);
+    for _ in 0..3 {
+        let answer = send(&service, &[&new]).await;
+        assert!(answer.text == "ann" && answer.keeps_cookie(), "once: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_signed_value_is_decoded_before_it_is_looked_up() {
+    let site = Site::new().await;
+    import(&site, "sid-17").await;
+    // Express writes `s:` + id + `.` + signature, percent-encoded.
+    let key = "signed-with-the-old-key".to_owned();
+    let express = LegacyFormat::decoded(move |value| {
+        let (id, signature) = value.strip_prefix("s%3A")?.split_once('.')?;
+        (signature == key).then(|| id.to_owned())
+    });
+    let cookie = SessionCookie::builder().name("connect.sid").legacy(express).build().unwrap();
+    let service = site.layer().with_cookie(cookie).layer(service_fn(show_user));
+    for forged in ["s%3Asid-17.forged", "s%3Asid-17", "sid-17"] {
+        let answer = send(&service, &[&format!("connect.sid={forged}")]).await;
+        assert_eq!(answer.text, "anonymous", "{forged}");
+    }
+    assert_eq!(site.store.total_calls(), 0);
+    let signed = "connect.sid=s%3Asid-17.signed-with-the-old-key";
+    let answer = send(&service, &[signed]).await;
+    assert_eq!(answer.text, "ann");
+    let new = answer.new_cookie();
+    assert_eq!(send(&service, &[&new]).await.text, "ann");
+}
+
+#[tokio::test]
+async fn f36_a_request_whose_inner_service_fails_loses_no_new_secret() {
+    let site = Site::new().await;
+    import(&site, UUID).await;
+    let fails = Arc::new(AtomicBool::new(true));
+    let inner = service_fn({
+        let fails = fails.clone();
+        move |_: Request<Body>| {
+            let fails = fails.load(Ordering::Relaxed);
+            async move { if fails { Err("down") } else { Ok(Response::new(Body::default())) } }
+        }
+    });
+    let service = site.layer().with_cookie(cookie()).layer(inner);
+    let failed = service.clone().oneshot(crate::site::request(&[&old()])).await;
+    assert_eq!(failed.err(), Some("down"));
+    assert_eq!(site.store.calls(Method::RotateSecret), 0, "no response carries it");
+    fails.store(false, Ordering::Relaxed);
+    let response = service.oneshot(crate::site::request(&[&old()])).await.unwrap();
+    let new = crate::site::Answer::of(response).await.new_cookie();
+    assert_eq!(send(&self::service(&site), &[&new]).await.text, "ann");
+}
+
+#[tokio::test]
+async fn f36_a_client_that_hangs_up_before_the_answer_loses_no_new_secret() {
+    let site = Site::new().await;
+    import(&site, UUID).await;
+    let never = service_fn(|_: Request<Body>| async {
+        std::future::pending::<Result<Response<Body>, Infallible>>().await
+    });
+    let service = site.layer().with_cookie(cookie()).layer(never);
+    let request = crate::site::spawn(&service, &old());
+    until(|| site.store.calls(Method::FindByDigest) == 1).await;
+    request.abort();
+    assert!(request.await.unwrap_err().is_cancelled());
+    assert_eq!(site.store.calls(Method::RotateSecret), 0);
 }
 
 #[tokio::test]
@@ -205,7 +288,7 @@ async fn s2_a_new_sign_in_with_a_legacy_value_supersedes_its_session() {
             }
         }
     }));
-    // The layer has just rotated the secret; the cookie of the sign-in prevails.
+    // A new secret would be due; the cookie of the sign-in prevails, and nothing is rotated.
     let new = send(&login, &[&old()]).await.new_cookie();
     assert_eq!(send(&service(&site), &[&new]).await.text, "ann");
     let ended = site.store.find(imported).await.unwrap().unwrap().session.ended.unwrap();
@@ -231,8 +314,9 @@ async fn the_handlers_update_prevails_over_the_layers_own() {
             }
         }
     }));
-    // The layer has just rotated, so the handler's rotation is in progress: the layer's cookie is set.
+    // The handler has rotated, and the layer does not rotate again.
     let new = send(&rotating, &[&old()]).await.new_cookie();
+    assert_eq!(site.store.calls(Method::RotateSecret), 1);
     assert_eq!(send(&service(&site), &[&new]).await.text, "ann");
     let signing_out = layer.layer(service_fn(|_: Request<Body>| async {
         let mut response = Response::new(Body::default());
@@ -243,6 +327,7 @@ async fn the_handlers_update_prevails_over_the_layers_own() {
     import(&site, "0190f5b2-1c3d-4e4f-8a9b-0c1d2e3f4a5c").await;
     let other = "oauth_session_id=0190f5b2-1c3d-4e4f-8a9b-0c1d2e3f4a5c";
     assert!(send(&signing_out, &[other]).await.clears_cookie());
+    assert_eq!(site.store.calls(Method::RotateSecret), 0, "the handler has decided");
 }
 
 #[tokio::test]

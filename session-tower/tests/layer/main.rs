@@ -3,14 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod activity;
+mod answers;
 mod binding;
 mod cache;
 mod configuration;
+mod connections;
 mod cookies;
 mod ended;
 mod extractors;
 mod interop;
 mod legacy;
+mod order;
 mod outage;
 mod redaction;
 mod several;

@@ -67,7 +67,7 @@ async fn peer_handler(session: Session) -> impl IntoResponse {
 
 async fn ours() -> Row {
     let (manager, secrets) = manager().await;
-    let layer = SessionLayer::new(manager).with_cache_capacity(2 * SESSIONS as u64);
+    let layer = SessionLayer::new(manager).with_max_cache_bytes(8 * 1024 * SESSIONS as u64);
     let router = Router::new().route("/", get(our_handler)).layer(layer);
     let cookies = cookies(|number| format!("__Host-session={}", secrets[number]));
     Row { name: "session-tower", router, cookies }

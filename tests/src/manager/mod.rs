@@ -34,7 +34,7 @@ pub const LIFETIME: Duration = Duration::from_secs(300);
 /// When they are due for renewal, counted from their receipt: the leeway is 60 s, without jitter.
 pub const DUE: Duration = Duration::from_secs(240);
 /// The term of a lease.
-pub const TERM: Duration = Duration::from_secs(30);
+pub const TERM: Duration = Duration::from_secs(40);
 /// The name of the provider of all sign-ins, unless a test chooses another.
 pub const OKTA: &str = "okta";
 

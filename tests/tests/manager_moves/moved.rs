@@ -36,7 +36,7 @@ pub(crate) struct Moved {
 impl Moved {
     /// One with a move that is in this state.
     pub(crate) async fn on(database: &Database, state: &str) -> Self {
-        let patient = policy().store_timeout(LIFETIME * 10_000);
+        let patient = policy().store_timeout(LIFETIME * 10_000).lease_term(LIFETIME * 80_000);
         Self::with(database, state, patient).await
     }
 

@@ -13,7 +13,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A lease of a process that is not here; the test decides whether it lives.
 pub(crate) async fn of_another_process(world: &World, id: SessionId) -> Lease {
     let lease = Lease::new(TERM);
-    assert!(world.sessions().claim_lease(id, None, &lease).await.unwrap());
+    assert!(world.sessions().claim_lease(id, None, &lease).await.unwrap().is_some());
     lease
 }
 
@@ -118,7 +118,7 @@ async fn law_4_a_machine_that_was_suspended_after_its_heartbeat_does_not_send() 
 #[tokio::test]
 async fn law_4_after_a_slow_heartbeat_on_the_monotonic_clock_the_owner_does_not_send() {
     let patient = policy().lease_term(SECOND * 100).provider_timeout(SECOND * 50);
-    let patient = patient.store_timeout(SECOND * 70).max_renewal_wait(SECOND * 600);
+    let patient = patient.store_timeout(SECOND * 12).max_renewal_wait(SECOND * 600);
     let world = World::with(patient).await;
     let laptop = world.sign_in().await;
     world.clock.advance(LIFETIME);
@@ -144,7 +144,7 @@ async fn law_4_an_owner_that_was_overtaken_before_it_sent_does_not_send() {
     world.store.until_hanging(Method::Heartbeat, 1).await;
     let mine = world.row(id).await.lease.unwrap();
     let theirs = Lease::new(TERM);
-    assert!(world.sessions().claim_lease(id, Some(&mine), &theirs).await.unwrap());
+    assert!(world.sessions().claim_lease(id, Some(&mine), &theirs).await.unwrap().is_some());
     world.store.release(Method::Heartbeat);
     settle().await;
     assert_eq!(world.provider.renewals(), 0);

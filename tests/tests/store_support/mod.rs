@@ -8,6 +8,7 @@
     reason = "each test file uses some of it; a panic is how a test fails"
 )]
 
+pub mod counter;
 pub mod plans;
 pub mod saboteur;
 

@@ -7,27 +7,65 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::watch_queue::WatchQueue;
 use crate::clock::{Timestamp, millis};
-use crate::session::{EndReason, SessionId};
+use crate::policy::Timeouts;
+use crate::session::{EndReason, Session, SessionId};
 
 /// One session in one process; shared by all that hold the session there.
 #[derive(Debug)]
 pub(in crate::manager) struct LocalState {
     id: SessionId,
+    timeouts: Timeouts,
+    timeouts_from: Timestamp,
     ended: watch::Sender<Option<EndReason>>,
     /// The same, for the check at each request: the sender's value is behind a lock.
     is_over: AtomicBool,
     last_seen: AtomicI64,
     /// The last use that was written to the row, or is being written.
     written: AtomicI64,
+    /// Whether the watcher knows of it.
+    is_queued: AtomicBool,
+    queue: Arc<WatchQueue<Self>>,
 }
 
 impl LocalState {
-    fn new(id: SessionId, last_seen_at: Timestamp) -> Self {
-        let millis = last_seen_at.as_millis();
-        let (last_seen, written) = (AtomicI64::new(millis), AtomicI64::new(millis));
-        let ended = watch::Sender::new(None);
-        Self { id, ended, is_over: AtomicBool::new(false), last_seen, written }
+    fn new(session: &Session, timeouts: Timeouts, queue: &Arc<WatchQueue<Self>>) -> Self {
+        let millis = session.last_seen_at.as_millis();
+        Self {
+            id: session.id,
+            timeouts,
+            timeouts_from: session.timeouts_from,
+            ended: watch::Sender::new(None),
+            is_over: AtomicBool::new(false),
+            last_seen: AtomicI64::new(millis),
+            written: AtomicI64::new(millis),
+            is_queued: AtomicBool::new(false),
+            queue: Arc::clone(queue),
+        }
+    }
+
+    /// Returns when the session reaches a timeout, as far as this process knows of its uses.
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        self.timeouts.deadline(self.timeouts_from, self.last_seen_at())
+    }
+
+    /// Hands the session over to the watcher, once, with the monotonic time at which its row was
+    /// read.
+    fn watch(self: &Arc<Self>, read_at: Duration) {
+        if !self.is_queued.swap(true, Ordering::AcqRel) {
+            self.queue.add(Arc::downgrade(self), self.deadline(), read_at);
+        }
+    }
+
+    /// Lets the watcher forget the session if no signal is left; returns whether it may.
+    pub(super) fn is_unwatched(&self) -> bool {
+        if self.is_watched() {
+            return false;
+        }
+        self.is_queued.store(false, Ordering::Release);
+        // A signal that was created in between counts on the watcher, unless it has queued it again.
+        !self.is_watched() || self.is_queued.swap(true, Ordering::AcqRel)
     }
 
     pub(in crate::manager) const fn id(&self) -> SessionId {
@@ -55,7 +93,7 @@ impl LocalState {
     }
 
     /// Takes over the last use that the row has.
-    fn learn_use(&self, last_seen_at: Timestamp) {
+    pub(super) fn learn_use(&self, last_seen_at: Timestamp) {
         self.last_seen.fetch_max(last_seen_at.as_millis(), Ordering::Relaxed);
         self.written.fetch_max(last_seen_at.as_millis(), Ordering::Relaxed);
     }
@@ -76,7 +114,7 @@ impl LocalState {
         });
     }
 
-    fn is_watched(&self) -> bool {
+    pub(super) fn is_watched(&self) -> bool {
         self.ended.receiver_count() > 0 && !self.is_over()
     }
 }
@@ -94,8 +132,11 @@ pub struct EndedSignal {
 }
 
 impl EndedSignal {
-    pub(super) fn of(state: &Arc<LocalState>) -> Self {
-        Self { receiver: state.ended.subscribe(), _state: Arc::clone(state) }
+    /// The state comes from a row that was read at this monotonic time.
+    pub(super) fn of(state: &Arc<LocalState>, read_at: Duration) -> Self {
+        let signal = Self { receiver: state.ended.subscribe(), _state: Arc::clone(state) };
+        state.watch(read_at);
+        signal
     }
 
     /// Waits until the session is over, and returns why.
@@ -120,6 +161,7 @@ impl EndedSignal {
 #[derive(Debug, Default)]
 pub(in crate::manager) struct LocalStates {
     sessions: Mutex<KnownSessions>,
+    queue: Arc<WatchQueue<LocalState>>,
 }
 
 #[derive(Debug, Default)]
@@ -137,10 +179,10 @@ const MAX_READ_TIME: Duration = Duration::from_secs(120);
 impl LocalStates {
     /// Returns the state of a session whose row was just read. It is over already if the session
     /// ended in this process after the read.
-    pub(in crate::manager) fn of(&self, id: SessionId, last_seen_at: Timestamp) -> Arc<LocalState> {
+    pub(in crate::manager) fn of(&self, session: &Session, timeouts: Timeouts) -> Arc<LocalState> {
         let mut sessions = self.lock();
-        let over = sessions.over.get(&id).copied();
-        let state = sessions.state(id, last_seen_at);
+        let over = sessions.over.get(&session.id).copied();
+        let state = sessions.state(session, timeouts, &self.queue);
         if let Some(reason) = over {
             state.end(reason);
         }
@@ -168,11 +210,16 @@ impl LocalStates {
         }
     }
 
-    /// Returns the sessions whose end is waited for.
-    pub(in crate::manager) fn watched(&self) -> Vec<Arc<LocalState>> {
-        let sessions = self.lock();
-        let held = sessions.held.values().filter_map(Weak::upgrade);
-        held.filter(|state| state.is_watched()).collect()
+    /// Takes note of an end on another node, if this process holds the session.
+    pub(super) fn learn_end(&self, id: SessionId, reason: EndReason) {
+        let held = self.lock().held.get(&id).and_then(Weak::upgrade);
+        if let Some(state) = held {
+            state.end(reason);
+        }
+    }
+
+    pub(super) const fn queue(&self) -> &Arc<WatchQueue<LocalState>> {
+        &self.queue
     }
 
     fn lock(&self) -> MutexGuard<'_, KnownSessions> {
@@ -181,15 +228,21 @@ impl LocalStates {
 }
 
 impl KnownSessions {
-    fn state(&mut self, id: SessionId, last_seen_at: Timestamp) -> Arc<LocalState> {
+    fn state(
+        &mut self,
+        session: &Session,
+        timeouts: Timeouts,
+        queue: &Arc<WatchQueue<LocalState>>,
+    ) -> Arc<LocalState> {
+        let id = session.id;
         if let Some(state) = self.held.get(&id).and_then(Weak::upgrade) {
-            state.learn_use(last_seen_at);
+            state.learn_use(session.last_seen_at);
             return state;
         }
         if self.held.len() == self.held.capacity() {
             self.held.retain(|_, state| state.strong_count() > 0);
         }
-        let state = Arc::new(LocalState::new(id, last_seen_at));
+        let state = Arc::new(LocalState::new(session, timeouts, queue));
         self.held.insert(id, Arc::downgrade(&state));
         state
     }

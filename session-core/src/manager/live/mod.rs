@@ -4,6 +4,7 @@
 mod invalidation;
 mod local_state;
 mod session;
+mod watch_queue;
 pub(super) mod watcher;
 
 pub use invalidation::CacheInvalidation;
@@ -13,5 +14,5 @@ pub(super) use local_state::{LocalState, LocalStates};
 pub use session::LiveSession;
 pub(super) use session::ReadSession;
 pub use session::Validity;
-pub(crate) use session::revalidate;
 pub(super) use session::{renew_beside, renew_if_due};
+pub(crate) use session::{revalidate, touch};

@@ -10,7 +10,7 @@ use crate::manager::manager::Inner;
 use crate::manager::renewal::{self, RenewalReason};
 use crate::manager::row;
 use crate::policy::{Freshness, RenewalSchedule, Timeouts, rotation};
-use crate::session::{SecretDigest, Session};
+use crate::session::{Origin, SecretDigest, Session};
 use crate::store::{Digests, PreviousDigest, StoredSession};
 use crate::token::{SealTags, SealedTokens, TokenSet};
 
@@ -25,6 +25,8 @@ pub struct LiveSession {
     seal_tags: Option<SealTags>,
     /// The previous secret that found it, if it was not the current one.
     found_by_previous: Option<PreviousDigest>,
+    /// Whether its secret is still the one that another system gave out.
+    has_migrated_secret: bool,
     timeouts: Timeouts,
     /// Kept beside the tokens, so that a request need not look into them.
     schedule: RenewalSchedule,
@@ -61,9 +63,10 @@ impl LiveSession {
         let is_presented = |previous: &PreviousDigest| previous.digest == presented;
         Self {
             found_by_previous: digests.previous.filter(is_presented),
+            has_migrated_secret: session.origin == Origin::Imported && digests.previous.is_none(),
             timeouts: inner.policy.timeouts(&session.provider),
             schedule: row::renewal_schedule(inner, &session, &tokens),
-            state: inner.local_states.of(session.id, session.last_seen_at),
+            state: row::local_state(inner, &session),
             session,
             tokens,
             seal_tags,
@@ -98,7 +101,7 @@ impl LiveSession {
     /// Returns a signal that completes when the session is over.
     #[must_use]
     pub fn ended_signal(&self) -> EndedSignal {
-        EndedSignal::of(&self.state)
+        EndedSignal::of(&self.state, self.read_at)
     }
 
     /// Returns this session with tokens that were renewed after it was read.
@@ -136,6 +139,17 @@ impl LiveSession {
         self.found_by_previous
     }
 
+    pub(crate) const fn has_migrated_secret(&self) -> bool {
+        self.has_migrated_secret
+    }
+
+    /// Returns about how many bytes of memory the session takes.
+    pub(crate) fn memory(&self) -> usize {
+        /// What the session takes beside its tokens: this value, ids, labels and the local state.
+        const WITHOUT_TOKENS: usize = 1024;
+        WITHOUT_TOKENS + self.tokens.memory()
+    }
+
     fn is_stale(&self, max_staleness: Duration, monotonic: Duration, now: Timestamp) -> bool {
         let is_old_secret = self.found_by_previous.is_some_and(|previous| {
             !rotation::is_previous_accepted(previous.rotated_at, previous.confirmed_at, now)
@@ -158,6 +172,11 @@ pub(crate) fn revalidate(inner: &Arc<Inner>, live: &LiveSession) -> Validity {
     renew_if_due(inner, live, now)
 }
 
+/// Counts as a use of the session.
+pub(crate) fn touch(inner: &Arc<Inner>, live: &LiveSession) {
+    row::note_use(inner, &live.state, inner.now());
+}
+
 /// Starts a renewal if one is due. The request does not wait for it while the token is valid.
 pub(in crate::manager) fn renew_if_due(
     inner: &Arc<Inner>,
@@ -176,19 +195,9 @@ pub(in crate::manager) fn renew_if_due(
 
 /// Starts a renewal for which the request does not wait, if the provider could be asked now.
 pub(in crate::manager) fn renew_beside(inner: &Arc<Inner>, live: &LiveSession) {
-    if may_renew(inner, live) {
+    if live.tokens.refresh_token().is_some() {
         drop(renewal::begin(inner, live.session(), RenewalReason::Due));
     }
-}
-
-/// Returns whether a renewal could ask the provider now. Without this check each request of a
-/// session that is due would start one, which reads the row only to find that it must wait.
-fn may_renew(inner: &Inner, live: &LiveSession) -> bool {
-    let Session { id, provider, .. } = live.session();
-    live.tokens.refresh_token().is_some()
-        && inner.provider(provider).is_some()
-        && inner.backoff.pause(provider, *id, inner.clock.monotonic()).is_none()
-        && inner.migration_hold.left(*id, inner.clock.monotonic()).is_none()
 }
 
 impl fmt::Debug for LiveSession {

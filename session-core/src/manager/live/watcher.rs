@@ -1,88 +1,248 @@
 //! Completes the ended signal of sessions that were ended elsewhere or have timed out.
+//!
+//! The deadlines of the watched sessions are kept in a heap, and only rows that are due are read.
+//! Ends on other nodes are learnt by one query per interval, whatever the number watched.
 
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::local_state::LocalState;
+use crate::clock::Timestamp;
 use crate::manager::manager::Inner;
 use crate::manager::row;
-use crate::session::{EndReason, Session};
+use crate::session::{EndReason, Session, SessionId};
+use crate::store::EndsQuery;
 
-/// The shortest pause between two reads of the watched rows.
+/// The shortest pause between two looks.
 const MIN_PAUSE: Duration = Duration::from_millis(50);
 
 /// How many rows one query asks for.
 const BATCH: usize = 200;
 
-/// Starts the task that reads the watched rows every `max_staleness`, and when one reaches a
-/// timeout. It ends with the manager.
+/// How many ends one query asks for, and how many queries are made in an interval at most.
+const MAX_ENDS: u64 = 1000;
+const MAX_PAGES: u32 = 8;
+
+/// By how much the clocks of two nodes may differ, and an end may be late, without being missed.
+const OVERLAP: Duration = Duration::from_secs(60);
+
+/// Starts the task that watches sessions. It ends with the manager.
 pub(in crate::manager) fn spawn(inner: &Arc<Inner>) {
     let weak = Arc::downgrade(inner);
     inner.tasks.spawn(watch(weak));
 }
 
 async fn watch(weak: Weak<Inner>) {
-    let mut pause = Duration::ZERO;
+    let mut watcher = Watcher::default();
     loop {
         // Only what the pause needs is held meanwhile, so that the task does not keep the manager.
         let Some(inner) = weak.upgrade() else { return };
-        let max_pause = inner.policy.max_staleness().max(MIN_PAUSE);
-        let sleep = inner.clock.sleep(pause.clamp(MIN_PAUSE, max_pause));
-        let closing = inner.tasks.closing();
+        let pause = watcher.pause(&inner);
+        let queue = Arc::clone(inner.local_states.queue());
+        queue.set_next_look(inner.now() + pause);
+        let (sleep, closing) = (inner.clock.sleep(pause), inner.tasks.closing());
         drop(inner);
         tokio::select! {
             biased;
             () = closing => return,
+            () = queue.woken() => {}
             () = sleep => {}
         }
         let Some(inner) = weak.upgrade() else { return };
-        pause = check_watched(&inner).await.unwrap_or(max_pause);
+        watcher.look(&inner).await;
     }
 }
 
-/// Reads the watched rows, and returns the time until the nearest timeout.
-async fn check_watched(inner: &Arc<Inner>) -> Option<Duration> {
-    let watched = inner.local_states.watched();
-    let mut nearest = None;
-    for batch in watched.chunks(BATCH) {
-        let ids: Vec<_> = batch.iter().map(|state| state.id()).collect();
-        match inner.bounded(inner.store.find_all(&ids)).await {
-            Ok(rows) => {
-                for state in batch {
-                    let session = rows.iter().find(|session| session.id == state.id());
-                    let left = check(inner, state, session).await;
-                    nearest = [nearest, left].into_iter().flatten().min();
-                }
+/// What the watcher knows between two looks.
+#[derive(Default)]
+struct Watcher {
+    watched: BinaryHeap<Watched>,
+    /// From how many entries on those of sessions that are no longer watched are swept out.
+    sweep_at: usize,
+    /// When ends are read next, on the monotonic clock.
+    next_ends: Duration,
+    /// Where the reading of ends goes on that did not come to an end.
+    ends_after: Option<(Timestamp, SessionId)>,
+}
+
+/// A watched session and when its row is to be read. The heap has the nearest one on top.
+struct Watched {
+    /// `None` if it has no deadline.
+    due: Option<Timestamp>,
+    /// Whether the row is read even if the session was used meanwhile.
+    must_read: bool,
+    state: Weak<LocalState>,
+}
+
+impl Watcher {
+    /// Returns how long to wait: until the ends are read, or the nearest deadline.
+    fn pause(&self, inner: &Inner) -> Duration {
+        let until_ends = self.next_ends.saturating_sub(inner.clock.monotonic());
+        let nearest = self.watched.peek().and_then(|watched| watched.due);
+        let until_due = nearest.map_or(until_ends, |due| due.since(inner.now()));
+        until_ends.min(until_due).max(MIN_PAUSE)
+    }
+
+    async fn look(&mut self, inner: &Arc<Inner>) {
+        self.take_added(inner);
+        self.check_due(inner).await;
+        let monotonic = inner.clock.monotonic();
+        if monotonic >= self.next_ends {
+            self.next_ends = monotonic.saturating_add(inner.policy.max_staleness().max(MIN_PAUSE));
+            self.sweep();
+            if self.is_any_watched() {
+                self.read_ends(inner).await;
             }
-            Err(error) => tracing::warn!(%error, "watched sessions were not read"),
         }
     }
-    nearest
+
+    fn take_added(&mut self, inner: &Inner) {
+        let monotonic = inner.clock.monotonic();
+        for added in inner.local_states.queue().take() {
+            let Some(state) = added.state.upgrade() else { continue };
+            // Ends since then are still listed, unless the row was read long ago.
+            let is_old = monotonic.saturating_sub(added.read_at) >= OVERLAP / 2;
+            let due = if is_old { Some(inner.now()) } else { state.deadline() };
+            self.watched.push(Watched { due, must_read: is_old, state: added.state });
+        }
+    }
+
+    /// Reads the rows of the sessions that have reached a deadline.
+    async fn check_due(&mut self, inner: &Arc<Inner>) {
+        let due = self.pop_due(inner.now());
+        for batch in due.chunks(BATCH) {
+            let ids: Vec<_> = batch.iter().map(|state| state.id()).collect();
+            let rows = inner.bounded(inner.store.find_all(&ids)).await;
+            if let Err(error) = &rows {
+                tracing::warn!(%error, "watched sessions were not read");
+            }
+            for state in batch {
+                let again = match &rows {
+                    Ok(rows) => check(inner, state, rows).await,
+                    Err(_) => Again::At(Some(inner.now() + inner.policy.max_staleness())),
+                };
+                if let Again::At(due) = again {
+                    let state = Arc::downgrade(state);
+                    self.watched.push(Watched { due, must_read: true, state });
+                }
+            }
+        }
+    }
+
+    fn pop_due(&mut self, now: Timestamp) -> Vec<Arc<LocalState>> {
+        let mut due = Vec::new();
+        while let Some(watched) = self.watched.peek()
+            && watched.due.is_some_and(|at| at <= now)
+        {
+            let Some(watched) = self.watched.pop() else { break };
+            let Some(state) = watched.state.upgrade() else { continue };
+            if state.is_unwatched() {
+                continue;
+            }
+            let deadline = state.deadline();
+            if watched.must_read || deadline.is_some_and(|at| at <= now) {
+                due.push(state);
+            } else {
+                // It was used meanwhile.
+                self.watched.push(Watched { due: deadline, ..watched });
+            }
+        }
+        due
+    }
+
+    /// Learns of the ends on all nodes.
+    async fn read_ends(&mut self, inner: &Inner) {
+        let since = inner.now() - OVERLAP;
+        let mut after = self.ends_after.take();
+        for _ in 0..MAX_PAGES {
+            let query = EndsQuery::new(since, MAX_ENDS).after(after);
+            let page = match inner.bounded(inner.store.list_ends(query)).await {
+                Ok(page) => page,
+                Err(error) => return tracing::warn!(%error, "ends of sessions were not read"),
+            };
+            for (id, ended) in &page {
+                inner.local_states.learn_end(*id, ended.reason);
+            }
+            let is_full = u64::try_from(page.len()).is_ok_and(|count| count >= MAX_ENDS);
+            match page.last() {
+                Some((id, ended)) if is_full => after = Some((ended.at, *id)),
+                _ => return,
+            }
+        }
+        self.ends_after = after;
+    }
+
+    fn is_any_watched(&self) -> bool {
+        let mut states = self.watched.iter().filter_map(|watched| watched.state.upgrade());
+        states.any(|state| state.is_watched())
+    }
+
+    fn sweep(&mut self) {
+        if self.watched.len() < self.sweep_at.max(BATCH) {
+            return;
+        }
+        self.watched
+            .retain(|watched| watched.state.upgrade().is_some_and(|state| !state.is_unwatched()));
+        self.sweep_at = self.watched.len().saturating_mul(2);
+    }
 }
 
-/// Completes the signal if the session is over; otherwise returns the time until its next timeout.
-async fn check(
-    inner: &Arc<Inner>,
-    state: &LocalState,
-    session: Option<&Session>,
-) -> Option<Duration> {
-    let Some(session) = session else {
+/// Whether a session is watched further.
+enum Again {
+    No,
+    /// Its row is read again then; `None` if it has no deadline.
+    At(Option<Timestamp>),
+}
+
+/// Completes the signal if the session is over; otherwise returns its next deadline.
+async fn check(inner: &Arc<Inner>, state: &LocalState, rows: &[Session]) -> Again {
+    let Some(session) = rows.iter().find(|session| session.id == state.id()) else {
         // Its row is purged: it was over long ago.
         state.end(EndReason::Absolute);
-        return None;
+        return Again::No;
     };
     if let Some(ended) = session.ended {
         state.end(ended.reason);
-        return None;
+        return Again::No;
     }
+    state.learn_use(session.last_seen_at);
     let now = inner.now();
-    if let Some(timeout) = row::timed_out(inner, session, now)
-        && !matches!(row::end_timed_out(inner, session, timeout, now).await, Ok(false))
-    {
-        return None;
+    let Some(timeout) = row::timed_out(inner, session, now) else {
+        return Again::At(state.deadline());
+    };
+    match row::end_timed_out(inner, session, timeout, now).await {
+        Ok(true) => Again::No,
+        // It was used or ended meanwhile.
+        Ok(false) => Again::At(Some(now + MIN_PAUSE)),
+        Err(_) => Again::At(Some(now + inner.policy.max_staleness())),
     }
-    let last_seen_at = state.last_seen_at().max(session.last_seen_at);
-    let timeouts = inner.policy.timeouts(&session.provider);
-    let deadline = timeouts.deadline(session.timeouts_from, last_seen_at)?;
-    Some(deadline.since(now))
 }
+
+impl Watched {
+    /// Later deadlines are less; none is least.
+    fn rank(&self) -> Option<std::cmp::Reverse<Timestamp>> {
+        self.due.map(std::cmp::Reverse)
+    }
+}
+
+impl Ord for Watched {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+impl PartialOrd for Watched {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Watched {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Watched {}

@@ -1,46 +1,67 @@
 //! The lease: one process at a time renews a session (store law 4).
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::manager::manager::Inner;
 use crate::session::SessionId;
-use crate::store::{Lease, StoreError, StoredSession};
+use crate::store::{Lease, LeaseOwner, StoreError, StoredSession};
+
+const MIN_RELEASE_PAUSE: Duration = Duration::from_millis(100);
+const MAX_RELEASE_PAUSE: Duration = Duration::from_secs(5);
 
 /// A lease that this task holds.
 pub(super) struct HeldLease<'a> {
-    inner: &'a Inner,
+    inner: &'a Arc<Inner>,
     id: SessionId,
     lease: Lease,
+    /// When the heartbeat is to be raised next, on the monotonic clock.
+    heartbeat_at: Duration,
     /// Whether it was taken over from an owner whose heartbeat stood still, and which may have sent
     /// the refresh token.
     pub(super) was_taken_over: bool,
+    /// Whether it is not released, since the refresh token may be spent: the next process must
+    /// watch it stand still, and so learns that.
+    is_kept: bool,
 }
 
-/// The result of trying to acquire a lease.
-pub(super) enum LeaseAttempt<'a> {
-    Acquired(HeldLease<'a>),
+/// What waiting for the lease of a row leads to.
+pub(super) enum LeaseWait {
+    /// It may be claimed, if it is still as it was seen.
+    Claimable(ClaimableLease),
     /// The row has changed: read it again, it may be renewed already.
     RowChanged,
     /// The manager shuts down: no more renewals start.
     ShuttingDown,
 }
 
-/// Acquires the lease of a row, or sees the row change. Waits while the lease has an owner whose
-/// heartbeat moves.
-pub(super) async fn acquire<'a>(
-    inner: &'a Inner,
+/// A lease that no process holds, or whose owner has stood still for its term.
+pub(super) struct ClaimableLease {
+    seen: Option<Lease>,
+    is_taken_over: bool,
+}
+
+/// Waits until the lease of a row may be claimed, or the row changes: while the lease has an owner
+/// whose heartbeat moves.
+pub(super) async fn wait_for_lease(
+    inner: &Inner,
     row: &StoredSession,
-) -> Result<LeaseAttempt<'a>, StoreError> {
+) -> Result<LeaseWait, StoreError> {
     let id = row.session.id;
     let Some(mut seen) = row.lease else {
-        return claim(inner, id, None).await;
+        return Ok(LeaseWait::Claimable(ClaimableLease { seen: None, is_taken_over: false }));
     };
+    // A lease that this process has given up and could not release yet has no living owner.
+    if inner.abandoned_leases.contains(id, seen.owner) {
+        return Ok(LeaseWait::Claimable(ClaimableLease { seen: Some(seen), is_taken_over: false }));
+    }
     // Counted from after the read that saw it, on this machine's monotonic clock alone.
     let mut still_since = Some(inner.clock.monotonic());
     loop {
         tokio::select! {
             biased;
-            () = inner.tasks.closing() => return Ok(LeaseAttempt::ShuttingDown),
+            () = inner.tasks.closing() => return Ok(LeaseWait::ShuttingDown),
             () = inner.clock.sleep(poll_interval(seen.term)) => {}
         }
         let Ok(found) = inner.bounded(inner.store.find(id)).await else {
@@ -51,35 +72,42 @@ pub(super) async fn acquire<'a>(
         };
         let same_row = found.filter(|found| found.session.revision == row.session.revision);
         let Some(lease) = same_row.and_then(|row| row.lease) else {
-            return Ok(LeaseAttempt::RowChanged);
+            return Ok(LeaseWait::RowChanged);
         };
         let now = inner.clock.monotonic();
         let since = *still_since.get_or_insert(now);
         if (lease.owner, lease.heartbeat) != (seen.owner, seen.heartbeat) {
             (seen, still_since) = (lease, Some(now));
         } else if now.saturating_sub(since) >= lease.term {
-            return claim(inner, id, Some(lease)).await;
+            let claimable = ClaimableLease { seen: Some(lease), is_taken_over: true };
+            return Ok(LeaseWait::Claimable(claimable));
         }
     }
 }
 
-async fn claim(
-    inner: &Inner,
-    id: SessionId,
-    seen: Option<Lease>,
-) -> Result<LeaseAttempt<'_>, StoreError> {
-    let lease = Lease::new(inner.policy.renewal().lease_term);
-    let held = HeldLease { inner, id, lease, was_taken_over: seen.is_some() };
-    match inner.bounded(inner.store.claim_lease(id, seen.as_ref(), &lease)).await {
-        Ok(true) => Ok(LeaseAttempt::Acquired(held)),
-        Ok(false) => Ok(LeaseAttempt::RowChanged),
-        Err(error) => {
-            // The claim may have succeeded although its answer was lost, and no task would raise
-            // its heartbeat. A lease that was taken over stays, so that the next process knows.
-            if !held.was_taken_over {
-                held.release().await;
+impl ClaimableLease {
+    /// Claims the lease; `None` if it is no longer as it was seen.
+    pub(super) async fn claim(
+        self,
+        inner: &Arc<Inner>,
+        id: SessionId,
+    ) -> Result<Option<HeldLease<'_>>, StoreError> {
+        let lease = Lease::new(inner.policy.renewal().lease_term);
+        let heartbeat_at = inner.clock.monotonic().saturating_add(lease.term / 4);
+        let was_taken_over = self.is_taken_over;
+        let held = HeldLease { inner, id, lease, heartbeat_at, was_taken_over, is_kept: false };
+        match inner.bounded(inner.store.claim_lease(id, self.seen.as_ref(), &lease)).await {
+            Ok(Some(_)) => Ok(Some(held)),
+            Ok(None) => Ok(None),
+            Err(error) => {
+                // The claim may have succeeded although its answer was lost, and no task would
+                // raise its heartbeat. A lease that was taken over stays, so that the next process
+                // knows.
+                if !held.was_taken_over {
+                    held.release().await;
+                }
+                Err(error)
             }
-            Err(error)
         }
     }
 }
@@ -92,6 +120,14 @@ impl HeldLease<'_> {
     /// Raises the heartbeat. Returns `false` if another process has the lease, or the session has
     /// ended.
     pub(super) async fn heartbeat(&mut self) -> Result<bool, StoreError> {
+        let raised = self.raise_from_stored().await;
+        // One that fails is repeated soon: a few that hang must not use up the term.
+        let pause = self.lease.term / if raised.is_ok() { 4 } else { 16 };
+        self.heartbeat_at = self.inner.clock.monotonic().saturating_add(pause);
+        raised
+    }
+
+    async fn raise_from_stored(&mut self) -> Result<bool, StoreError> {
         if self.raise().await? {
             return Ok(true);
         }
@@ -137,13 +173,14 @@ impl HeldLease<'_> {
     pub(super) async fn with_heartbeats<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         loop {
+            let pause = self.heartbeat_at.saturating_sub(self.inner.clock.monotonic());
             tokio::select! {
                 biased;
                 result = &mut work => return result,
-                () = self.inner.clock.sleep(self.lease.term / 4) => {}
+                () = self.inner.clock.sleep(pause) => {}
             }
-            // A heartbeat that fails is not repeated: the next one is near. One that is refused
-            // changes nothing for work in progress, whose writes are guarded by the row's revision.
+            // A heartbeat that is refused changes nothing for work in progress, whose writes are
+            // guarded by the row's revision.
             tokio::select! {
                 biased;
                 result = &mut work => return result,
@@ -152,12 +189,70 @@ impl HeldLease<'_> {
         }
     }
 
-    /// Releases the lease. If that fails, other processes wait for a term.
-    pub(super) async fn release(&self) {
-        let released = self.inner.store.release_lease(self.id, self.lease.owner);
-        if let Err(error) = self.inner.bounded(released).await {
-            tracing::debug!(%error, "a lease was not released; it will be taken over");
+    /// Leaves the lease to stand still for its term, instead of releasing it.
+    pub(super) const fn keep(&mut self) {
+        self.is_kept = true;
+    }
+
+    /// Releases the lease, unless it is kept. If that fails, it is repeated beside other work until
+    /// the store is back.
+    pub(super) async fn release(self) {
+        if self.is_kept {
+            return;
         }
+        let (inner, id, owner) = (self.inner, self.id, self.lease.owner);
+        let Err(error) = inner.bounded(inner.store.release_lease(id, owner)).await else { return };
+        tracing::debug!(session = %id, %error, "a lease is not released yet");
+        inner.abandoned_leases.insert(id, owner);
+        let task = Arc::clone(inner);
+        inner.tasks.spawn(async move {
+            release_abandoned(&task, id, owner).await;
+            task.abandoned_leases.remove(id, owner);
+        });
+    }
+}
+
+/// Releases a lease as soon as the store is back. At a shutdown it is left to be taken over.
+async fn release_abandoned(inner: &Inner, id: SessionId, owner: LeaseOwner) {
+    let mut pause = MIN_RELEASE_PAUSE;
+    loop {
+        tokio::select! {
+            biased;
+            () = inner.tasks.closing() => return,
+            () = inner.clock.sleep(pause) => {}
+        }
+        if inner.bounded(inner.store.release_lease(id, owner)).await.is_ok() {
+            return;
+        }
+        pause = (pause * 2).min(MAX_RELEASE_PAUSE);
+    }
+}
+
+/// Leases that this process has given up and could not release yet. It need not watch them.
+#[derive(Debug, Default)]
+pub(in crate::manager) struct AbandonedLeases {
+    owners: Mutex<HashMap<SessionId, LeaseOwner>>,
+}
+
+impl AbandonedLeases {
+    fn contains(&self, id: SessionId, owner: LeaseOwner) -> bool {
+        self.lock().get(&id) == Some(&owner)
+    }
+
+    fn insert(&self, id: SessionId, owner: LeaseOwner) {
+        self.lock().insert(id, owner);
+    }
+
+    /// Removes an owner, unless the session has a later one.
+    fn remove(&self, id: SessionId, owner: LeaseOwner) {
+        let mut owners = self.lock();
+        if owners.get(&id) == Some(&owner) {
+            owners.remove(&id);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, LeaseOwner>> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

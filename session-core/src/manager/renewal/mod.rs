@@ -16,6 +16,7 @@ mod task;
 
 pub(super) use attempt::RenewalReason;
 pub(super) use backoff::{MAX_REQUESTED_PAUSE, ProviderBackoff};
+pub(super) use lease::AbandonedLeases;
 pub(super) use migration_hold::MigrationHold;
 pub(super) use single_flight::{RenewalOutcome, SingleFlight};
 pub(super) use task::begin;

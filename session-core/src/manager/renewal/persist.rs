@@ -15,12 +15,21 @@ use crate::token::{SealContext, SealedPart, TokenResponse, TokenSet};
 
 const MIN_PAUSE: Duration = Duration::from_millis(50);
 
+/// How often a call that the store refuses for good is tried.
+const MAX_REFUSED_TRIES: u32 = 3;
+
 /// What a provider answered, until it is written.
 struct FetchedTokens {
     response: TokenResponse,
     received_at: Timestamp,
     /// The tokens that were sent to get it.
     sent: Arc<TokenSet>,
+}
+
+impl FetchedTokens {
+    fn tokens(&self) -> TokenSet {
+        TokenSet::new(self.response.clone(), self.received_at, Duration::ZERO)
+    }
 }
 
 /// The result of one try at writing.
@@ -32,8 +41,9 @@ enum WriteOutcome {
     Retry,
 }
 
-/// Writes new tokens, and retries until they are written, the session is found over, or the
-/// shutdown's deadline has passed. They are used only once they are durable.
+/// Writes new tokens, and retries until they are written, the session is found over, the store
+/// refuses them for good, or the shutdown's deadline has passed. They are used only once they are
+/// durable.
 pub(super) async fn persist(
     attempt: &RenewalAttempt<'_>,
     opened: OpenedRow,
@@ -43,9 +53,9 @@ pub(super) async fn persist(
     let received_at = attempt.inner.now();
     let fetched = FetchedTokens { response, received_at, sent: opened.tokens };
     let mut row = opened.row;
-    let mut pause = MIN_PAUSE;
+    let (mut pause, mut refused) = (MIN_PAUSE, 0);
     loop {
-        match write(attempt, &mut row, &fetched).await {
+        match lease.with_heartbeats(write(attempt, &mut row, &fetched)).await {
             Ok(WriteOutcome::Stored(renewed)) => return Ok(*renewed),
             Ok(WriteOutcome::Over(error)) => {
                 discard(attempt, &row.session, &fetched, lease).await;
@@ -53,6 +63,10 @@ pub(super) async fn persist(
             }
             Ok(WriteOutcome::Retry) => {}
             Err(error) => {
+                refused += u32::from(!error.is_transient());
+                if refused >= MAX_REFUSED_TRIES {
+                    return Err(give_up(attempt, &row.session, &fetched, lease, error).await);
+                }
                 tracing::warn!(session = %attempt.id, %error, "renewed tokens are not written yet");
             }
         }
@@ -60,25 +74,44 @@ pub(super) async fn persist(
     }
 }
 
-/// Waits before the next try, and raises the heartbeat; fails when the shutdown's deadline has
-/// passed.
+/// Gives renewed tokens up that the store refuses for good. The session keeps its old tokens, and
+/// waits before it asks again; a new refresh token, which no row holds, is to be revoked.
+async fn give_up(
+    attempt: &RenewalAttempt<'_>,
+    session: &Session,
+    fetched: &FetchedTokens,
+    lease: &mut HeldLease<'_>,
+    error: StoreError,
+) -> TokenError {
+    tracing::error!(session = %attempt.id, %error, "renewed tokens cannot be stored: given up");
+    let inner = attempt.inner;
+    inner.backoff.delay_session(attempt.id, inner.clock.monotonic());
+    if !fetched.tokens().has_refresh_token_of(&fetched.sent) {
+        discard(attempt, session, fetched, lease).await;
+    }
+    error.into()
+}
+
+/// Waits before the next try; fails when the shutdown's deadline has passed.
 async fn wait(
     attempt: &RenewalAttempt<'_>,
     pause: &mut Duration,
     lease: &mut HeldLease<'_>,
 ) -> Result<(), TokenError> {
     let inner = attempt.inner;
-    tokio::select! {
-        biased;
-        () = inner.tasks.giving_up() => {
-            tracing::error!(session = %attempt.id, "renewed tokens are lost at shutdown");
-            return Err(TokenError::unavailable(DEFAULT_RETRY_AFTER));
+    let until = async {
+        tokio::select! {
+            biased;
+            () = inner.tasks.giving_up() => false,
+            () = inner.clock.sleep(*pause) => true,
         }
-        () = inner.clock.sleep(*pause) => {}
+    };
+    if !lease.with_heartbeats(until).await {
+        tracing::error!(session = %attempt.id, "renewed tokens are lost at shutdown");
+        return Err(TokenError::unavailable(DEFAULT_RETRY_AFTER));
     }
     // Well within a term, so that the lease is not taken over once the store is back.
     *pause = (*pause * 2).min(lease.term() / 8).max(MIN_PAUSE);
-    drop(lease.heartbeat().await);
     Ok(())
 }
 
@@ -101,7 +134,7 @@ async fn write(
         return Ok(WriteOutcome::Retry);
     };
     let (revision, now) = (row.session.revision, fetched.received_at);
-    let write = TokenWrite { id: attempt.id, revision, tokens, now };
+    let write = TokenWrite::new(attempt.id, revision, tokens, now);
     let Some(revision) = inner.bounded(inner.store.write_tokens(write)).await? else {
         return read_again(attempt, row).await;
     };
@@ -139,8 +172,15 @@ async fn discard(
     let Some(revocation) = revocation(attempt, session, fetched) else {
         return;
     };
-    let mut pause = MIN_PAUSE;
-    while let Err(error) = inner.bounded(inner.store.enqueue_revocation(revocation.clone())).await {
+    let (mut pause, mut refused) = (MIN_PAUSE, 0);
+    loop {
+        let enqueued = inner.bounded(inner.store.enqueue_revocation(revocation.clone()));
+        let Err(error) = lease.with_heartbeats(enqueued).await else { return };
+        refused += u32::from(!error.is_transient());
+        if refused >= MAX_REFUSED_TRIES {
+            tracing::error!(session = %attempt.id, %error, "a refresh token will not be revoked");
+            return;
+        }
         tracing::warn!(session = %attempt.id, %error, "a revocation is not enqueued yet");
         if wait(attempt, &mut pause, lease).await.is_err() {
             return;
@@ -154,7 +194,7 @@ fn revocation(
     fetched: &FetchedTokens,
 ) -> Option<PendingRevocation> {
     let Session { id, user, provider, .. } = session;
-    let tokens = TokenSet::new(fetched.response.clone(), fetched.received_at, Duration::ZERO);
+    let tokens = fetched.tokens();
     let part = SealedPart::RefreshToken;
     let context = SealContext { session: *id, user, provider, part };
     let plain = tokens.refresh_token()?.as_bytes();

@@ -24,7 +24,7 @@ pub(super) async fn refused(
         return Err(TokenError::unavailable(DEFAULT_RETRY_AFTER));
     }
     for _ in 0..MAX_ROUNDS {
-        let stored = attempt.read().await?;
+        let stored = lease.with_heartbeats(attempt.read()).await?;
         if !stored.tokens.has_refresh_token_of(&opened.tokens) {
             return Ok(stored.into_renewed());
         }
@@ -34,7 +34,7 @@ pub(super) async fn refused(
             break;
         }
         // If nothing ends, the row has changed since: it is read again.
-        if end_refused(attempt, stored.row.session.revision).await? {
+        if lease.with_heartbeats(end_refused(attempt, stored.row.session.revision)).await? {
             return Err(TokenError::new(TokenErrorKind::Ended(EndReason::RenewalRefused)));
         }
     }

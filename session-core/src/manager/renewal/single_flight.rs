@@ -62,6 +62,11 @@ impl SingleFlight {
         }
     }
 
+    /// Returns the renewal of a session that is in progress.
+    pub(super) fn in_progress(&self, id: SessionId) -> Option<PendingRenewal> {
+        self.lock().get(&id).cloned()
+    }
+
     pub(super) const fn guard(&self, id: SessionId, sender: OutcomeSender) -> CompletionGuard<'_> {
         CompletionGuard { renewals: self, id, sender, outcome: None }
     }

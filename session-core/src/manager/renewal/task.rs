@@ -1,11 +1,13 @@
 //! Renews a session's tokens in a task of its own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::attempt::{MAX_ROUNDS, OpenedRow, RenewalAttempt, RenewalReason};
-use super::lease::{HeldLease, LeaseAttempt, acquire};
+use super::lease::{HeldLease, LeaseWait, wait_for_lease};
 use super::persist::persist;
 use super::refusal::refused;
 use super::single_flight::{PendingRenewal, RenewalOutcome, Renewed};
@@ -14,16 +16,29 @@ use crate::manager::error::{DEFAULT_RETRY_AFTER, TokenError, TokenErrorKind};
 use crate::manager::manager::Inner;
 use crate::provider::{Provider, ProviderError, ProviderErrorKind};
 use crate::session::{ProviderName, Session};
-use crate::token::{TokenResponse, TokenSet};
+use crate::token::TokenResponse;
+
+/// How many times a late answer is looked for: a process that was frozen must read what has arrived
+/// meanwhile before it gives up.
+const LATE_LOOKS: u32 = 8;
 
 /// Returns the renewal of a session: the one in progress, or a new one in a task of its own.
 /// Dropping it does not stop the task.
+///
+/// Without a rejected token none starts that could not ask the provider now: each request would
+/// cost a task and a query, only to find that it must wait.
 pub(in crate::manager) fn begin(
     inner: &Arc<Inner>,
     session: &Session,
     reason: RenewalReason,
-) -> PendingRenewal {
+) -> Result<PendingRenewal, TokenError> {
     let (id, provider) = (session.id, session.provider.clone());
+    if let Some(pending) = inner.renewals.in_progress(id) {
+        return Ok(pending);
+    }
+    if matches!(reason, RenewalReason::Due) {
+        check_may_ask(inner, session)?;
+    }
     let (pending, sender) = inner.renewals.join(id);
     if let Some(sender) = sender {
         let task = Arc::clone(inner);
@@ -36,7 +51,18 @@ pub(in crate::manager) fn begin(
             guard.complete(outcome);
         });
     }
-    pending
+    Ok(pending)
+}
+
+/// Returns an error if what this process knows keeps it from asking the provider.
+fn check_may_ask(inner: &Inner, session: &Session) -> Result<(), TokenError> {
+    let Session { id, provider, .. } = session;
+    if inner.provider(provider).is_none() {
+        return Err(TokenError::new(TokenErrorKind::SignInNeeded));
+    }
+    let now = inner.clock.monotonic();
+    let pause = inner.backoff.pause(provider, *id, now).max(inner.migration_hold.left(*id, now));
+    pause.map_or(Ok(()), |pause| Err(TokenError::unavailable(pause)))
 }
 
 async fn run(attempt: &RenewalAttempt<'_>) -> RenewalOutcome {
@@ -46,18 +72,22 @@ async fn run(attempt: &RenewalAttempt<'_>) -> RenewalOutcome {
             return Ok(opened.into_renewed());
         }
         let provider = attempt.provider_to_ask(&opened).await?;
-        match acquire(attempt.inner, &opened.row).await? {
-            LeaseAttempt::ShuttingDown => break,
-            LeaseAttempt::RowChanged => {}
-            LeaseAttempt::Acquired(mut lease) => {
-                let outcome = renew(attempt, provider, &mut lease).await.transpose();
-                if !(lease.was_taken_over && is_undecided(outcome.as_ref())) {
-                    lease.release().await;
-                }
-                if let Some(outcome) = outcome {
-                    return outcome;
-                }
-            }
+        let claimable = match wait_for_lease(attempt.inner, &opened.row).await? {
+            LeaseWait::Claimable(claimable) => claimable,
+            LeaseWait::RowChanged => continue,
+            LeaseWait::ShuttingDown => break,
+        };
+        // Before the lease, which would be held for nothing meanwhile.
+        let Some(permit) = permit(attempt.inner, &opened.row.session.provider).await else { break };
+        // While this waited for its turn, the provider may have asked for a pause.
+        attempt.provider_to_ask(&opened).await?;
+        let Some(mut lease) = claimable.claim(attempt.inner, attempt.id).await? else { continue };
+        let outcome = renew(attempt, provider, permit, &mut lease).await.transpose();
+        if !(lease.was_taken_over && is_undecided(outcome.as_ref())) {
+            lease.release().await;
+        }
+        if let Some(outcome) = outcome {
+            return outcome;
         }
     }
     Err(TokenError::unavailable(DEFAULT_RETRY_AFTER))
@@ -67,28 +97,49 @@ async fn run(attempt: &RenewalAttempt<'_>) -> RenewalOutcome {
 async fn renew(
     attempt: &RenewalAttempt<'_>,
     provider: &Arc<dyn Provider>,
+    permit: OwnedSemaphorePermit,
     lease: &mut HeldLease<'_>,
 ) -> Result<Option<Renewed>, TokenError> {
+    let inner = attempt.inner;
     // Another process may have renewed between the read and the lease.
-    let opened = attempt.read().await?;
+    let opened = lease.with_heartbeats(attempt.read()).await?;
     if !attempt.is_needed(&opened) {
         return Ok(Some(opened.into_renewed()));
     }
-    let name = &opened.row.session.provider;
-    let permit = lease.with_heartbeats(permit(attempt.inner, name)).await;
-    // While this waited for its turn, the provider may have asked for a pause.
-    attempt.provider_to_ask(&opened).await?;
     if !lease.can_send().await? {
         return Ok(None);
     }
-    let answer = lease.with_heartbeats(ask(attempt.inner, provider, &opened.tokens)).await;
+    let tokens = Arc::clone(&opened.tokens);
+    let mut call = provider.renew(&tokens);
+    let timeout = inner.policy.renewal().provider_timeout;
+    let answer = lease.with_heartbeats(answer_within(inner, &mut call, timeout)).await;
     drop(permit);
+    if let Some(answer) = answer {
+        return conclude(attempt, opened, answer, lease).await.map(Some);
+    }
+    let no_answer = ProviderError::new(ProviderErrorKind::Unavailable);
+    let error = failed(attempt, &opened, no_answer.caused_by("no answer in time")).await;
+    let late = late_answer(inner, &mut call, lease.term().saturating_sub(timeout));
+    if let Some(answer) = lease.with_heartbeats(late).await {
+        return conclude(attempt, opened, answer, lease).await.map(Some);
+    }
+    lease.keep();
+    Err(error)
+}
+
+/// Acts on what the provider answered.
+async fn conclude(
+    attempt: &RenewalAttempt<'_>,
+    opened: OpenedRow,
+    answer: Result<TokenResponse, ProviderError>,
+    lease: &mut HeldLease<'_>,
+) -> RenewalOutcome {
     match answer {
         Ok(response) => {
-            attempt.inner.backoff.succeeded(name, attempt.id);
-            persist(attempt, opened, response, lease).await.map(Some)
+            attempt.inner.backoff.succeeded(&opened.row.session.provider, attempt.id);
+            persist(attempt, opened, response, lease).await
         }
-        Err(error) if error.is_refused() => refused(attempt, opened, lease).await.map(Some),
+        Err(error) if error.is_refused() => refused(attempt, opened, lease).await,
         Err(error) => Err(failed(attempt, &opened, error).await),
     }
 }
@@ -102,18 +153,36 @@ async fn permit(inner: &Inner, provider: &ProviderName) -> Option<OwnedSemaphore
     }
 }
 
-async fn ask(
+type Call<'a> = BoxFuture<'a, Result<TokenResponse, ProviderError>>;
+
+async fn answer_within(
     inner: &Inner,
-    provider: &Arc<dyn Provider>,
-    tokens: &TokenSet,
-) -> Result<TokenResponse, ProviderError> {
-    let timeout = inner.clock.sleep(inner.policy.renewal().provider_timeout);
+    call: &mut Call<'_>,
+    timeout: Duration,
+) -> Option<Result<TokenResponse, ProviderError>> {
     tokio::select! {
         biased;
-        answer = provider.renew(tokens) => answer,
-        () = timeout => Err(ProviderError::new(ProviderErrorKind::Unavailable)
-            .caused_by("no answer in time")),
+        answer = call => Some(answer),
+        () = inner.clock.sleep(timeout) => None,
     }
+}
+
+/// Waits for an answer that is late, looking several times whatever the clock says; not longer than
+/// a shutdown allows.
+async fn late_answer(
+    inner: &Inner,
+    call: &mut Call<'_>,
+    patience: Duration,
+) -> Option<Result<TokenResponse, ProviderError>> {
+    for _ in 0..LATE_LOOKS {
+        tokio::select! {
+            biased;
+            answer = &mut *call => return Some(answer),
+            () = inner.tasks.giving_up() => return None,
+            () = inner.clock.sleep(patience / LATE_LOOKS) => {}
+        }
+    }
+    None
 }
 
 /// Records a failure and applies backoff. Everything but a refusal keeps the session (F7).

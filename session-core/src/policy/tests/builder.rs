@@ -71,11 +71,14 @@ fn f30_no_concurrent_renewals_are_refused() {
 }
 
 #[test]
-fn f5_a_lease_term_below_twice_the_provider_timeout_is_refused() {
-    let slow = policy().provider_timeout(SECOND * 20);
+fn f5_a_lease_term_that_timeouts_could_use_up_is_refused() {
+    let slow = policy().provider_timeout(SECOND * 25);
     assert_eq!(refused(slow.clone()), "lease_term");
-    assert!(slow.lease_term(SECOND * 40).build().is_ok());
+    assert!(slow.lease_term(SECOND * 50).build().is_ok());
     assert_eq!(refused(policy().lease_term(Duration::ZERO)), "lease_term");
+    let patient = policy().store_timeout(SECOND * 6);
+    assert_eq!(refused(patient.clone()), "lease_term");
+    assert!(patient.lease_term(SECOND * 48).build().is_ok());
     assert_eq!(refused(policy().provider_timeout(Duration::MAX)), "lease_term");
 }
 

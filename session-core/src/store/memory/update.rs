@@ -8,7 +8,7 @@ use crate::event::EventKind;
 use crate::session::{SecretDigest, SessionId};
 use crate::store::{
     Digests, Lease, LeaseOwner, RenewalLeases, SecretRotation, SessionUpdates, StoreError,
-    TokenWrite,
+    StoredSession, TokenWrite,
 };
 
 #[async_trait]
@@ -22,6 +22,7 @@ impl SessionUpdates for MemoryStore {
         row.tokens = Some(write.tokens);
         row.session.revision += 1;
         row.session.renewed_at = Some(write.now);
+        row.lease = row.lease.filter(|lease| Some(lease.owner) != write.releases);
         let session = row.session.clone();
         state.record(&session, EventKind::Renewed, write.now);
         Ok(Some(session.revision))
@@ -71,8 +72,10 @@ impl RenewalLeases for MemoryStore {
         id: SessionId,
         seen: Option<&Lease>,
         lease: &Lease,
-    ) -> Result<bool, StoreError> {
-        Ok(self.state().swap_lease(id, seen, *lease))
+    ) -> Result<Option<StoredSession>, StoreError> {
+        let mut state = self.state();
+        let is_claimed = state.swap_lease(id, seen, *lease);
+        Ok(state.rows.get(id).filter(|_| is_claimed).map(|row| row.stored.clone()))
     }
 
     async fn heartbeat(&self, id: SessionId, lease: &Lease) -> Result<bool, StoreError> {

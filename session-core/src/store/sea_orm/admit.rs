@@ -2,32 +2,29 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use sea_orm::sea_query::Expr;
-use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, Set, Statement,
-};
+use sea_orm::prelude::Uuid;
+use sea_orm::{DbBackend, EntityTrait, FromQueryResult, PaginatorTrait, Set};
 
 use super::attempt_error::AttemptError;
-use super::convert::{self, digest_octets, partition_octets, signed};
-use super::end::Leaving;
-use super::entity::{Octets, admission_lock, session};
+use super::convert::{digest_octets, partition_octets, signed};
+use super::end::{Leaving, ending_sql};
+use super::entity::{Octets, session};
 use super::retry::Attempt;
-use super::row::EndingRow;
+use super::row::{ENDING_COLUMNS, EndingRow};
 use super::store::SeaOrmStore;
+use super::text;
 use super::transaction::Transaction;
-use crate::event::{Event, EventKind};
 use crate::policy::{AdmittedSession, Eviction, Verdict};
-use crate::session::{EndReason, SecretDigest};
+use crate::session::EndReason;
 use crate::store::{Admission, Decide, EndedSession, NewSession, StoreError};
 
 /// An admission that is carried out.
 pub(super) struct PendingAdmission<'a> {
-    new: &'a NewSession,
-    row: session::ActiveModel,
-    partition: Octets,
+    pub(super) new: &'a NewSession,
+    pub(super) row: session::ActiveModel,
+    pub(super) partition: Octets,
     decide: &'a Decide<'a>,
-    /// Sessions ended by the attempt whose commit outcome is unknown.
+    /// What an attempt whose outcome is unknown may have ended.
     uncertain: Mutex<Vec<EndedSession>>,
 }
 
@@ -36,13 +33,59 @@ impl<'a> PendingAdmission<'a> {
         let partition = partition_octets(&new.partition());
         Ok(Self { new, row: new.try_into()?, partition, decide, uncertain: Mutex::default() })
     }
+
+    /// Asks the policy what to do about the live sessions.
+    pub(super) fn decide(&self, live: LiveRows) -> Result<Plan, AttemptError> {
+        let admitted = admitted(&live)?;
+        match (self.decide)(&admitted) {
+            Verdict::Admit(evictions) => Ok(Plan::Admit {
+                admission: next_admission(live.counter, &admitted),
+                leaving: leaving(live, &evictions),
+            }),
+            Verdict::Refuse { live } => Ok(Plan::Refuse { live }),
+        }
+    }
+
+    /// Keeps what the attempt may end, in case its outcome stays unknown.
+    pub(super) fn remember(&self, leaving: &[EndedSession]) {
+        *self.uncertain.lock().unwrap_or_else(PoisonError::into_inner) = leaving.to_vec();
+    }
+
+    fn uncertain(&self) -> Vec<EndedSession> {
+        self.uncertain.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// The live sessions that an admission may end.
-struct LiveRows {
+pub(super) struct LiveRows {
+    /// How many sessions the partition has admitted.
+    pub(super) counter: i64,
     superseded: Option<EndingRow>,
-    /// Those of the partition, in the order of their ids.
+    /// Those of the partition.
     admitted: Vec<EndingRow>,
+}
+
+/// What the policy has decided.
+pub(super) enum Plan {
+    Admit { admission: i64, leaving: Vec<Leaving> },
+    Refuse { live: usize },
+}
+
+impl LiveRows {
+    /// Sorts rows that were found by partition or by the superseded digest; one may be there twice.
+    pub(super) fn new(login: &PendingAdmission<'_>, counter: i64, rows: Vec<EndingRow>) -> Self {
+        let digest = login.new.supersedes.as_ref().map(digest_octets);
+        let mut live = Self { counter, superseded: None, admitted: Vec::new() };
+        for row in rows {
+            let id = row.row.id;
+            if digest.is_some() && (row.row.digest == digest || row.row.previous_digest == digest) {
+                live.superseded = Some(row);
+            } else if live.admitted.iter().all(|other| other.row.id != id) {
+                live.admitted.push(row);
+            }
+        }
+        live
+    }
 }
 
 impl SeaOrmStore {
@@ -51,148 +94,118 @@ impl SeaOrmStore {
         login: &PendingAdmission<'_>,
         attempt: Attempt,
     ) -> Result<Admission, AttemptError> {
-        let transaction = self.begin().await?;
-        let counter = self.lock_partition(&transaction, &login.partition).await?;
-        if attempt.is_uncertain && self.was_admitted(&transaction, login).await? {
-            transaction.roll_back().await?;
-            let uncertain = login.uncertain.lock().unwrap_or_else(PoisonError::into_inner);
-            return Ok(Admission::Admitted { ended: uncertain.clone() });
-        }
-        let live = self.lock_live(&transaction, login).await?;
-        let admitted = admitted(&live)?;
-        let evictions = match (login.decide)(&admitted) {
-            Verdict::Admit(evictions) => evictions,
-            Verdict::Refuse { live } => {
-                transaction.roll_back().await?;
-                return Ok(Admission::Refused { live });
+        let mut transaction = self.begin().await?;
+        let admission = self.admit_within(&mut transaction, login, attempt).await;
+        match admission {
+            Ok(Effect::Commit(ended)) => {
+                login.remember(&ended);
+                transaction.commit().await?;
+                Ok(Admission::Admitted { ended })
             }
+            Ok(Effect::None(admission)) => {
+                transaction.roll_back().await?;
+                Ok(admission)
+            }
+            Err(error) => {
+                // The transaction failed; what matters is why.
+                drop(transaction.roll_back().await);
+                Err(error)
+            }
+        }
+    }
+
+    async fn admit_within(
+        &self,
+        transaction: &mut Transaction,
+        login: &PendingAdmission<'_>,
+        attempt: Attempt,
+    ) -> Result<Effect, AttemptError> {
+        let live = self.lock_live(transaction, login).await?;
+        let counter = live.counter;
+        if attempt.is_uncertain && self.was_admitted(transaction, login).await? {
+            let now = login.new.session.created_at;
+            let connection = transaction.connection().await?;
+            let ended = self.ended_of(connection, login.uncertain(), now).await?;
+            return Ok(Effect::None(Admission::Admitted { ended }));
+        }
+        let (admission, leaving) = match login.decide(live)? {
+            Plan::Admit { admission, leaving } => (admission, leaving),
+            Plan::Refuse { live } => return Ok(Effect::None(Admission::Refused { live })),
         };
-        let admission = self.next_admission(&transaction, login, counter, &admitted).await?;
-        let leaving = leaving(live, &evictions);
-        let ended = self.carry_out(&transaction, login, admission, leaving).await?;
-        *login.uncertain.lock().unwrap_or_else(PoisonError::into_inner) = ended.clone();
-        transaction.commit().await?;
-        Ok(Admission::Admitted { ended })
+        self.insert(transaction, login, admission).await?;
+        if admission > counter {
+            transaction.defer(&format!(
+                "UPDATE admission_lock SET admissions = {admission} WHERE partition_key = {}",
+                text::octets(self.backend, &login.partition)
+            ));
+        }
+        for sql in ending_sql(self.backend, &leaving, login.new.session.created_at) {
+            transaction.defer(&sql);
+        }
+        let ended: Result<_, _> = leaving.into_iter().map(Leaving::into_ended).collect();
+        Ok(Effect::Commit(ended?))
     }
 
     /// Writes the lock row of the partition, so that every other login of the partition waits until
-    /// this transaction ends. Returns the raised counter of admissions.
-    async fn lock_partition(
+    /// this transaction ends, and locks the live sessions; in one message.
+    async fn lock_live(
         &self,
-        transaction: &Transaction,
-        partition: &Octets,
-    ) -> Result<i64, AttemptError> {
-        let statement = Statement::from_sql_and_values(
-            self.backend,
-            lock_sql(self.backend),
-            [partition.clone().into()],
-        );
-        if self.backend == DbBackend::MySql {
-            let executed = transaction.inner.execute_raw(statement).await;
-            let counted = executed.map_err(|error| self.failed(error))?.last_insert_id();
-            return i64::try_from(counted)
-                .map_err(|_| AttemptError::corrupt("a count of admissions"));
-        }
-        let row = transaction.inner.query_one_raw(statement).await;
-        let row = row.map_err(|error| self.failed(error))?;
-        let row = row.ok_or_else(|| AttemptError::corrupt("a count of admissions"))?;
-        row.try_get_by_index(0).map_err(|error| self.failed(error))
+        transaction: &mut Transaction,
+        login: &PendingAdmission<'_>,
+    ) -> Result<LiveRows, AttemptError> {
+        let rows = transaction.query_text(&lock_sql(self.backend, login)).await?;
+        let mut rows = rows.iter();
+        let counter = rows.next().ok_or_else(|| AttemptError::corrupt("a count of admissions"))?;
+        let counter = counter.try_get_by_index(0).map_err(|error| self.failed(error))?;
+        let rows: Result<_, _> = rows.map(|row| EndingRow::from_query_result(row, "")).collect();
+        Ok(LiveRows::new(login, counter, rows.map_err(|error| self.failed(error))?))
     }
 
     /// Returns whether an attempt whose outcome was unknown admitted the session.
     async fn was_admitted(
         &self,
-        transaction: &Transaction,
+        transaction: &mut Transaction,
         login: &PendingAdmission<'_>,
     ) -> Result<bool, AttemptError> {
         let id = login.new.session.id.as_uuid();
-        let found = session::Entity::find_by_id(id).count(&transaction.inner).await;
+        let found = session::Entity::find_by_id(id).count(transaction.connection().await?).await;
         Ok(found.map_err(|error| self.failed(error))? > 0)
     }
 
-    async fn lock_live(
+    async fn insert(
         &self,
-        transaction: &Transaction,
-        login: &PendingAdmission<'_>,
-    ) -> Result<LiveRows, AttemptError> {
-        let superseded = match &login.new.supersedes {
-            Some(digest) => self.lock_superseded(transaction, digest).await?,
-            None => None,
-        };
-        let admitted = EndingRow::select_live()
-            .filter(session::Column::PartitionKey.eq(login.partition.clone()))
-            .order_by_asc(session::Column::Id)
-            .lock_exclusive()
-            .into_model::<EndingRow>()
-            .all(&transaction.inner)
-            .await;
-        let mut admitted = admitted.map_err(|error| self.failed(error))?;
-        let superseded_id = superseded.as_ref().map(|one| one.row.id);
-        admitted.retain(|one| Some(one.row.id) != superseded_id);
-        Ok(LiveRows { superseded, admitted })
-    }
-
-    async fn lock_superseded(
-        &self,
-        transaction: &Transaction,
-        digest: &SecretDigest,
-    ) -> Result<Option<EndingRow>, AttemptError> {
-        let digest = digest_octets(digest);
-        let either = Condition::any()
-            .add(session::Column::Digest.eq(digest.clone()))
-            .add(session::Column::PreviousDigest.eq(digest));
-        let row = EndingRow::select_live()
-            .filter(either)
-            .lock_exclusive()
-            .into_model::<EndingRow>()
-            .one(&transaction.inner)
-            .await;
-        row.map_err(|error| self.failed(error))
-    }
-
-    /// Returns the order of the new admission, which is greater than all others, even where
-    /// migrated sessions came without raising the counter.
-    async fn next_admission(
-        &self,
-        transaction: &Transaction,
-        login: &PendingAdmission<'_>,
-        counter: i64,
-        admitted: &[AdmittedSession],
-    ) -> Result<i64, AttemptError> {
-        let last = admitted.iter().map(|session| signed(session.admission)).max().unwrap_or(0);
-        if counter > last {
-            return Ok(counter);
-        }
-        let raised = admission_lock::Entity::update_many()
-            .col_expr(admission_lock::Column::Admissions, Expr::val(last + 1))
-            .filter(admission_lock::Column::PartitionKey.eq(login.partition.clone()))
-            .exec(&transaction.inner)
-            .await;
-        raised.map_err(|error| self.failed(error))?;
-        Ok(last + 1)
-    }
-
-    async fn carry_out(
-        &self,
-        transaction: &Transaction,
+        transaction: &mut Transaction,
         login: &PendingAdmission<'_>,
         admission: i64,
-        leaving: Vec<Leaving>,
-    ) -> Result<Vec<EndedSession>, AttemptError> {
-        let now = login.new.session.created_at;
-        self.end_rows(transaction, &leaving, now).await?;
+    ) -> Result<(), AttemptError> {
         let mut row = login.row.clone();
         row.admission = Set(admission);
-        let inserted =
-            session::Entity::insert(row).exec_without_returning(&transaction.inner).await;
+        let insert = session::Entity::insert(row);
+        let inserted = insert.exec_without_returning(transaction.connection().await?).await;
         inserted.map_err(|error| self.failed(error))?;
-        let ended = leaving.into_iter().map(Leaving::into_ended);
-        let ended = ended.collect::<Result<Vec<_>, _>>()?;
-        let mut events: Vec<_> = ended.iter().map(|ended| convert::ended(ended, now)).collect();
-        events.push(Event::new(&login.new.session, EventKind::Created, now));
-        self.insert_events(&transaction.inner, &events).await?;
-        Ok(ended)
+        let id = text::uuid(self.backend, login.new.session.id.as_uuid());
+        transaction.defer(&format!(
+            "INSERT INTO login_session_event (id, session_id, user_id, provider, kind, detail, at) \
+             SELECT {}, id, user_id, provider, 'created', NULL, created_at FROM login_session \
+             WHERE id = {id}",
+            text::uuid(self.backend, Uuid::now_v7())
+        ));
+        Ok(())
     }
+}
+
+/// What becomes of the transaction of an admission.
+enum Effect {
+    Commit(Vec<EndedSession>),
+    /// Nothing is changed.
+    None(Admission),
+}
+
+/// Returns the order of the new admission, which is greater than all others, even where migrated
+/// sessions came without raising the counter.
+fn next_admission(counter: i64, admitted: &[AdmittedSession]) -> i64 {
+    let last = admitted.iter().map(|session| signed(session.admission)).max().unwrap_or(0);
+    counter.max(last + 1)
 }
 
 /// Returns what the policy is asked about, in the order of admission.
@@ -214,24 +227,28 @@ fn leaving(live: LiveRows, evictions: &[Eviction]) -> Vec<Leaving> {
     superseded.into_iter().chain(evicted).collect()
 }
 
-/// The statement that raises the counter and returns it, in one round trip. MySQL has no
-/// `RETURNING`; there `LAST_INSERT_ID` is set, which comes with the result of every statement.
-fn lock_sql(backend: DbBackend) -> &'static str {
-    match backend {
-        DbBackend::Postgres => {
-            "INSERT INTO admission_lock (partition_key, admissions) VALUES ($1, 1) \
-             ON CONFLICT (partition_key) DO UPDATE SET admissions = admission_lock.admissions + 1 \
-             RETURNING admissions"
-        }
-        DbBackend::MySql => {
-            "INSERT INTO admission_lock (partition_key, admissions) \
-             VALUES (?, LAST_INSERT_ID(1)) \
-             ON DUPLICATE KEY UPDATE admissions = LAST_INSERT_ID(admissions + 1)"
-        }
-        _ => {
-            "INSERT INTO admission_lock (partition_key, admissions) VALUES (?, 1) \
-             ON CONFLICT (partition_key) DO UPDATE SET admissions = admission_lock.admissions + 1 \
-             RETURNING admissions"
-        }
-    }
+/// The statements that raise the counter and return it, then the live sessions that the admission
+/// may end.
+fn lock_sql(backend: DbBackend, login: &PendingAdmission<'_>) -> String {
+    let partition = text::octets(backend, &login.partition);
+    let raise =
+        format!("INSERT INTO admission_lock (partition_key, admissions) VALUES ({partition}, 1)");
+    let raise = match backend {
+        DbBackend::MySql => format!(
+            "{raise} ON DUPLICATE KEY UPDATE admissions = admissions + 1; \
+             SELECT admissions FROM admission_lock WHERE partition_key = {partition}"
+        ),
+        _ => format!(
+            "{raise} ON CONFLICT (partition_key) DO UPDATE \
+             SET admissions = admission_lock.admissions + 1 RETURNING admissions"
+        ),
+    };
+    let lock = text::for_update(backend);
+    let select = format!("SELECT {ENDING_COLUMNS} FROM login_session WHERE ended_at IS NULL AND");
+    let superseded = login.new.supersedes.as_ref().map(|digest| {
+        let digest = text::octets(backend, &digest_octets(digest));
+        format!("; {select} (digest = {digest} OR previous_digest = {digest}){lock}")
+    });
+    let superseded = superseded.unwrap_or_default();
+    format!("{raise}{superseded}; {select} partition_key = {partition} ORDER BY id{lock}")
 }

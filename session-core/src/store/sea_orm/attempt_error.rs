@@ -51,6 +51,13 @@ impl AttemptError {
         Self::new(error.caused_by(format!("cannot read {what}")))
     }
 
+    /// Creates the error of an attempt that found changed what it had read.
+    #[cfg(feature = "postgres")]
+    pub(super) const fn lost_race() -> Self {
+        let error = StoreError::new(StoreErrorKind::Contended);
+        Self { remedy: Remedy::Repeat, error, is_uncertain: false }
+    }
+
     /// Creates the error of a statement that wrote nothing, or whose effect is rolled back.
     pub(super) fn without_effect(backend: DbBackend, error: DbErr) -> Self {
         let (remedy, kind) = consequence(ErrorClass::of(backend, &error));

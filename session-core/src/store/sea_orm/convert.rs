@@ -12,8 +12,7 @@ use crate::clock::{Timestamp, millis};
 use crate::event::{Event, EventKind};
 use crate::session::{InvalidName, ProviderName, SecretDigest, SessionId, UserId};
 use crate::store::{
-    EndedSession, NewSession, Partition, PendingRevocation, RevocationId, StoreError,
-    StoreErrorKind,
+    NewSession, Partition, PendingRevocation, RevocationId, StoreError, StoreErrorKind,
 };
 use crate::token::Sealed;
 
@@ -119,16 +118,6 @@ pub(super) fn event_row(event: &Event) -> event::ActiveModel {
         kind: Set(kind.to_owned()),
         detail: Set(detail.map(str::to_owned)),
         at: Set(event.at.as_millis()),
-    }
-}
-
-pub(super) fn ended(ended: &EndedSession, at: Timestamp) -> Event {
-    Event {
-        session: ended.id,
-        user: ended.user.clone(),
-        provider: ended.provider.clone(),
-        kind: EventKind::Ended(ended.reason),
-        at,
     }
 }
 

@@ -1,21 +1,21 @@
 //! Ending sessions (store laws 7 and 11).
 
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use sea_orm::prelude::Uuid;
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 
 use super::attempt_error::AttemptError;
-use super::convert::{self, signed};
-use super::entity::{Octets, revocation, session};
+use super::convert::signed;
+use super::entity::session;
 use super::lookup::CHUNK;
 use super::retry::Attempt;
 use super::row::EndingRow;
 use super::store::SeaOrmStore;
+use super::text;
 use super::transaction::Transaction;
 use crate::clock::Timestamp;
 use crate::session::{EndReason, Origin};
@@ -36,22 +36,42 @@ impl Leaving {
 
 /// An end that is carried out.
 pub(super) struct Ending {
-    condition: Condition,
-    reason: EndReason,
-    now: Timestamp,
-    /// Sessions ended by an attempt whose commit outcome is unknown.
+    pub(super) condition: Condition,
+    pub(super) reason: EndReason,
+    pub(super) now: Timestamp,
+    /// What an attempt whose outcome is unknown may have ended.
     uncertain: Mutex<Vec<EndedSession>>,
+    /// The statements whose outcome is unknown, by the ids of what they inserted.
+    #[cfg(feature = "postgres")]
+    statements: Mutex<Vec<Uuid>>,
 }
 
 impl Ending {
     /// Returns `None` if the target matches no session.
     pub(super) fn new(target: &EndTarget, reason: EndReason, now: Timestamp) -> Option<Self> {
         let condition = condition(target)?;
-        Some(Self { condition, reason, now, uncertain: Mutex::default() })
+        Some(Self {
+            condition,
+            reason,
+            now,
+            uncertain: Mutex::default(),
+            #[cfg(feature = "postgres")]
+            statements: Mutex::default(),
+        })
     }
 
     fn uncertain(&self) -> Vec<EndedSession> {
         self.uncertain.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(super) fn remember_statement(&self, new_id: Uuid) {
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner).push(new_id);
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(super) fn statements(&self) -> Vec<Uuid> {
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn remember(&self, ended: &[EndedSession]) {
@@ -65,30 +85,42 @@ impl SeaOrmStore {
         ending: &Ending,
         attempt: Attempt,
     ) -> Result<Vec<EndedSession>, AttemptError> {
-        let transaction = self.begin().await?;
+        let mut transaction = self.begin().await?;
+        let ended = match self.end_within(&mut transaction, ending).await {
+            Ok(ended) if !ended.is_empty() => {
+                ending.remember(&ended);
+                transaction.commit().await?;
+                ended
+            }
+            other => {
+                let rolled_back = transaction.roll_back().await;
+                let ended = other?;
+                rolled_back?;
+                ended
+            }
+        };
+        self.with_uncertain(ending, attempt, ended).await
+    }
+
+    async fn end_within(
+        &self,
+        transaction: &mut Transaction,
+        ending: &Ending,
+    ) -> Result<Vec<EndedSession>, AttemptError> {
         let rows = EndingRow::select_live()
             .filter(ending.condition.clone())
             .order_by_asc(session::Column::Id)
             .lock_exclusive()
             .into_model::<EndingRow>()
-            .all(&transaction.inner)
+            .all(transaction.connection().await?)
             .await;
         let rows = rows.map_err(|error| self.failed(error))?;
         let leaving = |row| Leaving { row, reason: ending.reason };
         let leaving: Vec<_> = rows.into_iter().map(leaving).collect();
-        if leaving.is_empty() {
-            transaction.roll_back().await?;
-            return self.with_uncertain(ending, attempt, Vec::new()).await;
+        for sql in ending_sql(self.backend, &leaving, ending.now) {
+            transaction.defer(&sql);
         }
-        self.end_rows(&transaction, &leaving, ending.now).await?;
-        let ended = leaving.into_iter().map(Leaving::into_ended);
-        let ended = ended.collect::<Result<Vec<_>, _>>()?;
-        let event = |ended| convert::ended(ended, ending.now);
-        let events: Vec<_> = ended.iter().map(event).collect();
-        self.insert_events(&transaction.inner, &events).await?;
-        ending.remember(&ended);
-        transaction.commit().await?;
-        self.with_uncertain(ending, attempt, ended).await
+        leaving.into_iter().map(Leaving::into_ended).collect()
     }
 
     /// Adds the sessions that an earlier attempt has ended, though the outcome of its commit was
@@ -104,101 +136,74 @@ impl SeaOrmStore {
         }
         let mut uncertain = ending.uncertain();
         uncertain.retain(|one| ended.iter().all(|other| other.id != one.id));
-        for one in uncertain {
-            let ours = session::Entity::find_by_id(one.id.as_uuid())
+        ended.extend(self.ended_of(&self.pool, uncertain, ending.now).await?);
+        Ok(ended)
+    }
+
+    /// Returns those of these sessions that ended at this time for the reason that they have here.
+    pub(super) async fn ended_of(
+        &self,
+        connection: &impl ConnectionTrait,
+        sessions: Vec<EndedSession>,
+        now: Timestamp,
+    ) -> Result<Vec<EndedSession>, AttemptError> {
+        let mut ended = Vec::with_capacity(sessions.len());
+        for one in sessions {
+            let found = session::Entity::find_by_id(one.id.as_uuid())
                 .select_only()
                 .column(session::Column::Id)
-                .filter(session::Column::EndedAt.eq(ending.now.as_millis()))
-                .filter(session::Column::EndReason.eq(ending.reason.as_str()))
+                .filter(session::Column::EndedAt.eq(now.as_millis()))
+                .filter(session::Column::EndReason.eq(one.reason.as_str()))
                 .into_tuple::<Uuid>()
-                .one(&self.connection)
+                .one(connection)
                 .await;
-            if ours.map_err(|error| self.failed(error))?.is_some() {
+            if found.map_err(|error| self.failed(error))?.is_some() {
                 ended.push(one);
             }
         }
         Ok(ended)
     }
+}
 
-    /// Ends rows that this transaction has locked. The caller records their events.
-    pub(super) async fn end_rows(
-        &self,
-        transaction: &Transaction,
-        leaving: &[Leaving],
-        now: Timestamp,
-    ) -> Result<(), AttemptError> {
-        let with_refresh_token = leaving.iter().filter(|one| one.row.has_refresh_token);
-        let with_refresh_token: Vec<_> = with_refresh_token.map(|one| one.row.row.id).collect();
-        for ids in with_refresh_token.chunks(CHUNK) {
-            self.move_refresh_tokens(transaction, ids, now).await?;
-        }
-        let mut by_reason: HashMap<EndReason, Vec<Uuid>> = HashMap::new();
-        for one in leaving {
-            by_reason.entry(one.reason).or_default().push(one.row.row.id);
-        }
-        for (reason, ids) in by_reason {
-            for ids in ids.chunks(CHUNK) {
-                self.mark_ended(transaction, ids, reason, now).await?;
-            }
-        }
-        Ok(())
-    }
+/// Builds the statements that end locked rows, move their refresh tokens to the outbox and record
+/// the events.
+///
+/// The entry in the outbox has an id of its own: a row that was removed and comes again, as by a
+/// repeated migration, may find an entry of its former life.
+pub(super) fn ending_sql(backend: DbBackend, leaving: &[Leaving], now: Timestamp) -> Vec<String> {
+    leaving.chunks(CHUNK).flat_map(|some| ending_sql_of(backend, some, now)).collect()
+}
 
-    /// Copies the refresh tokens into the outbox within the database. The id of an entry is that of
-    /// its session, since a session ends once.
-    async fn move_refresh_tokens(
-        &self,
-        transaction: &Transaction,
-        ids: &[Uuid],
-        now: Timestamp,
-    ) -> Result<(), AttemptError> {
-        use revocation::Column as To;
-        use session::Column as From;
-
-        let select = Query::select()
-            .columns([From::Id, From::Id, From::UserId, From::Provider, From::PartitionKey])
-            .columns([From::SealedRefreshToken, From::SealKey])
-            .expr(Expr::val(now.as_millis()))
-            .expr(Expr::val(now.as_millis()))
-            .expr(Expr::val(0_i64))
-            .from(session::Entity)
-            .and_where(From::Id.is_in(ids.iter().copied()))
-            .take();
-        let columns = [To::Id, To::SessionId, To::UserId, To::Provider, To::PartitionKey];
-        let columns = columns.into_iter().chain([To::SealedRefreshToken, To::SealKey]);
-        let columns = columns.chain([To::CreatedAt, To::DueAt, To::Attempts]);
-        let mut insert = Query::insert().into_table(revocation::Entity).columns(columns).take();
-        let insert = insert
-            .select_from(select)
-            .map_err(|error| self.failed(sea_orm::DbErr::Custom(error.to_string())))?;
-        let inserted = transaction.inner.execute(&*insert).await;
-        inserted.map(drop).map_err(|error| self.failed(error))
-    }
-
-    async fn mark_ended(
-        &self,
-        transaction: &Transaction,
-        ids: &[Uuid],
-        reason: EndReason,
-        now: Timestamp,
-    ) -> Result<(), AttemptError> {
-        use session::Column;
-
-        let updated = session::Entity::update_many()
-            .col_expr(Column::EndedAt, Expr::val(now.as_millis()))
-            .col_expr(Column::EndReason, Expr::val(reason.as_str()))
-            .col_expr(Column::SealedTokens, Expr::val(None::<Octets>))
-            .col_expr(Column::SealedRefreshToken, Expr::val(None::<Octets>))
-            .col_expr(Column::SealKey, Expr::val(None::<String>))
-            .col_expr(Column::LeaseOwner, Expr::val(None::<Uuid>))
-            .col_expr(Column::LeaseHeartbeat, Expr::val(None::<i64>))
-            .col_expr(Column::LeaseTermMs, Expr::val(None::<i64>))
-            .col_expr(Column::Revision, Expr::col(Column::Revision).add(1_i64))
-            .filter(Column::Id.is_in(ids.iter().copied()))
-            .exec(&transaction.inner)
-            .await;
-        updated.map(drop).map_err(|error| self.failed(error))
-    }
+fn ending_sql_of(backend: DbBackend, leaving: &[Leaving], now: Timestamp) -> Vec<String> {
+    let now = now.as_millis();
+    let id = |one: &Leaving| text::uuid(backend, one.row.row.id);
+    let ids = leaving.iter().map(id).collect::<Vec<_>>().join(", ");
+    let case = |value: &dyn Fn(&Leaving) -> String| {
+        let when = |one| format!("WHEN {} THEN {}", id(one), value(one));
+        let all: Vec<_> = leaving.iter().map(when).collect();
+        format!("CASE id {} END", all.join(" "))
+    };
+    let new_id = case(&|_| text::uuid(backend, Uuid::now_v7()));
+    let reason = case(&|one| format!("'{}'", one.reason.as_str()));
+    let outbox = format!(
+        "INSERT INTO provider_revocation (id, session_id, user_id, provider, partition_key, \
+         sealed_refresh_token, seal_key, created_at, due_at, attempts) \
+         SELECT {new_id}, id, user_id, provider, partition_key, sealed_refresh_token, seal_key, \
+         {now}, {now}, 0 FROM login_session WHERE id IN ({ids}) AND sealed_refresh_token IS NOT NULL"
+    );
+    let ended = format!(
+        "UPDATE login_session SET ended_at = {now}, end_reason = {reason}, sealed_tokens = NULL, \
+         sealed_refresh_token = NULL, seal_key = NULL, lease_owner = NULL, lease_heartbeat = NULL, \
+         lease_term_ms = NULL, revision = revision + 1 WHERE id IN ({ids})"
+    );
+    let new_id = case(&|_| text::uuid(backend, Uuid::now_v7()));
+    let events = format!(
+        "INSERT INTO login_session_event (id, session_id, user_id, provider, kind, detail, at) \
+         SELECT {new_id}, id, user_id, provider, 'ended', end_reason, {now} FROM login_session \
+         WHERE id IN ({ids})"
+    );
+    let has_refresh_token = leaving.iter().any(|one| one.row.has_refresh_token);
+    has_refresh_token.then_some(outbox).into_iter().chain([ended, events]).collect()
 }
 
 /// Selects what a target names; `None` if it matches no session.

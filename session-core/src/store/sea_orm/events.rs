@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use sea_orm::prelude::Uuid;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::attempt_error::AttemptError;
 use super::convert::{self, event_row};
@@ -21,7 +21,7 @@ impl EventLog for SeaOrmStore {
         let row = event_row(&event);
         self.repeat(|_| async {
             let insert = event::Entity::insert(row.clone()).on_conflict_do_nothing();
-            let inserted = insert.exec_without_returning(&self.connection).await;
+            let inserted = insert.exec_without_returning(&self.pool).await;
             inserted.map(drop).map_err(|error| self.write_failed(error))
         })
         .await
@@ -33,7 +33,7 @@ impl EventLog for SeaOrmStore {
                 .filter(Column::SessionId.eq(id.as_uuid()))
                 .order_by_asc(Column::At)
                 .order_by_asc(Column::Id)
-                .all(&self.connection)
+                .all(&self.pool)
                 .await;
             let rows = rows.map_err(|error| self.failed(error))?;
             rows.into_iter().map(convert::event).collect()
@@ -52,20 +52,6 @@ impl EventLog for SeaOrmStore {
 }
 
 impl SeaOrmStore {
-    /// Records events within a transaction.
-    pub(super) async fn insert_events(
-        &self,
-        connection: &impl ConnectionTrait,
-        events: &[Event],
-    ) -> Result<(), AttemptError> {
-        for events in events.chunks(CHUNK) {
-            let insert = event::Entity::insert_many(events.iter().map(event_row));
-            let inserted = insert.exec_without_returning(connection).await;
-            inserted.map_err(|error| self.failed(error))?;
-        }
-        Ok(())
-    }
-
     async fn events_before(
         &self,
         before: Timestamp,
@@ -78,7 +64,7 @@ impl SeaOrmStore {
             .order_by_asc(Column::At)
             .limit(limit)
             .into_tuple()
-            .all(&self.connection)
+            .all(&self.pool)
             .await;
         ids.map_err(|error| self.failed(error))
     }
@@ -86,7 +72,7 @@ impl SeaOrmStore {
     async fn delete_events(&self, ids: &[Uuid]) -> Result<u64, AttemptError> {
         let deleted = event::Entity::delete_many()
             .filter(Column::Id.is_in(ids.iter().copied()))
-            .exec(&self.connection)
+            .exec(&self.pool)
             .await;
         Ok(deleted.map_err(|error| self.write_failed(error))?.rows_affected)
     }

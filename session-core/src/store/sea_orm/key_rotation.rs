@@ -9,9 +9,9 @@ use sea_orm::{
 
 use super::convert::{self, seal_key, sealed_octets, signed};
 use super::entity::{revocation, session};
+use super::live_update::{set_tokens, update_live};
 use super::row::StoredRow;
 use super::store::SeaOrmStore;
-use super::update::{set_tokens, update_live};
 use crate::session::SessionId;
 use crate::store::{KeyRotation, PendingRevocation, RevocationId, StoreError, StoredSession};
 use crate::token::{Sealed, SealedTokens};
@@ -95,7 +95,7 @@ impl KeyRotation for SeaOrmStore {
                 .col_expr(Column::SealedRefreshToken, Expr::val(sealed_octets(&sealed)))
                 .col_expr(Column::SealKey, Expr::val(seal_key(&sealed)))
                 .filter(Column::Id.eq(id.as_uuid()))
-                .exec(&self.connection)
+                .exec(&self.pool)
                 .await;
             resealed.map(drop).map_err(|error| self.write_failed(error))
         })
@@ -130,7 +130,7 @@ impl SeaOrmStore {
         query: &Select<E>,
     ) -> Result<Option<String>, StoreError> {
         self.repeat(|_| async {
-            let row = query.clone().into_model::<KeyIdRow>().one(&self.connection).await;
+            let row = query.clone().into_model::<KeyIdRow>().one(&self.pool).await;
             Ok(row.map_err(|error| self.failed(error))?.map(|row| row.key_id))
         })
         .await
@@ -141,7 +141,7 @@ impl SeaOrmStore {
         query: &Select<session::Entity>,
     ) -> Result<Vec<StoredSession>, StoreError> {
         self.repeat(|_| async {
-            let rows = query.clone().into_model::<StoredRow>().all(&self.connection).await;
+            let rows = query.clone().into_model::<StoredRow>().all(&self.pool).await;
             let rows = rows.map_err(|error| self.failed(error))?;
             rows.into_iter().map(StoredSession::try_from).collect()
         })
@@ -153,7 +153,7 @@ impl SeaOrmStore {
         query: &Select<revocation::Entity>,
     ) -> Result<Vec<PendingRevocation>, StoreError> {
         self.repeat(|_| async {
-            let rows = query.clone().all(&self.connection).await;
+            let rows = query.clone().all(&self.pool).await;
             let rows = rows.map_err(|error| self.failed(error))?;
             rows.into_iter().map(convert::revocation).collect()
         })

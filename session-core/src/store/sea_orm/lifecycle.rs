@@ -1,6 +1,8 @@
 //! Admitting, ending and purging sessions.
 
 use async_trait::async_trait;
+#[cfg(feature = "postgres")]
+use sea_orm::DbBackend;
 use sea_orm::prelude::Uuid;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
@@ -9,6 +11,7 @@ use super::attempt_error::AttemptError;
 use super::end::Ending;
 use super::entity::session::{self, Column};
 use super::lookup::CHUNK;
+use super::retry::Attempt;
 use super::store::SeaOrmStore;
 use crate::clock::Timestamp;
 use crate::session::EndReason;
@@ -16,11 +19,22 @@ use crate::store::{
     Admission, Decide, EndTarget, EndedSession, NewSession, SessionLifecycle, StoreError,
 };
 
+/// How many races an admission may lose before it waits for its turn.
+#[cfg(feature = "postgres")]
+const MAX_LOST_RACES: u32 = 2;
+
+/// Returns whether an admission may do without locks until its last statement. Its outcome must be
+/// known: under the lock of the partition it is found out.
+#[cfg(feature = "postgres")]
+const fn may_race(attempt: Attempt) -> bool {
+    !attempt.is_uncertain && attempt.conflicts < MAX_LOST_RACES
+}
+
 #[async_trait]
 impl SessionLifecycle for SeaOrmStore {
     async fn admit(&self, new: NewSession, decide: &Decide<'_>) -> Result<Admission, StoreError> {
         let login = PendingAdmission::new(&new, decide)?;
-        self.repeat(|attempt| self.try_to_admit(&login, attempt)).await
+        self.repeat(|attempt| self.attempt_admission(&login, attempt)).await
     }
 
     async fn end(
@@ -30,7 +44,7 @@ impl SessionLifecycle for SeaOrmStore {
         now: Timestamp,
     ) -> Result<Vec<EndedSession>, StoreError> {
         let Some(ending) = Ending::new(&target, reason, now) else { return Ok(Vec::new()) };
-        self.repeat(|attempt| self.try_to_end(&ending, attempt)).await
+        self.repeat(|attempt| self.attempt_end(&ending, attempt)).await
     }
 
     /// Finds the rows first and deletes them by their ids: that locks these rows and nothing
@@ -47,6 +61,33 @@ impl SessionLifecycle for SeaOrmStore {
 }
 
 impl SeaOrmStore {
+    async fn attempt_admission(
+        &self,
+        login: &PendingAdmission<'_>,
+        attempt: Attempt,
+    ) -> Result<Admission, AttemptError> {
+        #[cfg(feature = "postgres")]
+        if self.backend == DbBackend::Postgres && may_race(attempt) {
+            let lent = self.pool.lend().await.map_err(|error| self.failed(error))?;
+            if let Some(connection) = lent {
+                return self.admit_at_once(&connection, login).await;
+            }
+        }
+        self.try_to_admit(login, attempt).await
+    }
+
+    async fn attempt_end(
+        &self,
+        ending: &Ending,
+        attempt: Attempt,
+    ) -> Result<Vec<EndedSession>, AttemptError> {
+        #[cfg(feature = "postgres")]
+        if self.backend == DbBackend::Postgres {
+            return self.end_at_once(ending, attempt).await;
+        }
+        self.try_to_end(ending, attempt).await
+    }
+
     async fn ended_before(&self, before: Timestamp, limit: u64) -> Result<Vec<Uuid>, AttemptError> {
         let ids = session::Entity::find()
             .select_only()
@@ -55,7 +96,7 @@ impl SeaOrmStore {
             .order_by_asc(Column::EndedAt)
             .limit(limit)
             .into_tuple()
-            .all(&self.connection)
+            .all(&self.pool)
             .await;
         ids.map_err(|error| self.failed(error))
     }
@@ -64,7 +105,7 @@ impl SeaOrmStore {
         let deleted = session::Entity::delete_many()
             .filter(Column::Id.is_in(ids.iter().copied()))
             .filter(Column::EndedAt.lt(before.as_millis()))
-            .exec(&self.connection)
+            .exec(&self.pool)
             .await;
         Ok(deleted.map_err(|error| self.write_failed(error))?.rows_affected)
     }

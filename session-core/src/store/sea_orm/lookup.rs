@@ -14,9 +14,10 @@ use super::convert::{digest_octets, partition_octets};
 use super::entity::session::{self, Column};
 use super::row::{SessionRow, StoredRow};
 use super::store::SeaOrmStore;
-use crate::session::{SecretDigest, Session, SessionId, UserId};
+use crate::clock::Timestamp;
+use crate::session::{EndReason, Ended, SecretDigest, Session, SessionId, UserId};
 use crate::store::{
-    Partition, SessionLookup, StoreError, StoredSession, TimeoutBasis, TimeoutQuery,
+    EndsQuery, Partition, SessionLookup, StoreError, StoredSession, TimeoutBasis, TimeoutQuery,
 };
 
 /// The number of ids in one statement, well below the limit of every database.
@@ -33,19 +34,14 @@ impl SessionLookup for SeaOrmStore {
             let values = [digest.clone().into(), digest.clone().into()];
             let sql = &*self.find_by_digest_sql;
             let statement = Statement::from_sql_and_values(self.backend, sql, values);
-            let row = StoredRow::find_by_statement(statement).one(&self.connection).await;
+            let row = StoredRow::find_by_statement(statement).one(&self.pool).await;
             row.map_err(|error| self.failed(error))?.map(StoredSession::try_from).transpose()
         })
         .await
     }
 
     async fn find(&self, id: SessionId) -> Result<Option<StoredSession>, StoreError> {
-        self.repeat(|_| async move {
-            let query = session::Entity::find_by_id(id.as_uuid());
-            let row = query.into_model::<StoredRow>().one(&self.connection).await;
-            row.map_err(|error| self.failed(error))?.map(StoredSession::try_from).transpose()
-        })
-        .await
+        self.repeat(|_| self.try_to_find(id)).await
     }
 
     async fn find_all(&self, ids: &[SessionId]) -> Result<Vec<Session>, StoreError> {
@@ -70,7 +66,7 @@ impl SessionLookup for SeaOrmStore {
             let query = session::Entity::find()
                 .filter(Column::PartitionKey.eq(partition.clone()))
                 .filter(Column::EndedAt.is_null());
-            query.count(&self.connection).await.map_err(|error| self.failed(error))
+            query.count(&self.pool).await.map_err(|error| self.failed(error))
         })
         .await
     }
@@ -100,9 +96,47 @@ impl SessionLookup for SeaOrmStore {
             .limit(query.limit);
         self.sessions(select).await
     }
+
+    async fn list_ends(&self, query: EndsQuery) -> Result<Vec<(SessionId, Ended)>, StoreError> {
+        let behind = query.after.map(|(at, id)| {
+            let later = Condition::any()
+                .add(Column::EndedAt.gt(at.as_millis()))
+                .add(Column::Id.gt(id.as_uuid()));
+            Condition::all().add(Column::EndedAt.gte(at.as_millis())).add(later)
+        });
+        let select = session::Entity::find()
+            .select_only()
+            .columns([Column::Id, Column::EndedAt, Column::EndReason])
+            .filter(Column::EndedAt.gte(query.since.as_millis()))
+            .filter(Condition::all().add_option(behind))
+            .order_by_asc(Column::EndedAt)
+            .order_by_asc(Column::Id)
+            .limit(query.limit);
+        self.repeat(|_| async {
+            let rows = select.clone().into_tuple::<(Uuid, i64, String)>().all(&self.pool);
+            let rows = rows.await.map_err(|error| self.failed(error))?;
+            rows.into_iter().map(end_of).collect()
+        })
+        .await
+    }
+}
+
+fn end_of((id, at, reason): (Uuid, i64, String)) -> Result<(SessionId, Ended), AttemptError> {
+    let reason =
+        EndReason::parse(&reason).ok_or_else(|| AttemptError::corrupt("a reason of an end"))?;
+    Ok((SessionId::from_uuid(id), Ended { at: Timestamp::from_millis(at), reason }))
 }
 
 impl SeaOrmStore {
+    pub(super) async fn try_to_find(
+        &self,
+        id: SessionId,
+    ) -> Result<Option<StoredSession>, AttemptError> {
+        let query = session::Entity::find_by_id(id.as_uuid());
+        let row = query.into_model::<StoredRow>().one(&self.pool).await;
+        row.map_err(|error| self.failed(error))?.map(StoredSession::try_from).transpose()
+    }
+
     /// Lists live sessions, most recently admitted first. The condition must name those of one
     /// user, since all are read.
     pub(super) async fn list_live(&self, condition: Condition) -> Result<Vec<Session>, StoreError> {
@@ -112,7 +146,7 @@ impl SeaOrmStore {
             .order_by_asc(Column::PartitionKey)
             .order_by_asc(Column::Admission);
         self.repeat(|_| async {
-            let rows = query.clone().into_model::<SessionRow>().all(&self.connection).await;
+            let rows = query.clone().into_model::<SessionRow>().all(&self.pool).await;
             last_admitted_first(rows.map_err(|error| self.failed(error))?)
         })
         .await
@@ -120,7 +154,7 @@ impl SeaOrmStore {
 
     async fn sessions(&self, query: Select<session::Entity>) -> Result<Vec<Session>, StoreError> {
         self.repeat(|_| async {
-            let rows = query.clone().into_model::<SessionRow>().all(&self.connection).await;
+            let rows = query.clone().into_model::<SessionRow>().all(&self.pool).await;
             let rows = rows.map_err(|error| self.failed(error))?;
             rows.into_iter().map(Session::try_from).collect()
         })

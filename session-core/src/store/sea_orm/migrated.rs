@@ -53,7 +53,7 @@ impl MigratedSessions for SeaOrmStore {
                 .column(Column::Id)
                 .filter(migration_state().eq(HELD))
                 .into_tuple::<Uuid>()
-                .one(&self.connection)
+                .one(&self.pool)
                 .await;
             Ok(held.map_err(|error| self.failed(error))?.is_some())
         })

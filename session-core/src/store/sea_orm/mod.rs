@@ -21,6 +21,7 @@
 mod admit;
 mod attempt_error;
 mod connect;
+mod connection;
 mod convert;
 mod end;
 pub mod entity;
@@ -29,12 +30,18 @@ mod events;
 mod key_rotation;
 mod lease;
 mod lifecycle;
+mod live_update;
 mod lookup;
 mod migrated;
+mod observer;
 mod outbox;
+mod pool;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod retry;
 mod row;
 mod store;
+mod text;
 mod transaction;
 mod update;
 

@@ -19,7 +19,7 @@ impl RevocationOutbox for SeaOrmStore {
         let row = revocation_row(&revocation);
         self.repeat(|_| async {
             let insert = revocation::Entity::insert(row.clone()).on_conflict_do_nothing();
-            let inserted = insert.exec_without_returning(&self.connection).await;
+            let inserted = insert.exec_without_returning(&self.pool).await;
             inserted.map(drop).map_err(|error| self.write_failed(error))
         })
         .await
@@ -43,7 +43,7 @@ impl RevocationOutbox for SeaOrmStore {
             let postponed = revocation::Entity::update_many()
                 .col_expr(Column::DueAt, Expr::val(due_at.as_millis()))
                 .filter(Column::Id.eq(id.as_uuid()))
-                .exec(&self.connection)
+                .exec(&self.pool)
                 .await;
             postponed.map(drop).map_err(|error| self.write_failed(error))
         })
@@ -53,7 +53,7 @@ impl RevocationOutbox for SeaOrmStore {
     async fn complete_revocation(&self, id: RevocationId) -> Result<(), StoreError> {
         self.repeat(|_| async move {
             let delete = revocation::Entity::delete_by_id(id.as_uuid());
-            let deleted = delete.exec(&self.connection).await;
+            let deleted = delete.exec(&self.pool).await;
             deleted.map(drop).map_err(|error| self.write_failed(error))
         })
         .await
@@ -67,7 +67,29 @@ impl SeaOrmStore {
         until: Timestamp,
         limit: u64,
     ) -> Result<Vec<PendingRevocation>, AttemptError> {
-        let transaction = self.begin().await?;
+        let mut transaction = self.begin().await?;
+        let claimed = match self.claim_within(&mut transaction, now, until, limit).await {
+            Ok(claimed) if !claimed.is_empty() => {
+                transaction.commit().await?;
+                claimed
+            }
+            other => {
+                let rolled_back = transaction.roll_back().await;
+                let claimed = other?;
+                rolled_back?;
+                claimed
+            }
+        };
+        claimed.into_iter().map(convert::revocation).collect()
+    }
+
+    async fn claim_within(
+        &self,
+        transaction: &mut Transaction,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<revocation::Model>, AttemptError> {
         let due = revocation::Entity::find()
             .filter(Column::DueAt.lte(now.as_millis()))
             .order_by_asc(Column::DueAt)
@@ -75,25 +97,20 @@ impl SeaOrmStore {
             .limit(limit)
             // Skips what another process is claiming at this moment.
             .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-            .all(&transaction.inner)
+            .all(transaction.connection().await?)
             .await;
         let mut due = due.map_err(|error| self.failed(error))?;
-        if due.is_empty() {
-            transaction.roll_back().await?;
-            return Ok(Vec::new());
-        }
-        self.mark_claimed(&transaction, &due, until).await?;
-        transaction.commit().await?;
+        self.mark_claimed(transaction, &due, until).await?;
         for row in &mut due {
             row.due_at = until.as_millis();
             row.attempts += 1;
         }
-        due.into_iter().map(convert::revocation).collect()
+        Ok(due)
     }
 
     async fn mark_claimed(
         &self,
-        transaction: &Transaction,
+        transaction: &mut Transaction,
         due: &[revocation::Model],
         until: Timestamp,
     ) -> Result<(), AttemptError> {
@@ -102,7 +119,7 @@ impl SeaOrmStore {
                 .col_expr(Column::DueAt, Expr::val(until.as_millis()))
                 .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1_i64))
                 .filter(Column::Id.is_in(rows.iter().map(|row| row.id)))
-                .exec(&transaction.inner)
+                .exec(transaction.connection().await?)
                 .await;
             claimed.map_err(|error| self.failed(error))?;
         }

@@ -21,6 +21,8 @@ const MAX_PAUSE: Duration = Duration::from_millis(250);
 pub(super) struct Attempt {
     /// Whether one of them may have taken its effect: its outcome is unknown.
     pub(super) is_uncertain: bool,
+    /// How many of them met another transaction.
+    pub(super) conflicts: u32,
 }
 
 impl SeaOrmStore {
@@ -35,12 +37,12 @@ impl SeaOrmStore {
     where
         F: Future<Output = Result<T, AttemptError>> + Send,
     {
-        let mut is_uncertain = false;
+        let (mut is_uncertain, mut conflicts) = (false, 0);
         let mut repetitions = MAX_REPETITIONS;
         let mut connections = self.max_connections();
         let mut pause = MIN_PAUSE;
         loop {
-            let failure = match attempt(Attempt { is_uncertain }).await {
+            let failure = match attempt(Attempt { is_uncertain, conflicts }).await {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
@@ -57,6 +59,7 @@ impl SeaOrmStore {
                 None => return Err(failure.error),
             }
             if failure.remedy != Remedy::AnotherConnection {
+                conflicts += 1;
                 tokio::time::sleep(jittered(pause)?).await;
                 pause = (pause * 2).min(MAX_PAUSE);
             }

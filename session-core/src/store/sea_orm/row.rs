@@ -248,6 +248,11 @@ impl TryFrom<StoredRow> for StoredSession {
     }
 }
 
+/// The columns of an [`EndingRow`], in its order.
+pub(super) const ENDING_COLUMNS: &str = "id, user_id, provider, digest, previous_digest, \
+    rotated_at, confirmed_at, admission, last_seen_at, timeouts_from, \
+    sealed_refresh_token IS NOT NULL AS has_refresh_token";
+
 /// A live session that may end within the transaction that has locked it.
 #[derive(Debug)]
 pub(super) struct EndingRow {

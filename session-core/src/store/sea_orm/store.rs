@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "test-util")]
+use sea_orm::Statement;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait,
     QueryFilter, QueryTrait,
@@ -9,6 +11,8 @@ use sea_orm::{
 
 use super::convert::digest_octets;
 use super::entity::session::{self, Column};
+use super::observer::Observer;
+use super::pool::Pool;
 use crate::session::SecretDigest;
 
 /// Keeps sessions in SQLite, PostgreSQL, MySQL 8 or MariaDB. Clones share their pool.
@@ -23,7 +27,7 @@ use crate::session::SecretDigest;
 /// ```
 #[derive(Debug, Clone)]
 pub struct SeaOrmStore {
-    pub(super) connection: DatabaseConnection,
+    pub(super) pool: Pool,
     pub(super) backend: DbBackend,
     /// See [`find_by_digest_sql()`].
     pub(super) find_by_digest_sql: Arc<str>,
@@ -38,18 +42,28 @@ impl SeaOrmStore {
     #[must_use]
     pub fn new(connection: DatabaseConnection) -> Self {
         let backend = connection.get_database_backend();
-        Self { connection, backend, find_by_digest_sql: find_by_digest_sql(backend).into() }
+        let pool = Pool { connection, observer: Observer::default() };
+        Self { pool, backend, find_by_digest_sql: find_by_digest_sql(backend).into() }
     }
 
     /// Returns the pool, for what the application keeps in the same database.
     #[must_use]
     pub const fn connection(&self) -> &DatabaseConnection {
-        &self.connection
+        &self.pool.connection
+    }
+
+    /// Shows every statement to a test before it is sent. A message of several statements is shown
+    /// as one call for each.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn with_observer(mut self, told: impl Fn(&Statement) + Send + Sync + 'static) -> Self {
+        self.pool.observer = Observer { told: Some(Arc::new(told)) };
+        self
     }
 
     /// Returns how many connections the pool may hold, all of which may be dead.
     pub(super) fn max_connections(&self) -> u32 {
-        pool_size(&self.connection, self.backend)
+        pool_size(&self.pool.connection, self.backend)
     }
 }
 

@@ -1,23 +1,22 @@
 //! Updates of one live row: each names what it has read, and none inserts (store law 3).
 
 use async_trait::async_trait;
+#[cfg(feature = "postgres")]
+use sea_orm::DbBackend;
 use sea_orm::prelude::Uuid;
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, UpdateMany,
-};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, UpdateMany};
 
 use super::attempt_error::AttemptError;
-use super::convert::{digest_octets, seal_key, sealed_octets, signed};
-use super::entity::{Octets, event, session};
+use super::convert::{digest_octets, sealed_octets};
+use super::entity::{Octets, session};
+use super::live_update::{raised_revision, renewal, update_live};
 use super::retry::Attempt;
 use super::store::SeaOrmStore;
-use super::transaction::Transaction;
+use super::text;
 use crate::clock::Timestamp;
-use crate::event::EventKind;
 use crate::session::{SecretDigest, SessionId};
 use crate::store::{SecretRotation, SessionUpdates, StoreError, TokenWrite};
-use crate::token::SealedTokens;
 use session::Column;
 
 #[async_trait]
@@ -60,36 +59,13 @@ impl SessionUpdates for SeaOrmStore {
     }
 }
 
-/// Begins an update of a live session.
-pub(super) fn update_live(id: SessionId) -> UpdateMany<session::Entity> {
-    session::Entity::update_many()
-        .filter(Column::Id.eq(id.as_uuid()))
-        .filter(Column::EndedAt.is_null())
-}
-
-/// Adds the columns of sealed tokens to an update.
-pub(super) fn set_tokens(
-    update: UpdateMany<session::Entity>,
-    tokens: &SealedTokens,
-) -> UpdateMany<session::Entity> {
-    let refresh_token = tokens.refresh_token.as_ref().map(sealed_octets);
-    update
-        .col_expr(Column::SealedTokens, Expr::val(Some(sealed_octets(&tokens.tokens))))
-        .col_expr(Column::SealedRefreshToken, Expr::val(refresh_token))
-        .col_expr(Column::SealKey, Expr::val(Some(seal_key(&tokens.tokens))))
-}
-
-fn raised_revision() -> Expr {
-    Expr::col(Column::Revision).add(1_i64)
-}
-
 impl SeaOrmStore {
     /// Runs an update that commits by itself; returns whether it found its row.
     pub(super) async fn update(
         &self,
         update: UpdateMany<session::Entity>,
     ) -> Result<bool, AttemptError> {
-        let updated = update.exec(&self.connection).await;
+        let updated = update.exec(&self.pool).await;
         Ok(updated.map_err(|error| self.write_failed(error))?.rows_affected > 0)
     }
 
@@ -98,21 +74,43 @@ impl SeaOrmStore {
         write: &TokenWrite,
         attempt: Attempt,
     ) -> Result<Option<u64>, AttemptError> {
-        let transaction = self.begin().await?;
-        let update = set_tokens(update_live(write.id), &write.tokens)
-            .col_expr(Column::RenewedAt, Expr::val(write.now.as_millis()))
-            .col_expr(Column::Revision, raised_revision())
-            .filter(Column::Revision.eq(signed(write.revision)));
-        let updated = update.exec(&transaction.inner).await;
-        let updated = updated.map_err(|error| self.failed(error))?.rows_affected > 0;
-        if updated {
-            self.record_renewal(&transaction, write).await?;
+        let updated = match self.backend {
+            #[cfg(feature = "postgres")]
+            DbBackend::Postgres => self.write_at_once(write).await?,
+            _ => self.write_in_transaction(write).await?,
+        };
+        let written = updated || (attempt.is_uncertain && self.was_written(write).await?);
+        Ok(written.then(|| write.revision.saturating_add(1)))
+    }
+
+    async fn write_in_transaction(&self, write: &TokenWrite) -> Result<bool, AttemptError> {
+        let mut transaction = self.begin().await?;
+        let updated = match transaction.connection().await {
+            Ok(connection) => {
+                let updated = renewal(write).exec(connection).await;
+                updated.map_err(|error| self.failed(error)).map(|done| done.rows_affected > 0)
+            }
+            Err(error) => Err(error),
+        };
+        if let Ok(true) = updated {
+            transaction.defer(&self.renewed_sql(write));
             transaction.commit().await?;
         } else {
             transaction.roll_back().await?;
         }
-        let written = updated || (attempt.is_uncertain && self.was_written(write).await?);
-        Ok(written.then(|| write.revision.saturating_add(1)))
+        updated
+    }
+
+    /// Returns the statement that records the event of a renewal; user and provider are copied from
+    /// the row.
+    fn renewed_sql(&self, write: &TokenWrite) -> String {
+        format!(
+            "INSERT INTO login_session_event (id, session_id, user_id, provider, kind, detail, at) \
+             SELECT {}, id, user_id, provider, 'renewed', NULL, {} FROM login_session WHERE id = {}",
+            text::uuid(self.backend, Uuid::now_v7()),
+            write.now.as_millis(),
+            text::uuid(self.backend, write.id.as_uuid())
+        )
     }
 
     /// Returns whether an attempt whose outcome was unknown wrote these tokens: no two sealed
@@ -122,38 +120,10 @@ impl SeaOrmStore {
             .select_only()
             .column(Column::SealedTokens)
             .into_tuple::<Option<Octets>>()
-            .one(&self.connection)
+            .one(&self.pool)
             .await;
         let sealed = sealed.map_err(|error| self.failed(error))?.flatten();
         Ok(sealed == Some(sealed_octets(&write.tokens.tokens)))
-    }
-
-    /// Records the event of a renewal; user and provider are copied from the row.
-    async fn record_renewal(
-        &self,
-        transaction: &Transaction,
-        write: &TokenWrite,
-    ) -> Result<(), AttemptError> {
-        use event::Column as To;
-
-        let (kind, detail) = EventKind::Renewed.as_strs();
-        let select = Query::select()
-            .expr(Expr::val(Uuid::now_v7()))
-            .columns([Column::Id, Column::UserId, Column::Provider])
-            .expr(Expr::val(kind))
-            .expr(Expr::val(detail))
-            .expr(Expr::val(write.now.as_millis()))
-            .from(session::Entity)
-            .and_where(Column::Id.eq(write.id.as_uuid()))
-            .take();
-        let columns = [To::Id, To::SessionId, To::UserId, To::Provider, To::Kind, To::Detail];
-        let columns = columns.into_iter().chain([To::At]);
-        let mut insert = Query::insert().into_table(event::Entity).columns(columns).take();
-        let insert = insert
-            .select_from(select)
-            .map_err(|error| self.failed(DbErr::Custom(error.to_string())))?;
-        let inserted = transaction.inner.execute(&*insert).await;
-        inserted.map(drop).map_err(|error| self.failed(error))
     }
 
     async fn try_to_rotate(
@@ -195,7 +165,7 @@ impl SeaOrmStore {
             .column(Column::Id)
             .filter(Column::Digest.eq(digest))
             .into_tuple::<Uuid>()
-            .one(&self.connection)
+            .one(&self.pool)
             .await;
         Ok(found.map_err(|error| self.failed(error))?.is_some())
     }

@@ -264,7 +264,7 @@ pub(super) async fn end_one(
 /// Creates new tokens for a session as it was read.
 pub(super) fn token_write(read: &Session, now: Timestamp) -> TokenWrite {
     let tokens = sample::sealed(&sample::tokens(), read);
-    TokenWrite { id: read.id, revision: read.revision, tokens, now }
+    TokenWrite { id: read.id, revision: read.revision, tokens, now, releases: None }
 }
 
 /// Claims everything in the outbox.

@@ -6,13 +6,15 @@ use std::time::Duration;
 use super::kit::{
     Nodes, Outcome, at, end_one, ensure, ensure_eq, later, outbox, sign_in_all, signed_in, stored,
 };
+use crate::policy::{AdmittedSession, Eviction, Verdict};
 use crate::session::{EndReason, Session};
-use crate::store::{PendingRevocation, RevocationId, SessionStore};
+use crate::store::{Admission, PendingRevocation, RevocationId, SessionStore};
 use crate::testing::sample::{self, Login};
 use crate::token::{Keyring, Sealed};
 
 cases! { 11:
     law_11_an_end_moves_the_sealed_refresh_token_to_the_outbox,
+    law_11_an_entry_of_a_former_life_hinders_neither_an_end_nor_a_login,
     law_11_an_enqueued_revocation_is_returned_complete,
     law_11_a_claimed_revocation_is_hidden_until_its_time,
     law_11_the_longest_due_are_claimed_first,
@@ -91,6 +93,34 @@ async fn law_11_an_end_moves_the_sealed_refresh_token_to_the_outbox(nodes: Nodes
     let expected: Vec<_> = expected.collect();
     ensure_eq(out.len(), 1, "one revocation is due")?;
     ensure_eq(out, expected, "the sealed value, with the session that held it")
+}
+
+/// A row that was removed comes again, as by a migration that is repeated: with its id, and while
+/// the outbox still has its refresh token.
+async fn law_11_an_entry_of_a_former_life_hinders_neither_an_end_nor_a_login(
+    nodes: Nodes,
+) -> Outcome {
+    let store = nodes.first();
+    let login = Login::of("ann", "okta");
+    for life in 1..=2 {
+        signed_in(store, &login).await?;
+        end_one(store, login.id(), EndReason::SignedOut, at(life)).await?;
+        ensure_eq(store.purge_ended(at(9), 10).await?, 1, "the row is removed")?;
+    }
+    signed_in(store, &login).await?;
+    let next = Login::of("ann", "okta");
+    let evict = |here: &[AdmittedSession]| Verdict::Admit(evictions_of(here));
+    let Admission::Admitted { ended } = store.admit(next.new_session(), &evict).await? else {
+        return ensure(false, "it is admitted");
+    };
+    ensure_eq(ended.len(), 1, "the session that came again is evicted")?;
+    let entries = outbox(nodes.other()).await?;
+    ensure_eq(entries.len(), 3, "each refresh token is in the outbox")?;
+    ensure(entries.iter().all(|entry| entry.session == login.id()), "with its session")
+}
+
+fn evictions_of(here: &[AdmittedSession]) -> Vec<Eviction> {
+    here.iter().map(|one| Eviction { id: one.id, reason: EndReason::Evicted }).collect()
 }
 
 async fn law_11_an_enqueued_revocation_is_returned_complete(nodes: Nodes) -> Outcome {

@@ -85,7 +85,7 @@ async fn law_10_large_token_sets_are_kept(nodes: Nodes) -> Outcome {
     ensure(row.tokens.as_ref() == Some(&new.tokens), "60 KB are kept byte for byte")?;
     let larger = sample::sealed(&sample::tokens_of(200_000), &login.session);
     let (id, revision) = (login.id(), login.session.revision);
-    let write = TokenWrite { id, revision, tokens: larger.clone(), now: at(1) };
+    let write = TokenWrite { id, revision, tokens: larger.clone(), now: at(1), releases: None };
     nodes.first().write_tokens(write).await?;
     let row = stored(nodes.other(), id).await?;
     ensure(row.tokens == Some(larger), "200 KB are kept after a renewal")
@@ -102,7 +102,8 @@ async fn law_10_any_bytes_are_kept(nodes: Nodes) -> Outcome {
             tokens: Sealed::from_bytes(bytes.clone()),
             refresh_token: Some(Sealed::from_bytes([bytes, every.clone()].concat())),
         };
-        let write = TokenWrite { id: read.id, revision: read.revision, tokens, now: at(1) };
+        let write =
+            TokenWrite { id: read.id, revision: read.revision, tokens, now: at(1), releases: None };
         nodes.first().write_tokens(write.clone()).await?;
         let row = stored(nodes.other(), read.id).await?;
         ensure(row.tokens.as_ref() == Some(&write.tokens), "every byte is kept")?;

@@ -5,12 +5,12 @@ use async_trait::async_trait;
 use super::{FaultyStore, Method};
 use crate::clock::Timestamp;
 use crate::event::Event;
-use crate::session::{EndReason, ProviderName, SecretDigest, Session, SessionId, UserId};
+use crate::session::{EndReason, Ended, ProviderName, SecretDigest, Session, SessionId, UserId};
 use crate::store::{
-    Admission, Decide, EndTarget, EndedSession, EventLog, KeyRotation, Lease, LeaseOwner,
-    MigratedSessions, NewSession, Partition, PendingRevocation, RenewalLeases, RevocationId,
-    RevocationOutbox, SecretRotation, SessionLifecycle, SessionLookup, SessionUpdates, StoreError,
-    StoredSession, TimeoutQuery, TokenWrite,
+    Admission, Decide, EndTarget, EndedSession, EndsQuery, EventLog, KeyRotation, Lease,
+    LeaseOwner, MigratedSessions, NewSession, Partition, PendingRevocation, RenewalLeases,
+    RevocationId, RevocationOutbox, SecretRotation, SessionLifecycle, SessionLookup,
+    SessionUpdates, StoreError, StoredSession, TimeoutQuery, TokenWrite,
 };
 use crate::token::{Sealed, SealedTokens};
 
@@ -44,6 +44,10 @@ impl SessionLookup for FaultyStore {
         query: TimeoutQuery,
     ) -> Result<Vec<Session>, StoreError> {
         self.call(Method::ListTimeoutCandidates, self.inner.list_timeout_candidates(query)).await
+    }
+
+    async fn list_ends(&self, query: EndsQuery) -> Result<Vec<(SessionId, Ended)>, StoreError> {
+        self.call(Method::ListEnds, self.inner.list_ends(query)).await
     }
 }
 
@@ -98,7 +102,7 @@ impl RenewalLeases for FaultyStore {
         id: SessionId,
         seen: Option<&Lease>,
         lease: &Lease,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<StoredSession>, StoreError> {
         self.call(Method::ClaimLease, self.inner.claim_lease(id, seen, lease)).await
     }
 

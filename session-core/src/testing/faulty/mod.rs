@@ -24,7 +24,7 @@ macro_rules! methods {
 
         impl Method {
             /// Every method.
-            pub const ALL: [Self; 31] = [$(Self::$name),+];
+            pub const ALL: [Self; 32] = [$(Self::$name),+];
         }
     };
 }
@@ -45,6 +45,7 @@ methods! {
     Heartbeat => RenewalLeases::heartbeat,
     IsHeld => MigratedSessions::is_held,
     List => SessionLookup::list,
+    ListEnds => SessionLookup::list_ends,
     ListMigrated => MigratedSessions::list_migrated,
     ListRevocationsSealedWithOtherKey => KeyRotation::list_revocations_sealed_with_other_key,
     ListSealedWithOtherKey => KeyRotation::list_sealed_with_other_key,

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::event::Event;
-use session_core::session::{Origin, SecretDigest};
+use session_core::session::{Ended, Origin, SecretDigest};
 use session_core::store::{
-    Admission, Decide, EndTarget, EndedSession, EventLog, KeyRotation, Lease, LeaseOwner,
-    MigratedSessions, NewSession, Partition, PendingRevocation, RenewalLeases, RevocationId,
-    RevocationOutbox, SecretRotation, SessionLifecycle, SessionLookup, SessionUpdates, StoreError,
-    StoredSession, TimeoutQuery, TokenWrite,
+    Admission, Decide, EndTarget, EndedSession, EndsQuery, EventLog, KeyRotation, Lease,
+    LeaseOwner, MigratedSessions, NewSession, Partition, PendingRevocation, RenewalLeases,
+    RevocationId, RevocationOutbox, SecretRotation, SessionLifecycle, SessionLookup,
+    SessionUpdates, StoreError, StoredSession, TimeoutQuery, TokenWrite,
 };
 use session_core::token::{Sealed, SealedTokens};
 use session_core::{EndReason, ProviderName, Session, SessionId, Timestamp, UserId};
@@ -62,6 +62,11 @@ impl SessionLookup for Flawed {
         let after = query.after.filter(|_| self.flaw != Flaw::PagesWithoutCursor);
         self.inner.list_timeout_candidates(query.after(after)).await
     }
+
+    async fn list_ends(&self, query: EndsQuery) -> Result<Vec<(SessionId, Ended)>, StoreError> {
+        let after = query.after.filter(|_| self.flaw != Flaw::PagesEndsWithoutCursor);
+        self.inner.list_ends(query.after(after)).await
+    }
 }
 
 #[async_trait]
@@ -89,7 +94,10 @@ impl SessionLifecycle for Flawed {
 
 #[async_trait]
 impl SessionUpdates for Flawed {
-    async fn write_tokens(&self, write: TokenWrite) -> Result<Option<u64>, StoreError> {
+    async fn write_tokens(&self, mut write: TokenWrite) -> Result<Option<u64>, StoreError> {
+        if self.flaw == Flaw::WritesWithoutRelease {
+            write.releases = None;
+        }
         if matches!(self.flaw, Flaw::WritesAnyRevision | Flaw::WritesInTwoSteps) {
             let read = self.inner.find(write.id).await?;
             let Some(read) = read else { return Ok(None) };
@@ -142,7 +150,7 @@ impl RenewalLeases for Flawed {
         id: SessionId,
         seen: Option<&Lease>,
         lease: &Lease,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<StoredSession>, StoreError> {
         let held = self.inner.find(id).await?.and_then(|row| row.lease);
         let seen = match (self.flaw, seen, held.as_ref()) {
             (Flaw::ClaimsHeldLeases, None, held) => held,

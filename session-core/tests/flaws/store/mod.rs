@@ -60,6 +60,7 @@ pub(crate) enum Flaw {
     ReversesEvents,
     RotatesAnySecret,
     RoundsToSeconds,
+    PagesEndsWithoutCursor,
     PagesWithoutCursor,
     SupersedesAfterTheCount,
     SupersedesOnRefusal,
@@ -69,6 +70,7 @@ pub(crate) enum Flaw {
     TrimsNames,
     WritesAnyRevision,
     WritesInTwoSteps,
+    WritesWithoutRelease,
 }
 
 /// A store in memory that does one thing wrong.

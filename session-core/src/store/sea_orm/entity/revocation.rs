@@ -8,7 +8,7 @@ use super::Octets;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "provider_revocation")]
 pub struct Model {
-    /// The id of the entry; that of the session if its end added it, since a session ends once.
+    /// The id of the entry.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     /// The session that held the token.
