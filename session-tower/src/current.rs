@@ -11,6 +11,7 @@ use session_core::{
     EndReason, ProviderName, Session, SessionId, SessionManager, Timestamp, TokenSet, UserId,
 };
 
+use crate::cookie::{MAX_VALUES, PresentedValues};
 use crate::rejection::Rejection;
 
 /// The live session of a request, in the request's extensions.
@@ -157,18 +158,30 @@ pub struct UnreadableSession;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NoSession;
 
-/// The digest of the request's session cookie, whether or not there is such a session.
+/// The digests of the request's session cookies, whether or not there are such sessions: one, or
+/// several of a name that another host can set.
 ///
-/// A sign-in passes it to [`SignIn::supersedes`](session_core::manager::SignIn::supersedes), which
-/// ends the session that the same browser had before (S2).
+/// A sign-in passes them to [`SignIn::supersedes`](session_core::manager::SignIn::supersedes), which
+/// ends the sessions that the same browser had before (S2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PresentedCookie {
-    digest: SecretDigest,
+    first: SecretDigest,
+    further: [Option<SecretDigest>; MAX_VALUES - 1],
 }
 
 impl PresentedCookie {
     pub(crate) const fn new(digest: SecretDigest) -> Self {
-        Self { digest }
+        Self { first: digest, further: [None; MAX_VALUES - 1] }
+    }
+
+    /// Returns the digests of the well-formed values, if there are any.
+    pub(crate) fn among(presented: &PresentedValues) -> Option<Self> {
+        let mut digests = presented.candidates().map(|candidate| candidate.digest);
+        let mut cookie = Self::new(digests.next()?);
+        for (slot, digest) in cookie.further.iter_mut().zip(digests) {
+            *slot = Some(digest);
+        }
+        Some(cookie)
     }
 
     /// Returns the cookie of the request with these extensions, if it sent a well-formed one.
@@ -185,9 +198,8 @@ impl PresentedCookie {
         current.or_else(|| extensions.get().copied())
     }
 
-    /// Returns the digest of the cookie's value.
-    #[must_use]
-    pub const fn digest(&self) -> SecretDigest {
-        self.digest
+    /// Returns the digests of the cookie's values, in the order of the request.
+    pub fn digests(&self) -> impl Iterator<Item = SecretDigest> + use<> {
+        std::iter::once(self.first).chain(self.further.into_iter().flatten())
     }
 }
