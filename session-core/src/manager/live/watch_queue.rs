@@ -33,12 +33,7 @@ impl<S> Default for WatchQueue<S> {
 
 impl<S> WatchQueue<S> {
     /// Adds a session, and wakes the watcher if it would miss the deadline.
-    pub(super) fn add(
-        &self,
-        state: Weak<S>,
-        deadline: Option<Timestamp>,
-        read_at: Duration,
-    ) {
+    pub(super) fn add(&self, state: Weak<S>, deadline: Option<Timestamp>, read_at: Duration) {
         let mut added = self.added.lock().unwrap_or_else(PoisonError::into_inner);
         added.push(AddedWatch { state, read_at });
         drop(added);
