@@ -52,7 +52,7 @@ mod tests {
     fn a_step_never_changes() {
         assert_eq!(
             SCRIPT.checksums(),
-            [0xc2e2_ebb7_88fd_64ad, 0x212e_8a36_6deb_b1d5, 0x595f_02d8_1952_d94e]
+            [0x822e_acff_3cfd_9eef, 0x14db_3c16_5ef5_ea6f, 0x9bbe_b95b_b8bd_26d7]
         );
     }
 

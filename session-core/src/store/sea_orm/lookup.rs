@@ -12,6 +12,7 @@ use sea_orm::{
 use super::attempt_error::AttemptError;
 use super::convert::{digest_octets, partition_octets};
 use super::entity::session::{self, Column};
+use super::provider_filter::has_provider;
 use super::row::{SessionRow, StoredRow};
 use super::store::SeaOrmStore;
 use crate::clock::Timestamp;
@@ -89,6 +90,7 @@ impl SessionLookup for SeaOrmStore {
         let select = SessionRow::select()
             .filter(Column::EndedAt.is_null())
             .filter(time.lte(query.until.as_millis()))
+            .filter(has_provider(&query.providers))
             .filter(Condition::all().add_option(behind))
             .order_by_asc(Column::EndedAt)
             .order_by_asc(time)
@@ -113,7 +115,7 @@ impl SessionLookup for SeaOrmStore {
             .order_by_asc(Column::Id)
             .limit(query.limit);
         self.repeat(|_| async {
-            let rows = select.clone().into_tuple::<(Uuid, i64, String)>().all(&self.connection);
+            let rows = select.clone().into_tuple::<(Uuid, i64, String)>().all(&self.pool);
             let rows = rows.await.map_err(|error| self.failed(error))?;
             rows.into_iter().map(end_of).collect()
         })
