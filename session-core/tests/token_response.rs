@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use session_core::{Timestamp, TokenResponse, TokenSet};
+use session_core::{Keyring, ProviderName, SessionId, Timestamp, TokenResponse, TokenSet, UserId};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -243,4 +243,35 @@ fn a_field_of_another_type_does_not_lose_the_tokens() {
     assert_eq!(tokens.refresh_token(), Some("rt"));
     let nothing = json!({"access_token": "at", "scope": {"of": "nothing"}});
     assert_eq!(TokenSet::new(parse(&nothing), received(), HOUR).scope(), None);
+}
+
+/// Numbers that no type of this language holds as they are written.
+#[test]
+fn numbers_stay_as_they_are_written() {
+    let numbers = [
+        ("at", "1770140731.6878679"),
+        ("digits", "110248495921238986420"),
+        ("huge", "1e999"),
+        ("inner", r#"{"a": [1.50, 18446744073709551616]}"#),
+        ("zeros", "2.500"),
+    ];
+    let fields: String =
+        numbers.iter().map(|(name, number)| format!(r#", "{name}": {number}"#)).collect();
+    let json = format!(r#"{{"access_token": "at", "refresh_token": "rt"{fields}}}"#);
+    let response = TokenResponse::from_json(json.as_bytes()).unwrap();
+    let tokens = TokenSet::new(response, received(), HOUR);
+    let renewed = TokenResponse::from_json(br#"{"access_token": "new", "zeros": 3.50}"#).unwrap();
+    let renewed = tokens.renewed(renewed, received(), HOUR);
+    let keyring = Keyring::parse("k:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
+    let id = SessionId::derived(&[b"numbers"]);
+    let (user, provider) = (UserId::new("ann").unwrap(), ProviderName::new("okta").unwrap());
+    let sealed = renewed.seal(&keyring, id, &user, &provider).unwrap();
+    let opened = TokenSet::open(&sealed, &keyring, id, &user, &provider).unwrap();
+    for (name, number) in numbers {
+        assert_eq!(tokens.extra().written(name), Some(number));
+        let kept = if name == "zeros" { "3.50" } else { number };
+        assert_eq!(opened.extra().written(name), Some(kept), "{name} after a renewal");
+    }
+    assert_eq!(opened.extra(), renewed.extra());
+    assert_ne!(opened.extra(), tokens.extra());
 }

@@ -11,6 +11,7 @@ use session_core::{
     EndReason, ProviderName, Session, SessionId, SessionManager, Timestamp, TokenSet, UserId,
 };
 
+use crate::cookie::PresentedValues;
 use crate::rejection::Rejection;
 
 /// The live session of a request, in the request's extensions.
@@ -157,18 +158,26 @@ pub struct UnreadableSession;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NoSession;
 
-/// The digest of the request's session cookie, whether or not there is such a session.
+/// The digests of the request's session cookies, whether or not there are such sessions: one, or
+/// several of a name that another host can set.
 ///
-/// A sign-in passes it to [`SignIn::supersedes`](session_core::manager::SignIn::supersedes), which
-/// ends the session that the same browser had before (S2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A sign-in passes them to [`SignIn::supersedes`](session_core::manager::SignIn::supersedes), which
+/// ends the sessions that the same browser had before (S2).
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresentedCookie {
-    digest: SecretDigest,
+    digests: Arc<[SecretDigest]>,
 }
 
 impl PresentedCookie {
-    pub(crate) const fn new(digest: SecretDigest) -> Self {
-        Self { digest }
+    pub(crate) fn new(digest: SecretDigest) -> Self {
+        Self { digests: Arc::new([digest]) }
+    }
+
+    /// Returns the digests of the well-formed values, if there are any.
+    pub(crate) fn among(presented: &PresentedValues) -> Option<Self> {
+        presented.first()?;
+        let digests = presented.candidates().map(|candidate| candidate.digest).collect();
+        Some(Self { digests })
     }
 
     /// Returns the cookie of the request with these extensions, if it sent a well-formed one.
@@ -182,12 +191,11 @@ impl PresentedCookie {
     pub fn of(extensions: &Extensions) -> Option<Self> {
         // A request with a live session has no second extension, which saves an allocation.
         let current = extensions.get::<CurrentSession>().map(|current| Self::new(current.digest));
-        current.or_else(|| extensions.get().copied())
+        current.or_else(|| extensions.get().cloned())
     }
 
-    /// Returns the digest of the cookie's value.
-    #[must_use]
-    pub const fn digest(&self) -> SecretDigest {
-        self.digest
+    /// Returns the digests of the cookie's values, in the order of the request.
+    pub fn digests(&self) -> impl Iterator<Item = SecretDigest> {
+        self.digests.iter().copied()
     }
 }

@@ -95,8 +95,7 @@ impl Resolver {
                 return Outcome::Rejected(rejection);
             }
         }
-        let first = presented.candidates().next();
-        match lookups.conclude(first.map(|first| PresentedCookie::new(first.digest))) {
+        match lookups.conclude(PresentedCookie::among(&presented)) {
             Ok((live, candidate)) => {
                 self.enter(live, &candidate).await.unwrap_or_else(|outcome| outcome)
             }

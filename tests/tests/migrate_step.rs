@@ -105,7 +105,7 @@ on_every_database! {
         of(&database, 2).up(&connection, None).await.unwrap();
         forget(&connection).await;
         let error = of(&database, 1).up(&connection, None).await.unwrap_err().to_string();
-        assert!(error.contains(STEP) && error.contains("another mapping, cap or mode"), "{error}");
+        assert!(error.contains(STEP) && error.contains("begun with another cap:"), "{error}");
         assert_eq!((count(&connection, MOVED).await, count(&connection, NOTED).await), (3, 2));
         of(&database, 2).up(&connection, None).await.unwrap();
     }

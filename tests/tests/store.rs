@@ -2,6 +2,7 @@
 
 mod schema;
 mod store_answers;
+mod store_outages;
 mod store_races;
 mod store_round_trips;
 mod store_support;

@@ -76,7 +76,7 @@ async fn sign_in(
     };
     let presented = PresentedCookie::of(request.extensions());
     let sign_in = SignIn::new(&user, &provider, TokenResponse::bearer("access-token"))
-        .supersedes(presented.map(|cookie| cookie.digest()));
+        .supersedes(presented.iter().flat_map(PresentedCookie::digests));
     let signed_in = manager.sign_in(sign_in).await?;
     let mut response = text(StatusCode::OK, format!("welcome, {user}\n"));
     response.extensions_mut().insert(CookieUpdate::signed_in(&signed_in));

@@ -9,10 +9,10 @@ use super::unclaimed::{NewGrant, Unclaimed};
 use crate::clock::Timestamp;
 use crate::policy::AdmittedSession;
 use crate::session::{
-    DeviceLabel, Origin, ProviderIdentity, ProviderName, SecretDigest, Session, SessionId,
-    SessionSecret, UserId,
+    DeviceLabel, EndReason, Origin, ProviderIdentity, ProviderName, SecretDigest, Session,
+    SessionId, SessionSecret, UserId,
 };
-use crate::store::{Admission, EndedSession, NewSession, StoreError};
+use crate::store::{Admission, EndTarget, EndedSession, NewSession, StoreError};
 use crate::token::{TokenResponse, TokenSet};
 
 /// A sign-in: the user, and the tokens that the provider issued.
@@ -24,7 +24,7 @@ pub struct SignIn {
     tokens: TokenResponse,
     identity: ProviderIdentity,
     device: DeviceLabel,
-    supersedes: Option<SecretDigest>,
+    supersedes: Vec<SecretDigest>,
 }
 
 impl SignIn {
@@ -36,7 +36,7 @@ impl SignIn {
             tokens,
             identity: ProviderIdentity::default(),
             device: DeviceLabel::default(),
-            supersedes: None,
+            supersedes: Vec::new(),
         }
     }
 
@@ -52,10 +52,13 @@ impl SignIn {
         self
     }
 
-    /// Sets the digest of the session cookie that the browser sent with this sign-in. The session
-    /// that it leads to ends as superseded, before the cap is counted (S2).
-    pub const fn supersedes(mut self, cookie: Option<SecretDigest>) -> Self {
-        self.supersedes = cookie;
+    /// Sets the digests of the session cookies that the browser sent with this sign-in. The sessions
+    /// that they lead to end as superseded, before the cap is counted (S2).
+    ///
+    /// A browser has one cookie. Several live ones of a name that another host can set count as
+    /// none until a sign-in has superseded them all.
+    pub fn supersedes(mut self, cookies: impl IntoIterator<Item = SecretDigest>) -> Self {
+        self.supersedes = cookies.into_iter().collect();
         self
     }
 }
@@ -100,9 +103,10 @@ impl SessionManager {
     /// sign in at the provider again.
     pub async fn sign_in(&self, sign_in: SignIn) -> Result<SignedIn, ManagerError> {
         let secret = SessionSecret::generate()?;
+        let further = sign_in.supersedes.get(1..).unwrap_or_default().to_vec();
         let new = new_session(&self.inner, sign_in, Some(secret.digest()), Origin::Login)?;
         let session = new.session.clone();
-        let ended = admit(&self.inner, new).await?;
+        let ended = admit(&self.inner, new, further).await?;
         let absolute_deadline = self.inner.policy.absolute_deadline(&session);
         Ok(SignedIn { session, secret, absolute_deadline, ended })
     }
@@ -122,7 +126,7 @@ impl SessionManager {
         let sign_in = SignIn::new(user, provider, tokens);
         let new = new_session(&self.inner, sign_in, None, Origin::Connection)?;
         let session = new.session.clone();
-        let ended = admit(&self.inner, new).await?;
+        let ended = admit(&self.inner, new, Vec::new()).await?;
         Ok(Connected { session, ended })
     }
 }
@@ -140,15 +144,26 @@ fn new_session(
         .with_device(device);
     let tokens = TokenSet::new(tokens, now, inner.policy.renewal().assumed_lifetime);
     let tokens = row::seal_tokens(inner, &session, &tokens)?;
-    Ok(NewSession::new(session, tokens).with_digest(digest).superseding(supersedes))
+    let superseded = supersedes.first().copied();
+    Ok(NewSession::new(session, tokens).with_digest(digest).superseding(superseded))
 }
 
 /// Admits a session, in a task of its own: a caller that disconnects after the commit must not
 /// leave evicted sessions in this process's caches, nor a session that it has no secret of.
-async fn admit(inner: &Arc<Inner>, new: NewSession) -> Result<Vec<EndedSession>, ManagerError> {
+async fn admit(
+    inner: &Arc<Inner>,
+    new: NewSession,
+    further: Vec<SecretDigest>,
+) -> Result<Vec<EndedSession>, ManagerError> {
     let task = Arc::clone(inner);
     let work = async move {
         let grant = NewGrant::of(&new);
+        for digest in &further {
+            if let Err(error) = supersede(&task, digest, new.session.created_at).await {
+                grant.discard(&task);
+                return Err(error);
+            }
+        }
         match task.bounded(admit_under_policy(&task, new)).await {
             Ok(Admission::Admitted { ended }) => {
                 row::announce_ends(&task, &ended);
@@ -179,6 +194,24 @@ async fn admit_under_policy(inner: &Inner, new: NewSession) -> Result<Admission,
         inner.policy.admit(&provider, &present, now)
     };
     inner.store.admit(new, &decide).await
+}
+
+/// Ends a further session of the same browser, which could use none of them: several live cookies
+/// of one name count as none.
+async fn supersede(
+    inner: &Inner,
+    digest: &SecretDigest,
+    now: Timestamp,
+) -> Result<(), ManagerError> {
+    let found = inner.bounded(inner.store.find_by_digest(digest)).await?;
+    let Some(row) = found.filter(|row| row.session.is_live() && row.digests.accepts(digest, now))
+    else {
+        return Ok(());
+    };
+    let target = EndTarget::One { id: row.session.id, user: None };
+    let ended = inner.bounded(inner.store.end(target, EndReason::Superseded, now)).await?;
+    row::announce_ends(inner, &ended);
+    Ok(())
 }
 
 /// Returns the sessions with the uses that this process has not written yet: a session that was

@@ -1,5 +1,6 @@
 //! The tokens of one session, how they are merged at a renewal, and how they are sealed.
 
+mod extra;
 mod response;
 mod seal;
 
@@ -8,17 +9,16 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+pub use extra::ExtraFields;
 pub use response::{MalformedResponse, TokenResponse};
 use seal::TAG_BYTES;
 pub use seal::{Keyring, KeyringError, SealContext, SealError, Sealed, SealedPart, Unreadable};
 
 use crate::clock::Timestamp;
 use crate::session::{ProviderName, SessionId, UserId};
-use response::ExtraFields;
 
 /// The access, refresh and ID token of one session, with the other fields of the token response.
 ///
@@ -35,19 +35,6 @@ pub struct TokenSet {
     received_at: Timestamp,
     expires_at: Option<Timestamp>,
     extra: ExtraFields,
-}
-
-/// Returns about how many bytes of memory a field of a token response takes.
-fn memory_of(value: &Value) -> usize {
-    let inner = match value {
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(memory_of).sum(),
-        Value::Object(fields) => {
-            fields.iter().map(|(name, value)| name.len() + memory_of(value)).sum()
-        }
-        _ => 0,
-    };
-    size_of::<Value>() + inner
 }
 
 impl TokenSet {
@@ -129,9 +116,7 @@ impl TokenSet {
         response.id_token = response.id_token.or_else(|| self.id_token.clone());
         response.token_type = response.token_type.or_else(|| self.token_type.clone());
         response.scope = response.scope.or_else(|| self.scope.clone());
-        for (name, value) in &self.extra {
-            response.extra.entry(name).or_insert_with(|| value.clone());
-        }
+        response.extra.add_missing(&self.extra);
         Self::new(response, received_at, assumed_lifetime)
     }
 
@@ -183,7 +168,7 @@ impl TokenSet {
         self.extra.get(name)
     }
 
-    /// Returns all fields of the token response that this crate does not know.
+    /// Returns all fields of the token response that this crate does not know, as they are written.
     ///
     /// ```
     /// use session_core::{Timestamp, TokenResponse, TokenSet};
@@ -191,10 +176,10 @@ impl TokenSet {
     ///
     /// let response = TokenResponse::bearer("at").with_field("tenant", 7);
     /// let tokens = TokenSet::new(response, Timestamp::from_millis(0), Duration::ZERO);
-    /// assert_eq!(tokens.extra().keys().collect::<Vec<_>>(), ["tenant"]);
+    /// assert_eq!(tokens.extra().written("tenant"), Some("7"));
     /// ```
     #[must_use]
-    pub const fn extra(&self) -> &serde_json::Map<String, serde_json::Value> {
+    pub const fn extra(&self) -> &ExtraFields {
         &self.extra
     }
 
@@ -222,7 +207,7 @@ impl TokenSet {
             + secret(self.refresh_token())
             + secret(self.id_token())
             + self.scope.as_ref().map_or(0, String::len)
-            + self.extra.iter().map(|(name, value)| name.len() + memory_of(value)).sum::<usize>()
+            + self.extra.iter().map(|(name, value)| name.len() + value.get().len()).sum::<usize>()
     }
 
     /// Seals the tokens for the row of this session.
@@ -279,7 +264,7 @@ impl TokenSet {
             scope: self.scope(),
             received_at: self.received_at.as_millis(),
             expires_at: self.expires_at.map(Timestamp::as_millis),
-            extra: self.extra.clone(),
+            extra: &self.extra,
         };
         serde_json::to_vec(&plain).map(Zeroizing::new).map_err(|_| SealError)
     }
@@ -344,7 +329,7 @@ struct Plain<'a> {
     scope: Option<&'a str>,
     received_at: i64,
     expires_at: Option<i64>,
-    extra: ExtraFields,
+    extra: &'a ExtraFields,
 }
 
 #[derive(Deserialize)]

@@ -1,17 +1,18 @@
 //! The response of a token endpoint (RFC 6749, section 5.1).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::extra::ExtraFields;
 
 /// The maximum lifetime that is accepted, in seconds: ten years.
 const MAX_LIFETIME: u64 = 10 * 365 * 24 * 60 * 60;
-
-/// The fields of a token response that this crate does not know.
-pub(crate) type ExtraFields = Map<String, Value>;
 
 /// A successful response of a token endpoint (RFC 6749, section 5.1); unknown fields are kept.
 ///
@@ -24,20 +25,34 @@ pub(crate) type ExtraFields = Map<String, Value>;
 /// assert_eq!(response.expires_in(), Some(Duration::from_secs(300)));
 /// assert!(!format!("{response:?}").contains("\"at\""));
 /// ```
-#[derive(Clone, Deserialize)]
+#[derive(Clone)]
 pub struct TokenResponse {
     pub(crate) access_token: SecretString,
-    #[serde(default, deserialize_with = "text")]
     pub(crate) token_type: Option<String>,
-    #[serde(default)]
     expires_in: Value,
     pub(crate) refresh_token: Option<SecretString>,
-    #[serde(default, deserialize_with = "text")]
     pub(crate) scope: Option<String>,
     pub(crate) id_token: Option<SecretString>,
-    #[serde(flatten)]
     pub(crate) extra: ExtraFields,
 }
+
+/// The fields that this crate knows.
+#[derive(Deserialize)]
+struct KnownFields {
+    access_token: SecretString,
+    #[serde(default, deserialize_with = "text")]
+    token_type: Option<String>,
+    #[serde(default)]
+    expires_in: Value,
+    refresh_token: Option<SecretString>,
+    #[serde(default, deserialize_with = "text")]
+    scope: Option<String>,
+    id_token: Option<SecretString>,
+}
+
+/// Their names.
+const KNOWN: [&str; 6] =
+    ["access_token", "token_type", "expires_in", "refresh_token", "scope", "id_token"];
 
 impl TokenResponse {
     /// Creates a response of type `Bearer` with this access token and nothing else.
@@ -50,7 +65,7 @@ impl TokenResponse {
             refresh_token: None,
             scope: None,
             id_token: None,
-            extra: Map::new(),
+            extra: ExtraFields::default(),
         }
     }
 
@@ -61,7 +76,18 @@ impl TokenResponse {
     /// Returns [`MalformedResponse`] if it is not a token response or has no access token. The
     /// error does not contain the text.
     pub fn from_json(json: &[u8]) -> Result<Self, MalformedResponse> {
-        let response: Self = serde_json::from_slice(json).map_err(|_| MalformedResponse)?;
+        let known: KnownFields = serde_json::from_slice(json).map_err(|_| MalformedResponse)?;
+        // A second time, because only a borrowed text stays as it is written.
+        let all: BTreeMap<String, &RawValue> =
+            serde_json::from_slice(json).map_err(|_| MalformedResponse)?;
+        let mut extra = ExtraFields::default();
+        for (name, written) in all.into_iter().filter(|(name, _)| !KNOWN.contains(&name.as_str())) {
+            extra.insert(name, written);
+        }
+        let KnownFields { access_token, token_type, expires_in, refresh_token, scope, id_token } =
+            known;
+        let response =
+            Self { access_token, token_type, expires_in, refresh_token, scope, id_token, extra };
         let is_empty = response.access_token.expose_secret().is_empty();
         if is_empty { Err(MalformedResponse) } else { Ok(response.without_empty_fields()) }
     }
@@ -104,7 +130,14 @@ impl TokenResponse {
     /// Adds a field.
     #[must_use]
     pub fn with_field(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.extra.insert(name.into(), value.into());
+        self.extra.insert_value(name.into(), value.into());
+        self
+    }
+
+    /// Sets all fields that this crate does not know.
+    #[must_use]
+    pub fn with_extra(mut self, extra: ExtraFields) -> Self {
+        self.extra = extra;
         self
     }
 

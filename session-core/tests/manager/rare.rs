@@ -53,7 +53,7 @@ async fn f38_a_session_of_an_unknown_subject_may_use_any_grant_of_its_user() {
         let (first, last) = if is_known_first { (known, unknown) } else { (unknown, known) };
 
         world.manager.sign_out(&first.session.user, first.session.id).await.unwrap();
-        assert_eq!(world.manager.process_revocations(10).await.unwrap().dropped, 1);
+        assert_eq!(world.manager.process_revocations(10).await.unwrap().held, 1);
         assert_eq!(world.provider.revocations(), 0, "the other device may use that grant");
         world.manager.sign_out(&last.session.user, last.session.id).await.unwrap();
         assert_eq!(world.manager.process_revocations(10).await.unwrap().revoked, 1);

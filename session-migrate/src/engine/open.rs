@@ -37,7 +37,7 @@ pub(crate) async fn open(
     let mappings = mappings(&options, &schema)?;
     let identity = match &options.name {
         Some(name) => SourceIdentity::named(name),
-        None => SourceIdentity::of(&source).await?,
+        None => SourceIdentity::of(&source).await.map_err(unidentified)?,
     };
     let codecs = options.codecs.clone().with_keys_of(&source, &schema).await?;
     let tables = mapped_tables(&options, &source, &schema, (&mappings, &codecs, &identity)).await?;
@@ -58,6 +58,11 @@ pub(crate) async fn open(
         progress: ProgressSender::new(),
         cancel: CancellationToken::new(),
     })
+}
+
+fn unidentified(error: SourceError) -> MigrateError {
+    let detail = "the source does not tell which database it is: give it a name with --name";
+    MigrateError::because(MigrateErrorKind::Usage, detail).caused_by(error)
 }
 
 async fn mapped_tables(

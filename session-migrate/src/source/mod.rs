@@ -62,6 +62,7 @@ pub mod inspect;
 mod key_probe;
 pub mod mapping;
 mod preset;
+mod raw_json;
 mod read;
 pub mod row;
 mod row_location;

@@ -2,7 +2,6 @@
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use serde_json::Value;
 use session_core::Timestamp;
 
 use crate::source::mapping::{Unit, Zone};
@@ -106,19 +105,6 @@ fn parsed(text: &str, zone: Option<&Zone>) -> Moment {
     });
     let millis = moment.map(jiff::Timestamp::as_millisecond);
     millis.map_or(Moment::Odd, |millis| Moment::At(Timestamp::from_millis(millis)))
-}
-
-/// Converts a value inside JSON to a cell.
-pub(crate) fn json_cell(value: Option<&Value>) -> Cell {
-    match value {
-        None | Some(Value::Null) => Cell::Null,
-        Some(Value::Bool(truth)) => Cell::Integer(i64::from(*truth)),
-        Some(Value::Number(number)) => number
-            .as_i64()
-            .map_or_else(|| number.as_f64().map_or(Cell::Null, Cell::Real), Cell::Integer),
-        Some(Value::String(text)) => Cell::Text(text.clone()),
-        Some(other) => Cell::Text(other.to_string()),
-    }
 }
 
 #[cfg(test)]

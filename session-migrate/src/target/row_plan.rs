@@ -215,9 +215,7 @@ fn token_set(row: &SourceRow, tokens: &OpenedTokens, received_at: Timestamp) -> 
     if let Some(scope) = tokens.scope() {
         response = response.with_scope(scope);
     }
-    for (name, value) in tokens.extra() {
-        response = response.with_field(name, value.clone());
-    }
+    let response = response.with_extra(tokens.extra().clone());
     TokenSet::new(response, received_at, ASSUMED_LIFETIME).with_expires_at(expires_at)
 }
 

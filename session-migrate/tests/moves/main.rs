@@ -19,6 +19,7 @@ mod fixtures;
 mod keys;
 mod kill;
 mod naive;
+mod numbers;
 mod online;
 mod openwebui;
 mod presets;

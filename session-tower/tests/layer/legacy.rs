@@ -280,7 +280,7 @@ async fn s2_a_new_sign_in_with_a_legacy_value_supersedes_its_session() {
             let site = site.clone();
             async move {
                 let presented = PresentedCookie::of(request.extensions()).unwrap();
-                let sign_in = site.login("ann").supersedes(Some(presented.digest()));
+                let sign_in = site.login("ann").supersedes(presented.digests());
                 let signed_in = site.manager.sign_in(sign_in).await.unwrap();
                 let mut response = Response::new(Body::default());
                 response.extensions_mut().insert(CookieUpdate::signed_in(&signed_in));

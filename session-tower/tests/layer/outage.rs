@@ -136,7 +136,7 @@ async fn k2_an_unreadable_session_keeps_its_browser_from_neither_signing_in_nor_
     ) -> Result<CookieUpdate, Rejection> {
         let tokens = session_core::TokenResponse::bearer("at");
         let sign_in = SignIn::new(&sample::user("ann"), &sample::provider("okta"), tokens)
-            .supersedes(presented.map(|cookie| cookie.digest()));
+            .supersedes(presented.iter().flat_map(PresentedCookie::digests));
         Ok(CookieUpdate::signed_in(&manager.sign_in(sign_in).await?))
     }
 

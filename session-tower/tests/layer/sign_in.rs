@@ -26,7 +26,7 @@ fn login_with(layer: SessionLayer, site: Site, status: StatusCode) -> impl SiteS
         let site = site.clone();
         async move {
             let presented = PresentedCookie::of(request.extensions());
-            let superseded = presented.map(|cookie| cookie.digest());
+            let superseded = presented.iter().flat_map(PresentedCookie::digests);
             let sign_in = site.login("ann").supersedes(superseded);
             let signed_in = site.manager.sign_in(sign_in).await.unwrap();
             let mut response = Response::new(Full::<Bytes>::from("welcome"));
@@ -241,4 +241,27 @@ async fn an_evicted_cookie_is_not_cleared_for_a_minute_after_its_browser_signed_
     assert_eq!(send(&required, &[&new]).await.text, "ann");
     clock.advance(Duration::from_secs(61));
     assert!(send(&required, &[&old]).await.clears_cookie());
+}
+
+#[tokio::test]
+async fn c6_a_sign_in_supersedes_every_live_session_that_the_browser_presents() {
+    let site = Site::with_policy(|policy| policy.max_sessions(3)).await;
+    let insecure = SessionCookie::builder().dangerous_insecure().build().unwrap();
+    let layer = site.layer().with_cookie(insecure);
+    let phone = site.sign_in("ann").await;
+    let planted = [site.sign_in("ann").await, site.sign_in("ann").await];
+    let pair =
+        |secret: &session_core::session::SessionSecret| format!("session={}", secret.expose());
+    let [one, two] = planted.each_ref().map(|signed_in| pair(&signed_in.secret));
+    let service = layer.clone().layer(tower::service_fn(show_user));
+    assert_eq!(send(&service, &[&one, &two]).await.text, "anonymous", "two live ones are none");
+    let manager = site.manager.clone();
+    let new = send(&login_with(layer, site, StatusCode::OK), &[&one, &two]).await.new_cookie();
+    // The browser overwrites the cookie that this site set; the other one stays.
+    for other in [&one, &two] {
+        assert_eq!(send(&service, &[other, &new]).await.text, "ann");
+    }
+    let live = manager.list(&phone.session.user, None).await.unwrap();
+    let live: Vec<_> = live.iter().map(|listed| listed.session.id).collect();
+    assert!(live.len() == 2 && live.contains(&phone.session.id), "the phone was not evicted");
 }

@@ -53,7 +53,7 @@ on_every_database! {
         assert_eq!(source.lines("python-social-auth", SourceKeys::none()).await, expected);
         let fit = source.recognised("python-social-auth").await;
         let rows = source.rows(&fit.mappings.mapping[0], &Codecs::new(SourceKeys::none())).await;
-        let extra = rows[0].tokens.opened().unwrap().extra();
+        let extra = rows[0].tokens.opened().unwrap().extra().values();
         assert_eq!((&extra["tenant"]["a"][0], &extra["id"]), (&1.into(), &"x".into()));
         assert_eq!(UnreadableReason::NotAToken.code(), "not_a_token");
     }

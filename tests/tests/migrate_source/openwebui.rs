@@ -127,7 +127,7 @@ on_every_database! {
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(known(&rows[0]), [some("https://one.example"), some("4711"), some("s-1")]);
         assert_eq!(known(&rows[1]), [some("https://id.example"), some("4711"), None]);
-        let extra = rows[0].tokens.opened().unwrap().extra();
+        let extra = rows[0].tokens.opened().unwrap().extra().values();
         assert_eq!((extra["issued_at"].as_f64(), extra.len()), (Some(1.25), 3));
         assert_eq!(line(&rows[1]), "b u1 \"oidc\" - b - 1");
     }

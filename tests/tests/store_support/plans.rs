@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait as _, Set, Statement};
 use session_core::Timestamp;
 use session_core::policy::{OnFull, ProviderSelection};
 use session_core::session::{EndReason, SessionId};
 use session_core::store::sea_orm::SeaOrmStore;
+use session_core::store::sea_orm::entity::{Octets, admission_lock};
 use session_core::store::{
     EndTarget, EndsQuery, Lease, Round, SecretRotation, TimeoutBasis, TimeoutQuery, TokenWrite,
 };
@@ -36,6 +37,7 @@ pub async fn check(database: &Database) {
         })
         .await;
     let logins = fill(&SeaOrmStore::new(pool.clone())).await;
+    fill_locks(&pool).await;
     analyse(&pool).await;
     let sent = Arc::new(Mutex::new(Vec::<Statement>::new()));
     let told = Arc::clone(&sent);
@@ -83,6 +85,18 @@ async fn fill(store: &SeaOrmStore) -> Vec<Login> {
         logins.extend(of_user.into_iter().skip(1).step_by(2));
     }
     logins
+}
+
+/// Adds the lock rows of other partitions: a table of a few pages is scanned, whatever its indexes.
+async fn fill_locks(pool: &DatabaseConnection) {
+    for some in 0_u64..10 {
+        let rows = (0..400_u64).map(|number| admission_lock::ActiveModel {
+            partition_key: Set(Octets([some, number, some, number].map(u64::to_be_bytes).concat())),
+            admissions: Set(1),
+        });
+        let insert = admission_lock::Entity::insert_many(rows);
+        insert.exec_without_returning(pool).await.unwrap();
+    }
 }
 
 fn login(user: &str, number: usize) -> Login {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use url::Url;
 
 /// What happens to the chosen message before its connection is closed.
@@ -14,6 +15,9 @@ pub enum Sabotage {
     Request,
     /// The message arrives and is answered, and the response is lost.
     Answer,
+    /// The message does not arrive, and the connection stays open without a word. Only messages that
+    /// test a connection before it goes back are counted.
+    SilentTest,
 }
 
 #[derive(Default)]
@@ -27,6 +31,8 @@ struct Plan {
 pub struct Saboteur {
     url: String,
     plan: Arc<Mutex<Plan>>,
+    /// How often the open connections fell silent.
+    silences: watch::Sender<u32>,
 }
 
 impl Saboteur {
@@ -38,16 +44,18 @@ impl Saboteur {
         url.set_ip_host(address.ip()).unwrap();
         url.set_port(Some(address.port())).unwrap();
         let plan = Arc::new(Mutex::new(Plan::default()));
+        let silences = watch::Sender::new(0);
         tokio::spawn({
-            let plan = Arc::clone(&plan);
+            let (plan, silences) = (Arc::clone(&plan), silences.clone());
             async move {
                 while let Ok((client, _)) = listener.accept().await {
                     let server = TcpStream::connect(&upstream).await.unwrap();
-                    tokio::spawn(serve(client, server, Arc::clone(&plan)));
+                    let plan = Arc::clone(&plan);
+                    tokio::spawn(serve(client, server, plan, silences.subscribe()));
                 }
             }
         });
-        Self { url: url.into(), plan }
+        Self { url: url.into(), plan, silences }
     }
 
     pub fn url(&self) -> &str {
@@ -59,21 +67,36 @@ impl Saboteur {
         *self.plan.lock().unwrap() = Plan { sabotage: Some(sabotage), left };
     }
 
+    /// Leaves every open connection without a word; new ones work.
+    pub fn silence(&self) {
+        self.silences.send_modify(|silences| *silences += 1);
+    }
+
     /// Lets everything pass again; returns whether a connection was broken.
     pub fn disarm(&self) -> bool {
         self.plan.lock().unwrap().sabotage.take().is_none()
     }
 }
 
-async fn serve(mut client: TcpStream, mut server: TcpStream, plan: Arc<Mutex<Plan>>) {
+async fn serve(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    plan: Arc<Mutex<Plan>>,
+    mut silenced: watch::Receiver<u32>,
+) {
     let (mut request, mut answer) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
     loop {
         tokio::select! {
+            biased;
+            Ok(()) = silenced.changed() => std::future::pending::<()>().await,
             Ok(read) = client.read(&mut request) => {
                 if read == 0 {
                     return;
                 }
-                let sabotage = next(&plan);
+                let sabotage = next(&plan, read);
+                if sabotage == Some(Sabotage::SilentTest) {
+                    std::future::pending::<()>().await;
+                }
                 if sabotage != Some(Sabotage::Request) {
                     server.write_all(&request[..read]).await.unwrap_or(());
                 }
@@ -82,7 +105,7 @@ async fn serve(mut client: TcpStream, mut server: TcpStream, plan: Arc<Mutex<Pla
                         let _ = server.read(&mut answer).await;
                         return;
                     }
-                    Some(Sabotage::Request) => return,
+                    Some(Sabotage::Request | Sabotage::SilentTest) => return,
                     None => {}
                 }
             }
@@ -96,8 +119,14 @@ async fn serve(mut client: TcpStream, mut server: TcpStream, plan: Arc<Mutex<Pla
     }
 }
 
-fn next(plan: &Mutex<Plan>) -> Option<Sabotage> {
+/// The length of PostgreSQL's Sync and of MySQL's ping.
+const TEST_MESSAGE: usize = 5;
+
+fn next(plan: &Mutex<Plan>, length: usize) -> Option<Sabotage> {
     let mut plan = plan.lock().unwrap();
+    if plan.sabotage == Some(Sabotage::SilentTest) && length != TEST_MESSAGE {
+        return None;
+    }
     match plan.left.checked_sub(1) {
         Some(left) => {
             plan.left = left;

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use session_core::manager::{ManagerErrorKind, SignIn, SignedIn};
 use session_core::provider::openid::{Callback, SignInError, SignInErrorKind, SignInOutcome};
 use session_core::provider::{Provider as _, RevocationScope};
-use session_core::session::{DeviceLabel, SecretDigest};
+use session_core::session::DeviceLabel;
 use session_core::{TokenResponse, TokenSet, UserId};
 use session_tower::{CookieUpdate, PresentedCookie};
 
@@ -31,9 +31,8 @@ pub(crate) async fn callback(
     let Some((pending, removal)) = state.pending.take(&started_as, &headers) else {
         return failed(&UNKNOWN, &headers);
     };
-    let supersedes = cookie.map(|cookie| cookie.digest());
     let signed_in = match state.provider.openid.complete(pending, callback).await {
-        Ok(outcome) => sign_in(&state, outcome, supersedes, &headers).await,
+        Ok(outcome) => sign_in(&state, outcome, cookie, &headers).await,
         Err(error) => Err(not_completed(&error)),
     };
     let forget = AppendHeaders([(SET_COOKIE, removal)]);
@@ -55,7 +54,7 @@ const UNKNOWN: ErrorResponse = ErrorResponse::sign_in(
 async fn sign_in(
     state: &Arc<AppState>,
     outcome: SignInOutcome,
-    supersedes: Option<SecretDigest>,
+    cookie: Option<PresentedCookie>,
     headers: &HeaderMap,
 ) -> Result<SignedIn, ErrorResponse> {
     const NO_USER: ErrorResponse =
@@ -65,7 +64,7 @@ async fn sign_in(
     let sign_in = SignIn::new(&user, &state.provider.name, outcome.tokens.clone())
         .identity(outcome.identity)
         .device(device(headers))
-        .supersedes(supersedes);
+        .supersedes(cookie.iter().flat_map(PresentedCookie::digests));
     let signed_in = state.manager.sign_in(sign_in).await;
     signed_in.map_err(|error| {
         if matches!(error.kind(), ManagerErrorKind::LimitReached { .. }) {

@@ -21,8 +21,8 @@ const BATCH: u64 = 8;
 const MIN_PAUSE: Duration = Duration::from_secs(30);
 const MAX_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// How often a revocation is tried before it is given up: for about three days.
-const MAX_ATTEMPTS: u32 = 24;
+/// For how long a token is kept for its revocation. At the longest pause that is some 120 attempts.
+const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// What processing revocations did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,9 +30,11 @@ const MAX_ATTEMPTS: u32 = 24;
 pub struct RevocationReport {
     /// Tokens that their provider has revoked.
     pub revoked: usize,
-    /// Tokens that were not to be revoked: another session uses their grant, or the provider does
-    /// not revoke tokens.
+    /// Tokens that were given up: the provider does not revoke tokens, or they have waited for 30
+    /// days.
     pub dropped: usize,
+    /// Tokens that wait for the last session of their grant.
+    pub held: usize,
     /// Tokens that will be tried again.
     pub postponed: usize,
 }
@@ -40,6 +42,8 @@ pub struct RevocationReport {
 enum Revoked {
     Yes,
     Dropped,
+    /// Another session uses the grant, which the provider would revoke as a whole.
+    Held,
     Postponed(Option<Duration>),
     /// The key that sealed the token is missing.
     Unreadable,
@@ -72,23 +76,42 @@ async fn process_one(
     revocation: &PendingRevocation,
     report: &mut RevocationReport,
 ) -> Result<(), StoreError> {
-    let pause = match revoke(inner, revocation).await? {
-        Revoked::Postponed(requested) if revocation.attempts < MAX_ATTEMPTS => {
-            pause(revocation.attempts, requested)
+    let is_old = inner.now().since(revocation.created_at) >= MAX_AGE;
+    let requested = match revoke(inner, revocation).await? {
+        Revoked::Yes => {
+            report.revoked += 1;
+            return complete(inner, revocation).await;
+        }
+        Revoked::Dropped => {
+            report.dropped += 1;
+            return complete(inner, revocation).await;
+        }
+        Revoked::Held | Revoked::Postponed(_) if is_old => {
+            tracing::warn!(session = %revocation.session, provider = %revocation.provider,
+                "a refresh token is given up after 30 days, and may be alive at its provider");
+            report.dropped += 1;
+            return complete(inner, revocation).await;
+        }
+        Revoked::Held => {
+            report.held += 1;
+            None
+        }
+        Revoked::Postponed(requested) => {
+            report.postponed += 1;
+            requested
         }
         // Its key may come back, so it is never given up (F35).
-        Revoked::Unreadable => pause(revocation.attempts, None),
-        result @ (Revoked::Yes | Revoked::Dropped | Revoked::Postponed(_)) => {
-            match result {
-                Revoked::Yes => report.revoked += 1,
-                _ => report.dropped += 1,
-            }
-            return inner.bounded(inner.store.complete_revocation(revocation.id)).await;
+        Revoked::Unreadable => {
+            report.postponed += 1;
+            None
         }
     };
-    report.postponed += 1;
-    let due_at = inner.now() + pause;
+    let due_at = inner.now() + pause(revocation.attempts, requested);
     inner.bounded(inner.store.postpone_revocation(revocation.id, due_at)).await
+}
+
+async fn complete(inner: &Inner, revocation: &PendingRevocation) -> Result<(), StoreError> {
+    inner.bounded(inner.store.complete_revocation(revocation.id)).await
 }
 
 async fn revoke(inner: &Inner, revocation: &PendingRevocation) -> Result<Revoked, StoreError> {
@@ -99,7 +122,7 @@ async fn revoke(inner: &Inner, revocation: &PendingRevocation) -> Result<Revoked
     if provider.revocation_scope() != RevocationScope::Token
         && may_be_in_use(inner, revocation).await?
     {
-        return Ok(Revoked::Dropped);
+        return Ok(Revoked::Held);
     }
     let Some(token) = open(inner, revocation) else {
         return Ok(Revoked::Unreadable);

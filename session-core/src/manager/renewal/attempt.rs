@@ -50,7 +50,11 @@ pub(super) struct RenewalAttempt<'a> {
 impl RenewalAttempt<'_> {
     /// Reads the row as it is now, which may differ from the one that the request has (F3).
     pub(super) async fn read(&self) -> Result<OpenedRow, TokenError> {
-        let row = row::find_live(self.inner, None, self.id).await?;
+        self.open(row::find_live(self.inner, None, self.id).await?)
+    }
+
+    /// Opens the tokens of a row.
+    pub(super) fn open(&self, row: StoredSession) -> Result<OpenedRow, TokenError> {
         let tokens = Arc::new(row::open_tokens(self.inner, &row)?);
         Ok(OpenedRow { row, tokens })
     }

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "mysql")]
+use sea_orm::sqlx::{AssertSqlSafe, Executor as _};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend};
 
 use super::attempt_error::AttemptError;
 use super::store::SeaOrmStore;
 use crate::store::StoreError;
 
-/// How long a statement may run before PostgreSQL cancels it.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a server works on a statement or waits within a transaction before it gives up: a
+/// little longer than a manager waits for the store, so that a caller that left leaves no work.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// How long a request waits for a connection of the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,13 +34,20 @@ impl SeaOrmStore {
 
     /// Connects to the database that these options name.
     ///
-    /// Options that are not set get defaults: a request waits 5 s for a connection, PostgreSQL
-    /// cancels a statement after 30 s, a SQLite file is used by four connections, and a SQLite
-    /// database in memory by one connection that never closes. A SQLite file is put into WAL mode.
+    /// Options that are not set get defaults: a request waits 5 s for a connection, a server gives
+    /// up a statement after 6 s, a SQLite file is used by four connections, and a SQLite database in
+    /// memory by one connection that never closes. A SQLite file is put into WAL mode.
     ///
-    /// Two options are always changed. Connections are not tested before each use: that costs a
-    /// round trip, and the store repeats a statement that meets a dead connection. And SQLx does
-    /// not log statements; to have them logged, open the pool yourself and use [`new`](Self::new).
+    /// The statement timeout also bounds, a little shorter, how long a server waits for a lock, and
+    /// how long a transaction may be idle, so that a process that stops within one blocks no other
+    /// for long. MySQL 8 knows the first only for queries and the last not at all: there, let TCP
+    /// find dead clients soon.
+    ///
+    /// Some options are always changed. Connections are not tested before each use: that costs a
+    /// round trip, and the store repeats a statement that meets a dead connection. SQLx does not
+    /// log statements. And the timeouts take the places of `map_sqlx_postgres_opts` and
+    /// `map_sqlx_mysql_pool_opts`. To have it otherwise, open the pool yourself and use
+    /// [`new`](Self::new).
     ///
     /// # Errors
     ///
@@ -49,9 +59,9 @@ impl SeaOrmStore {
         if options.get_acquire_timeout().is_none() && options.get_connect_timeout().is_none() {
             options.acquire_timeout(ACQUIRE_TIMEOUT);
         }
-        if options.get_statement_timeout().is_none() {
-            options.statement_timeout(STATEMENT_TIMEOUT);
-        }
+        let timeout = options.get_statement_timeout().unwrap_or(STATEMENT_TIMEOUT);
+        options.statement_timeout(timeout);
+        bound_waits(&mut options, timeout);
         let in_memory = backend == DbBackend::Sqlite && is_in_memory(options.get_url());
         if in_memory {
             options.max_connections(1).min_connections(1).idle_timeout(None).max_lifetime(None);
@@ -76,6 +86,40 @@ impl SeaOrmStore {
         })
         .await
     }
+}
+
+/// Bounds what a server waits for besides a statement, which SeaORM bounds on PostgreSQL. A lock is
+/// given up first: its error tells more, and the attempt is repeated.
+#[cfg_attr(not(any(feature = "postgres", feature = "mysql")), allow(unused_variables))]
+fn bound_waits(options: &mut ConnectOptions, timeout: Duration) {
+    let lock = timeout * 5 / 6;
+    #[cfg(feature = "postgres")]
+    options.map_sqlx_postgres_opts(move |server| {
+        server.options([
+            ("lock_timeout", lock.as_millis()),
+            ("idle_in_transaction_session_timeout", timeout.as_millis()),
+        ])
+    });
+    #[cfg(feature = "mysql")]
+    options.map_sqlx_mysql_pool_opts(move |pool| {
+        pool.after_connect(move |connection, _| {
+            let sql = bounds_of_mysql(timeout, lock);
+            Box::pin(async move { connection.execute(AssertSqlSafe(sql)).await.map(drop) })
+        })
+    });
+}
+
+/// One statement for both servers: each ignores what stands in a comment for the other. Locks and
+/// idle transactions are counted in whole seconds, of which zero would be none or for ever.
+#[cfg(feature = "mysql")]
+fn bounds_of_mysql(timeout: Duration, lock: Duration) -> String {
+    let (millis, seconds) = (timeout.as_millis(), timeout.as_secs().max(1));
+    let lock = lock.as_secs().max(1);
+    format!(
+        "SET SESSION innodb_lock_wait_timeout = {lock}, lock_wait_timeout = {lock} \
+         /*M!100300 , max_statement_time = {millis} / 1000, idle_transaction_timeout = {seconds} */ \
+         /*!80000 , max_execution_time = {millis} */"
+    )
 }
 
 /// Guesses the database, to classify errors of connecting only; SeaORM parses the address itself.

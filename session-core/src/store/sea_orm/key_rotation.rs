@@ -9,9 +9,9 @@ use sea_orm::{
 
 use super::convert::{self, seal_key, sealed_octets, signed};
 use super::entity::{revocation, session};
+use super::live_update::{set_tokens, update_live};
 use super::row::StoredRow;
 use super::store::SeaOrmStore;
-use super::update::{set_tokens, update_live};
 use crate::session::SessionId;
 use crate::store::{KeyRotation, PendingRevocation, RevocationId, StoreError, StoredSession};
 use crate::token::{Sealed, SealedTokens};

@@ -11,11 +11,11 @@ use sea_orm::{
 use super::attempt_error::AttemptError;
 use super::convert::{signed, term_ms};
 use super::entity::session::{self, Column};
+use super::live_update::update_live;
 use super::retry::Attempt;
 use super::row::StoredRow;
 use super::store::SeaOrmStore;
 use super::text;
-use super::update::update_live;
 use crate::session::SessionId;
 use crate::store::{Lease, LeaseOwner, RenewalLeases, StoreError, StoredSession};
 
@@ -127,7 +127,9 @@ fn claim_sql(backend: DbBackend, id: SessionId, seen: Option<&Lease>, lease: &Le
     let columns = columns.collect::<Vec<_>>().join(", ");
     match backend {
         DbBackend::MySql => {
-            format!("{update}; SELECT {columns} FROM login_session WHERE id = {id}")
+            format!(
+                "{update}; SELECT {columns} FROM login_session WHERE id = {id} AND ROW_COUNT() > 0"
+            )
         }
         _ => format!("{update} RETURNING {columns}"),
     }

@@ -14,10 +14,10 @@ use super::connection::Connection;
 use super::convert::digest_octets;
 use super::end::{Ending, Leaving};
 use super::entity::session::Column;
+use super::live_update::renewal;
 use super::retry::Attempt;
 use super::row::{ENDING_COLUMNS, EndingRow};
 use super::store::SeaOrmStore;
-use super::update::renewal;
 use crate::policy::rotation;
 use crate::session::EndReason;
 use crate::store::{Admission, EndedSession, TokenWrite};
@@ -140,7 +140,7 @@ impl SeaOrmStore {
             Column::UserId,
             Column::Provider,
         ]));
-        let mut parts = Parts::new(update.build(DbBackend::Postgres));
+        let mut parts = BoundSql::new(update.build(DbBackend::Postgres));
         let (new_id, now) = (parts.bind(Uuid::now_v7()), parts.bind(write.now.as_millis()));
         let sql = format!(
             "WITH written AS ({}), renewed AS (INSERT INTO login_session_event \
@@ -179,7 +179,7 @@ fn admission_statement(
     admission: i64,
     leaving: &[EndedSession],
 ) -> Statement {
-    let mut parts = Parts { sql: String::new(), values: Vec::new() };
+    let mut parts = BoundSql { sql: String::new(), values: Vec::new() };
     let partition = parts.bind(login.partition.clone());
     let (admission, seen) = (parts.bind(admission), parts.bind(seen));
     let ids: Vec<Uuid> = leaving.iter().map(|one| one.id.as_uuid()).collect();
@@ -209,7 +209,11 @@ fn admission_statement(
 }
 
 /// Returns the columns of the new row that are set, and their values.
-fn new_row(parts: &mut Parts, login: &PendingAdmission<'_>, admission: &str) -> (String, String) {
+fn new_row(
+    parts: &mut BoundSql,
+    login: &PendingAdmission<'_>,
+    admission: &str,
+) -> (String, String) {
     let (mut columns, mut values) = (Vec::new(), Vec::new());
     for column in Column::iter() {
         let value = match (column, login.row.get(column).into_value()) {
@@ -229,7 +233,7 @@ fn end_statement(ending: &Ending, new_id: Uuid) -> Statement {
         .filter(ending.condition.clone())
         .order_by_asc(Column::Id)
         .lock_exclusive();
-    let mut parts = Parts::new(locked.build(DbBackend::Postgres));
+    let mut parts = BoundSql::new(locked.build(DbBackend::Postgres));
     let reason = parts.bind(ending.reason.as_str());
     let locked = std::mem::take(&mut parts.sql);
     let ends = parts.ending(ending.now.as_millis(), new_id);
@@ -255,12 +259,12 @@ fn ended_by_statement(ending: &Ending, new_id: Uuid) -> Statement {
 }
 
 /// A statement that is put together, with its values.
-struct Parts {
+struct BoundSql {
     sql: String,
     values: Vec<Value>,
 }
 
-impl Parts {
+impl BoundSql {
     fn new(statement: Statement) -> Self {
         Self { sql: statement.sql, values: statement.values.map_or(Vec::new(), |values| values.0) }
     }

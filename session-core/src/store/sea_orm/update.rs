@@ -4,19 +4,19 @@ use async_trait::async_trait;
 #[cfg(feature = "postgres")]
 use sea_orm::DbBackend;
 use sea_orm::prelude::Uuid;
-use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, UpdateMany};
 
 use super::attempt_error::AttemptError;
-use super::convert::{digest_octets, seal_key, sealed_octets, signed};
+use super::convert::{digest_octets, sealed_octets};
 use super::entity::{Octets, session};
+use super::live_update::{raised_revision, renewal, update_live};
 use super::retry::Attempt;
 use super::store::SeaOrmStore;
 use super::text;
 use crate::clock::Timestamp;
 use crate::session::{SecretDigest, SessionId};
 use crate::store::{SecretRotation, SessionUpdates, StoreError, TokenWrite};
-use crate::token::SealedTokens;
 use session::Column;
 
 #[async_trait]
@@ -57,48 +57,6 @@ impl SessionUpdates for SeaOrmStore {
         .await
         .map(drop)
     }
-}
-
-/// Begins an update of a live session.
-pub(super) fn update_live(id: SessionId) -> UpdateMany<session::Entity> {
-    session::Entity::update_many()
-        .filter(Column::Id.eq(id.as_uuid()))
-        .filter(Column::EndedAt.is_null())
-}
-
-/// Adds the columns of sealed tokens to an update.
-pub(super) fn set_tokens(
-    update: UpdateMany<session::Entity>,
-    tokens: &SealedTokens,
-) -> UpdateMany<session::Entity> {
-    let refresh_token = tokens.refresh_token.as_ref().map(sealed_octets);
-    update
-        .col_expr(Column::SealedTokens, Expr::val(Some(sealed_octets(&tokens.tokens))))
-        .col_expr(Column::SealedRefreshToken, Expr::val(refresh_token))
-        .col_expr(Column::SealKey, Expr::val(Some(seal_key(&tokens.tokens))))
-}
-
-/// Returns the update that writes renewed tokens, and releases the lease of their owner.
-///
-/// MySQL assigns one column after the other, so that the owner is compared before it is cleared.
-pub(super) fn renewal(write: &TokenWrite) -> UpdateMany<session::Entity> {
-    let update = set_tokens(update_live(write.id), &write.tokens)
-        .col_expr(Column::RenewedAt, Expr::val(write.now.as_millis()))
-        .col_expr(Column::Revision, raised_revision())
-        .filter(Column::Revision.eq(signed(write.revision)));
-    let Some(owner) = write.releases else { return update };
-    let is_owner = || Expr::col(Column::LeaseOwner).eq(owner.as_uuid());
-    let kept = |column: Column, none: Expr| -> Expr {
-        Expr::case(is_owner(), none).finally(Expr::col(column)).into()
-    };
-    update
-        .col_expr(Column::LeaseHeartbeat, kept(Column::LeaseHeartbeat, Expr::val(None::<i64>)))
-        .col_expr(Column::LeaseTermMs, kept(Column::LeaseTermMs, Expr::val(None::<i64>)))
-        .col_expr(Column::LeaseOwner, kept(Column::LeaseOwner, Expr::val(None::<Uuid>)))
-}
-
-fn raised_revision() -> Expr {
-    Expr::col(Column::Revision).add(1_i64)
 }
 
 impl SeaOrmStore {

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use crate::source::bind::{Bound, PathSlot, ProviderSlot, TimeSlot, TokenSlot, ValueSlot};
 use crate::source::codec::{KeyUse, Opened};
 use crate::source::mapping::Unit;
+use crate::source::raw_json;
 use crate::source::row::{
     Expiry, OpenedTokens, RowTokens, SourceKey, SourceRow, StoredColumn, Unreadable,
     UnreadableReason, scope_of_text,
@@ -91,8 +92,8 @@ pub(crate) fn within(stored: &Cell, path: &[String]) -> Cell {
     if path.is_empty() {
         return stored.clone();
     }
-    let json = stored.as_bytes().and_then(json);
-    time::json_cell(json.as_ref().and_then(|json| walk(json, path)))
+    let Some(text) = stored.as_bytes().and_then(raw_json::document) else { return Cell::Null };
+    raw_json::cell(raw_json::find(&text, path).ok().flatten())
 }
 
 /// Parses JSON, or a JSON string that holds JSON, as some applications store it.
@@ -147,14 +148,13 @@ fn response(slot: &TokenSlot, stored: &Cell) -> Result<Option<OpenedTokens>, Unr
         return Ok(None);
     }
     let opened = open(slot, stored)?;
-    let json = json(opened.plain()).ok_or(failed(UnreadableReason::NotJson))?;
-    match walk(&json, &slot.path) {
-        Some(Value::Object(fields)) => {
-            OpenedTokens::from_response(fields.clone(), opened.key()).map(Some).map_err(failed)
-        }
-        None | Some(Value::Null) => Ok(None),
-        Some(_) => Err(failed(UnreadableReason::NotJson)),
-    }
+    let not_json = || failed(UnreadableReason::NotJson);
+    let text = raw_json::document(opened.plain()).ok_or_else(not_json)?;
+    let text = Zeroizing::new(text.into_owned());
+    let found = raw_json::find(&text, &slot.path).map_err(|_| not_json())?;
+    let Some(found) = found else { return Ok(None) };
+    let fields = raw_json::fields(found).ok_or_else(not_json)?;
+    OpenedTokens::from_response(fields, opened.key()).map(Some).map_err(failed)
 }
 
 fn open(slot: &TokenSlot, stored: &Cell) -> Result<Opened, Unreadable> {
@@ -224,7 +224,7 @@ fn identity(
     tokens: Option<&OpenedTokens>,
     value: impl Fn(&PathSlot) -> Cell,
 ) -> [Option<String>; 3] {
-    let userinfo = tokens.and_then(|tokens| tokens.extra().get("userinfo"));
+    let userinfo = tokens.and_then(|tokens| tokens.extra().written("userinfo"));
     let payload = tokens.and_then(OpenedTokens::id).and_then(payload);
     let mut found = sources.iter().zip(CLAIMS).map(|(source, claim)| {
         let mapped = match source {
@@ -232,8 +232,8 @@ fn identity(
             Some(ValueSlot::Column(slot)) => given(&value(slot)),
             None => None,
         };
-        let claimed = |claims: Option<&Value>| claim_text(claims?.get(claim)?);
-        mapped.or_else(|| claimed(userinfo)).or_else(|| claimed(payload.as_ref()))
+        let claimed = |claims: Option<&str>| claim_text(claims?, claim);
+        mapped.or_else(|| claimed(userinfo)).or_else(|| claimed(payload.as_deref()))
     });
     std::array::from_fn(|_| found.next().flatten())
 }
@@ -243,19 +243,22 @@ fn given(cell: &Cell) -> Option<String> {
 }
 
 /// Returns a claim as text; some providers write a subject as a number.
-fn claim_text(claim: &Value) -> Option<String> {
-    match claim {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
+fn claim_text(claims: &str, claim: &str) -> Option<String> {
+    let found = raw_json::find(claims, &[claim.to_owned()]).ok()??;
+    match serde_json::from_str(found.get()).ok()? {
+        Value::String(text) if !text.is_empty() => Some(text),
+        Value::Number(_) => Some(found.get().to_owned()),
         _ => None,
     }
 }
 
 /// Returns the claims of an ID token (RFC 7519, section 7.2), unverified.
-fn payload(token: &str) -> Option<Value> {
+fn payload(token: &str) -> Option<String> {
     let encoded = token.split('.').nth(1)?;
     let json = URL_SAFE_NO_PAD.decode(encoded.trim_end_matches('=')).ok()?;
-    serde_json::from_slice(&json).ok().filter(Value::is_object)
+    let json = String::from_utf8(json).ok()?;
+    raw_json::fields(raw_json::find(&json, &[]).ok()??)?;
+    Some(json)
 }
 
 #[cfg(test)]
@@ -267,7 +270,7 @@ mod tests {
         // {"iss":"https://id.example","sub":4711}
         let token = "e30.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUiLCJzdWIiOjQ3MTF9.c2ln";
         let claims = payload(token).unwrap();
-        assert_eq!(super::claim_text(&claims["sub"]).as_deref(), Some("4711"));
+        assert_eq!(super::claim_text(&claims, "sub").as_deref(), Some("4711"));
         for none in ["", "opaque", "a.b.c", "e30.W10.x"] {
             assert!(payload(none).is_none(), "{none}");
         }

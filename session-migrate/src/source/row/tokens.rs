@@ -2,10 +2,13 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use session_core::token::ExtraFields;
 use zeroize::Zeroizing;
 
 use crate::source::codec::{CodecError, KeyUse};
+use crate::source::raw_json::RawFields;
 
 /// The decrypted tokens of a row, with every other field of the stored response.
 ///
@@ -19,7 +22,7 @@ pub struct OpenedTokens {
     pub(crate) id: Option<Zeroizing<String>>,
     pub(crate) scope: Option<String>,
     pub(crate) token_type: Option<String>,
-    pub(crate) extra: Map<String, Value>,
+    pub(crate) extra: ExtraFields,
     pub(crate) keys: Vec<KeyUse>,
 }
 
@@ -54,9 +57,9 @@ impl OpenedTokens {
         self.token_type.as_deref()
     }
 
-    /// Returns the other fields of a stored token response, unchanged.
+    /// Returns the other fields of a stored token response, as they are written.
     #[must_use]
-    pub const fn extra(&self) -> &Map<String, Value> {
+    pub const fn extra(&self) -> &ExtraFields {
         &self.extra
     }
 
@@ -73,23 +76,32 @@ impl OpenedTokens {
 
     /// Reads the tokens of a stored token response.
     pub(crate) fn from_response(
-        mut response: Map<String, Value>,
+        mut response: RawFields<'_>,
         key: KeyUse,
     ) -> Result<Self, UnreadableReason> {
-        let mut token = |name: &str| match response.remove(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(Zeroizing::new(text)).filter(|t| !t.is_empty())),
+        let value = |written: &RawValue| serde_json::from_str::<Value>(written.get()).ok();
+        let mut token = |name: &str| match response.remove(name).map(value) {
+            None | Some(Some(Value::Null)) => Ok(None),
+            Some(Some(Value::String(text))) => {
+                Ok(Some(Zeroizing::new(text)).filter(|t| !t.is_empty()))
+            }
             Some(_) => Err(UnreadableReason::NotAToken),
         };
         let (access, refresh, id) =
             (token("access_token")?, token("refresh_token")?, token("id_token")?);
-        let scope = response.remove("scope").as_ref().and_then(scope_of_json);
+        let scope = response.remove("scope").and_then(value);
+        let scope = scope.as_ref().and_then(scope_of_json);
         // A type that is not text is kept with the unknown fields.
-        let token_type = response.get("token_type").and_then(Value::as_str).map(str::to_owned);
+        let token_type = match response.get("token_type").copied().and_then(value) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        };
         if token_type.is_some() {
             response.remove("token_type");
         }
-        Ok(Self { access, refresh, id, scope, token_type, extra: response, keys: vec![key] })
+        let mut extra = ExtraFields::default();
+        response.into_iter().for_each(|(name, written)| extra.insert(name, written));
+        Ok(Self { access, refresh, id, scope, token_type, extra, keys: vec![key] })
     }
 }
 
@@ -192,11 +204,12 @@ mod tests {
     #[test]
     fn unknown_fields_are_kept_and_nothing_is_printed() {
         let json = r#"{"access_token": "at-1", "refresh_token": "", "scope": ["a", "b"],
-            "token_type": "Bearer", "issued_at": 1.5, "not-before-policy": 0}"#;
+            "token_type": "Bearer", "issued_at": 1.50, "not-before-policy": 0}"#;
         let tokens = read(json).unwrap();
         assert_eq!((tokens.access(), tokens.refresh()), (Some("at-1"), None));
         assert_eq!((tokens.scope(), tokens.token_type()), (Some("a b"), Some("Bearer")));
-        assert_eq!(tokens.extra().len(), 2);
+        assert_eq!(tokens.extra().written("issued_at"), Some("1.50"));
+        assert_eq!(tokens.extra().values().len(), 2);
         assert!(!format!("{tokens:?}").contains("at-1"));
     }
 

@@ -21,7 +21,7 @@ pub(super) struct Fields {
 impl Fields {
     /// Returns a field's text. Of several fields with one name the last one counts, as for most
     /// parsers.
-    fn raw(&self, name: &str) -> Option<&RawValue> {
+    pub(super) fn raw(&self, name: &str) -> Option<&RawValue> {
         self.fields.iter().rev().find(|(known, _)| known == name).map(|(_, raw)| raw.as_ref())
     }
 
@@ -37,6 +37,13 @@ impl Fields {
         }
         self.put(name, to_raw_value(value)?);
         Ok(())
+    }
+
+    /// Sets a field as it is written, unless it is written so already.
+    pub(super) fn set_written(&mut self, name: &str, written: &RawValue) {
+        if self.raw(name).map(RawValue::get) != Some(written.get()) {
+            self.put(name, written.to_owned());
+        }
     }
 
     fn put(&mut self, name: &str, value: Box<RawValue>) {

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
 use session_core::Timestamp;
+use session_core::token::ExtraFields;
 use zeroize::Zeroizing;
 
 /// The tokens of a source's row after a rollback.
@@ -25,7 +25,7 @@ pub struct RenewedTokens {
     pub token_type: Option<String>,
     /// The other fields of the token response. Further fields of a stored response stay, and times
     /// among them follow from the two below.
-    pub extra: Map<String, Value>,
+    pub extra: ExtraFields,
     /// When the access token expires; without it, the row's expiry is cleared where its columns
     /// allow it.
     pub expires_at: Option<Timestamp>,
@@ -46,7 +46,6 @@ impl fmt::Debug for RenewedTokens {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Map;
     use session_core::Timestamp;
     use zeroize::Zeroizing;
 
@@ -61,7 +60,7 @@ mod tests {
             id: Some(secret()),
             scope: Some("hunter2".to_owned()),
             token_type: None,
-            extra: Map::from_iter([("hunter2".to_owned(), "hunter2".into())]),
+            extra: serde_json::from_str(r#"{"hunter2": "hunter2"}"#).unwrap(),
             expires_at: None,
             renewed_at: Timestamp::from_millis(0),
         };

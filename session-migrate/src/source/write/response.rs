@@ -12,7 +12,7 @@ use super::row_edit::RowEdit;
 use super::scope;
 use crate::source::bind::TokenSlot;
 use crate::source::mapping::Unit;
-use crate::source::time::json_cell;
+use crate::source::raw_json;
 use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::Cell;
 
@@ -57,10 +57,8 @@ fn change(fields: &mut Fields, tokens: &RenewedTokens) -> Result<(), Error> {
     token(fields, "refresh_token", tokens.refresh.as_ref())?;
     token(fields, "id_token", tokens.id.as_ref())?;
     granted(fields, tokens)?;
-    for (name, value) in &tokens.extra {
-        if !OWN.contains(&name.as_str()) {
-            fields.set(name, value)?;
-        }
+    for (name, written) in tokens.extra.iter().filter(|(name, _)| !OWN.contains(name)) {
+        fields.set_written(name, written);
     }
     let lifetime = tokens
         .expires_at
@@ -117,12 +115,15 @@ fn replaced(
     name: &str,
     make: Option<impl Fn(&Cell) -> Option<Cell>>,
 ) -> Result<(), Error> {
-    let Some(stored) = fields.get(name) else { return Ok(()) };
+    let stored = raw_json::cell(fields.raw(name));
+    if stored.is_null() {
+        return Ok(());
+    }
     let Some(make) = make else {
         fields.remove(name);
         return Ok(());
     };
-    match make(&json_cell(Some(&stored))) {
+    match make(&stored) {
         Some(Cell::Integer(number)) => fields.set(name, &number.into()),
         Some(Cell::Real(number)) => fields.set(name, &number.into()),
         Some(Cell::Text(text)) => fields.set(name, &text.into()),

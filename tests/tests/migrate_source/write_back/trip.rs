@@ -30,7 +30,7 @@ pub(crate) fn tokens(mapping: &Mapping, name: &str) -> RenewedTokens {
         id: some(&format!("new-it-{name}")).filter(|_| has(places.id.is_some())),
         scope: Some("openid new".to_owned()).filter(|_| has(places.scope.is_some())),
         token_type: Some("bearer".to_owned()).filter(|_| has(places.token_type.is_some())),
-        extra: serde_json::Map::new(),
+        extra: session_core::token::ExtraFields::default(),
         expires_at: Some(Timestamp::from_millis(EXPIRES)).filter(|_| !mapping.expires.is_empty()),
         renewed_at: Timestamp::from_millis(RENEWED),
     }
