@@ -55,7 +55,7 @@ mod tests {
     fn a_step_never_changes() {
         assert_eq!(
             SCRIPT.checksums(),
-            [0xc2e2_ebb7_88fd_64ad, 0x90a7_81fd_56ea_a180, 0x595f_02d8_1952_d94e]
+            [0x822e_acff_3cfd_9eef, 0x14b2_e496_dd2d_f7a0, 0x9bbe_b95b_b8bd_26d7]
         );
     }
 

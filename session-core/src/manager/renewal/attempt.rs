@@ -84,7 +84,9 @@ impl RenewalAttempt<'_> {
         let (inner, session) = (self.inner, &opened.row.session);
         let provider = inner.provider(&session.provider);
         let sign_in_needed = TokenError::new(TokenErrorKind::SignInNeeded);
-        let provider = provider.filter(|_| opened.tokens.refresh_token().is_some());
+        let may_help = opened.tokens.refresh_token().is_some()
+            && !inner.backoff.needs_sign_in(session, inner.clock.monotonic());
+        let provider = provider.filter(|_| may_help);
         let provider = provider.ok_or(sign_in_needed)?;
         let backoff = inner.backoff.pause(&session.provider, self.id, inner.clock.monotonic());
         let since_rejection = self.pause_after_rejection(opened);

@@ -1,7 +1,6 @@
 //! The lease: one process at a time renews a session (store law 4).
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::manager::manager::Inner;
@@ -232,34 +231,6 @@ async fn release_abandoned(inner: &Inner, id: SessionId, owner: LeaseOwner) {
             return;
         }
         pause = (pause * 2).min(MAX_RELEASE_PAUSE);
-    }
-}
-
-/// Leases that this process has given up and could not release yet. It need not watch them.
-#[derive(Debug, Default)]
-pub(in crate::manager) struct AbandonedLeases {
-    owners: Mutex<HashMap<SessionId, LeaseOwner>>,
-}
-
-impl AbandonedLeases {
-    fn contains(&self, id: SessionId, owner: LeaseOwner) -> bool {
-        self.lock().get(&id) == Some(&owner)
-    }
-
-    fn insert(&self, id: SessionId, owner: LeaseOwner) {
-        self.lock().insert(id, owner);
-    }
-
-    /// Removes an owner, unless the session has a later one.
-    fn remove(&self, id: SessionId, owner: LeaseOwner) {
-        let mut owners = self.lock();
-        if owners.get(&id) == Some(&owner) {
-            owners.remove(&id);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, LeaseOwner>> {
-        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -60,10 +60,10 @@ pub(in crate::manager) fn begin(
 /// Returns an error if what this process knows keeps it from asking the provider.
 fn check_may_ask(inner: &Inner, session: &Session) -> Result<(), TokenError> {
     let Session { id, provider, .. } = session;
-    if inner.provider(provider).is_none() {
+    let now = inner.clock.monotonic();
+    if inner.provider(provider).is_none() || inner.backoff.needs_sign_in(session, now) {
         return Err(TokenError::new(TokenErrorKind::SignInNeeded));
     }
-    let now = inner.clock.monotonic();
     let pause = inner.backoff.pause(provider, *id, now).max(inner.migration_hold.left(*id, now));
     pause.map_or(Ok(()), |pause| Err(TokenError::unavailable(pause)))
 }
@@ -223,7 +223,7 @@ async fn failed(
 ) -> TokenError {
     let (inner, session) = (attempt.inner, &opened.row.session);
     let now = inner.clock.monotonic();
-    let pause = inner.backoff.failed(&session.provider, attempt.id, &error, now);
+    let pause = inner.backoff.failed(session, &error, now);
     tracing::warn!(session = %attempt.id, provider = %session.provider, %error, "renewal failed");
     attempt.record(session, failure(error.kind())).await;
     TokenError::unavailable(pause).caused_by(error)

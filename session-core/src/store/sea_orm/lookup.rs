@@ -13,6 +13,7 @@ use sea_orm::{
 use super::attempt_error::AttemptError;
 use super::convert::{digest_octets, partition_octets};
 use super::entity::session::{self, Column};
+use super::provider_filter::has_provider;
 use super::row::{SessionRow, StoredRow};
 use super::store::SeaOrmStore;
 use crate::clock::Timestamp;
@@ -88,6 +89,7 @@ impl SessionLookup for SeaOrmStore {
         let mut select = SessionRow::select()
             .filter(Column::EndedAt.is_null())
             .filter(time.lte(query.until.as_millis()))
+            .filter(has_provider(&query.providers))
             .filter(Condition::all().add_option(behind))
             // All of these rows have the same end; sorting by it first makes the order that of the
             // index.

@@ -47,7 +47,9 @@ mod outbox;
 mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod provider_filter;
 mod retry;
+mod rounds;
 mod row;
 mod store;
 mod text;
