@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -36,19 +35,6 @@ pub struct TokenSet {
     received_at: Timestamp,
     expires_at: Option<Timestamp>,
     extra: ExtraFields,
-}
-
-/// Returns about how many bytes of memory a field of a token response takes.
-fn memory_of(value: &Value) -> usize {
-    let inner = match value {
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(memory_of).sum(),
-        Value::Object(fields) => {
-            fields.iter().map(|(name, value)| name.len() + memory_of(value)).sum()
-        }
-        _ => 0,
-    };
-    size_of::<Value>() + inner
 }
 
 impl TokenSet {
@@ -221,7 +207,7 @@ impl TokenSet {
             + secret(self.refresh_token())
             + secret(self.id_token())
             + self.scope.as_ref().map_or(0, String::len)
-            + self.extra.iter().map(|(name, value)| name.len() + memory_of(value)).sum::<usize>()
+            + self.extra.memory()
     }
 
     /// Seals the tokens for the row of this session.
