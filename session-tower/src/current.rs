@@ -11,7 +11,7 @@ use session_core::{
     EndReason, ProviderName, Session, SessionId, SessionManager, Timestamp, TokenSet, UserId,
 };
 
-use crate::cookie::{MAX_VALUES, PresentedValues};
+use crate::cookie::PresentedValues;
 use crate::rejection::Rejection;
 
 /// The live session of a request, in the request's extensions.
@@ -163,25 +163,21 @@ pub(crate) struct NoSession;
 ///
 /// A sign-in passes them to [`SignIn::supersedes`](session_core::manager::SignIn::supersedes), which
 /// ends the sessions that the same browser had before (S2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresentedCookie {
-    first: SecretDigest,
-    further: [Option<SecretDigest>; MAX_VALUES - 1],
+    digests: Arc<[SecretDigest]>,
 }
 
 impl PresentedCookie {
-    pub(crate) const fn new(digest: SecretDigest) -> Self {
-        Self { first: digest, further: [None; MAX_VALUES - 1] }
+    pub(crate) fn new(digest: SecretDigest) -> Self {
+        Self { digests: Arc::new([digest]) }
     }
 
     /// Returns the digests of the well-formed values, if there are any.
     pub(crate) fn among(presented: &PresentedValues) -> Option<Self> {
-        let mut digests = presented.candidates().map(|candidate| candidate.digest);
-        let mut cookie = Self::new(digests.next()?);
-        for (slot, digest) in cookie.further.iter_mut().zip(digests) {
-            *slot = Some(digest);
-        }
-        Some(cookie)
+        presented.first()?;
+        let digests = presented.candidates().map(|candidate| candidate.digest).collect();
+        Some(Self { digests })
     }
 
     /// Returns the cookie of the request with these extensions, if it sent a well-formed one.
@@ -195,11 +191,11 @@ impl PresentedCookie {
     pub fn of(extensions: &Extensions) -> Option<Self> {
         // A request with a live session has no second extension, which saves an allocation.
         let current = extensions.get::<CurrentSession>().map(|current| Self::new(current.digest));
-        current.or_else(|| extensions.get().copied())
+        current.or_else(|| extensions.get().cloned())
     }
 
     /// Returns the digests of the cookie's values, in the order of the request.
-    pub fn digests(&self) -> impl Iterator<Item = SecretDigest> + use<> {
-        std::iter::once(self.first).chain(self.further.into_iter().flatten())
+    pub fn digests(&self) -> impl Iterator<Item = SecretDigest> {
+        self.digests.iter().copied()
     }
 }

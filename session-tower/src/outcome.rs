@@ -123,24 +123,24 @@ impl Lookups {
 
 impl Outcome {
     /// Creates the outcome of a request without a session whose cookie stays as it is.
-    pub(crate) const fn keeping_cookie(presented: Option<PresentedCookie>) -> Self {
+    pub(crate) fn keeping_cookie(presented: Option<PresentedCookie>) -> Self {
         Self::Anonymous { absence: Absence::Missing, presented, update: None }
     }
 
     /// Creates the outcome of a request whose cookie leads to no session.
-    pub(crate) const fn clearing_cookie(presented: Option<PresentedCookie>) -> Self {
+    pub(crate) fn clearing_cookie(presented: Option<PresentedCookie>) -> Self {
         let update = Some(CookieUpdate::signed_out());
         Self::Anonymous { absence: Absence::Missing, presented, update }
     }
 
     /// Creates the outcome of a request whose session has ended. Only the response that tells the
     /// reason clears the cookie.
-    pub(crate) const fn ended(ended: EndedSession, presented: Option<PresentedCookie>) -> Self {
+    pub(crate) fn ended(ended: EndedSession, presented: Option<PresentedCookie>) -> Self {
         Self::Anonymous { absence: Absence::Ended(ended), presented, update: None }
     }
 
     /// Creates the outcome of a request whose session cannot be read: signing in and out go on.
-    pub(crate) const fn unreadable(presented: Option<PresentedCookie>) -> Self {
+    pub(crate) fn unreadable(presented: Option<PresentedCookie>) -> Self {
         Self::Anonymous { absence: Absence::Unreadable, presented, update: None }
     }
 

@@ -1,6 +1,7 @@
 //! The core: its manager and its provider, on every database; and the harness itself.
 
 mod harness;
+mod hour_of_outage;
 mod machine;
 mod manager_databases;
 mod manager_moves;

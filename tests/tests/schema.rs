@@ -14,9 +14,9 @@ use sea_orm::sea_query::ColumnType;
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, Iterable, Statement};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 use session_core::policy::OnFull;
-use session_core::store::SessionLookup as _;
 use session_core::store::sea_orm::SeaOrmStore;
 use session_core::store::sea_orm::entity::{admission_lock, event, revocation, session};
+use session_core::store::{SessionLookup as _, SessionUpdates as _};
 use session_core::testing::sample::{self, Login};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
@@ -125,6 +125,48 @@ on_every_database! {
     }
 }
 
+/// A touch changes no index, so that PostgreSQL writes it as a heap-only tuple: at intervals of five
+/// minutes, all but those at which an hour begins.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_touch_changes_no_index_of_postgres() {
+    if !Kind::Postgres.is_available() {
+        return;
+    }
+    let database = migrated(Kind::Postgres).await;
+    let store = SeaOrmStore::connect(database.url()).await.unwrap();
+    let policy = capped(1, OnFull::EvictOldest);
+    let logins: Vec<_> = (0..64).map(|n| Login::of(&format!("user-{n}"), "okta")).collect();
+    for login in &logins {
+        admit(&store, login, &policy).await.unwrap();
+    }
+    for minutes in (5..=100).step_by(5) {
+        for login in &logins {
+            let at = sample::now() + std::time::Duration::from_secs(minutes * 60);
+            store.touch(login.id(), at).await.unwrap();
+        }
+    }
+    // A connection reports its statistics when it is closed.
+    store.connection().clone().close().await.unwrap();
+    let [touches, heap_only] = updates(&database.connect().await, 64 * 20).await;
+    assert!(heap_only * 10 >= touches * 9, "{heap_only} of {touches} are heap-only tuples");
+}
+
+/// Returns how many rows were updated, once at least so many were, and how many heap-only.
+async fn updates(pool: &DatabaseConnection, at_least: i64) -> [i64; 2] {
+    let sql = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables \
+               WHERE relname = 'login_session'";
+    for _ in 0..200 {
+        let statement = Statement::from_string(pool.get_database_backend(), sql);
+        let row = pool.query_one_raw(statement).await.unwrap().unwrap();
+        let counted = [0, 1].map(|column| row.try_get_by_index::<i64>(column).unwrap());
+        if counted[0] >= at_least {
+            return counted;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the statistics do not show the touches");
+}
+
 /// An application whose migrator includes the steps.
 struct Application;
 
@@ -170,7 +212,7 @@ async fn of_table(pool: &DatabaseConnection, kind: Kind, table: &str) -> Vec<Des
             "SELECT column_name::text, udt_name::text, is_nullable::text \
              FROM information_schema.columns \
              WHERE table_schema = current_schema() AND table_name = '{table}' \
-             ORDER BY ordinal_position"
+             AND is_generated = 'NEVER' ORDER BY ordinal_position"
         ),
         _ => format!(
             "SELECT CONVERT(column_name USING utf8mb4), CONVERT(column_type USING utf8mb4), \

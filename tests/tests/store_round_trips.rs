@@ -111,10 +111,10 @@ async fn check(kind: Kind, most: [u64; 3]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn few_messages_await_an_answer_of_postgres() {
-    check(Kind::Postgres, [3, 2, 14]).await;
+    check(Kind::Postgres, [3, 2, 6]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn few_messages_await_an_answer_of_mariadb() {
-    check(Kind::MariaDb, [6, 4, 16]).await;
+    check(Kind::MariaDb, [6, 4, 8]).await;
 }

@@ -36,7 +36,7 @@ pub enum ManagerErrorKind {
     /// The session has ended.
     Ended(EndReason),
     /// The policy refuses one more session, because the cap is reached: let the user end one of the
-    /// listed sessions first.
+    /// listed sessions, and then sign in at the provider again.
     LimitReached {
         /// The number of live sessions.
         live: usize,
@@ -165,6 +165,8 @@ pub enum TokenErrorKind {
     /// There is no such session, or it belongs to another user.
     NotFound,
     /// The token has expired and cannot be renewed without a new sign-in; the session stays live.
+    /// Also if the provider rejects the same refresh token (4xx) for ten minutes without saying that
+    /// it is over; it is asked again a day later.
     SignInNeeded,
     /// The store refuses the call for good, such as a token that no column takes; the session stays
     /// live. The same call fails again.

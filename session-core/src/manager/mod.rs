@@ -20,6 +20,7 @@ mod row;
 mod sign_in;
 mod tasks;
 mod token;
+mod unclaimed;
 
 pub use builder::{IntoShared, ManagerBuilder};
 pub use claim::Claimed;

@@ -8,9 +8,8 @@ use super::live::{LiveSession, ReadSession, renew_if_due};
 use super::manager::{Inner, SessionManager};
 use super::row;
 use crate::clock::Timestamp;
-use crate::policy::rotation;
 use crate::session::{EndReason, Ended, SecretDigest, SessionId, UserId};
-use crate::store::{Digests, StoreError, StoreErrorKind, StoredSession};
+use crate::store::{StoreError, StoreErrorKind, StoredSession};
 use crate::token::SealedTokens;
 
 /// For how long a superseded cookie is not cleared: a response in flight could clear the new one.
@@ -86,8 +85,7 @@ async fn read(
     let found = inner.bounded(inner.store.find_by_digest(digest)).await?;
     let now = inner.now();
     let is_users = |row: &StoredSession| user.is_none_or(|user| *user == row.session.user);
-    let Some(row) = found.filter(is_users).filter(|row| is_accepted(&row.digests, digest, now))
-    else {
+    let Some(row) = found.filter(is_users).filter(|row| row.digests.accepts(digest, now)) else {
         return Ok(Some(Resolution::Unknown));
     };
     if let Some(ended) = row.session.ended {
@@ -134,17 +132,6 @@ fn confirm_new_secret(
             }
         });
     }
-}
-
-/// Returns whether this digest is accepted: the current one, or the previous one for a while.
-fn is_accepted(digests: &Digests, digest: &SecretDigest, now: Timestamp) -> bool {
-    let Digests { current, previous } = *digests;
-    let is_previous_accepted = || {
-        previous.filter(|previous| previous.digest == *digest).is_some_and(|previous| {
-            rotation::is_previous_accepted(previous.rotated_at, previous.confirmed_at, now)
-        })
-    };
-    current == Some(*digest) || is_previous_accepted()
 }
 
 fn ended_resolution(id: SessionId, ended: Ended, now: Timestamp) -> Resolution {

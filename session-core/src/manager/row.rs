@@ -13,6 +13,9 @@ use crate::session::{EndReason, Origin, Session, SessionId, UserId};
 use crate::store::{EndTarget, EndedSession, StoreError, StoredSession};
 use crate::token::{SealError, SealedTokens, TokenSet, Unreadable};
 
+/// How many sessions one call ends: their rows are locked together.
+const MAX_ENDS: usize = 100;
+
 /// Reads a row that must be live, and the user's if one is named (store law 6).
 pub(super) async fn find_live(
     inner: &Inner,
@@ -141,10 +144,29 @@ pub(super) async fn end_timed_out(
 ) -> Result<bool, ManagerError> {
     let (id, last_seen_at) = (session.id, session.last_seen_at);
     let target = match timeout {
-        EndReason::Idle => EndTarget::Unused { id, last_seen_at },
+        EndReason::Idle => EndTarget::Unused { sessions: vec![(id, last_seen_at)] },
         _ => EndTarget::One { id, user: None },
     };
     Ok(!end(inner, target, timeout, now).await?.is_empty())
+}
+
+/// Ends sessions that have reached these timeouts, many in one effect, and returns how many were
+/// still live and not used since they were read.
+pub(super) async fn end_all_timed_out(
+    inner: &Arc<Inner>,
+    timed_out: &[(&Session, EndReason)],
+    now: Timestamp,
+) -> Result<usize, ManagerError> {
+    let mut count = 0;
+    for reason in [EndReason::Idle, EndReason::Absolute] {
+        let of_reason = timed_out.iter().filter(|(_, timeout)| *timeout == reason);
+        let sessions: Vec<_> = of_reason.map(|(one, _)| (one.id, one.last_seen_at)).collect();
+        for sessions in sessions.chunks(MAX_ENDS) {
+            let target = EndTarget::Unused { sessions: sessions.to_vec() };
+            count += end(inner, target, reason, now).await?.len();
+        }
+    }
+    Ok(count)
 }
 
 /// Makes ended sessions unusable in this process at once.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use super::error::{ManagerError, ManagerErrorKind};
 use super::manager::{Inner, SessionManager};
 use super::row;
+use super::unclaimed::{NewGrant, Unclaimed};
 use crate::clock::Timestamp;
 use crate::policy::AdmittedSession;
 use crate::session::{
     DeviceLabel, EndReason, Origin, ProviderIdentity, ProviderName, SecretDigest, Session,
     SessionId, SessionSecret, UserId,
 };
-use crate::store::{Admission, EndTarget, EndedSession, NewSession, StoredSession};
+use crate::store::{Admission, EndTarget, EndedSession, NewSession, StoreError};
 use crate::token::{TokenResponse, TokenSet};
 
 /// A sign-in: the user, and the tokens that the provider issued.
@@ -91,10 +92,15 @@ impl SessionManager {
     /// Signs a user in: admits one more session under the policy, with a new secret (S2). Ends only
     /// the sessions that the policy names, and the one that the same browser held.
     ///
+    /// If this fails, or is dropped before it completes, no session is left that nothing leads to:
+    /// it ends as soon as the store says what became of it, and its refresh token is revoked by
+    /// [`process_revocations`](Self::process_revocations).
+    ///
     /// # Errors
     ///
     /// Returns a [`ManagerError`] of the kind `LimitReached` if the policy refuses the sign-in, or
-    /// `Unavailable` if the store cannot be reached.
+    /// `Unavailable` if the store cannot be reached. The tokens cannot be used for another try:
+    /// sign in at the provider again.
     pub async fn sign_in(&self, sign_in: SignIn) -> Result<SignedIn, ManagerError> {
         let secret = SessionSecret::generate()?;
         let further = sign_in.supersedes.get(1..).unwrap_or_default().to_vec();
@@ -143,7 +149,7 @@ fn new_session(
 }
 
 /// Admits a session, in a task of its own: a caller that disconnects after the commit must not
-/// leave evicted sessions in this process's caches.
+/// leave evicted sessions in this process's caches, nor a session that it has no secret of.
 async fn admit(
     inner: &Arc<Inner>,
     new: NewSession,
@@ -151,25 +157,43 @@ async fn admit(
 ) -> Result<Vec<EndedSession>, ManagerError> {
     let task = Arc::clone(inner);
     let work = async move {
-        let (provider, now) = (new.session.provider.clone(), new.session.created_at);
+        let grant = NewGrant::of(&new);
         for digest in &further {
-            supersede(&task, digest, now).await?;
-        }
-        let decide = |present: &[AdmittedSession]| {
-            let present = with_local_use(&task, present);
-            task.policy.admit(&provider, &present, now)
-        };
-        match task.bounded(task.store.admit(new, &decide)).await? {
-            Admission::Admitted { ended } => {
-                row::announce_ends(&task, &ended);
-                Ok(ended)
+            if let Err(error) = supersede(&task, digest, new.session.created_at).await {
+                grant.discard(&task);
+                return Err(error);
             }
-            Admission::Refused { live } => {
+        }
+        match task.bounded(admit_under_policy(&task, new)).await {
+            Ok(Admission::Admitted { ended }) => {
+                row::announce_ends(&task, &ended);
+                Ok(Unclaimed::new(&task, grant, ended))
+            }
+            Ok(Admission::Refused { live }) => {
+                grant.discard(&task);
                 Err(ManagerError::new(ManagerErrorKind::LimitReached { live }))
+            }
+            Err(error) => {
+                // A refusal for good changed nothing; any other failure may have come too late.
+                if error.is_transient() {
+                    grant.withdraw(&task)
+                } else {
+                    grant.discard(&task)
+                }
+                Err(error.into())
             }
         }
     };
-    inner.tasks.detach(work).await
+    Ok(inner.tasks.detach(work).await?.claim())
+}
+
+async fn admit_under_policy(inner: &Inner, new: NewSession) -> Result<Admission, StoreError> {
+    let (provider, now) = (new.session.provider.clone(), new.session.created_at);
+    let decide = |present: &[AdmittedSession]| {
+        let present = with_local_use(inner, present);
+        inner.policy.admit(&provider, &present, now)
+    };
+    inner.store.admit(new, &decide).await
 }
 
 /// Ends a further session of the same browser, which could use none of them: several live cookies
@@ -180,8 +204,8 @@ async fn supersede(
     now: Timestamp,
 ) -> Result<(), ManagerError> {
     let found = inner.bounded(inner.store.find_by_digest(digest)).await?;
-    let is_current = |row: &StoredSession| row.digests.current.as_ref() == Some(digest);
-    let Some(row) = found.filter(|row| row.session.is_live() && is_current(row)) else {
+    let Some(row) = found.filter(|row| row.session.is_live() && row.digests.accepts(digest, now))
+    else {
         return Ok(());
     };
     let target = EndTarget::One { id: row.session.id, user: None };

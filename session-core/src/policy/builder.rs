@@ -164,7 +164,7 @@ impl PolicyBuilder {
         self
     }
 
-    /// Sets the shortest time between two writes of a session's last use (default: 60 s, or a
+    /// Sets the shortest time between two writes of a session's last use (default: 5 minutes, or a
     /// quarter of the shortest idle timeout if that is less).
     pub const fn touch_interval(mut self, interval: Duration) -> Self {
         self.touch_interval = Some(interval);
@@ -275,7 +275,7 @@ fn touch_interval(
     policy: &SessionPolicy,
 ) -> Result<Duration, PolicyError> {
     let max = policy.shortest_timeouts().idle.map_or(Duration::MAX, |idle| idle / 4);
-    let interval = configured.unwrap_or(Duration::from_secs(60).min(max));
+    let interval = configured.unwrap_or(Duration::from_secs(300).min(max));
     let problem = "must be at most a quarter of the shortest idle timeout";
     check(interval <= max, "touch_interval", problem)?;
     Ok(interval)

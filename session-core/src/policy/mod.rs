@@ -15,7 +15,7 @@ pub use builder::{PolicyBuilder, PolicyError};
 pub use expiry::Timeouts;
 pub use limit::{AdmittedSession, Eviction, Limit, OnFull, Verdict};
 pub use renewal::{Freshness, Renewal, RenewalSchedule};
-pub use rule::Rule;
+pub use rule::{ProviderSelection, Rule};
 pub(crate) use rule::{is_pattern, matches_pattern, specificity};
 
 use crate::clock::Timestamp;
@@ -150,6 +150,20 @@ impl SessionPolicy {
     #[must_use]
     pub const fn store_timeout(&self) -> Duration {
         self.store_timeout
+    }
+
+    /// Returns the timeouts of each rule with the providers that it decides about, and then the
+    /// policy's own with all other providers.
+    #[must_use]
+    pub fn timeout_rules(&self) -> Vec<(ProviderSelection, Timeouts)> {
+        let patterns: Vec<&str> = self.rules.iter().map(|rule| rule.pattern.as_str()).collect();
+        let of_rules = self.rules.iter().enumerate().map(|(index, rule)| {
+            // The rules before it are more specific.
+            let before = patterns.iter().take(index).copied();
+            (ProviderSelection::matching(&*rule.pattern).except(before), rule.timeouts)
+        });
+        let others = ProviderSelection::all().except(patterns.iter().copied());
+        of_rules.chain([(others, self.timeouts)]).collect()
     }
 
     /// Returns the shortest idle and the shortest absolute timeout of any provider.

@@ -37,6 +37,13 @@ pub fn is_previous_accepted(
     now < accepted_until(rotated_at, confirmed_at)
 }
 
+/// Returns after which times a secret must have been rotated and its successor first presented, if it
+/// was, so that the previous one is still accepted at `now`: [`is_previous_accepted`] for a query.
+#[must_use]
+pub fn accepted_since(now: Timestamp) -> (Timestamp, Timestamp) {
+    (now - MAX_ACCEPTED, now - AFTER_CONFIRMATION)
+}
+
 /// Returns until when the previous secret is accepted.
 #[must_use]
 pub fn accepted_until(rotated_at: Timestamp, confirmed_at: Option<Timestamp>) -> Timestamp {

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::limit::{Limit, OnFull};
+use crate::session::ProviderName;
 
 /// The limit and timeouts of the providers whose name matches a pattern.
 ///
@@ -117,6 +118,63 @@ impl Rule {
     pub const fn without_absolute_timeout(mut self) -> Self {
         self.absolute = Some(None);
         self
+    }
+}
+
+/// Some of the providers: those that match a pattern, and none of some others.
+///
+/// ```
+/// use session_core::ProviderName;
+/// use session_core::policy::ProviderSelection;
+///
+/// let tools = ProviderSelection::matching("mcp:*").except(["mcp:files"]);
+/// assert!(tools.contains(&ProviderName::new("mcp:mail").unwrap()));
+/// assert!(!tools.contains(&ProviderName::new("mcp:files").unwrap()));
+/// assert!(ProviderSelection::all().contains(&ProviderName::new("okta").unwrap()));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProviderSelection {
+    including: Option<String>,
+    excluding: Vec<String>,
+}
+
+impl ProviderSelection {
+    /// Returns the selection of all providers.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// Returns the selection of the provider of this name, or of all that match a pattern such as
+    /// `mcp:*`.
+    pub fn matching(pattern: impl Into<String>) -> Self {
+        Self { including: Some(pattern.into()), excluding: Vec::new() }
+    }
+
+    /// Removes the providers that match one of these patterns.
+    #[must_use]
+    pub fn except(mut self, patterns: impl IntoIterator<Item: Into<String>>) -> Self {
+        self.excluding.extend(patterns.into_iter().map(Into::into));
+        self
+    }
+
+    /// Returns whether a provider belongs to it.
+    #[must_use]
+    pub fn contains(&self, provider: &ProviderName) -> bool {
+        let matches = |pattern: &String| matches_pattern(pattern, provider.as_str());
+        self.including.as_ref().is_none_or(matches) && !self.excluding.iter().any(matches)
+    }
+
+    /// Returns the pattern that its providers match; `None` for all.
+    #[must_use]
+    pub fn including(&self) -> Option<&str> {
+        self.including.as_deref()
+    }
+
+    /// Returns the patterns that its providers do not match.
+    #[must_use]
+    pub fn excluding(&self) -> &[String] {
+        &self.excluding
     }
 }
 

@@ -80,8 +80,8 @@ pub struct NewSession {
     pub digest: Option<SecretDigest>,
     /// Its sealed tokens.
     pub tokens: SealedTokens,
-    /// The cookie that the same browser held: the session of this current or previous digest ends
-    /// first.
+    /// The cookie that the same browser held: the session that [accepts](crate::store::Digests::accepts) this digest
+    /// ends first.
     pub supersedes: Option<SecretDigest>,
 }
 

@@ -12,7 +12,7 @@ pub trait SessionLifecycle {
     /// Admits one more session under the policy (laws 1, 2 and 11).
     ///
     /// In one effect, and alone in its partition while it lasts: ends the live session that
-    /// [`supersedes`](NewSession::supersedes) names, reads the other live sessions of the
+    /// accepts the cookie of [`supersedes`](NewSession::supersedes) at the time of the admission, reads the other live sessions of the
     /// partition, passes them to `decide`, ends the sessions that the verdict names, inserts the
     /// new session as the most recently admitted one, moves the refresh tokens of the ended
     /// sessions to the outbox, and records the events. If the verdict refuses, nothing is changed.
@@ -93,12 +93,10 @@ pub enum EndTarget {
         /// The user whose session it must be; `None` does not check (law 6).
         user: Option<UserId>,
     },
-    /// One session, if it was not used since it was read (law 3).
+    /// Some sessions, each if it was not used since it was read (law 3).
     Unused {
-        /// The session.
-        id: SessionId,
-        /// The time of its last use, as it was read.
-        last_seen_at: Timestamp,
+        /// The sessions, each with the time of its last use as it was read.
+        sessions: Vec<(SessionId, Timestamp)>,
     },
     /// One session, if its revision is still the one that was read (law 3).
     Unchanged {

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
+use crate::policy::ProviderSelection;
 use crate::session::{Ended, SecretDigest, Session, SessionId, UserId};
 use crate::store::{Partition, StoreError, StoredSession};
 
@@ -120,12 +121,14 @@ pub enum TimeoutBasis {
     TimeoutsFrom,
 }
 
-/// A page of live sessions whose last use or start is no later than a moment.
-#[derive(Debug, Clone, Copy)]
+/// A page of live sessions of some providers whose last use or start is no later than a moment.
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TimeoutQuery {
     /// The time to select and to sort by.
     pub by: TimeoutBasis,
+    /// The providers of the sessions.
+    pub providers: ProviderSelection,
     /// The latest time to include.
     pub until: Timestamp,
     /// The time and the id of the last session of the page before; `None` for the first page.
@@ -135,15 +138,22 @@ pub struct TimeoutQuery {
 }
 
 impl TimeoutQuery {
-    /// Creates a query for the first page.
+    /// Creates a query for the first page of all providers.
     #[must_use]
-    pub const fn new(by: TimeoutBasis, until: Timestamp, limit: u64) -> Self {
-        Self { by, until, after: None, limit }
+    pub fn new(by: TimeoutBasis, until: Timestamp, limit: u64) -> Self {
+        Self { by, providers: ProviderSelection::all(), until, after: None, limit }
+    }
+
+    /// Sets the providers.
+    #[must_use]
+    pub fn of(mut self, providers: ProviderSelection) -> Self {
+        self.providers = providers;
+        self
     }
 
     /// Sets the last session of the page before, after which this page begins.
     #[must_use]
-    pub const fn after(mut self, last: Option<(Timestamp, SessionId)>) -> Self {
+    pub fn after(mut self, last: Option<(Timestamp, SessionId)>) -> Self {
         self.after = last;
         self
     }

@@ -1,6 +1,6 @@
 //! The contract of a session store, its twelve laws, and the stores that come with this crate.
 //!
-//! A store implements eight small traits, each for one topic, and is then a [`SessionStore`]:
+//! A store implements nine small traits, each for one topic, and is then a [`SessionStore`]:
 //!
 //! | trait | topic |
 //! |---|---|
@@ -10,6 +10,7 @@
 //! | [`RenewalLeases`] | gives one process at a time the right to renew a session |
 //! | [`RevocationOutbox`] | keeps refresh tokens until they are revoked at their provider |
 //! | [`EventLog`] | keeps what happened to sessions |
+//! | [`MaintenanceRounds`] | divides the rounds of maintenance among the nodes |
 //! | [`MigratedSessions`] | finds sessions that `session-migrate` brought here |
 //! | [`KeyRotation`] | finds and re-seals what an older key has sealed |
 //!
@@ -36,8 +37,9 @@
 //!    processes, the cap is never exceeded, exactly the sessions that the policy names end, and
 //!    the new session is never one of them. A counter orders admissions, not a clock.
 //! 2. **A login ends nothing else.** Sessions of other users, other providers and other partitions
-//!    stay untouched. The one exception is the session that the same browser held: it ends as
-//!    superseded, in the same effect, before the live sessions are counted.
+//!    stay untouched. The one exception is the session that the same browser held, found by its current
+//!    secret or by a previous one that is still accepted: it ends as superseded, in the same
+//!    effect, before the live sessions are counted.
 //! 3. **Nothing is resurrected, nothing is lost.** An update names the revision or the digest that
 //!    its caller has read, applies to live sessions only, and never inserts. The time of the last
 //!    use only moves forward.
@@ -51,7 +53,8 @@
 //! 8. **The caller's clock decides.** Timestamps come from the caller and keep their milliseconds;
 //!    the clock of the database is never read.
 //! 9. **Purging is batched and indexed.** It deletes by the end or the timeouts of a session, never
-//!    by the expiry of a token, and never more rows than it was asked to.
+//!    by the expiry of a token, and never more rows than it was asked to. Of the nodes that want
+//!    to do a round of maintenance, one does.
 //! 10. **Tokens at rest are sealed.** A store receives and returns [`SealedTokens`] only. It cannot
 //!     open them, and keeps every byte.
 //! 11. **Ending moves the refresh token out.** The effect that ends a session also moves its sealed
@@ -74,6 +77,7 @@ mod lookup;
 pub mod memory;
 mod migrated;
 mod revocation;
+mod round;
 mod row;
 #[cfg(feature = "sea-orm")]
 pub mod sea_orm;
@@ -90,12 +94,13 @@ pub use lifecycle::{EndTarget, SessionLifecycle};
 pub use lookup::{EndsQuery, SessionLookup, TimeoutBasis, TimeoutQuery};
 pub use migrated::MigratedSessions;
 pub use revocation::{PendingRevocation, RevocationId, RevocationOutbox};
+pub use round::{KEPT_ROUNDS, MaintenanceRounds, Round};
 pub use row::{Digests, EndedSession, Lease, LeaseOwner, PreviousDigest, StoredSession};
 pub use update::{SecretRotation, SessionUpdates, TokenWrite};
 
-/// A complete session store: every type that implements the eight traits of [this module](self).
+/// A complete session store: every type that implements the nine traits of [this module](self).
 ///
-/// Implement the eight traits; this one follows. A `dyn SessionStore` has the methods of all of
+/// Implement the nine traits; this one follows. A `dyn SessionStore` has the methods of all of
 /// them. To call a method on a concrete store, import the trait that declares it.
 ///
 /// ```
@@ -118,6 +123,7 @@ pub trait SessionStore:
     + RenewalLeases
     + RevocationOutbox
     + EventLog
+    + MaintenanceRounds
     + MigratedSessions
     + KeyRotation
     + fmt::Debug
@@ -134,6 +140,7 @@ impl<T> SessionStore for T where
         + RenewalLeases
         + RevocationOutbox
         + EventLog
+        + MaintenanceRounds
         + MigratedSessions
         + KeyRotation
         + fmt::Debug

@@ -5,6 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
+use crate::policy::rotation;
 use crate::session::{EndReason, ProviderName, SecretDigest, Session, SessionId, UserId};
 use crate::token::SealedTokens;
 
@@ -117,6 +118,17 @@ pub struct PreviousDigest {
 }
 
 impl Digests {
+    /// Returns whether a cookie of this digest is accepted at `now`: the current one, or the
+    /// previous one for a while.
+    #[must_use]
+    pub fn accepts(&self, digest: &SecretDigest, now: Timestamp) -> bool {
+        let previous = self.previous.filter(|previous| previous.digest == *digest);
+        self.current == Some(*digest)
+            || previous.is_some_and(|previous| {
+                rotation::is_previous_accepted(previous.rotated_at, previous.confirmed_at, now)
+            })
+    }
+
     /// Returns every digest that finds the row.
     pub fn iter(&self) -> impl Iterator<Item = SecretDigest> + use<> {
         [self.current, self.previous.map(|previous| previous.digest)].into_iter().flatten()

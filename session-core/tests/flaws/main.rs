@@ -13,7 +13,7 @@ use session_core::testing::conformance;
 use store::{Flaw, Flawed};
 
 /// Each flaw, with a law that it breaks.
-const FLAWS: [(Flaw, u8); 53] = [
+const FLAWS: [(Flaw, u8); 56] = [
     (Flaw::AdmitsInTwoSteps, 1),
     (Flaw::CountsAllPartitionsTogether, 1),
     (Flaw::EvictsOneOnly, 1),
@@ -26,6 +26,7 @@ const FLAWS: [(Flaw, u8); 53] = [
     (Flaw::ForgetsTheBrowser, 2),
     (Flaw::KnowsCurrentCookiesOnly, 2),
     (Flaw::SupersedesAfterTheCount, 2),
+    (Flaw::SupersedesByAnyPreviousCookie, 2),
     (Flaw::SupersedesOnRefusal, 2),
     (Flaw::TouchesSiblings, 2),
     (Flaw::ResealsAnyRevision, 3),
@@ -60,6 +61,8 @@ const FLAWS: [(Flaw, u8); 53] = [
     (Flaw::PurgesAll, 9),
     (Flaw::PurgesTooEarly, 9),
     (Flaw::PagesWithoutCursor, 9),
+    (Flaw::ListsAllProviders, 9),
+    (Flaw::ClaimsRoundsForAll, 9),
     (Flaw::CutsLargeValues, 10),
     (Flaw::ForgetsOtherKeys, 10),
     (Flaw::ClaimsRevocationsForAll, 11),

@@ -1,6 +1,6 @@
 //! Backoff is the session's, and the provider's only where the trouble is the provider's.
 
-use session_core::manager::SignedIn;
+use session_core::manager::{SignedIn, TokenErrorKind};
 use session_core::provider::ProviderErrorKind;
 use session_core::testing::{RenewalScript, ScriptedProvider};
 
@@ -129,4 +129,71 @@ async fn the_number_of_concurrent_renewals_is_a_value_of_the_policy() {
     for caller in waiting {
         assert!(caller.await.unwrap().is_ok());
     }
+}
+
+#[tokio::test]
+async fn with_few_sessions_the_end_of_an_outage_is_noticed_soon() {
+    let (world, devices) = expired(&["ann", "bob"]).await;
+    world.provider.otherwise(FAIL(ProviderErrorKind::Unavailable));
+    for _ in 0..130 {
+        for device in &devices {
+            assert!(world.token(device).await.is_err());
+        }
+        world.clock.advance(SECOND);
+    }
+    world.provider.otherwise(RenewalScript::Rotate);
+    for device in &devices {
+        let mut waited = 0;
+        while world.token(device).await.is_err() {
+            world.clock.advance(SECOND);
+            waited += 1;
+        }
+        assert!(waited <= 15, "{waited} s after the provider was back");
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_is_rejected_again_and_again_needs_a_sign_in() {
+    let (world, devices) = expired(&["ann"]).await;
+    let [laptop] = &devices[..] else { unreachable!() };
+    world.provider.otherwise(FAIL(ProviderErrorKind::Rejected));
+    let mut minutes = 0;
+    let error = loop {
+        let error = world.token(laptop).await.unwrap_err();
+        if error.needs_sign_in() {
+            break error;
+        }
+        assert!(error.is_transient(), "{error}");
+        world.clock.advance(SECOND * 60);
+        minutes += 1;
+        assert!(minutes < 60, "for ever");
+    };
+    assert_eq!(error.kind(), TokenErrorKind::SignInNeeded);
+    assert!(minutes >= 10, "after {minutes} minutes already");
+    let calls = world.provider.renewals();
+    for _ in 0..600 {
+        assert!(world.token(laptop).await.unwrap_err().needs_sign_in());
+        world.clock.advance(SECOND * 60);
+    }
+    assert_eq!(world.provider.renewals(), calls, "calls meanwhile");
+    assert!(world.row(laptop).await.session.is_live());
+
+    world.provider.otherwise(RenewalScript::Rotate);
+    world.clock.advance(SECOND * 60 * 60 * 15);
+    assert!(world.token(laptop).await.is_ok(), "it is asked again a day later");
+}
+
+#[tokio::test]
+async fn tokens_that_were_renewed_elsewhere_are_not_the_rejected_ones() {
+    let (world, devices) = expired(&["ann"]).await;
+    let [laptop] = &devices[..] else { unreachable!() };
+    let there = world.another().await;
+    world.provider.otherwise(FAIL(ProviderErrorKind::Rejected));
+    while !world.token(laptop).await.unwrap_err().needs_sign_in() {
+        world.clock.advance(SECOND * 60);
+    }
+    world.provider.otherwise(RenewalScript::Rotate);
+    assert!(there.token(laptop).await.is_ok());
+    world.clock.advance(EXPIRED);
+    assert!(world.token(laptop).await.is_ok(), "the tokens are others");
 }

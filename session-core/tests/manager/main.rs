@@ -4,13 +4,14 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    dead_code,
     unreachable_pub,
     reason = "a panic is how a test fails, and nobody imports a test"
 )]
 
+mod admission;
 mod backoff;
 mod lease;
+mod maintenance;
 mod rare;
 mod store_errors;
 mod waiting;

@@ -352,7 +352,7 @@ async fn a_response_of_more_than_a_mebibyte_is_not_read() {
     let tokens = json!({"access_token": "at", "token_type": "Bearer", "padding": long});
     assert_eq!(kind_of(ok(&tokens)).await, ProviderErrorKind::Malformed);
     let refusal = json!({"error": "invalid_grant", "padding": long});
-    assert_eq!(kind_of(json(400, &refusal)).await, ProviderErrorKind::Malformed);
+    assert_eq!(kind_of(json(400, &refusal)).await, ProviderErrorKind::Rejected);
     for path in ["/.well-known/openid-configuration", "/jwks"] {
         let issuer = Issuer::new();
         issuer.script(path, ok(&json!({ "padding": long, "keys": [] })));

@@ -8,6 +8,9 @@ use super::script::{StepScript, drop_tables};
 
 /// Creates `login_session`, `login_session_event`, `provider_revocation` and `admission_lock`.
 ///
+/// On PostgreSQL the hour of the last use is indexed, not its time, and pages keep some room, so that
+/// a touch changes no index and stays on its page (a heap-only tuple).
+///
 /// Every statement can be run again, because MySQL commits each one and the step can be interrupted
 /// between them.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +55,7 @@ mod tests {
     fn a_step_never_changes() {
         assert_eq!(
             SCRIPT.checksums(),
-            [0xc2e2_ebb7_88fd_64ad, 0x212e_8a36_6deb_b1d5, 0x595f_02d8_1952_d94e]
+            [0x822e_acff_3cfd_9eef, 0x14b2_e496_dd2d_f7a0, 0x9bbe_b95b_b8bd_26d7]
         );
     }
 

@@ -15,7 +15,7 @@ use session_core::Timestamp;
 use session_core::session::{SecretDigest, SessionSecret};
 
 pub use builder::{CookieBuilder, CookieError};
-pub(crate) use presented::{Candidate, MAX_VALUES, PresentedValues};
+pub(crate) use presented::{Candidate, PresentedValues};
 
 const DEFAULT_NAME: &str = "__Host-session";
 

@@ -7,7 +7,7 @@ use session_core::session::{SecretDigest, SessionSecret};
 use super::{LegacyFormat, SessionCookie};
 
 /// How many values of the name are read; further ones are ignored.
-pub(crate) const MAX_VALUES: usize = 4;
+const MAX_VALUES: usize = 4;
 
 /// The maximum length of a well-formed value, in bytes. A secret's text has 43.
 const MAX_VALUE_BYTES: usize = 256;

@@ -151,11 +151,8 @@ impl Model {
     ) -> Vec<(SessionId, EndReason)> {
         let mut ending = Vec::new();
         if let Some(digest) = supersedes {
-            // Whether the old secret would still be accepted does not matter: it is the browser's.
-            let holds = |s: &Known| {
-                s.current == Some(digest) || s.previous.is_some_and(|p| p.digest == digest)
-            };
-            let held = self.sessions.iter().position(|s| s.is_live() && holds(s));
+            let holds = |s: &Known| s.is_live() && s.is_presented_by(digest, now);
+            let held = self.sessions.iter().position(holds);
             ending.extend(held.map(|index| (index, EndReason::Superseded)));
         }
         let superseded = ending.first().map(|(index, _)| *index);

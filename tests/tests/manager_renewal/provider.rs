@@ -65,7 +65,8 @@ async fn f9_an_unavailable_provider_is_not_called_repeatedly() {
         world.clock.advance(SECOND);
     }
     let calls = world.provider.renewals();
-    assert!((10..25).contains(&calls), "{calls} calls in ten minutes of a request each second");
+    // Few sessions wait for at most fifteen seconds, so that the end of an outage is noticed.
+    assert!((40..50).contains(&calls), "{calls} calls in ten minutes of a request each second");
 }
 
 #[tokio::test]

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait as _, Set, Statement};
 use session_core::Timestamp;
-use session_core::policy::OnFull;
+use session_core::policy::{OnFull, ProviderSelection};
 use session_core::session::{EndReason, SessionId};
 use session_core::store::sea_orm::SeaOrmStore;
 use session_core::store::sea_orm::entity::{Octets, admission_lock};
 use session_core::store::{
-    EndTarget, Lease, SecretRotation, TimeoutBasis, TimeoutQuery, TokenWrite,
+    EndTarget, EndsQuery, Lease, Round, SecretRotation, TimeoutBasis, TimeoutQuery, TokenWrite,
 };
 use session_core::store::{
-    EventLog as _, KeyRotation as _, MigratedSessions as _, RenewalLeases as _,
-    RevocationOutbox as _, SessionLifecycle as _, SessionLookup as _, SessionUpdates as _,
+    EventLog as _, KeyRotation as _, MaintenanceRounds as _, MigratedSessions as _,
+    RenewalLeases as _, RevocationOutbox as _, SessionLifecycle as _, SessionLookup as _,
+    SessionUpdates as _,
 };
 use session_core::testing::sample::{self, Login};
 use session_tests::database::{Database, Kind};
@@ -186,6 +187,17 @@ async fn maintain(store: &SeaOrmStore, login: &Login, now: Timestamp) {
         let page = store.list_timeout_candidates(query).await.unwrap();
         assert_eq!(page.len(), 10);
     }
+    let selected = ProviderSelection::matching("mcp:*").except(["mcp:files"]);
+    let query = TimeoutQuery::new(TimeoutBasis::LastSeen, now, 10).of(selected);
+    store.list_timeout_candidates(query).await.unwrap();
+    let query = EndsQuery::new(sample::now(), 10).after(Some((sample::now(), login.id())));
+    store.list_ends(query).await.unwrap();
+    for number in 1..4 {
+        assert!(store.claim_round(Round { number, at: now }).await.unwrap());
+    }
+    assert_eq!(store.list_rounds(2).await.unwrap().len(), 2);
+    let unused = logins_unused(login);
+    store.end(unused, EndReason::Idle, now).await.unwrap();
     let before = sample::now() + Duration::from_secs(1);
     assert_eq!(store.purge_ended(before, 20).await.unwrap(), 20);
     assert_eq!(store.purge_events(before, 20).await.unwrap(), 20);
@@ -203,6 +215,11 @@ async fn maintain(store: &SeaOrmStore, login: &Login, now: Timestamp) {
         store.list_revocations_sealed_with_other_key("sample", None, 5).await.unwrap().len(),
         5
     );
+}
+
+fn logins_unused(login: &Login) -> EndTarget {
+    let read = (login.id(), login.session.last_seen_at);
+    EndTarget::Unused { sessions: vec![read; 100] }
 }
 
 async fn plan(pool: &DatabaseConnection, statement: &Statement) -> String {

@@ -63,6 +63,8 @@ struct Watcher {
     sweep_at: usize,
     /// When ends are read next, on the monotonic clock.
     next_ends: Duration,
+    /// Until when all ends were read, by the wall clock; `None` while nothing was watched.
+    read_until: Option<Timestamp>,
     /// Where the reading of ends goes on that did not come to an end.
     ends_after: Option<(Timestamp, SessionId)>,
 }
@@ -94,6 +96,8 @@ impl Watcher {
             self.sweep();
             if self.is_any_watched() {
                 self.read_ends(inner).await;
+            } else {
+                (self.read_until, self.ends_after) = (None, None);
             }
         }
     }
@@ -152,9 +156,10 @@ impl Watcher {
         due
     }
 
-    /// Learns of the ends on all nodes.
+    /// Learns of the ends on all nodes since they were last read, however long ago.
     async fn read_ends(&mut self, inner: &Inner) {
-        let since = inner.now() - OVERLAP;
+        let now = inner.now();
+        let since = (*self.read_until.get_or_insert(now)).min(now) - OVERLAP;
         let mut after = self.ends_after.take();
         for _ in 0..MAX_PAGES {
             let query = EndsQuery::new(since, MAX_ENDS).after(after);
@@ -168,7 +173,10 @@ impl Watcher {
             let is_full = u64::try_from(page.len()).is_ok_and(|count| count >= MAX_ENDS);
             match page.last() {
                 Some((id, ended)) if is_full => after = Some((ended.at, *id)),
-                _ => return,
+                _ => {
+                    self.read_until = Some(now);
+                    return;
+                }
             }
         }
         self.ends_after = after;

@@ -4,6 +4,7 @@
 mod purge;
 mod reseal;
 mod revocations;
+mod rounds;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ pub use purge::PurgeReport;
 pub use reseal::ResealReport;
 pub(super) use reseal::check_keys;
 pub use revocations::RevocationReport;
+use rounds::RoundWatch;
 
 use super::error::ManagerError;
 use super::manager::SessionManager;
@@ -29,46 +31,65 @@ pub struct Maintenance {
 /// # Maintenance
 impl SessionManager {
     /// Starts maintenance: purges and processes revocations about every `interval`, until the
-    /// result is dropped or the manager shuts down. Every node may run it: they share the work.
+    /// result is dropped or the manager shuts down. Every node may run it: one of them purges in
+    /// each interval, and all of them revoke.
     ///
-    /// A failure is logged, and the next round tries again.
+    /// A node ends sessions that have timed out only once the clock of another node has confirmed
+    /// its own, or after it was the only node for 32 rounds. A failure is logged, and the next round
+    /// tries again.
     pub fn maintain(&self, interval: Duration) -> Maintenance {
-        let (stop, mut stopped) = tokio::sync::oneshot::channel();
+        let (stop, stopped) = tokio::sync::oneshot::channel();
         let manager = self.clone();
         self.inner.tasks.spawn(async move {
-            loop {
-                // Nodes that were started together must not do their rounds at the same time.
-                let spread = SessionId::generate(manager.now()).spread() % 256;
-                let share = u32::try_from(spread).unwrap_or(0);
-                let pause = interval.saturating_add(interval / 1024 * share);
-                tokio::select! {
-                    () = manager.inner.clock.sleep(pause) => {}
-                    () = manager.inner.tasks.closing() => return,
-                    _ = &mut stopped => return,
-                }
-                manager.maintain_once().await;
+            let closing = manager.inner.tasks.closing();
+            // What is dropped in the middle is done by another round.
+            tokio::select! {
+                biased;
+                () = closing => {}
+                _ = stopped => {}
+                () = manager.maintain_for_ever(interval) => {}
             }
         });
         Maintenance { _stop: stop }
     }
 
-    async fn maintain_once(&self) {
-        if let Err(error) = self.purge().await {
-            tracing::warn!(%error, "sessions were not purged");
+    async fn maintain_for_ever(&self, interval: Duration) {
+        let mut rounds = RoundWatch::default();
+        // A first look: a round is due only if none was done since.
+        if let Err(error) = rounds.claim(&self.inner).await {
+            tracing::warn!(%error, "rounds of maintenance were not read");
         }
-        if let Err(error) = self.process_revocations(MAX_REVOCATIONS).await {
-            tracing::warn!(%error, "revocations were not processed");
+        loop {
+            // Nodes that were started together must not do their rounds at the same time.
+            let spread = SessionId::generate(self.now()).spread() % 256;
+            let share = u32::try_from(spread).unwrap_or(0);
+            self.inner.clock.sleep(interval.saturating_add(interval / 1024 * share)).await;
+            if let Err(error) = self.maintain_once(&mut rounds).await {
+                tracing::warn!(%error, "sessions were not purged");
+            }
+            if let Err(error) = self.process_revocations(MAX_REVOCATIONS).await {
+                tracing::warn!(%error, "revocations were not processed");
+            }
         }
+    }
+
+    async fn maintain_once(&self, rounds: &mut RoundWatch) -> Result<(), ManagerError> {
+        if let Some(round) = rounds.claim(&self.inner).await? {
+            purge::purge(&self.inner, round.may_end).await?;
+        }
+        Ok(())
     }
 
     /// Ends sessions that have reached a timeout, and deletes sessions and events that are older
     /// than the policy's retention; in batches, so that no statement holds locks for long (F34).
     ///
+    /// Relies on this node's clock: [`maintain`](Self::maintain) compares it with those of others.
+    ///
     /// # Errors
     ///
     /// Returns a [`ManagerError`] if the store is unavailable; what was purged stays purged.
     pub async fn purge(&self) -> Result<PurgeReport, ManagerError> {
-        purge::purge(&self.inner).await
+        purge::purge(&self.inner, true).await
     }
 
     /// Asks providers to revoke at most `limit` refresh tokens of sessions that have ended.

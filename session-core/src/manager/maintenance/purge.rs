@@ -24,15 +24,18 @@ pub struct PurgeReport {
     pub events: u64,
 }
 
-pub(super) async fn purge(inner: &Arc<Inner>) -> Result<PurgeReport, ManagerError> {
+/// Ends and deletes; ends nothing if this node's clock is not known to agree with those of others.
+pub(super) async fn purge(inner: &Arc<Inner>, may_end: bool) -> Result<PurgeReport, ManagerError> {
     let now = inner.now();
-    let shortest = inner.policy.shortest_timeouts();
     let mut report = PurgeReport::default();
-    for (by, timeout) in
-        [(TimeoutBasis::LastSeen, shortest.idle), (TimeoutBasis::TimeoutsFrom, shortest.absolute)]
-    {
-        if let Some(timeout) = timeout {
-            report.timed_out += end_timed_out(inner, by, now - timeout, now).await?;
+    if may_end {
+        for (providers, timeouts) in inner.policy.timeout_rules() {
+            let idle = (TimeoutBasis::LastSeen, timeouts.idle);
+            for (by, timeout) in [idle, (TimeoutBasis::TimeoutsFrom, timeouts.absolute)] {
+                let Some(timeout) = timeout else { continue };
+                let query = TimeoutQuery::new(by, now - timeout, BATCH).of(providers.clone());
+                report.timed_out += end_timed_out(inner, query, now).await?;
+            }
         }
     }
     let before = now - inner.policy.retention();
@@ -41,24 +44,22 @@ pub(super) async fn purge(inner: &Arc<Inner>) -> Result<PurgeReport, ManagerErro
     Ok(report)
 }
 
-/// Ends sessions that have timed out. The candidates are listed by the shortest timeouts; each
-/// session is judged by those of its own provider.
+/// Ends the listed sessions that have timed out, counting uses that this process has not written.
 async fn end_timed_out(
     inner: &Arc<Inner>,
-    by: TimeoutBasis,
-    until: Timestamp,
+    query: TimeoutQuery,
     now: Timestamp,
 ) -> Result<usize, ManagerError> {
     let (mut after, mut count) = (None, 0);
     loop {
-        let query = TimeoutQuery::new(by, until, BATCH).after(after);
-        let page = inner.bounded(inner.store.list_timeout_candidates(query)).await?;
-        let Some(last) = page.last() else { return Ok(count) };
-        after = Some((stale_time(by, last), last.id));
-        for session in &page {
-            if let Some(timeout) = row::timed_out(inner, session, now) {
-                count += usize::from(row::end_timed_out(inner, session, timeout, now).await?);
-            }
+        let query = query.clone().after(after);
+        let page = inner.bounded(inner.store.list_timeout_candidates(query.clone())).await?;
+        let timed_out = |session| Some((session, row::timed_out(inner, session, now)?));
+        let timed_out: Vec<_> = page.iter().filter_map(timed_out).collect();
+        count += row::end_all_timed_out(inner, &timed_out, now).await?;
+        after = page.last().map(|last| (stale_time(query.by, last), last.id));
+        if u64::try_from(page.len()).is_ok_and(|length| length < BATCH) {
+            return Ok(count);
         }
     }
 }

@@ -50,7 +50,11 @@ pub(super) struct RenewalAttempt<'a> {
 impl RenewalAttempt<'_> {
     /// Reads the row as it is now, which may differ from the one that the request has (F3).
     pub(super) async fn read(&self) -> Result<OpenedRow, TokenError> {
-        let row = row::find_live(self.inner, None, self.id).await?;
+        self.open(row::find_live(self.inner, None, self.id).await?)
+    }
+
+    /// Opens the tokens of a row.
+    pub(super) fn open(&self, row: StoredSession) -> Result<OpenedRow, TokenError> {
         let tokens = Arc::new(row::open_tokens(self.inner, &row)?);
         Ok(OpenedRow { row, tokens })
     }
@@ -80,7 +84,9 @@ impl RenewalAttempt<'_> {
         let (inner, session) = (self.inner, &opened.row.session);
         let provider = inner.provider(&session.provider);
         let sign_in_needed = TokenError::new(TokenErrorKind::SignInNeeded);
-        let provider = provider.filter(|_| opened.tokens.refresh_token().is_some());
+        let may_help = opened.tokens.refresh_token().is_some()
+            && !inner.backoff.needs_sign_in(session, inner.clock.monotonic());
+        let provider = provider.filter(|_| may_help);
         let provider = provider.ok_or(sign_in_needed)?;
         let backoff = inner.backoff.pause(&session.provider, self.id, inner.clock.monotonic());
         let since_rejection = self.pause_after_rejection(opened);

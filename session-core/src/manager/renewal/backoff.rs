@@ -6,14 +6,26 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::clock::Timestamp;
 use crate::provider::{ProviderError, ProviderErrorKind};
-use crate::session::{ProviderName, SessionId};
+use crate::session::{ProviderName, Session, SessionId};
 
 /// How many different sessions must fail in a row until the provider counts as down for all.
 const SESSIONS_UNTIL_DOWN: u32 = 3;
 
 const MIN_PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(60);
+
+/// The longest pause while few sessions fail: this much for each of them, and at least so long. A
+/// provider that is back is noticed sooner then, and is not overrun.
+const MAX_PAUSE_PER_SESSION: Duration = Duration::from_secs(5);
+const MIN_MAX_PAUSE: Duration = Duration::from_secs(15);
+
+/// For how long and how often the same tokens must be rejected until a new sign-in is needed, and
+/// how long the provider is not asked then.
+const REJECTED_FOR: Duration = Duration::from_secs(600);
+const MIN_REJECTIONS: u32 = 3;
+const PAUSE_AFTER_REJECTIONS: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The longest pause that a provider can ask for: one wrong `Retry-After` must not stop all
 /// renewals until the next restart.
@@ -67,6 +79,42 @@ struct SessionPause {
     pause: Pause,
     /// The streak of its last failure; `None` for trouble that is not the provider's.
     streak: Option<u64>,
+    rejections: Option<Rejections>,
+}
+
+/// The rejections of the same tokens, without a reason that ends the session.
+#[derive(Debug, Clone, Copy)]
+struct Rejections {
+    /// When the tokens were renewed: the sign of the same ones.
+    renewed_at: Option<Timestamp>,
+    since: Duration,
+    count: u32,
+    /// Until when the provider is not asked again.
+    until: Duration,
+}
+
+impl SessionPause {
+    /// Counts a rejection of these tokens.
+    fn reject(&mut self, renewed_at: Option<Timestamp>, now: Duration) {
+        let known = self.rejections.filter(|known| known.renewed_at == renewed_at);
+        let first = Rejections { renewed_at, since: now, count: 0, until: Duration::ZERO };
+        let mut counted = known.unwrap_or(first);
+        counted.count = counted.count.saturating_add(1);
+        let has_lasted = now.saturating_sub(counted.since) >= REJECTED_FOR;
+        if counted.count >= MIN_REJECTIONS && has_lasted {
+            counted.until = now.saturating_add(PAUSE_AFTER_REJECTIONS);
+        }
+        self.rejections = Some(counted);
+    }
+
+    fn needs_sign_in(&self, renewed_at: Option<Timestamp>, now: Duration) -> bool {
+        self.rejections.is_some_and(|known| known.renewed_at == renewed_at && now < known.until)
+    }
+
+    fn is_forgotten(&self, now: Duration) -> bool {
+        let is_past = self.rejections.is_none_or(|known| now >= known.until);
+        is_past && self.pause.is_forgotten(now)
+    }
 }
 
 /// Until when to wait, on the monotonic clock, and after how many failures in a row.
@@ -88,11 +136,11 @@ impl Pause {
     ///
     /// Failures of calls that were in progress when the pause began are not counted: otherwise one
     /// short outage of a busy provider would lead to the longest pause.
-    fn lengthen(&mut self, requested: Option<Duration>, now: Duration) {
+    fn lengthen(&mut self, requested: Option<Duration>, max: Duration, now: Duration) {
         if self.left(now).is_zero() {
             let doubled = MIN_PAUSE.saturating_mul(1 << self.failures.min(6));
             self.failures = self.failures.saturating_add(1);
-            self.until = now.saturating_add(doubled.min(MAX_PAUSE));
+            self.until = now.saturating_add(doubled.min(max));
         }
         let requested = requested.unwrap_or_default().min(MAX_REQUESTED_PAUSE);
         self.requested_until = self.requested_until.max(now.saturating_add(requested));
@@ -141,7 +189,13 @@ impl ProviderLimit {
     }
 
     /// Counts a failure, and lengthens the provider's pause if it concerns more than the session.
-    fn failed(&mut self, session: &SessionPause, error: &ProviderError, now: Duration) {
+    fn failed(
+        &mut self,
+        session: &SessionPause,
+        error: &ProviderError,
+        max_pause: Duration,
+        now: Duration,
+    ) {
         use ProviderErrorKind::{Misconfigured, Throttled};
 
         let is_repeated = session.streak == Some(self.streak.number);
@@ -149,10 +203,10 @@ impl ProviderLimit {
         let requested = error.asks_to_wait();
         if self.streak.is_down() || matches!(error.kind(), Misconfigured | Throttled) {
             let pause = if is_repeated { &mut self.repeated } else { &mut self.pause };
-            pause.lengthen(None, now);
+            pause.lengthen(None, max_pause, now);
         }
         if requested.is_some() {
-            self.pause.lengthen(requested, now);
+            self.pause.lengthen(requested, max_pause, now);
         }
     }
 }
@@ -190,21 +244,32 @@ impl ProviderBackoff {
     /// has failed several sessions in a row. Then a session that has not failed probes next.
     pub(super) fn failed(
         &self,
-        provider: &ProviderName,
-        session: SessionId,
+        session: &Session,
         error: &ProviderError,
         now: Duration,
     ) -> Duration {
         let mut state = self.lock();
         state.sweep(now);
-        let mut own = state.sessions.remove(&session).unwrap_or_default();
-        let limit = state.limit(provider, self.max_concurrent);
-        limit.failed(&own, error, now);
+        let mut own = state.sessions.remove(&session.id).unwrap_or_default();
+        let max_pause = state.max_pause();
+        let limit = state.limit(&session.provider, self.max_concurrent);
+        limit.failed(&own, error, max_pause, now);
         own.streak = Some(limit.streak.number);
-        own.pause.lengthen(error.asks_to_wait(), now);
+        own.pause.lengthen(error.asks_to_wait(), max_pause, now);
+        if error.kind() == ProviderErrorKind::Rejected {
+            own.reject(session.renewed_at, now);
+        }
         let left = limit.left(Some(&own), now);
-        state.sessions.insert(session, own);
+        state.sessions.insert(session.id, own);
         left
+    }
+
+    /// Returns whether the provider has rejected the session's tokens for so long that only a new
+    /// sign-in helps.
+    pub(in crate::manager) fn needs_sign_in(&self, session: &Session, now: Duration) -> bool {
+        let state = self.lock();
+        let own = state.sessions.get(&session.id);
+        own.is_some_and(|own| own.needs_sign_in(session.renewed_at, now))
     }
 
     /// Delays this session alone, as after a failure of its own, and returns its pause.
@@ -212,7 +277,7 @@ impl ProviderBackoff {
         let mut state = self.lock();
         let own = state.sessions.entry(session).or_default();
         own.streak = None;
-        own.pause.lengthen(None, now);
+        own.pause.lengthen(None, MAX_PAUSE, now);
         own.pause.left(now)
     }
 
@@ -237,9 +302,15 @@ impl BackoffState {
         self.providers.entry(provider.clone()).or_insert_with(limit)
     }
 
+    /// Returns the longest pause, which grows with the number of sessions that wait.
+    fn max_pause(&self) -> Duration {
+        let sessions = u32::try_from(self.sessions.len() + 1).unwrap_or(u32::MAX);
+        MAX_PAUSE_PER_SESSION.saturating_mul(sessions).clamp(MIN_MAX_PAUSE, MAX_PAUSE)
+    }
+
     fn sweep(&mut self, now: Duration) {
         if self.sessions.len() >= self.sweep_at.max(MIN_SWEEP) {
-            self.sessions.retain(|_, session| !session.pause.is_forgotten(now));
+            self.sessions.retain(|_, session| !session.is_forgotten(now));
             self.sweep_at = self.sessions.len().saturating_mul(2);
         }
     }

@@ -1,7 +1,6 @@
 //! The lease: one process at a time renews a session (store law 4).
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::manager::manager::Inner;
@@ -21,8 +20,8 @@ pub(super) struct HeldLease<'a> {
     /// Whether it was taken over from an owner whose heartbeat stood still, and which may have sent
     /// the refresh token.
     pub(super) was_taken_over: bool,
-    /// Whether it is not released, since the refresh token may be spent: the next process must
-    /// watch it stand still, and so learns that.
+    /// Whether it is not released: a write has done so, or the refresh token may be spent. Then the
+    /// next process must watch it stand still, and so learns that.
     is_kept: bool,
 }
 
@@ -86,18 +85,21 @@ pub(super) async fn wait_for_lease(
 }
 
 impl ClaimableLease {
-    /// Claims the lease; `None` if it is no longer as it was seen.
+    /// The lease of a row that was not read, if no process holds it.
+    pub(super) const UNREAD: Self = Self { seen: None, is_taken_over: false };
+
+    /// Claims the lease and returns the row; `None` if the lease is no longer as it was seen.
     pub(super) async fn claim(
         self,
         inner: &Arc<Inner>,
         id: SessionId,
-    ) -> Result<Option<HeldLease<'_>>, StoreError> {
+    ) -> Result<Option<(HeldLease<'_>, StoredSession)>, StoreError> {
         let lease = Lease::new(inner.policy.renewal().lease_term);
         let heartbeat_at = inner.clock.monotonic().saturating_add(lease.term / 4);
         let was_taken_over = self.is_taken_over;
         let held = HeldLease { inner, id, lease, heartbeat_at, was_taken_over, is_kept: false };
         match inner.bounded(inner.store.claim_lease(id, self.seen.as_ref(), &lease)).await {
-            Ok(Some(_)) => Ok(Some(held)),
+            Ok(Some(row)) => Ok(Some((held, row))),
             Ok(None) => Ok(None),
             Err(error) => {
                 // The claim may have succeeded although its answer was lost, and no task would
@@ -189,7 +191,11 @@ impl HeldLease<'_> {
         }
     }
 
-    /// Leaves the lease to stand still for its term, instead of releasing it.
+    pub(super) const fn owner(&self) -> LeaseOwner {
+        self.lease.owner
+    }
+
+    /// Leaves the lease as it is, instead of releasing it.
     pub(super) const fn keep(&mut self) {
         self.is_kept = true;
     }
@@ -225,34 +231,6 @@ async fn release_abandoned(inner: &Inner, id: SessionId, owner: LeaseOwner) {
             return;
         }
         pause = (pause * 2).min(MAX_RELEASE_PAUSE);
-    }
-}
-
-/// Leases that this process has given up and could not release yet. It need not watch them.
-#[derive(Debug, Default)]
-pub(in crate::manager) struct AbandonedLeases {
-    owners: Mutex<HashMap<SessionId, LeaseOwner>>,
-}
-
-impl AbandonedLeases {
-    fn contains(&self, id: SessionId, owner: LeaseOwner) -> bool {
-        self.lock().get(&id) == Some(&owner)
-    }
-
-    fn insert(&self, id: SessionId, owner: LeaseOwner) {
-        self.lock().insert(id, owner);
-    }
-
-    /// Removes an owner, unless the session has a later one.
-    fn remove(&self, id: SessionId, owner: LeaseOwner) {
-        let mut owners = self.lock();
-        if owners.get(&id) == Some(&owner) {
-            owners.remove(&id);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, LeaseOwner>> {
-        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

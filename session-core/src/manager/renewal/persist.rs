@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::manager::error::{DEFAULT_RETRY_AFTER, TokenError, TokenErrorKind};
 use crate::manager::row;
 use crate::session::Session;
-use crate::store::{PendingRevocation, StoreError, StoredSession, TokenWrite};
+use crate::store::{LeaseOwner, PendingRevocation, StoreError, StoredSession, TokenWrite};
 use crate::token::{SealContext, SealedPart, TokenResponse, TokenSet};
 
 const MIN_PAUSE: Duration = Duration::from_millis(50);
@@ -34,8 +34,10 @@ impl FetchedTokens {
 
 /// The result of one try at writing.
 enum WriteOutcome {
-    /// The row holds new tokens, these or another process's.
+    /// The row holds the new tokens, and the lease is released.
     Stored(Box<Renewed>),
+    /// The row holds another process's new tokens.
+    Overtaken(Box<Renewed>),
     /// The session is over: the fetched tokens must be revoked at the provider.
     Over(TokenError),
     Retry,
@@ -55,8 +57,13 @@ pub(super) async fn persist(
     let mut row = opened.row;
     let (mut pause, mut refused) = (MIN_PAUSE, 0);
     loop {
-        match lease.with_heartbeats(write(attempt, &mut row, &fetched)).await {
-            Ok(WriteOutcome::Stored(renewed)) => return Ok(*renewed),
+        let write = write(attempt, &mut row, &fetched, lease.owner());
+        match lease.with_heartbeats(write).await {
+            Ok(WriteOutcome::Stored(renewed)) => {
+                lease.keep();
+                return Ok(*renewed);
+            }
+            Ok(WriteOutcome::Overtaken(renewed)) => return Ok(*renewed),
             Ok(WriteOutcome::Over(error)) => {
                 discard(attempt, &row.session, &fetched, lease).await;
                 return Err(error);
@@ -119,6 +126,7 @@ async fn write(
     attempt: &RenewalAttempt<'_>,
     row: &mut StoredSession,
     fetched: &FetchedTokens,
+    owner: LeaseOwner,
 ) -> Result<WriteOutcome, StoreError> {
     let inner = attempt.inner;
     let Ok(stored) = row::open_tokens(inner, row) else {
@@ -126,7 +134,7 @@ async fn write(
     };
     if !stored.has_refresh_token_of(&fetched.sent) {
         let (session, tokens) = (row.session.clone(), Arc::new(stored));
-        return Ok(WriteOutcome::Stored(Box::new(Renewed { session, tokens })));
+        return Ok(WriteOutcome::Overtaken(Box::new(Renewed { session, tokens })));
     }
     let assumed = inner.policy.renewal().assumed_lifetime;
     let merged = stored.renewed(fetched.response.clone(), fetched.received_at, assumed);
@@ -134,7 +142,7 @@ async fn write(
         return Ok(WriteOutcome::Retry);
     };
     let (revision, now) = (row.session.revision, fetched.received_at);
-    let write = TokenWrite::new(attempt.id, revision, tokens, now);
+    let write = TokenWrite::new(attempt.id, revision, tokens, now).releasing(owner);
     let Some(revision) = inner.bounded(inner.store.write_tokens(write)).await? else {
         return read_again(attempt, row).await;
     };

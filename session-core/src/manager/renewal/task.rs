@@ -7,15 +7,16 @@ use futures_util::future::BoxFuture;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::attempt::{MAX_ROUNDS, OpenedRow, RenewalAttempt, RenewalReason};
-use super::lease::{HeldLease, LeaseWait, wait_for_lease};
+use super::lease::{ClaimableLease, HeldLease, LeaseWait, wait_for_lease};
 use super::persist::persist;
 use super::refusal::refused;
 use super::single_flight::{PendingRenewal, RenewalOutcome, Renewed};
 use crate::event::RenewalFailure;
 use crate::manager::error::{DEFAULT_RETRY_AFTER, TokenError, TokenErrorKind};
 use crate::manager::manager::Inner;
-use crate::provider::{Provider, ProviderError, ProviderErrorKind};
-use crate::session::{ProviderName, Session};
+use crate::provider::{ProviderError, ProviderErrorKind};
+use crate::session::{Origin, ProviderName, Session};
+use crate::store::StoredSession;
 use crate::token::TokenResponse;
 
 /// How many times a late answer is looked for: a process that was frozen must read what has arrived
@@ -32,7 +33,7 @@ pub(in crate::manager) fn begin(
     session: &Session,
     reason: RenewalReason,
 ) -> Result<PendingRenewal, TokenError> {
-    let (id, provider) = (session.id, session.provider.clone());
+    let id = session.id;
     if let Some(pending) = inner.renewals.in_progress(id) {
         return Ok(pending);
     }
@@ -41,11 +42,12 @@ pub(in crate::manager) fn begin(
     }
     let (pending, sender) = inner.renewals.join(id);
     if let Some(sender) = sender {
-        let task = Arc::clone(inner);
+        let (task, session) = (Arc::clone(inner), session.clone());
         inner.tasks.spawn(async move {
             let guard = task.renewals.guard(id, sender);
-            let outcome = run(&RenewalAttempt { inner: &task, id, reason }).await;
+            let outcome = run(&RenewalAttempt { inner: &task, id, reason }, &session).await;
             if let Err(error) = &outcome {
+                let provider = &session.provider;
                 tracing::info!(session = %id, %provider, %error, "tokens not renewed");
             }
             guard.complete(outcome);
@@ -57,55 +59,81 @@ pub(in crate::manager) fn begin(
 /// Returns an error if what this process knows keeps it from asking the provider.
 fn check_may_ask(inner: &Inner, session: &Session) -> Result<(), TokenError> {
     let Session { id, provider, .. } = session;
-    if inner.provider(provider).is_none() {
+    let now = inner.clock.monotonic();
+    if inner.provider(provider).is_none() || inner.backoff.needs_sign_in(session, now) {
         return Err(TokenError::new(TokenErrorKind::SignInNeeded));
     }
-    let now = inner.clock.monotonic();
     let pause = inner.backoff.pause(provider, *id, now).max(inner.migration_hold.left(*id, now));
     pause.map_or(Ok(()), |pause| Err(TokenError::unavailable(pause)))
 }
 
-async fn run(attempt: &RenewalAttempt<'_>) -> RenewalOutcome {
+/// Renews a session as the caller knows it. A claim returns the row, so that only a claim that
+/// fails, or that is likely to be in vain, costs a reading before it.
+async fn run(attempt: &RenewalAttempt<'_>, known: &Session) -> RenewalOutcome {
+    let inner = attempt.inner;
+    if matches!(attempt.reason, RenewalReason::Due) && known.origin != Origin::Imported {
+        let permit = permit(inner, &known.provider).await.ok_or_else(shutting_down)?;
+        check_may_ask(inner, known)?;
+        if let Some(held) = ClaimableLease::UNREAD.claim(inner, attempt.id).await?
+            && let Some(outcome) = renew_under(attempt, permit, held).await
+        {
+            return outcome;
+        }
+    }
     for _ in 0..MAX_ROUNDS {
         let opened = attempt.read().await?;
         if !attempt.is_needed(&opened) {
             return Ok(opened.into_renewed());
         }
-        let provider = attempt.provider_to_ask(&opened).await?;
-        let claimable = match wait_for_lease(attempt.inner, &opened.row).await? {
+        attempt.provider_to_ask(&opened).await?;
+        let claimable = match wait_for_lease(inner, &opened.row).await? {
             LeaseWait::Claimable(claimable) => claimable,
             LeaseWait::RowChanged => continue,
             LeaseWait::ShuttingDown => break,
         };
         // Before the lease, which would be held for nothing meanwhile.
-        let Some(permit) = permit(attempt.inner, &opened.row.session.provider).await else { break };
+        let session = &opened.row.session;
+        let permit = permit(inner, &session.provider).await.ok_or_else(shutting_down)?;
         // While this waited for its turn, the provider may have asked for a pause.
         attempt.provider_to_ask(&opened).await?;
-        let Some(mut lease) = claimable.claim(attempt.inner, attempt.id).await? else { continue };
-        let outcome = renew(attempt, provider, permit, &mut lease).await.transpose();
-        if !(lease.was_taken_over && is_undecided(outcome.as_ref())) {
-            lease.release().await;
-        }
-        if let Some(outcome) = outcome {
+        let Some(held) = claimable.claim(inner, attempt.id).await? else { continue };
+        if let Some(outcome) = renew_under(attempt, permit, held).await {
             return outcome;
         }
     }
-    Err(TokenError::unavailable(DEFAULT_RETRY_AFTER))
+    Err(shutting_down())
 }
 
-/// Renews under a lease; `None` if the lease was lost before anything was sent.
+fn shutting_down() -> TokenError {
+    TokenError::unavailable(DEFAULT_RETRY_AFTER)
+}
+
+/// Renews under a lease, and releases it; `None` if the lease was lost before anything was sent.
+async fn renew_under(
+    attempt: &RenewalAttempt<'_>,
+    permit: OwnedSemaphorePermit,
+    (mut lease, row): (HeldLease<'_>, StoredSession),
+) -> Option<RenewalOutcome> {
+    let outcome = renew(attempt, permit, row, &mut lease).await.transpose();
+    if !(lease.was_taken_over && is_undecided(outcome.as_ref())) {
+        lease.release().await;
+    }
+    outcome
+}
+
 async fn renew(
     attempt: &RenewalAttempt<'_>,
-    provider: &Arc<dyn Provider>,
     permit: OwnedSemaphorePermit,
+    row: StoredSession,
     lease: &mut HeldLease<'_>,
 ) -> Result<Option<Renewed>, TokenError> {
     let inner = attempt.inner;
-    // Another process may have renewed between the read and the lease.
-    let opened = lease.with_heartbeats(attempt.read()).await?;
+    // Another process may have renewed before the claim.
+    let opened = attempt.open(row)?;
     if !attempt.is_needed(&opened) {
         return Ok(Some(opened.into_renewed()));
     }
+    let provider = lease.with_heartbeats(attempt.provider_to_ask(&opened)).await?;
     if !lease.can_send().await? {
         return Ok(None);
     }
@@ -193,7 +221,7 @@ async fn failed(
 ) -> TokenError {
     let (inner, session) = (attempt.inner, &opened.row.session);
     let now = inner.clock.monotonic();
-    let pause = inner.backoff.failed(&session.provider, attempt.id, &error, now);
+    let pause = inner.backoff.failed(session, &error, now);
     tracing::warn!(session = %attempt.id, provider = %session.provider, %error, "renewal failed");
     attempt.record(session, failure(error.kind())).await;
     TokenError::unavailable(pause).caused_by(error)

@@ -6,9 +6,24 @@ use proptest::prelude::*;
 
 use super::{moments, spans};
 use crate::clock::Timestamp;
-use crate::policy::rotation::{accepted_until, is_new_secret_lost, is_previous_accepted};
+use crate::policy::rotation::{
+    accepted_since, accepted_until, is_new_secret_lost, is_previous_accepted,
+};
 
 proptest! {
+    #[test]
+    fn the_bounds_for_a_query_say_the_same(
+        rotated in 0..2_000_000_i64, confirmed in prop::option::of(0..2_000_000_i64),
+        now in 0..2_000_000_i64,
+    ) {
+        let rotated = Timestamp::from_millis(rotated);
+        let confirmed = confirmed.map(Timestamp::from_millis);
+        let now = Timestamp::from_millis(now);
+        let (rotated_after, confirmed_after) = accepted_since(now);
+        let is_found = rotated > rotated_after && confirmed.is_none_or(|at| at > confirmed_after);
+        prop_assert_eq!(is_found, is_previous_accepted(rotated, confirmed, now));
+    }
+
     #[test]
     fn a_previous_secret_that_is_rejected_stays_rejected(
         rotated in moments(), confirmed in prop::option::of(moments()),

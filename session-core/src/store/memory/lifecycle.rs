@@ -16,8 +16,9 @@ use crate::store::{
 #[async_trait]
 impl SessionLifecycle for MemoryStore {
     async fn admit(&self, new: NewSession, decide: &Decide<'_>) -> Result<Admission, StoreError> {
+        let now = new.session.created_at;
         let mut state = self.state();
-        let superseded = new.supersedes.and_then(|digest| state.live_by_digest(&digest));
+        let superseded = new.supersedes.and_then(|digest| state.live_by_digest(&digest, now));
         let mut admitted: Vec<_> =
             state.rows.live_in(&new.partition()).map(Row::admitted).collect();
         admitted.retain(|session| Some(session.id) != superseded);
@@ -28,7 +29,6 @@ impl SessionLifecycle for MemoryStore {
         };
 
         // Nothing is changed before this line, and nothing fails after it.
-        let now = new.session.created_at;
         state.insert(new)?;
         let superseded = superseded.map(|id| (id, EndReason::Superseded));
         let evicted = evictions.iter().filter(|one| admitted.iter().any(|it| it.id == one.id));
@@ -72,8 +72,9 @@ impl Tables {
         Ok(())
     }
 
-    fn live_by_digest(&self, digest: &SecretDigest) -> Option<SessionId> {
+    fn live_by_digest(&self, digest: &SecretDigest, now: Timestamp) -> Option<SessionId> {
         let row = self.rows.find_by_digest(digest)?;
+        let row = Some(row).filter(|row| row.stored.digests.accepts(digest, now))?;
         row.stored.session.is_live().then_some(row.stored.session.id)
     }
 
@@ -84,10 +85,12 @@ impl Tables {
             EndTarget::AllOf { user, .. } | EndTarget::Others { user, .. } => {
                 self.rows.live_of(user).filter(matching).map(id_of).collect()
             }
-            EndTarget::One { id, .. }
-            | EndTarget::Unchanged { id, .. }
-            | EndTarget::Unused { id, .. } => {
+            EndTarget::One { id, .. } | EndTarget::Unchanged { id, .. } => {
                 self.rows.get(*id).into_iter().filter(matching).map(id_of).collect()
+            }
+            EndTarget::Unused { sessions } => {
+                let rows = sessions.iter().filter_map(|(id, _)| self.rows.get(*id));
+                rows.filter(matching).map(id_of).collect()
             }
             EndTarget::OfProvider { .. } => self.rows.live().filter(matching).map(id_of).collect(),
         }
@@ -134,9 +137,7 @@ fn matches(target: &EndTarget, session: &Session) -> bool {
         EndTarget::One { id, user } => {
             *id == session.id && user.as_ref().is_none_or(|user| *user == session.user)
         }
-        EndTarget::Unused { id, last_seen_at } => {
-            *id == session.id && *last_seen_at == session.last_seen_at
-        }
+        EndTarget::Unused { sessions } => sessions.contains(&(session.id, session.last_seen_at)),
         EndTarget::Unchanged { id, revision } => *id == session.id && *revision == session.revision,
     }
 }

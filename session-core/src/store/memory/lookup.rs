@@ -54,6 +54,7 @@ impl SessionLookup for MemoryStore {
         let live = state.rows.live().map(|row| &row.stored.session);
         let mut found: Vec<&Session> = live
             .filter(|session| key(session).0 <= query.until && Some(key(session)) > query.after)
+            .filter(|session| query.providers.contains(&session.provider))
             .collect();
         found.sort_by_key(|session| key(session));
         Ok(found.into_iter().take(at_most(query.limit)).cloned().collect())

@@ -5,6 +5,7 @@ mod key_rotation;
 mod lifecycle;
 mod lookup;
 mod outbox;
+mod rounds;
 mod rows;
 mod update;
 
@@ -49,6 +50,8 @@ struct Tables {
     events: Vec<Event>,
     /// Raised by each admission. One counter for all partitions orders each of them.
     admissions: u64,
+    /// The time of each round of maintenance, by its number.
+    rounds: BTreeMap<u64, Timestamp>,
     imported_are_held: bool,
 }
 

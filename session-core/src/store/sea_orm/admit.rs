@@ -14,7 +14,7 @@ use super::row::{ENDING_COLUMNS, EndingRow};
 use super::store::SeaOrmStore;
 use super::text;
 use super::transaction::Transaction;
-use crate::policy::{AdmittedSession, Eviction, Verdict};
+use crate::policy::{AdmittedSession, Eviction, Verdict, rotation};
 use crate::session::EndReason;
 use crate::store::{Admission, Decide, EndedSession, NewSession, StoreError};
 
@@ -73,18 +73,23 @@ pub(super) enum Plan {
 
 impl LiveRows {
     /// Sorts rows that were found by partition or by the superseded digest; one may be there twice.
-    pub(super) fn new(login: &PendingAdmission<'_>, counter: i64, rows: Vec<EndingRow>) -> Self {
-        let digest = login.new.supersedes.as_ref().map(digest_octets);
+    pub(super) fn new(
+        login: &PendingAdmission<'_>,
+        counter: i64,
+        rows: Vec<EndingRow>,
+    ) -> Result<Self, AttemptError> {
+        let now = login.new.session.created_at;
         let mut live = Self { counter, superseded: None, admitted: Vec::new() };
         for row in rows {
             let id = row.row.id;
-            if digest.is_some() && (row.row.digest == digest || row.row.previous_digest == digest) {
+            let digests = row.digests()?;
+            if login.new.supersedes.is_some_and(|digest| digests.accepts(&digest, now)) {
                 live.superseded = Some(row);
             } else if live.admitted.iter().all(|other| other.row.id != id) {
                 live.admitted.push(row);
             }
         }
-        live
+        Ok(live)
     }
 }
 
@@ -158,7 +163,7 @@ impl SeaOrmStore {
         let counter = rows.next().ok_or_else(|| AttemptError::corrupt("a count of admissions"))?;
         let counter = counter.try_get_by_index(0).map_err(|error| self.failed(error))?;
         let rows: Result<_, _> = rows.map(|row| EndingRow::from_query_result(row, "")).collect();
-        Ok(LiveRows::new(login, counter, rows.map_err(|error| self.failed(error))?))
+        LiveRows::new(login, counter, rows.map_err(|error| self.failed(error))?)
     }
 
     /// Returns whether an attempt whose outcome was unknown admitted the session.
@@ -247,7 +252,12 @@ fn lock_sql(backend: DbBackend, login: &PendingAdmission<'_>) -> String {
     let select = format!("SELECT {ENDING_COLUMNS} FROM login_session WHERE ended_at IS NULL AND");
     let superseded = login.new.supersedes.as_ref().map(|digest| {
         let digest = text::octets(backend, &digest_octets(digest));
-        format!("; {select} (digest = {digest} OR previous_digest = {digest}){lock}")
+        let (rotated, confirmed) = rotation::accepted_since(login.new.session.created_at);
+        let (rotated, confirmed) = (rotated.as_millis(), confirmed.as_millis());
+        format!(
+            "; {select} (digest = {digest} OR previous_digest = {digest} AND rotated_at > {rotated} \
+             AND (confirmed_at IS NULL OR confirmed_at > {confirmed})){lock}"
+        )
     });
     let superseded = superseded.unwrap_or_default();
     format!("{raise}{superseded}; {select} partition_key = {partition} ORDER BY id{lock}")

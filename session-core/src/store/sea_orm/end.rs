@@ -229,9 +229,18 @@ fn condition(target: &EndTarget) -> Option<Condition> {
         EndTarget::One { id, user } => all
             .add(Column::Id.eq(id.as_uuid()))
             .add_option(user.as_ref().map(|user| Column::UserId.eq(user.as_str()))),
-        EndTarget::Unused { id, last_seen_at } => all
-            .add(Column::Id.eq(id.as_uuid()))
-            .add(Column::LastSeenAt.eq(last_seen_at.as_millis())),
+        EndTarget::Unused { sessions } if sessions.is_empty() => return None,
+        EndTarget::Unused { sessions } => {
+            let unused = sessions.iter().fold(Condition::any(), |any, (id, last_seen_at)| {
+                let id = Column::Id.eq(id.as_uuid());
+                any.add(
+                    Condition::all().add(id).add(Column::LastSeenAt.eq(last_seen_at.as_millis())),
+                )
+            });
+            // The ids alone lead to the rows, in one range of the index.
+            let ids: Vec<_> = sessions.iter().map(|(id, _)| id.as_uuid()).collect();
+            all.add(Column::Id.is_in(ids)).add(unused)
+        }
         EndTarget::Unchanged { id, revision } => {
             all.add(Column::Id.eq(id.as_uuid())).add(Column::Revision.eq(signed(*revision)))
         }

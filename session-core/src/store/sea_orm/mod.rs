@@ -13,9 +13,15 @@
 //! - Each transaction that writes sets READ COMMITTED itself (`BEGIN IMMEDIATE` on SQLite), so that
 //!   the server's default does not matter. A login first writes the lock row of its partition.
 //!   Conflicts are repeated after growing pauses.
+//! - On PostgreSQL a login reads first, and then carries the verdict out in one statement that does
+//!   nothing if the counter in the lock row has changed meanwhile. After two lost races it takes the
+//!   lock. An end and a renewal are one statement. On MySQL and MariaDB statements without
+//!   parameters share a message.
 //! - A lookup is one statement. Connections need not be tested before use: a statement that meets a
 //!   dead connection is repeated on another one. A write whose outcome is unknown is looked up
 //!   before it is repeated.
+//! - A connection goes back to the pool within 2 s or is closed; one that is lost, read-only or
+//!   within a transaction is closed at once.
 //! - No time is read, neither from the database nor from this machine.
 
 mod admit;
@@ -38,7 +44,9 @@ mod outbox;
 mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod provider_filter;
 mod retry;
+mod rounds;
 mod row;
 mod store;
 mod text;

@@ -18,6 +18,7 @@ use super::live_update::renewal;
 use super::retry::Attempt;
 use super::row::{ENDING_COLUMNS, EndingRow};
 use super::store::SeaOrmStore;
+use crate::policy::rotation;
 use crate::session::EndReason;
 use crate::store::{Admission, EndedSession, TokenWrite};
 
@@ -82,12 +83,19 @@ impl SeaOrmStore {
         login: &PendingAdmission<'_>,
     ) -> Result<(Option<i64>, LiveRows), AttemptError> {
         let digest = login.new.supersedes.as_ref().map(digest_octets);
-        let values: [Value; 2] = [login.partition.clone().into(), digest.into()];
+        let (rotated, confirmed) = rotation::accepted_since(login.new.session.created_at);
+        let values: [Value; 4] = [
+            login.partition.clone().into(),
+            digest.into(),
+            rotated.as_millis().into(),
+            confirmed.as_millis().into(),
+        ];
         let sql = format!(
             "SELECT {ENDING_COLUMNS}, seen.admissions FROM \
              (SELECT (SELECT admissions FROM admission_lock WHERE partition_key = $1)) \
              AS seen (admissions) LEFT JOIN login_session ON ended_at IS NULL \
-             AND (partition_key = $1 OR digest = $2 OR previous_digest = $2)"
+             AND (partition_key = $1 OR digest = $2 OR previous_digest = $2 \
+             AND rotated_at > $3 AND (confirmed_at IS NULL OR confirmed_at > $4))"
         );
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
         let rows = connection.query_all_raw(statement).await;
@@ -95,7 +103,7 @@ impl SeaOrmStore {
         let seen = rows.first().map(|row| row.try_get("", "admissions")).transpose();
         let seen: Option<i64> = seen.map_err(|error| self.failed(error))?.flatten();
         let live = self.ending_rows(&rows)?;
-        Ok((seen, LiveRows::new(login, seen.unwrap_or(0) + 1, live)))
+        Ok((seen, LiveRows::new(login, seen.unwrap_or(0) + 1, live)?))
     }
 
     /// Ends sessions with one statement.

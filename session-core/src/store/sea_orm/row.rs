@@ -279,14 +279,22 @@ impl EndingRow {
         })
     }
 
+    /// Returns the digests of its secrets.
+    pub(super) fn digests(&self) -> Result<Digests, AttemptError> {
+        let AdmittedRow { digest, previous_digest, rotated_at, confirmed_at, .. } = &self.row;
+        let (digest, previous_digest) = (digest.clone(), previous_digest.clone());
+        let (rotated_at, confirmed_at) = (*rotated_at, *confirmed_at);
+        DigestRow { digest, previous_digest, rotated_at, confirmed_at }.try_into()
+    }
+
     pub(super) fn into_ended(self, reason: EndReason) -> Result<EndedSession, AttemptError> {
-        let AdmittedRow { digest, previous_digest, rotated_at, confirmed_at, .. } = self.row;
+        let digests = self.digests()?;
         Ok(EndedSession {
             id: SessionId::from_uuid(self.row.id),
             user: name(UserId::new(self.row.user_id), "a user id")?,
             provider: name(ProviderName::new(self.row.provider), "a provider's name")?,
             reason,
-            digests: DigestRow { digest, previous_digest, rotated_at, confirmed_at }.try_into()?,
+            digests,
         })
     }
 }

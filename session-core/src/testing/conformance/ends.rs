@@ -65,7 +65,7 @@ async fn law_7_the_first_end_stays(nodes: Nodes) -> Outcome {
         EndTarget::One { id, user: None },
         EndTarget::One { id, user: Some(user.clone()) },
         EndTarget::AllOf { user, provider: None },
-        EndTarget::Unused { id, last_seen_at: login.session.last_seen_at },
+        EndTarget::Unused { sessions: vec![(id, login.session.last_seen_at)] },
         EndTarget::Unchanged { id, revision: first.session.revision },
     ];
     for target in targets {
@@ -140,12 +140,12 @@ async fn law_7_an_idle_end_does_not_end_a_session_that_was_used(nodes: Nodes) ->
     let login = Login::of("ann", "okta");
     signed_in(nodes.first(), &login).await?;
     let id = login.id();
-    let read = EndTarget::Unused { id, last_seen_at: login.session.last_seen_at };
+    let read = EndTarget::Unused { sessions: vec![(id, login.session.last_seen_at)] };
     nodes.other().touch(id, at(5)).await?;
     let ended = nodes.first().end(read, EndReason::Idle, at(9)).await?;
     ensure_eq(ended, Vec::new(), "it was used since it was read")?;
     ensure(stored(nodes.first(), id).await?.session.is_live(), "it is live")?;
-    let fresh = EndTarget::Unused { id, last_seen_at: at(5) };
+    let fresh = EndTarget::Unused { sessions: vec![(id, at(5))] };
     let ended = nodes.first().end(fresh, EndReason::Idle, at(9)).await?;
     ensure_eq(ended_ids(&ended), vec![id], "an end after a fresh read ends it")
 }
@@ -175,7 +175,7 @@ async fn law_7_of_an_idle_end_and_a_touch_only_one_wins(nodes: Nodes) -> Outcome
         let told = nodes
             .at_once(is_end, move |node, is_end| async move {
                 if is_end {
-                    let target = EndTarget::Unused { id, last_seen_at };
+                    let target = EndTarget::Unused { sessions: vec![(id, last_seen_at)] };
                     return Ok(node.end(target, EndReason::Idle, at(9)).await?.len());
                 }
                 node.touch(id, at(5)).await?;

@@ -14,6 +14,7 @@ cases! { 2:
     law_2_an_eviction_leaves_the_rest_byte_for_byte,
     law_2_the_browsers_own_session_is_superseded,
     law_2_a_previous_cookie_supersedes_its_session,
+    law_2_a_cookie_that_is_no_longer_accepted_supersedes_nothing,
     law_2_a_session_of_another_user_or_provider_is_superseded,
     law_2_superseding_at_the_cap_evicts_no_session,
     law_2_an_ended_or_unknown_cookie_supersedes_nothing,
@@ -107,6 +108,28 @@ async fn law_2_a_previous_cookie_supersedes_its_session(nodes: Nodes) -> Outcome
     let known = ended.first().map(|ended| ended.digests);
     let known = known.map(|d| (d.current, d.previous.map(|p| p.digest)));
     ensure_eq(known, Some((rotated.digest(), old.digest())), "both digests are reported")
+}
+
+async fn law_2_a_cookie_that_is_no_longer_accepted_supersedes_nothing(nodes: Nodes) -> Outcome {
+    // The new cookie was presented, or not; the login is of the same partition, or of another.
+    for (is_confirmed, user) in [(true, "ann"), (true, "ben"), (false, "ann"), (false, "ben")] {
+        let old = Login::of("ann", "okta");
+        signed_in(nodes.first(), &old).await?;
+        let rotated = rotate(nodes.first(), &old).await?;
+        let after = if is_confirmed { 30 } else { 600 };
+        if let Some(current) = rotated.digest().filter(|_| is_confirmed) {
+            nodes.first().confirm_rotation(old.id(), &current, at(1)).await?;
+        }
+        let before = stored(nodes.first(), old.id()).await?;
+        let rotated_at = before.digests.previous.map_or(at(0), |previous| previous.rotated_at);
+        let over = rotated_at.max(at(1)) + std::time::Duration::from_secs(after);
+        let new = Login::of(user, "okta").at(over).superseding(old.digest());
+        let ended = sign_in(nodes.other(), &new, &unlimited()?).await?;
+        ensure_eq(ended_ids(&ended), Vec::new(), "its browser has had a new cookie for long")?;
+        ensure_eq(stored(nodes.first(), old.id()).await?, before, "the session stays")?;
+        end_one(nodes.first(), old.id(), EndReason::SignedOut, at(5)).await?;
+    }
+    Ok(())
 }
 
 async fn law_2_a_session_of_another_user_or_provider_is_superseded(nodes: Nodes) -> Outcome {

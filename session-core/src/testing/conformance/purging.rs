@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::kit::{
     Nodes, Outcome, at, end_one, ensure, ensure_eq, ids, later, sign_in, sign_in_all, signed_in,
-    stored, unlimited,
+    sorted, stored, unlimited,
 };
 use crate::clock::Timestamp;
 use crate::event::{Event, EventKind};
+use crate::policy::ProviderSelection;
 use crate::session::{EndReason, SessionId};
-use crate::store::{SessionStore, TimeoutBasis, TimeoutQuery};
+use crate::store::{KEPT_ROUNDS, Round, SessionStore, TimeoutBasis, TimeoutQuery};
 use crate::testing::sample::{self, Login};
 use crate::token::TokenSet;
 
@@ -23,6 +24,9 @@ cases! { 9:
     law_9_timeout_candidates_are_listed_in_pages_and_in_order,
     law_9_only_live_sessions_are_timeout_candidates,
     law_9_two_purges_at_once_delete_each_row_once,
+    law_9_timeout_candidates_are_those_of_the_selected_providers,
+    law_9_a_round_of_maintenance_is_claimed_once,
+    law_9_of_many_claims_of_a_round_one_wins,
 }
 
 /// Creates sessions that ended one second after the other.
@@ -117,7 +121,7 @@ async fn pages(
     let mut after = None;
     loop {
         let page =
-            store.list_timeout_candidates(TimeoutQuery { by, until, after, limit: 3 }).await?;
+            store.list_timeout_candidates(TimeoutQuery::new(by, until, 3).after(after)).await?;
         let Some(last) = page.last() else { return Ok(pages) };
         let moment = match by {
             TimeoutBasis::LastSeen => last.last_seen_at,
@@ -159,8 +163,7 @@ async fn law_9_only_live_sessions_are_timeout_candidates(nodes: Nodes) -> Outcom
     for by in [TimeoutBasis::LastSeen, TimeoutBasis::TimeoutsFrom] {
         let found = pages(nodes.other(), by, later()).await?;
         ensure_eq(found, vec![vec![live.id()]], "an ended session is no candidate")?;
-        let query =
-            TimeoutQuery { by, until: at(0) - Duration::from_millis(1), after: None, limit: 9 };
+        let query = TimeoutQuery::new(by, at(0) - Duration::from_millis(1), 9);
         ensure_eq(
             nodes.first().list_timeout_candidates(query).await?,
             Vec::new(),
@@ -183,4 +186,65 @@ async fn law_9_two_purges_at_once_delete_each_row_once(nodes: Nodes) -> Outcome 
         deleted += batches.iter().sum::<u64>();
     }
     ensure_eq(deleted, 20, "each row is counted once")
+}
+
+async fn law_9_timeout_candidates_are_those_of_the_selected_providers(nodes: Nodes) -> Outcome {
+    let names = ["okta", "Okta", "mcp:a", "mcp:a%", "MCP:a", "mcp_a", "mcp", "m\u{f6}p:a"];
+    let logins: Vec<_> = names.iter().map(|name| Login::of("ann", name)).collect();
+    sign_in_all(nodes.first(), &logins).await?;
+    let all = ProviderSelection::all;
+    let matching = |pattern: &str| ProviderSelection::matching(pattern);
+    for selection in [
+        all(),
+        all().except(["okta", "mcp:*"]),
+        all().except(["m\u{f6}*"]),
+        all().except(["*"]),
+        matching("*").except(["mcp*"]),
+        matching("okta"),
+        matching("mcp:*"),
+        matching("mcp:*").except(["mcp:a"]),
+        matching("m\u{f6}p:*"),
+        matching("absent"),
+    ] {
+        let query = TimeoutQuery::new(TimeoutBasis::LastSeen, later(), 100);
+        let found = nodes.other().list_timeout_candidates(query.of(selection.clone())).await?;
+        let is_selected = |login: &&Login| selection.contains(&login.session.provider);
+        let expected = logins.iter().filter(is_selected).map(Login::id).collect();
+        ensure_eq(sorted(ids(&found)), sorted(expected), "byte for byte, whatever the collation")?;
+    }
+    Ok(())
+}
+
+async fn law_9_a_round_of_maintenance_is_claimed_once(nodes: Nodes) -> Outcome {
+    let (first, other) = (nodes.first(), nodes.other());
+    ensure_eq(first.list_rounds(9).await?, Vec::new(), "there was none")?;
+    let round = |number: u64| Round { number, at: at(number) };
+    for number in 1..=KEPT_ROUNDS + 5 {
+        ensure(first.claim_round(round(number)).await?, "a new round is claimed")?;
+        let again = Round { number, at: at(number + 1) };
+        ensure(!other.claim_round(again).await?, "once")?;
+    }
+    let last = KEPT_ROUNDS + 5;
+    let found = other.list_rounds(3).await?;
+    let expected: Vec<_> = [last, last - 1, last - 2].map(round).to_vec();
+    ensure_eq(found, expected, "the latest first, with the time of the one that claimed it")?;
+    let kept = u64::try_from(first.list_rounds(1000).await?.len()).unwrap_or(u64::MAX);
+    ensure(kept <= KEPT_ROUNDS + 1, "old ones are forgotten")?;
+    signed_in(first, &Login::of("ann", "okta")).await?;
+    ensure_eq(other.list_rounds(1).await?, vec![round(last)], "an admission is no round")
+}
+
+async fn law_9_of_many_claims_of_a_round_one_wins(nodes: Nodes) -> Outcome {
+    for number in 1..20 {
+        let round = Round { number, at: at(number) };
+        let claims = nodes
+            .at_once(
+                vec![round; 6],
+                |node, round| async move { Ok(node.claim_round(round).await?) },
+            )
+            .await?;
+        let won = claims.iter().filter(|won| **won).count();
+        ensure_eq(won, 1, "one node does the round")?;
+    }
+    Ok(())
 }

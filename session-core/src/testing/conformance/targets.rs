@@ -19,6 +19,7 @@ cases! { 11:
     law_11_a_subject_of_the_provider_ends,
     law_11_a_logout_without_subject_and_sid_ends_no_session,
     law_11_an_unused_or_unchanged_session_ends,
+    law_11_many_unused_sessions_end_at_once,
     law_11_sessions_ended_by_a_login_move_out_once,
     law_11_sessions_timed_out_at_a_login_move_out_once,
     law_11_without_a_refresh_token_nothing_moves_out,
@@ -142,7 +143,7 @@ async fn law_11_an_unused_or_unchanged_session_ends(nodes: Nodes) -> Outcome {
     let all = logins();
     let [one, two, ..] = &all;
     let last_seen_at = one.session.last_seen_at;
-    let target = EndTarget::Unused { id: one.id(), last_seen_at };
+    let target = EndTarget::Unused { sessions: vec![(one.id(), last_seen_at)] };
     ensure_ends(&nodes, &all, target, &[one]).await?;
     for revocation in outbox(nodes.first()).await? {
         nodes.first().complete_revocation(revocation.id).await?;
@@ -153,6 +154,19 @@ async fn law_11_an_unused_or_unchanged_session_ends(nodes: Nodes) -> Outcome {
     let out: Vec<_> = out.iter().map(|revocation| revocation.session).collect();
     ensure(out.iter().all(|id| *id != one.id()), "a completed revocation stays gone")?;
     ensure_eq(out, Vec::from([two.id()]), "the second one is claimed")
+}
+
+async fn law_11_many_unused_sessions_end_at_once(nodes: Nodes) -> Outcome {
+    let all = logins();
+    let [one, two, three, four, ..] = &all;
+    let read = |login: &Login| (login.id(), login.session.last_seen_at);
+    // The last one was used since, by the time that is named; a session may be named twice.
+    let used = (four.id(), four.session.last_seen_at + std::time::Duration::from_secs(1));
+    let sessions = vec![read(one), read(two), read(three), used, read(one)];
+    ensure_ends(&nodes, &all, EndTarget::Unused { sessions }, &[one, two, three]).await?;
+    let none = EndTarget::Unused { sessions: Vec::new() };
+    let ended = nodes.first().end(none, EndReason::Idle, at(9)).await?;
+    ensure_eq(ended, Vec::new(), "no session is named")
 }
 
 async fn law_11_sessions_ended_by_a_login_move_out_once(nodes: Nodes) -> Outcome {

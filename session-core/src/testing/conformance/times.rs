@@ -100,7 +100,7 @@ async fn law_8_distant_times_keep_their_order(nodes: Nodes) -> Outcome {
     }
     for by in [TimeoutBasis::LastSeen, TimeoutBasis::TimeoutsFrom] {
         let until = Timestamp::from_millis(i64::MAX);
-        let query = TimeoutQuery { by, until, after: None, limit: 100 };
+        let query = TimeoutQuery::new(by, until, 100);
         let found = nodes.other().list_timeout_candidates(query).await?;
         let found: Vec<i64> = found.iter().map(|s| s.timeouts_from.as_millis()).collect();
         let mut expected = MOMENTS.to_vec();

@@ -8,9 +8,9 @@ use crate::event::Event;
 use crate::session::{EndReason, Ended, ProviderName, SecretDigest, Session, SessionId, UserId};
 use crate::store::{
     Admission, Decide, EndTarget, EndedSession, EndsQuery, EventLog, KeyRotation, Lease,
-    LeaseOwner, MigratedSessions, NewSession, Partition, PendingRevocation, RenewalLeases,
-    RevocationId, RevocationOutbox, SecretRotation, SessionLifecycle, SessionLookup,
-    SessionUpdates, StoreError, StoredSession, TimeoutQuery, TokenWrite,
+    LeaseOwner, MaintenanceRounds, MigratedSessions, NewSession, Partition, PendingRevocation,
+    RenewalLeases, RevocationId, RevocationOutbox, Round, SecretRotation, SessionLifecycle,
+    SessionLookup, SessionUpdates, StoreError, StoredSession, TimeoutQuery, TokenWrite,
 };
 use crate::token::{Sealed, SealedTokens};
 
@@ -155,6 +155,17 @@ impl EventLog for FaultyStore {
 
     async fn purge_events(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
         self.call(Method::PurgeEvents, self.inner.purge_events(before, limit)).await
+    }
+}
+
+#[async_trait]
+impl MaintenanceRounds for FaultyStore {
+    async fn list_rounds(&self, limit: u64) -> Result<Vec<Round>, StoreError> {
+        self.call(Method::ListRounds, self.inner.list_rounds(limit)).await
+    }
+
+    async fn claim_round(&self, round: Round) -> Result<bool, StoreError> {
+        self.call(Method::ClaimRound, self.inner.claim_round(round)).await
     }
 }
 

@@ -24,7 +24,7 @@ macro_rules! methods {
 
         impl Method {
             /// Every method.
-            pub const ALL: [Self; 32] = [$(Self::$name),+];
+            pub const ALL: [Self; 34] = [$(Self::$name),+];
         }
     };
 }
@@ -32,6 +32,7 @@ macro_rules! methods {
 methods! {
     Admit => SessionLifecycle::admit,
     ClaimLease => RenewalLeases::claim_lease,
+    ClaimRound => MaintenanceRounds::claim_round,
     ClaimRevocations => RevocationOutbox::claim_revocations,
     CompleteRevocation => RevocationOutbox::complete_revocation,
     ConfirmRotation => SessionUpdates::confirm_rotation,
@@ -48,6 +49,7 @@ methods! {
     ListEnds => SessionLookup::list_ends,
     ListMigrated => MigratedSessions::list_migrated,
     ListRevocationsSealedWithOtherKey => KeyRotation::list_revocations_sealed_with_other_key,
+    ListRounds => MaintenanceRounds::list_rounds,
     ListSealedWithOtherKey => KeyRotation::list_sealed_with_other_key,
     ListTimeoutCandidates => SessionLookup::list_timeout_candidates,
     ListUnclaimed => MigratedSessions::list_unclaimed,

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::event::Event;
+use session_core::policy::ProviderSelection;
 use session_core::session::{Ended, Origin, SecretDigest};
 use session_core::store::{
     Admission, Decide, EndTarget, EndedSession, EndsQuery, EventLog, KeyRotation, Lease,
-    LeaseOwner, MigratedSessions, NewSession, Partition, PendingRevocation, RenewalLeases,
-    RevocationId, RevocationOutbox, SecretRotation, SessionLifecycle, SessionLookup,
-    SessionUpdates, StoreError, StoredSession, TimeoutQuery, TokenWrite,
+    LeaseOwner, MaintenanceRounds, MigratedSessions, NewSession, Partition, PendingRevocation,
+    RenewalLeases, RevocationId, RevocationOutbox, Round, SecretRotation, SessionLifecycle,
+    SessionLookup, SessionUpdates, StoreError, StoredSession, TimeoutQuery, TokenWrite,
 };
 use session_core::token::{Sealed, SealedTokens};
 use session_core::{EndReason, ProviderName, Session, SessionId, Timestamp, UserId};
@@ -60,6 +61,10 @@ impl SessionLookup for Flawed {
         query: TimeoutQuery,
     ) -> Result<Vec<Session>, StoreError> {
         let after = query.after.filter(|_| self.flaw != Flaw::PagesWithoutCursor);
+        let query = match self.flaw {
+            Flaw::ListsAllProviders => query.of(ProviderSelection::all()),
+            _ => query,
+        };
         self.inner.list_timeout_candidates(query.after(after)).await
     }
 
@@ -213,6 +218,18 @@ impl RevocationOutbox for Flawed {
 
     async fn complete_revocation(&self, id: RevocationId) -> Result<(), StoreError> {
         self.inner.complete_revocation(id).await
+    }
+}
+
+#[async_trait]
+impl MaintenanceRounds for Flawed {
+    async fn list_rounds(&self, limit: u64) -> Result<Vec<Round>, StoreError> {
+        self.inner.list_rounds(limit).await
+    }
+
+    async fn claim_round(&self, round: Round) -> Result<bool, StoreError> {
+        let claimed = self.inner.claim_round(round).await?;
+        Ok(claimed || self.flaw == Flaw::ClaimsRoundsForAll)
     }
 }
 

@@ -60,9 +60,12 @@ pub(crate) enum Flaw {
     ReversesEvents,
     RotatesAnySecret,
     RoundsToSeconds,
+    ClaimsRoundsForAll,
+    ListsAllProviders,
     PagesEndsWithoutCursor,
     PagesWithoutCursor,
     SupersedesAfterTheCount,
+    SupersedesByAnyPreviousCookie,
     SupersedesOnRefusal,
     TakesOverMovingLeases,
     HidesTheLastUse,
@@ -168,15 +171,17 @@ impl Flawed {
                 };
                 self.inner.admit(new, &verdict).await
             }
+            Flaw::SupersedesByAnyPreviousCookie => {
+                let held = self.held_by_browser(&new).await?;
+                new.supersedes = held.and_then(|row| row.digests.current);
+                self.inner.admit(new, decide).await
+            }
             Flaw::SupersedesOnRefusal | Flaw::SupersedesAfterTheCount => {
                 self.supersede_apart(new, decide).await
             }
             Flaw::KnowsCurrentCookiesOnly => {
-                let known = match new.supersedes {
-                    Some(digest) => self.find_by_digest(&digest).await?.is_some(),
-                    None => false,
-                };
-                new.supersedes = new.supersedes.filter(|_| known);
+                let known = self.held_by_browser(&new).await?;
+                new.supersedes = new.supersedes.filter(|_| known.is_some());
                 self.inner.admit(new, decide).await
             }
             Flaw::ForgetsTheBrowser => {
@@ -231,6 +236,14 @@ impl Flawed {
                 AdmittedSession { last_seen_at: present.timeouts_from, ..present }
             }
             _ => present,
+        }
+    }
+
+    /// Finds the session of the browser's cookie, as this store finds it.
+    async fn held_by_browser(&self, new: &NewSession) -> Result<Option<StoredSession>, StoreError> {
+        match &new.supersedes {
+            Some(digest) => self.find_by_digest(digest).await,
+            None => Ok(None),
         }
     }
 
@@ -311,8 +324,11 @@ impl Flawed {
     /// Returns the wrong target of an end.
     fn aimed(&self, target: EndTarget) -> EndTarget {
         match (self.flaw, target) {
+            (Flaw::EndsUsedOnes, EndTarget::Unused { sessions }) => match sessions[..] {
+                [(id, _)] => EndTarget::One { id, user: None },
+                _ => EndTarget::Unused { sessions },
+            },
             (Flaw::EndsForAnyUser, EndTarget::One { id, .. })
-            | (Flaw::EndsUsedOnes, EndTarget::Unused { id, .. })
             | (Flaw::EndsChangedOnes, EndTarget::Unchanged { id, .. }) => {
                 EndTarget::One { id, user: None }
             }

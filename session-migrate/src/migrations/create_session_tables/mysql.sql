@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS login_session (
   KEY login_session_partition (partition_key, ended_at),
   KEY login_session_last_seen (ended_at, last_seen_at, id),
   KEY login_session_timeouts (ended_at, timeouts_from, id),
+  KEY login_session_provider (provider, ended_at),
   KEY login_session_sid (issuer, sid),
   KEY login_session_subject (issuer, subject),
   KEY login_session_seal_key (seal_key, id)

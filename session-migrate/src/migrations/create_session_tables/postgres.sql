@@ -26,15 +26,17 @@ CREATE TABLE IF NOT EXISTS login_session (
   seal_key VARCHAR(64) COLLATE "C" NULL,
   lease_owner UUID NULL,
   lease_heartbeat BIGINT NULL,
-  lease_term_ms BIGINT NULL
-);
+  lease_term_ms BIGINT NULL,
+  last_seen_hour BIGINT GENERATED ALWAYS AS (last_seen_at / 3600000) STORED
+) WITH (fillfactor = 85);
 
 CREATE UNIQUE INDEX IF NOT EXISTS login_session_digest ON login_session (digest);
 CREATE INDEX IF NOT EXISTS login_session_previous_digest ON login_session (previous_digest);
 CREATE INDEX IF NOT EXISTS login_session_user ON login_session (user_id, ended_at, provider);
 CREATE INDEX IF NOT EXISTS login_session_partition ON login_session (partition_key, ended_at);
-CREATE INDEX IF NOT EXISTS login_session_last_seen ON login_session (ended_at, last_seen_at, id);
+CREATE INDEX IF NOT EXISTS login_session_last_seen ON login_session (ended_at, last_seen_hour);
 CREATE INDEX IF NOT EXISTS login_session_timeouts ON login_session (ended_at, timeouts_from, id);
+CREATE INDEX IF NOT EXISTS login_session_provider ON login_session (provider, ended_at);
 CREATE INDEX IF NOT EXISTS login_session_sid ON login_session (issuer, sid);
 CREATE INDEX IF NOT EXISTS login_session_subject ON login_session (issuer, subject);
 CREATE INDEX IF NOT EXISTS login_session_seal_key ON login_session (seal_key, id);

@@ -35,6 +35,7 @@ CREATE INDEX IF NOT EXISTS login_session_user ON login_session (user_id, ended_a
 CREATE INDEX IF NOT EXISTS login_session_partition ON login_session (partition_key, ended_at);
 CREATE INDEX IF NOT EXISTS login_session_last_seen ON login_session (ended_at, last_seen_at, id);
 CREATE INDEX IF NOT EXISTS login_session_timeouts ON login_session (ended_at, timeouts_from, id);
+CREATE INDEX IF NOT EXISTS login_session_provider ON login_session (provider, ended_at);
 CREATE INDEX IF NOT EXISTS login_session_sid ON login_session (issuer, sid);
 CREATE INDEX IF NOT EXISTS login_session_subject ON login_session (issuer, subject);
 CREATE INDEX IF NOT EXISTS login_session_seal_key ON login_session (seal_key, id);

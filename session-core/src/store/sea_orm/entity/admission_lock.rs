@@ -1,4 +1,5 @@
-//! `admission_lock`: the row at which the logins of one partition wait for each other.
+//! `admission_lock`: the row at which the logins of one partition wait for each other; and the rounds
+//! of maintenance, which wait for each other in the same way.
 
 use sea_orm::entity::prelude::*;
 
@@ -8,10 +9,10 @@ use super::Octets;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "admission_lock")]
 pub struct Model {
-    /// The partition.
+    /// The partition; or the number of a round, after zeros.
     #[sea_orm(primary_key, auto_increment = false)]
     pub partition_key: Octets,
-    /// How many sessions were admitted; it orders admissions.
+    /// How many sessions were admitted, which orders admissions; or when the round was claimed.
     pub admissions: i64,
 }
 
