@@ -25,11 +25,15 @@ pub(super) async fn find_live(
     let found = inner.bounded(inner.store.find(id)).await?;
     let row = found.filter(|row| user.is_none_or(|user| *user == row.session.user));
     let row = row.ok_or(TokenError::new(TokenErrorKind::NotFound))?;
-    let ended = row.session.ended.map(|ended| ended.reason);
-    match ended.or_else(|| timed_out(inner, &row.session, inner.now())) {
-        Some(reason) => Err(TokenError::new(TokenErrorKind::Ended(reason))),
-        None => Ok(row),
-    }
+    check_live(inner, &row.session)?;
+    Ok(row)
+}
+
+/// Returns an error if a session has ended or timed out.
+pub(super) fn check_live(inner: &Inner, session: &Session) -> Result<(), TokenError> {
+    let ended = session.ended.map(|ended| ended.reason);
+    let reason = ended.or_else(|| timed_out(inner, session, inner.now()));
+    reason.map_or(Ok(()), |reason| Err(TokenError::new(TokenErrorKind::Ended(reason))))
 }
 
 /// Opens a row's tokens. A row that does not open is logged and kept (F35).

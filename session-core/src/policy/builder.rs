@@ -164,8 +164,9 @@ impl PolicyBuilder {
         self
     }
 
-    /// Sets the shortest time between two writes of a session's last use (default: 5 minutes, or a
-    /// quarter of the shortest idle timeout if that is less).
+    /// Sets the shortest time between two writes of a session's last use (default: a
+    /// tenth of the shortest idle timeout, but between one and five minutes, or a quarter of that
+    /// timeout if that is less).
     pub const fn touch_interval(mut self, interval: Duration) -> Self {
         self.touch_interval = Some(interval);
         self
@@ -268,14 +269,21 @@ fn check_rule(rule: &Rule, limit: Limit, timeouts: Timeouts) -> Result<CheckedRu
     Ok(CheckedRule { pattern: rule.pattern.clone(), limit, timeouts })
 }
 
+/// The bounds of the default touch interval.
+const MIN_TOUCH_INTERVAL: Duration = Duration::from_secs(60);
+const MAX_TOUCH_INTERVAL: Duration = Duration::from_secs(300);
+
 /// Returns the touch interval. Above a quarter of the idle timeout it could end an active session
 /// (store law 3).
 fn touch_interval(
     configured: Option<Duration>,
     policy: &SessionPolicy,
 ) -> Result<Duration, PolicyError> {
-    let max = policy.shortest_timeouts().idle.map_or(Duration::MAX, |idle| idle / 4);
-    let interval = configured.unwrap_or(Duration::from_secs(300).min(max));
+    let idle = policy.shortest_timeouts().idle;
+    let max = idle.map_or(Duration::MAX, |idle| idle / 4);
+    let sparse = idle.map_or(Duration::MAX, |idle| idle / 10);
+    let default = sparse.clamp(MIN_TOUCH_INTERVAL, MAX_TOUCH_INTERVAL).min(max);
+    let interval = configured.unwrap_or(default);
     let problem = "must be at most a quarter of the shortest idle timeout";
     check(interval <= max, "touch_interval", problem)?;
     Ok(interval)

@@ -1,6 +1,13 @@
 //! An hour without the provider, and one without the database, by a fake clock: what 10,000 sessions
 //! of one node cost before, during and after, and that none of them is lost.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a panic is how a test fails, and its figures are read"
+)]
+
 mod load;
 
 use session_core::provider::ProviderErrorKind;

@@ -12,6 +12,7 @@ use url::Url;
 /// A proxy in front of a server that reads the protocol, for one database.
 pub struct Counter {
     url: String,
+    kind: Kind,
     messages: Arc<AtomicU64>,
 }
 
@@ -31,11 +32,15 @@ impl Counter {
                 tokio::spawn(serve(client, server, kind, Arc::clone(&counted)));
             }
         });
-        Self { url: url.into(), messages }
+        Self { url: url.into(), kind, messages }
     }
 
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Returns how many messages that await an answer have passed.

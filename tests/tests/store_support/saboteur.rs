@@ -67,6 +67,13 @@ impl Saboteur {
         *self.plan.lock().unwrap() = Plan { sabotage: Some(sabotage), left };
     }
 
+    /// Returns once a connection was broken.
+    pub async fn struck(&self) {
+        while self.plan.lock().unwrap().sabotage.is_some() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Leaves every open connection without a word; new ones work.
     pub fn silence(&self) {
         self.silences.send_modify(|silences| *silences += 1);

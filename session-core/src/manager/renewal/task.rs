@@ -14,6 +14,7 @@ use super::single_flight::{PendingRenewal, RenewalOutcome, Renewed};
 use crate::event::RenewalFailure;
 use crate::manager::error::{DEFAULT_RETRY_AFTER, TokenError, TokenErrorKind};
 use crate::manager::manager::Inner;
+use crate::manager::row;
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::session::{Origin, ProviderName, Session};
 use crate::store::StoredSession;
@@ -128,6 +129,7 @@ async fn renew(
     lease: &mut HeldLease<'_>,
 ) -> Result<Option<Renewed>, TokenError> {
     let inner = attempt.inner;
+    row::check_live(inner, &row.session)?;
     // Another process may have renewed before the claim.
     let opened = attempt.open(row)?;
     if !attempt.is_needed(&opened) {

@@ -58,6 +58,7 @@ fn a_touch_interval_above_a_quarter_of_the_idle_timeout_is_refused() {
 fn the_touch_interval_follows_the_shortest_idle_timeout() {
     let interval = |builder: PolicyBuilder| builder.build().unwrap().touch_interval();
     assert_eq!(interval(policy()), SECOND * 300);
+    assert_eq!(interval(policy().idle_timeout(SECOND * 600)), SECOND * 60);
     assert_eq!(interval(policy().idle_timeout(SECOND * 40)), SECOND * 10);
     let kiosk = policy().rule(rule("kiosk").idle_timeout(SECOND * 4));
     assert_eq!(interval(kiosk), SECOND);

@@ -4,13 +4,11 @@
 //! server that takes no writes, and an unfinished transaction never reach the next call.
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]
-use std::time::Duration;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
-use sea_orm::sqlx::{
-    AssertSqlSafe, Database, Error as SqlxError, pool::PoolConnection, query_with, raw_sql,
-};
+use sea_orm::sqlx::{AssertSqlSafe, Database, Error as SqlxError, query_with, raw_sql};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 use sea_orm::{ConnAcquireErr, RuntimeErr, Values};
 use sea_orm::{
@@ -22,12 +20,9 @@ use tokio::sync::Mutex;
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 use super::error_class::ErrorClass;
-use super::observer::Observer;
-
 #[cfg(any(feature = "postgres", feature = "mysql"))]
-/// How long a connection may take to answer what is left when its call is over, before it is
-/// closed. The message that asks has no timeout of its own, and the connection counts as used.
-const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+use super::keeper::{IdleConnection, Keeper};
+use super::observer::Observer;
 
 /// A connection that this call has to itself.
 pub(super) struct Connection {
@@ -48,7 +43,10 @@ enum Lent {
 /// A connection of SQLx's pool and what is known of it.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 struct Loan<DB: Database> {
-    connection: Option<PoolConnection<DB>>,
+    connection: Option<IdleConnection<DB>>,
+    keeper: Arc<Keeper<DB>>,
+    /// Whether a statement was sent that is not answered yet.
+    is_busy: bool,
     /// Whether a transaction is open, which a later call must not find.
     in_transaction: bool,
     /// Whether another connection may be better: this one is lost, or its server is read-only.
@@ -57,12 +55,25 @@ struct Loan<DB: Database> {
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 impl<DB: Database> Loan<DB> {
-    const fn new(connection: PoolConnection<DB>) -> Self {
-        Self { connection: Some(connection), in_transaction: false, is_unfit: false }
+    const fn new(connection: IdleConnection<DB>, keeper: Arc<Keeper<DB>>) -> Self {
+        let connection = Some(connection);
+        Self { connection, keeper, is_busy: false, in_transaction: false, is_unfit: false }
     }
 
-    /// Records what an error says about the connection.
-    fn learn<T>(&mut self, backend: DbBackend, result: Result<T, SqlxError>) -> Result<T, DbErr> {
+    /// Returns the connection, for one statement or message.
+    fn raw(&mut self) -> Result<&mut DB::Connection, DbErr> {
+        self.is_busy = true;
+        let raw = self.connection.as_mut().and_then(IdleConnection::raw);
+        raw.ok_or(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed))
+    }
+
+    /// Records the answer, and what an error says about the connection.
+    fn answered<T>(
+        &mut self,
+        backend: DbBackend,
+        result: Result<T, SqlxError>,
+    ) -> Result<T, DbErr> {
+        self.is_busy = false;
         result.map_err(|error| {
             let error = DbErr::Query(RuntimeErr::SqlxError(error.into()));
             let class = ErrorClass::of(backend, &error);
@@ -76,15 +87,12 @@ impl<DB: Database> Loan<DB> {
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 impl<DB: Database> Drop for Loan<DB> {
     fn drop(&mut self) {
-        let Some(mut connection) = self.connection.take() else { return };
+        let Some(connection) = self.connection.take() else { return };
         if self.in_transaction || self.is_unfit {
-            connection.close_on_drop();
-            return;
+            connection.close();
+        } else if !self.is_busy {
+            self.keeper.keep(connection);
         }
-        // What was asked and not answered yet is waited for, for a while. Dropping the unfinished
-        // return closes the connection and frees its place in the pool.
-        let returned = connection.return_to_pool();
-        tokio::spawn(async { tokio::time::timeout(RELEASE_TIMEOUT, returned).await });
     }
 }
 
@@ -95,23 +103,18 @@ macro_rules! call {
             Lent::Local($local) => $on_local,
             #[cfg(feature = "postgres")]
             Lent::Postgres(loan) => {
-                let $raw = loan.connection.as_deref_mut().ok_or_else(closed)?;
+                let $raw = loan.raw()?;
                 let result = $on_server;
-                loan.learn($self.backend, result)
+                loan.answered($self.backend, result)
             }
             #[cfg(feature = "mysql")]
             Lent::MySql(loan) => {
-                let $raw = loan.connection.as_deref_mut().ok_or_else(closed)?;
+                let $raw = loan.raw()?;
                 let result = $on_server;
-                loan.learn($self.backend, result)
+                loan.answered($self.backend, result)
             }
         }
     };
-}
-
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-const fn closed() -> DbErr {
-    DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)
 }
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -130,18 +133,20 @@ impl Connection {
 
     #[cfg(feature = "postgres")]
     pub(super) fn postgres(
-        connection: PoolConnection<sea_orm::sqlx::Postgres>,
+        connection: IdleConnection<sea_orm::sqlx::Postgres>,
+        keeper: Arc<Keeper<sea_orm::sqlx::Postgres>>,
         observer: Observer,
     ) -> Self {
-        Self::of(Lent::Postgres(Loan::new(connection)), DbBackend::Postgres, observer)
+        Self::of(Lent::Postgres(Loan::new(connection, keeper)), DbBackend::Postgres, observer)
     }
 
     #[cfg(feature = "mysql")]
     pub(super) fn mysql(
-        connection: PoolConnection<sea_orm::sqlx::MySql>,
+        connection: IdleConnection<sea_orm::sqlx::MySql>,
+        keeper: Arc<Keeper<sea_orm::sqlx::MySql>>,
         observer: Observer,
     ) -> Self {
-        Self::of(Lent::MySql(Loan::new(connection)), DbBackend::MySql, observer)
+        Self::of(Lent::MySql(Loan::new(connection, keeper)), DbBackend::MySql, observer)
     }
 
     fn of(lent: Lent, backend: DbBackend, observer: Observer) -> Self {

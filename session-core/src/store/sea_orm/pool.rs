@@ -1,5 +1,8 @@
 //! The pool: a call borrows one connection, and more than one statement share it.
 
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use std::sync::Arc;
+
 use async_trait::async_trait;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 use sea_orm::{ConnAcquireErr, RuntimeErr, sqlx::Error as SqlxError};
@@ -8,6 +11,8 @@ use sea_orm::{
 };
 
 use super::connection::Connection;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use super::keeper::Keeper;
 use super::observer::Observer;
 
 /// Runs each statement on a connection of its own.
@@ -15,24 +20,41 @@ use super::observer::Observer;
 pub(super) struct Pool {
     pub(super) connection: DatabaseConnection,
     pub(super) observer: Observer,
+    #[cfg(feature = "postgres")]
+    postgres: Arc<Keeper<sea_orm::sqlx::Postgres>>,
+    #[cfg(feature = "mysql")]
+    mysql: Arc<Keeper<sea_orm::sqlx::MySql>>,
 }
 
 impl Pool {
+    pub(super) fn new(connection: DatabaseConnection) -> Self {
+        Self {
+            connection,
+            observer: Observer::default(),
+            #[cfg(feature = "postgres")]
+            postgres: Arc::new(Keeper::new()),
+            #[cfg(feature = "mysql")]
+            mysql: Arc::new(Keeper::new()),
+        }
+    }
+
     /// Borrows a connection to a server; `None` for SQLite, whose connections SeaORM lends.
     pub(super) async fn lend(&self) -> Result<Option<Connection>, DbErr> {
         match self.connection.get_database_backend() {
             _ if self.connection.is_mock_connection() => Ok(None),
             #[cfg(feature = "postgres")]
             DbBackend::Postgres => {
-                let lent = self.connection.get_postgres_connection_pool().acquire().await;
+                let keeper = Arc::clone(&self.postgres);
+                let lent = keeper.lend(self.connection.get_postgres_connection_pool()).await;
                 let lent = lent.map_err(not_acquired)?;
-                Ok(Some(Connection::postgres(lent, self.observer.clone())))
+                Ok(Some(Connection::postgres(lent, keeper, self.observer.clone())))
             }
             #[cfg(feature = "mysql")]
             DbBackend::MySql => {
-                let lent = self.connection.get_mysql_connection_pool().acquire().await;
+                let keeper = Arc::clone(&self.mysql);
+                let lent = keeper.lend(self.connection.get_mysql_connection_pool()).await;
                 let lent = lent.map_err(not_acquired)?;
-                Ok(Some(Connection::mysql(lent, self.observer.clone())))
+                Ok(Some(Connection::mysql(lent, keeper, self.observer.clone())))
             }
             _ => Ok(None),
         }

@@ -11,6 +11,7 @@ use sea_orm::{
 
 use super::convert::digest_octets;
 use super::entity::session::{self, Column};
+#[cfg(feature = "test-util")]
 use super::observer::Observer;
 use super::pool::Pool;
 use crate::session::SecretDigest;
@@ -42,7 +43,7 @@ impl SeaOrmStore {
     #[must_use]
     pub fn new(connection: DatabaseConnection) -> Self {
         let backend = connection.get_database_backend();
-        let pool = Pool { connection, observer: Observer::default() };
+        let pool = Pool::new(connection);
         Self { pool, backend, find_by_digest_sql: find_by_digest_sql(backend).into() }
     }
 
