@@ -14,8 +14,8 @@ pub(crate) type Read = Result<Resolution, Arc<ManagerError>>;
 
 /// The readings of one process.
 ///
-/// A reading is driven by whoever waits for it: if the request that began it is gone, another one
-/// goes on with it, and if all are gone, it ends.
+/// A reading is driven by the requests that wait for it: if the one that began it is gone, another
+/// one goes on with it, and if all are gone, it ends.
 #[derive(Default)]
 pub(crate) struct Flights(Mutex<HashMap<Flight, WeakShared<BoxFuture<'static, Read>>>>);
 

@@ -78,6 +78,26 @@ impl ExtraFields {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
         self.written.iter().map(|(name, written)| (name.as_str(), written.as_ref()))
     }
+
+    /// Returns about how many bytes of memory the fields take.
+    pub(super) fn memory(&self) -> usize {
+        let texts = self.iter().map(|(name, written)| name.len() + written.get().len());
+        let values = self.values.iter().map(|(name, value)| name.len() + memory_of(value));
+        texts.sum::<usize>() + values.sum::<usize>()
+    }
+}
+
+/// Returns about how many bytes of memory a field of a token response takes.
+fn memory_of(value: &Value) -> usize {
+    let inner = match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(memory_of).sum(),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| name.len() + memory_of(value)).sum()
+        }
+        _ => 0,
+    };
+    size_of::<Value>() + inner
 }
 
 impl PartialEq for ExtraFields {

@@ -207,7 +207,7 @@ impl TokenSet {
             + secret(self.refresh_token())
             + secret(self.id_token())
             + self.scope.as_ref().map_or(0, String::len)
-            + self.extra.iter().map(|(name, value)| name.len() + value.get().len()).sum::<usize>()
+            + self.extra.memory()
     }
 
     /// Seals the tokens for the row of this session.

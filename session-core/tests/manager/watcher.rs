@@ -101,7 +101,7 @@ async fn a_deadline_nearer_than_the_interval_is_met() {
 #[tokio::test]
 async fn the_cost_does_not_grow_with_the_number_of_watched_sessions() {
     let mut queries = Vec::new();
-    for count in [10, 3000] {
+    for count in [10, 100_000] {
         let world = World::with(policy().unlimited(), endless()).await;
         let signals = watched(&world, count, Duration::ZERO).await;
         world.pass(SECOND * 30, SECOND).await;

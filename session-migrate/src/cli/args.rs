@@ -21,10 +21,6 @@ pub(crate) struct SourceArgs {
     /// The address of the target, which may be another kind of database [default: the source].
     #[arg(long, value_name = "URL")]
     pub(crate) to: Option<String>,
-    /// A name for the source, in place of the identity of its database. The move belongs to it: give
-    /// the same name to every command.
-    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    pub(crate) name: Option<String>,
     /// The project that created the tables; `inspect` tells which preset matches.
     #[arg(long, value_name = "NAME", conflicts_with = "mapping")]
     pub(crate) preset: Option<String>,
@@ -60,6 +56,10 @@ pub(crate) struct MoveArgs {
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) cap: CapArgs,
+    /// A name for the source, in place of the identity of its database. The move belongs to it: give
+    /// the same name to every command.
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) name: Option<String>,
     /// Moves the rows while an application keeps writing to the source.
     #[arg(long)]
     pub(crate) online: bool,
@@ -141,7 +141,7 @@ impl MoveArgs {
         if let Some(to) = &source.to {
             options = options.to(to);
         }
-        if let Some(name) = &source.name {
+        if let Some(name) = &self.name {
             options = options.name(name);
         }
         if let Some(keyring) = keyring()? {

@@ -63,6 +63,22 @@ on_every_database! {
         assert_eq!(opened(&source, "id-002").await, tokens);
     }
 
+    async fn without_the_keys_a_rollback_can_give_up_what_has_changed(database: Database) {
+        let source = openwebui::source(database, 5).await;
+        let tool = openwebui::tool(&source);
+        let verified = tool.moved().await;
+        let target = Target::of(&source.database).await;
+        renewed(&target, "id-002").await;
+        target.close().await;
+        let keyless = tool.clone().without_keys().without_source_key();
+        let report = keyless.done("rollback", &["--discard-renewed"]).await;
+        assert_eq!((&report["is_done"], &report["removed"]), (&true.into(), &verified["target_rows"]));
+        let lost = report["lost"].as_array().unwrap();
+        assert_eq!((lost.len(), &lost[0]["user"]), (1, &"u2".into()), "{report}");
+        assert_eq!(opened(&source, "id-002").await, ["at-2", "rt-2"]);
+        source.run("UPDATE oauth_session SET expires_at = 1 WHERE id = 'id-001'").await;
+    }
+
     async fn what_cannot_be_written_back_is_kept_until_it_is_given_up(database: Database) {
         let source = openwebui::source(database, 5).await;
         let tool = openwebui::tool(&source);
