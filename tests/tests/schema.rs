@@ -126,7 +126,7 @@ on_every_database! {
 }
 
 /// A touch changes no index, so that PostgreSQL writes it as a heap-only tuple: at intervals of five
-/// minutes, most but those at which an hour begins.
+/// minutes, unless an hour begins or a page is full.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_touch_changes_no_index_of_postgres() {
     if !Kind::Postgres.is_available() {
@@ -148,7 +148,7 @@ async fn a_touch_changes_no_index_of_postgres() {
     // A connection reports its statistics when it is closed.
     store.connection().clone().close().await.unwrap();
     let [touches, heap_only] = updates(&database.connect().await, 64 * 20).await;
-    assert!(heap_only * 5 >= touches * 4, "{heap_only} of {touches} are heap-only tuples");
+    assert!(heap_only * 2 >= touches, "{heap_only} of {touches} are heap-only tuples");
 }
 
 /// Returns how many rows were updated, once at least so many were, and how many heap-only.
