@@ -1,4 +1,4 @@
-//! Sessions that each make a request every five minutes, and what a minute of them costs.
+//! Sessions that each make a request every ten minutes, and what a minute of them costs.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -23,7 +23,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt as _};
 const SESSIONS: usize = 10_000;
 
 /// Each session makes one request in so many seconds.
-const PERIOD: usize = 300;
+const PERIOD: usize = 600;
 
 pub(super) struct Load {
     pub(super) world: World,
