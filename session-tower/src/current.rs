@@ -86,7 +86,8 @@ impl CurrentSession {
         match manager.with_valid_token(&self.live).await {
             Ok(live) => Ok(Arc::clone(live.tokens())),
             Err(error) => {
-                tracing::info!(%error, "a request gets no access token");
+                // The manager reports what is wrong with the provider, once.
+                tracing::debug!(%error, "a request gets no access token");
                 Err(Rejection::of_own_token(error))
             }
         }

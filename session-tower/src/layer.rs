@@ -65,6 +65,7 @@ impl SessionLayer {
             is_fresh_token_required: false,
             rejection_response: Arc::new(ProblemDetails),
             recent_sign_ins: Arc::default(),
+            outage_log: Arc::default(),
         };
         Self { resolver: Arc::new(resolver) }
     }

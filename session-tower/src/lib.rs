@@ -108,6 +108,7 @@ mod extract;
 mod flights;
 mod future;
 mod layer;
+mod outage_log;
 mod outcome;
 mod recent;
 mod redirect;

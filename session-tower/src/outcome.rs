@@ -68,10 +68,7 @@ impl Lookups {
             // An answer that this version does not know authenticates no request.
             Ok(_) => return Err(Rejection::UNAVAILABLE),
             Err(error) if error.kind() == ManagerErrorKind::Unreadable => self.is_unreadable = true,
-            Err(error) => {
-                tracing::warn!(%error, "a session cookie cannot be resolved");
-                return Err(Rejection::from(&*error));
-            }
+            Err(error) => return Err(Rejection::from(&*error)),
         }
         Ok(())
     }

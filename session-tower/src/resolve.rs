@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use http::{Extensions, Method, Request};
-use session_core::manager::{LiveSession, ManagerError, Resolution, Rotation, TokenErrorKind};
+use session_core::manager::{
+    LiveSession, ManagerError, ManagerErrorKind, Resolution, Rotation, TokenErrorKind,
+};
 use session_core::middleware::{LiveSessionExt as _, SessionManagerExt as _, Validity};
 use session_core::session::SecretDigest;
 use session_core::{EndReason, SessionId, SessionManager, UserId};
@@ -14,6 +16,7 @@ use crate::cache::SessionCache;
 use crate::cookie::{Candidate, PresentedValues, SessionCookie};
 use crate::cookie_update::CookieUpdate;
 use crate::current::{CurrentSession, EndedSession, PresentedCookie};
+use crate::outage_log::OutageLog;
 use crate::outcome::{Lookups, Outcome};
 use crate::recent::RecentSignIns;
 use crate::rejection::RejectionResponse;
@@ -32,6 +35,7 @@ pub(crate) struct Resolver {
     pub(crate) is_fresh_token_required: bool,
     pub(crate) rejection_response: Arc<dyn RejectionResponse>,
     pub(crate) recent_sign_ins: Arc<RecentSignIns>,
+    pub(crate) outage_log: Arc<OutageLog>,
 }
 
 impl Resolver {
@@ -91,6 +95,11 @@ impl Resolver {
         let mut lookups = Lookups::new(may_clear);
         for candidate in presented.candidates() {
             let answer = self.look_up(candidate, user.as_ref()).await;
+            if let Err(error) = &answer
+                && error.kind() != ManagerErrorKind::Unreadable
+            {
+                self.outage_log.report(error, self.manager.now());
+            }
             if let Err(rejection) = lookups.add(*candidate, answer) {
                 return Outcome::Rejected(rejection);
             }
