@@ -22,12 +22,24 @@ pub(crate) enum Lock {
     Server(ServerLock),
 }
 
+/// How long a command waits for the lock, in seconds.
+const PATIENCE: u32 = 3;
+
 impl Lock {
     /// Acquires the lock, or returns which process has it.
     pub(crate) async fn take(
         url: &str,
         connection: &DatabaseConnection,
         owner: &str,
+    ) -> Result<Acquisition<Self>, MigrateError> {
+        Self::take_within(url, connection, owner, PATIENCE).await
+    }
+
+    async fn take_within(
+        url: &str,
+        connection: &DatabaseConnection,
+        owner: &str,
+        patience: u32,
     ) -> Result<Acquisition<Self>, MigrateError> {
         match Dialect::of(connection.get_database_backend()) {
             Dialect::Sqlite => match file::lock_path(connection).await? {
@@ -37,7 +49,7 @@ impl Lock {
                     "a database in memory cannot be moved: give a file",
                 )),
             },
-            dialect => Ok(server::take(url, dialect).await?.map(Self::Server)),
+            dialect => Ok(server::take(url, dialect, patience).await?.map(Self::Server)),
         }
     }
 
@@ -46,7 +58,8 @@ impl Lock {
         url: &str,
         connection: &DatabaseConnection,
     ) -> Result<Option<String>, MigrateError> {
-        match Self::take(url, connection, "a process that reads the status").await? {
+        let reader = "a process that reads the status";
+        match Self::take_within(url, connection, reader, 0).await? {
             Acquisition::HeldBy(holder) => Ok(Some(holder)),
             Acquisition::Acquired(lock) => {
                 lock.release().await;

@@ -25,17 +25,15 @@ impl ServerLock {
     }
 }
 
+/// Acquires the lock, for which it waits so many seconds: a server may need a moment to notice that
+/// the process which had it has died.
 pub(super) async fn take(
     url: &str,
     dialect: Dialect,
+    patience: u32,
 ) -> Result<Acquisition<ServerLock>, MigrateError> {
     let connection = PoolOptions::new(1).connect(url).await?;
-    let sql = match dialect {
-        Dialect::Postgres => format!("SELECT pg_try_advisory_lock({NUMBER})::int::bigint"),
-        _ => format!("SELECT CAST(GET_LOCK({NAME}, 0) AS SIGNED)"),
-    };
-    let is_ours = number(&connection, dialect, &sql).await?;
-    if is_ours == 1 {
+    if is_acquired(&connection, dialect, patience).await? {
         return Ok(Acquisition::Acquired(ServerLock(connection)));
     }
     let holder = holder(&connection, dialect).await?;
@@ -44,6 +42,25 @@ pub(super) async fn take(
         || "a process that has ended meanwhile".to_owned(),
         |holder| format!("connection {holder} of the database server"),
     )))
+}
+
+async fn is_acquired(
+    connection: &DatabaseConnection,
+    dialect: Dialect,
+    patience: u32,
+) -> Result<bool, MigrateError> {
+    if dialect != Dialect::Postgres {
+        let sql = format!("SELECT CAST(GET_LOCK({NAME}, {patience}) AS SIGNED)");
+        return Ok(number(connection, dialect, &sql).await? == 1);
+    }
+    let attempt = format!("SELECT pg_try_advisory_lock({NUMBER})::int::bigint");
+    for _ in 0..patience * 10 {
+        if number(connection, dialect, &attempt).await? == 1 {
+            return Ok(true);
+        }
+        number(connection, dialect, "SELECT 1::bigint FROM pg_sleep(0.1)").await?;
+    }
+    Ok(number(connection, dialect, &attempt).await? == 1)
 }
 
 /// Returns the server's id of the connection that has the lock.
