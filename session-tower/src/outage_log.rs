@@ -30,6 +30,6 @@ impl OutageLog {
         let since_last = std::mem::take(&mut state.since_then);
         state.reported_at = Some(now);
         drop(state);
-        tracing::warn!(%error, since_last, "session cookies cannot be resolved");
+        tracing::warn!(%error, since_last, "a session cookie cannot be resolved");
     }
 }
