@@ -101,7 +101,7 @@ on_every_database! {
             if !kill(child).await {
                 break;
             }
-            // It would fail immediately if the lock were taken.
+            // It would fail after a moment if the lock were still taken.
             let mut next = apply(&site);
             assert!(site.reaches(&mut next, Stage::Fill).await, "{}", text(&next.wait_with_output().await.unwrap()));
             if !kill(next).await {

@@ -17,6 +17,7 @@ use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use session_tower::{CurrentSession, UntilEnded};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use crate::site::{Answer, Site, cookie, until};
@@ -78,6 +79,14 @@ async fn http2(address: std::net::SocketAddr) -> Client {
     client
 }
 
+async fn web_socket(site: &Arc<Site>, cookie: &str) -> WebSocketStream<TcpStream> {
+    let address = serve(site).await;
+    let mut request = format!("ws://{address}/echo").into_client_request().unwrap();
+    request.headers_mut().insert(COOKIE, cookie.parse().unwrap());
+    let stream = TcpStream::connect(address).await.unwrap();
+    tokio_tungstenite::client_async(request, stream).await.unwrap().0
+}
+
 fn get_with(path: &str, cookies: &[&str]) -> Request<Full<Bytes>> {
     let request = Request::get(format!("http://localhost{path}"));
     let with = |request: http::request::Builder, cookie: &&str| request.header(COOKIE, *cookie);
@@ -123,11 +132,7 @@ async fn a_web_socket_ends_with_the_session_and_its_messages_are_a_use() {
     let idle = Duration::from_secs(600);
     let site = Arc::new(Site::with_policy(|policy| policy.idle_timeout(idle)).await);
     let ann = site.sign_in("ann").await;
-    let address = serve(&site).await;
-    let mut request = format!("ws://{address}/echo").into_client_request().unwrap();
-    request.headers_mut().insert(COOKIE, cookie(&ann.secret).parse().unwrap());
-    let stream = TcpStream::connect(address).await.unwrap();
-    let (mut socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+    let mut socket = web_socket(&site, &cookie(&ann.secret)).await;
     for _ in 0..4 {
         // Two idle timeouts pass, and the session lives by the messages alone.
         site.advance(300);
@@ -145,11 +150,7 @@ async fn an_idle_web_socket_is_no_activity() {
     let idle = Duration::from_secs(60);
     let site = Arc::new(Site::with_policy(|policy| policy.idle_timeout(idle)).await);
     let ann = site.sign_in("ann").await;
-    let address = serve(&site).await;
-    let mut request = format!("ws://{address}/echo").into_client_request().unwrap();
-    request.headers_mut().insert(COOKIE, cookie(&ann.secret).parse().unwrap());
-    let stream = TcpStream::connect(address).await.unwrap();
-    let (mut socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+    let mut socket = web_socket(&site, &cookie(&ann.secret)).await;
     socket.send("hello".into()).await.unwrap();
     within_a_minute(socket.next()).await.unwrap().unwrap();
     let farewell = tokio::spawn(async move { socket.next().await.unwrap().unwrap() });

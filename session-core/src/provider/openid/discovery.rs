@@ -50,8 +50,10 @@ impl Discovery {
     ) -> Result<Discovered, SetupError> {
         let now = || transport.clock.monotonic();
         if let Some(known) = self.known() {
-            let is_old = now().saturating_sub(known.fetched_at) >= MAX_AGE;
-            let paused_until = self.paused_until.try_lock().ok().filter(|_| is_old);
+            if now().saturating_sub(known.fetched_at) < MAX_AGE {
+                return Ok(known);
+            }
+            let paused_until = self.paused_until.try_lock().ok();
             let paused_until = paused_until.filter(|until| now() >= **until);
             let Some(paused_until) = paused_until else { return Ok(known) };
             let fetched = self.fetch(registration, transport, paused_until, PAUSE_WITH_DOCUMENT);
