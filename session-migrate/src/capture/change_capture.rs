@@ -2,6 +2,7 @@
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
 
+use super::cascade;
 use super::change::{self, Change, ChangeId, ChangedRows};
 use super::log::{Entry, FIRST_RELATION, KEY, Log};
 use super::log_triggers::{self, CapturedTable};
@@ -26,11 +27,12 @@ use crate::sql::{Column, Dialect, Schema, SqlError};
 ///   where the key changes, both.
 /// - The value that is referred to, where a row of a joined table changes in a column that the
 ///   mapping reads, or where a parent row is inserted, deleted, or renamed.
+/// - What the cascade of a foreign key does to those rows. On MySQL and MariaDB, where no trigger of
+///   theirs fires for it, triggers of the ancestors log it, and block it.
 /// - `TRUNCATE` on PostgreSQL, as [`ChangedRows::All`].
 ///
-/// Not captured, because the database fires no trigger for it: on MySQL and MariaDB, `TRUNCATE` and
-/// the cascades of foreign keys (the parent's own row is captured); on all databases, changes
-/// behind a view. That is why both sides are compared before the cutover.
+/// Not captured, because the database fires no trigger for it: on MySQL and MariaDB, `TRUNCATE`; on
+/// all databases, changes behind a view. That is why both sides are compared before the cutover.
 ///
 /// # Why no change is lost
 ///
@@ -120,9 +122,11 @@ impl ChangeCapture {
         let names = ObjectNames::new(owner.tag(), number, name.clone());
         let related = relations.iter().map(|relation| relation.column.clone()).collect();
         let log = Log::new(bound.dialect, &names, key, related);
-        let capture =
-            log_triggers::objects(&log, &names, &captured_tables(bound, &log, &relations));
-        let block = trigger::write_block(bound.dialect, &names, owner, &name);
+        let (tables, cascades) = (captured_tables(bound, &log, &relations), &bound.cascades);
+        let mut capture = log_triggers::objects(&log, &names, &tables);
+        capture.extend(tables.iter().flat_map(|of| cascade::logged(&log, &names, of, cascades)));
+        let mut block = trigger::write_block(bound.dialect, &names, owner, &name);
+        block.extend(cascade::blocked(&names, owner, &name, cascades));
         let referrers = relations.iter().map(|relation| referrer(bound, relation));
         let (owner, referrers) = (owner.clone(), referrers.collect::<Result<_, _>>()?);
         Ok(Self { owner, referrers, log, capture, block })

@@ -2,6 +2,7 @@
 //! cutover; both by triggers.
 
 mod blocks;
+mod cascade;
 mod change;
 mod change_capture;
 mod log;

@@ -114,16 +114,20 @@ fn written(
 ) -> Object {
     let table = on.sql(dialect);
     let quoted = dialect.quote(name);
-    let drop = match dialect {
-        Dialect::Postgres => format!("DROP TRIGGER {quoted} ON {table}"),
-        _ => format!("DROP TRIGGER {quoted}"),
+    let (always, drop) = match dialect {
+        // Also for the writes that logical replication applies.
+        Dialect::Postgres => (
+            format!("; ALTER TABLE {table} ENABLE ALWAYS TRIGGER {quoted}"),
+            format!("DROP TRIGGER {quoted} ON {table}"),
+        ),
+        _ => (String::new(), format!("DROP TRIGGER {quoted}")),
     };
     Object {
         sort: ObjectKind::Trigger,
         name: name.to_owned(),
         schema: on.schema.clone(),
         on: Some(on.clone()),
-        create: format!("CREATE TRIGGER {quoted} {event} ON {table} {each}{action}"),
+        create: format!("CREATE TRIGGER {quoted} {event} ON {table} {each}{action}{always}"),
         drop,
     }
 }
@@ -191,6 +195,16 @@ pub(super) const BAR: &str = "_bar_";
 const OWN_WRITES: &str = "session_migrate.own_writes";
 const OWN_WRITES_VARIABLE: &str = "@session_migrate_own_writes";
 
+/// Returns the statement of a trigger that refuses a write.
+pub(super) fn refusal(dialect: Dialect, owner: &CaptureOwner) -> String {
+    let text = format!("{BLOCK_TEXT} {RUN}{})", owner.run());
+    match dialect {
+        Dialect::Sqlite => format!("SELECT RAISE(ABORT, '{text}')"),
+        Dialect::Postgres => format!("RAISE EXCEPTION '{text}'"),
+        Dialect::Mysql => format!("SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{text}'"),
+    }
+}
+
 /// Returns the triggers that block writes, but for updates that the tool marks as its own. They fire
 /// for each row: a statement that changes no row is let through, such as the cascade from a user
 /// without a session.
@@ -201,18 +215,18 @@ pub(super) fn write_block(
     table: &TableName,
 ) -> Vec<Object> {
     let mut objects = Vec::new();
-    let (text, tag) = (format!("{BLOCK_TEXT} {RUN}{})", owner.run()), owner.tag());
+    let (refusal, tag) = (refusal(dialect, owner), owner.tag());
     let action = match dialect {
-        Dialect::Sqlite => format!("BEGIN SELECT RAISE(ABORT, '{text}'); END"),
+        Dialect::Sqlite => format!("BEGIN {refusal}; END"),
         Dialect::Postgres => {
             let body = format!(
                 "BEGIN IF TG_OP = 'UPDATE' AND current_setting('{OWN_WRITES}', true) = '{tag}' \
-                 THEN RETURN NEW; END IF; RAISE EXCEPTION '{text}'; END"
+                 THEN RETURN NEW; END IF; {refusal}; END"
             );
             objects.push(plpgsql(names, "bar", "SET search_path = pg_catalog, pg_temp", &body));
             call(names, "bar")
         }
-        Dialect::Mysql => format!("SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{text}'"),
+        Dialect::Mysql => refusal,
     };
     for event in ["INSERT", "UPDATE", "DELETE"] {
         let name = names.of(&format!("bar_{}", event.to_lowercase()));

@@ -3,6 +3,7 @@
 //!
 //! It knows neither sources nor targets. Every statement on either fails with a [`SqlError`].
 
+mod cascade;
 mod classify;
 mod dialect;
 mod error;
@@ -13,6 +14,7 @@ mod sqlite_file;
 mod table;
 mod value;
 
+pub(crate) use cascade::{CascadingKey, KeyAction};
 pub(crate) use dialect::Dialect;
 pub(crate) use error::RedactedDbError;
 pub use error::{SqlError, SqlErrorKind};

@@ -235,17 +235,12 @@ pub(crate) async fn over_cap(app: Arc<Application>, mut random: Random, pace: Du
     }
 }
 
-/// Deletes users with all their rows. On MariaDB triggers do not fire for a cascade, so it cannot be
-/// blocked: there this ends before the cutover.
+/// Deletes users with all their rows, until the first one is refused.
 pub(crate) async fn leavers(app: Arc<Application>, pace: Duration) {
     let user =
         if app.kind == Kind::Postgres || app.kind == Kind::Sqlite { "\"user\"" } else { "`user`" };
     loop {
         tokio::time::sleep(pace).await;
-        let is_over = *app.stage.lock().unwrap() >= Stage::Switch;
-        if is_over || app.is_blocked.load(Ordering::Relaxed) {
-            return;
-        }
         let Some(leaver) = app.leavers.lock().unwrap().pop() else { return };
         let sql = format!("DELETE FROM {user} WHERE id = '{leaver}'");
         let done = app.connection.execute_unprepared(&sql).await;

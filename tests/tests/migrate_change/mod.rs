@@ -4,6 +4,7 @@
 
 mod bar;
 mod capture;
+mod cascade;
 mod keys;
 mod open;
 mod pick;

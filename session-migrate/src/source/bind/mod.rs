@@ -12,6 +12,7 @@ pub(crate) use slots::{BASE, Relation, Slot, Slots, schema_mismatch};
 use crate::source::SourceError;
 use crate::source::codec::Codecs;
 use crate::source::mapping::{IdentitySources, Mapping, ValueSource};
+use crate::sql::CascadingKey;
 use crate::sql::Dialect;
 use crate::sql::Query;
 use crate::sql::Schema;
@@ -44,6 +45,8 @@ pub(crate) struct Bound {
     pub(crate) orphan: Option<String>,
     /// The joined tables and the parents, each with the column that refers to it.
     pub(crate) relations: Vec<Relation>,
+    /// The foreign keys that change rows without firing a trigger.
+    pub(crate) cascades: Vec<CascadingKey>,
 }
 
 impl Bound {
@@ -79,6 +82,7 @@ impl Bound {
             mapping: checked(mapping, &mut slots)?,
             // After everything else: it reads which columns were selected.
             relations: slots::relations(mapping, schema, &mut slots)?,
+            cascades: schema.cascades.clone(),
             dialect,
             slots,
             key,

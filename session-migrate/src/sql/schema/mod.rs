@@ -6,7 +6,8 @@ mod sqlite;
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
 
-use super::{Dialect, SqlError, Table};
+use super::cascade::cascading_keys;
+use super::{CascadingKey, Dialect, SqlError, Table};
 
 /// The tables and views of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Schema {
     pub default_schema: Option<String>,
     /// In the order of their names.
     pub tables: Vec<Table>,
+    /// The foreign keys that change rows without firing a trigger.
+    pub(crate) cascades: Vec<CascadingKey>,
 }
 
 impl Schema {
@@ -37,7 +40,8 @@ impl Schema {
             Dialect::Mysql => mysql::tables(connection).await?,
         };
         tables.sort_by(|one, other| (&one.schema, &one.name).cmp(&(&other.schema, &other.name)));
-        Ok(Self { database: dialect.name(), default_schema, tables })
+        let cascades = cascading_keys(dialect, connection).await?;
+        Ok(Self { database: dialect.name(), default_schema, tables, cascades })
     }
 
     /// Returns the table with this name, in this schema or in the default one.
