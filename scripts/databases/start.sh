@@ -114,13 +114,24 @@ start_postgres() { # folder of the binaries
 }
 
 start_mariadb() { # server
-  local user folder
+  start_one_mariadb MariaDB mariadb "$1"
+}
+
+# Its binary log has a format that many settings of old have.
+start_mariadb_with_log() { # server
+  start_one_mariadb "MariaDB with a binary log" mariadb_log "$1" \
+    --log-bin=binlog --binlog-format=STATEMENT --server-id=1 --innodb-buffer-pool-size=16M
+}
+
+start_one_mariadb() { # name, name of the folder, server, options...
+  local name=$1 server=$3 user folder
   user=$(account mysql)
-  folder=$(folder_of mariadb "$user")
-  folder_of mariadb/tmp "$user" >/dev/null
-  prepare "$folder" "$user" "$(install_db_of "$1")" --no-defaults --datadir="$folder/data" \
+  folder=$(folder_of "$2" "$user")
+  folder_of "$2/tmp" "$user" >/dev/null
+  shift 3
+  prepare "$folder" "$user" "$(install_db_of "$server")" --no-defaults --datadir="$folder/data" \
     --tmpdir="$folder/tmp" --auth-root-authentication-method=normal --skip-test-db
-  start_mysql_family MariaDB "$1" "$folder" "$user" "IDENTIFIED BY"
+  start_mysql_family "$name" "$server" "$folder" "$user" "IDENTIFIED BY" "$@"
 }
 
 start_mysql8() { # server

@@ -33,7 +33,8 @@ struct Described {
 const SESSION_MOVE: &str = "id uuid, state text, phase text, is_paused integer, runner uuid?, \
     owner text?, options text, plan_digest text?, progress text, sealed_cursor bytes?, \
     started_at integer, updated_at integer, switched_at integer?, finished_at integer?, \
-    worked_ms integer, sealed_keys bytes?, is_blocked integer?";
+    worked_ms integer, sealed_keys bytes?, is_blocked integer?, \
+    connections text?";
 const SESSION_MOVE_ASIDE: &str = "session_id uuid, move_id uuid, state text, reason text?, \
     user_id text?, provider text?, sealed_row bytes, seal_key text, set_aside_at integer";
 

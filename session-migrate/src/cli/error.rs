@@ -70,6 +70,7 @@ impl From<MigrateError> for CliError {
             MigrateErrorKind::NoMove => "no_move",
             MigrateErrorKind::Phase => "phase",
             MigrateErrorKind::Source => "source",
+            MigrateErrorKind::Settings => "settings",
             MigrateErrorKind::SourceKeys => "source_keys",
             MigrateErrorKind::StalePlan => "stale_plan",
             MigrateErrorKind::Target => "target",

@@ -194,7 +194,10 @@ pub(crate) fn unblock(report: &UnblockReport) -> String {
 
 pub(crate) fn unlock(report: &UnlockReport) -> String {
     match &report.taken_from {
-        Some(holder) => format!("released the lock of {holder}"),
+        Some(holder) => format!(
+            "released the lock of {holder}: {} connections were ended",
+            report.ended_connections
+        ),
         None => "the lock is free".to_owned(),
     }
 }

@@ -38,22 +38,30 @@ impl<'a> Captures<'a> {
 
     /// Starts to log what others write.
     pub(crate) async fn start(&self) -> Result<(), MigrateError> {
-        for (_, capture) in &self.captures {
-            let budget = self.context.creation_budget();
-            let started = capture.start(&self.context.source, &budget).await;
-            self.unless_cancelled(started)?;
-        }
-        Ok(())
+        self.context
+            .leased(async {
+                for (_, capture) in &self.captures {
+                    let budget = self.context.creation_budget();
+                    let started = capture.start(&self.context.source, &budget).await;
+                    self.unless_cancelled(started)?;
+                }
+                Ok(())
+            })
+            .await
     }
 
     /// Blocks writes, after waiting for the ones under way.
     pub(crate) async fn block_writes(&self) -> Result<(), MigrateError> {
-        for (_, capture) in &self.captures {
-            let budget = self.context.creation_budget();
-            let blocked = capture.block(&self.context.source, &budget).await;
-            self.unless_cancelled(blocked)?;
-        }
-        Ok(())
+        self.context
+            .leased(async {
+                for (_, capture) in &self.captures {
+                    let budget = self.context.creation_budget();
+                    let blocked = capture.block(&self.context.source, &budget).await;
+                    self.unless_cancelled(blocked)?;
+                }
+                Ok(())
+            })
+            .await
     }
 
     /// Returns the error of a wait that was cancelled as such.
@@ -96,17 +104,27 @@ impl<'a> Captures<'a> {
 
     /// Lets others write again.
     pub(crate) async fn unblock_writes(&self) -> Result<(), MigrateError> {
-        for (_, capture) in &self.captures {
-            capture.unblock(&self.context.source, &self.context.trigger_budget()).await?;
-        }
-        Ok(())
+        self.context
+            .leased(async {
+                for (_, capture) in &self.captures {
+                    let budget = self.context.trigger_budget();
+                    capture.unblock(&self.context.source, &budget).await?;
+                }
+                Ok(())
+            })
+            .await
     }
 
     /// Drops triggers and logs.
     pub(crate) async fn stop(&self) -> Result<(), MigrateError> {
-        for (_, capture) in &self.captures {
-            capture.stop(&self.context.source, &self.context.trigger_budget()).await?;
-        }
-        Ok(())
+        self.context
+            .leased(async {
+                for (_, capture) in &self.captures {
+                    let budget = self.context.trigger_budget();
+                    capture.stop(&self.context.source, &budget).await?;
+                }
+                Ok(())
+            })
+            .await
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm_migration::sea_orm::DatabaseConnection;
+use sea_orm_migration::sea_orm::{DatabaseConnection, DatabaseTransaction};
 use session_core::clock::Clock;
 use session_core::{Keyring, SessionId};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use crate::journal::{Checkpoint, JournalTable};
 use crate::options::MoveOptions;
 use crate::progress::ProgressSender;
 use crate::source::{KeyPrints, Mappings, SourceIdentity};
-use crate::sql::{Dialect, Schema};
+use crate::sql::{Dialect, Schema, begin};
 use crate::target::TargetTable;
 
 /// How long creating or dropping triggers waits for the transactions of others.
@@ -82,6 +82,34 @@ impl MoveContext {
     /// Returns how long dropping triggers may wait for the transactions of others.
     pub(crate) fn trigger_budget(&self) -> RetryBudget {
         RetryBudget::new(Arc::clone(&self.options.clock), TRIGGER_TIMEOUT)
+    }
+
+    /// Begins a transaction on the target, during which no other process can take the move over.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error of the kind `Lost` if one has.
+    pub(crate) async fn begin_leased(&self) -> Result<DatabaseTransaction, MigrateError> {
+        let transaction = begin(&self.target).await?;
+        self.journal.require_lease(&transaction).await?;
+        Ok(transaction)
+    }
+
+    /// Does work on the source, during which no other process can take the move over. The lock on a
+    /// SQLite file is the system's and certain, so there the lease is only proven before.
+    pub(crate) async fn leased<T>(
+        &self,
+        work: impl Future<Output = Result<T, MigrateError>>,
+    ) -> Result<T, MigrateError> {
+        let lease = self.begin_leased().await?;
+        if self.dialect() == Dialect::Sqlite {
+            lease.rollback().await?;
+            return work.await;
+        }
+        let done = work.await;
+        // It wrote nothing, so its end has no consequence.
+        let _ = lease.rollback().await;
+        done
     }
 
     /// Returns an error of the kind `Cancelled` if the caller asked to stop.

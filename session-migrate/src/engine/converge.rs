@@ -9,6 +9,8 @@ use super::mapped_table::MappedTable;
 use super::reconcile::{SourceState, reconcile, remove};
 use super::worker::Worker;
 use crate::error::{MigrateError, MigrateErrorKind};
+use crate::journal::Phase;
+use crate::target::{ExistingRow, add_revocations};
 
 /// How many times both sides are compared before the move gives up; each round repairs what it finds.
 const MAX_ROUNDS: u32 = 6;
@@ -64,11 +66,34 @@ pub(crate) async fn compare_and_repair(worker: &mut Worker<'_>) -> Result<Findin
     Ok(findings)
 }
 
+/// Puts the refresh tokens of sessions that ended before the cutover into the outbox: those that the
+/// source holds now, because the old application may have renewed them since.
+async fn revoke_ended(worker: &Worker<'_>, examined: &[Examined]) -> Result<(), MigrateError> {
+    let ended = examined.iter().filter_map(|of| match &of.existing {
+        Some(ExistingRow::Live(row)) if row.is_ended => {
+            Some((row.as_ref(), of.row.tokens.opened()?.refresh()?))
+        }
+        _ => None,
+    });
+    let ended: Vec<_> = ended.collect();
+    if ended.is_empty() {
+        return Ok(());
+    }
+    let context = worker.context;
+    let keys = (context.dialect(), worker.keyring.as_ref());
+    let transaction = context.begin_leased().await?;
+    add_revocations(&transaction, keys, &ended, worker.now()).await?;
+    Ok(transaction.commit().await?)
+}
+
 async fn repair(
     worker: &mut Worker<'_>,
     table: &MappedTable,
     examined: Vec<Examined>,
 ) -> Result<(), MigrateError> {
+    if worker.phase == Phase::Cutover {
+        revoke_ended(worker, &examined).await?;
+    }
     let differs = |examined: &Examined| matches!(examined.outcome, Outcome::Differs(_));
     let rows: Vec<_> = examined
         .into_iter()

@@ -157,7 +157,7 @@ fn live_outcome(
         _ if existing.is_ended => Outcome::Changed,
         None => Outcome::Differs("its tokens do not open"),
         Some(opened) if existing.is_for(live, opened) => Outcome::Same,
-        Some(_) if is_open && existing.revision > 1 => Outcome::Changed,
+        Some(_) if is_open && existing.is_changed_by_others() => Outcome::Changed,
         Some(_) => Outcome::Differs("its tokens, times or digest differ"),
     }
 }

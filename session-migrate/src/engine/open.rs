@@ -16,7 +16,7 @@ use crate::sql::{Dialect, Schema, connect_read_only};
 use crate::target::move_id;
 
 /// How many connections are opened to each database: one reads on while another one writes.
-const CONNECTIONS: u32 = 3;
+pub(crate) const CONNECTIONS: u32 = 3;
 
 /// SQLite's cache during an online move: it holds the pages that a batch changes, so that the batch
 /// does not keep others from reading.

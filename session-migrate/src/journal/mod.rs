@@ -3,6 +3,7 @@
 
 mod checkpoint;
 mod key_proof;
+mod lease;
 mod sealed;
 mod table;
 
@@ -13,6 +14,7 @@ use session_core::{SessionId, Timestamp};
 
 pub(crate) use checkpoint::Checkpoint;
 pub(crate) use key_proof::KeyProof;
+pub(crate) use lease::RunnerConnections;
 pub(crate) use table::{FirstEntry, JournalTable, Note, exists};
 
 /// The phase of a move.
@@ -163,4 +165,6 @@ pub(crate) struct Journal {
     pub(crate) sealed_keys: Option<Vec<u8>>,
     /// Whether the cutover blocked writes to the source.
     pub(crate) is_blocked: bool,
+    /// The connections of the process that works or last worked on the move.
+    pub(crate) connections: RunnerConnections,
 }

@@ -10,7 +10,7 @@ use crate::sql::{Dialect, Query};
 
 const COLUMNS: &str = "id, phase, is_paused, owner, options, plan_digest, progress, started_at, \
     updated_at, switched_at, finished_at, worked_ms, sealed_cursor, sealed_keys, \
-    COALESCE(is_blocked, 0)";
+    COALESCE(is_blocked, 0), connections";
 
 /// Access to the journal of one move, as one process.
 #[derive(Debug, Clone)]
@@ -102,7 +102,9 @@ impl JournalTable {
         connection: &impl ConnectionTrait,
         first: FirstEntry<'_>,
     ) -> Result<(), MigrateError> {
-        let mut query = self.query("DELETE FROM session_move WHERE id = ");
+        // A move that another process has begun meanwhile stays, and the next statement fails.
+        let mut query =
+            self.query("DELETE FROM session_move WHERE phase = 'rolled_back' AND id = ");
         let id = self.bind_id(&mut query);
         query.push(&id);
         query.execute(connection).await?;
@@ -125,25 +127,6 @@ impl JournalTable {
         ];
         let placeholders: Vec<String> = values.map(|value| query.bind(value)).into();
         query.push(&placeholders.join(", ")).push(")");
-        query.execute(connection).await?;
-        Ok(())
-    }
-
-    /// Makes this process the one that may write.
-    pub(crate) async fn take_over(
-        &self,
-        connection: &impl ConnectionTrait,
-        owner: &str,
-    ) -> Result<(), MigrateError> {
-        let mut query = self.query("UPDATE session_move SET runner = ");
-        let runner = query.bind(Value::Uuid(Some(self.runner)));
-        let owner = {
-            query.push(&runner).push(", owner = ");
-            query.bind(Value::String(Some(owner.to_owned())))
-        };
-        query.push(&owner).push(" WHERE id = ");
-        let id = self.bind_id(&mut query);
-        query.push(&id);
         query.execute(connection).await?;
         Ok(())
     }
@@ -187,20 +170,21 @@ impl JournalTable {
         query.push(&id).push(" AND runner = ");
         let runner = query.bind(Value::Uuid(Some(self.runner)));
         query.push(&runner);
-        match query.execute(connection).await? {
-            0 => Err(MigrateError::new(MigrateErrorKind::Lost)),
-            _ => Ok(()),
-        }
+        Self::one(query.execute(connection).await?)
     }
 
     /// Records a phase only, which needs no keys.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error of the kind `Lost` if another process has taken the move over.
     pub(crate) async fn set_phase(
         &self,
         connection: &impl ConnectionTrait,
         phase: Phase,
         now: Timestamp,
     ) -> Result<(), MigrateError> {
-        let mut query = self.query(&format!(
+        let query = self.query(&format!(
             "UPDATE session_move SET phase = '{}', state = '{}', updated_at = {now}{} WHERE id = ",
             phase.as_str(),
             phase.state(),
@@ -211,22 +195,62 @@ impl JournalTable {
             },
             now = now.as_millis(),
         ));
-        let id = self.bind_id(&mut query);
+        self.execute_leased(query, connection).await
+    }
+
+    /// Records that the source holds every token again, as if the target had never been open.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error of the kind `Lost` if another process has taken the move over.
+    pub(crate) async fn clear_opened(
+        &self,
+        connection: &impl ConnectionTrait,
+    ) -> Result<(), MigrateError> {
+        let query = self.query("UPDATE session_move SET switched_at = NULL WHERE id = ");
+        self.execute_leased(query, connection).await
+    }
+
+    /// Records that the move created the target's tables, as another one did that is removed.
+    pub(crate) async fn set_manifest(
+        &self,
+        connection: &impl ConnectionTrait,
+        id: SessionId,
+        manifest: &str,
+    ) -> Result<(), MigrateError> {
+        let mut query = self.query("UPDATE session_move SET options = ");
+        let manifest = query.bind(Value::String(Some(manifest.to_owned())));
+        query.push(&manifest).push(" WHERE id = ");
+        let id = query.bind(Value::Uuid(Some(id.as_uuid())));
         query.push(&id);
         query.execute(connection).await?;
         Ok(())
     }
 
-    /// Records that the source holds every token again, as if the target had never been open.
-    pub(crate) async fn clear_opened(
+    /// Removes the record of the move.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error of the kind `Lost` if another process has taken the move over.
+    pub(crate) async fn remove(
         &self,
         connection: &impl ConnectionTrait,
     ) -> Result<(), MigrateError> {
-        let mut query = self.query("UPDATE session_move SET switched_at = NULL WHERE id = ");
+        let query = self.query("DELETE FROM session_move WHERE id = ");
+        self.execute_leased(query, connection).await
+    }
+
+    /// Appends the move's id and the lease to a statement, and runs it.
+    async fn execute_leased(
+        &self,
+        mut query: Query,
+        connection: &impl ConnectionTrait,
+    ) -> Result<(), MigrateError> {
         let id = self.bind_id(&mut query);
-        query.push(&id);
-        query.execute(connection).await?;
-        Ok(())
+        query.push(&id).push(" AND runner = ");
+        let runner = query.bind(Value::Uuid(Some(self.runner)));
+        query.push(&runner);
+        Self::one(query.execute(connection).await?)
     }
 
     /// Returns whether the move was asked to pause.
@@ -264,11 +288,19 @@ impl JournalTable {
         Checkpoint::open(self.id, journal.sealed_checkpoint.as_deref(), keyring)
     }
 
-    fn query(&self, sql: &str) -> Query {
+    /// Returns an error unless the one row was found that has this process's lease.
+    pub(super) const fn one(rows: u64) -> Result<(), MigrateError> {
+        match rows {
+            0 => Err(MigrateError::new(MigrateErrorKind::Lost)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn query(&self, sql: &str) -> Query {
         Query::new(self.dialect, sql)
     }
 
-    fn bind_id(&self, query: &mut Query) -> String {
+    pub(super) fn bind_id(&self, query: &mut Query) -> String {
         query.bind(Value::Uuid(Some(self.id.as_uuid())))
     }
 }
@@ -285,6 +317,7 @@ fn journal(row: &QueryResult) -> Result<Journal, MigrateError> {
             Ok::<_, DbErr>(millis.map(Timestamp::from_millis))
         };
         let worked_ms: i64 = row.try_get_by_index(11)?;
+        let connections: Option<String> = row.try_get_by_index(15)?;
         Ok(Journal {
             id: SessionId::from_uuid(id),
             phase: Phase::parse(&phase).ok_or_else(|| {
@@ -305,6 +338,9 @@ fn journal(row: &QueryResult) -> Result<Journal, MigrateError> {
             sealed_checkpoint: row.try_get_by_index(12)?,
             sealed_keys: row.try_get_by_index(13)?,
             is_blocked: row.try_get_by_index::<i64>(14)? != 0,
+            connections: connections
+                .and_then(|it| serde_json::from_str(&it).ok())
+                .unwrap_or_default(),
         })
     };
     read().map_err(MigrateError::from)

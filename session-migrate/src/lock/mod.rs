@@ -14,6 +14,7 @@ use crate::sql::Dialect;
 pub(crate) use acquisition::Acquisition;
 use file::FileLock;
 use server::ServerLock;
+pub(crate) use server::end_connections;
 
 /// The exclusive right to work on the moves of a database, while this value lives.
 #[derive(Debug)]
@@ -68,21 +69,34 @@ impl Lock {
         }
     }
 
-    /// Ends the connection that has the lock; returns which one that was.
-    pub(crate) async fn break_open(
+    /// Returns the server's id of this process's connection; none for a file.
+    pub(crate) const fn connection(&self) -> Option<u64> {
+        match self {
+            Self::File(_) => None,
+            Self::Server(lock) => Some(lock.id()),
+        }
+    }
+
+    /// Returns the server's id of the connection that has the lock; `None` if it is free.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error of the kind `Busy` if a process has the lock of a file: it ends with the
+    /// process alone.
+    pub(crate) async fn connection_of_holder(
         url: &str,
         connection: &DatabaseConnection,
-    ) -> Result<Option<String>, MigrateError> {
-        let Some(holder) = Self::holder(url, connection).await? else { return Ok(None) };
-        match Dialect::of(connection.get_database_backend()) {
-            Dialect::Sqlite => Err(MigrateError::because(
+    ) -> Result<Option<u64>, MigrateError> {
+        let dialect = Dialect::of(connection.get_database_backend());
+        if dialect != Dialect::Sqlite {
+            return server::holder(connection, dialect).await;
+        }
+        match Self::holder(url, connection).await? {
+            None => Ok(None),
+            Some(holder) => Err(MigrateError::because(
                 MigrateErrorKind::Busy,
                 format!("{holder} is running and has the lock: stop that process"),
             )),
-            dialect => {
-                server::end_holder(url, dialect).await?;
-                Ok(Some(holder))
-            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! An advisory lock on a connection of its own.
 
-use sea_orm_migration::sea_orm::{DatabaseConnection, Value};
+use sea_orm_migration::sea_orm::DatabaseConnection;
 
 use super::acquisition::Acquisition;
 use crate::error::MigrateError;
@@ -16,12 +16,19 @@ const NAME: &str = "CONCAT('session-move:', LEFT(SHA2(DATABASE(), 256), 40))";
 
 /// A connection that has the lock, which ends with it.
 #[derive(Debug)]
-pub(crate) struct ServerLock(DatabaseConnection);
+pub(crate) struct ServerLock {
+    connection: DatabaseConnection,
+    id: u64,
+}
 
 impl ServerLock {
+    pub(super) const fn id(&self) -> u64 {
+        self.id
+    }
+
     pub(super) async fn close(self) {
         // The lock ends with the connection, closed cleanly or not.
-        let _ = self.0.close().await;
+        let _ = self.connection.close().await;
     }
 }
 
@@ -34,7 +41,8 @@ pub(super) async fn take(
 ) -> Result<Acquisition<ServerLock>, MigrateError> {
     let connection = PoolOptions::new(1).connect(url).await?;
     if is_acquired(&connection, dialect, patience).await? {
-        return Ok(Acquisition::Acquired(ServerLock(connection)));
+        let id = number(&connection, dialect, dialect.connection_id().unwrap_or_default()).await?;
+        return Ok(Acquisition::Acquired(ServerLock { connection, id }));
     }
     let holder = holder(&connection, dialect).await?;
     let _ = connection.close().await;
@@ -64,7 +72,7 @@ async fn is_acquired(
 }
 
 /// Returns the server's id of the connection that has the lock.
-async fn holder(
+pub(super) async fn holder(
     connection: &DatabaseConnection,
     dialect: Dialect,
 ) -> Result<Option<u64>, MigrateError> {
@@ -81,21 +89,28 @@ async fn holder(
     Ok(Some(number(connection, dialect, &sql).await?).filter(|number| *number > 0))
 }
 
-/// Ends the connection that has the lock.
-pub(super) async fn end_holder(url: &str, dialect: Dialect) -> Result<(), MigrateError> {
-    let connection = PoolOptions::new(1).connect(url).await?;
-    if let Some(holder) = holder(&connection, dialect).await? {
-        let mut query = match dialect {
-            Dialect::Postgres => Query::new(dialect, "SELECT pg_terminate_backend("),
-            _ => Query::new(dialect, format!("KILL {holder}")),
+/// Ends connections of this user to a server, in this order. One that is gone already is no error.
+pub(crate) async fn end_connections(
+    connection: &DatabaseConnection,
+    ids: &[u64],
+) -> Result<(), MigrateError> {
+    let dialect = Dialect::of(connection.get_database_backend());
+    for id in ids {
+        let is_there = match dialect {
+            Dialect::Postgres => format!(
+                "SELECT count(pg_terminate_backend(pid))::bigint FROM pg_stat_activity \
+                 WHERE pid = {id} AND usename = current_user"
+            ),
+            _ => format!(
+                "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = {id} \
+                 AND USER = SUBSTRING_INDEX(USER(), '@', 1)"
+            ),
         };
-        if dialect == Dialect::Postgres {
-            let holder = query.bind(Value::Int(i32::try_from(holder).ok()));
-            query.push(&holder).push(")");
+        if number(connection, dialect, &is_there).await? > 0 && dialect == Dialect::Mysql {
+            // It may have ended meanwhile.
+            let _ = Query::new(dialect, format!("KILL {id}")).execute(connection).await;
         }
-        query.execute(&connection).await?;
     }
-    let _ = connection.close().await;
     Ok(())
 }
 

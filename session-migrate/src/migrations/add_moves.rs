@@ -6,11 +6,11 @@ use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 
 use super::script::{StepScript, drop_tables};
 
-/// Adds `login_session.moved_by`, and creates `session_move` and `session_move_aside`.
+/// Adds `moved_by` and `moved_revision` to `login_session`, and creates `session_move` and `session_move_aside`.
 ///
 /// Every statement can be run again, because MySQL commits each one and the step can be interrupted
 /// between them. Only PostgreSQL and MariaDB can add a column that may exist already, so the schema
-/// is checked for it first.
+/// is checked for each first.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AddMoves;
 
@@ -23,7 +23,8 @@ const SCRIPT: StepScript = StepScript {
 const TABLES: [&str; 2] = ["session_move_aside", "session_move"];
 
 const SESSIONS: &str = "login_session";
-pub(super) const MOVED_BY: &str = "moved_by";
+/// The move of a session, and how often it has written it.
+pub(super) const ADDED_COLUMNS: [&str; 2] = ["moved_by", "moved_revision"];
 
 impl MigrationName for AddMoves {
     fn name(&self) -> &'static str {
@@ -35,9 +36,11 @@ impl MigrationName for AddMoves {
 impl MigrationTrait for AddMoves {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let connection = manager.get_connection();
-        if !manager.has_column(SESSIONS, MOVED_BY).await? {
-            let add = add_column(connection.get_database_backend());
-            connection.execute_unprepared(&add).await?;
+        for column in ADDED_COLUMNS {
+            if !manager.has_column(SESSIONS, column).await? {
+                let add = add_column(connection.get_database_backend(), column);
+                connection.execute_unprepared(&add).await?;
+            }
         }
         SCRIPT.run(connection).await
     }
@@ -48,9 +51,11 @@ impl MigrationTrait for AddMoves {
             return Err(DbErr::Migration(refusal.to_owned()));
         }
         drop_tables(connection, &TABLES).await?;
-        if manager.has_column(SESSIONS, MOVED_BY).await? {
-            let drop = format!("ALTER TABLE {SESSIONS} DROP COLUMN {MOVED_BY}");
-            connection.execute_unprepared(&drop).await?;
+        for column in ADDED_COLUMNS {
+            if manager.has_column(SESSIONS, column).await? {
+                let drop = format!("ALTER TABLE {SESSIONS} DROP COLUMN {column}");
+                connection.execute_unprepared(&drop).await?;
+            }
         }
         Ok(())
     }
@@ -71,17 +76,19 @@ pub(super) async fn refusal(manager: &SchemaManager<'_>) -> Result<Option<&'stat
     Ok((moves > 0).then_some(text))
 }
 
-fn add_column(backend: DbBackend) -> String {
-    format!("ALTER TABLE {SESSIONS} ADD COLUMN {MOVED_BY} {} NULL", column_type(backend))
+fn add_column(backend: DbBackend, column: &str) -> String {
+    format!("ALTER TABLE {SESSIONS} ADD COLUMN {column} {} NULL", column_type(backend, column))
 }
 
 pub(super) fn statements(backend: DbBackend) -> Vec<String> {
-    [vec![add_column(backend)], SCRIPT.shown(backend)].concat()
+    let added = ADDED_COLUMNS.map(|column| add_column(backend, column));
+    [added.into(), SCRIPT.shown(backend)].concat()
 }
 
-/// Returns the type in which a database stores the id of a move.
-const fn column_type(backend: DbBackend) -> &'static str {
+/// Returns the type in which a database stores the id of a move, or a counter.
+fn column_type(backend: DbBackend, column: &str) -> &'static str {
     match backend {
+        _ if column != "moved_by" => "BIGINT",
         DbBackend::Postgres => "UUID",
         DbBackend::MySql => "BINARY(16)",
         _ => "BLOB",
@@ -99,8 +106,10 @@ mod tests {
             SCRIPT.checksums(),
             [0xfc01_6f12_a65a_31ec, 0x06b7_fca4_85ce_252c, 0x225e_4d6a_437f_aa34]
         );
-        let types = [DbBackend::Sqlite, DbBackend::Postgres, DbBackend::MySql].map(column_type);
-        assert_eq!(types, ["BLOB", "UUID", "BINARY(16)"]);
+        let backends = [DbBackend::Sqlite, DbBackend::Postgres, DbBackend::MySql];
+        let types = |column| backends.map(|backend| column_type(backend, column));
+        assert_eq!(types("moved_by"), ["BLOB", "UUID", "BINARY(16)"]);
+        assert_eq!(types("moved_revision"), ["BIGINT"; 3]);
     }
 
     #[test]

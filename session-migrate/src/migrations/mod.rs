@@ -22,7 +22,7 @@ pub(crate) const TABLES: [&str; 6] = [
 ];
 
 /// The columns of `login_session` that a later step than the first adds.
-pub(crate) const ADDED_COLUMNS: [&str; 1] = [add_moves::MOVED_BY];
+pub(crate) const ADDED_COLUMNS: [&str; 2] = add_moves::ADDED_COLUMNS;
 
 /// Returns every statement of every step, the oldest step first, as it is run on an empty database.
 pub(crate) fn statements(backend: DbBackend) -> Vec<String> {

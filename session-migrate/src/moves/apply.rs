@@ -1,7 +1,7 @@
 //! Carries out a plan, and resumes a move that was interrupted.
 
 use super::begin::{Approval, begin};
-use super::manifest::{MoveManifest, journal, lock, owner, require_own_block};
+use super::manifest::{MoveManifest, journal, lock, require_own_block, take_over};
 use super::plan;
 use super::proof::prove_keys;
 use super::report::ApplyReport;
@@ -11,6 +11,7 @@ use crate::engine::{
 };
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{Journal, Phase};
+use crate::lock::Lock;
 use crate::target::create_indexes;
 
 pub(super) async fn apply(
@@ -19,7 +20,7 @@ pub(super) async fn apply(
 ) -> Result<ApplyReport, MigrateError> {
     context.keyring()?;
     let lock = lock(context).await?;
-    let report = apply_locked(context, approval).await;
+    let report = apply_locked(context, approval, &lock).await;
     lock.release().await;
     report
 }
@@ -27,6 +28,7 @@ pub(super) async fn apply(
 async fn apply_locked(
     context: &MoveContext,
     approval: &Approval,
+    lock: &Lock,
 ) -> Result<ApplyReport, MigrateError> {
     match context.journal.load(&context.target).await? {
         Some(journal) if journal.phase.is_before_cutover() => {
@@ -59,7 +61,7 @@ async fn apply_locked(
         },
         None => begin_anew(context, approval).await?,
     }
-    context.journal.take_over(&context.target, &owner(context)).await?;
+    take_over(context, lock).await?;
     // The last commit of a killed process may have come in between, so the journal is read again.
     let current = journal(context).await?;
     if current.phase == Phase::Open {

@@ -6,6 +6,7 @@ use sea_orm_migration::sea_orm::Value;
 
 use super::manifest::{MoveManifest, no_move};
 use super::plan;
+use super::preflight::preflight;
 use super::proof::key_proof;
 use crate::capture::CaptureOwner;
 use crate::engine::MoveContext;
@@ -28,6 +29,9 @@ pub enum Approval {
 
 /// Checks the plan and the target, backs a SQLite file up, creates the tables, and records the move.
 pub(super) async fn begin(context: &MoveContext, approval: &Approval) -> Result<(), MigrateError> {
+    if *approval != Approval::Resume {
+        preflight(context).await?;
+    }
     let digest = match approval {
         Approval::Plan(digest) => {
             let plan = plan::plan(context).await?;

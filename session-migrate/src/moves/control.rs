@@ -4,11 +4,12 @@ use sea_orm_migration::sea_orm::DatabaseConnection;
 use sea_orm_migration::sea_orm::prelude::Uuid;
 use session_core::SessionId;
 
-use super::manifest::{MoveManifest, journal, lock, owner};
+use super::manifest::{MoveManifest, journal, lock, take_over};
 use super::report::{FinalizeReport, MoveStatus, PauseReport, StatusReport};
 use crate::engine::{Captures, MoveContext};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{JournalTable, Phase, exists};
+use crate::lock::Lock;
 use crate::sql::Dialect;
 
 pub(super) async fn status(target: &DatabaseConnection) -> Result<StatusReport, MigrateError> {
@@ -39,12 +40,15 @@ pub(super) async fn set_paused(
 
 pub(super) async fn finalize(context: &MoveContext) -> Result<FinalizeReport, MigrateError> {
     let lock = lock(context).await?;
-    let report = finalize_locked(context).await;
+    let report = finalize_locked(context, &lock).await;
     lock.release().await;
     report
 }
 
-async fn finalize_locked(context: &MoveContext) -> Result<FinalizeReport, MigrateError> {
+async fn finalize_locked(
+    context: &MoveContext,
+    lock: &Lock,
+) -> Result<FinalizeReport, MigrateError> {
     let journal = journal(context).await?;
     let owner_of_objects = MoveManifest::of(&journal)?.capture_owner(context.id);
     let captures = Captures::of(context, &owner_of_objects)?;
@@ -59,7 +63,7 @@ async fn finalize_locked(context: &MoveContext) -> Result<FinalizeReport, Migrat
             ));
         }
     }
-    context.journal.take_over(&context.target, &owner(context)).await?;
+    take_over(context, lock).await?;
     if journal.phase == Phase::Open {
         let now = context.clock().now();
         context.journal.set_phase(&context.target, Phase::Finalized, now).await?;

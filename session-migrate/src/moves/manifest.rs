@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 use session_core::SessionId;
 
 use crate::capture::{Block, CaptureOwner, blocks};
-use crate::engine::MoveContext;
+use crate::engine::{CONNECTIONS, MoveContext};
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::journal::Journal;
+use crate::journal::{Journal, RunnerConnections};
 use crate::lock::{Acquisition, Lock};
 use crate::options::MoveSpec;
 use crate::source::{SourceError, SourceIdentity};
+use crate::sql::pool::server_ids;
 
 /// Recorded once; later runs must use the same options.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,8 +64,18 @@ impl MoveManifest {
     }
 }
 
+/// Gives this process the lease on the move, and records its connections.
+pub(super) async fn take_over(context: &MoveContext, lock: &Lock) -> Result<(), MigrateError> {
+    let connections = RunnerConnections {
+        lock: lock.connection(),
+        target: server_ids(&context.target, CONNECTIONS).await?,
+        source: server_ids(&context.source, CONNECTIONS).await?,
+    };
+    context.journal.take_over(&context.target, &owner(context), &connections).await
+}
+
 /// Returns the name of this process for people: its id, and the time.
-pub(super) fn owner(context: &MoveContext) -> String {
+fn owner(context: &MoveContext) -> String {
     let host = std::env::var("HOSTNAME").ok().filter(|host| !host.is_empty());
     let since = context.clock().now().as_millis() / 1000;
     match host {

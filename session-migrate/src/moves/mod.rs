@@ -5,11 +5,13 @@ mod begin;
 mod control;
 mod manifest;
 mod plan;
+mod preflight;
 mod proof;
 mod remove;
 mod report;
 mod rollback;
 mod unblock;
+mod unlock;
 mod verify;
 mod write_back;
 
@@ -205,7 +207,8 @@ impl Move {
         Ok(report)
     }
 
-    /// Breaks the lock of a process that no longer works.
+    /// Breaks the lock of a process that no longer works: ends all connections that it is known to
+    /// have, so that its transactions end too.
     ///
     /// # Errors
     ///
@@ -213,9 +216,9 @@ impl Move {
     /// process.
     pub async fn unlock(&self) -> Result<UnlockReport, MigrateError> {
         let target = engine::open_target(&self.options, false).await?;
-        let broken = Lock::break_open(self.target(), &target).await;
+        let report = unlock::unlock(&self.options, &target).await;
         let _ = target.close().await;
-        Ok(UnlockReport::new(broken?))
+        report
     }
 
     /// Returns the status of all moves into the target. Needs no right but to read, and no keys.

@@ -1,14 +1,15 @@
 //! Removes what a move that is rolled back has left in the target.
 
-use sea_orm_migration::sea_orm::Value;
+use sea_orm_migration::sea_orm::{DatabaseTransaction, Value};
+use session_core::SessionId;
 
 use super::manifest::MoveManifest;
 use super::report::RollbackReport;
-use crate::engine::{MoveContext, totals};
+use crate::engine::{MoveContext, Scan, totals};
 use crate::error::MigrateError;
 use crate::journal::exists;
-use crate::sql::{Query, begin};
-use crate::target::{create_indexes, uuid_literal};
+use crate::sql::Query;
+use crate::target::{create_indexes, remove_revocations, uuid_literal};
 
 /// The table of moves.
 const JOURNAL: &str = "session_move";
@@ -29,25 +30,47 @@ pub(super) async fn remove_rows(
         "DELETE FROM provider_revocation WHERE session_id IN \
          (SELECT id FROM login_session WHERE moved_by = {mine})"
     );
-    Query::new(context.dialect(), outbox).execute(&context.target).await?;
+    run_leased(context, &outbox).await?;
+    remove_revocations_of_purged(context).await?;
     for (table, id, of_move) in
         [("login_session", "id", "moved_by"), ("session_move_aside", "session_id", "move_id")]
     {
-        loop {
-            // MySQL takes no LIMIT in a subquery of IN, hence the derived table.
-            let sql = format!(
-                "DELETE FROM {table} WHERE {id} IN (SELECT chosen.id FROM (SELECT {id} AS id FROM {table} \
-                 WHERE {of_move} = {mine} LIMIT {BATCH}) AS chosen)"
-            );
-            let transaction = begin(&context.target).await?;
-            let removed = Query::new(context.dialect(), sql).execute(&transaction).await?;
+        // MySQL takes no LIMIT in a subquery of IN, hence the derived table.
+        let sql = format!(
+            "DELETE FROM {table} WHERE {id} IN (SELECT chosen.id FROM (SELECT {id} AS id FROM {table} \
+             WHERE {of_move} = {mine} LIMIT {BATCH}) AS chosen)"
+        );
+        while run_leased(context, &sql).await? > 0 {}
+    }
+    Ok(())
+}
+
+/// Deletes the entries in the outbox of sessions that were purged: only the source still leads to
+/// their ids.
+async fn remove_revocations_of_purged(context: &MoveContext) -> Result<(), MigrateError> {
+    let waiting = Query::new(context.dialect(), "SELECT COUNT(*) FROM provider_revocation");
+    if waiting.number(&context.target).await? == 0 {
+        return Ok(());
+    }
+    for table in &context.tables {
+        let mut scan = Scan::new(&table.source, &context.source, None);
+        while let Some(batch) = scan.next(BATCH).await? {
+            let ids: Vec<SessionId> =
+                batch.rows.iter().map(|row| table.id(&table.source.key(row))).collect();
+            let transaction = context.begin_leased().await?;
+            remove_revocations(&transaction, context.dialect(), &ids).await?;
             transaction.commit().await?;
-            if removed == 0 {
-                break;
-            }
         }
     }
     Ok(())
+}
+
+/// Runs a statement in a transaction of its own; returns the number of rows that it affected.
+async fn run_leased(context: &MoveContext, sql: &str) -> Result<u64, MigrateError> {
+    let transaction = context.begin_leased().await?;
+    let rows = Query::new(context.dialect(), sql).execute(&transaction).await?;
+    transaction.commit().await?;
+    Ok(rows)
 }
 
 /// Drops the tables if this move created them and they hold nothing else; otherwise deletes the
@@ -64,19 +87,30 @@ pub(super) async fn finish(
         // steps goes before it, so that it never names a step whose tables are gone.
         let tables = crate::migrations::TABLES.into_iter().filter(|table| *table != JOURNAL);
         for table in tables.chain(["session_migration", JOURNAL]) {
-            let query = Query::new(context.dialect(), format!("DROP TABLE IF EXISTS {table}"));
-            query.execute(&context.target).await?;
+            run_leased(context, &format!("DROP TABLE IF EXISTS {table}")).await?;
         }
         return Ok(());
     }
     if manifest.is_without_indexes {
         create_indexes(&context.target, context.dialect()).await?;
     }
-    let mut query = Query::new(context.dialect(), "DELETE FROM session_move WHERE id = ");
-    let id = query.bind(Value::Uuid(Some(context.id.as_uuid())));
-    query.push(&id);
-    query.execute(&context.target).await?;
-    Ok(())
+    let transaction = context.begin_leased().await?;
+    if manifest.made_tables {
+        pass_tables_on(context, &transaction).await?;
+    }
+    context.journal.remove(&transaction).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Has another move drop the tables with its rollback.
+async fn pass_tables_on(
+    context: &MoveContext,
+    transaction: &DatabaseTransaction,
+) -> Result<(), MigrateError> {
+    let all = context.journal.all(transaction).await?;
+    let Some(heir) = all.iter().find(|journal| journal.id != context.id) else { return Ok(()) };
+    let manifest = MoveManifest { made_tables: true, ..MoveManifest::of(heir)? };
+    context.journal.set_manifest(transaction, heir.id, &manifest.to_json()).await
 }
 
 /// Returns whether the tables hold other sessions or moves.

@@ -123,11 +123,13 @@ pub struct UnlockReport {
     pub schema: &'static str,
     /// The former holder of the lock; `None` if the lock was free.
     pub taken_from: Option<String>,
+    /// How many of its connections were ended.
+    pub ended_connections: usize,
 }
 
-impl UnlockReport {
-    pub(super) const fn new(taken_from: Option<String>) -> Self {
-        Self { schema: "session-migrate/unlock/1", taken_from }
+impl Default for UnlockReport {
+    fn default() -> Self {
+        Self { schema: "session-migrate/unlock/1", taken_from: None, ended_connections: 0 }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::manifest::{MoveManifest, journal, lock, owner};
+use super::manifest::{MoveManifest, journal, lock, take_over};
 use super::proof::prove_keys;
 use super::remove::{finish, remove_rows};
 use super::report::RollbackReport;
@@ -10,6 +10,7 @@ use super::write_back::{list_changed, write_back};
 use crate::engine::{Captures, MoveContext};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{Journal, Phase, exists};
+use crate::lock::Lock;
 use crate::options::Renewed;
 use crate::sql::Query;
 use crate::target::uuid_literal;
@@ -23,7 +24,7 @@ pub(super) async fn rollback(
     renewed: Renewed,
 ) -> Result<RollbackReport, MigrateError> {
     let lock = lock(context).await?;
-    let report = rollback_locked(context, renewed).await;
+    let report = rollback_locked(context, renewed, &lock).await;
     lock.release().await;
     report
 }
@@ -31,6 +32,7 @@ pub(super) async fn rollback(
 async fn rollback_locked(
     context: &MoveContext,
     renewed: Renewed,
+    lock: &Lock,
 ) -> Result<RollbackReport, MigrateError> {
     let journal = journal(context).await?;
     if journal.phase == Phase::Finalized {
@@ -45,7 +47,7 @@ async fn rollback_locked(
     let has_sessions = exists(&context.target, context.dialect(), "login_session").await?;
     let was_open = journal.switched_at.is_some() && has_sessions;
     let has_keys = was_open && is_provable(context, &journal, &captures, renewed).await?;
-    context.journal.take_over(&context.target, &owner(context)).await?;
+    take_over(context, lock).await?;
     let mut report = RollbackReport {
         schema: "session-migrate/rollback/1",
         was: Some(journal.phase),

@@ -54,6 +54,9 @@ pub(super) async fn write_back(
     Ok(of.unwritten == 0 || renewed == Renewed::Discard)
 }
 
+/// A row to write into, the session that was renewed, and its tokens.
+type Due<'r> = (&'r Examined, &'r TargetRow, Box<RenewedTokens>);
+
 /// What is to be done with a row of the target.
 enum Decision {
     Nothing,
@@ -84,6 +87,10 @@ impl WriteBack<'_> {
             return Ok(());
         }
         let due = self.noted(renewed).await?;
+        self.context.leased(self.write(table, due)).await
+    }
+
+    async fn write(&mut self, table: &MappedTable, due: Vec<Due<'_>>) -> Result<(), MigrateError> {
         let transaction = self.begin().await?;
         for (examined, existing, tokens) in due {
             match table.source.write_back(&transaction, &examined.row, &tokens).await? {
@@ -125,10 +132,7 @@ impl WriteBack<'_> {
 
     /// Notes rows before they are written, and returns those to write: a row that was noted before
     /// and has changed since is newer.
-    async fn noted<'r>(
-        &mut self,
-        renewed: Vec<(&'r Examined, &'r TargetRow, Box<RenewedTokens>)>,
-    ) -> Result<Vec<(&'r Examined, &'r TargetRow, Box<RenewedTokens>)>, MigrateError> {
+    async fn noted<'r>(&mut self, renewed: Vec<Due<'r>>) -> Result<Vec<Due<'r>>, MigrateError> {
         let (target, keyring) = (self.context.target_table()?, self.context.keyring()?);
         let ids: Vec<SessionId> = renewed.iter().map(|(examined, ..)| examined.id).collect();
         let known = target.write_back_notes(&self.context.target, &ids).await?;
@@ -144,7 +148,7 @@ impl WriteBack<'_> {
             }
             due.push((examined, existing, tokens));
         }
-        let transaction = begin(&self.context.target).await?;
+        let transaction = self.context.begin_leased().await?;
         target.note_write_back(&transaction, new, self.context.clock().now()).await?;
         transaction.commit().await?;
         Ok(due)
@@ -199,7 +203,7 @@ pub(super) async fn list_changed(
     let mine = uuid_literal(context.dialect(), context.id.as_uuid());
     let sql = format!(
         "SELECT id, user_id, provider FROM login_session WHERE moved_by = {mine} AND \
-         (revision > 1 OR ended_at IS NOT NULL)"
+         (revision > COALESCE(moved_revision, 1) OR ended_at IS NOT NULL)"
     );
     for row in Query::new(context.dialect(), sql).rows(&context.target).await? {
         let (user, provider): (String, String) =

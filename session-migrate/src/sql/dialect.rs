@@ -38,6 +38,15 @@ impl Dialect {
         }
     }
 
+    /// Returns the statement that asks a server for the id of the connection; a file has none.
+    pub(crate) const fn connection_id(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some("SELECT pg_backend_pid()::bigint"),
+            Self::Mysql => Some("SELECT CAST(CONNECTION_ID() AS SIGNED)"),
+        }
+    }
+
     /// Quotes a name: `user` is a keyword, and Auth.js's columns are in mixed case.
     pub(crate) fn quote(self, name: &str) -> String {
         match self {

@@ -8,7 +8,7 @@ use sea_orm_migration::sea_orm::{
 };
 use url::Url;
 
-use super::{Dialect, RedactedDbError, SqlError, SqlErrorKind};
+use super::{Dialect, Query, RedactedDbError, SqlError, SqlErrorKind};
 
 /// For how long a server that does not answer is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -110,6 +110,26 @@ pub(crate) async fn begin(
         },
     };
     Ok(connection.begin_with_options(options).await?)
+}
+
+/// Opens so many connections of a pool, and returns the ids that the server gave them; none on SQLite.
+pub(crate) async fn server_ids(
+    pool: &DatabaseConnection,
+    connections: u32,
+) -> Result<Vec<u64>, SqlError> {
+    let dialect = Dialect::of(pool.get_database_backend());
+    let Some(sql) = dialect.connection_id() else { return Ok(Vec::new()) };
+    let (mut ids, mut open) = (Vec::new(), Vec::new());
+    for _ in 0..connections {
+        // A transaction keeps its connection, so that the next one opens another.
+        let transaction = begin(pool).await?;
+        ids.push(Query::new(dialect, sql).number(&transaction).await?);
+        open.push(transaction);
+    }
+    for transaction in open {
+        transaction.rollback().await?;
+    }
+    Ok(ids)
 }
 
 /// Returns the address, or, where the SQLite file is missing, that of an empty database: reading

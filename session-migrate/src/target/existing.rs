@@ -59,13 +59,15 @@ pub(crate) struct TargetRow {
     pub(crate) timeouts_from: i64,
     pub(crate) renewed_at: Option<i64>,
     pub(crate) revision: i64,
+    /// Raised with the revision by each write of the move.
+    moved_revision: i64,
     pub(crate) is_ended: bool,
     pub(crate) tokens: Option<SealedTokens>,
 }
 
 impl TargetRow {
     /// The columns that [`read`](Self::read) takes, in its order.
-    pub(crate) const COLUMNS: [Column; 15] = [
+    pub(crate) const COLUMNS: [Column; 16] = [
         Column::Id,
         Column::Digest,
         Column::UserId,
@@ -81,6 +83,7 @@ impl TargetRow {
         Column::EndedAt,
         Column::SealedTokens,
         Column::SealedRefreshToken,
+        Column::MovedRevision,
     ];
 
     /// Returns the columns as the list of a `SELECT`.
@@ -93,6 +96,7 @@ impl TargetRow {
         let ended_at: Option<i64> = row.try_get_by_index(12)?;
         let sealed: Option<Vec<u8>> = row.try_get_by_index(13)?;
         let refresh: Option<Vec<u8>> = row.try_get_by_index(14)?;
+        let moved_revision: Option<i64> = row.try_get_by_index(15)?;
         Ok(Self {
             id: SessionId::from_uuid(id),
             digest: row.try_get_by_index(1)?,
@@ -108,6 +112,7 @@ impl TargetRow {
             timeouts_from: row.try_get_by_index(9)?,
             renewed_at: row.try_get_by_index(10)?,
             revision: row.try_get_by_index(11)?,
+            moved_revision: moved_revision.unwrap_or(1),
             is_ended: ended_at.is_some(),
             tokens: sealed.map(|tokens| SealedTokens {
                 tokens: Sealed::from_bytes(tokens),
@@ -121,6 +126,11 @@ impl TargetRow {
         let user = UserId::new(&self.user).ok()?;
         let provider = ProviderName::new(&self.provider).ok()?;
         TokenSet::open(self.tokens.as_ref()?, keyring, self.id, &user, &provider).ok()
+    }
+
+    /// Returns whether another writer than the move has changed the row.
+    pub(crate) const fn is_changed_by_others(&self) -> bool {
+        self.revision > self.moved_revision
     }
 
     /// Returns the creation time that the source gave; `None` where the time of the import is
@@ -145,7 +155,7 @@ impl TargetRow {
     /// by a device meanwhile, which raised its revision.
     fn has_secret_for(&self, live: &LiveRow) -> bool {
         let wanted = live.digest.as_ref().map(|it| it.as_bytes().as_slice());
-        let is_claimed = wanted.is_none() && self.revision > 1 && !live.is_orphan;
+        let is_claimed = wanted.is_none() && self.is_changed_by_others() && !live.is_orphan;
         self.digest.as_deref() == wanted || is_claimed
     }
 

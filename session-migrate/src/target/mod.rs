@@ -7,6 +7,7 @@ mod columns;
 mod existing;
 mod indexes;
 mod insert;
+mod outbox;
 mod row_plan;
 mod sealed;
 mod table;
@@ -16,6 +17,7 @@ pub(crate) use existing::{ExistingRow, TargetRow, WRITE_BACK};
 pub(crate) use indexes::{
     create_indexes, create_statements, drop_indexes, drop_statements, is_empty,
 };
+pub(crate) use outbox::{add_revocations, remove_revocations};
 pub(crate) use row_plan::{
     ASSUMED_LIFETIME, Disposition, LiveRow, QuarantineReason, RowPlanner, move_id,
 };

@@ -72,6 +72,7 @@ impl TargetTable {
                 (Column::Revision.as_str(), "1".to_owned()),
                 (Column::SealKey.as_str(), seal_key.clone()),
                 (Column::MovedBy.as_str(), moved_by.clone()),
+                (Column::MovedRevision.as_str(), "1".to_owned()),
             ],
         };
         let quarantine = BulkInsert {
@@ -197,8 +198,11 @@ impl TargetTable {
         live: &LiveRow,
         sealed: &SealedTokens,
     ) -> Result<(), MigrateError> {
-        let mut query =
-            Query::new(self.dialect, "UPDATE login_session SET revision = revision + 1");
+        let mut query = Query::new(
+            self.dialect,
+            "UPDATE login_session SET revision = revision + 1, \
+             moved_revision = COALESCE(moved_revision, 1) + 1",
+        );
         for (column, value) in LIVE_COLUMNS.into_iter().zip(live_values(live, sealed)) {
             if !is_kept(column) {
                 let placeholder = query.bind(value);

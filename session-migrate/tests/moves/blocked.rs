@@ -9,12 +9,13 @@ use session_migrate::capture::ChangeCapture;
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 use session_tests::source::Source;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 use crate::openwebui;
 use crate::random::Random;
 use crate::rollback::{all_opened, opened, renewed};
 use crate::seed::{USERS, rows};
+use crate::signal;
 use crate::site::{Site, Stage, text};
 use crate::target::Target;
 use crate::tool::PROGRAM;
@@ -41,12 +42,6 @@ pub(crate) fn refuses(source: &Source, write: &str) -> impl Future<Output = ()> 
         let error = source.connection.execute_unprepared(&write).await.expect_err("it is blocked");
         assert!(error.to_string().contains(ChangeCapture::BLOCK_TEXT), "{error}");
     }
-}
-
-async fn signal(child: &Child, name: &str) {
-    let id = child.id().unwrap().to_string();
-    let sent = Command::new("kill").args([name, &id]).status().await.unwrap();
-    assert!(sent.success(), "{name} to {id}");
 }
 
 on_every_database! {

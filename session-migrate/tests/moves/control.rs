@@ -11,14 +11,14 @@ use crate::kill::kill;
 use crate::seed::{USERS, rows};
 use crate::site::{Site, Stage, text};
 
-const WORDS: [&str; 5] = ["--max-sessions", "2", "--online", "--batch", "4"];
+pub(crate) const WORDS: [&str; 5] = ["--max-sessions", "2", "--online", "--batch", "4"];
 
-async fn site(kind: Kind) -> Site {
+pub(crate) async fn site(kind: Kind) -> Site {
     let users: Vec<String> = (0..USERS).map(|at| format!("u{at}")).collect();
     Site::new(kind, &users, &rows(320), false).await
 }
 
-fn apply(site: &Site) -> Child {
+pub(crate) fn apply(site: &Site) -> Child {
     site.spawn("apply", &[WORDS.as_slice(), &["--yes"]].concat())
 }
 
@@ -48,7 +48,7 @@ async fn progress(site: &Site) -> Value {
     status["moves"][0].clone()
 }
 
-async fn is_moved(site: &Site) {
+pub(crate) async fn is_moved(site: &Site) {
     assert_eq!(site.journal_entry().await.stage, Stage::Done);
     assert_eq!(site.verified(&WORDS).await["mismatches"], 0);
 }

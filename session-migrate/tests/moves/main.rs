@@ -13,11 +13,14 @@
 
 mod application;
 mod back;
+mod binary_log;
 mod blocked;
 mod control;
 mod fixtures;
+mod held;
 mod keys;
 mod kill;
+mod lease;
 mod naive;
 mod numbers;
 mod online;
@@ -33,3 +36,10 @@ mod sources;
 mod target;
 mod tool;
 mod trouble;
+
+/// Sends a signal to a process.
+pub(crate) async fn signal(child: &tokio::process::Child, name: &str) {
+    let id = child.id().unwrap().to_string();
+    let sent = tokio::process::Command::new("kill").args([name, &id]).status().await.unwrap();
+    assert!(sent.success(), "{name} to {id}");
+}

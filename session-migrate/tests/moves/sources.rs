@@ -35,6 +35,23 @@ async fn accounts(kind: Kind, owner: &str) -> Source {
 const WRITE: &str = "UPDATE accounts SET token = token WHERE id = 1";
 
 on_every_database! {
+    async fn the_tables_go_with_the_last_of_two_moves_in_either_order(kind: Kind) {
+        let file = File::with(MAPPING);
+        for is_first_first in [true, false] {
+            let source = openwebui::source(Database::create(kind).await, 3).await;
+            source.run("CREATE TABLE accounts (id INTEGER NOT NULL PRIMARY KEY, owner VARCHAR(9), token VARCHAR(9))").await;
+            source.run("INSERT INTO accounts VALUES (1, 'a', 't')").await;
+            let before = snapshot(&source).await;
+            let (first, second) = (openwebui::tool(&source), Tool::new(source.database.url()).words(&["--mapping", file.path()]));
+            first.moved().await;
+            second.moved().await;
+            for tool in if is_first_first { [&first, &second] } else { [&second, &first] } {
+                tool.done("rollback", &[]).await;
+            }
+            assert_eq!(changes(&before, &snapshot(&source).await), [""; 0]);
+        }
+    }
+
     async fn two_sources_with_one_mapping_move_into_one_target(database: Database) {
         let (kind, file) = (database.kind(), File::with(MAPPING));
         let target = Source::on(database).await;

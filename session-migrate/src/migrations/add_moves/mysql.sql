@@ -15,7 +15,8 @@ CREATE TABLE IF NOT EXISTS session_move (
   finished_at BIGINT NULL,
   worked_ms BIGINT NOT NULL,
   sealed_keys MEDIUMBLOB NULL,
-  is_blocked BIGINT NULL
+  is_blocked BIGINT NULL,
+  connections MEDIUMTEXT NULL
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE {collation};
 
 CREATE TABLE IF NOT EXISTS session_move_aside (

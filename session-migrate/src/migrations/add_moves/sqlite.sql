@@ -15,7 +15,8 @@ CREATE TABLE IF NOT EXISTS session_move (
   finished_at BIGINT NULL,
   worked_ms BIGINT NOT NULL,
   sealed_keys BLOB NULL,
-  is_blocked BIGINT NULL
+  is_blocked BIGINT NULL,
+  connections TEXT NULL
 );
 
 CREATE TABLE IF NOT EXISTS session_move_aside (

@@ -81,6 +81,8 @@ pub struct Model {
     pub lease_term_ms: Option<i64>,
     /// The migration that brought it here.
     pub moved_by: Option<Uuid>,
+    /// Raised with the revision by each write of that migration.
+    pub moved_revision: Option<i64>,
 }
 
 /// None.
