@@ -13,6 +13,8 @@ use crate::sql::{RedactedDbError, SqlError, SqlErrorKind};
 pub struct MigrateError {
     kind: MigrateErrorKind,
     detail: String,
+    /// What the caller may do beside repeating the call.
+    hint: Option<&'static str>,
     #[source]
     source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -103,16 +105,27 @@ impl fmt::Display for MigrateError {
 
 impl MigrateError {
     pub(crate) const fn new(kind: MigrateErrorKind) -> Self {
-        Self { kind, detail: String::new(), source: None }
+        Self { kind, detail: String::new(), hint: None, source: None }
     }
 
     pub(crate) fn because(kind: MigrateErrorKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), source: None }
+        Self { kind, detail: detail.into(), hint: None, source: None }
     }
 
     pub(crate) fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(cause.into());
         self
+    }
+
+    pub(crate) const fn with_hint(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+
+    /// Returns what the caller may do beside repeating the call, if there is something.
+    #[must_use]
+    pub const fn hint(&self) -> Option<&'static str> {
+        self.hint
     }
 
     /// Returns the kind of the error.

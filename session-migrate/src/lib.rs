@@ -112,7 +112,7 @@ mod target;
 pub use error::{MigrateError, MigrateErrorKind};
 pub use journal::Phase;
 pub use migrations::{Migrator, Step, steps as migrations};
-pub use moves::{Approval, Move, status as move_status, unblock};
+pub use moves::{Approval, Move, status as move_status, unblock, unblockable};
 pub use options::{Layout, MoveOptions, Renewed};
 pub use progress::Progress;
 pub use step::MoveSessions;
@@ -122,9 +122,9 @@ pub use step::MoveSessions;
 pub mod report {
     pub use crate::journal::Counts;
     pub use crate::moves::{
-        ApplyReport, Difference, Estimate, FinalizeReport, LiftedBlock, LostSignIn, MoveStatus,
-        PauseReport, Plan, PlannedMapping, PrunedRow, RollbackReport, RowReport, StatusReport,
-        UnblockReport, UnlockReport, VerifyReport,
+        ApplyReport, Difference, Estimate, FinalizeReport, LiftedBlock, LostSignIn, MoveOutlook,
+        MoveStatus, PauseReport, Plan, PlannedMapping, PrunedRow, RollbackReport, RowReport,
+        SourceStatus, StatusReport, UnblockReport, UnlockReport, VerifyReport,
     };
 }
 

@@ -9,7 +9,7 @@ use clap_complete::Shell;
 #[path = "../cli/mod.rs"]
 mod cli;
 
-use cli::args::MoveArgs;
+use cli::args::{BackArgs, MoveArgs};
 use cli::error::CliError;
 use cli::inspect::InspectArgs;
 use cli::prune::PruneArgs;
@@ -65,15 +65,18 @@ enum Task {
     Status(StatusArgs),
     /// Rolls a move back, and writes renewed tokens back into the source. Removes nothing if some
     /// cannot be written back.
-    Rollback {
+    Rollback(BackArgs),
+    /// Takes a move back to the start from any state: one that was interrupted, half of a rollback, or
+    /// none. After the cutover it does what `rollback` does.
+    Abort(BackArgs),
+    /// Finalizes a move: from then on the source is unused and rollback is impossible.
+    Finalize {
         #[command(flatten)]
         args: MoveArgs,
-        /// Gives up renewed tokens, and what cannot be written back; lists the sign-ins that are lost.
+        /// Confirms the command, which asks otherwise.
         #[arg(long)]
-        discard_renewed: bool,
+        yes: bool,
     },
-    /// Finalizes a move: from then on the source is unused and rollback is impossible.
-    Finalize(MoveArgs),
     /// Pauses a move after the batch in progress.
     Pause(MoveArgs),
     /// Resumes a paused move, in this process if no other works on it.
@@ -131,6 +134,13 @@ struct UnblockArgs {
     /// The address of the source: sqlite://FILE, postgres://… or mysql://…
     #[arg(long, value_name = "URL")]
     from: String,
+    /// The address of the target, if it is there and not the source. Of a move that is on record in
+    /// neither, the change log is removed as well.
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+    /// Confirms the command, which asks otherwise.
+    #[arg(long)]
+    yes: bool,
     /// Prints a report as JSON.
     #[arg(long)]
     json: bool,
@@ -190,8 +200,9 @@ const fn is_json(task: &Task) -> bool {
         Task::Plan { args, .. }
         | Task::Apply { args, .. }
         | Task::Verify { args, .. }
-        | Task::Rollback { args, .. }
-        | Task::Finalize(args)
+        | Task::Rollback(BackArgs { args, .. })
+        | Task::Abort(BackArgs { args, .. })
+        | Task::Finalize { args, .. }
         | Task::Pause(args)
         | Task::Resume(args)
         | Task::Unlock(args) => args.json,
@@ -212,12 +223,15 @@ async fn run(task: Task) -> Result<CommandOutput, CliError> {
         Task::Status(args) => {
             moves::status(args.from.as_deref(), args.to.as_deref(), args.json).await
         }
-        Task::Rollback { args, discard_renewed } => moves::rollback(&args, discard_renewed).await,
-        Task::Finalize(args) => moves::finalize(&args).await,
+        Task::Rollback(args) => moves::rollback(&args, false).await,
+        Task::Abort(args) => moves::rollback(&args, true).await,
+        Task::Finalize { args, yes } => moves::finalize(&args, yes).await,
         Task::Pause(args) => moves::pause(&args).await,
         Task::Resume(args) => moves::resume(&args).await,
         Task::Unlock(args) => moves::unlock(&args).await,
-        Task::Unblock(args) => moves::unblock(&args.from, args.json).await,
+        Task::Unblock(args) => {
+            moves::unblock(&args.from, args.to.as_deref(), (args.yes, args.json)).await
+        }
         Task::Prune(args) => cli::prune::run(&args).await,
         Task::Up(target) => moves::up(&target.url).await,
         Task::Down { target, yes } => moves::down(&target.url, yes).await,

@@ -1,7 +1,6 @@
 //! Captures the writes of an application to a source that is being moved, and blocks them at the
 //! cutover; both by triggers.
 
-mod blocks;
 mod cascade;
 mod change;
 mod change_capture;
@@ -9,12 +8,13 @@ mod log;
 mod log_triggers;
 mod objects;
 mod owner;
+mod remains;
 mod retry_budget;
 mod schema_change;
 mod trigger;
 
-pub(crate) use blocks::{Block, blocks};
 pub use change::{Change, ChangeId, ChangedRows};
 pub use change_capture::{CaptureState, CaptureStatements, ChangeCapture};
 pub use owner::CaptureOwner;
+pub(crate) use remains::{Block, ChangeLog, Remains, blocks, remains};
 pub use retry_budget::RetryBudget;

@@ -28,6 +28,25 @@ pub(super) enum ObjectKind {
     Trigger,
 }
 
+impl Object {
+    /// Returns a function that can only be dropped.
+    pub(super) fn function(name: &TableName, dialect: Dialect) -> Self {
+        let sql = name.sql(dialect);
+        Self::found(ObjectKind::Function, name, format!("DROP FUNCTION {sql}()"))
+    }
+
+    /// Returns a table that can only be dropped.
+    pub(super) fn table(name: &TableName, dialect: Dialect) -> Self {
+        let sql = name.sql(dialect);
+        Self::found(ObjectKind::Table, name, format!("DROP TABLE {sql}"))
+    }
+
+    fn found(sort: ObjectKind, of: &TableName, drop: String) -> Self {
+        let (name, schema) = (of.name.clone(), of.schema.clone());
+        Self { sort, name, schema, on: None, create: String::new(), drop }
+    }
+}
+
 /// A table's name, with its schema on PostgreSQL. On MySQL names stay unqualified, so that a dump
 /// can be restored into another database.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -130,6 +149,11 @@ impl InstalledObjects {
         let rows = Query::new(dialect, sql).rows(connection).await?;
         let found: Result<_, DbErr> = rows.iter().map(|row| read(dialect, row)).collect();
         Ok(Self(found?))
+    }
+
+    /// Returns each object's kind, schema and name.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(ObjectKind, String, String)> {
+        self.0.iter()
     }
 
     pub(super) fn has(&self, object: &Object) -> bool {

@@ -149,11 +149,16 @@ pub(super) fn own_writes(
     }
 }
 
-/// Returns a trigger that blocks writes, to be dropped, and on PostgreSQL the function that it
-/// calls. `tail` is what the names of the block's objects have in common.
-pub(super) fn dropped(dialect: Dialect, name: &str, tail: &str, on: &TableName) -> Vec<Object> {
+/// Returns a trigger that can only be dropped and, if it blocks writes, the function that it calls on
+/// PostgreSQL: then `tail` is what the names of the block's objects have in common.
+pub(super) fn dropped(
+    dialect: Dialect,
+    name: &str,
+    tail: Option<&str>,
+    on: &TableName,
+) -> Vec<Object> {
     let mut objects = vec![written(dialect, name, "", on, "", "")];
-    if dialect == Dialect::Postgres {
+    if let (Dialect::Postgres, Some(tail)) = (dialect, tail) {
         let names = ObjectNames::with_tail(tail, on.schema.clone());
         objects.push(plpgsql(&names, "bar", "", ""));
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use session_core::Keyring;
 use session_migrate::cap::{Cap, Count, PartitionBy};
 use session_migrate::source::{Codecs, Mappings, NewestBy, Preset, SourceKeys};
-use session_migrate::{Layout, MoveOptions};
+use session_migrate::{Layout, MoveOptions, Renewed};
 use zeroize::Zeroizing;
 
 use super::error::CliError;
@@ -69,6 +69,25 @@ pub(crate) struct MoveArgs {
     /// Prints a report as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The arguments of the commands that take a move back.
+#[derive(Debug, Args)]
+pub(crate) struct BackArgs {
+    #[command(flatten)]
+    pub(crate) args: MoveArgs,
+    /// Gives up renewed tokens, and what cannot be written back; lists the sign-ins that are lost.
+    #[arg(long)]
+    pub(crate) discard_renewed: bool,
+    /// Confirms the command, which asks otherwise.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+impl BackArgs {
+    pub(crate) const fn renewed(&self) -> Renewed {
+        if self.discard_renewed { Renewed::Discard } else { Renewed::WriteBack }
+    }
 }
 
 fn newest_by(text: &str) -> Result<NewestBy, String> {

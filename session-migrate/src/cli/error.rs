@@ -78,7 +78,11 @@ impl From<MigrateError> for CliError {
             MigrateErrorKind::Usage => "usage",
             _ => "statement",
         };
-        Self { message: chain(&error), kind, is_usage: error.is_misuse() }
+        let mut message = chain(&error);
+        if let Some(hint) = error.hint() {
+            message = format!("{message}; {hint}");
+        }
+        Self { message, kind, is_usage: error.is_misuse() }
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 pub(crate) mod args;
+mod confirm;
 pub(crate) mod error;
 pub(crate) mod inspect;
 pub(crate) mod moves;

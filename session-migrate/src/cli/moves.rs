@@ -3,9 +3,10 @@
 use std::io::Write as _;
 
 use session_migrate::source::connect_read_only;
-use session_migrate::{Approval, Move, Renewed, move_status};
+use session_migrate::{Approval, MigrateErrorKind, Move, move_status};
 
-use super::args::MoveArgs;
+use super::args::{BackArgs, MoveArgs};
+use super::confirm::confirm;
 use super::error::CliError;
 use super::progress::ProgressDisplay;
 use super::signal::stoppable;
@@ -94,16 +95,32 @@ pub(crate) async fn verify(args: &MoveArgs, rows: bool) -> Result<CommandOutput,
     Ok(CommandOutput { text, is_success })
 }
 
-pub(crate) async fn rollback(args: &MoveArgs, discard: bool) -> Result<CommandOutput, CliError> {
-    let renewed = if discard { Renewed::Discard } else { Renewed::WriteBack };
+/// Rolls back, or aborts, which also succeeds where there is no move.
+pub(crate) async fn rollback(args: &BackArgs, is_abort: bool) -> Result<CommandOutput, CliError> {
+    let (BackArgs { args, discard_renewed, yes }, renewed) = (args, args.renewed());
     let moving = Move::new(args.options()?);
+    match moving.outlook().await {
+        Ok(outlook) => confirm(&show::rolls_back(&outlook, *discard_renewed), *yes)?,
+        Err(error) if is_abort && error.kind() == MigrateErrorKind::NoMove => {}
+        Err(error) => return Err(error.into()),
+    }
+    if is_abort {
+        let report = stoppable(&moving, moving.abort(renewed)).await?;
+        let is_success = report.is_done;
+        return Ok(CommandOutput {
+            is_success,
+            ..CommandOutput::of(&report, args.json, show::rollback)
+        });
+    }
     let report = stoppable(&moving, moving.rollback(renewed)).await?;
     let is_success = report.is_done;
     Ok(CommandOutput { is_success, ..CommandOutput::of(&report, args.json, show::rollback) })
 }
 
-pub(crate) async fn finalize(args: &MoveArgs) -> Result<CommandOutput, CliError> {
-    let report = Move::new(args.options()?).finalize().await?;
+pub(crate) async fn finalize(args: &MoveArgs, yes: bool) -> Result<CommandOutput, CliError> {
+    let moving = Move::new(args.options()?);
+    confirm(&show::finalizes(&moving.outlook().await?), yes)?;
+    let report = moving.finalize().await?;
     Ok(CommandOutput::of(&report, args.json, show::finalize))
 }
 
@@ -126,8 +143,16 @@ pub(crate) async fn unlock(args: &MoveArgs) -> Result<CommandOutput, CliError> {
 }
 
 /// Lifts every block on the source. Needs neither keys nor a mapping: the source knows its blocks.
-pub(crate) async fn unblock(from: &str, json: bool) -> Result<CommandOutput, CliError> {
-    Ok(CommandOutput::of(&session_migrate::unblock(from).await?, json, show::unblock))
+pub(crate) async fn unblock(
+    from: &str,
+    to: Option<&str>,
+    (yes, json): (bool, bool),
+) -> Result<CommandOutput, CliError> {
+    let found = session_migrate::unblockable(from, to).await?;
+    if !found.lifted.is_empty() || found.logs > 0 {
+        confirm(&show::unblocks(&found), yes)?;
+    }
+    Ok(CommandOutput::of(&session_migrate::unblock(from, to).await?, json, show::unblock))
 }
 
 /// Shows the moves into a target and, where only the target is given, the state of its migrations.
@@ -143,7 +168,7 @@ pub(crate) async fn status(
         // A source that does not exist is a mistake; a target can be created later.
         let _ = connect_read_only(target).await?.close().await;
     }
-    let mut outcome = CommandOutput::of(&move_status(target).await?, json, show::status);
+    let mut outcome = CommandOutput::of(&move_status(from, target).await?, json, show::status);
     if from.is_none() && !json {
         let mut text = String::new();
         for step in session_migrate::status(target).await? {

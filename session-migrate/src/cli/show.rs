@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use session_migrate::report::{
-    ApplyReport, FinalizeReport, LiftedBlock, PauseReport, Plan, PlannedMapping, RollbackReport,
-    RowReport, StatusReport, UnblockReport, UnlockReport, VerifyReport,
+    ApplyReport, FinalizeReport, LiftedBlock, MoveOutlook, PauseReport, Plan, PlannedMapping,
+    RollbackReport, RowReport, StatusReport, UnblockReport, UnlockReport, VerifyReport,
 };
 use session_migrate::source::row::Expiry;
 
@@ -139,6 +139,9 @@ pub(crate) fn row(row: &RowReport) -> String {
 }
 
 pub(crate) fn rollback(report: &RollbackReport) -> String {
+    if report.was.is_none() {
+        return "there is no move to take back".to_owned();
+    }
     let mut text = format!(
         "{} rows removed from the target, {} written back into the source",
         report.removed, report.written_back
@@ -166,6 +169,49 @@ pub(crate) fn rollback(report: &RollbackReport) -> String {
     text
 }
 
+/// Says what a rollback does.
+pub(crate) fn rolls_back(outlook: &MoveOutlook, is_discarding: bool) -> String {
+    let tables = outlook.tables.join(", ");
+    let renewed = match (outlook.was_open, is_discarding) {
+        (false, _) => String::new(),
+        (true, false) => format!(
+            "writes the tokens of up to {} changed ones back into {tables}, ",
+            outlook.changed
+        ),
+        (true, true) => format!("gives up the tokens of up to {} changed ones, ", outlook.changed),
+    };
+    format!(
+        "rolls the move {} ({}) back: {renewed}removes its {} sessions from the target, and lets \
+         applications write to {tables} again",
+        outlook.run, outlook.phase, outlook.sessions
+    )
+}
+
+/// Says what a finalize does.
+pub(crate) fn finalizes(outlook: &MoveOutlook) -> String {
+    format!(
+        "finalizes the move {} ({}) with its {} sessions for good: {} can be written again, is never \
+         read again, and no rollback is possible",
+        outlook.run,
+        outlook.phase,
+        outlook.sessions,
+        outlook.tables.join(", ")
+    )
+}
+
+/// Says what an unblock does.
+pub(crate) fn unblocks(found: &UnblockReport) -> String {
+    let line = |block: &LiftedBlock| format!("{} (the move {})", block.table, block.run);
+    let blocks: Vec<String> = found.lifted.iter().map(line).collect();
+    match blocks.is_empty() {
+        true => format!("removes {} change logs whose moves are on no record", found.logs),
+        false => format!(
+            "lets applications write again to {}, of which no target knows then",
+            blocks.join(" and ")
+        ),
+    }
+}
+
 pub(crate) fn finalize(report: &FinalizeReport) -> String {
     format!(
         "{}; nothing reads these tables any more: {}",
@@ -177,19 +223,26 @@ pub(crate) fn finalize(report: &FinalizeReport) -> String {
 pub(crate) fn pause(report: &PauseReport) -> String {
     match (&report.applied, report.is_paused) {
         (Some(applied), _) => apply(applied),
+        (None, _) if report.is_over => {
+            format!("{}: no rows are moved any more, so there is nothing to pause", report.phase)
+        }
         (None, true) => format!("{}: pauses after the batch in progress", report.phase),
         (None, false) => format!("{}: continues", report.phase),
     }
 }
 
 pub(crate) fn unblock(report: &UnblockReport) -> String {
-    if report.lifted.is_empty() {
-        return "writes are not blocked".to_owned();
-    }
     let line = |block: &LiftedBlock| {
         format!("{}: unblocked, was blocked by the move {}", block.table, block.run)
     };
-    report.lifted.iter().map(line).collect::<Vec<_>>().join("\n")
+    let mut lines: Vec<String> = report.lifted.iter().map(line).collect();
+    if lines.is_empty() {
+        lines.push("writes are not blocked".to_owned());
+    }
+    if report.logs > 0 {
+        lines.push(format!("{} change logs were removed", report.logs));
+    }
+    lines.join("\n")
 }
 
 pub(crate) fn unlock(report: &UnlockReport) -> String {
@@ -227,6 +280,19 @@ pub(crate) fn status(report: &StatusReport) -> String {
         }
         if let Some(owner) = &of.owner {
             let _ = writeln!(text, "  last process: {owner}");
+        }
+        let _ = writeln!(text, "  last progress: {} s ago", of.idle_ms / 1000);
+        match &of.in_source {
+            None => text.push_str("  writes to the source: unknown\n"),
+            Some(source) if source.blocked.is_empty() => {
+                text.push_str("  writes to the source: allowed\n");
+            }
+            Some(source) => {
+                let _ = writeln!(text, "  writes refused: {}", source.blocked.join(", "));
+            }
+        }
+        if let Some(source) = &of.in_source {
+            let _ = writeln!(text, "  change log: {} entries", source.log_entries);
         }
     }
     text

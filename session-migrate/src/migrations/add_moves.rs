@@ -104,7 +104,7 @@ mod tests {
     fn a_step_never_changes() {
         assert_eq!(
             SCRIPT.checksums(),
-            [0xfc01_6f12_a65a_31ec, 0x06b7_fca4_85ce_252c, 0x225e_4d6a_437f_aa34]
+            [0x9f2e_f6f2_a289_8663, 0x101b_c400_ab9c_2534, 0xbdf9_c499_d55a_f8de]
         );
         let backends = [DbBackend::Sqlite, DbBackend::Postgres, DbBackend::MySql];
         let types = |column| backends.map(|backend| column_type(backend, column));

@@ -14,6 +14,9 @@ use crate::journal::{Journal, Phase};
 use crate::lock::Lock;
 use crate::target::create_indexes;
 
+/// What an error of an apply that has begun says.
+const WAY_BACK: &str = "`session-migrate abort` takes the move back to the start";
+
 pub(super) async fn apply(
     context: &MoveContext,
     approval: &Approval,
@@ -22,7 +25,16 @@ pub(super) async fn apply(
     let lock = lock(context).await?;
     let report = apply_locked(context, approval, &lock).await;
     lock.release().await;
-    report
+    match report {
+        Err(error) if has_begun(context).await => Err(error.with_hint(WAY_BACK)),
+        report => report,
+    }
+}
+
+/// Returns whether there is a move to take back, as far as the target tells.
+async fn has_begun(context: &MoveContext) -> bool {
+    let journal = context.journal.load(&context.target).await.ok().flatten();
+    journal.is_some_and(|journal| journal.switched_at.is_none())
 }
 
 async fn apply_locked(

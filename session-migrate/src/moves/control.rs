@@ -3,39 +3,60 @@
 use sea_orm_migration::sea_orm::DatabaseConnection;
 use sea_orm_migration::sea_orm::prelude::Uuid;
 use session_core::SessionId;
+use session_core::clock::{Clock as _, SystemClock};
 
 use super::manifest::{MoveManifest, journal, lock, take_over};
-use super::report::{FinalizeReport, MoveStatus, PauseReport, StatusReport};
+use super::report::{FinalizeReport, MoveStatus, PauseReport, SourceStatus, StatusReport};
+use crate::capture::remains;
 use crate::engine::{Captures, MoveContext};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{JournalTable, Phase, exists};
 use crate::lock::Lock;
 use crate::sql::Dialect;
 
-pub(super) async fn status(target: &DatabaseConnection) -> Result<StatusReport, MigrateError> {
+/// Returns the status of all moves into a target, and what the source shows of them if it is given.
+pub(super) async fn status(
+    target: &DatabaseConnection,
+    source: Option<&DatabaseConnection>,
+) -> Result<StatusReport, MigrateError> {
     let dialect = Dialect::of(target.get_database_backend());
     let id = SessionId::from_uuid(Uuid::nil());
     let journal = JournalTable { dialect, id, runner: Uuid::nil() };
-    let journals = journal.all(target).await?;
-    Ok(StatusReport {
-        schema: "session-migrate/status/1",
-        has_tables: exists(target, dialect, "login_session").await?,
-        moves: journals.iter().map(MoveStatus::of).collect(),
-    })
+    let now = SystemClock::new().now();
+    let mut moves = Vec::new();
+    for journal in journal.all(target).await? {
+        let mut status = MoveStatus::of(&journal, now);
+        if let Some(source) = source {
+            status.in_source = in_source(source, &MoveManifest::of(&journal)?.tag).await.ok();
+        }
+        moves.push(status);
+    }
+    let has_tables = exists(target, dialect, "login_session").await?;
+    Ok(StatusReport { schema: "session-migrate/status/1", has_tables, moves })
+}
+
+/// Returns what the move with this tag has in the source.
+async fn in_source(source: &DatabaseConnection, tag: &str) -> Result<SourceStatus, MigrateError> {
+    let remains = remains(source).await?;
+    let mut log_entries = 0;
+    for log in remains.logs.iter().filter(|log| log.tag == tag) {
+        log_entries += log.count(source).await?;
+    }
+    let blocked = remains.blocks.into_iter().filter(|block| block.tag == tag);
+    Ok(SourceStatus { blocked: blocked.map(|block| block.table).collect(), log_entries })
 }
 
 pub(super) async fn set_paused(
     context: &MoveContext,
     is_paused: bool,
 ) -> Result<PauseReport, MigrateError> {
-    let journal = journal(context).await?;
+    let phase = journal(context).await?.phase;
+    let is_over = !phase.is_before_cutover();
+    // What is over is not paused, and what was paused before is not any more.
+    let is_paused = is_paused && !is_over;
     context.journal.set_paused(&context.target, is_paused).await?;
-    Ok(PauseReport {
-        schema: "session-migrate/pause/1",
-        phase: journal.phase,
-        is_paused,
-        applied: None,
-    })
+    let schema = "session-migrate/pause/1";
+    Ok(PauseReport { schema, phase, is_paused, is_over, applied: None })
 }
 
 pub(super) async fn finalize(context: &MoveContext) -> Result<FinalizeReport, MigrateError> {

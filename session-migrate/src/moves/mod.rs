@@ -4,6 +4,7 @@ mod apply;
 mod begin;
 mod control;
 mod manifest;
+mod outlook;
 mod plan;
 mod preflight;
 mod proof;
@@ -15,17 +16,17 @@ mod unlock;
 mod verify;
 mod write_back;
 
-use sea_orm_migration::sea_orm::DatabaseConnection;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use begin::Approval;
+pub use outlook::MoveOutlook;
 pub use plan::{Estimate, Plan, PlannedMapping, PrunedRow};
 pub use report::{
-    ApplyReport, FinalizeReport, LostSignIn, MoveStatus, PauseReport, RollbackReport, StatusReport,
-    UnlockReport,
+    ApplyReport, FinalizeReport, LostSignIn, MoveStatus, PauseReport, RollbackReport, SourceStatus,
+    StatusReport, UnlockReport,
 };
-pub use unblock::{LiftedBlock, UnblockReport, unblock};
+pub use unblock::{LiftedBlock, UnblockReport, unblock, unblockable};
 pub use verify::{Difference, RowReport, VerifyReport};
 
 use manifest::MoveManifest;
@@ -35,6 +36,7 @@ use crate::error::MigrateError;
 use crate::lock::Lock;
 use crate::options::{MoveOptions, Renewed};
 use crate::progress::{Progress, ProgressSender};
+use crate::sql::connect_read_only;
 
 /// A move of an existing table into the many-session layout.
 ///
@@ -227,7 +229,33 @@ impl Move {
     ///
     /// Returns a [`MigrateError`] if the target cannot be read.
     pub async fn status(&self) -> Result<StatusReport, MigrateError> {
-        status(self.target()).await
+        status(Some(&self.options.from), self.target()).await
+    }
+
+    /// Returns what rolling back, aborting or finalizing the move would touch. Writes nothing, and needs
+    /// no keys.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`MigrateError`] if a database cannot be read; of the kind `NoMove` if there is none.
+    pub async fn outlook(&self) -> Result<MoveOutlook, MigrateError> {
+        let context = self.open_begun(true).await?;
+        let outlook = outlook::outlook(&context).await;
+        context.close().await;
+        outlook
+    }
+
+    /// Takes the move back to the start, from any state before it is finalized: also from half of a
+    /// rollback, and where none was begun. After the cutover this is a rollback.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`rollback`](Self::rollback), but none if there is no move.
+    pub async fn abort(&self, renewed: Renewed) -> Result<RollbackReport, MigrateError> {
+        let context = self.open_begun(false).await?;
+        let report = rollback::abort(&context, renewed).await;
+        context.close().await;
+        report
     }
 
     fn target(&self) -> &str {
@@ -252,16 +280,24 @@ impl Move {
     }
 }
 
-/// Returns the status of all moves into the database at this address. Needs no right but to read.
+/// Returns the status of all moves into the database at the address `to` and, if the address of their
+/// source is given, what it shows of them. Needs no right but to read.
 ///
 /// # Errors
 ///
-/// Returns a [`MigrateError`] if the database cannot be read.
-pub async fn status(to: &str) -> Result<StatusReport, MigrateError> {
-    let to = crate::sql::pool::or_empty(to);
-    let target: DatabaseConnection = crate::sql::connect_read_only(to).await?;
-    let report = control::status(&target).await;
+/// Returns a [`MigrateError`] if the target cannot be read.
+pub async fn status(from: Option<&str>, to: &str) -> Result<StatusReport, MigrateError> {
+    // A source that is gone does not hide what the target knows.
+    let source = match from {
+        Some(from) => connect_read_only(from).await.ok(),
+        None => None,
+    };
+    let target = connect_read_only(crate::sql::pool::or_empty(to)).await?;
+    let report = control::status(&target, source.as_ref()).await;
     let _ = target.close().await;
+    if let Some(source) = source {
+        let _ = source.close().await;
+    }
     report
 }
 

@@ -1,6 +1,7 @@
 //! The reports of a move's entry points; each has a versioned JSON form.
 
 use serde::Serialize;
+use session_core::Timestamp;
 
 use super::manifest::MoveManifest;
 use crate::engine::{Findings, MoveContext};
@@ -52,7 +53,7 @@ impl ApplyReport {
 }
 
 /// The report of [`Move::rollback`](super::Move::rollback).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RollbackReport {
     /// The version of this report's form: `session-migrate/rollback/1`.
@@ -73,6 +74,21 @@ pub struct RollbackReport {
     pub lost: Vec<LostSignIn>,
     /// Sessions that began in the target after the cutover; they stay there.
     pub begun_since: u64,
+}
+
+impl Default for RollbackReport {
+    fn default() -> Self {
+        Self {
+            schema: "session-migrate/rollback/1",
+            was: None,
+            is_done: false,
+            removed: 0,
+            written_back: 0,
+            kept_newer: 0,
+            lost: Vec::new(),
+            begun_since: 0,
+        }
+    }
 }
 
 /// A sign-in that a rollback loses.
@@ -111,6 +127,8 @@ pub struct PauseReport {
     pub phase: Phase,
     /// Whether the move is paused now.
     pub is_paused: bool,
+    /// Whether no rows are moved any more, so that there is nothing to pause.
+    pub is_over: bool,
     /// The report of the apply that this process resumed, because no other process was at work.
     pub applied: Option<ApplyReport>,
 }
@@ -173,15 +191,29 @@ pub struct MoveStatus {
     pub finished_at: Option<i64>,
     /// How long processes worked on the move, without pauses, in milliseconds.
     pub worked_ms: u64,
+    /// How long ago the journal was last written, in milliseconds.
+    pub idle_ms: u64,
+    /// What the source shows of the move, if the source was given.
+    pub in_source: Option<SourceStatus>,
     /// The command to run next.
     pub next: &'static str,
 }
 
+/// What a move has in its source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SourceStatus {
+    /// The tables that refuse writes.
+    pub blocked: Vec<String>,
+    /// How many changes the log holds that are not applied yet.
+    pub log_entries: u64,
+}
+
 impl MoveStatus {
-    pub(super) fn of(journal: &Journal) -> Self {
+    pub(super) fn of(journal: &Journal, now: Timestamp) -> Self {
         let next = match journal.phase {
-            _ if journal.is_paused => "resume",
-            phase if phase.is_before_cutover() => "apply",
+            phase if phase.is_before_cutover() && journal.is_paused => "resume",
+            phase if phase.is_before_cutover() => "apply, or abort",
             Phase::Open => "finalize, or rollback",
             Phase::RollBack => "rollback",
             _ => "nothing",
@@ -196,9 +228,11 @@ impl MoveStatus {
             counts: journal.counts,
             started_at: journal.started_at.as_millis(),
             updated_at: journal.updated_at.as_millis(),
-            switched_at: journal.switched_at.map(session_core::Timestamp::as_millis),
-            finished_at: journal.finished_at.map(session_core::Timestamp::as_millis),
+            switched_at: journal.switched_at.map(Timestamp::as_millis),
+            finished_at: journal.finished_at.map(Timestamp::as_millis),
             worked_ms: journal.worked_ms,
+            idle_ms: u64::try_from(now.since(journal.updated_at).as_millis()).unwrap_or(0),
+            in_source: None,
             next,
         }
     }

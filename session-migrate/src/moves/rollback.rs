@@ -29,6 +29,19 @@ pub(super) async fn rollback(
     report
 }
 
+/// Rolls back what there is, if there is a move.
+pub(super) async fn abort(
+    context: &MoveContext,
+    renewed: Renewed,
+) -> Result<RollbackReport, MigrateError> {
+    match rollback(context, renewed).await {
+        Err(error) if error.kind() == MigrateErrorKind::NoMove => {
+            Ok(RollbackReport { is_done: true, ..RollbackReport::default() })
+        }
+        report => report,
+    }
+}
+
 async fn rollback_locked(
     context: &MoveContext,
     renewed: Renewed,
@@ -48,11 +61,7 @@ async fn rollback_locked(
     let was_open = journal.switched_at.is_some() && has_sessions;
     let has_keys = was_open && is_provable(context, &journal, &captures, renewed).await?;
     take_over(context, lock).await?;
-    let mut report = RollbackReport {
-        schema: "session-migrate/rollback/1",
-        was: Some(journal.phase),
-        ..RollbackReport::default()
-    };
+    let mut report = RollbackReport { was: Some(journal.phase), ..RollbackReport::default() };
     // From now on nothing is renewed in the target, and an apply refuses to go on.
     context.journal.set_phase(&context.target, Phase::RollBack, context.clock().now()).await?;
     if was_open {

@@ -13,22 +13,24 @@ use tokio::process::Command;
 
 use crate::openwebui;
 use crate::random::Random;
-use crate::rollback::{all_opened, opened, renewed};
+use crate::rollback::{all_opened, cancelled_while_loading, opened, renewed};
 use crate::seed::{USERS, rows};
 use crate::signal;
 use crate::site::{Site, Stage, text};
+use crate::snapshot::{changes, snapshot};
 use crate::target::Target;
 use crate::tool::PROGRAM;
 
 const WRITE: &str = "UPDATE oauth_session SET expires_at = 7 WHERE id = 'id-001'";
 
-/// Runs `unblock` with no more than the address of the source.
+/// Runs `unblock`, confirmed, with no more than the address of the source.
 async fn unblock(source: &Source) -> serde_json::Value {
     let mut command = Command::new(PROGRAM);
     for name in ["SESSION_KEYS", "SESSION_MIGRATE_SOURCE_KEY", "DATABASE_URL"] {
         command.env_remove(name);
     }
-    let output = command.args(["unblock", "--json", "--from", source.database.url()]).output();
+    let output =
+        command.args(["unblock", "--yes", "--json", "--from", source.database.url()]).output();
     let output = output.await.unwrap();
     assert!(output.status.success(), "{}", text(&output));
     serde_json::from_slice(&output.stdout).unwrap()
@@ -127,6 +129,33 @@ on_every_database! {
         assert_eq!(opened(&source, "id-002").await, ["at-777", "rt-777"]);
         tool.done("rollback", &["--discard-renewed"]).await;
         assert_eq!(opened(&source, "id-002").await, ["at-777", "rt-777"]);
+    }
+
+    async fn a_source_without_its_target_is_as_it_was(database: Database) {
+        let source = openwebui::source(database, 3).await;
+        let before = snapshot(&source).await;
+        let target = Source::on(Database::create(source.kind()).await).await;
+        let tool = openwebui::tool(&source).to(target.database.url());
+        cancelled_while_loading(&tool, true).await;
+        drop(target);
+        let report = unblock(&source).await;
+        assert_eq!((report["lifted"].as_array().unwrap().len(), &report["logs"]), (0, &1.into()));
+        assert_eq!(changes(&before, &snapshot(&source).await), [""; 0]);
+    }
+
+    async fn an_apply_does_not_open_once_its_block_is_lifted(database: Database) {
+        let source = openwebui::source(database, 3).await;
+        let tool = openwebui::tool(&source).words(&["--online"]);
+        tool.moved().await;
+        // As if it were still at the cutover.
+        source.run("UPDATE session_move SET phase = 'switch', state = 'held', switched_at = NULL").await;
+        let runner = async || crate::snapshot::runner(&source).await;
+        let before = runner().await;
+        unblock(&source).await;
+        assert_ne!(runner().await, before, "what worked on it has lost the lease");
+        // The log stays, because the move is on record.
+        tool.done("apply", &["--yes"]).await;
+        assert_eq!(tool.done("verify", &[]).await["mismatches"], 0);
     }
 
     async fn a_source_is_unblocked_without_its_target(database: Database) {

@@ -31,7 +31,7 @@ async fn paused(site: &Site) -> Child {
     loop {
         tokio::time::sleep(Duration::from_millis(400)).await;
         let now = progress(site).await;
-        if now == last {
+        if now["counts"] == last["counts"] {
             break;
         }
         last = now;

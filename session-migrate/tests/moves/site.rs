@@ -12,7 +12,7 @@ use session_tests::source::Source;
 use tokio::process::{Child, Command};
 
 use crate::seed::{Row, environment};
-use crate::tool::PROGRAM;
+use crate::tool::{DESTRUCTIVE, PROGRAM};
 
 /// A source of Open WebUI, and the command that moves it.
 #[derive(Debug)]
@@ -85,6 +85,9 @@ impl Site {
         let mut command = Command::new(PROGRAM);
         command.env_remove("DATABASE_URL").envs(environment());
         command.args([task, "--from", self.database.url(), "--preset", "openwebui"]).args(words);
+        if DESTRUCTIVE.contains(&task) {
+            command.arg("--yes");
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.kill_on_drop(true);
         command

@@ -44,6 +44,17 @@ pub(crate) async fn count(source: &Source, table: &str) -> i64 {
     row.try_get_by_index(0).unwrap()
 }
 
+/// Returns which process has the lease on the only move.
+pub(crate) async fn runner(source: &Source) -> Vec<u8> {
+    let sql = "SELECT runner FROM session_move";
+    let statement = Statement::from_string(source.connection.get_database_backend(), sql);
+    let row = source.connection.query_one_raw(statement).await.unwrap().unwrap();
+    match source.kind() {
+        Kind::Postgres => row.try_get_by_index::<uuid::Uuid>(0).unwrap().into_bytes().to_vec(),
+        _ => row.try_get_by_index(0).unwrap(),
+    }
+}
+
 async fn of_rows(
     connection: &DatabaseConnection,
     table: &str,

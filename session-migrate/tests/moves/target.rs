@@ -23,6 +23,11 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) async fn of(database: &Database) -> Self {
+        Self::with(database, ScriptedProvider::new().with_reuse_detection()).await
+    }
+
+    /// Opens a target whose sessions are renewed by this provider.
+    pub(crate) async fn with(database: &Database, provider: ScriptedProvider) -> Self {
         let connection = database
             .connect_with(|options| {
                 options.max_connections(4);
@@ -31,7 +36,6 @@ impl Target {
             })
             .await;
         let store: Arc<dyn SessionStore> = Arc::new(SeaOrmStore::new(connection.clone()));
-        let provider = ScriptedProvider::new().with_reuse_detection();
         let policy = SessionPolicy::builder()
             .store_timeout(Duration::from_secs(60))
             .lease_term(Duration::from_secs(480));

@@ -13,6 +13,9 @@ use session_tests::source::Source;
 /// The built command.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_session-migrate");
 
+/// The commands that ask, and find no terminal here.
+pub(crate) const DESTRUCTIVE: [&str; 4] = ["rollback", "abort", "finalize", "unblock"];
+
 /// The target's keys.
 pub(crate) const KEYS: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
@@ -30,6 +33,7 @@ pub(crate) struct Tool {
     from: String,
     to: Option<String>,
     key: Option<String>,
+    is_unconfirmed: bool,
 }
 
 /// The output and exit code of a call.
@@ -44,7 +48,15 @@ impl Tool {
     pub(crate) fn new(from: &str) -> Self {
         let environment = vec![("SESSION_KEYS", KEYS.to_owned())];
         let (words, from) = (Vec::new(), from.to_owned());
-        Self { words, environment, file_blocks: None, from, to: None, key: None }
+        Self {
+            words,
+            environment,
+            file_blocks: None,
+            from,
+            to: None,
+            key: None,
+            is_unconfirmed: false,
+        }
     }
 
     pub(crate) fn preset(source: &Source, preset: &str) -> Self {
@@ -63,6 +75,12 @@ impl Tool {
 
     pub(crate) fn key(mut self, key: &str) -> Self {
         self.key = Some(key.to_owned());
+        self
+    }
+
+    /// Leaves `--yes` out.
+    pub(crate) fn unconfirmed(mut self) -> Self {
+        self.is_unconfirmed = true;
         self
     }
 
@@ -141,6 +159,9 @@ impl Tool {
             command.env("SESSION_MIGRATE_SOURCE_KEY", key);
         }
         command.envs(self.environment.iter().map(|(name, value)| (*name, value)));
+        if DESTRUCTIVE.contains(&call) && !self.is_unconfirmed {
+            command.arg("--yes");
+        }
         command.args(more).stdin(Stdio::null());
         command
     }
