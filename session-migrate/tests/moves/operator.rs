@@ -265,7 +265,10 @@ impl World {
             1 => (tool.target_keys(OTHER_KEYS), "other keys"),
             _ => (tool.without_source_key(), "no source key"),
         };
-        let call = ["apply", "rollback", "resume", "verify"][self.random.below(4)];
+        // Where no move was begun, one may begin with any keys of the target.
+        let is_begun = !self.call(at, "verify", &[]).await.errors.contains("no such move");
+        let calls = ["rollback", "resume", "verify", "apply"];
+        let call = calls[self.random.below(if is_begun { 4 } else { 3 })];
         let words: &[&str] = if call == "apply" { &["--yes"] } else { &[] };
         let answer = tool.run(call, words).await;
         self.note(format!(
