@@ -224,10 +224,10 @@ impl World {
         self.tokens += 1;
         let (new, tokens) = (token(self.tokens), tokens(self.tokens));
         let key = format!("{}{}", self.sides[at].name, self.random.below(ROWS));
-        // An application whose tokens are elsewhere finds them revoked, and does not renew.
-        let is_current =
-            all_opened(&self.sides[at].source).await.get(&key) == self.sides[at].newest.get(&key);
-        if !is_current {
+        // An application whose tokens are elsewhere finds them revoked, and does not renew; after a
+        // sign-in was lost, the user signs in anew.
+        let newest = self.sides[at].newest.get(&key);
+        if newest.is_some() && all_opened(&self.sides[at].source).await.get(&key) != newest {
             return;
         }
         let write = format!("UPDATE oauth_session SET token = '{new}' WHERE id = '{key}'");
@@ -242,7 +242,8 @@ impl World {
     async fn new_application_renews(&mut self, at: usize) {
         let key = format!("{}{}", self.sides[at].name, self.random.below(ROWS));
         let known = self.in_target().await;
-        if known.get(&format!("u{key}")) != self.sides[at].newest.get(&key) {
+        let newest = self.sides[at].newest.get(&key);
+        if newest.is_none() || known.get(&format!("u{key}")) != newest {
             return;
         }
         let target = Target::with(&self.target.database, self.provider.clone()).await;
@@ -265,10 +266,13 @@ impl World {
             1 => (tool.target_keys(OTHER_KEYS), "other keys"),
             _ => (tool.without_source_key(), "no source key"),
         };
+        let verified = self.call(at, "verify", &[]).await;
+        let report: Value = serde_json::from_str(&verified.out).unwrap_or_default();
+        let phase = report["phase"].as_str().unwrap_or_default();
         // Where no move was begun, one may begin with any keys of the target.
-        let is_begun = !self.call(at, "verify", &[]).await.errors.contains("no such move");
-        let calls = ["rollback", "resume", "verify", "apply"];
-        let call = calls[self.random.below(if is_begun { 4 } else { 3 })];
+        let is_begun = !verified.errors.contains("no such move");
+        let calls = ["rollback", "resume", "verify", "apply", "apply"];
+        let call = calls[self.random.below(if is_begun { 5 } else { 3 })];
         let words: &[&str] = if call == "apply" { &["--yes"] } else { &[] };
         let answer = tool.run(call, words).await;
         self.note(format!(
@@ -277,13 +281,19 @@ impl World {
             answer.code,
             answer.errors.trim()
         ));
+        let needs_keys = match call {
+            "apply" | "resume" => !matches!(phase, "" | "switched" | "roll_back"),
+            call => call == "rollback" && phase == "switched",
+        };
+        assert!(!needs_keys || answer.code != Some(0), "{call} in {phase}\n{}", self.story());
     }
 
     /// Starts a command, and kills or terminates it.
     async fn interrupted(&mut self, at: usize, call: &str, words: &[&str]) {
         let child = self.sides[at].tool.spawn(call, &[words, &["--json"]].concat());
         let name = ["-KILL", "-KILL", "-TERM"][self.random.below(3)];
-        tokio::time::sleep(self.random.within(Duration::from_millis(400))).await;
+        let max = [20, 50, 120, 400][self.random.below(4)];
+        tokio::time::sleep(self.random.within(Duration::from_millis(max))).await;
         if child.id().is_some() {
             signal(&child, name).await;
         }
@@ -292,6 +302,9 @@ impl World {
         let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         if matches!(call, "rollback" | "abort") {
             self.forget_lost(at, &report);
+        } else if call == "apply" && self.random.below(2) == 0 {
+            // What is half done is what wrong keys can harm.
+            self.with_wrong_keys(at).await;
         }
     }
 
