@@ -66,11 +66,11 @@ impl MoveManifest {
 
 /// Gives this process the lease on the move, and records its connections.
 pub(super) async fn take_over(context: &MoveContext, lock: &Lock) -> Result<(), MigrateError> {
-    let connections = RunnerConnections {
-        lock: lock.connection(),
-        target: server_ids(&context.target, CONNECTIONS).await?,
-        source: server_ids(&context.source, CONNECTIONS).await?,
-    };
+    let (target, source) = tokio::try_join!(
+        server_ids(&context.target, CONNECTIONS),
+        server_ids(&context.source, CONNECTIONS)
+    )?;
+    let connections = RunnerConnections { lock: lock.connection(), target, source };
     context.journal.take_over(&context.target, &owner(context), &connections).await
 }
 
