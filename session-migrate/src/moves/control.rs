@@ -74,8 +74,10 @@ async fn finalize_locked(
     let owner_of_objects = MoveManifest::of(&journal)?.capture_owner(context.id);
     let captures = Captures::of(context, &owner_of_objects)?;
     match journal.phase {
-        // Offline no process writes, and a source that takes no triggers has no block.
-        Phase::Open if context.options.is_online => require_blocked(&captures).await?,
+        // A source that takes no triggers has no block; then the move is offline.
+        Phase::Open if context.options.is_online || journal.is_blocked => {
+            require_blocked(&captures).await?;
+        }
         Phase::Open | Phase::Finalized => {}
         phase => {
             return Err(MigrateError::because(

@@ -131,6 +131,15 @@ on_every_database! {
         assert_eq!(opened(&source, "id-002").await, ["at-777", "rt-777"]);
     }
 
+    async fn a_source_that_was_unblocked_is_not_finalized(database: Database) {
+        let source = openwebui::source(database, 3).await;
+        let tool = openwebui::tool(&source);
+        tool.moved().await;
+        unblock(&source).await;
+        source.run(WRITE).await;
+        tool.run("finalize", &[]).await.ends(1, "the triggers that block writes");
+    }
+
     async fn a_source_without_its_target_is_as_it_was(database: Database) {
         let source = openwebui::source(database, 3).await;
         let before = snapshot(&source).await;
