@@ -85,7 +85,7 @@ struct Sides {
 }
 
 /// What is left in a source, and the moves on record by their tags.
-struct Found {
+struct Liftable {
     remains: Remains,
     moves: BTreeMap<String, SessionId>,
 }
@@ -100,21 +100,21 @@ impl Sides {
         })
     }
 
-    async fn find(&self) -> Result<Found, MigrateError> {
+    async fn liftable(&self) -> Result<Liftable, MigrateError> {
         let journals = self.journal(SessionId::from_uuid(Uuid::nil())).all(&self.target).await?;
         let moves = journals
             .iter()
             .filter_map(|journal| Some((MoveManifest::of(journal).ok()?.tag, journal.id)));
         let moves = moves.collect();
-        Ok(Found { remains: remains(&self.source).await.map_err(SourceError::from)?, moves })
+        Ok(Liftable { remains: remains(&self.source).await.map_err(SourceError::from)?, moves })
     }
 
     async fn report(&self) -> Result<UnblockReport, MigrateError> {
-        Ok(self.find().await?.report())
+        Ok(self.liftable().await?.report())
     }
 
     async fn unblock(&self) -> Result<UnblockReport, MigrateError> {
-        let found = self.find().await?;
+        let found = self.liftable().await?;
         let report = found.report();
         let known: Vec<SessionId> = found.blocked_moves().collect();
         let lock = if known.is_empty() { None } else { Some(self.take_over(&known).await?) };
@@ -140,7 +140,7 @@ impl Sides {
         Ok(lock)
     }
 
-    async fn lift(&self, found: &Found) -> Result<(), MigrateError> {
+    async fn lift(&self, found: &Liftable) -> Result<(), MigrateError> {
         let budget = RetryBudget::new(Arc::new(SystemClock::new()), TIMEOUT);
         for block in &found.remains.blocks {
             block.lift(&self.source, &budget).await?;
@@ -163,7 +163,7 @@ impl Sides {
     }
 }
 
-impl Found {
+impl Liftable {
     fn report(&self) -> UnblockReport {
         let block =
             |block: &Block| LiftedBlock { table: block.table.clone(), run: block.run.clone() };
