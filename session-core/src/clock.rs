@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::ops::{Add, Sub};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// A future that completes after a span of time.
@@ -85,22 +86,37 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// goes back.
     fn monotonic(&self) -> Duration;
 
+    /// Returns both times of one moment, for what needs both at each request.
+    fn now_and_monotonic(&self) -> (Timestamp, Duration) {
+        (self.now(), self.monotonic())
+    }
+
     /// Returns a future that completes when `span` has passed in monotonic time.
     fn sleep(&self, span: Duration) -> Sleep;
 }
 
 /// The machine's clock with tokio's timer.
-#[derive(Clone, Copy)]
 pub struct SystemClock {
     origin: std::time::Instant,
+    anchor: Anchor,
 }
+
+/// By how many milliseconds the wall clock is ahead of the monotonic one, and when that was read.
+struct Anchor {
+    ahead: AtomicI64,
+    read_at: AtomicI64,
+}
+
+/// For how long an anchor is believed: a wall clock that is set is noticed within this time.
+const MAX_ANCHOR_AGE: i64 = 100;
 
 impl SystemClock {
     /// Creates a clock whose monotonic time counts from now.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "all other code is given this clock")]
     pub fn new() -> Self {
-        Self { origin: std::time::Instant::now() }
+        let anchor = Anchor { ahead: AtomicI64::new(0), read_at: AtomicI64::new(i64::MIN) };
+        Self { origin: std::time::Instant::now(), anchor }
     }
 }
 
@@ -126,6 +142,21 @@ impl Clock for SystemClock {
 
     fn monotonic(&self) -> Duration {
         self.origin.elapsed()
+    }
+
+    /// Reads one clock of the machine, and the other one every tenth of a second.
+    fn now_and_monotonic(&self) -> (Timestamp, Duration) {
+        let monotonic = self.monotonic();
+        let elapsed = millis(monotonic);
+        let age = elapsed.saturating_sub(self.anchor.read_at.load(Ordering::Acquire));
+        if age < MAX_ANCHOR_AGE {
+            let ahead = self.anchor.ahead.load(Ordering::Relaxed);
+            return (Timestamp(elapsed.saturating_add(ahead)), monotonic);
+        }
+        let now = self.now();
+        self.anchor.ahead.store(now.0.saturating_sub(elapsed), Ordering::Relaxed);
+        self.anchor.read_at.store(elapsed, Ordering::Release);
+        (now, monotonic)
     }
 
     fn sleep(&self, span: Duration) -> Sleep {

@@ -37,6 +37,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::clock::Timestamp;
 pub use crate::error_chain::ErrorChain;
 pub use crate::manager::live::{CacheInvalidation, Validity};
@@ -44,6 +46,7 @@ use crate::manager::live::{revalidate, touch};
 use crate::manager::{self, LiveSession, ManagerError, Resolution, SessionManager, TokenError};
 use crate::policy::rotation;
 use crate::session::{SecretDigest, UserId};
+use crate::token::{SealError, Sealed, Unreadable};
 
 /// What a middleware needs of a [`SessionManager`] besides its own methods.
 pub trait SessionManagerExt: sealed::Manager {
@@ -91,6 +94,20 @@ pub trait SessionManagerExt: sealed::Manager {
     /// Counts as a use of the session, which puts its idle timeout off.
     fn touch(&self, live: &LiveSession);
 
+    /// Seals a record that a browser keeps for a while, such as that of a pending sign-in.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SealError`] if the operating system provides no randomness.
+    fn seal_record(&self, record: &[u8]) -> Result<Sealed, SealError>;
+
+    /// Opens a record that a browser has kept, sealed by this or another node.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Unreadable`] if it was altered, is no such record, or its key is not known.
+    fn open_record(&self, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, Unreadable>;
+
     /// Registers a cache, which is told from now on which digests to forget. The manager keeps only
     /// a weak reference.
     fn register_cache(&self, cache: &Arc<impl CacheInvalidation>);
@@ -123,6 +140,14 @@ impl SessionManagerExt for SessionManager {
 
     fn touch(&self, live: &LiveSession) {
         touch(self.inner(), live);
+    }
+
+    fn seal_record(&self, record: &[u8]) -> Result<Sealed, SealError> {
+        manager::seal_record(self.inner(), record)
+    }
+
+    fn open_record(&self, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
+        manager::open_record(self.inner(), sealed)
     }
 
     fn register_cache(&self, cache: &Arc<impl CacheInvalidation>) {

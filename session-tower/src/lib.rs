@@ -115,6 +115,8 @@ mod redirect;
 mod rejection;
 mod resolve;
 mod service;
+#[cfg(feature = "sign-in")]
+pub mod sign_in;
 mod until_ended;
 
 pub use body::ResponseBody;

@@ -139,7 +139,7 @@ fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
         && is_absent_or(&SEC_FETCH_DEST, "document")
 }
 
-fn accepts_pages(headers: &HeaderMap) -> bool {
+pub(crate) fn accepts_pages(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
     accepted.flat_map(|accept| accept.split(',')).any(|range| {
         let kind = range.split(';').next().unwrap_or_default().trim();

@@ -8,3 +8,4 @@ mod manager_moves;
 mod manager_renewal;
 mod manager_sessions;
 mod openid;
+mod sign_in;

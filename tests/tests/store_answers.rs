@@ -158,7 +158,7 @@ at_every_message! {
         });
         let to = sample::secret().digest();
         break_now();
-        let rotation = SecretRotation::new(login.id(), from, to).with_previous(previous);
+        let rotation = SecretRotation::new(login.id(), from, to, sample::now()).with_previous(previous);
         let rotated = stage.store.rotate_secret(rotation).await.unwrap();
         let broke = stage.saboteur.disarm();
         assert!(rotated, "{user}");

@@ -17,7 +17,7 @@ use crate::listener::Listen;
 use crate::provider_client::ProviderClient;
 use crate::routes;
 use crate::settings::Settings;
-use crate::sign_in::PendingCookies;
+use crate::sign_in::sign_in;
 use crate::startup_error::StartupError;
 use crate::state::AppState;
 
@@ -65,12 +65,12 @@ impl App {
             manager,
             store,
             provider: client,
-            pending: PendingCookies::new(keys.keyring()?, settings.cookie.is_secure)?,
             address,
             has_built_in_provider: built_in.is_some(),
             closing: closing.clone(),
         });
-        let router = routes::router(Arc::clone(&state), sessions);
+        let sign_in = sign_in(&state.manager, &state.provider, address)?;
+        let router = routes::router(Arc::clone(&state), &sign_in, sessions);
         let server = tokio::spawn(serve(listener, router, closing));
         let maintenance = state.manager.maintain(MAINTENANCE_INTERVAL);
         Ok(Self { state, stop, server, provider: built_in, _maintenance: maintenance })

@@ -54,11 +54,6 @@ impl ErrorResponse {
     pub(crate) const NOT_FOUND: Self =
         Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such device.");
 
-    /// A sign-in that failed.
-    pub(crate) const fn sign_in(error: &'static str, message: &'static str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, error, message)
-    }
-
     /// Something is unavailable; the same request may succeed later.
     pub(crate) fn unavailable(message: &'static str, retry_after: Option<Duration>) -> Self {
         Self {

@@ -4,13 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
-use axum::http::header::{ACCEPT, HOST};
-use axum::http::uri::Authority;
+use axum::http::header::ACCEPT;
 use session_core::{SessionManager, SessionStore};
 use tokio::sync::watch;
 
 use crate::provider_client::ProviderClient;
-use crate::sign_in::PendingCookies;
 
 /// The state that all routes share.
 #[derive(Debug)]
@@ -19,27 +17,12 @@ pub(crate) struct AppState {
     /// For the health check only; the routes use the manager.
     pub(crate) store: Arc<dyn SessionStore>,
     pub(crate) provider: ProviderClient,
-    pub(crate) pending: PendingCookies,
     /// The address that the server listens on.
     pub(crate) address: SocketAddr,
     /// Whether to offer user names on the page: the built-in provider asks for no password.
     pub(crate) has_built_in_provider: bool,
     /// Becomes true when open streams must close.
     pub(crate) closing: watch::Receiver<bool>,
-}
-
-impl AppState {
-    /// Returns the redirect URI. It keeps the loopback name that the browser used, because cookies
-    /// belong to that name; any other `Host` is not trusted.
-    pub(crate) fn callback_url(&self, headers: &HeaderMap) -> String {
-        let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-        let authority = host.and_then(|host| host.parse::<Authority>().ok());
-        let is_ours = |host: &Authority| matches!(host.host(), "127.0.0.1" | "localhost" | "[::1]");
-        match authority.filter(|host| is_ours(host) && !host.as_str().contains('@')) {
-            Some(host) => format!("http://{host}/callback"),
-            None => format!("http://{}/callback", self.address),
-        }
-    }
 }
 
 /// Returns whether the client accepts HTML.

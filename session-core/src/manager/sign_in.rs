@@ -111,9 +111,9 @@ impl SessionManager {
     pub async fn sign_in(&self, sign_in: SignIn) -> Result<SignedIn, ManagerError> {
         let secret = SessionSecret::generate()?;
         let further = sign_in.supersedes.get(1..).unwrap_or_default().to_vec();
+        let has_refresh_token = sign_in.tokens.has_refresh_token();
         let new = new_session(&self.inner, sign_in, Some(secret.digest()), Origin::Login)?;
         let session = new.session.clone();
-        let has_refresh_token = new.tokens.refresh_token.is_some();
         let ended = admit(&self.inner, new, further).await?;
         let absolute_deadline = self.inner.policy.absolute_deadline(&session);
         Ok(SignedIn { session, secret, absolute_deadline, has_refresh_token, ended })
@@ -131,10 +131,10 @@ impl SessionManager {
         provider: &ProviderName,
         tokens: TokenResponse,
     ) -> Result<Connected, ManagerError> {
+        let has_refresh_token = tokens.has_refresh_token();
         let sign_in = SignIn::new(user, provider, tokens);
         let new = new_session(&self.inner, sign_in, None, Origin::Connection)?;
         let session = new.session.clone();
-        let has_refresh_token = new.tokens.refresh_token.is_some();
         let ended = admit(&self.inner, new, Vec::new()).await?;
         Ok(Connected { session, has_refresh_token, ended })
     }

@@ -51,6 +51,17 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// that it is not asked again.
     async fn revoke(&self, refresh_token: &SecretString) -> Result<(), ProviderError>;
 
+    /// Revokes an access token that never expires, of a session without a refresh token. Succeeds if
+    /// the provider no longer knows it.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ProviderError`] like [`revoke`](Self::revoke); of the kind
+    /// [`Unsupported`](ProviderErrorKind::Unsupported) where this is not implemented.
+    async fn revoke_access_token(&self, _access_token: &SecretString) -> Result<(), ProviderError> {
+        Err(ProviderError::new(ProviderErrorKind::Unsupported))
+    }
+
     /// Returns what the provider revokes when it revokes one token.
     fn revocation_scope(&self) -> RevocationScope {
         RevocationScope::Unknown

@@ -1,4 +1,4 @@
-//! The outbox of refresh tokens that are to be revoked at their provider (RFC 7009).
+//! The outbox of tokens that are to be revoked at their provider (RFC 7009).
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -8,7 +8,8 @@ use crate::session::{ProviderName, Session, SessionId, UserId};
 use crate::store::{Partition, StoreError};
 use crate::token::Sealed;
 
-/// Keeps refresh tokens until they are revoked at their provider (law 11).
+/// Keeps refresh tokens, and access tokens that never expire, until they are revoked at their
+/// provider (law 11).
 #[async_trait]
 pub trait RevocationOutbox {
     /// Adds a refresh token that no row holds.
@@ -96,7 +97,7 @@ pub struct PendingRevocation {
     /// The partition of the session. A provider that revokes whole grants is asked only when no
     /// live session is left in it.
     pub partition: Partition,
-    /// The sealed refresh token.
+    /// The sealed refresh token; without one, an access token that never expires.
     pub refresh_token: Sealed,
     /// When the entry was added.
     pub created_at: Timestamp,

@@ -120,6 +120,14 @@ pub struct PreviousDigest {
     pub confirmed_at: Option<Timestamp>,
 }
 
+impl PreviousDigest {
+    /// Returns until when the secret is accepted, as far as the row tells.
+    #[must_use]
+    pub fn accepted_until(&self) -> Timestamp {
+        rotation::accepted_until(self.rotated_at, self.confirmed_at)
+    }
+}
+
 impl Digests {
     /// Creates the digests of a session whose current secret is its first.
     #[must_use]
@@ -133,9 +141,7 @@ impl Digests {
     pub fn accepts(&self, digest: &SecretDigest, now: Timestamp) -> bool {
         let previous = self.previous.filter(|previous| previous.digest == *digest);
         self.current == Some(*digest)
-            || previous.is_some_and(|previous| {
-                rotation::is_previous_accepted(previous.rotated_at, previous.confirmed_at, now)
-            })
+            || previous.is_some_and(|previous| now < previous.accepted_until())
     }
 
     /// Returns every digest that finds the row.

@@ -195,7 +195,7 @@ impl ScriptedProvider {
         self.lock().sent.clone()
     }
 
-    /// Returns the refresh tokens of all revocations in clear text, failed ones too.
+    /// Returns the tokens of all revocations in clear text, failed ones too.
     #[must_use]
     pub fn revoked(&self) -> Vec<String> {
         self.lock().revoked.clone()
@@ -318,6 +318,10 @@ impl Provider for ScriptedProvider {
     async fn revoke(&self, refresh_token: &SecretString) -> Result<(), ProviderError> {
         self.revocation_requests.pass().await;
         self.lock().revoke(refresh_token.expose_secret(), self.scope)
+    }
+
+    async fn revoke_access_token(&self, access_token: &SecretString) -> Result<(), ProviderError> {
+        self.revoke(access_token).await
     }
 
     fn revocation_scope(&self) -> RevocationScope {

@@ -223,13 +223,20 @@ impl TokenSet {
         provider: &ProviderName,
     ) -> Result<SealedTokens, SealError> {
         let context = |part| SealContext { session, user, provider, part };
-        let refresh = self
-            .refresh_token()
-            .map(|token| keyring.seal(context(SealedPart::RefreshToken), token.as_bytes()));
+        let revocable =
+            self.revocable().map(|(part, token)| keyring.seal(context(part), token.as_bytes()));
         Ok(SealedTokens {
             tokens: keyring.seal(context(SealedPart::Tokens), &self.to_plain()?)?,
-            refresh_token: refresh.transpose()?,
+            refresh_token: revocable.transpose()?,
         })
+    }
+
+    /// Returns the token that is to be revoked when the session ends: the refresh token, or an
+    /// access token that without it would be valid for ever.
+    fn revocable(&self) -> Option<(SealedPart, &str)> {
+        let endless = self.expires_at.is_none().then_some(self.access_token());
+        let refresh = self.refresh_token().map(|token| (SealedPart::RefreshToken, token));
+        refresh.or(endless.map(|token| (SealedPart::AccessToken, token)))
     }
 
     /// Opens the tokens that are sealed in the row of this session.
@@ -248,11 +255,14 @@ impl TokenSet {
         let context = |part| SealContext { session, user, provider, part };
         let plain = keyring.open(context(SealedPart::Tokens), &sealed.tokens)?;
         let mut tokens = Self::from_plain(&plain)?;
-        if let Some(sealed) = &sealed.refresh_token {
-            let plain = keyring.open(context(SealedPart::RefreshToken), sealed)?;
-            let token = std::str::from_utf8(&plain).map_err(|_| Unreadable::Tampered)?;
-            tokens.refresh_token = Some(SecretString::from(token));
+        let Some(sealed) = &sealed.refresh_token else { return Ok(tokens) };
+        let may_be_access_token = tokens.expires_at.is_none();
+        if may_be_access_token && keyring.open(context(SealedPart::AccessToken), sealed).is_ok() {
+            return Ok(tokens);
         }
+        let plain = keyring.open(context(SealedPart::RefreshToken), sealed)?;
+        let token = std::str::from_utf8(&plain).map_err(|_| Unreadable::Tampered)?;
+        tokens.refresh_token = Some(SecretString::from(token));
         Ok(tokens)
     }
 
@@ -295,13 +305,13 @@ impl fmt::Debug for TokenSet {
     }
 }
 
-/// The tokens of a session as they are stored in its row: two sealed values, since the refresh
-/// token leaves the row when the session ends (store law 11).
+/// The tokens of a session as they are stored in its row: two sealed values, since the token that
+/// is to be revoked leaves the row when the session ends (store law 11).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedTokens {
     /// All but the refresh token.
     pub tokens: Sealed,
-    /// The refresh token.
+    /// The refresh token; without one, an access token that never expires.
     pub refresh_token: Option<Sealed>,
 }
 

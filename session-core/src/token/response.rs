@@ -92,6 +92,12 @@ impl TokenResponse {
         if is_empty { Err(MalformedResponse) } else { Ok(response.without_empty_fields()) }
     }
 
+    /// Returns whether the response has a refresh token.
+    #[must_use]
+    pub const fn has_refresh_token(&self) -> bool {
+        self.refresh_token.is_some()
+    }
+
     /// Sets the refresh token.
     #[must_use]
     pub fn with_refresh_token(mut self, token: impl Into<String>) -> Self {

@@ -89,6 +89,10 @@ pub enum SealedPart {
     Tokens,
     /// The refresh token, which leaves the row for the outbox when the session ends.
     RefreshToken,
+    /// An access token without expiry and refresh token, which leaves the row in its place.
+    AccessToken,
+    /// A record that a browser keeps for a while, such as that of a pending sign-in.
+    BrowserRecord,
     /// A row of another system's table that a migration put into quarantine, with its columns.
     SourceRow,
     /// The checkpoint of a migration in another system's table: a key there may be a cookie.
@@ -102,6 +106,8 @@ impl SealContext<'_> {
         let part: &[u8] = match self.part {
             SealedPart::Tokens => b"tokens",
             SealedPart::RefreshToken => b"refresh_token",
+            SealedPart::AccessToken => b"access_token",
+            SealedPart::BrowserRecord => b"browser_record",
             SealedPart::SourceRow => b"source_row",
             SealedPart::Cursor => b"cursor",
         };

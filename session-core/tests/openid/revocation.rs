@@ -26,6 +26,16 @@ async fn v1_sends_the_refresh_token_with_its_hint_and_client_authentication_in_t
 }
 
 #[tokio::test]
+async fn v1_sends_an_access_token_with_its_hint() {
+    let issuer = Issuer::new();
+    issuer.script("/revoke", answer(200, ""));
+    issuer.provider().await.revoke_access_token(&"at-1".to_owned().into()).await.unwrap();
+    let requests = issuer.requests_to("/revoke");
+    assert_eq!(requests[0].form["token"], "at-1");
+    assert_eq!(requests[0].form["token_type_hint"], "access_token");
+}
+
+#[tokio::test]
 async fn v1_revokes_at_a_provider_on_loopback_at_its_own_address() {
     let issuer = Issuer::at("http://127.0.0.1:3001");
     revoke(&issuer, answer(200, "")).await.unwrap();

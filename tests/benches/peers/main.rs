@@ -22,6 +22,7 @@ mod measure;
 mod miss;
 mod rows;
 mod sample;
+mod threads;
 
 use measure::{Measured, median, ratio};
 
@@ -65,5 +66,7 @@ fn hits(runtime: &tokio::runtime::Runtime, rounds: usize) -> f64 {
     }
     let more = ours.allocations.saturating_sub(noop.allocations);
     println!("allocations over a no-op layer: {more}");
-    ratio(&ours.over(bare), &peer.over(bare))
+    let overhead = ratio(&ours.over(bare), &peer.over(bare));
+    threads::print(&mut rows, rounds);
+    overhead
 }

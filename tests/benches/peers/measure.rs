@@ -53,16 +53,25 @@ pub(crate) fn in_turn(runtime: &Runtime, rows: &mut [Row], rounds: usize) -> Vec
     measured
 }
 
-/// Sends requests, spread over the sessions by the same generator for every row.
-async fn round(row: &mut Row, seed: usize, requests: usize) {
+/// Sends requests, spread over the sessions by the same generator for every row; with the seed zero,
+/// to each session in turn.
+async fn round(row: &mut Row, seed: usize, count: usize) {
+    requests(&mut row.router, &row.cookies, seed, count).await;
+}
+
+pub(crate) async fn requests(
+    router: &mut axum::Router,
+    cookies: &[String],
+    seed: usize,
+    count: usize,
+) {
     let mut state = seed as u64 ^ 0x9E37_79B9_7F4A_7C15;
-    for number in 0..requests {
+    for number in 0..count {
         state =
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let session = if seed == 0 { number } else { (state >> 33) as usize } % SESSIONS;
-        let request = request(&row.cookies[session]);
-        let response = send(&mut row.router, request).await;
-        assert_eq!(response.status(), StatusCode::OK, "{}", row.name);
+        let session = if seed == 0 { number } else { (state >> 33) as usize } % cookies.len();
+        let response = send(router, request(&cookies[session])).await;
+        assert_eq!(response.status(), StatusCode::OK);
     }
 }
 

@@ -171,14 +171,13 @@ impl BareQuery {
     }
 }
 
-/// Returns the statement with which the store finds a session. It is recorded on a separate pool,
-/// because the callback makes a pool slower.
+/// Returns the statement with which the store finds a session. It is recorded on a separate pool.
 async fn sql_of_find(database: &Database, digest: &SecretDigest) -> String {
     let sent = Arc::new(Mutex::new(String::new()));
-    let mut pool = database.connect_with(same_options).await;
     let note = Arc::clone(&sent);
-    pool.set_metric_callback(move |info| *note.lock().unwrap() = info.statement.sql.clone());
-    SeaOrmStore::new(pool).find_by_digest(digest).await.unwrap().unwrap();
+    let store = SeaOrmStore::new(database.connect_with(same_options).await)
+        .with_observer(move |statement| *note.lock().unwrap() = statement.sql.clone());
+    store.find_by_digest(digest).await.unwrap().unwrap();
     let sql = sent.lock().unwrap();
     sql.clone()
 }

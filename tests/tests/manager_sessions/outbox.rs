@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use session_core::EndReason;
-use session_core::manager::RevocationReport;
+use session_core::manager::{RevocationReport, SignIn};
 use session_core::provider::{ProviderErrorKind, RevocationScope};
 use session_core::testing::{Fault, Method, ScriptedProvider, sample};
+use session_core::{EndReason, TokenResponse};
 use session_tests::manager::{World, policy, settle};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -262,4 +262,29 @@ async fn revocations_of_an_unregistered_provider_are_left_to_other_nodes() {
     assert_eq!(other.process_revocations(10).await.unwrap().postponed, 1);
     world.clock.advance(SECOND * 60);
     assert_eq!(process(&world).await, (1, 0, 0));
+}
+
+#[tokio::test]
+async fn v1_an_access_token_that_never_expires_is_revoked_in_place_of_a_refresh_token() {
+    let world = world(RevocationScope::Token).await;
+    let (ann, github) = (sample::user("ann"), sample::provider("github"));
+    let sign_in = |tokens| world.manager.sign_in(SignIn::new(&ann, &github, tokens));
+    let endless = sign_in(TokenResponse::bearer("at-endless")).await.unwrap();
+    assert!(!endless.has_refresh_token);
+    let expiring = TokenResponse::bearer("at-expiring").with_expires_in(SECOND);
+    let expiring = sign_in(expiring).await.unwrap();
+
+    // It is no refresh token: a day later nothing is renewed.
+    world.clock.advance(SECOND * 86_400);
+    let tokens = world.manager.access_token(&ann, endless.session.id).await.unwrap();
+    assert_eq!((tokens.access_token(), tokens.refresh_token()), ("at-endless", None));
+    assert_eq!(world.provider.renewals(), 0);
+    let report = world.manager.reseal().await.unwrap();
+    assert_eq!(report.unreadable, 0);
+
+    for device in [&endless, &expiring] {
+        assert!(world.manager.sign_out(&ann, device.session.id).await.unwrap());
+    }
+    assert_eq!(process(&world).await, (1, 0, 0));
+    assert_eq!(world.provider.revoked(), ["at-endless"]);
 }

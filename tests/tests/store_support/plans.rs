@@ -145,7 +145,7 @@ async fn call_every_method(store: &SeaOrmStore, logins: &[Login]) {
     assert_eq!(store.write_tokens(write).await.unwrap(), Some(2));
     assert!(store.reseal(two.id(), 2, tokens).await.unwrap());
     let (from, to) = (two.digest(), sample::secret().digest());
-    let rotation = SecretRotation::new(two.id(), from, to);
+    let rotation = SecretRotation::new(two.id(), from, to, sample::now());
     assert!(store.rotate_secret(rotation).await.unwrap());
     store.confirm_rotation(two.id(), &to, now).await.unwrap();
     store.touch(two.id(), now).await.unwrap();

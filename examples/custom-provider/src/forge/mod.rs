@@ -55,11 +55,13 @@ impl Provider for ForgeProvider {
         Err(ProviderError::new(ProviderErrorKind::Unsupported))
     }
 
+    /// Fails: there is no refresh token.
+    async fn revoke(&self, _: &SecretString) -> Result<(), ProviderError> {
+        Err(ProviderError::new(ProviderErrorKind::Unsupported))
+    }
+
     /// Deletes a token. A token that was deleted before is a success.
-    ///
-    /// The session manager's outbox holds only refresh tokens. An application that wants the access
-    /// token deleted at the sign-out calls this itself.
-    async fn revoke(&self, token: &SecretString) -> Result<(), ProviderError> {
+    async fn revoke_access_token(&self, token: &SecretString) -> Result<(), ProviderError> {
         let request = self.http.delete(format!("{}/applications/my-app/token", self.address));
         let body = json!({ "access_token": token.expose_secret() });
         let answer = request.json(&body).send().await.map_err(unanswered)?;

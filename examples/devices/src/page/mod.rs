@@ -75,16 +75,21 @@ fn why(reason: EndReason) -> &'static str {
 
 /// Builds the page for an error.
 pub(crate) fn error<B: From<String>>(error: &ErrorResponse) -> Response<B> {
-    let body = format!(
-        "<p class=\"notice\" role=\"alert\">{}</p>\n\
-         <p><a class=\"button\" href=\"/login\">Try again</a> <a href=\"/\">Back</a></p>\n",
-        escaped(error.message)
-    );
-    let mut response = document(error.status(), "That did not work", &body);
+    let mut response = notice(error.status(), error.message);
     if let Some((name, value)) = error.retry_after() {
         response.headers_mut().insert(name, value);
     }
     response
+}
+
+/// Builds the page that says why something did not work.
+pub(crate) fn notice<B: From<String>>(status: StatusCode, message: &str) -> Response<B> {
+    let body = format!(
+        "<p class=\"notice\" role=\"alert\">{}</p>\n\
+         <p><a class=\"button\" href=\"/login\">Try again</a> <a href=\"/\">Back</a></p>\n",
+        escaped(message)
+    );
+    document(status, "That did not work", &body)
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ mod health;
 mod home;
 mod me;
 mod sessions;
-mod sign_out;
 mod tool;
 
 use std::sync::Arc;
@@ -21,6 +20,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
+use session_tower::sign_in::OpenIdSignIn;
 use session_tower::{ProblemDetails, Rejection, SessionLayer};
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -28,7 +28,6 @@ use tower_http::trace::TraceLayer;
 
 use crate::error_response::ErrorResponse;
 use crate::page;
-use crate::sign_in;
 use crate::state::{AppState, wants_page};
 
 /// The Content-Security-Policy: no scripts, no frames, nothing from other origins.
@@ -37,12 +36,16 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form
 
 /// Builds the router. Requests from other sites are rejected before the session is looked up, so
 /// that they do not count as its activity.
-pub(crate) fn router(state: Arc<AppState>, sessions: SessionLayer) -> Router {
+pub(crate) fn router(
+    state: Arc<AppState>,
+    sign_in: &OpenIdSignIn,
+    sessions: SessionLayer,
+) -> Router {
     let with_sessions = Router::new()
         .route("/", get(home::home))
-        .route("/login", get(sign_in::login))
-        .route("/callback", get(sign_in::callback))
-        .route("/logout", post(sign_out::sign_out))
+        .route_service("/login", sign_in.login())
+        .route_service("/callback", sign_in.callback())
+        .route_service("/logout", sign_in.logout())
         .route("/api/me", get(me::me))
         .route("/api/tool", get(tool::tool))
         .route("/api/events", get(events::events))

@@ -91,7 +91,10 @@ impl LocalState {
     /// interval.
     pub(in crate::manager) fn note_use(&self, now: Timestamp, interval: Duration) -> bool {
         let now = now.as_millis();
-        self.last_seen.fetch_max(now, Ordering::Relaxed);
+        // Many threads may use one session: within a millisecond one of them writes.
+        if self.last_seen.load(Ordering::Relaxed) < now {
+            self.last_seen.fetch_max(now, Ordering::Relaxed);
+        }
         let written = self.written.load(Ordering::Relaxed);
         let due = now.saturating_sub(written) >= millis(interval).max(1);
         let relaxed = Ordering::Relaxed;

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::manager::manager::Inner;
 use crate::manager::renewal::{self, RenewalReason};
 use crate::manager::row;
-use crate::policy::{Freshness, RenewalSchedule, Timeouts, rotation};
+use crate::policy::{Freshness, RenewalSchedule};
 use crate::session::{Origin, SecretDigest, Session};
 use crate::store::{Digests, PreviousDigest, StoredSession};
 use crate::token::{SealTags, SealedTokens, TokenSet};
@@ -19,20 +19,29 @@ use crate::token::{SealTags, SealedTokens, TokenSet};
 /// Holds plain values, as they were when the row was read, and the signal that the session is over.
 #[derive(Clone)]
 pub struct LiveSession {
-    session: Session,
+    checked: Checked,
     tokens: Arc<TokenSet>,
-    /// Of the sealed tokens that were opened; `None` for tokens that were not read from the row.
-    seal_tags: Option<SealTags>,
+    session: Session,
     /// The previous secret that found it, if it was not the current one.
     found_by_previous: Option<PreviousDigest>,
-    /// Whether its secret is still the one that another system gave out.
-    has_migrated_secret: bool,
-    timeouts: Timeouts,
-    /// Kept beside the tokens, so that a request need not look into them.
-    schedule: RenewalSchedule,
-    state: Arc<LocalState>,
+    /// Of the sealed tokens that were opened; `None` for tokens that were not read from the row.
+    seal_tags: Option<SealTags>,
+}
+
+/// What each cached request checks, side by side: of all that a request does, waiting for memory that
+/// is not in the processor's cache takes the longest.
+#[derive(Clone)]
+struct Checked {
     /// The clock's monotonic reading before the row was read.
     read_at: Duration,
+    idle_timeout: Option<Duration>,
+    absolute_deadline: Option<Timestamp>,
+    schedule: RenewalSchedule,
+    /// Until when the previous secret is accepted, if it found the session.
+    previous_until: Option<Timestamp>,
+    state: Arc<LocalState>,
+    /// Whether its secret is still the one that another system gave out.
+    has_migrated_secret: bool,
 }
 
 /// What may be done with a cached session.
@@ -61,17 +70,18 @@ impl LiveSession {
     pub(in crate::manager) fn new(inner: &Inner, read: ReadSession) -> Self {
         let ReadSession { session, tokens, seal_tags, digests, presented, read_at } = read;
         let is_presented = |previous: &PreviousDigest| previous.digest == presented;
-        Self {
-            found_by_previous: digests.previous.filter(is_presented),
-            has_migrated_secret: session.origin == Origin::Imported && !digests.is_rotated,
-            timeouts: inner.policy.timeouts(&session.provider),
-            schedule: row::renewal_schedule(inner, &session, &tokens),
-            state: row::local_state(inner, &session),
-            session,
-            tokens,
-            seal_tags,
+        let found_by_previous = digests.previous.filter(is_presented);
+        let timeouts = inner.policy.timeouts(&session.provider);
+        let checked = Checked {
             read_at,
-        }
+            idle_timeout: timeouts.idle,
+            absolute_deadline: timeouts.absolute_deadline(session.timeouts_from),
+            schedule: row::renewal_schedule(inner, &session, &tokens),
+            previous_until: found_by_previous.map(|previous| previous.accepted_until()),
+            state: row::local_state(inner, &session),
+            has_migrated_secret: session.origin == Origin::Imported && !digests.is_rotated,
+        };
+        Self { checked, tokens, session, found_by_previous, seal_tags }
     }
 
     /// Returns the session.
@@ -89,19 +99,19 @@ impl LiveSession {
     /// Returns the last use that this process knows of.
     #[must_use]
     pub fn last_seen_at(&self) -> Timestamp {
-        self.state.last_seen_at().max(self.session.last_seen_at)
+        self.state().last_seen_at().max(self.session.last_seen_at)
     }
 
     /// Returns when the session ends however much it is used; `None` if never.
     #[must_use]
-    pub fn absolute_deadline(&self) -> Option<Timestamp> {
-        self.timeouts.absolute_deadline(self.session.timeouts_from)
+    pub const fn absolute_deadline(&self) -> Option<Timestamp> {
+        self.checked.absolute_deadline
     }
 
     /// Returns a signal that completes when the session is over.
     #[must_use]
     pub fn ended_signal(&self) -> EndedSignal {
-        EndedSignal::of(&self.state, self.read_at)
+        EndedSignal::of(self.state(), self.read_at())
     }
 
     /// Returns this session with tokens that were renewed after it was read.
@@ -112,7 +122,8 @@ impl LiveSession {
         tokens: Arc<TokenSet>,
     ) -> Self {
         let schedule = row::renewal_schedule(inner, &session, &tokens);
-        Self { session, tokens, seal_tags: None, schedule, ..self.clone() }
+        let checked = Checked { schedule, ..self.checked.clone() };
+        Self { checked, tokens, session, seal_tags: None, ..self.clone() }
     }
 
     /// Returns the opened tokens if the row holds the same sealed values: by its id and revision, and
@@ -128,11 +139,11 @@ impl LiveSession {
     }
 
     pub(in crate::manager) fn freshness(&self, now: Timestamp) -> Freshness {
-        self.schedule.freshness(now)
+        self.checked.schedule.freshness(now)
     }
 
     pub(in crate::manager) const fn state(&self) -> &Arc<LocalState> {
-        &self.state
+        &self.checked.state
     }
 
     pub(crate) const fn found_by_previous(&self) -> Option<PreviousDigest> {
@@ -140,7 +151,7 @@ impl LiveSession {
     }
 
     pub(crate) const fn has_migrated_secret(&self) -> bool {
-        self.has_migrated_secret
+        self.checked.has_migrated_secret
     }
 
     /// Returns about how many bytes of memory the session takes.
@@ -152,34 +163,35 @@ impl LiveSession {
 
     /// Returns the clock's monotonic reading before the row was read.
     pub(crate) const fn read_at(&self) -> Duration {
-        self.read_at
+        self.checked.read_at
     }
+}
 
+impl Checked {
     fn is_stale(&self, max_staleness: Duration, monotonic: Duration, now: Timestamp) -> bool {
-        let is_old_secret = self.found_by_previous.is_some_and(|previous| {
-            !rotation::is_previous_accepted(previous.rotated_at, previous.confirmed_at, now)
-        });
+        let is_past = |deadline: Option<Timestamp>| deadline.is_some_and(|at| now >= at);
         monotonic.saturating_sub(self.read_at) >= max_staleness
-            || is_old_secret
             || self.state.is_over()
-            || self.timeouts.reached(self.session.timeouts_from, self.last_seen_at(), now).is_some()
+            || is_past(self.absolute_deadline)
+            || is_past(self.idle_timeout.map(|idle| self.state.last_seen_at() + idle))
+            || is_past(self.previous_until)
     }
 }
 
 /// Decides whether a cached session may be served; if it may, notes the use and starts a renewal
 /// that is due.
 pub(crate) fn revalidate(inner: &Arc<Inner>, live: &LiveSession) -> Validity {
-    let now = inner.now();
-    if live.is_stale(inner.policy.max_staleness(), inner.clock.monotonic(), now) {
+    let (now, monotonic) = inner.clock.now_and_monotonic();
+    if live.checked.is_stale(inner.policy.max_staleness(), monotonic, now) {
         return Validity::Stale;
     }
-    row::note_use(inner, &live.state, now);
+    row::note_use(inner, live.state(), now);
     renew_if_due(inner, live, now)
 }
 
 /// Counts as a use of the session.
 pub(crate) fn touch(inner: &Arc<Inner>, live: &LiveSession) {
-    row::note_use(inner, &live.state, inner.now());
+    row::note_use(inner, live.state(), inner.now());
 }
 
 /// Starts a renewal if one is due. The request does not wait for it while the token is valid.

@@ -1,6 +1,6 @@
 //! Sealing keys: the check at the start, and sealing with the first key (K1).
 
-use super::revocations::seal_context;
+use super::revocations::open_sealed;
 use crate::manager::error::{ManagerError, StartError};
 use crate::manager::manager::Inner;
 use crate::manager::row;
@@ -81,8 +81,7 @@ async fn reseal_revocation(
     revocation: &PendingRevocation,
     report: &mut ResealReport,
 ) -> Result<(), ManagerError> {
-    let context = seal_context(revocation);
-    let Ok(plain) = inner.keyring.open(context, &revocation.refresh_token) else {
+    let Ok((context, plain)) = open_sealed(inner, revocation) else {
         report.unreadable += 1;
         return Ok(());
     };

@@ -1,9 +1,10 @@
-//! Revokes the refresh tokens of ended sessions at their providers, apart from all requests
+//! Revokes the tokens of ended sessions at their providers, apart from all requests
 //! (RFC 7009).
 
 use std::time::Duration;
 
 use secrecy::SecretString;
+use zeroize::Zeroizing;
 
 use crate::error_chain::ErrorChain;
 use crate::manager::error::ManagerError;
@@ -11,7 +12,7 @@ use crate::manager::manager::Inner;
 use crate::manager::renewal::MAX_REQUESTED_PAUSE;
 use crate::provider::{Provider, ProviderError, ProviderErrorKind, RevocationScope};
 use crate::store::{Partition, PendingRevocation, StoreError};
-use crate::token::{SealContext, SealedPart};
+use crate::token::{SealContext, SealedPart, Unreadable};
 
 /// For how long claimed revocations belong to the process that claimed them, at least.
 const MIN_CLAIM: Duration = Duration::from_secs(120);
@@ -125,10 +126,10 @@ async fn revoke(inner: &Inner, revocation: &PendingRevocation) -> Result<Revoked
     {
         return Ok(Revoked::Held);
     }
-    let Some(token) = open(inner, revocation) else {
+    let Some((part, token)) = open(inner, revocation) else {
         return Ok(Revoked::Unreadable);
     };
-    Ok(match ask_to_revoke(inner, provider.as_ref(), &token).await {
+    Ok(match ask_to_revoke(inner, provider.as_ref(), part, &token).await {
         Ok(()) => Revoked::Yes,
         Err(error) => {
             tracing::warn!(session = %revocation.session, error = %ErrorChain(&error), "a token was not revoked");
@@ -162,32 +163,43 @@ async fn may_be_in_use(inner: &Inner, revocation: &PendingRevocation) -> Result<
 async fn ask_to_revoke(
     inner: &Inner,
     provider: &dyn Provider,
+    part: SealedPart,
     token: &SecretString,
 ) -> Result<(), ProviderError> {
     let timeout = inner.clock.sleep(inner.policy.renewal().provider_timeout);
+    let revoked = match part {
+        SealedPart::AccessToken => provider.revoke_access_token(token),
+        _ => provider.revoke(token),
+    };
     tokio::select! {
         biased;
-        answer = provider.revoke(token) => answer,
+        answer = revoked => answer,
         () = timeout => Err(ProviderError::new(ProviderErrorKind::Unavailable)),
     }
 }
 
-fn open(inner: &Inner, revocation: &PendingRevocation) -> Option<SecretString> {
-    let opened = inner.keyring.open(seal_context(revocation), &revocation.refresh_token);
-    let plain = opened.inspect_err(|error| {
+fn open(inner: &Inner, revocation: &PendingRevocation) -> Option<(SealedPart, SecretString)> {
+    let opened = open_sealed(inner, revocation).inspect_err(|error| {
         tracing::error!(session = %revocation.session, error = %ErrorChain(&error), "a token cannot be revoked");
     });
-    Some(SecretString::from(std::str::from_utf8(&plain.ok()?).ok()?))
+    let (context, plain) = opened.ok()?;
+    Some((context.part, SecretString::from(std::str::from_utf8(&plain).ok()?)))
 }
 
-/// Returns what the token is sealed for: still the session that held it.
-pub(super) const fn seal_context(revocation: &PendingRevocation) -> SealContext<'_> {
-    SealContext {
-        session: revocation.session,
-        user: &revocation.user,
-        provider: &revocation.provider,
-        part: SealedPart::RefreshToken,
-    }
+/// Opens the token of a revocation, which is sealed for the session that held it still: its refresh
+/// token, or its access token. Returns the context that it is sealed for, too.
+pub(super) fn open_sealed<'a>(
+    inner: &Inner,
+    revocation: &'a PendingRevocation,
+) -> Result<(SealContext<'a>, Zeroizing<Vec<u8>>), Unreadable> {
+    let PendingRevocation { session, user, provider, .. } = revocation;
+    let open = |part| {
+        let context = SealContext { session: *session, user, provider, part };
+        let plain = inner.keyring.open(context, &revocation.refresh_token)?;
+        Ok((context, plain))
+    };
+    open(SealedPart::RefreshToken)
+        .or_else(|error: Unreadable| open(SealedPart::AccessToken).map_err(|_: Unreadable| error))
 }
 
 /// Returns the pause before the next attempt: each attempt doubles it, and it is at least what the

@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use openidconnect::core::CoreRevocableToken;
-use openidconnect::{RefreshToken, RevocationUrl};
+use openidconnect::{AccessToken, RefreshToken, RevocationUrl};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::discovery::{Discovered, Discovery};
@@ -77,13 +77,12 @@ impl OpenIdProvider {
     async fn ask_to_revoke(
         &self,
         metadata: &Metadata,
-        refresh_token: &SecretString,
+        token: CoreRevocableToken,
     ) -> Result<(), ProviderError> {
         let unsupported = || ProviderError::new(ProviderErrorKind::Unsupported);
         let endpoint = metadata.endpoints.revocation.as_ref().ok_or_else(unsupported)?;
-        let token = RefreshToken::new(refresh_token.expose_secret().to_owned());
         let client = metadata.client.clone().set_revocation_url(placeholder_url()?);
-        let request = client.revoke_token(CoreRevocableToken::from(token));
+        let request = client.revoke_token(token);
         let request = request.map_err(|_| ProviderError::new(ProviderErrorKind::Misconfigured))?;
         let exchange = Exchange::with(&*self.transport.http, endpoint);
         // The exchange keeps the response.
@@ -94,7 +93,7 @@ impl OpenIdProvider {
     /// Revokes tokens that no session may hold.
     pub(super) async fn give_back(&self, metadata: &Metadata, response: &TokenResponse) {
         let Some(token) = &response.refresh_token else { return };
-        let revoked = self.transport.bounded(self.ask_to_revoke(metadata, token)).await;
+        let revoked = self.transport.bounded(self.ask_to_revoke(metadata, refresh(token))).await;
         if let Err(error) = revoked {
             tracing::warn!(error = %ErrorChain(&error), "a refresh token that no session holds was not revoked");
         }
@@ -125,12 +124,22 @@ impl Provider for OpenIdProvider {
 
     async fn revoke(&self, refresh_token: &SecretString) -> Result<(), ProviderError> {
         let Discovered { metadata, .. } = self.discovered().await?;
-        self.ask_to_revoke(&metadata, refresh_token).await
+        self.ask_to_revoke(&metadata, refresh(refresh_token)).await
+    }
+
+    async fn revoke_access_token(&self, access_token: &SecretString) -> Result<(), ProviderError> {
+        let Discovered { metadata, .. } = self.discovered().await?;
+        let token = AccessToken::new(access_token.expose_secret().to_owned());
+        self.ask_to_revoke(&metadata, token.into()).await
     }
 
     fn revocation_scope(&self) -> RevocationScope {
         self.registration.revocation_scope
     }
+}
+
+fn refresh(token: &SecretString) -> CoreRevocableToken {
+    RefreshToken::new(token.expose_secret().to_owned()).into()
 }
 
 /// Returns a placeholder: the openidconnect crate refuses to revoke at an http address, even on

@@ -1,0 +1,227 @@
+//! Why a sign-in did not begin or did not complete, and how that is answered.
+
+use std::error::Error;
+use std::fmt;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use session_core::manager::{ManagerError, ManagerErrorKind};
+use session_core::provider::openid::{SetupError, SignInError, SignInErrorKind};
+
+use super::users::RefusedUser;
+use crate::redirect::accepts_pages;
+
+/// The `Retry-After` of what may succeed later.
+const RETRY_SECONDS: u64 = 5;
+
+/// A sign-in did not begin or did not complete.
+///
+/// The sources say why, for the log; no message contains a secret.
+#[derive(Debug, thiserror::Error)]
+#[error("{kind}")]
+pub struct SignInFailure {
+    kind: SignInFailureKind,
+    /// What the application tells the user, if it has refused.
+    message: Option<String>,
+    /// The number of the user's sessions, if the cap is reached.
+    live: Option<usize>,
+    #[source]
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// The kind of a [`SignInFailure`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SignInFailureKind {
+    /// The user or the provider refused: 400.
+    Denied,
+    /// The sign-in took too long, or its code was used already: 400.
+    Expired,
+    /// What came back does not hold: another issuer, a wrong nonce, an invalid ID token: 400.
+    Invalid,
+    /// The user has the maximum number of sessions, and the policy refuses one more: 409.
+    LimitReached,
+    /// The sign-in cannot be begun or completed, by a fault of the application or its registration
+    /// at the provider: 500.
+    Misconfigured,
+    /// The application refuses the user: 403.
+    Refused,
+    /// The provider or the store cannot be reached: 503.
+    Unavailable,
+    /// The sign-in was not begun in this browser, or has ended already: 400 (R9).
+    Unknown,
+    /// There is no provider of this name: 404.
+    UnknownProvider,
+}
+
+impl SignInFailureKind {
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::Denied | Self::Expired | Self::Invalid | Self::Unknown => StatusCode::BAD_REQUEST,
+            Self::LimitReached => StatusCode::CONFLICT,
+            Self::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Refused => StatusCode::FORBIDDEN,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::UnknownProvider => StatusCode::NOT_FOUND,
+        }
+    }
+
+    /// Returns the error code, for programs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Denied => "access_denied",
+            Self::Expired => "sign_in_expired",
+            Self::Invalid => "sign_in_failed",
+            Self::LimitReached => "limit_reached",
+            Self::Misconfigured => "internal",
+            Self::Refused => "user_refused",
+            Self::Unavailable => "unavailable",
+            Self::Unknown => "unknown_sign_in",
+            Self::UnknownProvider => "unknown_provider",
+        }
+    }
+}
+
+impl fmt::Display for SignInFailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Denied => "The identity provider did not sign you in.",
+            Self::Expired => "The sign-in took too long. Please sign in again.",
+            Self::Invalid => "The sign-in failed. Please sign in again.",
+            Self::LimitReached => {
+                "You are signed in on too many devices. Sign out on one of them first."
+            }
+            Self::Misconfigured => "The sign-in does not work. Please tell the operator.",
+            Self::Refused => "You may not sign in here.",
+            Self::Unavailable => "Signing in is not possible right now. Please try again.",
+            Self::Unknown => {
+                "This sign-in was not started in this browser, or has already ended. Please sign in \
+                 again."
+            }
+            Self::UnknownProvider => "There is no such identity provider.",
+        })
+    }
+}
+
+impl SignInFailure {
+    pub(super) const fn new(kind: SignInFailureKind) -> Self {
+        Self { kind, message: None, live: None, source: None }
+    }
+
+    pub(super) fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(cause.into());
+        self
+    }
+
+    /// Returns the kind.
+    #[must_use]
+    pub const fn kind(&self) -> SignInFailureKind {
+        self.kind
+    }
+
+    /// Returns the status that it is answered with.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.kind.status()
+    }
+
+    /// Returns what the user is told.
+    #[must_use]
+    pub fn message(&self) -> String {
+        self.message.clone().unwrap_or_else(|| self.kind.to_string())
+    }
+
+    /// Builds the response: a plain page for a browser that shows one, otherwise a problem document.
+    #[must_use]
+    pub fn response(&self, headers: &HeaderMap) -> Response<Bytes> {
+        let (kind, body) = match accepts_pages(headers) {
+            true => ("text/html; charset=utf-8", self.page()),
+            false => ("application/problem+json", self.problem()),
+        };
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.kind == SignInFailureKind::Unavailable {
+            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));
+        }
+        response
+    }
+
+    fn problem(&self) -> String {
+        let mut problem = serde_json::json!({
+            "type": "about:blank",
+            "title": self.message(),
+            "status": self.status().as_u16(),
+            "error": self.kind.code(),
+        });
+        if let (Some(live), Some(members)) = (self.live, problem.as_object_mut()) {
+            members.insert("live".to_owned(), live.into());
+        }
+        problem.to_string()
+    }
+
+    fn page(&self) -> String {
+        let message = escaped(&self.message());
+        format!(
+            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
+             content=\"width=device-width\"><title>Sign-in</title><main><h1>Sign-in</h1>\
+             <p role=\"alert\">{message}</p></main></html>"
+        )
+    }
+}
+
+impl From<SetupError> for SignInFailure {
+    fn from(error: SetupError) -> Self {
+        let kind = match error.is_transient() {
+            true => SignInFailureKind::Unavailable,
+            false => SignInFailureKind::Misconfigured,
+        };
+        Self::new(kind).caused_by(error)
+    }
+}
+
+impl From<SignInError> for SignInFailure {
+    fn from(error: SignInError) -> Self {
+        let kind = match error.kind() {
+            _ if error.is_transient() => SignInFailureKind::Unavailable,
+            SignInErrorKind::Denied => SignInFailureKind::Denied,
+            SignInErrorKind::Expired | SignInErrorKind::CodeRefused => SignInFailureKind::Expired,
+            SignInErrorKind::State => SignInFailureKind::Unknown,
+            SignInErrorKind::Provider => SignInFailureKind::Misconfigured,
+            _ => SignInFailureKind::Invalid,
+        };
+        Self::new(kind).caused_by(error)
+    }
+}
+
+impl From<ManagerError> for SignInFailure {
+    fn from(error: ManagerError) -> Self {
+        let (kind, live) = match error.kind() {
+            ManagerErrorKind::LimitReached { live } => {
+                (SignInFailureKind::LimitReached, Some(live))
+            }
+            _ if error.is_transient() => (SignInFailureKind::Unavailable, None),
+            _ => (SignInFailureKind::Misconfigured, None),
+        };
+        Self { live, ..Self::new(kind).caused_by(error) }
+    }
+}
+
+impl From<RefusedUser> for SignInFailure {
+    fn from(refused: RefusedUser) -> Self {
+        let kind = match refused.is_transient {
+            true => SignInFailureKind::Unavailable,
+            false => SignInFailureKind::Refused,
+        };
+        let message = Some(refused.message.clone()).filter(|message| !message.is_empty());
+        Self { message, ..Self::new(kind).caused_by(refused) }
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

@@ -1,0 +1,287 @@
+//! The two halves of a sign-in, and the sign-out: what the services are built on.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::header::USER_AGENT;
+use http::{Extensions, HeaderMap, HeaderValue};
+use session_core::manager::{SignIn, SignedIn};
+use session_core::provider::openid::{
+    AuthorizationOptions, Callback, OpenIdProvider, SignInOutcome,
+};
+use session_core::session::DeviceLabel;
+use session_core::{ProviderName, SessionManager, UserId};
+
+use super::builder::{FailureResponse, Users};
+use super::failure::{SignInFailure, SignInFailureKind};
+use super::pending_cookies::{PendingCookies, Record};
+use super::public_url::PublicUrl;
+use crate::current::{CurrentSession, PresentedCookie};
+use crate::redirect::RedirectToLogin;
+use crate::rejection::Rejection;
+
+/// The maximum length of what a browser asks to be passed on or kept, in bytes.
+const MAX_TEXT: usize = 512;
+
+/// Ready-made OpenID Connect sign-in and sign-out; see the [module's documentation](super). Cheap to
+/// clone.
+#[derive(Debug, Clone)]
+pub struct OpenIdSignIn {
+    pub(super) flow: Arc<Flow>,
+}
+
+/// The settings, and what the steps of a sign-in share.
+pub(super) struct Flow {
+    pub(super) manager: SessionManager,
+    pub(super) cookies: PendingCookies,
+    pub(super) public_url: PublicUrl,
+    pub(super) callback_path: String,
+    pub(super) providers: Vec<Registered>,
+    pub(super) scope: String,
+    pub(super) params: Vec<(String, String)>,
+    pub(super) users: Users,
+    pub(super) home: String,
+    pub(super) is_signed_out_at_provider: bool,
+    pub(super) failure_response: Option<FailureResponse>,
+}
+
+pub(super) struct Registered {
+    pub(super) name: ProviderName,
+    pub(super) client: Arc<OpenIdProvider>,
+}
+
+/// What a browser asks for when it begins a sign-in.
+///
+/// Values of a request: a `return_to` that leaves the site, and texts that are too long, count as
+/// none.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct BeginOptions {
+    /// The name of the provider; `None` for the first one.
+    pub provider: Option<String>,
+    /// The path to return to.
+    pub return_to: Option<String>,
+    /// The user name to fill into the provider's form.
+    pub login_hint: Option<String>,
+}
+
+/// A sign-in that has begun: redirect the browser, with these cookies.
+#[non_exhaustive]
+pub struct Begun {
+    /// The address at the provider.
+    pub location: String,
+    /// Values of `Set-Cookie`.
+    pub cookies: Vec<HeaderValue>,
+}
+
+/// A sign-in that has completed: redirect the browser, and set the session's cookie with
+/// [`CookieUpdate::signed_in`](crate::CookieUpdate::signed_in).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Completed {
+    /// The new session.
+    pub signed_in: SignedIn,
+    /// The path of this site to return to.
+    pub return_to: String,
+}
+
+impl BeginOptions {
+    /// Reads the parameters `provider`, `return_to` and `login_hint` of a query.
+    ///
+    /// ```
+    /// use session_tower::sign_in::BeginOptions;
+    ///
+    /// let options = BeginOptions::from_query("return_to=%2Fdevices%3Fsort%3Dname");
+    /// assert_eq!(options.return_to.as_deref(), Some("/devices?sort=name"));
+    /// let elsewhere = BeginOptions::from_query("return_to=https%3A%2F%2Fevil.example");
+    /// assert_eq!(elsewhere.return_to, None);
+    /// ```
+    #[must_use]
+    pub fn from_query(query: &str) -> Self {
+        let mut options = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let value = Some(value.into_owned()).filter(|value| value.len() <= MAX_TEXT);
+            match &*name {
+                "provider" => options.provider = value,
+                "return_to" => {
+                    options.return_to = value.filter(|path| RedirectToLogin::is_local(path));
+                }
+                "login_hint" => options.login_hint = value.filter(|hint| !hint.is_empty()),
+                _ => {}
+            }
+        }
+        options
+    }
+}
+
+impl OpenIdSignIn {
+    pub(super) fn of(flow: Flow) -> Self {
+        Self { flow: Arc::new(flow) }
+    }
+
+    /// Begins a sign-in in this browser: keeps its record in a cookie, and returns the address at the
+    /// provider.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SignInFailure`] if there is no such provider, or it cannot be reached.
+    pub async fn begin(
+        &self,
+        options: BeginOptions,
+        headers: &HeaderMap,
+    ) -> Result<Begun, SignInFailure> {
+        let flow = &*self.flow;
+        let registered = flow.registered(options.provider.as_deref())?;
+        let request =
+            registered.client.authorization_request(flow.options(&options, headers)).await?;
+        let return_to = options.return_to.filter(|path| RedirectToLogin::is_local(path));
+        let return_to = return_to.unwrap_or_else(|| flow.home.clone());
+        let provider = registered.name.as_str().to_owned();
+        let record = Record::new(request.pending, provider, return_to, flow.manager.now());
+        let cookies = flow.cookies.keep(&record, headers);
+        let cookies = cookies.ok_or(SignInFailure::new(SignInFailureKind::Misconfigured))?;
+        Ok(Begun { location: request.url, cookies })
+    }
+
+    /// Completes the sign-in that the query of the callback is about, and admits the session. Also
+    /// returns the `Set-Cookie` that removes the record, whatever the outcome: a sign-in is completed
+    /// once.
+    ///
+    /// The extensions are those of the request, in which the session layer has noted the cookie that
+    /// the new session supersedes (S2).
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SignInFailure`] if this browser did not begin the sign-in, a check fails, the
+    /// application refuses the user, or the policy refuses one more session.
+    pub async fn complete(
+        &self,
+        query: &str,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> (Result<Completed, SignInFailure>, Option<HeaderValue>) {
+        let callback = Callback::from_query(query);
+        let state = callback.state.clone().unwrap_or_default();
+        match self.flow.cookies.take(&state, headers) {
+            None => (Err(SignInFailure::new(SignInFailureKind::Unknown)), None),
+            Some((record, removal)) => {
+                let presented = PresentedCookie::of(extensions);
+                let completed = self.flow.complete(record, callback, headers, presented).await;
+                (completed, Some(removal))
+            }
+        }
+    }
+
+    /// Signs the browser's session out, and returns the address for the browser: at the provider,
+    /// which then sends it home, or here.
+    ///
+    /// # Errors
+    ///
+    /// Returns the [`Rejection`] to answer with if the store cannot be reached; the session is live
+    /// then.
+    pub async fn sign_out(
+        &self,
+        current: Option<&CurrentSession>,
+        headers: &HeaderMap,
+    ) -> Result<String, Rejection> {
+        let flow = &*self.flow;
+        let Some(current) = current else { return Ok(flow.home.clone()) };
+        flow.manager.sign_out(current.user(), current.id()).await?;
+        Ok(flow.after_sign_out(current, headers).await.unwrap_or_else(|| flow.home.clone()))
+    }
+}
+
+impl Flow {
+    fn registered(&self, name: Option<&str>) -> Result<&Registered, SignInFailure> {
+        let unknown = || SignInFailure::new(SignInFailureKind::UnknownProvider);
+        let mut providers = self.providers.iter();
+        match name {
+            None => providers.next().ok_or_else(unknown),
+            Some(name) => providers.find(|one| one.name.as_str() == name).ok_or_else(unknown),
+        }
+    }
+
+    fn options(&self, asked: &BeginOptions, headers: &HeaderMap) -> AuthorizationOptions {
+        let redirect_uri = self.public_url.of(&self.callback_path, headers);
+        let mut options = AuthorizationOptions::new(redirect_uri).with_scope(&self.scope);
+        if let Some(hint) = &asked.login_hint {
+            options = options.with_login_hint(hint);
+        }
+        for (name, value) in &self.params {
+            options = options.with_param(name, value);
+        }
+        options
+    }
+
+    async fn complete(
+        &self,
+        record: Record,
+        callback: Callback,
+        headers: &HeaderMap,
+        presented: Option<PresentedCookie>,
+    ) -> Result<Completed, SignInFailure> {
+        let registered = self.registered(Some(&record.provider))?;
+        let outcome = registered.client.complete(record.pending, callback).await?;
+        let user = self.users.0.user(&registered.name, &outcome).await?;
+        let signed_in = self.admit(&user, &registered.name, outcome, headers, presented).await?;
+        Ok(Completed { signed_in, return_to: record.return_to })
+    }
+
+    async fn admit(
+        &self,
+        user: &UserId,
+        provider: &ProviderName,
+        outcome: SignInOutcome,
+        headers: &HeaderMap,
+        presented: Option<PresentedCookie>,
+    ) -> Result<SignedIn, SignInFailure> {
+        let sign_in = SignIn::new(user, provider, outcome.tokens)
+            .identity(outcome.identity)
+            .device(device(headers))
+            .supersedes(presented.iter().flat_map(PresentedCookie::digests));
+        Ok(self.manager.sign_in(sign_in).await?)
+    }
+
+    /// Returns the address of the provider's logout; `None` if there is none, or it cannot be asked
+    /// for it: the user is signed out here all the same.
+    async fn after_sign_out(
+        &self,
+        current: &CurrentSession,
+        headers: &HeaderMap,
+    ) -> Option<String> {
+        let name = current.provider();
+        let mut providers = self.providers.iter().filter(|_| self.is_signed_out_at_provider);
+        let client = &providers.find(|one| one.name == *name)?.client;
+        let home = self.public_url.of(&self.home, headers);
+        match client.end_session_url(current.tokens().id_token(), Some(&home)).await {
+            Ok(address) => address,
+            Err(error) => {
+                tracing::warn!(%error, %name, "a user is not signed out at the provider");
+                None
+            }
+        }
+    }
+}
+
+/// Returns the label of the browser, which its user recognises.
+fn device(headers: &HeaderMap) -> DeviceLabel {
+    let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+    agent.filter(|agent| !agent.is_empty()).map(DeviceLabel::from_user_agent).unwrap_or_default()
+}
+
+impl fmt::Debug for Begun {
+    /// Omits the address and the cookies, which contain the secrets of the sign-in.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Begun").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let providers: Vec<&str> = self.providers.iter().map(|one| one.name.as_str()).collect();
+        f.debug_struct("Flow")
+            .field("public_url", &self.public_url)
+            .field("providers", &providers)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,58 @@
+//! Ready-made sign-in and sign-out with OpenID Connect (feature `sign-in`).
+//!
+//! [`OpenIdSignIn`] is built once, and gives three services for three routes. They stand inside of
+//! the [`SessionLayer`](crate::SessionLayer), which writes the session's cookie:
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use session_core::provider::openid::OpenIdProvider;
+//! use session_core::{ProviderName, SessionManager};
+//! use session_tower::SessionLayer;
+//! use session_tower::sign_in::OpenIdSignIn;
+//!
+//! # fn app(manager: SessionManager, okta: Arc<OpenIdProvider>)
+//! #     -> Result<axum::Router, Box<dyn std::error::Error>> {
+//! let sign_in = OpenIdSignIn::builder(manager.clone(), "https://app.example")
+//!     .provider(ProviderName::new("okta")?, okta)
+//!     .scope("profile email offline_access")
+//!     .build()?;
+//! let app = axum::Router::new()
+//!     .route_service("/login", sign_in.login())
+//!     .route_service("/callback", sign_in.callback())
+//!     .route_service("/logout", sign_in.logout())
+//!     .layer(SessionLayer::new(manager));
+//! # Ok(app)
+//! # }
+//! ```
+//!
+//! ```text
+//! GET  /login?return_to=/devices   one sealed cookie for this tab; redirect to the provider
+//! GET  /callback?code=…&state=…    checks, tokens, session; redirect to return_to
+//! POST /logout                     ends the session; the browser goes to the provider's logout
+//! ```
+//!
+//! Browsers get a page where a sign-in fails, programs a problem document (RFC 9457). Applications
+//! with pages or routes of their own call [`begin`](OpenIdSignIn::begin) and
+//! [`complete`](OpenIdSignIn::complete), on which the services are built.
+//!
+//! # Security
+//!
+//! Authorization code with PKCE, `state`, `nonce` and the issuer (RFC 9207), checked by
+//! [`OpenIdProvider`](session_core::provider::openid::OpenIdProvider). The record of a sign-in is
+//! sealed, bound to the browser that began it (R9), and used once; each tab has its own (F33).
+//! `return_to` leads to a path of this site only.
+
+mod builder;
+mod failure;
+mod flow;
+mod pending_cookies;
+mod public_url;
+mod services;
+mod users;
+
+pub use builder::{SignInBuilder, SignInConfigError};
+pub use failure::{SignInFailure, SignInFailureKind};
+pub use flow::{BeginOptions, Begun, Completed, OpenIdSignIn};
+pub use services::{CallbackService, LoginService, LogoutService, ServiceFuture};
+pub use users::{RefusedUser, SubjectAsUser, UserOfSignIn};

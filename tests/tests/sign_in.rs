@@ -1,0 +1,411 @@
+//! The ready-made sign-in of session-tower: an axum application, a provider over HTTP, and browsers
+//! with their own cookies.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a panic is how a test fails"
+)]
+
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use identity_provider::{
+    Client, Endpoint, Fault, IdentityProvider, RunningProvider, ScriptedResponse, SigningKey,
+};
+use reqwest::header::{ACCEPT, LOCATION, SET_COOKIE};
+use reqwest::redirect::Policy;
+use reqwest::{Response, Url};
+use session_core::policy::OnFull;
+use session_core::provider::openid::{OpenIdProvider, SignInOutcome};
+use session_core::store::memory::MemoryStore;
+use session_core::{ProviderName, SessionManager, SessionPolicy, UserId};
+use session_tests::manager::keyring;
+use session_tower::sign_in::{OpenIdSignIn, RefusedUser, SignInBuilder, UserOfSignIn};
+use session_tower::{CurrentSession, SessionCookie, SessionLayer};
+use tokio::net::TcpListener;
+
+/// An application that runs, and its provider.
+struct Site {
+    address: String,
+    idp: RunningProvider,
+    manager: SessionManager,
+}
+
+impl Site {
+    async fn new() -> Self {
+        Self::with(|sign_in| sign_in).await
+    }
+
+    async fn with(change: impl FnOnce(SignInBuilder) -> SignInBuilder) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let idp = provider(&address).await;
+        let okta = ProviderName::new("okta").unwrap();
+        let client = Arc::new(client(&idp).await);
+        let manager = SessionManager::builder(MemoryStore::new())
+            .policy(
+                SessionPolicy::builder().max_sessions(10).on_full(OnFull::Reject).build().unwrap(),
+            )
+            .keyring(keyring())
+            .provider("okta", Arc::clone(&client))
+            .start()
+            .await
+            .unwrap();
+        let sign_in = OpenIdSignIn::builder(manager.clone(), &*address).provider(okta, client);
+        let router = router(&change(sign_in).build().unwrap(), &manager);
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { address, idp, manager }
+    }
+
+    fn browser(&self) -> Browser {
+        let http = reqwest::Client::builder()
+            .cookie_store(true)
+            .redirect(Policy::none())
+            .no_proxy()
+            .user_agent("Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0")
+            .build()
+            .unwrap();
+        Browser { http, address: self.address.clone() }
+    }
+
+    async fn sessions(&self, user: &str) -> usize {
+        self.manager.list(&UserId::new(user).unwrap(), None).await.unwrap().len()
+    }
+}
+
+fn router(sign_in: &OpenIdSignIn, manager: &SessionManager) -> Router {
+    // Plain http: browsers keep no `__Host-` cookie.
+    let cookie = SessionCookie::builder().name("session").dangerous_insecure().build().unwrap();
+    Router::new()
+        .route_service("/login", sign_in.login())
+        .route_service("/callback", sign_in.callback())
+        .route_service("/logout", sign_in.logout())
+        .route("/me", get(|session: CurrentSession| async move { session.user().to_string() }))
+        .layer(SessionLayer::new(manager.clone()).with_cookie(cookie))
+        .route_service("/unlayered", sign_in.callback())
+}
+
+async fn provider(address: &str) -> RunningProvider {
+    // Making a key takes a moment.
+    static KEY: OnceLock<SigningKey> = OnceLock::new();
+    let key = KEY.get_or_init(|| SigningKey::generate().unwrap()).clone();
+    let app = Client::new("app").secret("app-secret").redirect_uri(format!("{address}/callback"));
+    let app = app.post_logout_redirect_uri(format!("{address}/"));
+    let idp = IdentityProvider::builder().key(key).client(app).auto_login(true).build().unwrap();
+    idp.spawn(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap()
+}
+
+async fn client(idp: &RunningProvider) -> OpenIdProvider {
+    let http = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
+    OpenIdProvider::builder(idp.issuer().as_str(), "app", http)
+        .dangerous_insecure_loopback()
+        .with_client_secret("app-secret".to_owned().into())
+        .build()
+        .unwrap()
+}
+
+/// A browser with its own cookies, which follows no redirect by itself.
+#[derive(Clone)]
+struct Browser {
+    http: reqwest::Client,
+    address: String,
+}
+
+impl Browser {
+    /// Opens a path of the site, or an address.
+    async fn open(&self, to: &str) -> Response {
+        let url = Url::parse(&self.address).unwrap().join(to).unwrap();
+        self.http.get(url).header(ACCEPT, "text/html").send().await.unwrap()
+    }
+
+    /// Begins a sign-in, and returns the address of the callback that the provider sends it to.
+    async fn comes_back_from(&self, login: &str) -> String {
+        let at_provider = location(&self.open(login).await);
+        location(&self.open(&at_provider).await)
+    }
+
+    async fn signs_in(&self, login: &str) -> Response {
+        let callback = self.comes_back_from(login).await;
+        self.open(&callback).await
+    }
+
+    async fn user(&self) -> Option<String> {
+        let response = self.open("/me").await;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            return None;
+        }
+        Some(response.error_for_status().unwrap().text().await.unwrap())
+    }
+}
+
+fn location(response: &Response) -> String {
+    assert_eq!(response.status(), StatusCode::SEE_OTHER, "{response:?}");
+    response.headers()[LOCATION].to_str().unwrap().to_owned()
+}
+
+async fn is_refused(response: Response, status: StatusCode, text: &str) {
+    assert_eq!(response.status(), status);
+    let page = response.text().await.unwrap();
+    assert!(page.contains(text), "{page}");
+}
+
+#[tokio::test]
+async fn a_user_signs_in_returns_to_the_page_and_signs_out_at_the_provider_too() {
+    let site = Site::new().await;
+    let browser = site.browser();
+    assert_eq!(browser.user().await, None);
+    let login = "/login?login_hint=ann&return_to=%2Fdevices%3Fsort%3Dname";
+    let signed_in = browser.signs_in(login).await;
+    assert_eq!(location(&signed_in), "/devices?sort=name");
+    let user = browser.user().await.unwrap();
+    let sessions = site.manager.list(&UserId::new(&*user).unwrap(), None).await.unwrap();
+    assert_eq!(sessions[0].session.device.to_string(), "Firefox on Linux");
+
+    let logout = browser.http.post(format!("{}/logout", site.address)).header(ACCEPT, "text/html");
+    let at_provider = location(&logout.send().await.unwrap());
+    assert!(
+        at_provider.starts_with(site.idp.issuer().as_str())
+            && at_provider.contains("id_token_hint=")
+    );
+    let home = location_after(&browser, &at_provider).await;
+    assert_eq!(home, format!("{}/", site.address));
+    assert_eq!(browser.user().await, None);
+    assert_eq!(site.sessions(&user).await, 0);
+}
+
+/// The provider's logout may answer with any redirect.
+async fn location_after(browser: &Browser, address: &str) -> String {
+    let response = browser.open(address).await;
+    assert!(response.status().is_redirection(), "{response:?}");
+    response.headers()[LOCATION].to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn f33_ten_tabs_sign_in_at_once() {
+    let site = Site::new().await;
+    let browser = site.browser();
+    let mut callbacks = Vec::new();
+    for _ in 0..10 {
+        callbacks.push(browser.comes_back_from("/login?login_hint=ann").await);
+    }
+    for callback in &callbacks {
+        assert_eq!(location(&browser.open(callback).await), "/");
+    }
+    let user = browser.user().await.unwrap();
+    assert_eq!(site.sessions(&user).await, 1, "one browser has one session");
+}
+
+#[tokio::test]
+async fn f33_of_more_tabs_the_oldest_is_told_to_begin_again() {
+    let site = Site::new().await;
+    let browser = site.browser();
+    let mut callbacks = Vec::new();
+    for _ in 0..12 {
+        callbacks.push(browser.comes_back_from("/login?login_hint=ann").await);
+    }
+    for callback in &callbacks[..2] {
+        is_refused(browser.open(callback).await, StatusCode::BAD_REQUEST, "not started").await;
+    }
+    assert_eq!(location(&browser.open(&callbacks[2]).await), "/");
+}
+
+#[tokio::test]
+async fn r9_another_browser_or_a_second_use_completes_no_sign_in() {
+    let site = Site::new().await;
+    let (ann, thief) = (site.browser(), site.browser());
+    let callback = ann.comes_back_from("/login?login_hint=ann").await;
+    is_refused(thief.open(&callback).await, StatusCode::BAD_REQUEST, "not started").await;
+    assert_eq!(thief.user().await, None);
+    assert_eq!(location(&ann.open(&callback).await), "/");
+    is_refused(ann.open(&callback).await, StatusCode::BAD_REQUEST, "not started").await;
+    for forged in ["/callback", "/callback?state=", "/callback?code=x&state=0123456789abcdef"] {
+        is_refused(ann.open(forged).await, StatusCode::BAD_REQUEST, "not started").await;
+    }
+    assert!(ann.user().await.is_some(), "the session of before is as it was");
+}
+
+#[tokio::test]
+async fn r9_a_code_of_another_tab_and_another_issuer_are_refused() {
+    let site = Site::new().await;
+    let browser = site.browser();
+    let mine = Url::parse(&browser.comes_back_from("/login?login_hint=ann").await).unwrap();
+    let query: Vec<(String, String)> = mine.query_pairs().into_owned().collect();
+    let with = |name: &str, value: &str| {
+        let mut changed = mine.clone();
+        changed.set_query(None);
+        for (key, old) in &query {
+            let value = if key == name { value } else { old };
+            changed.query_pairs_mut().append_pair(key, value);
+        }
+        changed.to_string()
+    };
+    let response = browser.open(&with("iss", "https://evil.example")).await;
+    is_refused(response, StatusCode::BAD_REQUEST, "failed").await;
+    let other = site.browser();
+    let theirs = Url::parse(&other.comes_back_from("/login?login_hint=bob").await).unwrap();
+    let code = theirs.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
+    let again = Url::parse(&browser.comes_back_from("/login?login_hint=ann").await).unwrap();
+    let mut injected = again.clone();
+    injected.set_query(None);
+    for (name, value) in again.query_pairs() {
+        let value = if name == "code" { code.clone() } else { value.into_owned() };
+        injected.query_pairs_mut().append_pair(&name, &value);
+    }
+    let response = browser.open(injected.as_str()).await;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST, "PKCE binds the code to its browser");
+    assert_eq!(browser.user().await, None);
+}
+
+#[tokio::test]
+async fn return_to_never_leaves_the_site() {
+    let site = Site::new().await;
+    for elsewhere in [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "/\t/evil.example",
+        "/\n/evil.example",
+        "///evil.example",
+        "/%09/evil.example\n",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "evil.example",
+        "@evil.example",
+        ".evil.example",
+        "http:evil.example",
+        "https:/evil.example",
+        " //evil.example",
+        "\u{0}//evil.example",
+        "/\u{2215}evil.example",
+        "/#//evil.example",
+        "",
+    ] {
+        let browser = site.browser();
+        let mut login = Url::parse(&site.address).unwrap().join("/login").unwrap();
+        login
+            .query_pairs_mut()
+            .append_pair("login_hint", "ann")
+            .append_pair("return_to", elsewhere);
+        let signed_in = browser.signs_in(login.as_str()).await;
+        let user = browser.user().await.unwrap();
+        assert_eq!(location(&signed_in), "/", "{elsewhere:?}");
+        site.manager
+            .end_all(&UserId::new(&*user).unwrap(), None, session_core::EndReason::RevokedByAdmin)
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_is_away_is_said_and_ends_nothing() {
+    let site = Site::new().await;
+    let browser = site.browser();
+    browser.signs_in("/login?login_hint=ann").await;
+    let user = browser.user().await.unwrap();
+    let callback = browser.comes_back_from("/login?login_hint=ann").await;
+    let away = Fault::respond(ScriptedResponse::new(StatusCode::SERVICE_UNAVAILABLE));
+    site.idp.control().push_fault_at(Endpoint::Token, away);
+    let response = browser.open(&callback).await;
+    assert!(response.headers().contains_key("retry-after"));
+    is_refused(response, StatusCode::SERVICE_UNAVAILABLE, "right now").await;
+    assert_eq!(browser.user().await, Some(user));
+}
+
+/// Refuses everybody but Ann, and says why.
+struct OnlyAnn;
+
+#[async_trait]
+impl UserOfSignIn for OnlyAnn {
+    async fn user(
+        &self,
+        provider: &ProviderName,
+        outcome: &SignInOutcome,
+    ) -> Result<UserId, RefusedUser> {
+        assert_eq!(provider.as_str(), "okta");
+        match outcome.claims.preferred_username.as_deref() {
+            Some("ann") => Ok(UserId::new("staff-1").unwrap()),
+            _ => Err(RefusedUser::because("Only <Ann> may.")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_application_names_the_user_or_refuses() {
+    let site = Site::with(|sign_in| sign_in.users(OnlyAnn).home("/welcome")).await;
+    let (ann, bob) = (site.browser(), site.browser());
+    assert_eq!(location(&ann.signs_in("/login?login_hint=ann").await), "/welcome");
+    assert_eq!(ann.user().await.as_deref(), Some("staff-1"));
+    let refused = bob.signs_in("/login?login_hint=bob").await;
+    is_refused(refused, StatusCode::FORBIDDEN, "Only &lt;Ann&gt; may.").await;
+    assert_eq!(bob.user().await, None);
+}
+
+#[tokio::test]
+async fn programs_get_problem_documents_and_wrong_methods_are_refused() {
+    let site = Site::new().await;
+    let http = site.browser().http;
+    let asked = http.get(format!("{}/login?provider=other", site.address)).send().await.unwrap();
+    assert_eq!(asked.status(), StatusCode::NOT_FOUND);
+    assert_eq!(asked.headers()["content-type"], "application/problem+json");
+    let problem: serde_json::Value = asked.json().await.unwrap();
+    assert_eq!(problem["error"], "unknown_provider");
+    // A link on another page must not sign the user out.
+    let linked = http.get(format!("{}/logout", site.address)).send().await.unwrap();
+    assert_eq!(
+        (linked.status().as_u16(), &linked.headers()["allow"]),
+        (405, &"POST".parse().unwrap())
+    );
+    let anonymous = http.post(format!("{}/logout", site.address)).send().await.unwrap();
+    assert_eq!(anonymous.status(), StatusCode::NO_CONTENT);
+    let unlayered = http.get(format!("{}/unlayered?state=x", site.address)).send().await.unwrap();
+    assert_eq!(unlayered.status(), StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+#[tokio::test]
+async fn the_eleventh_device_is_told_of_the_limit() {
+    let site = Site::new().await;
+    for _ in 0..10 {
+        site.browser().signs_in("/login?login_hint=ann").await;
+    }
+    let refused = site.browser().signs_in("/login?login_hint=ann").await;
+    is_refused(refused, StatusCode::CONFLICT, "too many devices").await;
+}
+
+#[tokio::test]
+async fn the_record_of_a_sign_in_is_sealed_and_short() {
+    let site = Site::new().await;
+    let response = site.browser().open("/login?login_hint=ann").await;
+    let cookies: Vec<_> = response.headers().get_all(SET_COOKIE).iter().collect();
+    let [cookie] = cookies[..] else { panic!("{cookies:?}") };
+    let cookie = cookie.to_str().unwrap();
+    assert!(cookie.len() < 900, "{} bytes", cookie.len());
+    for attribute in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=600"] {
+        assert!(cookie.contains(attribute), "{cookie}");
+    }
+    let at_provider = Url::parse(&location(&response)).unwrap();
+    let nonce = at_provider.query_pairs().find(|(name, _)| name == "nonce").unwrap().1;
+    assert!(!cookie.contains(&*nonce));
+}
+
+#[tokio::test]
+async fn what_cannot_work_is_refused_when_it_is_built() {
+    let site = Site::new().await;
+    let client = Arc::new(client(&site.idp).await);
+    let builder = |url: &str| OpenIdSignIn::builder(site.manager.clone(), url);
+    let okta = || ProviderName::new("okta").unwrap();
+    let field = |builder: SignInBuilder| builder.build().unwrap_err().field();
+    let with = |url: &str| builder(url).provider(okta(), Arc::clone(&client));
+    assert_eq!(field(with("http://app.example")), "public_url");
+    assert_eq!(field(builder("https://app.example")), "provider");
+    assert_eq!(field(with("https://app.example").callback_path("callback")), "callback_path");
+    assert_eq!(field(with("https://app.example").home("//evil.example")), "home");
+    let github = ProviderName::new("github").unwrap();
+    let two = || with("https://app.example").provider(github.clone(), Arc::clone(&client));
+    assert_eq!(field(two()), "users", "two providers may give one subject to two people");
+    assert!(two().users(OnlyAnn).build().is_ok());
+}
