@@ -89,6 +89,7 @@ pub use read::{Cursor, InvalidCursor, SourceTable};
 pub use read::{OverCapPartitions, PartitionCursor};
 pub(crate) use read::{RawBatch, RawRow, exact};
 pub use row::{RowTokens, SourceKey, SourceRow};
+pub(crate) use bind::BASE;
 pub(crate) use row_location::{row_location, row_location_type};
 #[doc(hidden)]
 pub use write::RenewedTokens;
