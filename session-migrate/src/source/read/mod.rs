@@ -5,6 +5,7 @@ mod lookup;
 mod over_cap;
 mod page;
 mod partition;
+mod shared_cookies;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
 
@@ -65,6 +66,7 @@ impl SourceTable {
         let dialect = Dialect::of(connection.get_database_backend());
         let bound = Bound::new(mapping, schema, dialect, codecs)?;
         require_utc(connection, dialect).await?;
+        require_utf8(connection, dialect).await?;
         let table = Self { bound };
         table.require_unique_key(connection).await?;
         Ok(table)
@@ -234,6 +236,14 @@ impl SourceTable {
         over_cap::partitions(&self.bound, connection, more_than).await
     }
 
+    /// Returns how many rows have a cookie that another row has as well.
+    pub(crate) async fn shared_cookies(
+        &self,
+        connection: &DatabaseConnection,
+    ) -> Result<u64, SourceError> {
+        shared_cookies::count(&self.bound, connection).await
+    }
+
     pub(crate) const fn bound(&self) -> &Bound {
         &self.bound
     }
@@ -260,6 +270,22 @@ impl SourceTable {
                 ),
             )),
         }
+    }
+}
+
+/// Refuses a SQLite file in UTF-16: its texts, as bytes, are not those that a digest is made of, and
+/// not those that this process compares.
+async fn require_utf8(
+    connection: &DatabaseConnection,
+    dialect: Dialect,
+) -> Result<(), SourceError> {
+    if dialect != Dialect::Sqlite {
+        return Ok(());
+    }
+    let sql = "SELECT COUNT(*) FROM pragma_encoding WHERE encoding <> 'UTF-8'";
+    match Query::new(dialect, sql).number(connection).await? {
+        0 => Ok(()),
+        _ => Err(SourceError::new(SourceErrorKind::Encoding)),
     }
 }
 
