@@ -4,6 +4,7 @@
 mod blocks;
 mod change;
 mod change_capture;
+mod leftovers;
 mod log;
 mod log_triggers;
 mod objects;
@@ -15,5 +16,6 @@ mod trigger;
 pub(crate) use blocks::{Block, blocks};
 pub use change::{Change, ChangeId, ChangedRows};
 pub use change_capture::{CaptureState, CaptureStatements, ChangeCapture};
+pub(crate) use leftovers::drop_leftovers;
 pub use owner::CaptureOwner;
 pub use retry_budget::RetryBudget;

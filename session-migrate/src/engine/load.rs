@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::batch::{BatchSize, Scan, Stopwatch, decode_each};
 use super::context::MoveContext;
 use super::mapped_table::{MappedTable, is_over_cap, over_cap_threshold};
-use super::reconcile::{SourceState, reconcile};
+use super::reconcile::{SourceState, reconcile, reconcile_sealed};
 use super::worker::Worker;
 use crate::error::MigrateError;
 use crate::journal::Checkpoint;
@@ -107,7 +107,9 @@ async fn prepare(
     Ok(Some(batch))
 }
 
-/// Writes a batch, repeating the transaction while others are in its way.
+/// Writes a batch, repeating the transaction while others are in its way. If the target has one of
+/// the rows, because an earlier process moved it before it was replaced in the source, the batch is
+/// reconciled.
 async fn write(
     worker: &mut Worker<'_>,
     table: &MappedTable,
@@ -117,9 +119,18 @@ async fn write(
     loop {
         match try_write(worker, table, &batch).await {
             Ok(()) => return Ok(()),
+            Err(failure) if failure.is_violation() => {
+                worker.go_back(&point);
+                let to = checkpoint_after(table, &batch);
+                return reconcile_sealed(worker, batch.rows, &to).await;
+            }
             Err(failure) => worker.prepare_retry(&mut point, failure).await?,
         }
     }
+}
+
+fn checkpoint_after(table: &MappedTable, batch: &SealedBatch) -> Checkpoint {
+    Checkpoint::after(table.number, batch.next.as_ref().map(Cursor::to_string))
 }
 
 async fn try_write(
@@ -132,7 +143,7 @@ async fn try_write(
     worker.counts.read += batch.read;
     worker.counts.empty += batch.empty;
     worker.count(batch.rows.iter());
-    worker.checkpoint = Checkpoint::after(table.number, batch.next.as_ref().map(Cursor::to_string));
+    worker.checkpoint = checkpoint_after(table, batch);
     worker.note(&transaction).await?;
     Ok(transaction.commit().await?)
 }

@@ -6,9 +6,11 @@ use session_core::SessionId;
 
 use super::manifest::{MoveManifest, journal, lock, owner};
 use super::report::{FinalizeReport, MoveStatus, PauseReport, StatusReport};
+use crate::capture::drop_leftovers;
 use crate::engine::{Captures, MoveContext};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{JournalTable, Phase, exists};
+use crate::source::Mapping;
 use crate::sql::Dialect;
 
 pub(super) async fn status(target: &DatabaseConnection) -> Result<StatusReport, MigrateError> {
@@ -65,10 +67,14 @@ async fn finalize_locked(context: &MoveContext) -> Result<FinalizeReport, Migrat
         context.journal.set_phase(&context.target, Phase::Finalized, now).await?;
     }
     captures.stop().await?;
+    // Of tables that were dropped, only the catalog knows what is left.
+    drop_leftovers(&context.source, &owner_of_objects, &context.trigger_budget()).await?;
+    let is_there = |of: &&Mapping| context.schema.table(of.schema.as_deref(), &of.table).is_some();
+    let left = context.mappings.mapping.iter().filter(is_there);
     Ok(FinalizeReport {
         schema: "session-migrate/finalize/1",
         phase: Phase::Finalized,
-        left_behind: context.mappings.mapping.iter().map(|of| of.table.clone()).collect(),
+        left_behind: left.map(|of| of.table.clone()).collect(),
     })
 }
 

@@ -39,11 +39,13 @@ pub(super) async fn plan(context: &MoveContext) -> Result<Plan, MigrateError> {
     let mut watch = Stopwatch::start(context.clock());
     let mut digest = PlanDigest::of(context);
     let mut plan = Plan::begin(context);
+    plan.phase = context.journal.load(&context.target).await?.map(|journal| journal.phase);
     plan.target_has_tables = exists(&context.target, context.dialect(), "login_session").await?;
     for table in &context.tables {
         let report = read(context, table, &mut digest).await?;
         let mut planned = PlannedMapping::new(report, table.mapping());
         rank(context, table, &mut planned, &mut digest).await?;
+        planned.shared_cookies = table.source.shared_cookies(&context.source).await?;
         digest.add_providers(&planned.source);
         plan.mappings.push(planned);
     }
@@ -62,7 +64,7 @@ async fn read(
     while let Some(batch) = scan.next(BATCH).await? {
         context.check_cancelled()?;
         for row in decode_each(&table.source, batch.rows, Ok).await? {
-            report.add(&row);
+            report.add_planned(&row);
             digest.add_key(table.id(&row.key));
         }
     }
