@@ -12,6 +12,7 @@
 )]
 
 mod application;
+mod attempts;
 mod back;
 mod blocked;
 mod control;
@@ -22,6 +23,8 @@ mod naive;
 mod numbers;
 mod online;
 mod openwebui;
+mod plans;
+mod preflight;
 mod presets;
 mod random;
 mod refusals;
