@@ -87,7 +87,7 @@ pub use preset::{Match, Mismatch, Preset, Recognition};
 pub use read::{Cursor, InvalidCursor, SourceTable};
 #[doc(hidden)]
 pub use read::{OverCapPartitions, PartitionCursor};
-pub(crate) use read::{RawBatch, RawRow, exact};
+pub(crate) use read::{OverCapReader, RawBatch, RawRow, exact};
 pub use row::{RowTokens, SourceKey, SourceRow};
 pub(crate) use bind::BASE;
 pub(crate) use row_location::{row_location, row_location_type};

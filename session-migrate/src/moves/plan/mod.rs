@@ -15,14 +15,14 @@ use crate::error::MigrateError;
 use crate::journal::exists;
 use crate::migrations;
 use crate::source::inspect::SourceReport;
-use crate::source::{NewestBy, SourceRow};
+use crate::source::{NewestBy, OverCapReader, SourceRow};
 use crate::target::{create_statements, drop_statements, insert_template};
 
 /// How many rows are read at a time.
 const BATCH: u32 = 1000;
 
-/// How many rows of over-cap partitions are read at a time: each page reads the table twice where no
-/// index helps.
+/// How many rows of over-cap partitions are read at a time: each page reads the table where no index
+/// helps.
 const OVER_CAP_BATCH: u32 = 5000;
 
 /// Counts the rows of the mapped tables.
@@ -80,12 +80,11 @@ async fn rank(
     digest: &mut PlanDigest,
 ) -> Result<(), MigrateError> {
     let Some(threshold) = over_cap_threshold(context.cap()) else { return Ok(()) };
-    let source = &context.source;
-    let mut after = None;
+    let (source, mut reader) = (&context.source, OverCapReader::new(threshold));
     loop {
-        let page =
-            table.source.over_cap_rows(source, threshold, after.as_ref(), OVER_CAP_BATCH).await?;
-        let (rows, next) = page;
+        let page = table.source.next_over_cap(source, &mut reader, OVER_CAP_BATCH, |row| row);
+        let Some(rows) = page.await? else { return Ok(()) };
+        context.check_cancelled()?;
         planned.ties += ties(&rows, table.planner().newest_by());
         for (row, is_pruned) in table.judge(context.cap(), rows)? {
             if is_pruned {
@@ -93,10 +92,6 @@ async fn rank(
                 digest.add_pruned(id);
                 planned.add_pruned(table, id, &row);
             }
-        }
-        after = next;
-        if after.is_none() {
-            return Ok(());
         }
     }
 }

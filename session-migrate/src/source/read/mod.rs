@@ -11,6 +11,7 @@ use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
 
 pub(crate) use decode::{json, moment, walk, within};
 pub use over_cap::OverCapPartitions;
+pub(crate) use over_cap::OverCapReader;
 pub use page::{Cursor, InvalidCursor};
 pub use partition::PartitionCursor;
 pub(crate) use partition::exact;
@@ -219,6 +220,18 @@ impl SourceTable {
         limit_rows: u32,
     ) -> Result<(Vec<SourceRow>, Option<PartitionCursor>), SourceError> {
         over_cap::rows(&self.bound, connection, more_than, after, limit_rows).await
+    }
+
+    /// Reads the next rows of over-cap partitions, as [`over_cap_rows`](Self::over_cap_rows) does, and
+    /// passes each to `work`; returns `None` at the end.
+    pub(crate) async fn next_over_cap<T>(
+        &self,
+        connection: &DatabaseConnection,
+        reader: &mut OverCapReader,
+        limit_rows: u32,
+        work: impl Fn(SourceRow) -> T + Send,
+    ) -> Result<Option<Vec<T>>, SourceError> {
+        reader.next(&self.bound, connection, limit_rows, work).await
     }
 
     /// Returns which partitions have more than `more_than` rows that pass the mapping's filter, in
