@@ -56,16 +56,57 @@ pub enum RenewalFailure {
     Unavailable,
 }
 
+/// The name of an [`EventKind`], without its detail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EventName {
+    /// [`EventKind::Created`].
+    Created,
+    /// [`EventKind::Ended`].
+    Ended,
+    /// [`EventKind::Renewed`].
+    Renewed,
+    /// [`EventKind::RenewalFailed`].
+    RenewalFailed,
+}
+
+impl EventName {
+    /// Every name.
+    pub const ALL: [Self; 4] = [Self::Created, Self::Ended, Self::Renewed, Self::RenewalFailed];
+
+    /// Returns the name as it is stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Ended => "ended",
+            Self::Renewed => "renewed",
+            Self::RenewalFailed => "renewal_failed",
+        }
+    }
+}
+
 impl EventKind {
+    /// Returns the name, without the detail.
+    #[must_use]
+    pub const fn name(self) -> EventName {
+        match self {
+            Self::Created => EventName::Created,
+            Self::Ended(_) => EventName::Ended,
+            Self::Renewed => EventName::Renewed,
+            Self::RenewalFailed(_) => EventName::RenewalFailed,
+        }
+    }
+
     /// Returns the kind and its detail, as they are stored.
     #[must_use]
     pub const fn as_strs(self) -> (&'static str, Option<&'static str>) {
-        match self {
-            Self::Created => ("created", None),
-            Self::Ended(reason) => ("ended", Some(reason.as_str())),
-            Self::Renewed => ("renewed", None),
-            Self::RenewalFailed(failure) => ("renewal_failed", Some(failure.as_str())),
-        }
+        let detail = match self {
+            Self::Created | Self::Renewed => None,
+            Self::Ended(reason) => Some(reason.as_str()),
+            Self::RenewalFailed(failure) => Some(failure.as_str()),
+        };
+        (self.name().as_str(), detail)
     }
 
     /// Parses a kind and its detail as they are stored.

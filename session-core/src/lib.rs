@@ -68,6 +68,7 @@
 //! row of the [security checklist](documentation::checklist), and "store law 4" a law of [`store`].
 
 pub mod clock;
+mod error_chain;
 pub mod documentation {
     //! The pages that comments and tests refer to by id.
 

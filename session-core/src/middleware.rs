@@ -35,8 +35,10 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Timestamp;
+pub use crate::error_chain::ErrorChain;
 pub use crate::manager::live::{CacheInvalidation, Validity};
 use crate::manager::live::{revalidate, touch};
 use crate::manager::{self, LiveSession, ManagerError, Resolution, SessionManager, TokenError};
@@ -150,6 +152,10 @@ pub trait LiveSessionExt: sealed::Live {
     /// them.
     #[must_use]
     fn memory(&self) -> usize;
+
+    /// Returns the monotonic time of the manager's clock before the session's row was read.
+    #[must_use]
+    fn read_at(&self) -> Duration;
 }
 
 impl LiveSessionExt for LiveSession {
@@ -169,6 +175,10 @@ impl LiveSessionExt for LiveSession {
 
     fn memory(&self) -> usize {
         Self::memory(self)
+    }
+
+    fn read_at(&self) -> Duration {
+        Self::read_at(self)
     }
 }
 

@@ -9,7 +9,7 @@ use session_core::token::{
 };
 use session_core::{Keyring, TokenSet};
 
-const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 fn open(sealed: &SealedTokens, keyring: &Keyring, of: &Login) -> Result<TokenSet, Unreadable> {
     let session = &of.session;
@@ -179,6 +179,13 @@ fn k3_there_is_no_keyring_without_a_real_key() {
     assert_eq!(refused(&format!("k1:{KEY},k2:{zeros}=")), weak("k2"), "retired ones too");
     let ones = format!("{}8=", "/".repeat(42));
     assert_eq!(refused(&format!("k1:{ones}")), weak("k1"));
+    // Texts from manuals: 0123456789abcdef0123456789abcdef, and a password with spaces.
+    for text in [
+        "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+        "Y29ycmVjdCBob3JzZSBiYXR0ZXJ5IHN0YXBsZSBub3c=",
+    ] {
+        assert_eq!(refused(&format!("k1:{text}")), weak("k1"), "{text}");
+    }
 }
 
 #[test]

@@ -1,12 +1,12 @@
-//! Live sessions in memory, bounded; the only file that names moka.
+//! Live sessions in memory, bounded; the only file that names quick_cache.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
+use quick_cache::Weighter;
+use quick_cache::sync::{Cache, DefaultLifecycle};
 use session_core::UserId;
 use session_core::manager::{LiveSession, ManagerError, Resolution};
 use session_core::middleware::{CacheInvalidation, LiveSessionExt as _};
@@ -19,40 +19,46 @@ use crate::flights::{Flight, Flights, Read};
 /// session ends or changes while another one's row is being read; that is the only effect.
 const SHARDS: usize = 1024;
 
-/// How long an entry is kept after it may no longer be served.
+/// How long an entry is kept after it may no longer be served: it spares its digest's next reading
+/// the opening of the tokens.
 const STALE_RETENTION: Duration = Duration::from_secs(60);
 
-/// moka panics on a time to live of more than 1,000 years.
-const MAX_STALENESS: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often the entries that are kept no longer are dropped.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// About how many bytes of memory a session takes, to lay out the cache's shards.
+const TYPICAL_WEIGHT: u64 = 4 * 1024;
 
 /// How often a row is read again after an end or a change overtook its reading.
 const MAX_READS: u32 = 8;
 
 /// Live sessions by the digest that found them.
 ///
-/// moka alone would accept a row that was read before an end and arrives after it (F15). So a row
+/// A cache alone would accept a row that was read before an end and arrives after it (F15). So a row
 /// is kept only if the generation of its shard is still the one from before it was read, and
 /// `forget` advances the generation. A hit takes none of these locks.
 pub(crate) struct SessionCache {
-    entries: Cache<Key, Arc<LiveSession>, KeyState>,
+    entries: Cache<Key, Arc<LiveSession>, ByMemory, KeyState>,
     generations: Box<[Mutex<u64>]>,
     flights: Flights,
+    /// How long after a reading its entry is dropped.
+    time_to_live: Duration,
+    /// When entries were last dropped, in the manager's monotonic time.
+    swept_at: Mutex<Duration>,
 }
 
 impl SessionCache {
     /// Creates a cache of sessions that take about `max_bytes` of memory at most.
     pub(crate) fn new(max_bytes: u64, max_staleness: Duration) -> Self {
-        // LRU: a browser's latest request predicts its next one better than its frequency does.
-        let entries = Cache::builder()
-            .max_capacity(max_bytes)
-            .weigher(|_, live: &Arc<LiveSession>| u32::try_from(live.memory()).unwrap_or(u32::MAX))
-            .eviction_policy(EvictionPolicy::lru())
-            // Bounds only how long unused tokens stay in memory. The manager decides by its clock
-            // whether an entry may be served.
-            .time_to_live(max_staleness.min(MAX_STALENESS) + STALE_RETENTION)
-            .build_with_hasher(KeyState);
-        let generations = (0..SHARDS).map(|_| Mutex::new(0)).collect();
-        Self { entries, generations, flights: Flights::default() }
+        let capacity = usize::try_from(max_bytes / TYPICAL_WEIGHT).unwrap_or(usize::MAX);
+        let lifecycle = DefaultLifecycle::default();
+        Self {
+            entries: Cache::with(capacity, max_bytes, ByMemory, KeyState, lifecycle),
+            generations: (0..SHARDS).map(|_| Mutex::new(0)).collect(),
+            flights: Flights::default(),
+            time_to_live: max_staleness.saturating_add(STALE_RETENTION),
+            swept_at: Mutex::default(),
+        }
     }
 
     /// Returns the entry of a digest, whether or not it may still be served.
@@ -113,7 +119,25 @@ impl SessionCache {
             self.entries.insert(key, Arc::clone(live));
         }
         drop(generation);
+        self.sweep(live.read_at());
         is_current
+    }
+
+    /// Drops the entries that were read too long ago, so that unused tokens do not stay in memory
+    /// until others need their place. The manager decides by its clock whether an entry may be
+    /// served; this only bounds how long it is kept.
+    fn sweep(&self, now: Duration) {
+        let is_due = {
+            let mut swept_at = self.swept_at.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_due = now.saturating_sub(*swept_at) >= SWEEP_INTERVAL;
+            if is_due {
+                *swept_at = now;
+            }
+            is_due
+        };
+        if is_due {
+            self.entries.retain(|_, live| now.saturating_sub(live.read_at()) < self.time_to_live);
+        }
     }
 
     fn generation(&self, digest: &SecretDigest) -> MutexGuard<'_, u64> {
@@ -130,15 +154,25 @@ impl CacheInvalidation for SessionCache {
         for digest in digests {
             let mut generation = self.generation(&digest);
             *generation = generation.wrapping_add(1);
-            self.entries.invalidate(&Key::from(&digest));
+            self.entries.remove(&Key::from(&digest));
         }
     }
 }
 
 impl fmt::Debug for SessionCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let entries = self.entries.entry_count();
+        let entries = self.entries.len();
         f.debug_struct("SessionCache").field("entries", &entries).finish_non_exhaustive()
+    }
+}
+
+/// Bounds the cache by the memory that its sessions take.
+#[derive(Clone, Copy)]
+struct ByMemory;
+
+impl Weighter<Key, Arc<LiveSession>> for ByMemory {
+    fn weight(&self, _: &Key, live: &Arc<LiveSession>) -> u64 {
+        u64::try_from(live.memory()).unwrap_or(u64::MAX)
     }
 }
 

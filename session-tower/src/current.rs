@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::Extensions;
 use session_core::manager::{EndedSignal, LiveSession, TokenError};
+use session_core::middleware::ErrorChain;
 use session_core::middleware::SessionManagerExt as _;
 use session_core::session::SecretDigest;
 use session_core::{
@@ -87,7 +88,7 @@ impl CurrentSession {
             Ok(live) => Ok(Arc::clone(live.tokens())),
             Err(error) => {
                 // The manager reports what is wrong with the provider, once.
-                tracing::debug!(%error, "a request gets no access token");
+                tracing::debug!(error = %ErrorChain(&error), "a request gets no access token");
                 Err(Rejection::of_own_token(error))
             }
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use session_core::Timestamp;
 use session_core::manager::ManagerError;
+use session_core::middleware::ErrorChain;
 
 const INTERVAL: Duration = Duration::from_secs(60);
 
@@ -24,12 +25,12 @@ impl OutageLog {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.reported_at.is_some_and(|at| now.since(at) < INTERVAL) {
             state.since_then += 1;
-            tracing::debug!(%error, "a session cookie cannot be resolved");
+            tracing::debug!(error = %ErrorChain(&error), "a session cookie cannot be resolved");
             return;
         }
         let since_last = std::mem::take(&mut state.since_then);
         state.reported_at = Some(now);
         drop(state);
-        tracing::warn!(%error, since_last, "a session cookie cannot be resolved");
+        tracing::warn!(error = %ErrorChain(&error), since_last, "a session cookie cannot be resolved");
     }
 }

@@ -62,6 +62,8 @@ impl Lookups {
             Ok(Resolution::Ended { id, ended }) => {
                 self.ended.get_or_insert(EndedSession { id, reason: ended.reason, at: ended.at });
             }
+            // Another system's value counts only where, and as, its format is configured.
+            Ok(Resolution::Live(live)) if live.has_migrated_secret() && !candidate.is_legacy => {}
             Ok(Resolution::Live(live)) => self.add_live(live, candidate),
             Ok(Resolution::Superseded) => self.is_superseded = true,
             Ok(Resolution::Unknown) => {}

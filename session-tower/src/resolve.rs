@@ -8,6 +8,7 @@ use http::{Extensions, Method, Request};
 use session_core::manager::{
     LiveSession, ManagerError, ManagerErrorKind, Resolution, Rotation, TokenErrorKind,
 };
+use session_core::middleware::ErrorChain;
 use session_core::middleware::{LiveSessionExt as _, SessionManagerExt as _, Validity};
 use session_core::session::SecretDigest;
 use session_core::{EndReason, SessionId, SessionManager, UserId};
@@ -194,7 +195,7 @@ impl Resolver {
             Err(error) => {
                 // The session is good, or the next request tells that it is over.
                 if error.end_reason().is_none() {
-                    tracing::warn!(%error, "a session's secret cannot be rotated");
+                    tracing::warn!(error = %ErrorChain(&error), "a session's secret cannot be rotated");
                 }
                 None
             }
@@ -217,7 +218,7 @@ impl Resolver {
     fn needs_new_secret(&self, live: &LiveSession, candidate: &Candidate) -> bool {
         match live.is_found_by_previous_secret() {
             true => live.is_new_secret_lost(self.manager.now()),
-            false => candidate.is_legacy || live.has_migrated_secret(),
+            false => !candidate.is_issued_form || live.has_migrated_secret(),
         }
     }
 }

@@ -17,6 +17,7 @@
 
 pub mod database;
 pub mod fixtures;
+pub mod log;
 pub mod manager;
 pub mod projects;
 pub mod source;

@@ -10,7 +10,7 @@ use session_migrate::{Layout, Move, MoveOptions, MoveSessions};
 use session_tests::database::Database;
 use session_tests::on_every_database;
 
-const KEYS: &str = "step:MDEyMzQ1Njc4OWFiY2RlZmZlZGNiYTk4NzY1NDMyMTA=";
+const KEYS: &str = "step:AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const STEP: &str = "m20261201_000001_move";
 
 const MAPPING: &str = r#"

@@ -2,12 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::error::StartError;
 use super::live::{CacheRegistry, LocalStates, watcher};
 use super::maintenance::check_keys;
 use super::manager::{Inner, SessionManager};
+use super::notices::Notices;
 use super::renewal::{AbandonedLeases, MigrationHold, ProviderBackoff, SingleFlight};
+use super::store_health::StoreHealth;
 use super::tasks::Tasks;
 use crate::clock::{Clock, SystemClock};
 use crate::policy::{SessionPolicy, is_pattern, specificity};
@@ -155,6 +158,9 @@ impl ManagerBuilder {
             local_states: LocalStates::default(),
             caches: CacheRegistry::default(),
             tasks: Tasks::new(),
+            store_health: StoreHealth::default(),
+            notices: Notices::default(),
+            unreadable_reads: AtomicU64::new(0),
         });
         check_keys(&inner).await?;
         watcher::spawn(&inner);

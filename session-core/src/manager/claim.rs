@@ -99,13 +99,13 @@ async fn set_first_secret(
 ) -> Result<Option<Claimed>, ManagerError> {
     let secret = SessionSecret::generate()?;
     let (id, to) = (session.id, secret.digest());
-    let rotation = SecretRotation { id, from: None, to, previous: None };
+    let now = inner.now();
+    let rotation = SecretRotation { id, from: None, to, now, previous: None };
     if !inner.bounded(inner.store.rotate_secret(rotation)).await? {
         return Ok(None);
     }
-    inner.caches.forget(&Digests { current: Some(to), previous: None });
+    inner.caches.forget(&Digests::first(Some(to)));
     tracing::info!(session = %id, provider = %session.provider, "session claimed");
-    let now = inner.now();
     row::note_use(inner, &row::local_state(inner, &session), now);
     session.last_seen_at = session.last_seen_at.max(now);
     session.revision += 1;

@@ -43,6 +43,8 @@ pub enum ManagerErrorKind {
     },
     /// There is no such session, or it belongs to another user.
     NotFound,
+    /// A task of the call panicked, in a store or in this crate: a fault to report.
+    Panicked,
     /// The operating system provided no randomness, or a value could not be sealed.
     Sealing,
     /// The manager is shutting down.
@@ -65,6 +67,9 @@ impl fmt::Display for ManagerErrorKind {
                 write!(f, "the cap is reached with {live} live sessions: end one first")
             }
             Self::NotFound => f.write_str("no such session"),
+            Self::Panicked => f.write_str(
+                "a task of the session manager panicked: the panic's message says where",
+            ),
             Self::Sealing => f.write_str("the session's tokens could not be sealed"),
             Self::ShuttingDown => f.write_str("the session manager is shutting down"),
             Self::StoreRejected => f.write_str(STORE_REJECTED),

@@ -2,10 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::live::{CacheRegistry, LocalStates};
+use super::notices::Notices;
 use super::renewal::{AbandonedLeases, MigrationHold, ProviderBackoff, SingleFlight};
+use super::store_health::StoreHealth;
 use super::tasks::Tasks;
 use crate::clock::{Clock, Timestamp};
 use crate::policy::{SessionPolicy, matches_pattern};
@@ -59,6 +62,9 @@ pub(crate) struct Inner {
     pub(super) local_states: LocalStates,
     pub(crate) caches: CacheRegistry,
     pub(super) tasks: Tasks,
+    pub(super) store_health: StoreHealth,
+    pub(super) notices: Notices,
+    pub(super) unreadable_reads: AtomicU64,
 }
 
 /// # Policy, clock and shutdown
@@ -111,18 +117,43 @@ impl Inner {
     }
 
     /// Waits for a call to the store for at most the policy's `store_timeout`, and otherwise
-    /// reports the store as unavailable.
+    /// reports the store as unavailable; at once, if it is known to be away.
     pub(super) async fn bounded<T>(
         &self,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let timeout = self.clock.sleep(self.policy.store_timeout());
-        tokio::select! {
-            biased;
-            answer = call => answer,
-            () = timeout => Err(StoreError::new(StoreErrorKind::Unavailable).caused_by("no answer in time")),
+        match self.store_health.allows_call(self.clock.monotonic()) {
+            true => self.insisting(call).await,
+            false => Err(unavailable("it did not answer a moment ago")),
         }
     }
+
+    /// Waits for a call to the store like [`bounded`](Self::bounded), but makes it even if the store
+    /// is known to be away: for writes that must not wait for another call to find it back.
+    pub(super) async fn insisting<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let (from, started) = (self.now(), self.clock.monotonic());
+        let timeout = self.clock.sleep(self.policy.store_timeout());
+        let answer = tokio::select! {
+            biased;
+            answer = call => answer,
+            () = timeout => Err(unavailable("no answer in time")),
+        };
+        match &answer {
+            Err(error) if error.kind() == StoreErrorKind::Unavailable => {
+                let ended = self.clock.monotonic();
+                self.store_health.note_failure(from, ended.saturating_sub(started), ended);
+            }
+            _ => self.store_health.note_answer(self.now()),
+        }
+        answer
+    }
+}
+
+fn unavailable(why: &'static str) -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable).caused_by(why)
 }
 
 impl fmt::Debug for SessionManager {

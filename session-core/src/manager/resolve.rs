@@ -8,6 +8,7 @@ use super::live::{LiveSession, ReadSession, renew_if_due};
 use super::manager::{Inner, SessionManager};
 use super::row;
 use crate::clock::Timestamp;
+use crate::error_chain::ErrorChain;
 use crate::session::{EndReason, Ended, SecretDigest, SessionId, UserId};
 use crate::store::{StoreError, StoreErrorKind, StoredSession};
 use crate::token::SealedTokens;
@@ -128,7 +129,7 @@ fn confirm_new_secret(
         inner.tasks.spawn(async move {
             let confirmed = task.store.confirm_rotation(id, &digest, now);
             if let Err(error) = task.bounded(confirmed).await {
-                tracing::warn!(%error, "the first use of a rotated secret was not noted");
+                tracing::warn!(error = %ErrorChain(&error), "the first use of a rotated secret was not noted");
             }
         });
     }

@@ -63,17 +63,18 @@ async fn rotate(inner: &Inner, user: &UserId, id: SessionId) -> Result<Rotation,
     if row::held_by_migration(inner, &row.session).await?.is_some() {
         return Ok(Rotation::InProgress);
     }
-    let Some(previous) = previous_after(&row.digests, inner.now()) else {
+    let now = inner.now();
+    let Some(previous) = previous_after(&row.digests, now) else {
         return Ok(Rotation::InProgress);
     };
     let secret = SessionSecret::generate()?;
     let (from, to) = (row.digests.current, secret.digest());
-    let rotation = SecretRotation { id, from, to, previous };
+    let rotation = SecretRotation { id, from, to, now, previous };
     if !inner.bounded(inner.store.rotate_secret(rotation)).await? {
         return Ok(Rotation::InProgress);
     }
     inner.caches.forget(&row.digests);
-    inner.caches.forget(&Digests { current: Some(to), previous: None });
+    inner.caches.forget(&Digests::first(Some(to)));
     let absolute_deadline = inner.policy.absolute_deadline(&row.session);
     Ok(Rotation::Rotated { secret, absolute_deadline })
 }

@@ -2,12 +2,14 @@
 //! and end them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::error::{ManagerError, TokenError, TokenErrorKind};
 use super::live::LocalState;
 use super::manager::Inner;
 use crate::clock::Timestamp;
+use crate::error_chain::ErrorChain;
 use crate::policy::RenewalSchedule;
 use crate::session::{EndReason, Origin, Session, SessionId, UserId};
 use crate::store::{EndTarget, EndedSession, StoreError, StoredSession};
@@ -41,7 +43,8 @@ pub(super) fn open_tokens(inner: &Inner, row: &StoredSession) -> Result<TokenSet
     let sealed = row.tokens.as_ref().ok_or(Unreadable::Tampered)?;
     let Session { id, user, provider, .. } = &row.session;
     TokenSet::open(sealed, &inner.keyring, *id, user, provider).inspect_err(|error| {
-        tracing::error!(session = %id, %error, "a session's tokens cannot be read");
+        inner.unreadable_reads.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(session = %id, error = %ErrorChain(&error), "a session's tokens cannot be read");
     })
 }
 
@@ -73,10 +76,15 @@ pub(super) fn last_seen_at(inner: &Inner, id: SessionId, stored: Timestamp) -> T
     inner.local_states.last_seen_at(id).map_or(stored, |known| known.max(stored))
 }
 
+/// Returns the last use from which a session's idle timeout counts.
+pub(super) fn idle_since(inner: &Inner, id: SessionId, stored: Timestamp) -> Timestamp {
+    inner.store_health.idle_since(last_seen_at(inner, id, stored))
+}
+
 /// Returns the timeout that a session has reached, if any.
 pub(super) fn timed_out(inner: &Inner, session: &Session, now: Timestamp) -> Option<EndReason> {
-    let last_seen_at = last_seen_at(inner, session.id, session.last_seen_at);
-    inner.policy.timed_out(session, last_seen_at, now)
+    let idle_since = idle_since(inner, session.id, session.last_seen_at);
+    inner.policy.timed_out(session, idle_since, now)
 }
 
 /// Keeps the sessions that have reached no timeout, each with its last use as this process knows
@@ -114,7 +122,7 @@ pub(super) fn note_use(inner: &Arc<Inner>, state: &Arc<LocalState>, now: Timesta
         let (task, state) = (Arc::clone(inner), Arc::clone(state));
         inner.tasks.spawn(async move {
             if let Err(error) = task.bounded(task.store.touch(state.id(), now)).await {
-                tracing::warn!(%error, "the last use of a session was not written");
+                tracing::warn!(error = %ErrorChain(&error), "the last use of a session was not written");
                 state.retry_write_soon(interval);
             }
         });

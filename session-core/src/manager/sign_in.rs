@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::error::{ManagerError, ManagerErrorKind};
 use super::manager::{Inner, SessionManager};
+use super::notices;
 use super::row;
 use super::unclaimed::{NewGrant, Unclaimed};
 use crate::clock::Timestamp;
@@ -73,6 +74,9 @@ pub struct SignedIn {
     pub secret: SessionSecret,
     /// When the session ends however much it is used; the cookie need not live longer.
     pub absolute_deadline: Option<Timestamp>,
+    /// Whether the provider issued a refresh token. Without one, a new access token needs a new
+    /// sign-in.
+    pub has_refresh_token: bool,
     /// The sessions that ended for it: superseded, timed out, evicted or replaced.
     pub ended: Vec<EndedSession>,
 }
@@ -83,6 +87,9 @@ pub struct SignedIn {
 pub struct Connected {
     /// The new session.
     pub session: Session,
+    /// Whether the provider issued a refresh token. Without one, a new access token needs a new
+    /// connection.
+    pub has_refresh_token: bool,
     /// The sessions that ended for it.
     pub ended: Vec<EndedSession>,
 }
@@ -106,9 +113,10 @@ impl SessionManager {
         let further = sign_in.supersedes.get(1..).unwrap_or_default().to_vec();
         let new = new_session(&self.inner, sign_in, Some(secret.digest()), Origin::Login)?;
         let session = new.session.clone();
+        let has_refresh_token = new.tokens.refresh_token.is_some();
         let ended = admit(&self.inner, new, further).await?;
         let absolute_deadline = self.inner.policy.absolute_deadline(&session);
-        Ok(SignedIn { session, secret, absolute_deadline, ended })
+        Ok(SignedIn { session, secret, absolute_deadline, has_refresh_token, ended })
     }
 
     /// Connects a tool client of a user: admits a session without a cookie, which ends only the
@@ -126,8 +134,9 @@ impl SessionManager {
         let sign_in = SignIn::new(user, provider, tokens);
         let new = new_session(&self.inner, sign_in, None, Origin::Connection)?;
         let session = new.session.clone();
+        let has_refresh_token = new.tokens.refresh_token.is_some();
         let ended = admit(&self.inner, new, Vec::new()).await?;
-        Ok(Connected { session, ended })
+        Ok(Connected { session, has_refresh_token, ended })
     }
 }
 
@@ -143,6 +152,7 @@ fn new_session(
         .with_identity(identity.storable())
         .with_device(device);
     let tokens = TokenSet::new(tokens, now, inner.policy.renewal().assumed_lifetime);
+    notices::report(inner, &session, &tokens);
     let tokens = row::seal_tokens(inner, &session, &tokens)?;
     let superseded = supersedes.first().copied();
     Ok(NewSession::new(session, tokens).with_digest(digest).superseding(superseded))
@@ -218,7 +228,7 @@ async fn supersede(
 /// used a moment ago must not be evicted as the least recently used.
 fn with_local_use(inner: &Inner, present: &[AdmittedSession]) -> Vec<AdmittedSession> {
     let with_use = |session: &AdmittedSession| AdmittedSession {
-        last_seen_at: row::last_seen_at(inner, session.id, session.last_seen_at),
+        last_seen_at: row::idle_since(inner, session.id, session.last_seen_at),
         ..*session
     };
     present.iter().map(with_use).collect()

@@ -39,8 +39,18 @@ impl Tasks {
         &self,
         work: impl Future<Output = Result<T, ManagerError>> + Send + 'static,
     ) -> Result<T, ManagerError> {
-        let shutting_down = |_| Err(ManagerError::new(ManagerErrorKind::ShuttingDown));
-        self.tracker.spawn_on(work, &self.runtime).await.unwrap_or_else(shutting_down)
+        self.tracker.spawn_on(work, &self.runtime).await.unwrap_or_else(|error| {
+            let kind = match error.is_panic() {
+                true => ManagerErrorKind::Panicked,
+                false => ManagerErrorKind::ShuttingDown,
+            };
+            Err(ManagerError::new(kind))
+        })
+    }
+
+    /// Returns how many tasks are running.
+    pub(super) fn count(&self) -> usize {
+        self.tracker.len()
     }
 
     pub(super) fn is_closing(&self) -> bool {

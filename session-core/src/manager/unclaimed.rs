@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::manager::Inner;
 use super::row;
+use crate::error_chain::ErrorChain;
 use crate::session::{EndReason, Session};
 use crate::store::{EndTarget, EndedSession, NewSession, PendingRevocation};
 use crate::token::Sealed;
@@ -56,7 +57,7 @@ impl NewGrant {
                 Ok(ended) if !ended.is_empty() => return true,
                 Ok(_) => looks += 1,
                 Err(error) => {
-                    tracing::warn!(session = %self.session.id, %error, "a failed sign-in is looked for");
+                    tracing::warn!(session = %self.session.id, error = %ErrorChain(&error), "a failed sign-in is looked for");
                 }
             }
             if looks >= LOOKS || !may_wait(inner, &mut pause).await {
@@ -74,7 +75,7 @@ impl NewGrant {
         {
             if !error.is_transient() || !may_wait(inner, &mut pause).await {
                 let session = self.session.id;
-                tracing::error!(%session, %error, "a refresh token will not be revoked");
+                tracing::error!(%session, error = %ErrorChain(&error), "a refresh token will not be revoked");
                 return;
             }
         }

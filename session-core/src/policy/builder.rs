@@ -30,6 +30,7 @@ pub struct PolicyBuilder {
     max_staleness: Duration,
     touch_interval: Option<Duration>,
     retention: Duration,
+    renewal_event_retention: Option<Duration>,
     store_timeout: Duration,
 }
 
@@ -44,6 +45,7 @@ impl Default for PolicyBuilder {
             max_staleness: Duration::from_secs(5),
             touch_interval: None,
             retention: 30 * DAY,
+            renewal_event_retention: None,
             store_timeout: Duration::from_secs(5),
         }
     }
@@ -172,9 +174,17 @@ impl PolicyBuilder {
         self
     }
 
-    /// Sets for how long ended sessions and events stay readable (default: 30 days).
+    /// Sets for how long ended sessions stay readable, and the events of their lives (default: 30
+    /// days).
     pub const fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;
+        self
+    }
+
+    /// Sets for how long the events of renewals stay readable, of which a session has many (default:
+    /// three days, or the retention if that is less).
+    pub const fn renewal_event_retention(mut self, retention: Duration) -> Self {
+        self.renewal_event_retention = Some(retention);
         self
     }
 
@@ -216,6 +226,9 @@ impl PolicyBuilder {
             max_staleness: self.max_staleness,
             touch_interval: Duration::ZERO,
             retention: self.retention,
+            renewal_event_retention: self
+                .renewal_event_retention
+                .unwrap_or_else(|| self.retention.min(3 * DAY)),
             store_timeout: self.store_timeout,
         };
         policy.touch_interval = touch_interval(self.touch_interval, &policy)?;

@@ -19,6 +19,7 @@ pub use rule::{ProviderSelection, Rule};
 pub(crate) use rule::{is_pattern, matches_pattern, specificity};
 
 use crate::clock::Timestamp;
+use crate::event::EventName;
 use crate::session::{EndReason, ProviderName, Session};
 
 /// How many sessions a user may have, how long they live, and when their tokens are renewed.
@@ -52,6 +53,7 @@ pub struct SessionPolicy {
     max_staleness: Duration,
     touch_interval: Duration,
     retention: Duration,
+    renewal_event_retention: Duration,
     store_timeout: Duration,
 }
 
@@ -140,10 +142,19 @@ impl SessionPolicy {
         self.touch_interval
     }
 
-    /// Returns for how long ended sessions and events stay readable.
+    /// Returns for how long ended sessions stay readable, and the events of their lives.
     #[must_use]
     pub const fn retention(&self) -> Duration {
         self.retention
+    }
+
+    /// Returns for how long events of this name stay readable.
+    #[must_use]
+    pub const fn event_retention(&self, name: EventName) -> Duration {
+        match name {
+            EventName::Created | EventName::Ended => self.retention,
+            EventName::Renewed | EventName::RenewalFailed => self.renewal_event_retention,
+        }
     }
 
     /// Returns how long a call waits for the store before it counts as unavailable.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
-use crate::event::Event;
+use crate::event::{Event, EventName};
 use crate::session::SessionId;
 use crate::store::StoreError;
 
@@ -26,10 +26,16 @@ pub trait EventLog {
     /// Returns [`StoreError`] if the store cannot answer, or if a row is corrupt.
     async fn events(&self, id: SessionId) -> Result<Vec<Event>, StoreError>;
 
-    /// Deletes at most `limit` events from before `before`, and returns how many (law 9).
+    /// Deletes at most `limit` events of this kind from before `before`, and returns how many
+    /// (law 9).
     ///
     /// # Errors
     ///
     /// Returns [`StoreError`] if the store cannot answer; some of the events may be deleted.
-    async fn purge_events(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError>;
+    async fn purge_events(
+        &self,
+        kind: EventName,
+        before: Timestamp,
+        limit: u64,
+    ) -> Result<u64, StoreError>;
 }

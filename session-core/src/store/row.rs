@@ -104,6 +104,9 @@ pub struct Digests {
     pub current: Option<SecretDigest>,
     /// The digest of the secret before it, as long as that may still be presented.
     pub previous: Option<PreviousDigest>,
+    /// Whether the current secret has taken the place of another one, or of none. If it has not,
+    /// a migrated session's is still the one that the other system gave out.
+    pub is_rotated: bool,
 }
 
 /// A rotated secret that is still accepted for a while (see [`crate::policy::rotation`]).
@@ -118,6 +121,12 @@ pub struct PreviousDigest {
 }
 
 impl Digests {
+    /// Creates the digests of a session whose current secret is its first.
+    #[must_use]
+    pub const fn first(current: Option<SecretDigest>) -> Self {
+        Self { current, previous: None, is_rotated: false }
+    }
+
     /// Returns whether a cookie of this digest is accepted at `now`: the current one, or the
     /// previous one for a while.
     #[must_use]

@@ -101,6 +101,8 @@ pub struct SecretRotation {
     pub from: Option<SecretDigest>,
     /// The new digest.
     pub to: SecretDigest,
+    /// The time of the rotation.
+    pub now: Timestamp,
     /// The digest that stays accepted for a while beside the new one.
     pub previous: Option<PreviousDigest>,
 }
@@ -108,8 +110,13 @@ pub struct SecretRotation {
 impl SecretRotation {
     /// Creates a rotation from the digest that was read, after which no previous one is accepted.
     #[must_use]
-    pub const fn new(id: SessionId, from: Option<SecretDigest>, to: SecretDigest) -> Self {
-        Self { id, from, to, previous: None }
+    pub const fn new(
+        id: SessionId,
+        from: Option<SecretDigest>,
+        to: SecretDigest,
+        now: Timestamp,
+    ) -> Self {
+        Self { id, from, to, now, previous: None }
     }
 
     /// Sets the digest that stays accepted for a while.

@@ -136,10 +136,13 @@ impl SealingKey {
         Self::checked(id.to_owned(), bytes)
     }
 
-    /// Refuses a key of one repeated byte: it is a placeholder that was not replaced (K3).
+    /// Refuses a key of one repeated byte, which is a placeholder that was not replaced, and one of
+    /// printable characters only, which is a text from a manual or a password (K3). A random key is
+    /// printable once in 10^13.
     fn checked(id: String, bytes: Zeroizing<[u8; KEY_BYTES]>) -> Result<Self, KeyringError> {
         let first = bytes.first().copied();
-        if bytes.iter().all(|byte| Some(*byte) == first) {
+        let is_text = bytes.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ');
+        if is_text || bytes.iter().all(|byte| Some(*byte) == first) {
             return Err(KeyringError::WeakKey { id });
         }
         Ok(Self { id, bytes })
@@ -163,9 +166,9 @@ const fn is_key_id_byte(byte: u8) -> bool {
 /// ```
 /// use session_core::Keyring;
 ///
-/// let old = "2024:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
-/// let new = "2026:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
-/// let keyring = Keyring::parse(&format!("{new},{old}")).unwrap();
+/// let old = Keyring::generate_entry("2024").unwrap();
+/// let new = Keyring::generate_entry("2026").unwrap();
+/// let keyring = Keyring::parse(&format!("{},{}", *new, *old)).unwrap();
 /// assert_eq!(keyring.sealing_key_id(), "2026");
 /// assert!(Keyring::parse("").is_err());
 /// ```
@@ -304,8 +307,8 @@ pub enum KeyringError {
     /// The operating system provides no randomness.
     #[error("the operating system provides no randomness for a sealing key")]
     RandomnessError,
-    /// The key is a placeholder: one byte repeated (K3).
-    #[error("sealing key {id:?} is a placeholder: generate a random key")]
+    /// The key is a placeholder or a text: one byte repeated, or printable characters only (K3).
+    #[error("sealing key {id:?} is a placeholder or a text: generate a random key")]
     WeakKey {
         /// The key's id.
         id: String,

@@ -112,6 +112,14 @@ impl LegacyFormat {
         Self::Decoded(LegacyDecoder(Arc::new(decode)))
     }
 
+    /// Returns whether a value has the format, and is the one of this digest that was migrated.
+    fn leads_to(&self, value: &str, digest: &SecretDigest) -> bool {
+        match self {
+            Self::Custom(check) => check(value),
+            Self::Uuid | Self::Decoded(_) => self.digest_of(value) == Some(*digest),
+        }
+    }
+
     /// Returns the digest of the migrated value, if this one has the format.
     fn digest_of(&self, value: &str) -> Option<SecretDigest> {
         match self {

@@ -25,7 +25,10 @@ pub(crate) struct PresentedValues {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Candidate {
     pub(crate) digest: SecretDigest,
-    /// Whether it has the format of another system's values.
+    /// Whether it has the form of a secret that was issued here.
+    pub(crate) is_issued_form: bool,
+    /// Whether it has the format of another system's values, which alone are accepted for sessions
+    /// that still have that system's secret.
     pub(crate) is_legacy: bool,
 }
 
@@ -109,8 +112,10 @@ fn candidate(value: &[u8], legacy: Option<&LegacyFormat>) -> Option<Candidate> {
     let value = Some(value).filter(|value| value.len() <= MAX_VALUE_BYTES)?;
     let value = std::str::from_utf8(value).ok()?;
     if let Some(digest) = SessionSecret::digest_of(value) {
-        return Some(Candidate { digest, is_legacy: false });
+        let is_legacy = legacy.is_some_and(|format| format.leads_to(value, &digest));
+        return Some(Candidate { digest, is_issued_form: true, is_legacy });
     }
     let format = legacy.filter(|_| !value.is_empty() && value.is_ascii())?;
-    format.digest_of(value).map(|digest| Candidate { digest, is_legacy: true })
+    let digest = format.digest_of(value)?;
+    Some(Candidate { digest, is_issued_form: false, is_legacy: true })
 }

@@ -13,14 +13,20 @@ use session_core::testing::{Fault, Method, sample};
 use session_tower::{CookieUpdate, CurrentSession, LegacyFormat, SessionCookie};
 use tower::{Layer, ServiceExt as _, service_fn};
 
-use crate::site::{Body, Site, SiteService, keyring, send, show_user, until};
+use crate::site::{
+    Body, Site, SiteService, cookie as session_cookie, keyring, send, show_user, until,
+};
 
 const UUID: &str = "0190f5b2-1c3d-4e4f-8a9b-0c1d2e3f4a5b";
 
 /// Stores a session whose cookie holds another system's value.
 async fn import(site: &Site, value: &str) -> session_core::SessionId {
+    import_with(site, Some(SecretDigest::of(value))).await
+}
+
+async fn import_with(site: &Site, digest: Option<SecretDigest>) -> session_core::SessionId {
     let login = Login::of("ann", "okta").imported();
-    let new = login.new_session_sealed_by(&keyring()).with_digest(Some(SecretDigest::of(value)));
+    let new = login.new_session_sealed_by(&keyring()).with_digest(digest);
     let admit_all = |_: &[session_core::policy::AdmittedSession]| {
         session_core::policy::Verdict::Admit(Vec::new())
     };
@@ -190,13 +196,17 @@ async fn a_session_that_ends_before_its_rotation_gets_no_cookie() {
     assert_eq!(send(&service, &[&old()]).await.text, "ended: revoked_by_admin");
 }
 
+/// A migrated value that has the form of a secret.
+const LOOKALIKE: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ";
+
 #[tokio::test]
 async fn a_migrated_value_that_looks_like_a_secret_is_replaced_too() {
     let site = Site::new().await;
-    let value = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ";
-    import(&site, value).await;
-    let service = site.service();
-    let old = format!("__Host-session={value}");
+    import(&site, LOOKALIKE).await;
+    let is_theirs = |value: &str| value.len() == LOOKALIKE.len();
+    let cookie = SessionCookie::builder().legacy(LegacyFormat::Custom(is_theirs)).build().unwrap();
+    let service = site.layer().with_cookie(cookie).layer(service_fn(show_user));
+    let old = format!("__Host-session={LOOKALIKE}");
     let answer = send(&service, &[&old]).await;
     assert_eq!(answer.text, "ann");
     let new = answer.new_cookie();
@@ -205,6 +215,37 @@ async fn a_migrated_value_that_looks_like_a_secret_is_replaced_too() {
         let answer = send(&service, &[&new]).await;
         assert!(answer.text == "ann" && answer.keeps_cookie(), "once: {answer:?}");
     }
+}
+
+#[tokio::test]
+async fn s5_a_migrated_value_that_looks_like_a_secret_is_accepted_only_in_the_configured_format() {
+    let site = Site::new().await;
+    import(&site, LOOKALIKE).await;
+    let raw = format!("__Host-session={LOOKALIKE}");
+    let signed = LegacyFormat::decoded(|value| value.strip_suffix(".signed").map(str::to_owned));
+    let signed = SessionCookie::builder().legacy(signed).build().unwrap();
+    let uuids = SessionCookie::builder().legacy(LegacyFormat::Uuid).build().unwrap();
+    for cookie in [SessionCookie::default(), uuids, signed.clone()] {
+        let service = site.layer().with_cookie(cookie).layer(service_fn(show_user));
+        for _ in 0..2 {
+            let answer = send(&service, &[&raw]).await;
+            assert!(answer.text == "anonymous" && answer.clears_cookie(), "{answer:?}");
+        }
+    }
+    let service = site.layer().with_cookie(signed).layer(service_fn(show_user));
+    let answer = send(&service, &[&format!("{raw}.signed")]).await;
+    assert_eq!(answer.text, "ann");
+    assert_eq!(send(&service, &[&answer.new_cookie()]).await.text, "ann");
+}
+
+#[tokio::test]
+async fn a_claimed_session_keeps_the_secret_that_its_device_got() {
+    let site = Site::new().await;
+    import_with(&site, None).await;
+    let (user, provider) = (sample::user("ann"), sample::provider("okta"));
+    let claimed = site.manager.claim(&user, &provider, None).await.unwrap();
+    let answer = send(&site.service(), &[&session_cookie(&claimed.secret)]).await;
+    assert!(answer.text == "ann" && answer.keeps_cookie(), "{answer:?}");
 }
 
 #[tokio::test]

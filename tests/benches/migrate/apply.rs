@@ -14,7 +14,7 @@ use session_tests::database::{Database, Kind};
 use crate::rows::filled_with;
 
 const SOURCE_KEY: &str = "a secret";
-const KEYS: &str = "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+const KEYS: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 pub(crate) async fn print(rows: u64) {
     println!("apply of {rows} rows, offline, into the same database");

@@ -24,7 +24,7 @@ const CORE_LAYERS: [&str; 10] = [
 
 /// Libraries, and the only place where each may be named.
 const LIBRARY_HOMES: [(&str, &str); 4] = [
-    ("moka", "session-tower/src/cache"),
+    ("quick_cache", "session-tower/src/cache"),
     ("axum_core", "session-tower/src/extract"),
     ("sea_orm", "session-core/src/store/sea_orm"),
     ("openidconnect", "session-core/src/provider/openid"),

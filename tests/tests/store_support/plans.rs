@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait as _, Set, Statement};
 use session_core::Timestamp;
+use session_core::event::EventName;
 use session_core::policy::{OnFull, ProviderSelection};
 use session_core::session::{EndReason, SessionId};
 use session_core::store::sea_orm::SeaOrmStore;
@@ -200,7 +201,7 @@ async fn maintain(store: &SeaOrmStore, login: &Login, now: Timestamp) {
     store.end(unused, EndReason::Idle, now).await.unwrap();
     let before = sample::now() + Duration::from_secs(1);
     assert_eq!(store.purge_ended(before, 20).await.unwrap(), 20);
-    assert_eq!(store.purge_events(before, 20).await.unwrap(), 20);
+    assert_eq!(store.purge_events(EventName::Created, before, 20).await.unwrap(), 20);
     assert!(!store.events(login.id()).await.unwrap().is_empty());
     let claimed = store.claim_revocations(before, now, 10).await.unwrap();
     store.postpone_revocation(claimed[0].id, now).await.unwrap();

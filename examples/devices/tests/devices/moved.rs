@@ -16,7 +16,7 @@ use crate::browser::Browser;
 use crate::program::{Copy, Directory, devices};
 
 const SOURCE_KEY: &str = "the key of the old application";
-const KEYS: &str = "moved:MDEyMzQ1Njc4OWFiY2RlZmZlZGNiYTk4NzY1NDMyMTA=";
+const KEYS: &str = "moved:AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const PHONE: &str = "0b6f1c9e-8f0a-4d3b-9a55-6f2d1f6f7a01";
 const LAPTOP: &str = "5d2f4c11-3c77-4f0e-8e43-2a9b8c7d6e02";
 

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::watch_queue::WatchQueue;
 use crate::clock::{Timestamp, millis};
+use crate::manager::peak::shrink_after_peak;
 use crate::policy::Timeouts;
 use crate::session::{EndReason, Session, SessionId};
 
@@ -26,11 +27,11 @@ pub(in crate::manager) struct LocalState {
     written: AtomicI64,
     /// Whether the watcher knows of it.
     is_queued: AtomicBool,
-    queue: Arc<WatchQueue<Self>>,
+    registry: Arc<Registry>,
 }
 
 impl LocalState {
-    fn new(session: &Session, timeouts: Timeouts, queue: &Arc<WatchQueue<Self>>) -> Self {
+    fn new(session: &Session, timeouts: Timeouts, registry: &Arc<Registry>) -> Self {
         let millis = session.last_seen_at.as_millis();
         Self {
             id: session.id,
@@ -41,7 +42,7 @@ impl LocalState {
             last_seen: AtomicI64::new(millis),
             written: AtomicI64::new(millis),
             is_queued: AtomicBool::new(false),
-            queue: Arc::clone(queue),
+            registry: Arc::clone(registry),
         }
     }
 
@@ -50,11 +51,16 @@ impl LocalState {
         self.timeouts.deadline(self.timeouts_from, self.last_seen_at())
     }
 
+    /// Returns when the session ends however much it is used; `None` if never.
+    pub(super) fn absolute_deadline(&self) -> Option<Timestamp> {
+        self.timeouts.absolute_deadline(self.timeouts_from)
+    }
+
     /// Hands the session over to the watcher, once, with the monotonic time at which its row was
     /// read.
     fn watch(self: &Arc<Self>, read_at: Duration) {
         if !self.is_queued.swap(true, Ordering::AcqRel) {
-            self.queue.add(Arc::downgrade(self), self.deadline(), read_at);
+            self.registry.queue.add(Arc::downgrade(self), self.deadline(), read_at);
         }
     }
 
@@ -119,6 +125,18 @@ impl LocalState {
     }
 }
 
+impl Drop for LocalState {
+    /// Takes the state out of the map, which else would keep its memory, unless another one has
+    /// taken its place. So no last reference may be dropped while the map is locked.
+    fn drop(&mut self) {
+        let mut sessions = self.registry.lock();
+        if sessions.held.get(&self.id).is_some_and(|held| held.strong_count() == 0) {
+            sessions.held.remove(&self.id);
+            shrink_after_peak(&mut sessions.held);
+        }
+    }
+}
+
 /// Completes when the session is over: at once in this process, within the policy's
 /// `max_staleness` in every other, and at the session's timeouts. Never on a renewal or rotation.
 ///
@@ -159,7 +177,10 @@ impl EndedSignal {
 
 /// The sessions that are held in this process.
 #[derive(Debug, Default)]
-pub(in crate::manager) struct LocalStates {
+pub(in crate::manager) struct LocalStates(Arc<Registry>);
+
+#[derive(Debug, Default)]
+struct Registry {
     sessions: Mutex<KnownSessions>,
     queue: Arc<WatchQueue<LocalState>>,
 }
@@ -180,25 +201,31 @@ impl LocalStates {
     /// Returns the state of a session whose row was just read. It is over already if the session
     /// ended in this process after the read.
     pub(in crate::manager) fn of(&self, session: &Session, timeouts: Timeouts) -> Arc<LocalState> {
-        let mut sessions = self.lock();
+        let mut sessions = self.0.lock();
         let over = sessions.over.get(&session.id).copied();
-        let state = sessions.state(session, timeouts, &self.queue);
+        let state = sessions.state(session, timeouts, &self.0);
+        drop(sessions);
         if let Some(reason) = over {
             state.end(reason);
         }
         state
     }
 
+    /// Returns how many sessions are held.
+    pub(in crate::manager) fn count(&self) -> usize {
+        self.0.lock().held.len()
+    }
+
     /// Returns the last use that this process knows of, if it holds the session.
     pub(in crate::manager) fn last_seen_at(&self, id: SessionId) -> Option<Timestamp> {
-        let state = self.lock().held.get(&id).and_then(Weak::upgrade)?;
+        let state = self.0.lock().held.get(&id).and_then(Weak::upgrade)?;
         Some(state.last_seen_at())
     }
 
     /// Marks a session as over for all that hold it, or are about to.
     pub(in crate::manager) fn end(&self, id: SessionId, reason: EndReason, monotonic: Duration) {
         let state = {
-            let mut sessions = self.lock();
+            let mut sessions = self.0.lock();
             sessions.forget_over(monotonic);
             if sessions.over.insert(id, reason).is_none() {
                 sessions.over_since.push_back((monotonic, id));
@@ -212,16 +239,18 @@ impl LocalStates {
 
     /// Takes note of an end on another node, if this process holds the session.
     pub(super) fn learn_end(&self, id: SessionId, reason: EndReason) {
-        let held = self.lock().held.get(&id).and_then(Weak::upgrade);
+        let held = self.0.lock().held.get(&id).and_then(Weak::upgrade);
         if let Some(state) = held {
             state.end(reason);
         }
     }
 
-    pub(super) const fn queue(&self) -> &Arc<WatchQueue<LocalState>> {
-        &self.queue
+    pub(super) fn queue(&self) -> &Arc<WatchQueue<LocalState>> {
+        &self.0.queue
     }
+}
 
+impl Registry {
     fn lock(&self) -> MutexGuard<'_, KnownSessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -232,17 +261,14 @@ impl KnownSessions {
         &mut self,
         session: &Session,
         timeouts: Timeouts,
-        queue: &Arc<WatchQueue<LocalState>>,
+        registry: &Arc<Registry>,
     ) -> Arc<LocalState> {
         let id = session.id;
         if let Some(state) = self.held.get(&id).and_then(Weak::upgrade) {
             state.learn_use(session.last_seen_at);
             return state;
         }
-        if self.held.len() == self.held.capacity() {
-            self.held.retain(|_, state| state.strong_count() > 0);
-        }
-        let state = Arc::new(LocalState::new(session, timeouts, queue));
+        let state = Arc::new(LocalState::new(session, timeouts, registry));
         self.held.insert(id, Arc::downgrade(&state));
         state
     }
@@ -254,6 +280,7 @@ impl KnownSessions {
             }
             self.over_since.pop_front();
             self.over.remove(&id);
+            shrink_after_peak(&mut self.over);
         }
     }
 }

@@ -63,7 +63,7 @@ impl LiveSession {
         let is_presented = |previous: &PreviousDigest| previous.digest == presented;
         Self {
             found_by_previous: digests.previous.filter(is_presented),
-            has_migrated_secret: session.origin == Origin::Imported && digests.previous.is_none(),
+            has_migrated_secret: session.origin == Origin::Imported && !digests.is_rotated,
             timeouts: inner.policy.timeouts(&session.provider),
             schedule: row::renewal_schedule(inner, &session, &tokens),
             state: row::local_state(inner, &session),
@@ -148,6 +148,11 @@ impl LiveSession {
         /// What the session takes beside its tokens: this value, ids, labels and the local state.
         const WITHOUT_TOKENS: usize = 1024;
         WITHOUT_TOKENS + self.tokens.memory()
+    }
+
+    /// Returns the clock's monotonic reading before the row was read.
+    pub(crate) const fn read_at(&self) -> Duration {
+        self.read_at
     }
 
     fn is_stale(&self, max_staleness: Duration, monotonic: Duration, now: Timestamp) -> bool {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::local_state::LocalState;
 use crate::clock::Timestamp;
+use crate::error_chain::ErrorChain;
 use crate::manager::manager::Inner;
 use crate::manager::row;
 use crate::session::{EndReason, Session, SessionId};
@@ -120,12 +121,12 @@ impl Watcher {
             let ids: Vec<_> = batch.iter().map(|state| state.id()).collect();
             let rows = inner.bounded(inner.store.find_all(&ids)).await;
             if let Err(error) = &rows {
-                tracing::warn!(%error, "watched sessions were not read");
+                tracing::warn!(error = %ErrorChain(&error), "watched sessions were not read");
             }
             for state in batch {
                 let again = match &rows {
                     Ok(rows) => check(inner, state, rows).await,
-                    Err(_) => Again::At(Some(inner.now() + inner.policy.max_staleness())),
+                    Err(_) => without_row(inner, state),
                 };
                 if let Again::At(due) = again {
                     let state = Arc::downgrade(state);
@@ -165,7 +166,9 @@ impl Watcher {
             let query = EndsQuery::new(since, MAX_ENDS).after(after);
             let page = match inner.bounded(inner.store.list_ends(query)).await {
                 Ok(page) => page,
-                Err(error) => return tracing::warn!(%error, "ends of sessions were not read"),
+                Err(error) => {
+                    return tracing::warn!(error = %ErrorChain(&error), "ends of sessions were not read");
+                }
             };
             for (id, ended) in &page {
                 inner.local_states.learn_end(*id, ended.reason);
@@ -218,14 +221,27 @@ async fn check(inner: &Arc<Inner>, state: &LocalState, rows: &[Session]) -> Agai
     state.learn_use(session.last_seen_at);
     let now = inner.now();
     let Some(timeout) = row::timed_out(inner, session, now) else {
-        return Again::At(state.deadline());
+        // An outage of the store has put off a deadline that has passed.
+        let soon = now + inner.policy.max_staleness();
+        let deadline = state.deadline();
+        return Again::At(deadline.map(|deadline| if deadline > now { deadline } else { soon }));
     };
     match row::end_timed_out(inner, session, timeout, now).await {
         Ok(true) => Again::No,
         // It was used or ended meanwhile.
         Ok(false) => Again::At(Some(now + MIN_PAUSE)),
-        Err(_) => Again::At(Some(now + inner.policy.max_staleness())),
+        Err(_) => without_row(inner, state),
     }
+}
+
+/// Decides without the store, which is away: the absolute timeout is known and cannot be put off.
+fn without_row(inner: &Inner, state: &LocalState) -> Again {
+    let now = inner.now();
+    if state.absolute_deadline().is_some_and(|deadline| now >= deadline) {
+        state.end(EndReason::Absolute);
+        return Again::No;
+    }
+    Again::At(Some(now + inner.policy.max_staleness()))
 }
 
 impl Watched {

@@ -16,6 +16,7 @@ use rounds::RoundWatch;
 
 use super::error::ManagerError;
 use super::manager::SessionManager;
+use crate::error_chain::ErrorChain;
 use crate::session::SessionId;
 
 /// How many revocations one round of maintenance processes.
@@ -57,7 +58,7 @@ impl SessionManager {
         let mut rounds = RoundWatch::default();
         // A first look: a round is due only if none was done since.
         if let Err(error) = rounds.claim(&self.inner).await {
-            tracing::warn!(%error, "rounds of maintenance were not read");
+            tracing::warn!(error = %ErrorChain(&error), "rounds of maintenance were not read");
         }
         loop {
             // Nodes that were started together must not do their rounds at the same time.
@@ -65,10 +66,10 @@ impl SessionManager {
             let share = u32::try_from(spread).unwrap_or(0);
             self.inner.clock.sleep(interval.saturating_add(interval / 1024 * share)).await;
             if let Err(error) = self.maintain_once(&mut rounds).await {
-                tracing::warn!(%error, "sessions were not purged");
+                tracing::warn!(error = %ErrorChain(&error), "sessions were not purged");
             }
             if let Err(error) = self.process_revocations(MAX_REVOCATIONS).await {
-                tracing::warn!(%error, "revocations were not processed");
+                tracing::warn!(error = %ErrorChain(&error), "revocations were not processed");
             }
         }
     }

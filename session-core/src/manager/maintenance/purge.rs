@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
+use crate::event::EventName;
 use crate::manager::error::ManagerError;
 use crate::manager::manager::Inner;
 use crate::manager::row;
@@ -40,7 +41,11 @@ pub(super) async fn purge(inner: &Arc<Inner>, may_end: bool) -> Result<PurgeRepo
     }
     let before = now - inner.policy.retention();
     report.sessions = all_batches(|| inner.bounded(inner.store.purge_ended(before, BATCH))).await?;
-    report.events = all_batches(|| inner.bounded(inner.store.purge_events(before, BATCH))).await?;
+    for name in EventName::ALL {
+        let before = now - inner.policy.event_retention(name);
+        let batch = || inner.bounded(inner.store.purge_events(name, before, BATCH));
+        report.events += all_batches(batch).await?;
+    }
     Ok(report)
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::error_chain::ErrorChain;
 use crate::manager::error::ManagerError;
 use crate::manager::manager::Inner;
 use crate::manager::renewal::MAX_REQUESTED_PAUSE;
@@ -130,7 +131,7 @@ async fn revoke(inner: &Inner, revocation: &PendingRevocation) -> Result<Revoked
     Ok(match ask_to_revoke(inner, provider.as_ref(), &token).await {
         Ok(()) => Revoked::Yes,
         Err(error) => {
-            tracing::warn!(session = %revocation.session, %error, "a token was not revoked");
+            tracing::warn!(session = %revocation.session, error = %ErrorChain(&error), "a token was not revoked");
             match error.kind() {
                 ProviderErrorKind::Unsupported => Revoked::Dropped,
                 _ => Revoked::Postponed(error.asks_to_wait()),
@@ -174,7 +175,7 @@ async fn ask_to_revoke(
 fn open(inner: &Inner, revocation: &PendingRevocation) -> Option<SecretString> {
     let opened = inner.keyring.open(seal_context(revocation), &revocation.refresh_token);
     let plain = opened.inspect_err(|error| {
-        tracing::error!(session = %revocation.session, %error, "a token cannot be revoked");
+        tracing::error!(session = %revocation.session, error = %ErrorChain(&error), "a token cannot be revoked");
     });
     Some(SecretString::from(std::str::from_utf8(&plain.ok()?).ok()?))
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::manager::peak::shrink_after_peak;
 use crate::session::SessionId;
 use crate::store::LeaseOwner;
 
@@ -26,6 +27,7 @@ impl AbandonedLeases {
         let mut owners = self.lock();
         if owners.get(&id) == Some(&owner) {
             owners.remove(&id);
+            shrink_after_peak(&mut owners);
         }
     }
 

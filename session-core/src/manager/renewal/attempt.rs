@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::single_flight::Renewed;
+use crate::error_chain::ErrorChain;
 use crate::event::{Event, EventKind, RenewalFailure};
 use crate::manager::error::{DEFAULT_RETRY_AFTER, TokenError, TokenErrorKind};
 use crate::manager::manager::Inner;
@@ -121,7 +122,7 @@ impl RenewalAttempt<'_> {
     pub(super) async fn record(&self, session: &Session, failure: RenewalFailure) {
         let event = Event::new(session, EventKind::RenewalFailed(failure), self.inner.now());
         if let Err(error) = self.inner.bounded(self.inner.store.record(event)).await {
-            tracing::warn!(%error, "a failed renewal was not recorded");
+            tracing::warn!(error = %ErrorChain(&error), "a failed renewal was not recorded");
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::clock::Timestamp;
+use crate::manager::peak::shrink_after_peak;
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::session::{ProviderName, Session, SessionId};
 
@@ -285,6 +286,7 @@ impl ProviderBackoff {
     pub(super) fn succeeded(&self, provider: &ProviderName, session: SessionId) {
         let mut state = self.lock();
         state.sessions.remove(&session);
+        shrink_after_peak(&mut state.sessions);
         let limit = state.limit(provider, self.max_concurrent);
         limit.streak.end();
         limit.pause.succeed();
@@ -311,6 +313,7 @@ impl BackoffState {
     fn sweep(&mut self, now: Duration) {
         if self.sessions.len() >= self.sweep_at.max(MIN_SWEEP) {
             self.sessions.retain(|_, session| !session.is_forgotten(now));
+            shrink_after_peak(&mut self.sessions);
             self.sweep_at = self.sessions.len().saturating_mul(2);
         }
     }

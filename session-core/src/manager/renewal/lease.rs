@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::error_chain::ErrorChain;
 use crate::manager::manager::Inner;
 use crate::session::SessionId;
 use crate::store::{Lease, LeaseOwner, StoreError, StoredSession};
@@ -135,7 +136,7 @@ impl HeldLease<'_> {
         }
         // An earlier heartbeat may have arrived although its answer was dropped or lost. No other
         // task has this owner's id, so the stored heartbeat is the one to go on from.
-        let row = self.inner.bounded(self.inner.store.find(self.id)).await?;
+        let row = self.inner.insisting(self.inner.store.find(self.id)).await?;
         let stored = row.filter(|row| row.session.is_live()).and_then(|row| row.lease);
         match stored.filter(|stored| stored.owner == self.lease.owner) {
             Some(stored) if stored.heartbeat != self.lease.heartbeat => {
@@ -147,7 +148,7 @@ impl HeldLease<'_> {
     }
 
     async fn raise(&mut self) -> Result<bool, StoreError> {
-        let raised = self.inner.bounded(self.inner.store.heartbeat(self.id, &self.lease)).await?;
+        let raised = self.inner.insisting(self.inner.store.heartbeat(self.id, &self.lease)).await?;
         if raised {
             self.lease = self.lease.raised();
         }
@@ -207,8 +208,10 @@ impl HeldLease<'_> {
             return;
         }
         let (inner, id, owner) = (self.inner, self.id, self.lease.owner);
-        let Err(error) = inner.bounded(inner.store.release_lease(id, owner)).await else { return };
-        tracing::debug!(session = %id, %error, "a lease is not released yet");
+        let Err(error) = inner.insisting(inner.store.release_lease(id, owner)).await else {
+            return;
+        };
+        tracing::debug!(session = %id, error = %ErrorChain(&error), "a lease is not released yet");
         inner.abandoned_leases.insert(id, owner);
         let task = Arc::clone(inner);
         inner.tasks.spawn(async move {
@@ -227,7 +230,7 @@ async fn release_abandoned(inner: &Inner, id: SessionId, owner: LeaseOwner) {
             () = inner.tasks.closing() => return,
             () = inner.clock.sleep(pause) => {}
         }
-        if inner.bounded(inner.store.release_lease(id, owner)).await.is_ok() {
+        if inner.insisting(inner.store.release_lease(id, owner)).await.is_ok() {
             return;
         }
         pause = (pause * 2).min(MAX_RELEASE_PAUSE);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::manager::peak::shrink_after_peak;
 use crate::session::SessionId;
 
 /// For how long a hold is remembered without asking the store again, which each request of the
@@ -38,6 +39,7 @@ impl MigrationHold {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.until.len() >= entries.sweep_at.max(MIN_SWEEP) {
             entries.until.retain(|_, until| *until > now);
+            shrink_after_peak(&mut entries.until);
             entries.sweep_at = entries.until.len().saturating_mul(2);
         }
         entries.until.insert(id, now.saturating_add(REMEMBERED));

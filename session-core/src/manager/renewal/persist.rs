@@ -7,6 +7,7 @@ use super::attempt::{OpenedRow, RenewalAttempt};
 use super::lease::HeldLease;
 use super::single_flight::Renewed;
 use crate::clock::Timestamp;
+use crate::error_chain::ErrorChain;
 use crate::manager::error::{DEFAULT_RETRY_AFTER, TokenError, TokenErrorKind};
 use crate::manager::row;
 use crate::session::Session;
@@ -74,7 +75,7 @@ pub(super) async fn persist(
                 if refused >= MAX_REFUSED_TRIES {
                     return Err(give_up(attempt, &row.session, &fetched, lease, error).await);
                 }
-                tracing::warn!(session = %attempt.id, %error, "renewed tokens are not written yet");
+                tracing::warn!(session = %attempt.id, error = %ErrorChain(&error), "renewed tokens are not written yet");
             }
         }
         wait(attempt, &mut pause, lease).await?;
@@ -90,7 +91,7 @@ async fn give_up(
     lease: &mut HeldLease<'_>,
     error: StoreError,
 ) -> TokenError {
-    tracing::error!(session = %attempt.id, %error, "renewed tokens cannot be stored: given up");
+    tracing::error!(session = %attempt.id, error = %ErrorChain(&error), "renewed tokens cannot be stored: given up");
     let inner = attempt.inner;
     inner.backoff.delay_session(attempt.id, inner.clock.monotonic());
     if !fetched.tokens().has_refresh_token_of(&fetched.sent) {
@@ -143,7 +144,7 @@ async fn write(
     };
     let (revision, now) = (row.session.revision, fetched.received_at);
     let write = TokenWrite::new(attempt.id, revision, tokens, now).releasing(owner);
-    let Some(revision) = inner.bounded(inner.store.write_tokens(write)).await? else {
+    let Some(revision) = inner.insisting(inner.store.write_tokens(write)).await? else {
         return read_again(attempt, row).await;
     };
     inner.caches.forget(&row.digests);
@@ -158,7 +159,7 @@ async fn read_again(
     attempt: &RenewalAttempt<'_>,
     row: &mut StoredSession,
 ) -> Result<WriteOutcome, StoreError> {
-    let found = attempt.inner.bounded(attempt.inner.store.find(attempt.id)).await?;
+    let found = attempt.inner.insisting(attempt.inner.store.find(attempt.id)).await?;
     let Some(found) = found else {
         return Ok(WriteOutcome::Over(TokenError::new(TokenErrorKind::NotFound)));
     };
@@ -182,14 +183,14 @@ async fn discard(
     };
     let (mut pause, mut refused) = (MIN_PAUSE, 0);
     loop {
-        let enqueued = inner.bounded(inner.store.enqueue_revocation(revocation.clone()));
+        let enqueued = inner.insisting(inner.store.enqueue_revocation(revocation.clone()));
         let Err(error) = lease.with_heartbeats(enqueued).await else { return };
         refused += u32::from(!error.is_transient());
         if refused >= MAX_REFUSED_TRIES {
-            tracing::error!(session = %attempt.id, %error, "a refresh token will not be revoked");
+            tracing::error!(session = %attempt.id, error = %ErrorChain(&error), "a refresh token will not be revoked");
             return;
         }
-        tracing::warn!(session = %attempt.id, %error, "a revocation is not enqueued yet");
+        tracing::warn!(session = %attempt.id, error = %ErrorChain(&error), "a revocation is not enqueued yet");
         if wait(attempt, &mut pause, lease).await.is_err() {
             return;
         }

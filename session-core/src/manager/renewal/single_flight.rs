@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::manager::error::{DEFAULT_RETRY_AFTER, TokenError};
+use crate::manager::peak::shrink_after_peak;
 use crate::session::{Session, SessionId};
 use crate::token::TokenSet;
 
@@ -87,7 +88,10 @@ impl Drop for CompletionGuard<'_> {
     /// Removes the renewal before its outcome is told: a caller that comes after the removal starts
     /// a new one, which reads the row again (F4).
     fn drop(&mut self) {
-        self.renewals.lock().remove(&self.id);
+        let mut renewals = self.renewals.lock();
+        renewals.remove(&self.id);
+        shrink_after_peak(&mut renewals);
+        drop(renewals);
         if let Some(outcome) = self.outcome.take() {
             self.sender.send_replace(Some(outcome));
         }

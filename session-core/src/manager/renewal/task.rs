@@ -11,6 +11,7 @@ use super::lease::{ClaimableLease, HeldLease, LeaseWait, wait_for_lease};
 use super::persist::persist;
 use super::refusal::refused;
 use super::single_flight::{PendingRenewal, RenewalOutcome, Renewed};
+use crate::error_chain::ErrorChain;
 use crate::event::RenewalFailure;
 use crate::manager::error::{DEFAULT_RETRY_AFTER, TokenError, TokenErrorKind};
 use crate::manager::manager::Inner;
@@ -49,7 +50,7 @@ pub(in crate::manager) fn begin(
             let outcome = run(&RenewalAttempt { inner: &task, id, reason }, &session).await;
             if let Err(error) = &outcome {
                 let provider = &session.provider;
-                tracing::info!(session = %id, %provider, %error, "tokens not renewed");
+                tracing::info!(session = %id, %provider, error = %ErrorChain(&error), "tokens not renewed");
             }
             guard.complete(outcome);
         });
@@ -224,7 +225,7 @@ async fn failed(
     let (inner, session) = (attempt.inner, &opened.row.session);
     let now = inner.clock.monotonic();
     let pause = inner.backoff.failed(session, &error, now);
-    tracing::warn!(session = %attempt.id, provider = %session.provider, %error, "renewal failed");
+    tracing::warn!(session = %attempt.id, provider = %session.provider, error = %ErrorChain(&error), "renewal failed");
     attempt.record(session, failure(error.kind())).await;
     TokenError::unavailable(pause).caused_by(error)
 }

@@ -12,6 +12,7 @@ use super::metadata::{Document, Metadata};
 use super::registration::Registration;
 use super::setting::{InvalidSetting, SetupError};
 use super::transport::Transport;
+use crate::error_chain::ErrorChain;
 use crate::provider::{ProviderError, ProviderErrorKind};
 
 /// How long a document is used before it is fetched again.
@@ -78,7 +79,7 @@ impl Discovery {
         let fetched_at = transport.clock.monotonic();
         let metadata = metadata.inspect_err(|error| {
             *paused_until = fetched_at + pause;
-            tracing::warn!(%error, issuer = registration.issuer, "discovery of a provider failed");
+            tracing::warn!(error = %ErrorChain(&error), issuer = registration.issuer, "discovery of a provider failed");
         })?;
         let known = self.known().filter(|known| *known.keys.url() == metadata.endpoints.keys);
         let keys = known.map_or_else(

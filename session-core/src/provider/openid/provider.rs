@@ -14,6 +14,7 @@ use super::metadata::{Endpoints, Metadata};
 use super::registration::Registration;
 use super::setting::SetupError;
 use super::transport::Transport;
+use crate::error_chain::ErrorChain;
 use crate::provider::{Provider, ProviderError, ProviderErrorKind, RevocationScope};
 use crate::token::{TokenResponse, TokenSet};
 
@@ -95,7 +96,7 @@ impl OpenIdProvider {
         let Some(token) = &response.refresh_token else { return };
         let revoked = self.transport.bounded(self.ask_to_revoke(metadata, token)).await;
         if let Err(error) = revoked {
-            tracing::warn!(%error, "a refresh token that no session holds was not revoked");
+            tracing::warn!(error = %ErrorChain(&error), "a refresh token that no session holds was not revoked");
         }
     }
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{MemoryStore, count};
 use crate::clock::Timestamp;
-use crate::event::Event;
+use crate::event::{Event, EventName};
 use crate::session::SessionId;
 use crate::store::{EventLog, StoreError};
 
@@ -23,11 +23,16 @@ impl EventLog for MemoryStore {
         Ok(events)
     }
 
-    async fn purge_events(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+    async fn purge_events(
+        &self,
+        kind: EventName,
+        before: Timestamp,
+        limit: u64,
+    ) -> Result<u64, StoreError> {
         let events = &mut self.state().events;
         let (mut left, known) = (limit, events.len());
         events.retain(|event| {
-            let is_purged = event.at < before && left > 0;
+            let is_purged = event.kind.name() == kind && event.at < before && left > 0;
             left -= u64::from(is_purged);
             !is_purged
         });

@@ -63,7 +63,7 @@ impl SessionLifecycle for MemoryStore {
 impl Tables {
     fn insert(&mut self, new: NewSession) -> Result<(), StoreError> {
         let partition = new.partition();
-        let digests = Digests { current: new.digest, previous: None };
+        let digests = Digests::first(new.digest);
         let session = new.session.clone();
         let stored = StoredSession::new(new.session, digests, Some(new.tokens));
         self.rows.insert(Row { stored, partition, admission: self.admissions + 1 })?;

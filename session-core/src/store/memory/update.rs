@@ -29,7 +29,8 @@ impl SessionUpdates for MemoryStore {
     }
 
     async fn rotate_secret(&self, rotation: SecretRotation) -> Result<bool, StoreError> {
-        let digests = Digests { current: Some(rotation.to), previous: rotation.previous };
+        let SecretRotation { to, previous, .. } = rotation;
+        let digests = Digests { current: Some(to), previous, is_rotated: true };
         let mut state = self.state();
         let row = state.rows.live_mut(rotation.id);
         if row.is_none_or(|row| row.digests.current != rotation.from) {

@@ -10,7 +10,7 @@ use super::entity::event::{self, Column};
 use super::lookup::CHUNK;
 use super::store::SeaOrmStore;
 use crate::clock::Timestamp;
-use crate::event::Event;
+use crate::event::{Event, EventName};
 use crate::session::SessionId;
 use crate::store::{EventLog, StoreError};
 
@@ -41,8 +41,13 @@ impl EventLog for SeaOrmStore {
         .await
     }
 
-    async fn purge_events(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
-        let ids = self.repeat(|_| self.events_before(before, limit)).await?;
+    async fn purge_events(
+        &self,
+        kind: EventName,
+        before: Timestamp,
+        limit: u64,
+    ) -> Result<u64, StoreError> {
+        let ids = self.repeat(|_| self.events_before(kind, before, limit)).await?;
         let mut deleted = 0;
         for chunk in ids.chunks(CHUNK) {
             deleted += self.repeat(|_| self.delete_events(chunk)).await?;
@@ -54,12 +59,14 @@ impl EventLog for SeaOrmStore {
 impl SeaOrmStore {
     async fn events_before(
         &self,
+        kind: EventName,
         before: Timestamp,
         limit: u64,
     ) -> Result<Vec<Uuid>, AttemptError> {
         let ids = event::Entity::find()
             .select_only()
             .column(Column::Id)
+            .filter(Column::Kind.eq(kind.as_str()))
             .filter(Column::At.lt(before.as_millis()))
             .order_by_asc(Column::At)
             .limit(limit)

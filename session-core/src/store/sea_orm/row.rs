@@ -196,7 +196,8 @@ impl TryFrom<DigestRow> for Digests {
             (None, _) => None,
             (Some(_), None) => return Err(AttemptError::corrupt("a rotation")),
         };
-        Ok(Self { current: row.digest.as_ref().map(digest).transpose()?, previous })
+        let current = row.digest.as_ref().map(digest).transpose()?;
+        Ok(Self { current, previous, is_rotated: row.rotated_at.is_some() })
     }
 }
 

@@ -141,7 +141,7 @@ impl SeaOrmStore {
             )
             .col_expr(
                 Column::RotatedAt,
-                Expr::val(previous.map(|previous| previous.rotated_at.as_millis())),
+                Expr::val(previous.map_or(rotation.now, |p| p.rotated_at).as_millis()),
             )
             .col_expr(
                 Column::ConfirmedAt,

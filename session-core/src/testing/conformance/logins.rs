@@ -36,12 +36,8 @@ async fn rotate(store: &dyn SessionStore, login: &Login) -> Outcome<Login> {
     let renewed = Login { secret: Some(sample::secret()), ..login.clone() };
     let old = digest(login)?;
     let previous = PreviousDigest { digest: old, rotated_at: at(5), confirmed_at: None };
-    let rotation = SecretRotation {
-        id: login.id(),
-        from: Some(old),
-        to: digest(&renewed)?,
-        previous: Some(previous),
-    };
+    let rotation = SecretRotation::new(login.id(), Some(old), digest(&renewed)?, at(5))
+        .with_previous(Some(previous));
     ensure(store.rotate_secret(rotation).await?, "a secret rotates")?;
     Ok(renewed)
 }

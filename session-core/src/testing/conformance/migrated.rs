@@ -43,7 +43,7 @@ async fn migrated(store: &dyn SessionStore) -> Outcome<Vec<SessionId>> {
 /// Gives a session its first secret, as the first device that claims it does.
 async fn claim(store: &dyn SessionStore, id: SessionId) -> Outcome {
     let to = sample::secret().digest();
-    let rotation = SecretRotation { id, from: None, to, previous: None };
+    let rotation = SecretRotation::new(id, None, to, at(1));
     ensure(store.rotate_secret(rotation).await?, "the first device claims it")
 }
 

@@ -5,7 +5,7 @@ use super::kit::{
     stored, unlimited,
 };
 use crate::session::{EndReason, SecretDigest, SessionId};
-use crate::store::{PreviousDigest, SecretRotation, SessionStore, StoredSession};
+use crate::store::{Digests, PreviousDigest, SecretRotation, SessionStore, StoredSession};
 use crate::testing::sample::{self, Login};
 
 cases! { 3:
@@ -22,7 +22,7 @@ cases! { 3:
 
 fn rotation(id: SessionId, from: Option<SecretDigest>) -> SecretRotation {
     let previous = from.map(|digest| previous(digest, None));
-    SecretRotation { id, from, to: sample::secret().digest(), previous }
+    SecretRotation::new(id, from, sample::secret().digest(), at(60)).with_previous(previous)
 }
 
 fn previous(digest: SecretDigest, confirmed: Option<u64>) -> PreviousDigest {
@@ -41,6 +41,7 @@ async fn law_3_a_rotation_changes_the_digest(nodes: Nodes) -> Outcome {
     let mut expected = StoredSession { ..before };
     expected.digests.current = Some(rotation.to);
     expected.digests.previous = rotation.previous;
+    expected.digests.is_rotated = true;
     expected.session.revision += 1;
     let after = stored(nodes.other(), login.id()).await?;
     ensure_eq(after, expected, "digests and revision change, and nothing else")
@@ -69,9 +70,9 @@ async fn law_3_a_session_gets_its_first_secret_once(nodes: Nodes) -> Outcome {
     ensure(nodes.first().rotate_secret(first).await?, "the first device claims it")?;
     let second = rotation(login.id(), None);
     ensure(!nodes.other().rotate_secret(second).await?, "the second does not")?;
-    let row = stored(nodes.first(), login.id()).await?;
-    ensure_eq(row.digests.current, Some(first.to), "the first device's secret is there")?;
-    ensure_eq(row.digests.previous, None, "there is no previous secret")
+    let digests = stored(nodes.first(), login.id()).await?.digests;
+    let expected = Digests { current: Some(first.to), previous: None, is_rotated: true };
+    ensure_eq(digests, expected, "the first device's secret is there, and no previous one")
 }
 
 async fn law_3_of_many_rotations_one_wins(nodes: Nodes) -> Outcome {

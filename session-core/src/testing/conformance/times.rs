@@ -4,7 +4,7 @@ use super::kit::{
     Nodes, Outcome, digest, end_one, ensure, ensure_eq, outbox, signed_in, stored, token_write,
 };
 use crate::clock::Timestamp;
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, EventName};
 use crate::session::{EndReason, Ended};
 use crate::store::{PreviousDigest, SecretRotation, TimeoutBasis, TimeoutQuery};
 use crate::testing::sample::{self, Login};
@@ -44,8 +44,8 @@ async fn law_8_every_time_is_returned_exactly(nodes: Nodes) -> Outcome {
         let previous =
             PreviousDigest { digest: digest(&login)?, rotated_at: moment, confirmed_at: None };
         let to = sample::secret().digest();
-        let rotation =
-            SecretRotation { id: login.id(), from: login.digest(), to, previous: Some(previous) };
+        let rotation = SecretRotation::new(login.id(), login.digest(), to, previous.rotated_at)
+            .with_previous(Some(previous));
         store.rotate_secret(rotation).await?;
         store.confirm_rotation(login.id(), &to, moment).await?;
         end_one(store, login.id(), EndReason::SignedOut, moment).await?;
@@ -76,7 +76,7 @@ async fn law_8_absurd_clocks_break_nothing(nodes: Nodes) -> Outcome {
     let moved = stored(store, login.id()).await?.session.last_seen_at;
     ensure_eq(moved, far, "a clock in the future moves it, exactly")?;
     ensure_eq(store.purge_ended(past, 10).await?, 0, "no session ended so early")?;
-    ensure_eq(store.purge_events(past, 10).await?, 0, "no event is so early")?;
+    ensure_eq(store.purge_events(EventName::Created, past, 10).await?, 0, "no event is so early")?;
     let event = Event {
         session: login.id(),
         user: login.session.user.clone(),

@@ -30,7 +30,7 @@ async fn law_5_every_write_is_seen_by_other_nodes_at_once(nodes: Nodes) -> Outco
         here.touch(id, at(2)).await?;
         ensure_eq(stored(there, id).await?.session.last_seen_at, at(2), "a touch is seen")?;
         let to = sample::secret().digest();
-        let rotation = SecretRotation { id, from: login.digest(), to, previous: None };
+        let rotation = SecretRotation::new(id, login.digest(), to, at(1));
         here.rotate_secret(rotation).await?;
         ensure(there.find_by_digest(&to).await?.is_some(), "a new secret is found")?;
         let old = there.find_by_digest(&digest(&login)?).await?;

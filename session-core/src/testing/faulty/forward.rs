@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{FaultyStore, Method};
 use crate::clock::Timestamp;
-use crate::event::Event;
+use crate::event::{Event, EventName};
 use crate::session::{EndReason, Ended, ProviderName, SecretDigest, Session, SessionId, UserId};
 use crate::store::{
     Admission, Decide, EndTarget, EndedSession, EndsQuery, EventLog, KeyRotation, Lease,
@@ -153,8 +153,13 @@ impl EventLog for FaultyStore {
         self.call(Method::Events, self.inner.events(id)).await
     }
 
-    async fn purge_events(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
-        self.call(Method::PurgeEvents, self.inner.purge_events(before, limit)).await
+    async fn purge_events(
+        &self,
+        kind: EventName,
+        before: Timestamp,
+        limit: u64,
+    ) -> Result<u64, StoreError> {
+        self.call(Method::PurgeEvents, self.inner.purge_events(kind, before, limit)).await
     }
 }
 

@@ -78,6 +78,8 @@ pub enum Fault {
     HangAfter,
     /// The call starts only when it is [released](FaultyStore::release).
     HangBefore,
+    /// The call panics.
+    Panic,
 }
 
 impl Fault {
@@ -107,6 +109,11 @@ impl Fault {
 pub struct FaultyStore {
     inner: Arc<dyn SessionStore>,
     switches: Arc<Mutex<HashMap<Method, Switch>>>,
+}
+
+#[expect(clippy::panic, reason = "the fault that a test asks for")]
+fn injected_panic() -> ! {
+    panic!("an injected panic")
 }
 
 /// The faults of one method.
@@ -221,6 +228,7 @@ impl FaultyStore {
                 effect.await?;
                 Err(StoreError::new(kind))
             }
+            Some(Fault::Panic) => injected_panic(),
             Some(Fault::HangBefore) => {
                 self.gate(method).pass().await;
                 effect.await

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use session_core::event::Event;
+use session_core::event::{Event, EventName};
 use session_core::policy::ProviderSelection;
 use session_core::session::{Ended, Origin, SecretDigest};
 use session_core::store::{
@@ -123,7 +123,7 @@ impl SessionUpdates for Flawed {
         if self.flaw == Flaw::RotatesAnySecret {
             let row = self.inner.find(rotation.id).await?;
             let from = row.and_then(|row| row.digests.current);
-            let any = SecretRotation::new(rotation.id, from, rotation.to);
+            let any = SecretRotation::new(rotation.id, from, rotation.to, rotation.now);
             return self.inner.rotate_secret(any.with_previous(rotation.previous)).await;
         }
         self.inner.rotate_secret(rotation).await
@@ -247,8 +247,13 @@ impl EventLog for Flawed {
         Ok(events)
     }
 
-    async fn purge_events(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
-        self.inner.purge_events(before, limit).await
+    async fn purge_events(
+        &self,
+        kind: EventName,
+        before: Timestamp,
+        limit: u64,
+    ) -> Result<u64, StoreError> {
+        self.inner.purge_events(kind, before, limit).await
     }
 }
 

@@ -47,7 +47,7 @@ CREATE TABLE IF NOT EXISTS login_session_event (
   kind VARCHAR(32) NOT NULL,
   detail VARCHAR(32) NULL,
   at BIGINT NOT NULL,
-  KEY login_session_event_at (at),
+  KEY login_session_event_kind (kind, at),
   KEY login_session_event_session (session_id, at, id)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE {collation};
 

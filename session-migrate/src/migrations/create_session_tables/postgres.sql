@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS login_session_event (
   at BIGINT NOT NULL
 );
 
-CREATE INDEX IF NOT EXISTS login_session_event_at ON login_session_event (at);
+CREATE INDEX IF NOT EXISTS login_session_event_kind ON login_session_event (kind, at);
 CREATE INDEX IF NOT EXISTS login_session_event_session ON login_session_event (session_id, at, id);
 
 CREATE TABLE IF NOT EXISTS provider_revocation (

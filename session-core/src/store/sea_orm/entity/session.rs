@@ -16,7 +16,7 @@ pub struct Model {
     pub digest: Option<Octets>,
     /// The digest of the previous secret.
     pub previous_digest: Option<Octets>,
-    /// When the previous secret was replaced.
+    /// When the secret took the place of another one, or of none.
     pub rotated_at: Option<i64>,
     /// When the new secret was first presented.
     pub confirmed_at: Option<i64>,
