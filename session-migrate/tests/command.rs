@@ -337,7 +337,8 @@ async fn options_without_effect_are_refused() {
     let url = file.url();
     let to = ["--max-sessions", "2", "--to", "sqlite://other.db"];
     ends(&prune(&file, Some(KEY), &to), 2, "leave --to out");
-    for words in [["--count", "all"], ["--partition", "user,provider"], ["--newest-by", "created"]] {
+    for words in [["--count", "all"], ["--partition", "user,provider"], ["--newest-by", "created"]]
+    {
         let plan = [&["plan", "--from", &url, "--preset", "openwebui"][..], &words].concat();
         ends(&run(&plan), 2, "--max-sessions");
     }

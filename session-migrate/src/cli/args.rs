@@ -152,8 +152,8 @@ impl MoveArgs {
     /// The options of the move. Keys come from the environment only.
     pub(crate) fn options(&self) -> Result<MoveOptions, CliError> {
         let source = &self.source;
-        let mut options = MoveOptions::new(&source.from, source.layout()?)
-            .codecs(SourceArgs::codecs()?);
+        let mut options =
+            MoveOptions::new(&source.from, source.layout()?).codecs(SourceArgs::codecs()?);
         if self.cap.is_given() {
             options = options.cap(self.cap.cap()?);
         }

@@ -57,7 +57,9 @@ fn prose(inspection: &Inspection) -> String {
         let missing = miss.missing.join("; ");
         let preset = miss.preset;
         let _ = match miss.fits {
-            true => writeln!(text, "\nunlikely {preset} (table {table}), which fits too: {missing}"),
+            true => {
+                writeln!(text, "\nunlikely {preset} (table {table}), which fits too: {missing}")
+            }
             false => writeln!(text, "\nnot {preset} (table {table}): {missing}"),
         };
     }

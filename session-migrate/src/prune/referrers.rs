@@ -66,7 +66,11 @@ impl Referrers {
         let mut found = Vec::new();
         for key in &self.keys {
             let mut query = Query::new(self.dialect, "SELECT COUNT(*) FROM ");
-            query.push(&format!("{} AS w JOIN {} AS row_of ON ", victims.name(), table.table_sql()));
+            query.push(&format!(
+                "{} AS w JOIN {} AS row_of ON ",
+                victims.name(),
+                table.table_sql()
+            ));
             query.push(&victims.is_row("row_of", false));
             query.push(&format!(" JOIN {} ON {}", self.table(key), self.refers(key, "row_of")));
             let rows = query.number(&table.connection).await?;

@@ -132,7 +132,8 @@ impl Remover<'_> {
     /// refer to them.
     fn lock(&self, batch: VictimBatch) -> Query {
         let (source, name) = (self.table.table_sql(), self.victims.name());
-        let mut query = self.query(&format!("SELECT 1 FROM {source} AS {BASE}, {name} AS w WHERE "));
+        let mut query =
+            self.query(&format!("SELECT 1 FROM {source} AS {BASE}, {name} AS w WHERE "));
         query.push(&Self::range(batch)).push(" AND ");
         query.push(&self.victims.is_row(BASE, batch.is_located));
         query.push(&format!(" FOR UPDATE OF {BASE}"));

@@ -144,7 +144,9 @@ async fn a_file_in_utf_16_is_refused() {
     source.run("CREATE TABLE grants (id INTEGER PRIMARY KEY, person TEXT, token TEXT, created INT, cookie TEXT)").await;
     let file = File::with(SHARED);
     let tool = Tool::new(source.database.url()).words(&["--mapping", file.path()]);
-    for (call, words) in [("plan", &[][..]), ("apply", &["--yes"]), ("prune", &["--max-sessions", "1"])] {
+    for (call, words) in
+        [("plan", &[][..]), ("apply", &["--yes"]), ("prune", &["--max-sessions", "1"])]
+    {
         tool.run(call, words).await.ends(2, "does not store text as UTF-8");
     }
 }
