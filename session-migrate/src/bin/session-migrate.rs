@@ -187,9 +187,25 @@ impl std::fmt::Debug for StatusArgs {
     }
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// How many threads drive connections, and how many decrypt and seal. The allocator keeps memory for
+/// each thread, and more of them do not make a move faster.
+const THREADS: usize = 2;
+const MAX_BLOCKING_THREADS: usize = 4;
+
+fn main() -> ExitCode {
     let task = Command::parse().task;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(THREADS).max_blocking_threads(MAX_BLOCKING_THREADS).enable_all();
+    match runtime.build() {
+        Ok(runtime) => runtime.block_on(exit_code(task)),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn exit_code(task: Task) -> ExitCode {
     let is_json = is_json(&task);
     match Box::pin(run(task)).await {
         Ok(outcome) => {

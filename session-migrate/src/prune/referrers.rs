@@ -7,8 +7,6 @@ use sea_orm_migration::sea_orm::DatabaseConnection;
 
 use super::error::{PruneError, PruneErrorKind};
 use super::report::ReferringRows;
-use super::table::PrunableTable;
-use super::victims::VictimTable;
 use crate::sql::{Dialect, InboundKey, Query, SqlError, Table, inbound_keys};
 
 /// The alias of a referring table.
@@ -57,23 +55,19 @@ impl Referrers {
         pairs.collect::<Vec<_>>().join(" AND ")
     }
 
-    /// Counts the rows that refer to victims, by foreign key.
-    async fn count(
+    /// Counts the rows that refer to the rows of `from`, whose alias is `row`, by foreign key.
+    pub(super) async fn count(
         &self,
-        table: &PrunableTable,
-        victims: &VictimTable,
+        connection: &DatabaseConnection,
+        from: &str,
+        row: &str,
     ) -> Result<Vec<ReferringRows>, PruneError> {
         let mut found = Vec::new();
         for key in &self.keys {
             let mut query = Query::new(self.dialect, "SELECT COUNT(*) FROM ");
-            query.push(&format!(
-                "{} AS w JOIN {} AS row_of ON ",
-                victims.name(),
-                table.table_sql()
-            ));
-            query.push(&victims.is_row("row_of", false));
-            query.push(&format!(" JOIN {} ON {}", self.table(key), self.refers(key, "row_of")));
-            let rows = query.number(&table.connection).await?;
+            let (table, on) = (self.table(key), self.refers(key, row));
+            query.push(from).push(&format!(" JOIN {table} ON {on}"));
+            let rows = query.number(connection).await?;
             if rows > 0 {
                 found.push(ReferringRows {
                     table: key.table.clone(),
@@ -87,20 +81,8 @@ impl Referrers {
     }
 }
 
-/// Counts the rows of other tables that would be deleted or changed with the victims.
-pub(super) async fn referring_rows(
-    table: &PrunableTable,
-    victims: &VictimTable,
-) -> Result<Vec<ReferringRows>, PruneError> {
-    table.referrers.count(table, victims).await
-}
-
 /// Refuses to delete victims to which rows of other tables refer.
-pub(super) async fn require_none(
-    table: &PrunableTable,
-    victims: &VictimTable,
-) -> Result<(), PruneError> {
-    let found = referring_rows(table, victims).await?;
+pub(super) fn require_none(found: &[ReferringRows]) -> Result<(), PruneError> {
     if found.is_empty() {
         return Ok(());
     }
