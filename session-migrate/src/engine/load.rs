@@ -10,7 +10,7 @@ use super::reconcile::{SourceState, reconcile, reconcile_sealed};
 use super::worker::Worker;
 use crate::error::MigrateError;
 use crate::journal::Checkpoint;
-use crate::source::{Cursor, OverCapPartitions, RawBatch};
+use crate::source::{Cursor, OverCapPartitions, OverCapReader, RawBatch};
 use crate::sql::{Dialect, begin};
 use crate::target::{SealedRow, seal};
 
@@ -152,17 +152,32 @@ async fn try_write(
 pub(crate) async fn rank_over_cap(worker: &mut Worker<'_>) -> Result<(), MigrateError> {
     let context = worker.context;
     let Some(threshold) = over_cap_threshold(context.cap()) else { return Ok(()) };
-    let size = BatchSize::over_cap(context.options.batch);
     while let Some(table) = context.table_at(&worker.checkpoint) {
-        let mut watch = Stopwatch::start(context.clock());
-        let after = worker.checkpoint.after.as_deref().map(str::parse).transpose().ok().flatten();
-        let page =
-            table.source.over_cap_rows(&context.source, threshold, after.as_ref(), size).await?;
-        let (rows, next) = page;
-        let rows = table.judge(context.cap(), rows)?;
-        let to = Checkpoint::after(table.number, next.map(|cursor| cursor.to_string()));
-        reconcile(worker, SourceState { table, rows, gone: Vec::new() }, &to).await?;
-        worker.between_batches(watch.lap(context.clock())).await?;
+        rank_table(worker, table, threshold).await?;
     }
     Ok(())
+}
+
+async fn rank_table(
+    worker: &mut Worker<'_>,
+    table: &MappedTable,
+    threshold: u32,
+) -> Result<(), MigrateError> {
+    let context = worker.context;
+    let size = BatchSize::over_cap(context.options.batch);
+    let after = worker.checkpoint.after.as_deref().map(str::parse).transpose().ok().flatten();
+    let mut reader = OverCapReader::new(threshold).from(after);
+    loop {
+        let mut watch = Stopwatch::start(context.clock());
+        let page = table.source.next_over_cap(&context.source, &mut reader, size, |row| row);
+        let rows = table.judge(context.cap(), page.await?.unwrap_or_default())?;
+        let next = reader.position().map(ToString::to_string);
+        let is_last = next.is_none();
+        let to = Checkpoint::after(table.number, next);
+        reconcile(worker, SourceState { table, rows, gone: Vec::new() }, &to).await?;
+        worker.between_batches(watch.lap(context.clock())).await?;
+        if is_last {
+            return Ok(());
+        }
+    }
 }

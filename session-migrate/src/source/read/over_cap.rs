@@ -110,11 +110,11 @@ pub(super) async fn rows(
     limit_rows: u32,
 ) -> Result<(Vec<SourceRow>, Option<PartitionCursor>), SourceError> {
     let most = (u64::from(limit_rows) / (u64::from(more_than) + 1)).clamp(1, MAX_PARTITIONS);
-    let mut reader = OverCapReader { most, ..OverCapReader::new(more_than) };
-    reader.after = after.cloned();
+    let reader = OverCapReader { most, ..OverCapReader::new(more_than) };
+    let mut reader = reader.from(after.cloned());
     let found = reader.next(bound, connection, limit_rows, |row| row).await?.unwrap_or_default();
-    let is_last = reader.is_at_end && reader.listed.is_empty();
-    Ok((found, reader.last.filter(|_| !is_last)))
+    let next = reader.position().cloned();
+    Ok((found, next))
 }
 
 /// Reads over-cap partitions page by page, and lists those of many pages at once: each listing reads
@@ -139,6 +139,17 @@ impl OverCapReader {
     pub(crate) const fn new(more_than: u32) -> Self {
         let listed = VecDeque::new();
         Self { more_than, most: MAX_LISTED, listed, after: None, last: None, is_at_end: false }
+    }
+
+    /// Returns this reader at a position that an earlier one returned.
+    pub(crate) fn from(mut self, position: Option<PartitionCursor>) -> Self {
+        self.after = position;
+        self
+    }
+
+    /// Returns the position after the last partition that was read; `None` at the end.
+    pub(crate) fn position(&self) -> Option<&PartitionCursor> {
+        self.last.as_ref().filter(|_| !(self.is_at_end && self.listed.is_empty()))
     }
 
     /// Reads whole partitions with about `limit_rows` rows, at least one, in their order; the rows of
