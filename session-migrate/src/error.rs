@@ -55,7 +55,7 @@ pub enum MigrateErrorKind {
     Statement,
     /// The target's tables cannot hold the sessions.
     Target,
-    /// No row of the source opens with the given key.
+    /// No row of the source opens.
     Unreadable,
     /// The arguments are invalid, or do not match the move.
     Usage,
@@ -83,7 +83,7 @@ impl fmt::Display for MigrateErrorKind {
             Self::StalePlan => "the plan is out of date: run `session-migrate plan` again",
             Self::Statement => "a statement failed",
             Self::Target => "the target's tables cannot hold the sessions",
-            Self::Unreadable => "no row opens with the given key",
+            Self::Unreadable => "no row opens",
             Self::Usage => "invalid arguments",
         })
     }
@@ -137,14 +137,23 @@ impl MigrateError {
     /// Returns whether another transaction was in the way, so that the same may succeed when it is
     /// repeated.
     pub(crate) fn is_contended(&self) -> bool {
+        self.database_error().is_some_and(RedactedDbError::is_contended)
+    }
+
+    /// Returns whether a row that was written violates a constraint.
+    pub(crate) fn is_violation(&self) -> bool {
+        self.database_error().is_some_and(RedactedDbError::is_violation)
+    }
+
+    fn database_error(&self) -> Option<&RedactedDbError> {
         let mut cause = self.source();
         while let Some(error) = cause {
             if let Some(error) = error.downcast_ref::<RedactedDbError>() {
-                return error.is_contended();
+                return Some(error);
             }
             cause = error.source();
         }
-        false
+        None
     }
 
     /// Returns whether the arguments are wrong, so that repeating the call cannot help.

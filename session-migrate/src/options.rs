@@ -8,7 +8,7 @@ use session_core::Keyring;
 use session_core::clock::{Clock, SystemClock};
 
 use crate::cap::{Cap, CapNote};
-use crate::source::{Codecs, Mappings, Preset, SourceKeys};
+use crate::source::{Codecs, Mappings, Preset, Recognition, SourceKeys};
 use crate::sql::Schema;
 
 /// How the source's rows are stored.
@@ -19,9 +19,22 @@ pub enum Layout {
     Mapped(Mappings),
     /// As in a known project.
     Preset(Preset),
+    /// As in the only known project whose tables are there.
+    Recognised,
 }
 
 impl Layout {
+    /// Returns whether these can be the layout's mappings, without a schema to match.
+    pub(crate) fn can_be(&self, mappings: &Mappings) -> bool {
+        match self {
+            Self::Mapped(mapped) => mapped == mappings,
+            Self::Preset(preset) => {
+                mappings.mapping.iter().all(|mapping| preset.names_table(&mapping.table))
+            }
+            Self::Recognised => true,
+        }
+    }
+
     /// Returns the mappings in a database with this schema.
     ///
     /// # Errors
@@ -31,6 +44,7 @@ impl Layout {
         let preset = match self {
             Self::Mapped(mappings) => return Ok(mappings.clone()),
             Self::Preset(preset) => preset,
+            Self::Recognised => return recognised(schema),
         };
         let found = preset.match_schema(schema).map_err(|mismatch| {
             let missing = mismatch.missing.join("; ");
@@ -41,6 +55,19 @@ impl Layout {
             }
         })?;
         Ok(found.mappings)
+    }
+}
+
+/// Returns the mappings of the only preset that matches.
+fn recognised(schema: &Schema) -> Result<Mappings, String> {
+    let found = Recognition::of(schema).matches;
+    match found.as_slice() {
+        [only] => Ok(only.mappings.clone()),
+        [] => Err("no preset matches these tables: give --mapping FILE".to_owned()),
+        several => {
+            let names: Vec<&str> = several.iter().map(|found| found.preset).collect();
+            Err(format!("several presets match: give --preset {}", names.join(" or --preset ")))
+        }
     }
 }
 
@@ -70,6 +97,9 @@ pub struct MoveOptions {
     pub(crate) layout: Layout,
     pub(crate) cap: Cap,
     pub(crate) is_online: bool,
+    /// Whether the cap and the mode were set, so that they are not silently those of the move.
+    is_cap_set: bool,
+    is_mode_set: bool,
     /// Whether the move is a step of an application's migrator, whose other steps create the tables.
     pub(crate) is_step: bool,
     pub(crate) batch: Option<u32>,
@@ -90,6 +120,8 @@ impl MoveOptions {
             layout,
             cap: Cap::none(),
             is_online: false,
+            is_cap_set: false,
+            is_mode_set: false,
             is_step: false,
             batch: None,
             codecs: Codecs::new(SourceKeys::none()),
@@ -116,13 +148,14 @@ impl MoveOptions {
 
     /// Sets the cap.
     pub fn cap(mut self, cap: Cap) -> Self {
-        self.cap = cap;
+        (self.cap, self.is_cap_set) = (cap, true);
         self
     }
 
     /// Sets whether applications go on writing to the source during the move.
     pub const fn online(mut self, is_online: bool) -> Self {
         self.is_online = is_online;
+        self.is_mode_set = true;
         self
     }
 
@@ -163,11 +196,26 @@ impl MoveOptions {
 
     /// Takes over the cap and the mode of a move that was begun, so that later commands need not
     /// repeat them.
-    pub(crate) fn adopt(&mut self, spec: &MoveSpec) {
+    ///
+    /// # Errors
+    ///
+    /// Returns the names of those that were set and are others.
+    pub(crate) fn adopt(&mut self, spec: &MoveSpec) -> Result<(), Vec<&'static str>> {
+        let is_same_cap = spec.cap.as_ref() == Some(&self.cap.note());
+        let others = [
+            ("cap", self.is_cap_set && !is_same_cap),
+            ("mode (online or offline)", self.is_mode_set && self.is_online != spec.is_online),
+        ];
+        let others = others.into_iter().filter(|(_, is_other)| *is_other);
+        let others: Vec<&str> = others.map(|(name, _)| name).collect();
+        if !others.is_empty() {
+            return Err(others);
+        }
         if let Some(cap) = spec.cap.as_ref().and_then(CapNote::cap) {
             self.cap = cap;
         }
         self.is_online = spec.is_online;
+        Ok(())
     }
 }
 
@@ -180,6 +228,11 @@ pub(crate) struct MoveSpec {
 }
 
 impl MoveSpec {
+    /// Returns the mappings.
+    pub(crate) const fn mappings(&self) -> &Mappings {
+        &self.mappings
+    }
+
     /// Returns the names of the options in which two differ.
     pub(crate) fn differences(&self, other: &Self) -> Vec<&'static str> {
         let parts = [

@@ -85,6 +85,19 @@ fn the_address_can_come_from_the_environment() {
 }
 
 #[test]
+fn the_command_line_comes_before_the_environment() {
+    let [here, other] = ["here", "other"].map(|name| File::new(&format!("before_{name}")));
+    ends(&run(&["up", "--to", &here.url()]), 0, "applied");
+    let status = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_session-migrate"));
+        command.env("DATABASE_URL", other.url()).arg("status").args(words).output().unwrap()
+    };
+    let output = status(&["--from", &here.url(), "--json"]);
+    assert_eq!(json(&output)["has_tables"], true, "{}", text(&output));
+    ends(&status(&[]), 0, "pending");
+}
+
+#[test]
 fn no_password_is_printed() {
     let addresses = [
         ("redis://user:hunter2@localhost/0", 2),
@@ -235,7 +248,7 @@ async fn a_refused_prune_writes_nothing() {
 }
 
 /// Every subcommand.
-const TASKS: [&str; 15] = [
+const TASKS: [&str; 17] = [
     "inspect",
     "plan",
     "apply",
@@ -246,11 +259,13 @@ const TASKS: [&str; 15] = [
     "pause",
     "resume",
     "unlock",
+    "unblock",
     "prune",
     "up",
     "down",
     "completions",
     "man",
+    "key",
 ];
 
 #[test]
@@ -271,6 +286,19 @@ fn every_task_is_in_the_manual_and_in_the_completions() {
         let page = format!("session\\-migrate\\-{task}(1)");
         assert!(manual.contains(&page), "{task} is not in the manual");
     }
+    for task in TASKS {
+        let page = text(&run(&["man", task]));
+        let title = format!("session\\-migrate\\-{task}");
+        assert!(page.contains(".SH SYNOPSIS") && page.contains(&title), "{page}");
+    }
+    ends(&run(&["man", "sideways"]), 2, "sideways");
+    let into = std::env::temp_dir().join(format!("session-migrate-man-{}", std::process::id()));
+    std::fs::create_dir(&into).unwrap();
+    ends(&run(&["man", "--into", into.to_str().unwrap()]), 0, "written");
+    for task in TASKS {
+        assert!(into.join(format!("session-migrate-{task}.1")).exists(), "{task}");
+    }
+    std::fs::remove_dir_all(&into).unwrap();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = text(&run(&["completions", shell]));
         for task in TASKS {
@@ -278,6 +306,50 @@ fn every_task_is_in_the_manual_and_in_the_completions() {
         }
     }
     ends(&run(&["completions", "cmd"]), 2, "cmd");
+}
+
+#[test]
+fn the_help_lists_presets_and_values() {
+    let help = text(&run(&["apply", "--help"]));
+    for value in ["openwebui", "python-social-auth", "renewed", "user,provider,account", "usable"] {
+        assert!(help.contains(value), "{value} is not in {help}");
+    }
+    ends(&run(&["plan", "--from", "sqlite::memory:", "--preset", "openwebi"]), 2, "openwebui");
+}
+
+#[test]
+fn a_fresh_key_is_one() {
+    let keys = [&["key"][..], &["key"], &["key", "main"]].map(|words| {
+        let entry = text(&run(words)).trim().to_owned();
+        session_core::Keyring::parse(&entry).unwrap();
+        entry
+    });
+    assert_ne!(keys[0], keys[1]);
+    let ids = keys.each_ref().map(|entry| entry.split(':').next().unwrap());
+    assert!(ids[0] != ids[1] && ids[2] == "main", "{ids:?}");
+    ends(&run(&["key", "a:b"]), 2, "id of the key");
+}
+
+#[tokio::test]
+async fn options_without_effect_are_refused() {
+    let file = File::new("options_without_effect_are_refused");
+    webui(&file).await;
+    let url = file.url();
+    let to = ["--max-sessions", "2", "--to", "sqlite://other.db"];
+    ends(&prune(&file, Some(KEY), &to), 2, "leave --to out");
+    for words in [["--count", "all"], ["--partition", "user,provider"], ["--newest-by", "created"]]
+    {
+        let plan = [&["plan", "--from", &url, "--preset", "openwebui"][..], &words].concat();
+        ends(&run(&plan), 2, "--max-sessions");
+    }
+}
+
+#[tokio::test]
+async fn the_only_preset_that_matches_is_taken() {
+    let file = File::new("the_only_preset_that_matches_is_taken");
+    webui(&file).await;
+    let words = ["prune", "--from", &file.url(), "--max-sessions", "2", "--count", "all"];
+    ends(&run(&words), 0, "oauth_session: 1 of 4 rows would be pruned");
 }
 
 #[tokio::test]

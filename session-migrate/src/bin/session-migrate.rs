@@ -1,6 +1,8 @@
 //! The command `session-migrate`.
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a command speaks to its terminal")]
 
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
@@ -22,7 +24,8 @@ use cli::{CommandOutput, moves};
 /// …_FILE) and SESSION_MIGRATE_SOURCE_OLD_KEYS open the tokens of the source. SESSION_KEYS (or
 /// …_FILE; id:base64 of 32 bytes, separated by commas) seals them in the target.
 ///
-/// Exit codes: 0 success, 1 failure or a difference, 2 wrong arguments.
+/// Exit codes: 0 success, 1 failure or a difference, 2 wrong arguments, 3 quarantined rows (with
+/// --strict).
 #[derive(Debug, Parser)]
 #[command(name = "session-migrate", version, arg_required_else_help = true)]
 struct Command {
@@ -41,6 +44,9 @@ enum Task {
         /// Prints every statement that `apply` would run.
         #[arg(long)]
         sql: bool,
+        /// Ends with exit code 3 if rows would be quarantined.
+        #[arg(long)]
+        strict: bool,
     },
     /// Applies a move; continues where an earlier run stopped.
     Apply {
@@ -52,6 +58,9 @@ enum Task {
         /// Applies without a reviewed plan.
         #[arg(long)]
         yes: bool,
+        /// Ends with exit code 3 if rows were quarantined.
+        #[arg(long)]
+        strict: bool,
     },
     /// Verifies a move: compares source and target row by row; writes nothing.
     Verify {
@@ -60,6 +69,9 @@ enum Task {
         /// Lists every row. A key can be a cookie: the list is as confidential as the source.
         #[arg(long)]
         rows: bool,
+        /// Ends with exit code 3 if rows are quarantined.
+        #[arg(long)]
+        strict: bool,
     },
     /// Shows the progress of each move and which migrations are applied; writes nothing.
     Status(StatusArgs),
@@ -103,8 +115,19 @@ enum Task {
         /// The shell.
         shell: Shell,
     },
-    /// Prints the manual page.
-    Man,
+    /// Prints the manual page of the command, or of one of its tasks.
+    Man {
+        /// The task, such as `apply`.
+        task: Option<String>,
+        /// Writes the pages of the command and of all tasks into a directory.
+        #[arg(long, value_name = "DIRECTORY", conflicts_with = "task")]
+        into: Option<PathBuf>,
+    },
+    /// Prints a fresh entry for SESSION_KEYS, with a random key.
+    Key {
+        /// The key's id, which another key of the same ring must not have [default: a random one].
+        id: Option<String>,
+    },
 }
 
 #[derive(Args)]
@@ -112,8 +135,8 @@ struct StatusArgs {
     /// The address of the source, if the target is the same database.
     #[arg(long, value_name = "URL")]
     from: Option<String>,
-    /// The address of the target.
-    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    /// The address of the target [default: --from, or else the environment's DATABASE_URL].
+    #[arg(long, value_name = "URL")]
     to: Option<String>,
     /// Ignored; accepted so that the same arguments work for every command on a move.
     #[arg(long, value_name = "NAME")]
@@ -174,24 +197,47 @@ impl std::fmt::Debug for StatusArgs {
     }
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// How many threads drive connections, and how many decrypt and seal. The allocator keeps memory for
+/// each thread, and more of them do not make a move faster.
+const THREADS: usize = 2;
+const MAX_BLOCKING_THREADS: usize = 4;
+
+fn main() -> ExitCode {
     let task = Command::parse().task;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(THREADS).max_blocking_threads(MAX_BLOCKING_THREADS).enable_all();
+    match runtime.build() {
+        Ok(runtime) => runtime.block_on(exit_code(task)),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn exit_code(task: Task) -> ExitCode {
     let is_json = is_json(&task);
     match Box::pin(run(task)).await {
         Ok(outcome) => {
-            println!("{}", outcome.text.trim_end());
-            if outcome.is_success { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            print(outcome.text.trim_end());
+            ExitCode::from(outcome.exit_code())
         }
         Err(error) => {
             if !error.message().is_empty() {
                 if is_json {
-                    println!("{}", error.to_json());
+                    print(&error.to_json());
                 }
                 eprintln!("error: {}", error.message());
             }
             ExitCode::from(error.exit_code())
         }
+    }
+}
+
+/// Prints a text, if there is one. A reader that has closed its end has seen enough.
+fn print(text: &str) {
+    if !text.is_empty() {
+        let _ = writeln!(std::io::stdout(), "{text}");
     }
 }
 
@@ -210,16 +256,20 @@ const fn is_json(task: &Task) -> bool {
         Task::Status(args) => args.json,
         Task::Unblock(args) => args.json,
         Task::Inspect(args) => args.json,
-        Task::Up(_) | Task::Down { .. } | Task::Completions { .. } | Task::Man => false,
+        Task::Up(_)
+        | Task::Down { .. }
+        | Task::Completions { .. }
+        | Task::Man { .. }
+        | Task::Key { .. } => false,
     }
 }
 
 async fn run(task: Task) -> Result<CommandOutput, CliError> {
     match task {
         Task::Inspect(args) => cli::inspect::run(&args).await,
-        Task::Plan { args, sql } => moves::plan(&args, sql).await,
-        Task::Apply { args, plan, yes } => moves::apply(&args, plan, yes).await,
-        Task::Verify { args, rows } => moves::verify(&args, rows).await,
+        Task::Plan { args, sql, strict } => moves::plan(&args, sql, strict).await,
+        Task::Apply { args, plan, yes, strict } => moves::apply(&args, plan, yes, strict).await,
+        Task::Verify { args, rows, strict } => moves::verify(&args, rows, strict).await,
         Task::Status(args) => {
             moves::status(args.from.as_deref(), args.to.as_deref(), args.json).await
         }
@@ -238,10 +288,11 @@ async fn run(task: Task) -> Result<CommandOutput, CliError> {
         Task::Completions { shell } => Ok(generated(|out| {
             clap_complete::generate(shell, &mut Command::command(), "session-migrate", out);
         })),
-        Task::Man => Ok(generated(|out| {
-            // Writing into memory cannot fail.
-            let _ = clap_mangen::Man::new(Command::command()).render(out);
-        })),
+        Task::Man { into: Some(directory), .. } => {
+            cli::manual::pages(Command::command(), &directory)
+        }
+        Task::Man { task, into: None } => cli::manual::page(Command::command(), task.as_deref()),
+        Task::Key { id } => cli::key::fresh(id.as_deref()),
     }
 }
 

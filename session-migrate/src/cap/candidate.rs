@@ -22,6 +22,8 @@ pub struct Candidate {
     /// The subject or the account id; `None` where neither is known, or where the cap counts over
     /// user and provider only.
     pub account: Option<String>,
+    /// The OAuth client, where a provider has several; `None` as for the account.
+    pub client: Option<String>,
     /// Whether the row's tokens open and belong to a user who still exists.
     pub is_usable: bool,
     /// The time by which rows are ordered; a row without one is the oldest.
@@ -69,6 +71,7 @@ impl CandidateReader {
         Some(Candidate {
             is_usable: row.tokens.opened().is_some() && !row.is_orphan && are_names,
             account: self.account(row),
+            client: self.client(row),
             newest: self.newest(row),
             key: RankKey::from(&row.key),
             user,
@@ -91,11 +94,14 @@ impl CandidateReader {
     }
 
     fn account(&self, row: &SourceRow) -> Option<String> {
-        let known = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         match self.partition {
             PartitionBy::Provider => None,
             PartitionBy::Account => known(&row.subject).or_else(|| known(&row.account)),
         }
+    }
+
+    fn client(&self, row: &SourceRow) -> Option<String> {
+        known(&row.client).filter(|_| self.partition == PartitionBy::Account)
     }
 
     const fn newest(&self, row: &SourceRow) -> Option<Timestamp> {
@@ -106,4 +112,8 @@ impl CandidateReader {
             Some(NewestBy::Used) => row.used_at,
         }
     }
+}
+
+fn known(text: &Option<String>) -> Option<String> {
+    text.clone().filter(|text| !text.is_empty())
 }

@@ -21,6 +21,7 @@
 //!     user: "ann".to_owned(),
 //!     provider: "google".to_owned(),
 //!     account: None,
+//!     client: None,
 //!     is_usable: true,
 //!     newest: Some(Timestamp::from_millis(at)),
 //!     key: RankKey::new(&[Cell::Integer(id)]),

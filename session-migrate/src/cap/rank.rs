@@ -58,8 +58,8 @@ pub fn rank(cap: &Cap, rows: &[Candidate]) -> Vec<Rank> {
     ranks
 }
 
-fn partition(row: &Candidate) -> (&str, &str, Option<&str>) {
-    (&row.user, &row.provider, row.account.as_deref())
+fn partition(row: &Candidate) -> (&str, &str, Option<&str>, Option<&str>) {
+    (&row.user, &row.provider, row.account.as_deref(), row.client.as_deref())
 }
 
 /// Orders the rows of a partition: the oldest first.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use session_core::Keyring;
 use session_migrate::cap::{Cap, Count, PartitionBy};
 use session_migrate::source::{Codecs, Mappings, NewestBy, Preset, SourceKeys};
@@ -21,8 +22,8 @@ pub(crate) struct SourceArgs {
     /// The address of the target, which may be another kind of database [default: the source].
     #[arg(long, value_name = "URL")]
     pub(crate) to: Option<String>,
-    /// The project that created the tables; `inspect` tells which preset matches.
-    #[arg(long, value_name = "NAME", conflicts_with = "mapping")]
+    /// The project that created the tables [default: the only one that matches, as `inspect` shows].
+    #[arg(long, value_name = "NAME", conflicts_with = "mapping", value_parser = presets())]
     pub(crate) preset: Option<String>,
     /// A mapping file, for tables that no preset matches.
     #[arg(long, value_name = "FILE")]
@@ -31,6 +32,7 @@ pub(crate) struct SourceArgs {
 
 /// How many sessions each user keeps, and which.
 #[derive(Args)]
+#[command(group = clap::ArgGroup::new("limit").args(["max_sessions", "policy"]))]
 pub(crate) struct CapArgs {
     /// The maximum number of sessions in each partition, for every provider.
     #[arg(long, value_name = "N", conflicts_with = "policy", value_parser = clap::value_parser!(u32).range(1..))]
@@ -39,13 +41,15 @@ pub(crate) struct CapArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
     /// The time that makes a row newer than another [default: as the mapping says].
-    #[arg(long, value_name = "MOMENT", value_parser = newest_by)]
+    #[arg(long, value_name = "MOMENT", requires = "limit", value_parser = moments())]
     pub(crate) newest_by: Option<NewestBy>,
     /// What the cap counts over.
-    #[arg(long, value_name = "WORDS", default_value_t = PartitionBy::Account)]
+    #[arg(long, value_name = "WORDS", requires = "limit", default_value_t = PartitionBy::Account,
+        value_parser = partitions())]
     pub(crate) partition: PartitionBy,
     /// Whether usable rows rank before the others, or all rows rank alike.
-    #[arg(long, value_name = "ROWS", default_value_t = Count::Usable)]
+    #[arg(long, value_name = "ROWS", requires = "limit", default_value_t = Count::Usable,
+        value_parser = counts())]
     pub(crate) count: Count,
 }
 
@@ -90,13 +94,27 @@ impl BackArgs {
     }
 }
 
-fn newest_by(text: &str) -> Result<NewestBy, String> {
-    match text {
-        "created" => Ok(NewestBy::Created),
-        "renewed" => Ok(NewestBy::Renewed),
-        "used" => Ok(NewestBy::Used),
-        _ => Err("expected created, renewed or used".to_owned()),
-    }
+/// Returns a parser that knows the names of all presets, so that `--help` lists them.
+fn presets() -> impl TypedValueParser<Value = String> {
+    PossibleValuesParser::new(Preset::ALL.map(|preset| preset.name()))
+}
+
+fn moments() -> impl TypedValueParser<Value = NewestBy> {
+    PossibleValuesParser::new(["created", "renewed", "used"]).map(|text| match text.as_str() {
+        "created" => NewestBy::Created,
+        "renewed" => NewestBy::Renewed,
+        _ => NewestBy::Used,
+    })
+}
+
+fn partitions() -> impl TypedValueParser<Value = PartitionBy> {
+    let words = [PartitionBy::Provider, PartitionBy::Account].map(PartitionBy::as_str);
+    PossibleValuesParser::new(words).try_map(|text| text.parse::<PartitionBy>())
+}
+
+fn counts() -> impl TypedValueParser<Value = Count> {
+    let words = [Count::Usable, Count::All].map(Count::as_str);
+    PossibleValuesParser::new(words).try_map(|text| text.parse::<Count>())
 }
 
 impl CapArgs {
@@ -138,7 +156,7 @@ impl SourceArgs {
                     CliError::usage(format!("--mapping {}: {error}", path.display()))
                 })
             }
-            (None, None) => Err(CliError::usage("give --preset NAME or --mapping FILE")),
+            (None, None) => Ok(Layout::Recognised),
         }
     }
 
@@ -153,10 +171,14 @@ impl MoveArgs {
     /// The options of the move. Keys come from the environment only.
     pub(crate) fn options(&self) -> Result<MoveOptions, CliError> {
         let source = &self.source;
-        let mut options = MoveOptions::new(&source.from, source.layout()?)
-            .codecs(SourceArgs::codecs()?)
-            .cap(self.cap.cap()?)
-            .online(self.online);
+        let mut options =
+            MoveOptions::new(&source.from, source.layout()?).codecs(SourceArgs::codecs()?);
+        if self.cap.is_given() {
+            options = options.cap(self.cap.cap()?);
+        }
+        if self.online {
+            options = options.online(true);
+        }
         if let Some(to) = &source.to {
             options = options.to(to);
         }

@@ -28,6 +28,11 @@ impl CliError {
         Self { message: message.into(), kind: "usage", is_usage: true }
     }
 
+    /// Creates an error that no argument causes: the exit code is 1.
+    pub(crate) fn failure(message: impl Into<String>) -> Self {
+        Self { message: message.into(), kind: "failure", is_usage: false }
+    }
+
     pub(crate) const fn exit_code(&self) -> u8 {
         if self.is_usage { 2 } else { 1 }
     }
@@ -107,6 +112,7 @@ impl From<PruneError> for CliError {
             | PruneErrorKind::Layout
             | PruneErrorKind::SessionTable => "usage",
             PruneErrorKind::Mismatch => "differs",
+            PruneErrorKind::Referred => "referred",
             PruneErrorKind::Unreadable => "unreadable",
             _ => "statement",
         };

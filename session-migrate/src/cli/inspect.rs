@@ -55,7 +55,13 @@ fn prose(inspection: &Inspection) -> String {
     for miss in &inspection.near_misses {
         let table = miss.table.as_deref().unwrap_or_default();
         let missing = miss.missing.join("; ");
-        let _ = writeln!(text, "\nnot {} (table {table}): {missing}", miss.preset);
+        let preset = miss.preset;
+        let _ = match miss.fits {
+            true => {
+                writeln!(text, "\nunlikely {preset} (table {table}), which fits too: {missing}")
+            }
+            false => writeln!(text, "\nnot {preset} (table {table}): {missing}"),
+        };
     }
     text
 }

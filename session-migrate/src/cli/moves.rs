@@ -12,7 +12,11 @@ use super::progress::ProgressDisplay;
 use super::signal::stoppable;
 use super::{CommandOutput, show};
 
-pub(crate) async fn plan(args: &MoveArgs, sql: bool) -> Result<CommandOutput, CliError> {
+pub(crate) async fn plan(
+    args: &MoveArgs,
+    sql: bool,
+    is_strict: bool,
+) -> Result<CommandOutput, CliError> {
     let moving = Move::new(args.options()?);
     let plan = moving.plan().await?;
     let statements = if sql { moving.statements().await? } else { Vec::new() };
@@ -27,13 +31,16 @@ pub(crate) async fn plan(args: &MoveArgs, sql: bool) -> Result<CommandOutput, Cl
         }
         false => show::plan(&plan, &statements),
     };
-    Ok(CommandOutput { text, is_success })
+    let quarantined = plan.mappings.iter().map(|of| of.pruned + of.unreadable).sum();
+    let outcome = CommandOutput { is_success, ..CommandOutput::success(text) };
+    Ok(outcome.strictly(is_strict, quarantined))
 }
 
 pub(crate) async fn apply(
     args: &MoveArgs,
     plan: Option<String>,
     yes: bool,
+    is_strict: bool,
 ) -> Result<CommandOutput, CliError> {
     let approval = match (plan, yes) {
         (Some(digest), _) => Approval::Plan(digest),
@@ -48,13 +55,18 @@ pub(crate) async fn apply(
     let display = ProgressDisplay::start(moving.progress());
     let report = stoppable(&moving, moving.apply(approval)).await?;
     drop(display);
-    Ok(CommandOutput::of(&report, args.json, show::apply))
+    let quarantined = report.counts.pruned + report.counts.unreadable;
+    Ok(CommandOutput::of(&report, args.json, show::apply).strictly(is_strict, quarantined))
 }
 
-pub(crate) async fn verify(args: &MoveArgs, rows: bool) -> Result<CommandOutput, CliError> {
+pub(crate) async fn verify(
+    args: &MoveArgs,
+    rows: bool,
+    is_strict: bool,
+) -> Result<CommandOutput, CliError> {
     let (moving, json) = (Move::new(args.options()?), args.json);
-    let mut out = std::io::stdout().lock();
-    let mut listed = 0_u64;
+    let (mut out, cancel) = (std::io::stdout().lock(), moving.cancellation());
+    let (mut listed, mut is_closed) = (0_u64, false);
     if rows && json {
         // Rows are printed first, as they are read: there can be millions.
         let _ = write!(out, "{{\n  \"rows\": [");
@@ -62,16 +74,22 @@ pub(crate) async fn verify(args: &MoveArgs, rows: bool) -> Result<CommandOutput,
     let report = moving.verify(|row| {
         if rows {
             let line = serde_json::to_string(&row).unwrap_or_default();
-            let _ = match (json, listed) {
+            let written = match (json, listed) {
                 (true, 0) => write!(out, "\n    {line}"),
                 (true, _) => write!(out, ",\n    {line}"),
                 (false, _) => writeln!(out, "{}", show::row(&row)),
             };
             listed += 1;
+            if written.is_err() {
+                // The reader has seen enough, as `head` has: the rest is of no use.
+                is_closed = true;
+                cancel.cancel();
+            }
         }
     });
     let report = report.await;
     let report = match report {
+        Err(_) if is_closed => return Ok(CommandOutput::success(String::new())),
         Ok(report) => report,
         Err(error) => {
             if rows && json {
@@ -92,7 +110,9 @@ pub(crate) async fn verify(args: &MoveArgs, rows: bool) -> Result<CommandOutput,
         (true, false) => serde_json::to_string_pretty(&report).unwrap_or_default(),
         (false, _) => show::verify(&report),
     };
-    Ok(CommandOutput { text, is_success })
+    let quarantined = report.pruned + report.unreadable;
+    let outcome = CommandOutput { is_success, ..CommandOutput::success(text) };
+    Ok(outcome.strictly(is_strict, quarantined))
 }
 
 /// Rolls back, or aborts, which also succeeds where there is no move.
@@ -163,8 +183,11 @@ pub(crate) async fn status(
     to: Option<&str>,
     json: bool,
 ) -> Result<CommandOutput, CliError> {
-    let target = to.or(from).ok_or_else(|| CliError::usage("give --from URL or --to URL"))?;
-    if to.is_none() {
+    let environment = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
+    // What is written on the command line comes before the environment.
+    let given = to.or(from).or(environment.as_deref());
+    let target = given.ok_or_else(|| CliError::usage("give --from URL or --to URL"))?;
+    if to.is_none() && from.is_some() {
         // A source that does not exist is a mistake; a target can be created later.
         let _ = connect_read_only(target).await?.close().await;
     }

@@ -58,6 +58,9 @@ pub(crate) async fn run(args: &PruneArgs) -> Result<CommandOutput, CliError> {
     if !args.cap.is_given() {
         return Err(CliError::usage("give --max-sessions N or --policy FILE"));
     }
+    if args.source.to.is_some() {
+        return Err(CliError::usage("prune changes the tables where they are: leave --to out"));
+    }
     let (layout, codecs) = (args.source.layout()?, SourceArgs::codecs()?);
     let url = &args.source.from;
     let mut prunes = Prune::of_layout(url, &layout, &codecs, &args.cap.cap()?).await?;
@@ -76,7 +79,8 @@ async fn plan(prunes: &[Prune], is_json: bool) -> Result<CommandOutput, CliError
         plans.pruned += plan.pruned;
         plans.mappings.push(plan);
     }
-    Ok(CommandOutput::of(&plans, is_json, show_plans))
+    let is_success = plans.mappings.iter().all(|plan| plan.referring.is_empty());
+    Ok(CommandOutput { is_success, ..CommandOutput::of(&plans, is_json, show_plans) })
 }
 
 async fn apply(prunes: &[Prune], is_json: bool) -> Result<CommandOutput, CliError> {
@@ -141,7 +145,17 @@ fn show_plans(plans: &PrunePlans) -> String {
             show_provider(&mut text, provider);
         }
     }
-    text.push_str("nothing was written: --yes archives and deletes these rows");
+    let referring: Vec<_> = plans.mappings.iter().flat_map(|plan| &plan.referring).collect();
+    for rows in &referring {
+        let _ = writeln!(text, "  refer to rows over the cap: {rows}");
+    }
+    text.push_str(match referring.is_empty() {
+        true => "nothing was written: --yes archives and deletes these rows",
+        false => {
+            "nothing was written, and --yes is refused: the rows that refer to these would be \
+             deleted or changed with them, without an archive"
+        }
+    });
     text
 }
 

@@ -8,7 +8,7 @@ use session_migrate::report::{
 };
 use session_migrate::source::row::Expiry;
 
-/// How many of a plan's victims are shown. The JSON has all.
+/// How many of a plan's victims are shown. The JSON has more.
 const MAX_VICTIMS_SHOWN: usize = 10;
 
 /// Shows a plan, followed by its statements if there are any.
@@ -78,6 +78,11 @@ fn planned(text: &mut String, mapping: &PlannedMapping) {
     for victim in mapping.victims.iter().take(MAX_VICTIMS_SHOWN) {
         let key = victim.source_key.as_deref().unwrap_or("(a cookie)");
         let _ = writeln!(text, "    {} {key}: {}", victim.id, victim.why);
+    }
+    let shown = mapping.victims.len().min(MAX_VICTIMS_SHOWN);
+    let more = mapping.pruned.saturating_sub(u64::try_from(shown).unwrap_or(u64::MAX));
+    if more > 0 {
+        let _ = writeln!(text, "    and {more} more; --json lists the first 1000");
     }
 }
 

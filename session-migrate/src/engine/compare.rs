@@ -7,7 +7,7 @@ use super::context::MoveContext;
 use super::examine::{Examined, Examiner};
 use super::mapped_table::{MappedTable, is_over_cap, over_cap_threshold};
 use crate::error::MigrateError;
-use crate::source::{OverCapPartitions, PartitionCursor, SourceRow};
+use crate::source::{OverCapPartitions, OverCapReader, SourceRow};
 
 /// The default number of rows in a batch.
 const DEFAULT_ROWS: u32 = 1000;
@@ -65,8 +65,8 @@ struct SourceRows<'a> {
 #[derive(Debug)]
 enum TablePosition {
     Scan(Box<Scan>, Arc<OverCapPartitions>),
-    /// In the over-cap partitions, of more rows than this, after the cursor.
-    OverCap(u32, Option<PartitionCursor>),
+    /// In the over-cap partitions.
+    OverCap(Box<OverCapReader>),
 }
 
 impl<'a> SourceRows<'a> {
@@ -109,9 +109,9 @@ impl<'a> SourceRows<'a> {
         match position {
             TablePosition::Scan(mut scan, over_cap) => {
                 let Some(batch) = scan.next(self.size).await? else {
-                    let threshold = over_cap_threshold(self.context.cap());
+                    let reader = over_cap_threshold(self.context.cap()).map(OverCapReader::new);
                     self.position =
-                        threshold.map(|threshold| (table, TablePosition::OverCap(threshold, None)));
+                        reader.map(|reader| (table, TablePosition::OverCap(Box::new(reader))));
                     return Ok(None);
                 };
                 self.position = Some((table, TablePosition::Scan(scan, Arc::clone(&over_cap))));
@@ -120,14 +120,12 @@ impl<'a> SourceRows<'a> {
                 });
                 Ok(Some(rows.await?.into_iter().flatten().collect()))
             }
-            TablePosition::OverCap(threshold, after) => {
+            TablePosition::OverCap(mut reader) => {
                 let size = BatchSize::over_cap(self.context.options.batch);
                 let source = &self.context.source;
-                let page =
-                    table.source.over_cap_rows(source, threshold, after.as_ref(), size).await?;
-                let (rows, next) = page;
-                self.position =
-                    next.map(|cursor| (table, TablePosition::OverCap(threshold, Some(cursor))));
+                let page = table.source.next_over_cap(source, &mut reader, size, |row| row);
+                let Some(rows) = page.await? else { return Ok(None) };
+                self.position = Some((table, TablePosition::OverCap(reader)));
                 Ok(Some(table.judge(self.context.cap(), rows)?))
             }
         }

@@ -13,7 +13,7 @@ use crate::cap::Cap;
 use crate::capture::RetryBudget;
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{Checkpoint, JournalTable};
-use crate::options::MoveOptions;
+use crate::options::{MoveOptions, MoveSpec};
 use crate::progress::ProgressSender;
 use crate::source::{KeyPrints, Mappings, SourceIdentity};
 use crate::sql::{Dialect, Schema, begin};
@@ -55,6 +55,14 @@ impl MoveContext {
         self.options.keyring.as_ref().ok_or_else(|| {
             MigrateError::because(MigrateErrorKind::Keys, "none were given; set SESSION_KEYS")
         })
+    }
+
+    /// Returns what to do where no row opens.
+    pub(crate) const fn key_advice(&self) -> &'static str {
+        match self.key_prints.is_empty() {
+            true => "no key was given: set SESSION_MIGRATE_SOURCE_KEY",
+            false => "give the source's key, and older ones with it",
+        }
     }
 
     /// Returns the target's tables, as this move writes them.
@@ -120,12 +128,17 @@ impl MoveContext {
         }
     }
 
-    /// Changes the options, and what follows from them.
-    pub(crate) fn adopt(
-        &mut self,
-        change: impl FnOnce(&mut MoveOptions),
-    ) -> Result<(), MigrateError> {
-        change(&mut self.options);
+    /// Takes over the options of a move that was begun, and what follows from them.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if others were given.
+    pub(crate) fn adopt(&mut self, spec: &MoveSpec) -> Result<(), MigrateError> {
+        self.options.adopt(spec).map_err(|others| {
+            let others = others.join(" and another ");
+            let detail = format!("this move was begun with another {others}: leave it out");
+            MigrateError::because(MigrateErrorKind::Usage, detail)
+        })?;
         self.tables.iter_mut().try_for_each(|table| table.set_cap(&self.options.cap))
     }
 

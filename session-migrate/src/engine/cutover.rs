@@ -13,12 +13,12 @@ use crate::journal::Phase;
 pub(crate) async fn cutover(
     worker: &mut Worker<'_>,
     captures: &Captures<'_>,
-) -> Result<Findings, MigrateError> {
+) -> Result<(), MigrateError> {
     worker.enter(Phase::Cutover).await?;
     match converge_blocked(worker, captures).await {
         Ok(findings) => {
-            worker.enter(Phase::Open).await?;
-            Ok(findings)
+            worker.settle(&findings);
+            worker.enter(Phase::Open).await
         }
         Err(error) => {
             give_up(worker, captures).await?;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::batch::{BatchSize, Scan, Stopwatch, decode_each};
 use super::context::MoveContext;
 use super::mapped_table::{MappedTable, is_over_cap, over_cap_threshold};
-use super::reconcile::{SourceState, reconcile};
+use super::reconcile::{SourceState, reconcile, reconcile_sealed};
 use super::worker::Worker;
 use crate::error::MigrateError;
 use crate::journal::Checkpoint;
-use crate::source::{Cursor, OverCapPartitions, RawBatch};
+use crate::source::{Cursor, OverCapPartitions, OverCapReader, RawBatch};
 use crate::sql::{Dialect, begin};
 use crate::target::{SealedRow, seal};
 
@@ -107,7 +107,9 @@ async fn prepare(
     Ok(Some(batch))
 }
 
-/// Writes a batch, repeating the transaction while others are in its way.
+/// Writes a batch, repeating the transaction while others are in its way. If the target has one of
+/// the rows, because an earlier process moved it before it was replaced in the source, the batch is
+/// reconciled.
 async fn write(
     worker: &mut Worker<'_>,
     table: &MappedTable,
@@ -117,9 +119,18 @@ async fn write(
     loop {
         match try_write(worker, table, &batch).await {
             Ok(()) => return Ok(()),
+            Err(failure) if failure.is_violation() => {
+                worker.go_back(&point);
+                let to = checkpoint_after(table, &batch);
+                return reconcile_sealed(worker, batch.rows, &to).await;
+            }
             Err(failure) => worker.prepare_retry(&mut point, failure).await?,
         }
     }
+}
+
+fn checkpoint_after(table: &MappedTable, batch: &SealedBatch) -> Checkpoint {
+    Checkpoint::after(table.number, batch.next.as_ref().map(Cursor::to_string))
 }
 
 async fn try_write(
@@ -132,7 +143,7 @@ async fn try_write(
     worker.counts.read += batch.read;
     worker.counts.empty += batch.empty;
     worker.count(batch.rows.iter());
-    worker.checkpoint = Checkpoint::after(table.number, batch.next.as_ref().map(Cursor::to_string));
+    worker.checkpoint = checkpoint_after(table, batch);
     worker.note(&transaction).await?;
     Ok(transaction.commit().await?)
 }
@@ -141,17 +152,32 @@ async fn try_write(
 pub(crate) async fn rank_over_cap(worker: &mut Worker<'_>) -> Result<(), MigrateError> {
     let context = worker.context;
     let Some(threshold) = over_cap_threshold(context.cap()) else { return Ok(()) };
-    let size = BatchSize::over_cap(context.options.batch);
     while let Some(table) = context.table_at(&worker.checkpoint) {
-        let mut watch = Stopwatch::start(context.clock());
-        let after = worker.checkpoint.after.as_deref().map(str::parse).transpose().ok().flatten();
-        let page =
-            table.source.over_cap_rows(&context.source, threshold, after.as_ref(), size).await?;
-        let (rows, next) = page;
-        let rows = table.judge(context.cap(), rows)?;
-        let to = Checkpoint::after(table.number, next.map(|cursor| cursor.to_string()));
-        reconcile(worker, SourceState { table, rows, gone: Vec::new() }, &to).await?;
-        worker.between_batches(watch.lap(context.clock())).await?;
+        rank_table(worker, table, threshold).await?;
     }
     Ok(())
+}
+
+async fn rank_table(
+    worker: &mut Worker<'_>,
+    table: &MappedTable,
+    threshold: u32,
+) -> Result<(), MigrateError> {
+    let context = worker.context;
+    let size = BatchSize::over_cap(context.options.batch);
+    let after = worker.checkpoint.after.as_deref().map(str::parse).transpose().ok().flatten();
+    let mut reader = OverCapReader::new(threshold).from(after);
+    loop {
+        let mut watch = Stopwatch::start(context.clock());
+        let page = table.source.next_over_cap(&context.source, &mut reader, size, |row| row);
+        let rows = table.judge(context.cap(), page.await?.unwrap_or_default())?;
+        let next = reader.position().map(ToString::to_string);
+        let is_last = next.is_none();
+        let to = Checkpoint::after(table.number, next);
+        reconcile(worker, SourceState { table, rows, gone: Vec::new() }, &to).await?;
+        worker.between_batches(watch.lap(context.clock())).await?;
+        if is_last {
+            return Ok(());
+        }
+    }
 }

@@ -32,5 +32,5 @@ pub(crate) use extras::{Totals, extra_ids, totals};
 pub(crate) use findings::Findings;
 pub(crate) use load::{load, rank_over_cap};
 pub(crate) use mapped_table::{MappedTable, over_cap_threshold};
-pub(crate) use open::{CONNECTIONS, open, open_target};
+pub(crate) use open::{CONNECTIONS, open, open_target, open_unmapped};
 pub(crate) use worker::Worker;

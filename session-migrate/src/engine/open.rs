@@ -60,6 +60,34 @@ pub(crate) async fn open(
     })
 }
 
+/// Opens a source and its target without the mapped tables, which may be gone. The move's id and
+/// mappings are for the caller to set.
+pub(crate) async fn open_unmapped(options: MoveOptions) -> Result<MoveContext, MigrateError> {
+    let source = PoolOptions::new(CONNECTIONS).connect(&pool::existing(&options.from)).await?;
+    let schema = Schema::read(&source).await.map_err(SourceError::from)?;
+    let identity = match &options.name {
+        Some(name) => SourceIdentity::named(name),
+        None => SourceIdentity::of(&source).await.map_err(unidentified)?,
+    };
+    let target = open_target(&options, false).await?;
+    let id = move_id(&identity, std::iter::empty());
+    let dialect = Dialect::of(target.get_database_backend());
+    Ok(MoveContext {
+        journal: JournalTable { dialect, id, runner: Uuid::now_v7() },
+        key_prints: options.codecs.fingerprints(),
+        options,
+        source,
+        target,
+        schema,
+        mappings: Mappings { mapping: Vec::new() },
+        tables: Vec::new(),
+        identity,
+        id,
+        progress: ProgressSender::new(),
+        cancel: CancellationToken::new(),
+    })
+}
+
 fn unidentified(error: SourceError) -> MigrateError {
     let detail = "the source does not tell which database it is: give it a name with --name";
     MigrateError::because(MigrateErrorKind::Usage, detail).caused_by(error)

@@ -51,6 +51,16 @@ pub(crate) async fn reconcile(
     write(worker, &wanted.await?, &gone, to).await
 }
 
+/// Writes what differs of rows that are sealed already, and records the checkpoint `to`.
+pub(super) async fn reconcile_sealed(
+    worker: &mut Worker<'_>,
+    rows: Vec<SealedRow>,
+    to: &Checkpoint,
+) -> Result<(), MigrateError> {
+    let wanted: Vec<_> = rows.into_iter().map(|row| (row.id, Some(row))).collect();
+    write(worker, &wanted, &[], to).await
+}
+
 /// Removes rows that the source no longer has.
 pub(crate) async fn remove(
     worker: &mut Worker<'_>,

@@ -8,6 +8,7 @@ use session_core::{Keyring, Timestamp};
 
 use super::batch::Stopwatch;
 use super::context::MoveContext;
+use super::findings::Findings;
 use crate::error::MigrateError;
 use crate::journal::{Checkpoint, Counts, Journal, Note, Phase};
 use crate::progress::Progress;
@@ -34,6 +35,8 @@ pub(crate) struct Worker<'a> {
     pub(crate) phase: Phase,
     pub(crate) checkpoint: Checkpoint,
     pub(crate) counts: Counts,
+    /// The digest of the result, once both sides agree behind the block.
+    result_digest: Option<String>,
     /// Why writes to the source are not blocked, if they could not be.
     pub(crate) block_failure: Option<String>,
     worked: Duration,
@@ -52,6 +55,7 @@ impl<'a> Worker<'a> {
             phase: journal.phase,
             checkpoint: context.journal.checkpoint(journal, &keyring)?,
             counts: journal.counts,
+            result_digest: None,
             block_failure: None,
             worked: Duration::ZERO,
             watch: Stopwatch::start(context.clock()),
@@ -75,6 +79,7 @@ impl<'a> Worker<'a> {
             phase: self.phase,
             checkpoint: &self.checkpoint,
             counts: &self.counts,
+            result_digest: self.result_digest.as_deref(),
             now: self.now(),
             worked_ms: u64::try_from(lap.as_millis()).unwrap_or(0),
             is_blocked: self.phase == Phase::Open && self.block_failure.is_none(),
@@ -89,6 +94,15 @@ impl<'a> Worker<'a> {
         transaction.commit().await?;
         self.send_progress(false);
         Ok(())
+    }
+
+    /// Counts what the target holds at the end: rows that were moved may be gone since.
+    pub(crate) fn settle(&mut self, findings: &Findings) {
+        self.counts.moved = findings.found_live;
+        self.counts.pruned = findings.pruned;
+        self.counts.unreadable = findings.unreadable;
+        self.counts.empty = findings.empty;
+        self.result_digest = Some(findings.result_digest());
     }
 
     /// Enters a phase, at the beginning of the source.
@@ -146,6 +160,11 @@ impl<'a> Worker<'a> {
         RetryPoint { checkpoint: self.checkpoint.clone(), counts: self.counts, tries: 0 }
     }
 
+    /// Goes back to the retry point, after a transaction that failed.
+    pub(crate) fn go_back(&mut self, point: &RetryPoint) {
+        (self.checkpoint, self.counts) = (point.checkpoint.clone(), point.counts);
+    }
+
     /// Prepares the repetition of a failed transaction: goes back to the retry point, and waits.
     ///
     /// # Errors
@@ -161,7 +180,7 @@ impl<'a> Worker<'a> {
         }
         self.context.clock().sleep(FIRST_PAUSE * 2_u32.pow(point.tries)).await;
         point.tries += 1;
-        (self.checkpoint, self.counts) = (point.checkpoint.clone(), point.counts);
+        self.go_back(point);
         Ok(())
     }
 }

@@ -115,7 +115,8 @@ impl fmt::Display for Phase {
     }
 }
 
-/// How many rows a move has processed so far.
+/// How many rows a move has processed so far; after the cutover, how many there were of each kind at
+/// the cutover.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -151,6 +152,8 @@ pub(crate) struct Journal {
     /// The digest of the plan that is carried out.
     pub(crate) plan_digest: Option<String>,
     pub(crate) counts: Counts,
+    /// The digest of the result, once the target was opened.
+    pub(crate) result_digest: Option<String>,
     pub(crate) started_at: Timestamp,
     /// The time of the last write to the journal.
     pub(crate) updated_at: Timestamp,

@@ -2,6 +2,7 @@
 
 use sea_orm_migration::sea_orm::prelude::Uuid;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
+use serde::{Deserialize, Serialize};
 use session_core::{Keyring, SessionId, Timestamp};
 
 use super::{Checkpoint, Counts, Journal, Phase};
@@ -27,11 +28,28 @@ pub(crate) struct Note<'a> {
     pub(crate) phase: Phase,
     pub(crate) checkpoint: &'a Checkpoint,
     pub(crate) counts: &'a Counts,
+    /// The digest of the result, at the cutover.
+    pub(crate) result_digest: Option<&'a str>,
     pub(crate) now: Timestamp,
     /// How long this process has worked since the last note.
     pub(crate) worked_ms: u64,
     /// Whether writes to the source are blocked.
     pub(crate) is_blocked: bool,
+}
+
+/// The column `progress`, as JSON.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct StoredProgress {
+    #[serde(flatten)]
+    counts: Counts,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    result_digest: Option<String>,
+}
+
+impl StoredProgress {
+    fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
 }
 
 /// What is recorded when a move begins.
@@ -113,7 +131,7 @@ impl JournalTable {
              progress, started_at, updated_at, runner, sealed_keys) VALUES ('held', 0, 0, ",
         );
         let text = |text: &str| Value::String(Some(text.to_owned()));
-        let progress = serde_json::to_string(&Counts::default()).unwrap_or_default();
+        let progress = StoredProgress::default().to_json();
         let values = [
             Value::Uuid(Some(self.id.as_uuid())),
             text(Phase::Load.as_str()),
@@ -161,7 +179,8 @@ impl JournalTable {
             note.worked_ms,
             switched_at,
         ));
-        let progress = serde_json::to_string(note.counts).unwrap_or_default();
+        let result_digest = note.result_digest.map(str::to_owned);
+        let progress = StoredProgress { counts: *note.counts, result_digest }.to_json();
         let progress = query.bind(Value::String(Some(progress)));
         query.push(&progress).push(", sealed_cursor = ");
         let sealed = query.bind(Value::Bytes(Some(sealed)));
@@ -311,6 +330,7 @@ fn journal(row: &QueryResult) -> Result<Journal, MigrateError> {
         let phase: String = row.try_get_by_index(1)?;
         let is_paused: i64 = row.try_get_by_index(2)?;
         let progress: String = row.try_get_by_index(6)?;
+        let progress: StoredProgress = serde_json::from_str(&progress).unwrap_or_default();
         let moment = |at: usize| row.try_get_by_index::<i64>(at).map(Timestamp::from_millis);
         let maybe = |at: usize| {
             let millis: Option<i64> = row.try_get_by_index(at)?;
@@ -329,7 +349,8 @@ fn journal(row: &QueryResult) -> Result<Journal, MigrateError> {
             owner: row.try_get_by_index(3)?,
             options: row.try_get_by_index(4)?,
             plan_digest: row.try_get_by_index(5)?,
-            counts: serde_json::from_str(&progress).unwrap_or_default(),
+            counts: progress.counts,
+            result_digest: progress.result_digest,
             started_at: moment(7)?,
             updated_at: moment(8)?,
             switched_at: maybe(9)?,

@@ -6,7 +6,7 @@ use super::plan;
 use super::proof::prove_keys;
 use super::report::ApplyReport;
 use crate::engine::{
-    Captures, Findings, MoveContext, Until, Worker, catch_up, compare_and_repair, cutover, load,
+    Captures, MoveContext, Until, Worker, catch_up, compare_and_repair, cutover, load,
     rank_over_cap,
 };
 use crate::error::{MigrateError, MigrateErrorKind};
@@ -50,12 +50,12 @@ async fn apply_locked(
         }
         Some(journal) if context.options.is_step && journal.phase.is_done() => {
             require_same_spec(context, &journal)?;
-            return Ok(ApplyReport::of(context, &journal, None));
+            return Ok(ApplyReport::of(context, &journal));
         }
         Some(journal) => match journal.phase {
             Phase::Open => {
                 require_same(context, &journal, approval)?;
-                return Ok(ApplyReport::of(context, &journal, None));
+                return Ok(ApplyReport::of(context, &journal));
             }
             Phase::Finalized => {
                 return Err(MigrateError::because(
@@ -77,10 +77,10 @@ async fn apply_locked(
     // The last commit of a killed process may have come in between, so the journal is read again.
     let current = journal(context).await?;
     if current.phase == Phase::Open {
-        return Ok(ApplyReport::of(context, &current, None));
+        return Ok(ApplyReport::of(context, &current));
     }
-    let (findings, block_failure) = run_phases(context, &current).await?;
-    let mut report = ApplyReport::of(context, &journal(context).await?, Some(&findings));
+    let block_failure = run_phases(context, &current).await?;
+    let mut report = ApplyReport::of(context, &journal(context).await?);
     if let Some(why) = block_failure {
         let note = format!("writes to the source are not blocked: it takes no triggers ({why})");
         report.notes = vec![note];
@@ -113,12 +113,12 @@ fn require_same_spec(context: &MoveContext, journal: &Journal) -> Result<(), Mig
     MoveManifest::of(journal)?.require(&context.options.spec(&context.mappings))
 }
 
-/// Runs every phase from the journal's on; returns the findings, and why writes to the source are not
-/// blocked, if they could not be.
+/// Runs every phase from the journal's on; returns why writes to the source are not blocked, if they
+/// could not be.
 async fn run_phases(
     context: &MoveContext,
     journal: &Journal,
-) -> Result<(Findings, Option<String>), MigrateError> {
+) -> Result<Option<String>, MigrateError> {
     let mut worker = Worker::resume(context, journal)?;
     let manifest = MoveManifest::of(journal)?;
     let captures = Captures::of(context, &manifest.capture_owner(context.id))?;
@@ -144,8 +144,8 @@ async fn run_phases(
     if worker.phase == Phase::CatchUp && context.options.is_online {
         catch_up_online(&mut worker, &captures).await?;
     }
-    let findings = cutover(&mut worker, &captures).await?;
-    Ok((findings, worker.block_failure))
+    cutover(&mut worker, &captures).await?;
+    Ok(worker.block_failure)
 }
 
 /// Catches up before writes are blocked: the less there is left to do, the shorter the block.

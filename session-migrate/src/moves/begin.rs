@@ -9,7 +9,7 @@ use super::plan;
 use super::preflight::preflight;
 use super::proof::key_proof;
 use crate::capture::CaptureOwner;
-use crate::engine::MoveContext;
+use crate::engine::{MoveContext, over_cap_threshold};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{FirstEntry, exists};
 use crate::sql::{self, Dialect, Query, sqlite_file};
@@ -37,7 +37,7 @@ pub(super) async fn begin(context: &MoveContext, approval: &Approval) -> Result<
             let plan = plan::plan(context).await?;
             plan.require(digest)?;
             if plan.is_unreadable() {
-                return Err(all_unreadable(plan.unreadable_rows()));
+                return Err(all_unreadable(context, plan.unreadable_rows()));
             }
             Some(digest.as_str())
         }
@@ -47,6 +47,7 @@ pub(super) async fn begin(context: &MoveContext, approval: &Approval) -> Result<
             None
         }
     };
+    require_distinct_cookies(context).await?;
     let sealed_keys = key_proof(context).await?.seal(context.id, context.keyring()?)?;
     let dialect = context.dialect();
     let has_tables = exists(&context.target, dialect, "login_session").await?;
@@ -114,20 +115,39 @@ async fn require_readable(context: &MoveContext) -> Result<(), MigrateError> {
     }
     match unreadable {
         0 => Ok(()),
-        rows => Err(all_unreadable(rows)),
+        rows => Err(all_unreadable(context, rows)),
     }
 }
 
-fn all_unreadable(rows: u64) -> MigrateError {
-    MigrateError::because(
-        MigrateErrorKind::Unreadable,
-        format!("all {rows} rows with tokens; give the source's key, and older ones with it"),
-    )
+fn all_unreadable(context: &MoveContext, rows: u64) -> MigrateError {
+    let advice = context.key_advice();
+    let detail = format!("{rows} rows have tokens, and none could be decrypted; {advice}");
+    MigrateError::because(MigrateErrorKind::Unreadable, detail)
+}
+
+/// Returns an error if rows share a cookie, which leads to one session, and no cap leaves one of
+/// them: their digest is unique in the target, which would show after the whole load only.
+async fn require_distinct_cookies(context: &MoveContext) -> Result<(), MigrateError> {
+    if over_cap_threshold(context.cap()).is_some() {
+        return Ok(());
+    }
+    for table in &context.tables {
+        let shared = table.source.shared_cookies(&context.source).await?;
+        if shared > 0 {
+            let detail = format!(
+                "{shared} rows of {} have the same cookie as another row: leave `cookie` out of the \
+                 mapping, or give a cap that keeps one row of each",
+                table.mapping().table
+            );
+            return Err(MigrateError::because(MigrateErrorKind::Target, detail));
+        }
+    }
+    Ok(())
 }
 
 /// Backs up the source if it is a SQLite file that will be written to; returns the path of the copy.
 ///
-/// A copy that exists already is older than anything that was written since, so it is kept.
+/// A copy that exists already is that of an earlier attempt: it is kept, beside the new one.
 ///
 /// # Security
 ///
@@ -138,10 +158,7 @@ async fn backup(context: &MoveContext) -> Result<Option<String>, MigrateError> {
         return Ok(None);
     }
     let Some(file) = sqlite_file(&context.source).await? else { return Ok(None) };
-    let copy = format!("{}.before-{}", file.display(), context.id);
-    if Path::new(&copy).exists() {
-        return Ok(Some(copy));
-    }
+    let copy = free_name(&format!("{}.before-{}", file.display(), context.id));
     // A copy that was interrupted must not be taken for a complete one.
     let partial = PathBuf::from(format!("{copy}.partial"));
     let _ = std::fs::remove_file(&partial);
@@ -153,6 +170,13 @@ async fn backup(context: &MoveContext) -> Result<Option<String>, MigrateError> {
     std::fs::set_permissions(&partial, permissions).map_err(no_backup)?;
     std::fs::rename(&partial, &copy).map_err(no_backup)?;
     Ok(Some(copy))
+}
+
+/// Returns this name, or, where a file has it, the first with a number that no file has.
+fn free_name(name: &str) -> String {
+    let numbered = (2_u32..).map(|number| format!("{name}-{number}"));
+    let mut names = std::iter::once(name.to_owned()).chain(numbered);
+    names.find(|name| !Path::new(name).exists()).unwrap_or_else(|| name.to_owned())
 }
 
 fn no_backup(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> MigrateError {

@@ -7,11 +7,12 @@ use session_core::clock::{Clock as _, SystemClock};
 
 use super::manifest::{MoveManifest, journal, lock, take_over};
 use super::report::{FinalizeReport, MoveStatus, PauseReport, SourceStatus, StatusReport};
-use crate::capture::remains;
+use crate::capture::{drop_leftovers, remains};
 use crate::engine::{Captures, MoveContext};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{JournalTable, Phase, exists};
 use crate::lock::Lock;
+use crate::source::Mapping;
 use crate::sql::Dialect;
 
 /// Returns the status of all moves into a target, and what the source shows of them if it is given.
@@ -92,10 +93,14 @@ async fn finalize_locked(
         context.journal.set_phase(&context.target, Phase::Finalized, now).await?;
     }
     captures.stop().await?;
+    // Of tables that were dropped, only the catalog knows what is left.
+    drop_leftovers(&context.source, &owner_of_objects, &context.trigger_budget()).await?;
+    let is_there = |of: &&Mapping| context.schema.table(of.schema.as_deref(), &of.table).is_some();
+    let left = context.mappings.mapping.iter().filter(is_there);
     Ok(FinalizeReport {
         schema: "session-migrate/finalize/1",
         phase: Phase::Finalized,
-        left_behind: context.mappings.mapping.iter().map(|of| of.table.clone()).collect(),
+        left_behind: left.map(|of| of.table.clone()).collect(),
     })
 }
 

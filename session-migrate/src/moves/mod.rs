@@ -3,6 +3,7 @@
 mod apply;
 mod begin;
 mod control;
+mod gone;
 mod manifest;
 mod outlook;
 mod plan;
@@ -157,14 +158,20 @@ impl Move {
     }
 
     /// Finalizes the move: drops triggers and logs, and ends the look-up of migrated rows. This cannot
-    /// be undone.
+    /// be undone. It works after the mapped tables were dropped, too.
     ///
     /// # Errors
     ///
     /// Returns a [`MigrateError`]: of the kind `Phase` before the cutover, or if writes to the source
     /// are not blocked any more.
     pub async fn finalize(&self) -> Result<FinalizeReport, MigrateError> {
-        let context = self.open_begun(false).await?;
+        let context = match self.open_begun(false).await {
+            Ok(context) => context,
+            Err(error) => match gone::open_gone(&self.options).await {
+                Ok(Some(context)) => context,
+                _ => return Err(error),
+            },
+        };
         let report = control::finalize(&context).await;
         context.close().await;
         report
@@ -267,7 +274,7 @@ impl Move {
         let mut context = self.open(is_reading).await?;
         if let Some(journal) = context.journal.load(&context.target).await? {
             let manifest = MoveManifest::of(&journal)?;
-            context.adopt(|options| options.adopt(&manifest.spec))?;
+            context.adopt(&manifest.spec)?;
         }
         Ok(context)
     }

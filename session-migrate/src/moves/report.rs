@@ -4,7 +4,7 @@ use serde::Serialize;
 use session_core::Timestamp;
 
 use super::manifest::MoveManifest;
-use crate::engine::{Findings, MoveContext};
+use crate::engine::MoveContext;
 use crate::journal::{Counts, Journal, Phase};
 
 /// The report of [`Move::apply`](super::Move::apply).
@@ -30,11 +30,7 @@ pub struct ApplyReport {
 }
 
 impl ApplyReport {
-    pub(super) fn of(
-        context: &MoveContext,
-        journal: &Journal,
-        findings: Option<&Findings>,
-    ) -> Self {
+    pub(super) fn of(context: &MoveContext, journal: &Journal) -> Self {
         Self {
             schema: "session-migrate/apply/1",
             run: context.id.to_string(),
@@ -42,7 +38,7 @@ impl ApplyReport {
             counts: journal.counts,
             worked_ms: journal.worked_ms,
             backup: MoveManifest::of(journal).ok().and_then(|manifest| manifest.backup),
-            result_digest: findings.map(Findings::result_digest),
+            result_digest: journal.result_digest.clone(),
             notes: vec![
                 "writes to the source are blocked; finalize drops the triggers that block them"
                     .to_owned(),

@@ -30,6 +30,8 @@ pub enum PruneErrorKind {
     MissingMoment,
     /// The table has no unique key on columns that are never `NULL`.
     NoUniqueKey,
+    /// Rows of other tables refer to rows over the cap, and would be deleted or changed with them.
+    Referred,
     /// The mapped table is `login_session`, which the policy prunes at each sign-in.
     SessionTable,
     /// The source cannot be read as it is mapped; the error's source says why.
@@ -52,6 +54,10 @@ impl fmt::Display for PruneErrorKind {
             Self::MissingMoment => "the rows cannot be ranked",
             Self::NoUniqueKey => {
                 "rows can be deleted only by a unique key whose columns are NOT NULL"
+            }
+            Self::Referred => {
+                "deleting the rows over the cap would delete or change rows of other tables, which \
+                 the archive does not hold: delete those rows first, or drop their foreign key"
             }
             Self::SessionTable => {
                 "login_session cannot be pruned: the policy enforces its cap at each sign-in"
@@ -118,9 +124,10 @@ impl PruneError {
             | PruneErrorKind::NoUniqueKey
             | PruneErrorKind::SessionTable
             | PruneErrorKind::View => true,
-            PruneErrorKind::Mismatch | PruneErrorKind::Statement | PruneErrorKind::Unreadable => {
-                false
-            }
+            PruneErrorKind::Mismatch
+            | PruneErrorKind::Referred
+            | PruneErrorKind::Statement
+            | PruneErrorKind::Unreadable => false,
         }
     }
 }

@@ -40,6 +40,7 @@
 mod archive;
 mod error;
 mod policy_rank;
+mod referrers;
 mod remove;
 mod report;
 mod run;
@@ -52,5 +53,7 @@ mod victims;
 mod tests;
 
 pub use error::{PruneError, PruneErrorKind};
-pub use report::{ProviderPrune, PrunePlan, PruneProgress, PruneReport, PruneVictim};
+pub use report::{
+    ProviderPrune, PrunePlan, PruneProgress, PruneReport, PruneVictim, ReferringRows,
+};
 pub use run::Prune;

@@ -7,7 +7,7 @@ use super::survey::limit_of;
 use super::table::PrunableTable;
 use super::victims::{VictimTable, checked, keyed};
 use crate::cap::{Candidate, CandidateReader, Cap, Rank, rank};
-use crate::source::SourceRow;
+use crate::source::{OverCapReader, Slot, SourceRow};
 use crate::sql::Cell;
 
 /// How many rows are read at once.
@@ -25,13 +25,16 @@ pub(super) async fn note_victims(
     more_than: u32,
 ) -> Result<(), PruneError> {
     let candidates = CandidateReader::new(cap, table.source.mapping())?;
-    let mut after = None;
+    let mut reader = OverCapReader::new(more_than);
     loop {
-        let page =
-            table.source.over_cap_rows(&table.connection, more_than, after.as_ref(), MAX_ROWS);
-        let (rows, next) = page.await?;
-        let (rows, ranked): (Vec<&SourceRow>, Vec<Candidate>) =
-            rows.iter().filter_map(|row| Some((row, candidates.candidate(row)?))).unzip();
+        // What is opened of a row is dropped at once: only its facts are kept.
+        let facts = |row: SourceRow| {
+            let candidate = candidates.candidate(&row)?;
+            Some((RowFacts::of(&row, victims), candidate))
+        };
+        let page = table.source.next_over_cap(&table.connection, &mut reader, MAX_ROWS, facts);
+        let Some(rows) = page.await? else { return Ok(()) };
+        let (rows, ranked): (Vec<RowFacts>, Vec<Candidate>) = rows.into_iter().flatten().unzip();
         let ranks = rank(cap, &ranked);
         let found: Vec<Victim<'_>> = rows
             .iter()
@@ -42,22 +45,36 @@ pub(super) async fn note_victims(
         for some in found.chunks(MAX_NOTED) {
             note(table, victims, some).await?;
         }
-        after = next;
-        if after.is_none() {
-            return Ok(());
-        }
+    }
+}
+
+/// What is noted of a row that is over the cap: its key, and what it is checked by.
+struct RowFacts {
+    key: Vec<Cell>,
+    checks: Vec<Cell>,
+}
+
+impl RowFacts {
+    fn of(row: &SourceRow, victims: &VictimTable) -> Self {
+        let stored = |slot: &Slot| {
+            let mut stored = row.stored.iter();
+            let found = stored.find(|it| it.column == slot.column.name && it.join == slot.join);
+            found.map_or(Cell::Null, |it| it.cell.clone())
+        };
+        let checks = victims.checks.iter().map(stored).collect();
+        Self { key: row.key.cells().to_vec(), checks }
     }
 }
 
 /// A row that is over the cap.
 struct Victim<'a> {
-    row: &'a SourceRow,
+    row: &'a RowFacts,
     is_first: bool,
     reason: &'static str,
 }
 
 impl<'a> Victim<'a> {
-    fn of(row: &'a SourceRow, it: &Candidate, rank: Rank, cap: &Cap) -> Option<Self> {
+    fn of(row: &'a RowFacts, it: &Candidate, rank: Rank, cap: &Cap) -> Option<Self> {
         let reason = rank.leaves?.as_str();
         let max = limit_of(cap, it.provider.as_bytes())?.max;
         let is_first = rank.place.checked_sub(1) == usize::try_from(max).ok();
@@ -73,14 +90,11 @@ async fn note(
     let mut query = victims.insert(false);
     for (at, it) in found.iter().enumerate() {
         query.push(if at == 0 { "VALUES (" } else { ", (" });
-        for (slot, cell) in victims.key.iter().zip(it.row.key.cells()) {
+        for (slot, cell) in victims.key.iter().zip(&it.row.key) {
             let value = keyed(&mut query, victims.dialect, &slot.column, cell);
             query.push(&value).push(", ");
         }
-        for slot in &victims.checks {
-            let mut stored = it.row.stored.iter();
-            let stored = stored.find(|it| it.column == slot.column.name && it.join == slot.join);
-            let cell = stored.map_or(&Cell::Null, |it| &it.cell);
+        for cell in &it.row.checks {
             let value = checked(&mut query, victims.dialect, cell);
             query.push(&value).push(", ");
         }

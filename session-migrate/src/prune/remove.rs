@@ -9,6 +9,7 @@ use super::archive::Archive;
 use super::error::{PruneError, PruneErrorKind};
 use super::table::PrunableTable;
 use super::victims::VictimTable;
+use crate::source::BASE;
 use crate::sql::{Dialect, Query, SqlError};
 
 /// How often a batch is tried when another transaction is in its way.
@@ -70,7 +71,12 @@ impl Remover<'_> {
     async fn try_remove(&self, batch: VictimBatch) -> Result<u64, BatchError> {
         let transaction = self.table.begin().await?;
         let removed = match self.victims.dialect {
-            Dialect::Postgres => self.move_rows(batch).execute(&transaction).await?,
+            Dialect::Postgres => {
+                if !self.table.referrers.is_empty() {
+                    self.lock(batch).execute(&transaction).await?;
+                }
+                self.move_rows(batch).execute(&transaction).await?
+            }
             _ => self.copy_and_delete(&transaction, batch).await?,
         };
         transaction.commit().await?;
@@ -106,18 +112,32 @@ impl Remover<'_> {
         columns.collect::<Vec<_>>().join(", ")
     }
 
-    /// Writes ` WHERE`, and that a row is one of the batch and, unless `is_all`, unchanged.
+    /// Writes ` WHERE`, and that a row is one of the batch and, unless `is_all`, unchanged and not
+    /// referred to.
     fn push_which(&self, query: &mut Query, batch: VictimBatch, is_all: bool) {
         self.table.bound().push_filter(query);
         query.push(&format!(" AND {}", Self::range(batch)));
         query.push(&format!(" AND {}", self.victims.is_row("source_row", batch.is_located)));
         if !is_all {
             query.push(&format!(" AND {}", self.victims.is_unchanged()));
+            self.table.referrers.push_is_free(query, BASE);
         }
     }
 
     fn range(batch: VictimBatch) -> String {
         format!("w.seq > {} AND w.seq <= {}", batch.after, batch.last)
+    }
+
+    /// Returns PostgreSQL's statement that locks the rows of a batch, after which no row can come to
+    /// refer to them.
+    fn lock(&self, batch: VictimBatch) -> Query {
+        let (source, name) = (self.table.table_sql(), self.victims.name());
+        let mut query =
+            self.query(&format!("SELECT 1 FROM {source} AS {BASE}, {name} AS w WHERE "));
+        query.push(&Self::range(batch)).push(" AND ");
+        query.push(&self.victims.is_row(BASE, batch.is_located));
+        query.push(&format!(" FOR UPDATE OF {BASE}"));
+        query
     }
 
     /// Returns PostgreSQL's statement, which deletes and archives at once. It checks rows again

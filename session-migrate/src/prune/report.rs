@@ -1,5 +1,7 @@
 //! The plan, the progress and the report of a prune.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::cap::{Count, PartitionBy};
@@ -26,8 +28,32 @@ pub struct PrunePlan {
     pub providers: Vec<ProviderPrune>,
     /// Whether the database ranks the rows; otherwise this process reads and ranks them.
     pub is_set_based: bool,
+    /// Rows of other tables that refer to rows over the cap, and would be deleted or changed with
+    /// them. While there are any, nothing is pruned.
+    pub referring: Vec<ReferringRows>,
     /// Some of the rows that would be pruned, in the order in which they would be deleted.
     pub victims: Vec<PruneVictim>,
+}
+
+/// Rows of another table that refer to rows over the cap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ReferringRows {
+    /// The other table.
+    pub table: String,
+    /// The columns of its foreign key.
+    pub columns: Vec<String>,
+    /// What the foreign key does with these rows: `CASCADE`, `SET NULL` or `SET DEFAULT`.
+    pub on_delete: String,
+    /// How many there are.
+    pub rows: u64,
+}
+
+impl fmt::Display for ReferringRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns = self.columns.join(", ");
+        write!(f, "{} rows of {} ({columns}, {})", self.rows, self.table, self.on_delete)
+    }
 }
 
 /// A row that would be pruned.

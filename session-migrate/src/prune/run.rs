@@ -11,8 +11,11 @@ use uuid::Uuid;
 use super::archive::Archive;
 use super::error::{PruneError, PruneErrorKind};
 use super::policy_rank;
+use super::referrers::require_none;
 use super::remove::{Remover, VictimBatch};
-use super::report::{ProviderPrune, PrunePlan, PruneProgress, PruneReport, PruneVictim};
+use super::report::{
+    ProviderPrune, PrunePlan, PruneProgress, PruneReport, PruneVictim, ReferringRows,
+};
 use super::sql_rank::SqlRank;
 use super::survey::Survey;
 use super::table::{PrunableTable, check};
@@ -141,6 +144,7 @@ impl Prune {
         let (table, victims) = self.open().await?;
         let ranking = self.rank(&table, &victims).await?;
         let listed = self.list_victims(&table, &victims).await?;
+        let referring = referring_rows(&table, &victims).await?;
         victims.drop_if_exists(&table).await?;
         table.close().await;
         Ok(PrunePlan {
@@ -153,6 +157,7 @@ impl Prune {
             count: self.cap.counted(),
             providers: ranking.providers(),
             is_set_based: ranking.is_set_based,
+            referring,
             victims: listed,
         })
     }
@@ -165,7 +170,8 @@ impl Prune {
     /// # Errors
     ///
     /// Returns a [`PruneError`] as [`plan`](Self::plan) does, and if rows cannot be deleted, for
-    /// example because a foreign key refers to them. Earlier batches stay archived.
+    /// example because a foreign key refers to them. Earlier batches stay archived. Rows of other
+    /// tables that would be deleted or changed with a row are an error, too.
     pub async fn apply(
         &self,
         mut progress: impl FnMut(PruneProgress) + Send,
@@ -175,6 +181,7 @@ impl Prune {
         let (archive, run) = (Archive::of(&table), self.run_id());
         let mut totals = RunTotals::default();
         let first = self.rank(&table, &victims).await?;
+        require_none(&referring_rows(&table, &victims).await?)?;
         if first.victims > 0 {
             archive.create(&table).await?;
         }
@@ -193,6 +200,7 @@ impl Prune {
             }
             changed = totals.changed;
             let again = self.rank(&table, &victims).await?;
+            require_none(&referring_rows(&table, &victims).await?)?;
             self.remove_all(&remover, &again, &mut totals, &mut progress, stop).await?;
         }
         victims.drop_if_exists(&table).await?;
@@ -347,6 +355,16 @@ impl Ranking {
         });
         providers.collect()
     }
+}
+
+/// Counts the rows of other tables that would be deleted or changed with the victims.
+async fn referring_rows(
+    table: &PrunableTable,
+    victims: &VictimTable,
+) -> Result<Vec<ReferringRows>, PruneError> {
+    let (row, is_row) = ("victim_row", victims.is_row("victim_row", false));
+    let from = format!("{} AS w JOIN {} AS {row} ON {is_row}", victims.name(), table.table_sql());
+    table.referrers.count(&table.connection, &from, row).await
 }
 
 /// Doubles the size of a batch that took little time, and halves that of one that took too long.

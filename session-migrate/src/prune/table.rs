@@ -3,6 +3,7 @@
 use sea_orm_migration::sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction};
 
 use super::error::{PruneError, PruneErrorKind};
+use super::referrers::Referrers;
 use crate::cap::{Cap, Count};
 use crate::source::{
     Bound, Codecs, Mapping, SourceError, SourceErrorKind, SourceTable, row_location,
@@ -23,6 +24,7 @@ pub(super) struct PrunableTable {
     pub(super) table: Table,
     /// What the database calls the location of a row, if it has a name for it.
     pub(super) location: Option<&'static str>,
+    pub(super) referrers: Referrers,
 }
 
 impl PrunableTable {
@@ -47,7 +49,8 @@ impl PrunableTable {
         let schema = Schema::read(&connection).await?;
         let (source, table) = check(&connection, &schema, mapping, codecs, cap).await?;
         let location = row_location(&connection, source.bound().dialect, &table).await;
-        Ok(Self { connection, source, table, location })
+        let referrers = Referrers::of(&connection, &table).await?;
+        Ok(Self { connection, source, table, location, referrers })
     }
 
     pub(super) const fn bound(&self) -> &Bound {

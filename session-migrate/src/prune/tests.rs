@@ -107,11 +107,12 @@ fn shapes() -> impl Strategy<Value = Shape> {
     let provider = select(&[r#"{ column = "provider" }"#, r#"{ constant = "Goo" }"#][..]);
     let optional = [
         r#"account = { column = "account" }"#,
+        r#"client = { column = "subject" }"#,
         r#"identity.subject = { column = "subject" }"#,
         r#"tokens.refresh = { column = "refresh" }"#,
         r#"tokens.id = { column = "id_token" }"#,
     ];
-    let optional = prop::sample::subsequence(optional.to_vec(), 0..=4);
+    let optional = prop::sample::subsequence(optional.to_vec(), 0..=5);
     let unit = select(&["", "s", "ms", "timestamp"][..]);
     (select(keys.to_vec()), provider, optional, unit).prop_map(
         |((key, columns, constraint), provider, optional, unit)| Shape {
@@ -183,7 +184,8 @@ async fn by_policy(table: &PrunableTable, cap: &Cap) -> Victims {
     for ((row, candidate), rank) in rows.iter().zip(&ranked).zip(rank(cap, &ranked)) {
         if let Some(reason) = rank.leaves {
             victims.insert(row.key.to_string(), reason.as_str().to_owned());
-            partitions.insert((&candidate.user, &candidate.provider, &candidate.account));
+            let Candidate { user, provider, account, client, .. } = candidate;
+            partitions.insert((user, provider, account, client));
         }
     }
     let partitions = partitions.len() as u64;

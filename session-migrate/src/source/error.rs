@@ -40,6 +40,8 @@ pub enum SourceErrorKind {
     UnknownName,
     /// The connection's time zone is not UTC, so times would be read wrongly.
     TimeZone,
+    /// The SQLite file stores text in another encoding than UTF-8, so bytes would be compared wrongly.
+    Encoding,
 }
 
 impl fmt::Display for SourceErrorKind {
@@ -56,6 +58,10 @@ impl fmt::Display for SourceErrorKind {
             Self::KeyNotUnique => "the mapping's key is not unique",
             Self::DecryptionKey => "the source's decryption key cannot be used",
             Self::UnknownName => "unknown name",
+            Self::Encoding => {
+                "the SQLite file does not store text as UTF-8 (PRAGMA encoding): copy its tables \
+                 into a file that does"
+            }
             Self::TimeZone => "the connection's time zone is not UTC: set it to UTC",
         })
     }

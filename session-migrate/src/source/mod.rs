@@ -75,6 +75,7 @@ pub mod schema {
 }
 
 pub use crate::sql::{Cell, Schema, SqlError, SqlErrorKind, connect_read_only};
+pub(crate) use bind::BASE;
 pub(crate) use bind::{Bound, ProviderSlot, Relation, Slot, TimeSlot, TokenSlot, ValueSlot};
 pub(crate) use codec::KeyPrints;
 pub use codec::{CodecError, Codecs, KeyUse, Opened, SourceKeys, TokenCodec};
@@ -87,7 +88,7 @@ pub use preset::{Match, Mismatch, Preset, Recognition};
 pub use read::{Cursor, InvalidCursor, SourceTable};
 #[doc(hidden)]
 pub use read::{OverCapPartitions, PartitionCursor};
-pub(crate) use read::{RawBatch, RawRow, exact};
+pub(crate) use read::{OverCapReader, RawBatch, RawRow, exact};
 pub use row::{RowTokens, SourceKey, SourceRow};
 pub(crate) use row_location::{row_location, row_location_type};
 #[doc(hidden)]

@@ -100,6 +100,11 @@ impl RedactedDbError {
     pub(crate) const fn is_contended(&self) -> bool {
         matches!(self.class, ErrorClass::Conflict | ErrorClass::Busy)
     }
+
+    /// Returns whether a row violates a constraint.
+    pub(crate) const fn is_violation(&self) -> bool {
+        matches!(self.class, ErrorClass::Constraint)
+    }
 }
 
 impl From<DbErr> for RedactedDbError {

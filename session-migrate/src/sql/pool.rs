@@ -84,7 +84,13 @@ impl PoolOptions {
 /// contains the address's password.
 pub async fn connect_read_only(url: &str) -> Result<DatabaseConnection, SqlError> {
     let options = PoolOptions::new(1).busy_timeout(SHORT_BUSY_TIMEOUT);
-    let connection = options.connect(&read_only(url)).await?;
+    let connection = match options.connect(&read_only(url)).await {
+        Err(error) if error.kind() == SqlErrorKind::Connection && url.starts_with("sqlite:") => {
+            recover(url, options).await?;
+            options.connect(&read_only(url)).await?
+        }
+        connection => connection?,
+    };
     let sql = match Dialect::of(connection.get_database_backend()) {
         Dialect::Sqlite => "PRAGMA query_only = ON",
         Dialect::Postgres => "SET default_transaction_read_only = on",
@@ -92,6 +98,15 @@ pub async fn connect_read_only(url: &str) -> Result<DatabaseConnection, SqlError
     };
     connection.execute_unprepared(sql).await?;
     Ok(connection)
+}
+
+/// Lets SQLite undo the transaction of a process that was killed: a connection that cannot write
+/// cannot read either until that is done.
+async fn recover(url: &str, options: PoolOptions) -> Result<(), SqlError> {
+    let connection = options.connect(&existing(url)).await?;
+    let read = connection.execute_unprepared("SELECT COUNT(*) FROM sqlite_master").await;
+    let _ = connection.close().await;
+    read.map(drop).map_err(SqlError::from)
 }
 
 /// Begins a transaction of which each statement sees what is committed when it begins (READ

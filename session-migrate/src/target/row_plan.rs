@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use session_core::session::{Origin, ProviderIdentity, SecretDigest, Subject};
-use session_core::{ProviderName, Session, SessionId, Timestamp, TokenResponse, TokenSet, UserId};
+use session_core::{Session, SessionId, Timestamp, TokenResponse, TokenSet, UserId};
 
-use crate::source::row::OpenedTokens;
+use crate::source::row::{NO_NAME, OpenedTokens};
 use crate::source::{NewestBy, RowTokens, SourceIdentity, SourceKey, SourceRow};
 
 /// The lifetime that an access token is assumed to have where the source has no expiry (F25).
@@ -135,10 +135,8 @@ impl RowPlanner {
     }
 
     fn live(&self, id: SessionId, row: &SourceRow, tokens: &OpenedTokens) -> Disposition {
-        let user = row.user.as_deref().map(UserId::new).and_then(Result::ok);
-        let provider = row.provider.as_deref().map(ProviderName::new).and_then(Result::ok);
-        let (Some(user), Some(provider)) = (user, provider) else {
-            return quarantine(row, QuarantineReason::Unreadable("no_name"));
+        let Some((user, provider)) = row.owner() else {
+            return quarantine(row, QuarantineReason::Unreadable(NO_NAME));
         };
         let known = row.created_at.or(row.renewed_at).or(row.used_at);
         let session = Session::new(id, user, provider, Origin::Imported, self.now)

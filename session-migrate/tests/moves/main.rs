@@ -12,6 +12,7 @@
 )]
 
 mod application;
+mod attempts;
 mod back;
 mod binary_log;
 mod blocked;
@@ -28,6 +29,8 @@ mod numbers;
 mod online;
 mod openwebui;
 mod operator;
+mod plans;
+mod preflight;
 mod presets;
 mod random;
 mod refusals;

@@ -137,10 +137,10 @@ async fn moved_under_writes(kind: Kind, cap: Option<usize>) -> BTreeMap<Stage, u
 fn words(kind: Kind, cap: Option<usize>) -> Vec<&'static str> {
     // On SQLite each batch competes with the writers for the lock.
     let batch = if kind == Kind::Sqlite { "200" } else { "40" };
-    let mut words = vec!["--online", "--batch", batch, "--partition", "user,provider"];
+    let mut words = vec!["--online", "--batch", batch];
     match cap {
         None => {}
-        Some(2) => words.extend(["--max-sessions", "2"]),
+        Some(2) => words.extend(["--max-sessions", "2", "--partition", "user,provider"]),
         Some(other) => panic!("no words for {other}"),
     }
     words

@@ -89,8 +89,8 @@ on_every_database! {
         rejected(&source, &tool, 2, "colour").await;
         let tool = Tool::new(source.database.url()).words(&["--mapping", "/no/such/file.toml"]);
         rejected(&source, &tool, 2, "/no/such/file.toml").await;
-        let tool = Tool::new(source.database.url());
-        rejected(&source, &tool, 2, "--preset").await;
+        let none = Source::on(Database::create(source.kind()).await).await;
+        rejected(&none, &Tool::new(none.database.url()), 2, "give --mapping").await;
         let tool = Tool::new(source.database.url()).words(&["--preset", "openwebi"]);
         rejected(&source, &tool, 2, "openwebi").await;
     }

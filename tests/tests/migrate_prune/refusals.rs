@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
+use sea_orm::ConnectionTrait as _;
 use session_migrate::cap::Count;
 use session_migrate::prune::{PruneError, PruneErrorKind};
 use session_migrate::source::NewestBy;
@@ -18,6 +19,27 @@ async fn refused(mapped: &Mapped) -> PruneError {
     assert_eq!(planned.kind(), applied.kind());
     assert_eq!(mapped.source.schema().await.table(None, "session_prune_work"), None);
     applied
+}
+
+/// Runs a statement on a connection of its own, and waits for it.
+fn elsewhere(url: &str, sql: &str) {
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(async {
+                let connection = sea_orm::Database::connect(url).await.unwrap();
+                connection.execute_unprepared(sql).await.unwrap();
+                connection.close().await.unwrap();
+            });
+        });
+    });
+}
+
+async fn count(mapped: &Mapped, table: &str) -> i64 {
+    let sql = format!("SELECT COUNT(*) FROM {table}");
+    let connection = &mapped.source.connection;
+    let statement = sea_orm::Statement::from_string(connection.get_database_backend(), sql);
+    connection.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap()
 }
 
 on_every_database! {
@@ -56,6 +78,64 @@ INSERT INTO uses VALUES ({held})")).await;
             assert_eq!((error.kind(), error.is_misuse()), (PruneErrorKind::Statement, false));
             assert_eq!(grants.content().await, before);
         }
+    }
+
+    async fn rows_that_a_deletion_would_take_along_are_listed_and_kept(database: Database) {
+        let grants = grants(Source::on(database).await).await;
+        let cap = at_most(1).count(Count::All);
+        let plan = grants.prune(&cap).plan().await.unwrap();
+        assert_eq!(plan.referring, []);
+        let held = &plan.victims[0].key;
+        grants.source.run(&format!("
+CREATE TABLE audits (id INTEGER NOT NULL PRIMARY KEY, grant_id INTEGER NOT NULL,
+  FOREIGN KEY (grant_id) REFERENCES grants (id) ON DELETE CASCADE);
+CREATE TABLE devices (id INTEGER NOT NULL PRIMARY KEY, grant_id INTEGER,
+  FOREIGN KEY (grant_id) REFERENCES grants (id) ON DELETE SET NULL);
+INSERT INTO audits VALUES (1, {held}), (2, {held});
+INSERT INTO devices VALUES (1, {held}), (2, NULL)")).await;
+        let before = grants.content().await;
+        for prune in [grants.prune(&cap), grants.prune(&cap).in_process()] {
+            let listed: Vec<String> =
+                prune.plan().await.unwrap().referring.iter().map(ToString::to_string).collect();
+            let expected =
+                ["2 rows of audits (grant_id, CASCADE)", "1 rows of devices (grant_id, SET NULL)"];
+            assert_eq!(listed, expected);
+            let error = prune.apply(|_| (), &AtomicBool::new(false)).await.unwrap_err();
+            assert_eq!(error.kind(), PruneErrorKind::Referred);
+            assert!(error.to_string().ends_with(&expected.join(", ")), "{error}");
+            assert_eq!(grants.content().await, before);
+            assert_eq!(grants.source.schema().await.table(None, "session_prune_work"), None);
+        }
+        // Rows that refer to no victim are in nothing's way.
+        grants.source.run("DELETE FROM audits;\nDELETE FROM devices").await;
+        let (report, left) = grants.pruned(&grants.prune(&cap)).await;
+        assert_eq!(report.pruned, plan.pruned);
+        assert_eq!(left.len() as u64, plan.rows - plan.pruned);
+    }
+
+    async fn a_row_that_begins_to_refer_to_a_victim_keeps_it(database: Database) {
+        let grants = grants(Source::on(database).await).await;
+        let cap = at_most(1).count(Count::All);
+        grants.source.run("
+CREATE TABLE audits (id INTEGER NOT NULL PRIMARY KEY, grant_id INTEGER NOT NULL,
+  FOREIGN KEY (grant_id) REFERENCES grants (id) ON DELETE CASCADE)").await;
+        let victims = grants.prune(&cap).plan().await.unwrap().victims;
+        let last = victims.last().unwrap().key.clone();
+        let one = std::num::NonZeroU32::MIN;
+        let url = grants.source.database.url().to_owned();
+        let insert = format!("INSERT INTO audits VALUES (1, {last})");
+        // The first batch is committed, the last not begun.
+        let prune = grants.prune(&cap).batch(one);
+        let mut is_inserted = false;
+        let refer = |_| {
+            if !std::mem::replace(&mut is_inserted, true) {
+                elsewhere(&url, &insert);
+            }
+        };
+        let error = prune.apply(refer, &AtomicBool::new(false)).await.unwrap_err();
+        assert_eq!(error.kind(), PruneErrorKind::Referred);
+        assert!(grants.keys().await.contains(&last));
+        assert_eq!(count(&grants, "audits").await, 1);
     }
 
     async fn a_unique_key_that_can_be_null_is_refused(kind: Kind) {

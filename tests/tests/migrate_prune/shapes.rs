@@ -6,7 +6,7 @@ use session_migrate::source::{
     Cell, Codecs, SourceKeys, TokenCodec as _, codec::BetterAuth, codec::Fernet,
 };
 use session_tests::database::{Database, Kind};
-use session_tests::on_every_database;
+use session_tests::{on_every_database, projects};
 
 use crate::migrate_prune::table::{Mapped, at_most};
 use session_tests::source::Source;
@@ -129,6 +129,19 @@ INSERT INTO users VALUES ('1', 'Ann')").await;
         assert_eq!(left(&mapped, &at_most(1)).await, ["10", "11", "12"]);
         assert_eq!(left(&mapped, &pairs(1)).await, ["11", "12"]);
         assert_eq!(left(&mapped, &pairs(2)).await, ["10", "11", "12"]);
+    }
+
+    async fn allauth_caps_each_app_of_an_account(database: Database) {
+        let source = projects::allauth(database).await;
+        source.run("
+INSERT INTO socialaccount_socialtoken (id, token, token_secret, account_id, app_id) VALUES
+  (6, 'at-6', 'rt-6', 1, 1), (7, 'at-7', 'rt-7', 1, 2)").await;
+        let mapped = recognised(source, "allauth", SourceKeys::none()).await;
+        // Apps from settings are not told apart: 1 and 2 are of one partition.
+        assert_eq!(left(&mapped, &at_most(1)).await, ["2", "3", "4", "5", "6", "7"]);
+        let all = at_most(1).count(Count::All);
+        assert_eq!(left(&mapped, &all).await, ["2", "3", "4", "5", "6", "7"]);
+        assert_eq!(left(&mapped, &pairs(1)).await, ["4", "5", "7"]);
     }
 
     async fn better_auth_ranks_by_its_times(database: Database) {

@@ -55,6 +55,20 @@ on_every_database! {
         assert_eq!(source.lines("authjs-drizzle", SourceKeys::none()).await, expected(key));
     }
 
+    async fn typeorm_is_told_from_prisma_by_its_keys(database: Database) {
+        let source = projects::authjs_typeorm(database).await;
+        source.run("DROP TABLE typeorm_metadata").await;
+        source.recognised("authjs-typeorm").await;
+        source.run("CREATE UNIQUE INDEX one ON accounts (provider, «providerAccountId»)").await;
+        source.recognised("authjs-prisma").await;
+        // What a command would take with --preset is not said to be unfit.
+        let misses = source.inspect(SourceKeys::none()).await.near_misses;
+        let pg = misses.iter().find(|miss| miss.preset == "authjs-pg").unwrap();
+        assert!(pg.fits, "{pg:?}");
+        let preset: session_migrate::source::Preset = "authjs-pg".parse().unwrap();
+        assert!(preset.match_schema(&source.schema().await).is_ok());
+    }
+
     async fn a_prefix_holds_for_the_users_too(database: Database) {
         let source = projects::authjs_drizzle(database).await;
         source.run("

@@ -27,6 +27,20 @@ on_every_database! {
         assert_eq!(used, 1_760_011_200_123);
     }
 
+    async fn the_secret_of_an_oauth_1_token_is_no_refresh_token(database: Database) {
+        let source = projects::allauth(database).await;
+        source.run("
+INSERT INTO socialaccount_socialaccount (id, provider, uid, user_id) VALUES
+  (5, 'twitter', 't-1', 1), (6, 'twitter_oauth2', 't-2', 1);
+INSERT INTO socialaccount_socialtoken (id, token, token_secret, account_id, app_id) VALUES
+  (6, 'at-5', 'secret', 5, 1), (7, 'at-6', 'rt-6', 6, 1)").await;
+        let lines = source.lines("allauth", SourceKeys::none()).await;
+        let expected = ["6 1 \"twitter\" t-1 unreadable oauth1 -", "7 1 \"twitter_oauth2\" t-2 at-6 rt-6 -"];
+        assert_eq!(lines[5..], expected);
+        let fit = source.recognised("allauth").await;
+        assert!(fit.notes.iter().any(|note| note.contains("OAuth 1")), "{fit:?}");
+    }
+
     async fn a_user_model_of_ones_own_is_no_parent(database: Database) {
         let source = projects::allauth(database).await;
         source.run("DELETE FROM socialaccount_socialaccount WHERE id = 4").await;

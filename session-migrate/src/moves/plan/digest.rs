@@ -1,5 +1,7 @@
 //! The digest of a plan: a short digest of each part, so that a stale plan can be told what changed.
 
+use std::collections::BTreeMap;
+
 use session_core::SessionId;
 use sha2::{Digest as _, Sha256};
 
@@ -19,8 +21,7 @@ pub(super) struct PlanDigest {
     schema: String,
     mapping: String,
     options: String,
-    /// The providers and the rows of each that do not open; offline, the keys of all rows too.
-    rows: Sha256,
+    providers: ProviderTally,
     keys: [u8; 16],
     pruned: Sha256,
 }
@@ -44,7 +45,7 @@ impl PlanDigest {
             schema: short(format!("{tables:?}").as_bytes()),
             mapping: short(mapping.as_bytes()),
             options: short(context.options.spec(&context.mappings).to_json().as_bytes()),
-            rows: Sha256::new(),
+            providers: ProviderTally::default(),
             keys: [0; 16],
             pruned: Sha256::new(),
         }
@@ -65,40 +66,96 @@ impl PlanDigest {
     /// Adds the providers of a table, and how many rows of each do not open.
     pub(super) fn add_providers(&mut self, report: &SourceReport) {
         for provider in &report.providers {
-            let unreadable = provider.tally.unreadable_rows();
-            let line = format!("{:?} {unreadable}\n", provider.provider);
-            self.rows.update(line.as_bytes());
+            self.providers.add(&provider.provider, provider.tally.unreadable_rows());
         }
     }
 
     /// Returns the digest.
     pub(super) fn finish(&self) -> String {
-        let mut rows = self.rows.clone();
-        if !self.is_online {
-            rows.update(self.keys);
-        }
-        let pruned = match self.is_online {
-            true => short(b"online"),
-            false => short(&self.pruned.clone().finalize()),
+        let providers = self.providers.to_string();
+        let (rows, pruned) = match self.is_online {
+            true => (providers, short(b"online")),
+            false => {
+                let rows = [providers.as_bytes(), &self.keys].concat();
+                (short(&rows), short(&self.pruned.clone().finalize()))
+            }
         };
-        let rows = short(&rows.finalize());
         [&self.tool, &self.schema, &self.mapping, &self.options, &rows, &pruned]
             .map(String::as_str)
             .join("-")
     }
 }
 
+/// The providers, and the rows of each that do not open, as an online plan's digest holds them: so
+/// that what has appeared since can be told from what has disappeared.
+///
+/// A provider is named by 12 bits of a hash; those that share a name are counted together.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct ProviderTally(BTreeMap<u16, [u64; 2]>);
+
+impl ProviderTally {
+    fn add(&mut self, provider: &str, unreadable: u64) {
+        let digest = Sha256::digest(provider.as_bytes());
+        let name = digest.iter().take(2).fold(0, |name, byte| name << 8 | u16::from(*byte)) >> 4;
+        let [providers, rows] = self.0.entry(name).or_default();
+        *providers += 1;
+        *rows += unreadable;
+    }
+
+    /// Reads the text that `Display` writes.
+    fn parse(text: &str) -> Option<Self> {
+        let one = |entry: &str| {
+            let (name, counts) = entry.split_at_checked(3)?;
+            let (providers, rows) = counts.strip_prefix('x')?.split_once('.')?;
+            let name = u16::from_str_radix(name, 16).ok()?;
+            Some((name, [providers.parse().ok()?, rows.parse().ok()?]))
+        };
+        match text {
+            "none" => Some(Self::default()),
+            _ => text.split('_').map(one).collect::<Option<_>>().map(Self),
+        }
+    }
+
+    /// Returns whether nothing is here that was not there.
+    fn is_within(&self, other: &Self) -> bool {
+        self.0.iter().all(|(name, [providers, rows])| {
+            let [known, unreadable] = other.0.get(name).copied().unwrap_or_default();
+            *providers <= known && *rows <= unreadable
+        })
+    }
+}
+
+impl std::fmt::Display for ProviderTally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let entries = self.0.iter();
+        let entries: Vec<String> = entries
+            .map(|(name, [providers, rows])| format!("{name:03x}x{providers}.{rows}"))
+            .collect();
+        f.write_str(if entries.is_empty() { "none" } else { "" })?;
+        f.write_str(&entries.join("_"))
+    }
+}
+
+/// Returns whether a part of the digest is not as it was planned. Online, rows may disappear: the
+/// application that still runs deletes some.
+fn has_changed(mine: &str, theirs: &str) -> bool {
+    match (ProviderTally::parse(mine), ProviderTally::parse(theirs)) {
+        (Some(mine), Some(theirs)) => !mine.is_within(&theirs),
+        _ => mine != theirs,
+    }
+}
+
 /// Returns an error if the current plan is not the one with `digest`; it names the parts that changed.
 pub(super) fn require(now: &str, digest: &str) -> Result<(), MigrateError> {
-    if now == digest {
-        return Ok(());
-    }
     let (mine, theirs): (Vec<&str>, Vec<&str>) =
         (now.split('-').collect(), digest.split('-').collect());
     let detail = if mine.len() == theirs.len() {
         let changed = PARTS.iter().zip(mine.iter().zip(&theirs));
-        let changed = changed.filter(|(_, (mine, theirs))| mine != theirs).map(|(name, _)| *name);
-        let changed: Vec<&str> = changed.collect();
+        let changed = changed.filter(|(_, (mine, theirs))| has_changed(mine, theirs));
+        let changed: Vec<&str> = changed.map(|(name, _)| *name).collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
         format!("changed: {}; the digest is now {now}", changed.join(", "))
     } else {
         format!("{digest:?} is not the digest of a plan; the digest is now {now}")
@@ -108,7 +165,26 @@ pub(super) fn require(now: &str, digest: &str) -> Result<(), MigrateError> {
 
 #[cfg(test)]
 mod tests {
-    use super::require;
+    use super::{ProviderTally, has_changed, require};
+
+    #[test]
+    fn an_online_plan_goes_stale_by_what_appears_only() {
+        let tally = |rows: &[(&str, u64)]| {
+            let mut tally = ProviderTally::default();
+            rows.iter().for_each(|(provider, unreadable)| tally.add(provider, *unreadable));
+            let text = tally.to_string();
+            assert_eq!(ProviderTally::parse(&text), Some(tally));
+            text
+        };
+        let planned = tally(&[("google", 0), ("mcp:docs", 8)]);
+        for gone in [&[("google", 0)][..], &[("mcp:docs", 7)], &[]] {
+            assert!(!has_changed(&tally(gone), &planned), "{gone:?}");
+        }
+        for new in [&[("google", 1)][..], &[("mcp:docs", 9)], &[("okta", 0)]] {
+            assert!(has_changed(&tally(new), &planned), "{new:?}");
+        }
+        assert!(has_changed("6f3c2b1a09", "6f3c2b1a0a"));
+    }
 
     #[test]
     fn the_error_for_a_stale_plan_names_the_parts_that_changed() {

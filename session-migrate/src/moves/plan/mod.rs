@@ -15,14 +15,14 @@ use crate::error::MigrateError;
 use crate::journal::exists;
 use crate::migrations;
 use crate::source::inspect::SourceReport;
-use crate::source::{NewestBy, SourceRow};
+use crate::source::{NewestBy, OverCapReader, SourceRow};
 use crate::target::{create_statements, drop_statements, insert_template};
 
 /// How many rows are read at a time.
 const BATCH: u32 = 1000;
 
-/// How many rows of over-cap partitions are read at a time: each page reads the table twice where no
-/// index helps.
+/// How many rows of over-cap partitions are read at a time: each page reads the table where no index
+/// helps.
 const OVER_CAP_BATCH: u32 = 5000;
 
 /// Counts the rows of the mapped tables.
@@ -39,11 +39,13 @@ pub(super) async fn plan(context: &MoveContext) -> Result<Plan, MigrateError> {
     let mut watch = Stopwatch::start(context.clock());
     let mut digest = PlanDigest::of(context);
     let mut plan = Plan::begin(context);
+    plan.phase = context.journal.load(&context.target).await?.map(|journal| journal.phase);
     plan.target_has_tables = exists(&context.target, context.dialect(), "login_session").await?;
     for table in &context.tables {
         let report = read(context, table, &mut digest).await?;
         let mut planned = PlannedMapping::new(report, table.mapping());
         rank(context, table, &mut planned, &mut digest).await?;
+        planned.shared_cookies = table.source.shared_cookies(&context.source).await?;
         digest.add_providers(&planned.source);
         plan.mappings.push(planned);
     }
@@ -62,7 +64,7 @@ async fn read(
     while let Some(batch) = scan.next(BATCH).await? {
         context.check_cancelled()?;
         for row in decode_each(&table.source, batch.rows, Ok).await? {
-            report.add(&row);
+            report.add_planned(&row);
             digest.add_key(table.id(&row.key));
         }
     }
@@ -78,12 +80,11 @@ async fn rank(
     digest: &mut PlanDigest,
 ) -> Result<(), MigrateError> {
     let Some(threshold) = over_cap_threshold(context.cap()) else { return Ok(()) };
-    let source = &context.source;
-    let mut after = None;
+    let (source, mut reader) = (&context.source, OverCapReader::new(threshold));
     loop {
-        let page =
-            table.source.over_cap_rows(source, threshold, after.as_ref(), OVER_CAP_BATCH).await?;
-        let (rows, next) = page;
+        let page = table.source.next_over_cap(source, &mut reader, OVER_CAP_BATCH, |row| row);
+        let Some(rows) = page.await? else { return Ok(()) };
+        context.check_cancelled()?;
         planned.ties += ties(&rows, table.planner().newest_by());
         for (row, is_pruned) in table.judge(context.cap(), rows)? {
             if is_pruned {
@@ -91,10 +92,6 @@ async fn rank(
                 digest.add_pruned(id);
                 planned.add_pruned(table, id, &row);
             }
-        }
-        after = next;
-        if after.is_none() {
-            return Ok(());
         }
     }
 }

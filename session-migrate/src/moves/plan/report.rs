@@ -9,6 +9,7 @@ use session_core::{SessionId, Timestamp};
 use super::digest::{PlanDigest, require};
 use crate::engine::{MappedTable, MoveContext};
 use crate::error::MigrateError;
+use crate::journal::Phase;
 use crate::source::inspect::SourceReport;
 use crate::source::row::Expiry;
 use crate::source::{Mapping, SourceRow};
@@ -31,6 +32,8 @@ pub struct Plan {
     pub source: &'static str,
     /// The kind of the target's database.
     pub target: &'static str,
+    /// The phase of the move of this source that is on record, if there is one.
+    pub phase: Option<Phase>,
     /// Whether the target already has the session tables.
     pub target_has_tables: bool,
     /// A description of the cap.
@@ -56,6 +59,12 @@ pub struct PlannedMapping {
     pub mapping_file: Option<Mapping>,
     /// Rows that the cap prunes, which would be quarantined.
     pub pruned: u64,
+    /// Rows that would be quarantined because they do not open; those that the cap prunes are not
+    /// among them.
+    pub unreadable: u64,
+    /// Rows whose cookie another row has as well. A cookie leads to one session, so an apply fails
+    /// unless the cap prunes all rows of a cookie but one.
+    pub shared_cookies: u64,
     /// Rows that the cap prunes, by provider.
     pub pruned_by_provider: BTreeMap<String, u64>,
     /// The first of these rows, and why each would go.
@@ -96,6 +105,8 @@ pub struct Estimate {
 impl PlannedMapping {
     pub(super) fn new(source: SourceReport, mapping: &Mapping) -> Self {
         Self {
+            unreadable: source.total.unreadable_rows(),
+            shared_cookies: 0,
             source,
             mapping_file: Some(mapping.clone()),
             pruned: 0,
@@ -108,6 +119,8 @@ impl PlannedMapping {
     /// Adds a row that the cap prunes.
     pub(super) fn add_pruned(&mut self, table: &MappedTable, id: SessionId, row: &SourceRow) {
         self.pruned += 1;
+        let is_unreadable = row.tokens.is_unreadable() || row.owner().is_none();
+        self.unreadable -= u64::from(is_unreadable && self.unreadable > 0);
         let provider = row.provider.clone().unwrap_or_default();
         *self.pruned_by_provider.entry(provider).or_default() += 1;
         if self.victims.len() >= MAX_LISTED {
@@ -163,6 +176,7 @@ impl Plan {
             mode: if context.options.is_online { "online" } else { "offline" },
             source: source.name(),
             target: context.dialect().name(),
+            phase: None,
             target_has_tables: false,
             cap: context.cap().to_string(),
             mappings: Vec::new(),
@@ -179,14 +193,15 @@ impl Plan {
     }
 
     fn warnings_of(&self, context: &MoveContext) -> Vec<String> {
-        let mut warnings = Vec::new();
+        let mut warnings: Vec<String> = self.phase.and_then(on_record).into_iter().collect();
         for planned in &self.mappings {
             let (name, total) = (&planned.source.mapping, &planned.source.total);
             let odd = total.expiry.get(&Expiry::Odd).copied().unwrap_or(0);
             let lines = [
                 (
-                    total.unreadable_rows(),
-                    "rows do not open with these keys and will be quarantined",
+                    planned.unreadable,
+                    "rows do not open with these keys, or name no user or provider, and will be \
+                     quarantined",
                 ),
                 (
                     total.orphans,
@@ -194,17 +209,35 @@ impl Plan {
                 ),
                 (total.without_tokens, "rows have no tokens and are not moved"),
                 (odd, "rows have an invalid expiry; one is assumed"),
+                (
+                    planned.shared_cookies,
+                    "rows have the same cookie as another row: an apply will be refused, or fail \
+                     unless the cap leaves one row of each cookie",
+                ),
                 (planned.pruned, "rows exceed the cap and will be quarantined"),
             ];
             let shown = lines.iter().filter(|(rows, _)| *rows > 0);
             warnings.extend(shown.map(|(rows, what)| format!("{name}: {rows} {what}")));
         }
         if self.is_unreadable() {
-            warnings.push("no row opens with the given key: an apply will be refused".to_owned());
+            let advice = context.key_advice();
+            warnings.push(format!("no row opens: an apply will be refused; {advice}"));
         }
         warnings.push(old_writers(context.options.is_online).to_owned());
         warnings
     }
+}
+
+/// Returns what a move on record means for an apply of this plan.
+fn on_record(phase: Phase) -> Option<String> {
+    let what = match phase {
+        Phase::RolledBack => return None,
+        Phase::Open => "its cutover is done, and an apply moves nothing more",
+        Phase::Finalized => "an apply will be refused",
+        Phase::RollBack => "an apply will be refused until the rollback is done",
+        _ => "an apply goes on with it, with the options that it was begun with",
+    };
+    Some(format!("a move of this source is on record, in the phase {phase}: {what}"))
 }
 
 const fn old_writers(is_online: bool) -> &'static str {

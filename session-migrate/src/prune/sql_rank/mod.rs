@@ -30,7 +30,7 @@ const MAX_NAMES: usize = 500;
 pub(super) struct SqlRank {
     has_tokens: String,
     is_usable: String,
-    partition: Option<String>,
+    partition: Vec<String>,
     newest: String,
     /// The conditions under which a row is doubtful.
     doubts: Vec<String>,

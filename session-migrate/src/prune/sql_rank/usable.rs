@@ -42,7 +42,7 @@ fn is_filled(dialect: Dialect, sql: &str, kind: ColumnKind) -> String {
 /// cannot tell.
 ///
 /// SQL can tell it of plain tokens in text columns, which need no decryption. It cannot on SQLite,
-/// where a text column can hold any bytes.
+/// where a text column can hold any bytes, nor where patterns name the providers of OAuth 1.
 pub(super) fn is_usable(bound: &Bound, cap: &Cap) -> Option<String> {
     if cap.counted() == Count::All {
         return Some("1 = 1".to_owned());
@@ -60,6 +60,7 @@ pub(super) fn is_usable(bound: &Bound, cap: &Cap) -> Option<String> {
     let can_tell = bound.dialect != Dialect::Sqlite
         && tokens.response.is_none()
         && is_plain
+        && bound.mapping.oauth1_providers.is_empty()
         && slots.all(is_text)
         && has_valid_user_kind(bound);
     can_tell.then(|| match &bound.orphan {
@@ -115,7 +116,7 @@ pub(super) fn identifying(bound: &Bound, cap: &Cap) -> Vec<usize> {
         if let [_, Some(ValueSlot::Column(place)), _] = &bound.identity {
             columns.push(place.at);
         }
-        columns.extend(bound.account);
+        columns.extend(bound.account.into_iter().chain(bound.client));
     }
     columns
 }
@@ -143,12 +144,27 @@ pub(super) fn push_is_invalid(query: &mut Query, dialect: Dialect, slot: &Slot) 
     }
 }
 
-/// Returns the expression that divides the rows of a user and provider into partitions, if one
-/// does; the outer `None` means that SQL cannot tell.
-pub(super) fn partition(bound: &Bound, cap: &Cap) -> Option<Option<String>> {
+/// Returns the expressions that divide the rows of a user and provider into partitions; `None`
+/// means that SQL cannot tell.
+pub(super) fn partition(bound: &Bound, cap: &Cap) -> Option<Vec<String>> {
     if cap.partition_by() == PartitionBy::Provider {
-        return Some(None);
+        return Some(Vec::new());
     }
+    let mut parts = Vec::from_iter(account(bound)?);
+    if let Some(client) = bound.client {
+        parts.push(known(bound, client)?);
+    }
+    Some(parts)
+}
+
+fn known(bound: &Bound, at: usize) -> Option<String> {
+    let empty = if bound.dialect == Dialect::Sqlite { "x''" } else { "''" };
+    let slot = bound.slot(at).ok()?;
+    Some(format!("NULLIF({}, {empty})", exact(bound.dialect, slot)))
+}
+
+/// Returns the expression of the subject or the account id, if there is one.
+fn account(bound: &Bound) -> Option<Option<String>> {
     // The subject can be in a token.
     let [_, subject, _] = &bound.identity;
     if bound.tokens.response.is_some() || bound.tokens.id.is_some() {
@@ -161,11 +177,7 @@ pub(super) fn partition(bound: &Bound, cap: &Cap) -> Option<Option<String>> {
         Some(ValueSlot::Column(place)) if place.path.is_empty() => Some(place.at),
         Some(ValueSlot::Column(_)) => return None,
     };
-    let known = |at: usize| {
-        let empty = if bound.dialect == Dialect::Sqlite { "x''" } else { "''" };
-        let slot = bound.slot(at).ok()?;
-        Some(format!("NULLIF({}, {empty})", exact(bound.dialect, slot)))
-    };
+    let known = |at| known(bound, at);
     match (subject.map(known), bound.account.map(known)) {
         (None, None) => Some(None),
         (Some(one), None) | (None, Some(one)) => Some(Some(one?)),

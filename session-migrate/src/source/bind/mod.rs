@@ -33,6 +33,7 @@ pub(crate) struct Bound {
     pub(crate) user: usize,
     pub(crate) provider: ProviderSlot,
     pub(crate) account: Option<usize>,
+    pub(crate) client: Option<usize>,
     pub(crate) tokens: TokenSlots,
     pub(crate) expires: Vec<TimeSlot>,
     pub(crate) created: Option<TimeSlot>,
@@ -73,6 +74,7 @@ impl Bound {
             orphan: statement::orphan(mapping, schema, dialect, &mut slots)?,
             user: slots.place(&mapping.user)?,
             account: mapping.account.as_ref().map(|place| slots.place(place)).transpose()?,
+            client: mapping.client.as_ref().map(|place| slots.place(place)).transpose()?,
             cookie: mapping
                 .cookie
                 .as_ref()

@@ -29,6 +29,11 @@ impl KeyPrints {
         }
     }
 
+    /// Returns whether no key was given.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     /// Returns whether all these keys are among the given ones, and the current one is the same, with
     /// which a rollback encrypts.
     pub(crate) fn are_among(&self, given: &Self) -> bool {

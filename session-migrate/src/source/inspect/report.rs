@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::source::mapping::{Mapping, Mappings};
 use crate::source::preset::Recognition;
-use crate::source::row::{Expiry, RowTokens, SourceRow};
+use crate::source::row::{Expiry, NO_NAME, RowTokens, SourceRow};
 use crate::sql::Schema;
 
 /// How many providers are counted separately; further ones are counted together.
@@ -68,6 +68,9 @@ pub struct MismatchReport {
     pub matched: usize,
     /// What is missing or differs.
     pub missing: Vec<String>,
+    /// Whether the preset can be chosen nevertheless, with `--preset`: only what distinguishes its
+    /// project is missing.
+    pub fits: bool,
 }
 
 /// What one mapped table holds.
@@ -156,6 +159,7 @@ impl Inspection {
             table: mismatch.table.clone(),
             matched: mismatch.matched,
             missing: mismatch.missing.clone(),
+            fits: mismatch.fits,
         });
         Self {
             schema: "session-migrate/inspect/1",
@@ -186,7 +190,18 @@ impl SourceReport {
     }
 
     pub(crate) fn add(&mut self, row: &SourceRow) {
-        self.total.add(row);
+        self.add_as(row, None);
+    }
+
+    /// Adds a row as a move reads it: one without a user or a provider is set aside like one that
+    /// does not open.
+    pub(crate) fn add_planned(&mut self, row: &SourceRow) {
+        self.add_as(row, row.owner().is_none().then_some(NO_NAME));
+    }
+
+    /// Adds a row that does not open for this reason, if one is given, even if its tokens do.
+    fn add_as(&mut self, row: &SourceRow, unreadable: Option<&'static str>) {
+        self.total.add(row, unreadable);
         let provider = row.provider.as_deref().unwrap_or(NONE);
         let at = self.providers.binary_search_by(|known| known.provider.as_str().cmp(provider));
         let at = match at {
@@ -196,22 +211,22 @@ impl SourceReport {
                 self.providers.insert(at, report);
                 at
             }
-            Err(_) => return self.add_to_others(row),
+            Err(_) => return self.add_to_others(row, unreadable),
             Ok(at) => at,
         };
         if let Some(report) = self.providers.get_mut(at) {
-            report.tally.add(row);
+            report.tally.add(row, unreadable);
         }
     }
 
-    fn add_to_others(&mut self, row: &SourceRow) {
+    fn add_to_others(&mut self, row: &SourceRow, unreadable: Option<&'static str>) {
         // After the sorted ones, so that these stay sorted.
         if self.providers.len() == MAX_PROVIDERS {
             let report = ProviderReport { provider: OTHERS.to_owned(), tally: Tally::default() };
             self.providers.push(report);
         }
         if let Some(last) = self.providers.last_mut() {
-            last.tally.add(row);
+            last.tally.add(row, unreadable);
         }
     }
 
@@ -223,18 +238,21 @@ impl SourceReport {
 }
 
 impl Tally {
-    fn add(&mut self, row: &SourceRow) {
+    fn add(&mut self, row: &SourceRow, unreadable: Option<&'static str>) {
         self.rows += 1;
         self.orphans += u64::from(row.is_orphan);
         self.cookies += u64::from(row.cookie.is_some());
         self.attributable += u64::from(row.user.is_some() && row.provider.is_some());
         *self.expiry.entry(row.expiry).or_default() += 1;
-        match &row.tokens {
-            RowTokens::Absent => self.without_tokens += 1,
-            RowTokens::Unreadable(why) => {
+        match (&row.tokens, unreadable) {
+            (RowTokens::Absent, _) => self.without_tokens += 1,
+            (RowTokens::Unreadable(why), _) => {
                 *self.unreadable.entry(why.reason.code()).or_default() += 1;
             }
-            RowTokens::Opened(tokens) => {
+            (RowTokens::Opened(_), Some(code)) => {
+                *self.unreadable.entry(code).or_default() += 1;
+            }
+            (RowTokens::Opened(tokens), None) => {
                 self.readable += 1;
                 self.with_refresh_token += u64::from(tokens.refresh().is_some());
                 self.with_id_token += u64::from(tokens.id().is_some());

@@ -62,7 +62,11 @@ fn names(mapping: &Mapping) -> Result<(), InvalidPart> {
         return Err(invalid(named.path, "this must be a column's name"));
     }
     // The database compares and counts names, and does not look into JSON for it.
-    let places = [("user", Some(&mapping.user)), ("account", mapping.account.as_ref())];
+    let places = [
+        ("user", Some(&mapping.user)),
+        ("account", mapping.account.as_ref()),
+        ("client", mapping.client.as_ref()),
+    ];
     for (key, place) in places {
         if place.is_some_and(|place| !place.path.is_empty()) {
             return Err(invalid(key, "this must be a column, without `path`"));

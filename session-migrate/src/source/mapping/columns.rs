@@ -23,6 +23,7 @@ impl Mapping {
             named.add("provider", column, self.provider.join.as_deref());
         }
         named.place("account", self.account.as_ref());
+        named.place("client", self.client.as_ref());
         self.name_tokens(&mut named);
         self.name_moments(&mut named);
         for (at, filter) in self.filter.iter().enumerate() {

@@ -38,6 +38,14 @@ pub struct Mapping {
     /// The provider's id of the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<ColumnPath>,
+    /// The OAuth client that the tokens were issued to, where a provider has several. Each has its
+    /// own grants, so a cap counts them apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<ColumnPath>,
+    /// Providers of OAuth 1, whose tokens OAuth 2.0 cannot use: their rows are set aside as they
+    /// are. A `*` stands for any text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub oauth1_providers: Vec<String>,
     /// The tokens.
     pub tokens: TokenSources,
     /// When the access token expires: the first of these columns that holds a value.

@@ -47,6 +47,7 @@ impl<'a> Adaptation<'a> {
             (mapping.provider.column, mapping.provider.join) = (Some(place.column), place.join);
         }
         mapping.account = mapping.account.take().and_then(|place| self.optional(place));
+        mapping.client = mapping.client.take().and_then(|place| self.optional(place));
         self.tokens(&mut mapping);
         self.times(&mut mapping);
         self.filters(&mut mapping.filter);

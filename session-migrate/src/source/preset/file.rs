@@ -37,6 +37,8 @@ pub(super) struct Head {
     /// Columns that must not exist for the preset to be recognised.
     #[serde(default)]
     pub(super) absent: Vec<String>,
+    /// Whether the project has a unique key on provider and account, where either can be.
+    pub(super) has_unique_account: Option<bool>,
     /// Tables whose existence makes the preset more likely.
     #[serde(default)]
     pub(super) neighbours: Vec<String>,

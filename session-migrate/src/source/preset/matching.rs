@@ -47,6 +47,9 @@ pub struct Mismatch {
     pub matched: usize,
     /// The tables and columns that are missing or differ.
     pub missing: Vec<String>,
+    /// Whether the preset's mapping fits nevertheless, so that it can be chosen by its name: the
+    /// schema only lacks what distinguishes the project.
+    pub fits: bool,
 }
 
 /// The presets that match a schema, and near misses.
@@ -61,7 +64,7 @@ pub struct Recognition {
 
 impl Mismatch {
     pub(super) fn broken(preset: &'static str, why: String) -> Self {
-        Self { preset, table: None, matched: 0, missing: vec![why] }
+        Self { preset, table: None, matched: 0, missing: vec![why], fits: false }
     }
 }
 
@@ -77,6 +80,7 @@ impl Match {
             table: Some(self.table),
             matched,
             missing: self.contradictions,
+            fits: true,
         })
     }
 }
@@ -121,6 +125,7 @@ pub(super) fn find_match(
         table: None,
         matched: 0,
         missing: vec![format!("a table named {}", file.preset.tables.join(" or "))],
+        fits: false,
     }))
 }
 
@@ -156,7 +161,8 @@ fn match_table(
         let missing = vec![
             "columns <provider>_token with <provider>_id or <provider>_refresh_token".to_owned(),
         ];
-        return Err(Mismatch { preset, table: Some(table.name.clone()), matched: 0, missing });
+        let table = Some(table.name.clone());
+        return Err(Mismatch { preset, table, matched: 0, missing, fits: false });
     }
     let mut adapted = Vec::new();
     let (mut because, mut notes) = (vec![format!("table {}", table.name)], Vec::new());
@@ -169,6 +175,7 @@ fn match_table(
                 table: Some(table.name.clone()),
                 matched: adaptation.found.len(),
                 missing: adaptation.missing,
+                fits: false,
             });
         }
         because.extend(adaptation.found);
@@ -176,7 +183,8 @@ fn match_table(
         adapted.push(mapping);
     }
     because.dedup();
-    let (contradictions, marks) = marks(head, schema, table);
+    let (contradictions, mut marks) = marks(head, schema, table);
+    marks.extend(adapted.iter().find_map(|mapping| account_mark(head, table, mapping)));
     because.extend(marks.iter().cloned());
     notes.extend(head.notes.iter().cloned());
     let is_exact = head.tables.contains(&table.name);
@@ -191,6 +199,17 @@ fn match_table(
         score: u32::try_from(points).unwrap_or(u32::MAX),
         contradictions,
     })
+}
+
+/// Returns the trait that provider and account are unique, or are not, if it supports the preset.
+fn account_mark(head: &Head, table: &Table, mapping: &Mapping) -> Option<String> {
+    let columns = [mapping.provider.column.clone()?, mapping.account.as_ref()?.column.clone()];
+    let is_unique = table.unique.iter().any(|index| {
+        index.len() == columns.len() && index.iter().all(|name| columns.contains(name))
+    });
+    let words = if is_unique { "a unique key" } else { "no unique key" };
+    let is_expected = head.has_unique_account == Some(is_unique);
+    is_expected.then(|| format!("{words} on {}", columns.join(" and ")))
 }
 
 /// Returns the traits that contradict the preset, and those that support it, beside its columns.

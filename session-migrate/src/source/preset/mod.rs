@@ -14,6 +14,7 @@ use std::str::FromStr;
 pub use matching::{Match, Mismatch, Recognition};
 
 use crate::source::mapping::MappingError;
+use crate::source::mapping::columns::is_match;
 use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::Schema;
 use file::PresetFile;
@@ -72,6 +73,12 @@ impl Preset {
             Ok(file) => matching::find_match(self.name, &file, schema),
             Err(error) => Err(Mismatch::broken(self.name, error.to_string())),
         }
+    }
+
+    /// Returns whether a table of this name can be the preset's.
+    pub(crate) fn names_table(&self, name: &str) -> bool {
+        let names = self.file().map(|file| file.preset.tables).unwrap_or_default();
+        names.iter().any(|pattern| is_match(&pattern.to_lowercase(), &name.to_lowercase()))
     }
 
     fn file(&self) -> Result<PresetFile, MappingError> {

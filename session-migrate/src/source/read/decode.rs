@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use crate::source::bind::{Bound, PathSlot, ProviderSlot, TimeSlot, TokenSlot, ValueSlot};
 use crate::source::codec::{KeyUse, Opened};
 use crate::source::mapping::Unit;
+use crate::source::mapping::columns::is_match;
 use crate::source::raw_json;
 use crate::source::row::{
     Expiry, OpenedTokens, RowTokens, SourceKey, SourceRow, StoredColumn, Unreadable,
@@ -27,10 +28,13 @@ fn text(cells: &[Cell], at: usize) -> Option<String> {
 }
 
 pub(super) fn row(bound: &Bound, cells: Vec<Cell>, is_orphan: bool) -> SourceRow {
-    let tokens = tokens(bound, &cells);
     let provider = match &bound.provider {
         ProviderSlot::Column(at) => text(&cells, *at),
         ProviderSlot::Constant(name) => Some(name.clone()),
+    };
+    let tokens = match provider.as_deref().is_some_and(|name| is_oauth1(bound, name)) {
+        true => oauth1(),
+        false => tokens(bound, &cells),
     };
     let (expires_at, expiry) = expiry(bound, &cells);
     let moment = |slot: &Option<TimeSlot>| slot.as_ref().and_then(|it| moment(it, &cells).0.at());
@@ -41,6 +45,7 @@ pub(super) fn row(bound: &Bound, cells: Vec<Cell>, is_orphan: bool) -> SourceRow
         key: key(bound, &cells),
         user: text(&cells, bound.user),
         account: bound.account.and_then(|at| text(&cells, at)),
+        client: bound.client.and_then(|at| text(&cells, at)),
         cookie: cookie(bound, &cells, provider.as_deref(), is_orphan, &tokens),
         provider,
         is_orphan,
@@ -128,6 +133,16 @@ fn expiry(bound: &Bound, cells: &[Cell]) -> (Option<session_core::Timestamp>, Ex
         Some((Moment::At(at), true)) => (Some(at), Expiry::Real),
         Some((Moment::At(at), false)) => (Some(at), Expiry::Known),
     }
+}
+
+fn is_oauth1(bound: &Bound, provider: &str) -> bool {
+    bound.mapping.oauth1_providers.iter().any(|pattern| is_match(pattern, provider))
+}
+
+/// Sets a row of OAuth 1 aside: the secret of its token, sent as a refresh token, would be given
+/// away.
+const fn oauth1() -> RowTokens {
+    RowTokens::Unreadable(Unreadable { place: "tokens", reason: UnreadableReason::OAuth1 })
 }
 
 fn tokens(bound: &Bound, cells: &[Cell]) -> RowTokens {

@@ -5,11 +5,13 @@ mod lookup;
 mod over_cap;
 mod page;
 mod partition;
+mod shared_cookies;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
 
 pub(crate) use decode::{json, moment, walk, within};
 pub use over_cap::OverCapPartitions;
+pub(crate) use over_cap::OverCapReader;
 pub use page::{Cursor, InvalidCursor};
 pub use partition::PartitionCursor;
 pub(crate) use partition::exact;
@@ -65,6 +67,7 @@ impl SourceTable {
         let dialect = Dialect::of(connection.get_database_backend());
         let bound = Bound::new(mapping, schema, dialect, codecs)?;
         require_utc(connection, dialect).await?;
+        require_utf8(connection, dialect).await?;
         let table = Self { bound };
         table.require_unique_key(connection).await?;
         Ok(table)
@@ -219,6 +222,18 @@ impl SourceTable {
         over_cap::rows(&self.bound, connection, more_than, after, limit_rows).await
     }
 
+    /// Reads the next rows of over-cap partitions, as [`over_cap_rows`](Self::over_cap_rows) does, and
+    /// passes each to `work`; returns `None` at the end.
+    pub(crate) async fn next_over_cap<T>(
+        &self,
+        connection: &DatabaseConnection,
+        reader: &mut OverCapReader,
+        limit_rows: u32,
+        work: impl Fn(SourceRow) -> T + Send,
+    ) -> Result<Option<Vec<T>>, SourceError> {
+        reader.next(&self.bound, connection, limit_rows, work).await
+    }
+
     /// Returns which partitions have more than `more_than` rows that pass the mapping's filter, in
     /// sixteen bytes each.
     ///
@@ -232,6 +247,14 @@ impl SourceTable {
         more_than: u32,
     ) -> Result<OverCapPartitions, SourceError> {
         over_cap::partitions(&self.bound, connection, more_than).await
+    }
+
+    /// Returns how many rows have a cookie that another row has as well.
+    pub(crate) async fn shared_cookies(
+        &self,
+        connection: &DatabaseConnection,
+    ) -> Result<u64, SourceError> {
+        shared_cookies::count(&self.bound, connection).await
     }
 
     pub(crate) const fn bound(&self) -> &Bound {
@@ -260,6 +283,22 @@ impl SourceTable {
                 ),
             )),
         }
+    }
+}
+
+/// Refuses a SQLite file in UTF-16: its texts, as bytes, are not those that a digest is made of, and
+/// not those that this process compares.
+async fn require_utf8(
+    connection: &DatabaseConnection,
+    dialect: Dialect,
+) -> Result<(), SourceError> {
+    if dialect != Dialect::Sqlite {
+        return Ok(());
+    }
+    let sql = "SELECT COUNT(*) FROM pragma_encoding WHERE encoding <> 'UTF-8'";
+    match Query::new(dialect, sql).number(connection).await? {
+        0 => Ok(()),
+        _ => Err(SourceError::new(SourceErrorKind::Encoding)),
     }
 }
 

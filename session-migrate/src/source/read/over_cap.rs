@@ -1,6 +1,6 @@
 //! The rows of over-cap partitions: users and providers with more rows than a number.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 
 use futures_util::TryStreamExt as _;
@@ -16,6 +16,10 @@ use crate::sql::Query;
 
 /// How many partitions a page has at most: each is a parameter.
 const MAX_PARTITIONS: u64 = 5_000;
+const MAX_CHOSEN: usize = 5_000;
+
+/// How many partitions are listed at once, and held in memory.
+const MAX_LISTED: u64 = 50_000;
 
 /// The partitions, of user and provider, that have more rows than a number.
 #[derive(Clone, Default)]
@@ -105,32 +109,104 @@ pub(super) async fn rows(
     after: Option<&PartitionCursor>,
     limit_rows: u32,
 ) -> Result<(Vec<SourceRow>, Option<PartitionCursor>), SourceError> {
-    let partition = PartitionSql::new(bound)?;
     let most = (u64::from(limit_rows) / (u64::from(more_than) + 1)).clamp(1, MAX_PARTITIONS);
-    let mut query = over_cap(bound, &partition, more_than, after);
-    query.push(&format!(" ORDER BY {} LIMIT {most}", partition.ordinals()));
-    let rows = query.rows(connection).await?;
-    let (mut chosen, mut sum) = (BTreeSet::new(), 0);
-    for row in &rows {
-        let (found, count) = partition.counted(row)?;
-        if !chosen.is_empty() && sum + count > u64::from(limit_rows) {
-            break;
-        }
-        sum += count;
-        chosen.insert(found);
-    }
-    let is_last = chosen.len() == rows.len() && u64::try_from(rows.len()).is_ok_and(|n| n < most);
-    let found = rows_of(bound, connection, &partition, &chosen).await?;
-    Ok((found, chosen.pop_last().filter(|_| !is_last)))
+    let reader = OverCapReader { most, ..OverCapReader::new(more_than) };
+    let mut reader = reader.from(after.cloned());
+    let found = reader.next(bound, connection, limit_rows, |row| row).await?.unwrap_or_default();
+    let next = reader.position().cloned();
+    Ok((found, next))
 }
 
-/// Reads all rows of these partitions.
-async fn rows_of(
+/// Reads over-cap partitions page by page, and lists those of many pages at once: each listing reads
+/// the whole table.
+#[derive(Debug)]
+pub(crate) struct OverCapReader {
+    more_than: u32,
+    /// How many partitions one statement lists.
+    most: u64,
+    /// The partitions that are listed and not read yet, with the numbers of their rows.
+    listed: VecDeque<(PartitionCursor, u64)>,
+    /// The last partition that was listed.
+    after: Option<PartitionCursor>,
+    /// The last partition that was read.
+    last: Option<PartitionCursor>,
+    /// Whether there are none after those that are listed.
+    is_at_end: bool,
+}
+
+impl OverCapReader {
+    /// Creates a reader of the partitions that have more rows than a number.
+    pub(crate) const fn new(more_than: u32) -> Self {
+        let listed = VecDeque::new();
+        Self { more_than, most: MAX_LISTED, listed, after: None, last: None, is_at_end: false }
+    }
+
+    /// Returns this reader at a position that an earlier one returned.
+    pub(crate) fn from(mut self, position: Option<PartitionCursor>) -> Self {
+        self.after = position;
+        self
+    }
+
+    /// Returns the position after the last partition that was read; `None` at the end.
+    pub(crate) fn position(&self) -> Option<&PartitionCursor> {
+        self.last.as_ref().filter(|_| !(self.is_at_end && self.listed.is_empty()))
+    }
+
+    /// Reads whole partitions with about `limit_rows` rows, at least one, in their order; the rows of
+    /// each in the order of the key, each passed to `work`. Returns `None` at the end.
+    pub(super) async fn next<T>(
+        &mut self,
+        bound: &Bound,
+        connection: &DatabaseConnection,
+        limit_rows: u32,
+        work: impl Fn(SourceRow) -> T + Send,
+    ) -> Result<Option<Vec<T>>, SourceError> {
+        let partition = PartitionSql::new(bound)?;
+        if self.listed.is_empty() {
+            self.list(bound, connection, &partition).await?;
+        }
+        let (mut chosen, mut sum) = (BTreeSet::new(), 0);
+        while let Some((_, count)) = self.listed.front() {
+            let is_full = sum + count > u64::from(limit_rows) || chosen.len() >= MAX_CHOSEN;
+            if !chosen.is_empty() && is_full {
+                break;
+            }
+            sum += count;
+            chosen.extend(self.listed.pop_front().map(|(found, _)| found));
+        }
+        let Some(last) = chosen.last() else { return Ok(None) };
+        self.last = Some(last.clone());
+        rows_of(bound, connection, &partition, &chosen, work).await.map(Some)
+    }
+
+    async fn list(
+        &mut self,
+        bound: &Bound,
+        connection: &DatabaseConnection,
+        partition: &PartitionSql<'_>,
+    ) -> Result<(), SourceError> {
+        if self.is_at_end {
+            return Ok(());
+        }
+        let mut query = over_cap(bound, partition, self.more_than, self.after.as_ref());
+        query.push(&format!(" ORDER BY {} LIMIT {}", partition.ordinals(), self.most));
+        for row in query.rows(connection).await? {
+            self.listed.push_back(partition.counted(&row)?);
+        }
+        self.is_at_end = u64::try_from(self.listed.len()).is_ok_and(|listed| listed < self.most);
+        self.after = self.listed.back().map(|(last, _)| last.clone());
+        Ok(())
+    }
+}
+
+/// Reads all rows of these partitions, and passes each to `work`.
+async fn rows_of<T>(
     bound: &Bound,
     connection: &DatabaseConnection,
     partition: &PartitionSql<'_>,
     chosen: &BTreeSet<PartitionCursor>,
-) -> Result<Vec<SourceRow>, SourceError> {
+    work: impl Fn(SourceRow) -> T + Send,
+) -> Result<Vec<T>, SourceError> {
     if chosen.is_empty() {
         return Ok(Vec::new());
     }
@@ -145,7 +221,8 @@ async fn rows_of(
         let of = partition.read(&mut reader)?;
         if chosen.contains(&of) {
             let row = decode::row(bound, cells, is_orphan);
-            found.push((of, row.key.canonical(), row));
+            let key = row.key.canonical();
+            found.push((of, key, work(row)));
         }
     }
     found.sort_by(|one, other| (&one.0, &one.1).cmp(&(&other.0, &other.1)));

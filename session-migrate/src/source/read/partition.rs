@@ -104,12 +104,12 @@ impl<'a> PartitionSql<'a> {
     /// them.
     pub(super) fn push_user_in(&self, query: &mut Query, users: &[&[u8]]) {
         let plain = users.iter().map(|user| native(self.dialect, self.user, user));
-        let plain: Option<Vec<Value>> = plain.collect();
+        let plain: Option<Vec<Vec<Value>>> = plain.collect();
         let (sql, values): (String, Vec<String>) = match plain {
             Some(values) => {
                 let column = &self.user.column;
                 let typed = |value| self.dialect.typed(&query.bind(value), column);
-                (self.user.sql.clone(), values.into_iter().map(typed).collect())
+                (self.user.sql.clone(), values.into_iter().flatten().map(typed).collect())
             }
             None => {
                 let values = users.iter().map(|user| self.parameter(query, user)).collect();
@@ -160,17 +160,19 @@ pub(crate) fn exact(dialect: Dialect, slot: &Slot) -> String {
     }
 }
 
-/// Returns the user as a value of the column's own type, where that finds every row of the user.
-fn native(dialect: Dialect, slot: &Slot, user: &[u8]) -> Option<Value> {
+/// Returns the user as values of the column's own type, where these find every row of the user.
+fn native(dialect: Dialect, slot: &Slot, user: &[u8]) -> Option<Vec<Value>> {
     let text = || std::str::from_utf8(user).ok();
+    let bytes = || Value::Bytes(Some(user.to_vec()));
+    let string = || text().map(|text| Value::String(Some(text.to_owned())));
     match (dialect, slot.column.kind) {
-        // A column of SQLite holds values of any class.
+        // A column of SQLite holds values of any class. One of these types turns a text that is
+        // compared with it into the class that such a text is stored in; bytes stay bytes.
+        (Dialect::Sqlite, ColumnKind::Integer | ColumnKind::Text) => Some(vec![string()?, bytes()]),
         (Dialect::Sqlite, _) => None,
-        (Dialect::Mysql, ColumnKind::Bytes) => Some(Value::Bytes(Some(user.to_vec()))),
-        (_, ColumnKind::Integer) => text()?.parse().ok().map(|it| Value::BigInt(Some(it))),
-        (_, ColumnKind::Text | ColumnKind::Uuid) => {
-            text().map(|text| Value::String(Some(text.to_owned())))
-        }
+        (Dialect::Mysql, ColumnKind::Bytes) => Some(vec![bytes()]),
+        (_, ColumnKind::Integer) => Some(vec![Value::BigInt(Some(text()?.parse().ok()?))]),
+        (_, ColumnKind::Text | ColumnKind::Uuid) => Some(vec![string()?]),
         _ => None,
     }
 }

@@ -5,11 +5,15 @@ mod tokens;
 
 use std::fmt;
 
-use session_core::Timestamp;
+use session_core::{ProviderName, Timestamp, UserId};
 use zeroize::Zeroizing;
 
 pub use key::SourceKey;
 pub(crate) use tokens::scope_of_text;
+
+/// The code for a row whose user or provider cannot be those of a session.
+pub(crate) const NO_NAME: &str = "no_name";
+
 pub use tokens::{OpenedTokens, Unreadable, UnreadableReason};
 
 use crate::source::mapping::NewestBy;
@@ -31,6 +35,8 @@ pub struct SourceRow {
     pub provider: Option<String>,
     /// The provider's id of the account.
     pub account: Option<String>,
+    /// The OAuth client that the tokens were issued to.
+    pub client: Option<String>,
     /// Whether a parent row is missing, for example because the user was deleted.
     pub is_orphan: bool,
     /// The value of the cookie that refers to the row. None where the provider's rows have none,
@@ -59,6 +65,12 @@ pub struct SourceRow {
 }
 
 impl SourceRow {
+    /// Returns the user and the provider, if both are known and can be those of a session.
+    pub(crate) fn owner(&self) -> Option<(UserId, ProviderName)> {
+        let user = UserId::new(self.user.as_deref()?).ok()?;
+        Some((user, ProviderName::new(self.provider.as_deref()?).ok()?))
+    }
+
     /// Returns the time that decides which of two rows is newer.
     #[must_use]
     pub const fn moment(&self, newest_by: Option<NewestBy>) -> Option<Timestamp> {

@@ -164,6 +164,8 @@ pub enum UnreadableReason {
     NotJson,
     /// It is JSON, and a token in it is not text (an OAuth 1 token is an object).
     NotAToken,
+    /// The mapping says that the provider's tokens are those of OAuth 1.
+    OAuth1,
 }
 
 impl UnreadableReason {
@@ -175,6 +177,7 @@ impl UnreadableReason {
             Self::NotText => "not_text",
             Self::NotJson => "not_json",
             Self::NotAToken => "not_a_token",
+            Self::OAuth1 => "oauth1",
         }
     }
 }
@@ -187,6 +190,7 @@ impl fmt::Display for Unreadable {
             UnreadableReason::NotText => f.write_str("it is not UTF-8"),
             UnreadableReason::NotJson => f.write_str("it is not a JSON object"),
             UnreadableReason::NotAToken => f.write_str("a token in it is not a text"),
+            UnreadableReason::OAuth1 => f.write_str("it is a token of OAuth 1"),
         }
     }
 }

@@ -2,9 +2,12 @@
 
 mod mysql;
 mod postgres;
+mod references;
 mod sqlite;
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
+
+pub(crate) use references::{InboundKey, inbound_keys};
 
 use super::cascade::cascading_keys;
 use super::{CascadingKey, Dialect, SqlError, Table};

@@ -1,0 +1,152 @@
+//! What a plan finds that would fail later, and what it counts.
+
+use sea_orm_migration::sea_orm::ConnectionTrait as _;
+use session_tests::database::{Database, Kind};
+use session_tests::on_every_database;
+use session_tests::source::Source;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+use crate::openwebui::{self, insert, token};
+use crate::refusals::File;
+use crate::snapshot::{changes, snapshot};
+use crate::tool::Tool;
+
+const SHARED: &str = r#"
+[[mapping]]
+table = "grants"
+key = ["id"]
+user = { column = "person" }
+provider = { constant = "github" }
+tokens.access = { column = "token" }
+created = { column = "created", unit = "s" }
+newest_by = "created"
+cookie = { column = "cookie" }
+"#;
+
+on_every_database! {
+    async fn rows_that_share_a_cookie(database: Database) {
+        let source = Source::with(database, "
+CREATE TABLE grants (id INTEGER NOT NULL PRIMARY KEY, person VARCHAR(20), token VARCHAR(20),
+  created BIGINT, cookie VARCHAR(60));
+INSERT INTO grants VALUES (1, 'ann', 'at-1', 1, 'a cookie of random text'), (2, 'bob', 'at-2', 2, NULL),
+  (3, 'ann', 'at-3', 3, 'a cookie of random text'), (4, 'ann', NULL, 4, 'a cookie of random text'),
+  (5, 'zoe', 'at-5', 5, 'another cookie')").await;
+        let file = File::with(SHARED);
+        let tool = Tool::new(source.database.url()).words(&["--mapping", file.path()]);
+        let plan = tool.done("plan", &[]).await;
+        assert_eq!(plan["mappings"][0]["shared_cookies"], 2, "a row without tokens has none");
+        let said = tool.run("plan", &[]).await.out;
+        assert!(said.contains("grants: 2 rows have the same cookie"), "{said}");
+        let before = snapshot(&source).await;
+        for words in [&["--yes"][..], &["--plan", plan["digest"].as_str().unwrap()]] {
+            tool.run("apply", words).await.ends(1, "2 rows of grants have the same cookie");
+        }
+        assert_eq!(changes(&before, &snapshot(&source).await), Vec::<String>::new());
+        // A cap that keeps one row of the cookie lets the move go on.
+        let applied = tool.done("apply", &["--yes", "--max-sessions", "1"]).await;
+        assert_eq!(applied["counts"]["moved"], 3);
+    }
+
+    async fn rows_are_counted_as_an_apply_counts_them(database: Database) {
+        let source = openwebui::source(database, 3).await;
+        for id in ["odd-1", "odd-2"] {
+            insert(&source, id, "a\u{7}b", "oidc", &token(1)).await;
+        }
+        insert(&source, "odd-3", "u1", "oidc", "no Fernet").await;
+        for words in [&[][..], &["--max-sessions", "1"]] {
+            let tool = openwebui::tool(&source).words(words);
+            let plan = tool.done("plan", &[]).await;
+            let applied = tool.done("apply", &["--yes"]).await;
+            let (planned, counts) = (&plan["mappings"][0], &applied["counts"]);
+            assert_eq!(planned["unreadable"], counts["unreadable"], "{words:?}");
+            assert_eq!(planned["pruned"], counts["pruned"], "{words:?}");
+            assert_eq!(planned["total"]["without_tokens"], counts["empty"], "{words:?}");
+            tool.done("rollback", &[]).await;
+        }
+        let plan = openwebui::tool(&source).done("plan", &[]).await;
+        assert_eq!(plan["mappings"][0]["total"]["unreadable"]["no_name"], 2);
+        assert_eq!(plan["mappings"][0]["unreadable"], 4);
+    }
+
+    async fn what_is_not_listed_is_counted(database: Database) {
+        let source = openwebui::source(database, 1).await;
+        for at in 0..14 {
+            insert(&source, &format!("more-{at:02}"), "u0", "oidc", &token(at)).await;
+        }
+        let tool = openwebui::tool(&source).words(&["--max-sessions", "1"]);
+        let said = tool.run("plan", &[]).await.out;
+        assert!(said.contains("over the cap: 14\n") && said.contains("and 4 more"), "{said}");
+    }
+
+    async fn quarantined_rows_have_an_exit_code(database: Database) {
+        let source = openwebui::source(database, 2).await;
+        let tool = openwebui::tool(&source);
+        assert_eq!(tool.run("plan", &["--strict"]).await.code, Some(3));
+        assert_eq!(tool.run("apply", &["--yes", "--strict"]).await.code, Some(3));
+        assert_eq!(tool.run("verify", &["--strict"]).await.code, Some(3));
+        assert_eq!(tool.run("verify", &[]).await.code, Some(0));
+    }
+
+    async fn options_that_contradict_the_move(database: Database) {
+        let source = openwebui::source(database, 2).await;
+        let tool = openwebui::tool(&source);
+        tool.done("apply", &["--yes", "--max-sessions", "3"]).await;
+        for call in ["verify", "rollback", "finalize", "pause", "resume"] {
+            tool.run(call, &["--max-sessions", "2"]).await.ends(2, "begun with another cap");
+            tool.run(call, &["--online"]).await.ends(2, "begun with another mode");
+        }
+        tool.done("verify", &["--max-sessions", "3"]).await;
+        tool.done("rollback", &[]).await;
+    }
+
+    async fn a_move_on_record(database: Database) {
+        let source = openwebui::source(database, 2).await;
+        let tool = openwebui::tool(&source);
+        assert_eq!(tool.done("plan", &[]).await["phase"], serde_json::Value::Null);
+        tool.done("apply", &["--yes"]).await;
+        let plan = tool.done("plan", &[]).await;
+        assert_eq!(plan["phase"], "switched");
+        let said = tool.run("plan", &[]).await.out;
+        assert!(said.contains("its cutover is done"), "{said}");
+    }
+
+    async fn a_key_that_is_missing(database: Database) {
+        let source = openwebui::source(database, 2).await;
+        let tool = openwebui::tool(&source).without_source_key();
+        tool.run("apply", &["--yes"]).await.ends(1, "no key was given: set SESSION_MIGRATE_SOURCE_KEY");
+        let wrong = openwebui::tool(&source).key("another key");
+        wrong.run("apply", &["--yes"]).await.ends(1, "give the source's key");
+    }
+}
+
+/// As `verify --rows | head -1` does.
+#[tokio::test]
+async fn a_reader_that_has_seen_enough_ends_a_list_quietly() {
+    let source = openwebui::source(Database::create(Kind::Sqlite).await, 600).await;
+    let tool = openwebui::tool(&source);
+    tool.done("apply", &["--yes"]).await;
+    for words in [&["--rows"][..], &["--rows", "--json"]] {
+        let mut child = tool.spawn("verify", words);
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        lines.next_line().await.unwrap().unwrap();
+        drop(lines);
+        let output = child.wait_with_output().await.unwrap();
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+        assert!(output.status.success(), "{}", output.status);
+    }
+}
+
+#[tokio::test]
+async fn a_file_in_utf_16_is_refused() {
+    let database = Database::create(Kind::Sqlite).await;
+    let source = Source::on(database).await;
+    source.connection.execute_unprepared("PRAGMA encoding = 'UTF-16le'").await.unwrap();
+    source.run("CREATE TABLE grants (id INTEGER PRIMARY KEY, person TEXT, token TEXT, created INT, cookie TEXT)").await;
+    let file = File::with(SHARED);
+    let tool = Tool::new(source.database.url()).words(&["--mapping", file.path()]);
+    for (call, words) in
+        [("plan", &[][..]), ("apply", &["--yes"]), ("prune", &["--max-sessions", "1"])]
+    {
+        tool.run(call, words).await.ends(2, "does not store text as UTF-8");
+    }
+}
