@@ -4,7 +4,6 @@
 mod cascade;
 mod change;
 mod change_capture;
-mod leftovers;
 mod log;
 mod log_triggers;
 mod objects;
@@ -16,7 +15,6 @@ mod trigger;
 
 pub use change::{Change, ChangeId, ChangedRows};
 pub use change_capture::{CaptureState, CaptureStatements, ChangeCapture};
-pub(crate) use leftovers::drop_leftovers;
 pub use owner::CaptureOwner;
-pub(crate) use remains::{Block, ChangeLog, Remains, blocks, remains};
+pub(crate) use remains::{Block, ChangeLog, Remains, blocks, remains, remove_remains};
 pub use retry_budget::RetryBudget;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
 
 use super::objects::{self, InstalledObjects, Object, ObjectKind, PREFIX, TableName};
+use super::owner::CaptureOwner;
 use super::retry_budget::RetryBudget;
 use super::schema_change::{Action, SchemaChange};
 use super::trigger::{BAR, RUN, dropped};
@@ -36,7 +37,8 @@ pub(crate) struct Block {
     objects: Vec<Object>,
 }
 
-/// The log of a capture and what fills it, or what is left of them.
+/// The log of a capture and what fills it, or what is left of them and of a block whose table was
+/// dropped.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ChangeLog {
     /// The tag of the log's owner.
@@ -77,6 +79,23 @@ pub(crate) async fn remains(connection: &impl ConnectionTrait) -> Result<Remains
 /// Returns every block.
 pub(crate) async fn blocks(connection: &impl ConnectionTrait) -> Result<Vec<Block>, SqlError> {
     Ok(remains(connection).await?.blocks)
+}
+
+/// Removes all that captures of this owner have left, also of tables that were dropped. Nothing is not
+/// an error.
+pub(crate) async fn remove_remains(
+    connection: &DatabaseConnection,
+    owner: &CaptureOwner,
+    budget: &RetryBudget,
+) -> Result<(), SourceError> {
+    let remains = remains(connection).await?;
+    for block in remains.blocks.iter().filter(|block| block.tag == owner.tag()) {
+        block.lift(connection, budget).await?;
+    }
+    for log in remains.logs.iter().filter(|log| log.tag == owner.tag()) {
+        log.remove(connection, budget).await?;
+    }
+    Ok(())
 }
 
 /// The objects by what the names of a capture's objects have in common.
@@ -122,12 +141,19 @@ impl Found {
                 let log = self.log(schema.to_owned(), tail.to_owned());
                 log.table = Some(place);
             }
-            (ObjectKind::Function, _, Some((tail, what))) if what != "bar" => {
+            // A block drops its function; one whose table was dropped has no trigger left.
+            (ObjectKind::Function, _, Some((tail, what)))
+                if what != "bar" || !self.has_block(schema, &tail) =>
+            {
                 let function = Object::function(&place, self.dialect);
                 self.log(schema.to_owned(), tail).objects.push(function);
             }
             _ => {}
         }
+    }
+
+    fn has_block(&self, schema: &str, tail: &str) -> bool {
+        self.blocks.keys().any(|(of, _, known)| of == schema && known == tail)
     }
 
     fn log(&mut self, schema: String, tail: String) -> &mut ChangeLog {

@@ -194,13 +194,13 @@ pub(crate) fn rolls_back(outlook: &MoveOutlook, is_discarding: bool) -> String {
 
 /// Says what a finalize does.
 pub(crate) fn finalizes(outlook: &MoveOutlook) -> String {
+    let tables = match outlook.tables.as_slice() {
+        [] => String::new(),
+        there => format!("{} can be written again, is never read again, and ", there.join(", ")),
+    };
     format!(
-        "finalizes the move {} ({}) with its {} sessions for good: {} can be written again, is never \
-         read again, and no rollback is possible",
-        outlook.run,
-        outlook.phase,
-        outlook.sessions,
-        outlook.tables.join(", ")
+        "finalizes the move {} ({}) with its {} sessions for good: {tables}no rollback is possible",
+        outlook.run, outlook.phase, outlook.sessions
     )
 }
 

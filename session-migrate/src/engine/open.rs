@@ -28,17 +28,9 @@ pub(crate) async fn open(
     options: MoveOptions,
     is_reading: bool,
 ) -> Result<MoveContext, MigrateError> {
-    let source = if is_reading {
-        connect_read_only(&options.from).await.map_err(SourceError::from)?
-    } else {
-        PoolOptions::new(CONNECTIONS).connect(&pool::existing(&options.from)).await?
-    };
-    let schema = Schema::read(&source).await.map_err(SourceError::from)?;
+    let (source, schema) = open_source(&options, is_reading).await?;
     let mappings = mappings(&options, &schema)?;
-    let identity = match &options.name {
-        Some(name) => SourceIdentity::named(name),
-        None => SourceIdentity::of(&source).await.map_err(unidentified)?,
-    };
+    let identity = identity(&options, &source).await?;
     let codecs = options.codecs.clone().with_keys_of(&source, &schema).await?;
     let tables = mapped_tables(&options, &source, &schema, (&mappings, &codecs, &identity)).await?;
     let target = open_target(&options, is_reading).await?;
@@ -62,14 +54,13 @@ pub(crate) async fn open(
 
 /// Opens a source and its target without the mapped tables, which may be gone. The move's id and
 /// mappings are for the caller to set.
-pub(crate) async fn open_unmapped(options: MoveOptions) -> Result<MoveContext, MigrateError> {
-    let source = PoolOptions::new(CONNECTIONS).connect(&pool::existing(&options.from)).await?;
-    let schema = Schema::read(&source).await.map_err(SourceError::from)?;
-    let identity = match &options.name {
-        Some(name) => SourceIdentity::named(name),
-        None => SourceIdentity::of(&source).await.map_err(unidentified)?,
-    };
-    let target = open_target(&options, false).await?;
+pub(crate) async fn open_unmapped(
+    options: MoveOptions,
+    is_reading: bool,
+) -> Result<MoveContext, MigrateError> {
+    let (source, schema) = open_source(&options, is_reading).await?;
+    let identity = identity(&options, &source).await?;
+    let target = open_target(&options, is_reading).await?;
     let id = move_id(&identity, std::iter::empty());
     let dialect = Dialect::of(target.get_database_backend());
     Ok(MoveContext {
@@ -86,6 +77,28 @@ pub(crate) async fn open_unmapped(options: MoveOptions) -> Result<MoveContext, M
         progress: ProgressSender::new(),
         cancel: CancellationToken::new(),
     })
+}
+
+async fn open_source(
+    options: &MoveOptions,
+    is_reading: bool,
+) -> Result<(DatabaseConnection, Schema), MigrateError> {
+    let source = match is_reading {
+        true => connect_read_only(&options.from).await.map_err(SourceError::from)?,
+        false => PoolOptions::new(CONNECTIONS).connect(&pool::existing(&options.from)).await?,
+    };
+    let schema = Schema::read(&source).await.map_err(SourceError::from)?;
+    Ok((source, schema))
+}
+
+async fn identity(
+    options: &MoveOptions,
+    source: &DatabaseConnection,
+) -> Result<SourceIdentity, MigrateError> {
+    match &options.name {
+        Some(name) => Ok(SourceIdentity::named(name)),
+        None => SourceIdentity::of(source).await.map_err(unidentified),
+    }
 }
 
 fn unidentified(error: SourceError) -> MigrateError {

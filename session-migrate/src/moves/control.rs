@@ -6,13 +6,13 @@ use session_core::SessionId;
 use session_core::clock::{Clock as _, SystemClock};
 
 use super::manifest::{MoveManifest, journal, lock, take_over};
+use super::outlook::tables_there;
 use super::report::{FinalizeReport, MoveStatus, PauseReport, SourceStatus, StatusReport};
-use crate::capture::{drop_leftovers, remains};
+use crate::capture::{remains, remove_remains};
 use crate::engine::{Captures, MoveContext};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{JournalTable, Phase, exists};
 use crate::lock::Lock;
-use crate::source::Mapping;
 use crate::sql::Dialect;
 
 /// Returns the status of all moves into a target, and what the source shows of them if it is given.
@@ -77,7 +77,7 @@ async fn finalize_locked(
     match journal.phase {
         // A source that takes no triggers has no block; then the move is offline.
         Phase::Open if context.options.is_online || journal.is_blocked => {
-            require_blocked(&captures).await?;
+            require_blocked(context, &captures, owner_of_objects.tag()).await?;
         }
         Phase::Open | Phase::Finalized => {}
         phase => {
@@ -94,20 +94,28 @@ async fn finalize_locked(
     }
     captures.stop().await?;
     // Of tables that were dropped, only the catalog knows what is left.
-    drop_leftovers(&context.source, &owner_of_objects, &context.trigger_budget()).await?;
-    let is_there = |of: &&Mapping| context.schema.table(of.schema.as_deref(), &of.table).is_some();
-    let left = context.mappings.mapping.iter().filter(is_there);
+    let budget = context.trigger_budget();
+    let removed = remove_remains(&context.source, &owner_of_objects, &budget);
+    context.leased(async { Ok(removed.await?) }).await?;
     Ok(FinalizeReport {
         schema: "session-migrate/finalize/1",
         phase: Phase::Finalized,
-        left_behind: left.map(|of| of.table.clone()).collect(),
+        left_behind: tables_there(context),
     })
 }
 
 /// Returns an error if writes to the source are not blocked any more, so that old writers may be at
 /// work.
-async fn require_blocked(captures: &Captures<'_>) -> Result<(), MigrateError> {
-    match captures.unblocked().await? {
+async fn require_blocked(
+    context: &MoveContext,
+    captures: &Captures<'_>,
+    tag: &str,
+) -> Result<(), MigrateError> {
+    let unblocked = match captures.unblocked().await? {
+        Some(table) => Some(table.to_owned()),
+        None => unblocked_beside_gone(context, tag).await?,
+    };
+    match unblocked {
         None => Ok(()),
         Some(table) => Err(MigrateError::because(
             MigrateErrorKind::Phase,
@@ -117,4 +125,16 @@ async fn require_blocked(captures: &Captures<'_>) -> Result<(), MigrateError> {
             ),
         )),
     }
+}
+
+/// Returns a table without a block where others were dropped, so that no table was opened.
+async fn unblocked_beside_gone(
+    context: &MoveContext,
+    tag: &str,
+) -> Result<Option<String>, MigrateError> {
+    if !context.tables.is_empty() {
+        return Ok(None);
+    }
+    let blocked = in_source(&context.source, tag).await?.blocked;
+    Ok(tables_there(context).into_iter().find(|table| !blocked.contains(table)))
 }

@@ -8,8 +8,11 @@ use crate::options::MoveOptions;
 
 /// Opens the only move of this source that is open or finalized and has lost a mapped table; returns
 /// `None` if there is none, or if several could be meant.
-pub(super) async fn open_gone(options: &MoveOptions) -> Result<Option<MoveContext>, MigrateError> {
-    let mut context = open_unmapped(options.clone()).await?;
+pub(super) async fn open_gone(
+    options: &MoveOptions,
+    is_reading: bool,
+) -> Result<Option<MoveContext>, MigrateError> {
+    let mut context = open_unmapped(options.clone(), is_reading).await?;
     let mut journals = context.journal.all(&context.target).await?;
     journals.retain(|journal| is_meant(&context, journal));
     let [journal] = journals.as_slice() else {

@@ -165,13 +165,7 @@ impl Move {
     /// Returns a [`MigrateError`]: of the kind `Phase` before the cutover, or if writes to the source
     /// are not blocked any more.
     pub async fn finalize(&self) -> Result<FinalizeReport, MigrateError> {
-        let context = match self.open_begun(false).await {
-            Ok(context) => context,
-            Err(error) => match gone::open_gone(&self.options).await {
-                Ok(Some(context)) => context,
-                _ => return Err(error),
-            },
-        };
+        let context = self.open_begun_or_gone(false).await?;
         let report = control::finalize(&context).await;
         context.close().await;
         report
@@ -246,7 +240,7 @@ impl Move {
     ///
     /// Returns a [`MigrateError`] if a database cannot be read; of the kind `NoMove` if there is none.
     pub async fn outlook(&self) -> Result<MoveOutlook, MigrateError> {
-        let context = self.open_begun(true).await?;
+        let context = self.open_begun_or_gone(true).await?;
         let outlook = outlook::outlook(&context).await;
         context.close().await;
         outlook
@@ -277,6 +271,17 @@ impl Move {
             context.adopt(&manifest.spec)?;
         }
         Ok(context)
+    }
+
+    /// Opens a move that was begun, also one whose mapped tables were dropped since the cutover.
+    async fn open_begun_or_gone(&self, is_reading: bool) -> Result<MoveContext, MigrateError> {
+        match self.open_begun(is_reading).await {
+            Ok(context) => Ok(context),
+            Err(error) => match gone::open_gone(&self.options, is_reading).await {
+                Ok(Some(context)) => Ok(context),
+                _ => Err(error),
+            },
+        }
     }
 
     async fn open(&self, is_reading: bool) -> Result<MoveContext, MigrateError> {

@@ -6,6 +6,7 @@ use super::manifest::journal;
 use crate::engine::{MoveContext, totals};
 use crate::error::MigrateError;
 use crate::journal::{Phase, exists};
+use crate::source::Mapping;
 use crate::sql::Query;
 use crate::target::uuid_literal;
 
@@ -23,7 +24,7 @@ pub struct MoveOutlook {
     pub sessions: u64,
     /// Those of them that have changed in the target since.
     pub changed: u64,
-    /// The tables of the source.
+    /// The tables of the source that are there.
     pub tables: Vec<String>,
 }
 
@@ -48,6 +49,12 @@ pub(super) async fn outlook(context: &MoveContext) -> Result<MoveOutlook, Migrat
         was_open: journal.switched_at.is_some(),
         sessions,
         changed,
-        tables: context.mappings.mapping.iter().map(|of| of.table.clone()).collect(),
+        tables: tables_there(context),
     })
+}
+
+/// Returns the mapped tables of the source but those that were dropped.
+pub(super) fn tables_there(context: &MoveContext) -> Vec<String> {
+    let is_there = |of: &&Mapping| context.schema.table(of.schema.as_deref(), &of.table).is_some();
+    context.mappings.mapping.iter().filter(is_there).map(|of| of.table.clone()).collect()
 }

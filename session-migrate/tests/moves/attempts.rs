@@ -10,7 +10,8 @@ use session_tests::source::Source;
 
 use crate::openwebui::{self, insert, token};
 use crate::plans::moved;
-use crate::snapshot::snapshot;
+use crate::refusals::File;
+use crate::snapshot::{self, snapshot};
 use crate::tool::Tool;
 
 on_every_database! {
@@ -39,15 +40,50 @@ on_every_database! {
         source.run("DROP TABLE oauth_session").await;
         let wrong = Tool::preset(&source, "allauth");
         wrong.run("finalize", &[]).await.ends(2, "allauth");
+        let asked = tool.clone().unconfirmed().run("finalize", &[]).await;
+        asked.ends(2, "for good: no rollback is possible: confirm with --yes");
         let finalized = tool.done("finalize", &[]).await;
         assert_eq!((&finalized["phase"], &finalized["left_behind"]), (&"finalized".into(), &serde_json::json!([])));
         // Neither triggers, nor their functions, nor the log of changes.
         let left = snapshot(&source).await;
         assert!(!format!("{left:?}").contains("session_move_change"), "{left:?}");
+        if source.kind() == Kind::Postgres {
+            let functions = "pg_proc WHERE proname LIKE 'session\\_move\\_%'";
+            assert_eq!(snapshot::count(&source, functions).await, 0);
+        }
         let tool = openwebui::tool(&source);
         assert_eq!(tool.done("status", &[]).await["moves"][0]["phase"], "finalized");
     }
+
+    async fn a_table_beside_a_dropped_one_must_be_blocked(database: Database) {
+        let source = Source::with(database, TWO).await;
+        let mapping = ["grants", "others"].map(|table| MAPPING.replace("TABLE", table)).concat();
+        let file = File::with(&mapping);
+        let tool = Tool::new(source.database.url()).words(&["--mapping", file.path(), "--online"]);
+        tool.done("apply", &["--yes"]).await;
+        source.run("DROP TABLE grants").await;
+        let unblock = Tool::new(source.database.url());
+        unblock.done("unblock", &[]).await;
+        tool.run("finalize", &[]).await.ends(1, "block writes to others are gone");
+    }
 }
+
+const TWO: &str = "
+CREATE TABLE grants (id INTEGER NOT NULL PRIMARY KEY, person VARCHAR(20), token VARCHAR(20), created BIGINT);
+CREATE TABLE others (id INTEGER NOT NULL PRIMARY KEY, person VARCHAR(20), token VARCHAR(20), created BIGINT);
+INSERT INTO grants VALUES (1, 'ann', 'at-1', 1);
+INSERT INTO others VALUES (1, 'bob', 'at-2', 2)";
+
+const MAPPING: &str = r#"
+[[mapping]]
+table = "TABLE"
+key = ["id"]
+user = { column = "person" }
+provider = { constant = "github" }
+tokens.access = { column = "token" }
+created = { column = "created", unit = "s" }
+newest_by = "created"
+"#;
 
 #[tokio::test]
 async fn each_attempt_has_a_backup_of_its_own() {
