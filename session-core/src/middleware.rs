@@ -39,7 +39,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::clock::Timestamp;
+use crate::clock::{Sleep, Timestamp};
 pub use crate::error_chain::ErrorChain;
 pub use crate::manager::live::{CacheInvalidation, Validity};
 use crate::manager::live::{revalidate, touch};
@@ -108,6 +108,9 @@ pub trait SessionManagerExt: sealed::Manager {
     /// Returns [`Unreadable`] if it was altered, is no such record, or its key is not known.
     fn open_record(&self, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, Unreadable>;
 
+    /// Returns a future that completes when `span` has passed on the manager's clock.
+    fn sleep(&self, span: Duration) -> Sleep;
+
     /// Registers a cache, which is told from now on which digests to forget. The manager keeps only
     /// a weak reference.
     fn register_cache(&self, cache: &Arc<impl CacheInvalidation>);
@@ -148,6 +151,10 @@ impl SessionManagerExt for SessionManager {
 
     fn open_record(&self, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
         manager::open_record(self.inner(), sealed)
+    }
+
+    fn sleep(&self, span: Duration) -> Sleep {
+        self.inner().sleep(span)
     }
 
     fn register_cache(&self, cache: &Arc<impl CacheInvalidation>) {

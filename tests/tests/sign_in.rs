@@ -8,25 +8,29 @@
 )]
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
 use axum::routing::get;
 use identity_provider::{
     Client, Endpoint, Fault, IdentityProvider, RunningProvider, ScriptedResponse, SigningKey,
 };
-use reqwest::header::{ACCEPT, LOCATION, SET_COOKIE};
+use reqwest::header::{ACCEPT, COOKIE, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Response, Url};
+use session_core::manager::SignIn;
 use session_core::policy::OnFull;
 use session_core::provider::openid::{OpenIdProvider, SignInOutcome};
 use session_core::store::memory::MemoryStore;
-use session_core::{ProviderName, SessionManager, SessionPolicy, UserId};
+use session_core::{ProviderName, SessionManager, SessionPolicy, TokenResponse, UserId};
 use session_tests::manager::keyring;
 use session_tower::sign_in::{OpenIdSignIn, RefusedUser, SignInBuilder, UserOfSignIn};
 use session_tower::{CurrentSession, SessionCookie, SessionLayer};
 use tokio::net::TcpListener;
+use tower::ServiceExt as _;
 
 /// An application that runs, and its provider.
 struct Site {
@@ -374,6 +378,36 @@ async fn the_eleventh_device_is_told_of_the_limit() {
     }
     let refused = site.browser().signs_in("/login?login_hint=ann").await;
     is_refused(refused, StatusCode::CONFLICT, "too many devices").await;
+}
+
+#[tokio::test]
+async fn f41_a_sign_out_does_not_wait_for_a_provider_that_hangs() {
+    let site = Site::new().await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let issuer = format!("http://{}", silent.local_addr().unwrap());
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = OpenIdProvider::builder(&*issuer, "app", http).dangerous_insecure_loopback();
+    let okta = ProviderName::new("okta").unwrap();
+    let sign_in = OpenIdSignIn::builder(site.manager.clone(), &*site.address)
+        .provider(okta.clone(), Arc::new(client.build().unwrap()))
+        .build()
+        .unwrap();
+    let user = UserId::new("ann").unwrap();
+    let login = SignIn::new(&user, &okta, TokenResponse::bearer("at"));
+    let secret = site.manager.sign_in(login).await.unwrap().secret;
+    let request = Request::post("/logout")
+        .header(COOKIE, format!("session={}", secret.expose()))
+        .header(ACCEPT, "text/html")
+        .body(Body::empty())
+        .unwrap();
+    // Far below the timeout of a call to the provider.
+    let answer = router(&sign_in, &site.manager).oneshot(request);
+    let answer = tokio::time::timeout(Duration::from_secs(8), answer).await.unwrap().unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()[LOCATION]),
+        (303, &"/".parse().unwrap())
+    );
+    assert_eq!(site.sessions("ann").await, 0);
 }
 
 #[tokio::test]

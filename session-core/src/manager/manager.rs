@@ -10,7 +10,7 @@ use super::notices::Notices;
 use super::renewal::{AbandonedLeases, MigrationHold, ProviderBackoff, SingleFlight};
 use super::store_health::StoreHealth;
 use super::tasks::Tasks;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Sleep, Timestamp};
 use crate::policy::{SessionPolicy, matches_pattern};
 use crate::provider::Provider;
 use crate::session::ProviderName;
@@ -106,6 +106,10 @@ impl SessionManager {
 impl Inner {
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    pub(crate) fn sleep(&self, span: Duration) -> Sleep {
+        self.clock.sleep(span)
     }
 
     /// Returns the provider with the most specific pattern that matches this name.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::error::{ManagerError, ManagerErrorKind};
 use super::manager::{Inner, SessionManager};
-use super::notices;
 use super::row;
 use super::unclaimed::{NewGrant, Unclaimed};
 use crate::clock::Timestamp;
@@ -152,7 +151,8 @@ fn new_session(
         .with_identity(identity.storable())
         .with_device(device);
     let tokens = TokenSet::new(tokens, now, inner.policy.renewal().assumed_lifetime);
-    notices::report(inner, &session, &tokens);
+    let is_registered = inner.provider(&session.provider).is_some();
+    inner.notices.report(&session.provider, &tokens, is_registered);
     let tokens = row::seal_tokens(inner, &session, &tokens)?;
     let superseded = supersedes.first().copied();
     Ok(NewSession::new(session, tokens).with_digest(digest).superseding(superseded))

@@ -7,11 +7,11 @@ use http::{HeaderMap, Response};
 use session_core::provider::openid::OpenIdProvider;
 use session_core::{ProviderName, SessionManager};
 
-use super::failure::SignInFailure;
+use super::failure::{FailureResponse, SignInFailure};
 use super::flow::{Flow, OpenIdSignIn, Registered};
 use super::pending_cookies::PendingCookies;
 use super::public_url::PublicUrl;
-use super::users::{SubjectAsUser, UserOfSignIn};
+use super::users::{SubjectAsUser, UserOfSignIn, Users};
 use crate::redirect::RedirectToLogin;
 
 /// Builds an [`OpenIdSignIn`].
@@ -28,27 +28,6 @@ pub struct SignInBuilder {
     home: String,
     is_signed_out_at_provider: bool,
     failure_response: Option<FailureResponse>,
-}
-
-/// Builds the response to a failed sign-in.
-pub(super) struct FailureResponse(pub(super) Box<AnswerFailure>);
-
-pub(super) type AnswerFailure =
-    dyn Fn(&SignInFailure, &HeaderMap) -> Response<Bytes> + Send + Sync + 'static;
-
-impl std::fmt::Debug for FailureResponse {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("FailureResponse")
-    }
-}
-
-/// Names users, without a `Debug` of its own.
-pub(super) struct Users(pub(super) Arc<dyn UserOfSignIn>);
-
-impl std::fmt::Debug for Users {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("UserOfSignIn")
-    }
 }
 
 /// A sign-in cannot be built.

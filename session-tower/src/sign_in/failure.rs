@@ -222,6 +222,18 @@ impl From<RefusedUser> for SignInFailure {
     }
 }
 
+/// Builds the response to a failed sign-in.
+pub(super) struct FailureResponse(pub(super) Box<AnswerFailure>);
+
+pub(super) type AnswerFailure =
+    dyn Fn(&SignInFailure, &HeaderMap) -> Response<Bytes> + Send + Sync + 'static;
+
+impl fmt::Debug for FailureResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FailureResponse")
+    }
+}
+
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

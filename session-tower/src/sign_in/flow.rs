@@ -1,27 +1,35 @@
 //! The two halves of a sign-in, and the sign-out: what the services are built on.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use http::header::USER_AGENT;
 use http::{Extensions, HeaderMap, HeaderValue};
 use session_core::manager::{SignIn, SignedIn};
+use session_core::middleware::{ErrorChain, SessionManagerExt as _};
 use session_core::provider::openid::{
     AuthorizationOptions, Callback, OpenIdProvider, SignInOutcome,
 };
 use session_core::session::DeviceLabel;
 use session_core::{ProviderName, SessionManager, UserId};
 
-use super::builder::{FailureResponse, Users};
-use super::failure::{SignInFailure, SignInFailureKind};
+use super::failure::{FailureResponse, SignInFailure, SignInFailureKind};
 use super::pending_cookies::{PendingCookies, Record};
 use super::public_url::PublicUrl;
+use super::users::Users;
 use crate::current::{CurrentSession, PresentedCookie};
 use crate::redirect::RedirectToLogin;
 use crate::rejection::Rejection;
 
 /// The maximum length of what a browser asks to be passed on or kept, in bytes.
 const MAX_TEXT: usize = 512;
+
+/// How long a browser waits, after it was signed out here, for the address of the provider's logout:
+/// at most once, because it is known afterwards.
+const MAX_LOGOUT_WAIT: Duration = Duration::from_secs(2);
 
 /// Ready-made OpenID Connect sign-in and sign-out; see the [module's documentation](super). Cheap to
 /// clone.
@@ -253,10 +261,16 @@ impl Flow {
         let mut providers = self.providers.iter().filter(|_| self.is_signed_out_at_provider);
         let client = &providers.find(|one| one.name == *name)?.client;
         let home = self.public_url.of(&self.home, headers);
-        match client.end_session_url(current.tokens().id_token(), Some(&home)).await {
-            Ok(address) => address,
-            Err(error) => {
+        let asked = pin!(client.end_session_url(current.tokens().id_token(), Some(&home)));
+        match select(asked, self.manager.sleep(MAX_LOGOUT_WAIT)).await {
+            Either::Left((Ok(address), _)) => address,
+            Either::Left((Err(error), _)) => {
+                let error = ErrorChain(&error);
                 tracing::warn!(%error, %name, "a user is not signed out at the provider");
+                None
+            }
+            Either::Right(_) => {
+                tracing::warn!(%name, "a user is not signed out at the provider: no answer in time");
                 None
             }
         }

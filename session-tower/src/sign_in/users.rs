@@ -1,5 +1,8 @@
 //! Who has signed in: the application names the user, or refuses.
 
+use std::fmt;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use session_core::provider::openid::SignInOutcome;
 use session_core::{ProviderName, UserId};
@@ -77,5 +80,14 @@ impl UserOfSignIn for SubjectAsUser {
     async fn user(&self, _: &ProviderName, outcome: &SignInOutcome) -> Result<UserId, RefusedUser> {
         let subject = outcome.identity.subject.as_ref().ok_or(RefusedUser::UNKNOWN)?;
         UserId::new(subject.as_str()).map_err(|_| RefusedUser::UNKNOWN)
+    }
+}
+
+/// Names users, without a `Debug` of its own.
+pub(super) struct Users(pub(super) Arc<dyn UserOfSignIn>);
+
+impl fmt::Debug for Users {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UserOfSignIn")
     }
 }

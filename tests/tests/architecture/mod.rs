@@ -9,7 +9,8 @@ use graph::{FileGraph, paths_from};
 const CRATES: [&str; 3] = ["session-core", "session-tower", "session-migrate"];
 
 /// The modules of the core, from the ground up.
-const CORE_LAYERS: [&str; 10] = [
+const CORE_LAYERS: [&str; 11] = [
+    "error_chain",
     "clock",
     "session",
     "token",

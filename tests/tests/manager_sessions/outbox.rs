@@ -147,10 +147,10 @@ async fn v3_revocations_at_a_provider_without_support_are_dropped() {
 }
 
 #[tokio::test]
-async fn a_session_without_a_refresh_token_leaves_nothing_to_revoke() {
+async fn an_expiring_access_token_without_a_refresh_token_leaves_nothing_to_revoke() {
     let world = world(RevocationScope::Token).await;
     let (ann, mcp) = (sample::user("ann"), sample::provider("mcp:x"));
-    let tokens = session_core::TokenResponse::bearer("only");
+    let tokens = TokenResponse::bearer("only").with_expires_in(SECOND);
     let tool = world.manager.connect(&ann, &mcp, tokens).await.unwrap();
     world.manager.sign_out(&tool.session.user, tool.session.id).await.unwrap();
     assert_eq!(world.outbox().await, [""; 0]);

@@ -22,6 +22,10 @@ pub(super) struct Attempt {
     /// Whether one of them may have taken its effect: its outcome is unknown.
     pub(super) is_uncertain: bool,
     /// How many of them met another transaction.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        allow(dead_code, reason = "only PostgreSQL has a second way to admit")
+    )]
     pub(super) conflicts: u32,
 }
 
