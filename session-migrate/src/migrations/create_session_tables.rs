@@ -55,7 +55,7 @@ mod tests {
     fn a_step_never_changes() {
         assert_eq!(
             SCRIPT.checksums(),
-            [0x822e_acff_3cfd_9eef, 0x14b2_e496_dd2d_f7a0, 0x9bbe_b95b_b8bd_26d7]
+            [0x1b11_40b4_60e1_7e00, 0x0922_a79a_db07_dcc7, 0xa111_1f38_a2d6_6900]
         );
     }
 
