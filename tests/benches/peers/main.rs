@@ -23,6 +23,7 @@ mod miss;
 mod rows;
 mod sample;
 mod threads;
+mod watched;
 
 use measure::{Measured, median, ratio};
 
@@ -33,7 +34,7 @@ fn main() {
     // `cargo test --benches` runs this as a smoke test, with one round.
     let is_bench = std::env::args().any(|argument| argument == "--bench");
     let rounds = if is_bench { 31 } else { 1 };
-    // An argument after `--` measures only one part: `hits`, `misses` or `logins`.
+    // An argument after `--` measures only one part: `hits`, `misses`, `logins` or `watched`.
     let part = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let is_selected = |name: &str| part.as_deref().is_none_or(|part| part == name);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
@@ -45,6 +46,9 @@ fn main() {
     }
     if is_selected("logins") {
         runtime.block_on(login::print());
+    }
+    if part.as_deref() == Some("watched") {
+        runtime.block_on(watched::print());
     }
     if let Some(overhead) = overhead {
         println!("overhead ratio: {overhead:.2}");

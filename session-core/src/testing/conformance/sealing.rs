@@ -56,8 +56,9 @@ async fn law_10_sealed_tokens_are_stored_unchanged(nodes: Nodes) -> Outcome {
 }
 
 async fn law_10_a_session_without_refresh_token_has_none(nodes: Nodes) -> Outcome {
-    let response = crate::token::TokenResponse::bearer("at");
-    let tokens = TokenSet::new(response, at(0), std::time::Duration::from_secs(60));
+    let minute = std::time::Duration::from_secs(60);
+    let response = crate::token::TokenResponse::bearer("at").with_expires_in(minute);
+    let tokens = TokenSet::new(response, at(0), minute);
     let login = Login::of("ann", "okta").with_tokens(tokens);
     sign_in_all(nodes.first(), std::slice::from_ref(&login)).await?;
     let tokens = stored(nodes.other(), login.id()).await?.tokens;

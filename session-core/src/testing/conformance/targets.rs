@@ -199,8 +199,9 @@ async fn law_11_sessions_timed_out_at_a_login_move_out_once(nodes: Nodes) -> Out
 }
 
 async fn law_11_without_a_refresh_token_nothing_moves_out(nodes: Nodes) -> Outcome {
-    let bare = TokenResponse::bearer("at");
-    let tokens = TokenSet::new(bare, at(0), std::time::Duration::from_secs(60));
+    let minute = std::time::Duration::from_secs(60);
+    let bare = TokenResponse::bearer("at").with_expires_in(minute);
+    let tokens = TokenSet::new(bare, at(0), minute);
     let login = Login::of("ann", "okta").with_tokens(tokens);
     let target = EndTarget::One { id: login.id(), user: None };
     sign_in_all(nodes.first(), std::slice::from_ref(&login)).await?;
