@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use http::Extensions;
 use session_core::manager::{EndedSignal, LiveSession, TokenError};
-use session_core::middleware::ErrorChain;
-use session_core::middleware::SessionManagerExt as _;
+use session_core::middleware::{ErrorChain, SessionManagerExt as _};
 use session_core::session::SecretDigest;
 use session_core::{
     EndReason, ProviderName, Session, SessionId, SessionManager, Timestamp, TokenSet, UserId,

@@ -8,8 +8,7 @@ use http::{Extensions, Method, Request};
 use session_core::manager::{
     LiveSession, ManagerError, ManagerErrorKind, Resolution, Rotation, TokenErrorKind,
 };
-use session_core::middleware::ErrorChain;
-use session_core::middleware::{LiveSessionExt as _, SessionManagerExt as _, Validity};
+use session_core::middleware::{ErrorChain, LiveSessionExt as _, SessionManagerExt as _, Validity};
 use session_core::session::SecretDigest;
 use session_core::{EndReason, SessionId, SessionManager, UserId};
 

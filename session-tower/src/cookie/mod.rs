@@ -15,6 +15,8 @@ use session_core::Timestamp;
 use session_core::session::{SecretDigest, SessionSecret};
 
 pub use builder::{CookieBuilder, CookieError};
+#[cfg(feature = "sign-in")]
+pub(crate) use presented::pairs;
 pub(crate) use presented::{Candidate, PresentedValues};
 
 const DEFAULT_NAME: &str = "__Host-session";

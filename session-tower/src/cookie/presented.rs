@@ -97,7 +97,7 @@ impl SessionCookie {
 }
 
 /// Splits a `Cookie` header at its semicolons.
-fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(header);
     std::iter::from_fn(move || {
         let line = rest?;

@@ -11,6 +11,8 @@ use session_core::provider::openid::PendingSignIn;
 use session_core::token::Sealed;
 use session_core::{SessionManager, Timestamp};
 
+use crate::cookie::pairs;
+
 /// How many sign-ins a browser may have open: each is a cookie of some 600 bytes (F33).
 const MAX_PENDING: usize = 10;
 
@@ -75,9 +77,8 @@ impl PendingCookies {
         &'h self,
         headers: &'h HeaderMap,
     ) -> impl Iterator<Item = (&'h str, &'h str)> + 'h {
-        let headers = headers.get_all(COOKIE).iter().filter_map(|header| header.to_str().ok());
-        let cookies = headers.flat_map(|header| header.split(';'));
-        let pairs = cookies.filter_map(|cookie| cookie.trim().split_once('='));
+        let pairs = headers.get_all(COOKIE).iter().flat_map(|header| pairs(header.as_bytes()));
+        let pairs = pairs.filter_map(|pair| std::str::from_utf8(pair).ok()?.trim().split_once('='));
         pairs.filter(|(name, _)| name.strip_prefix(self.host_prefix()).is_some_and(is_ours))
     }
 
