@@ -1,5 +1,7 @@
 //! What happened to a session, for the audit trail (A1).
 
+use uuid::Uuid;
+
 use crate::clock::Timestamp;
 use crate::session::{EndReason, ProviderName, Session, SessionId, UserId};
 
@@ -26,6 +28,35 @@ impl Event {
         let Session { id, user, provider, .. } = session;
         Self { session: *id, user: user.clone(), provider: provider.clone(), kind, at }
     }
+}
+
+/// A recorded event after which other nodes must read the session again: its end, or a renewal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Change {
+    /// The session.
+    pub session: SessionId,
+    /// What happened.
+    pub kind: EventKind,
+    /// Where it stands among the others.
+    pub position: ChangePosition,
+}
+
+impl Change {
+    /// Creates a change of this session.
+    #[must_use]
+    pub const fn new(session: SessionId, kind: EventKind, position: ChangePosition) -> Self {
+        Self { session, kind, position }
+    }
+}
+
+/// Where a change stands among the others, which are listed in the order of their times and ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChangePosition {
+    /// When it happened, by the clock of the node where it did.
+    pub at: Timestamp,
+    /// The id of its event, which decides within a millisecond.
+    pub id: Uuid,
 }
 
 /// What happened to a session.
@@ -73,6 +104,19 @@ pub enum EventName {
 impl EventName {
     /// Every name.
     pub const ALL: [Self; 4] = [Self::Created, Self::Ended, Self::Renewed, Self::RenewalFailed];
+
+    /// Returns whether a node that has read the session before must read it again.
+    ///
+    /// ```
+    /// use session_core::event::EventName;
+    ///
+    /// assert!(EventName::Ended.is_change() && EventName::Renewed.is_change());
+    /// assert!(!EventName::RenewalFailed.is_change());
+    /// ```
+    #[must_use]
+    pub const fn is_change(self) -> bool {
+        matches!(self, Self::Ended | Self::Renewed)
+    }
 
     /// Returns the name as it is stored.
     #[must_use]

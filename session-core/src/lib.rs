@@ -16,6 +16,7 @@
 //! - [`Provider`] renews and revokes tokens at the service that issued them.
 //! - [`Keyring`] seals tokens at rest, each for its own row.
 //! - [`Clock`](clock::Clock) is the only source of time.
+//! - A [broadcast](broadcast) tells other nodes at once what has changed, where one is set.
 //! - [`middleware`] is for authors of middleware; applications use `session-tower`.
 //!
 //! # Example
@@ -60,6 +61,7 @@
 //! |---|---|
 //! | `openid` | `provider::openid`: OpenID Connect with the openidconnect crate; you choose the HTTP client |
 //! | `sqlite`, `postgres`, `mysql` | `store::sea_orm`: the store on these databases; you choose TLS in your own manifest |
+//! | `redis` | `broadcast::RedisPubSub`: tells other nodes of changes through Redis or Valkey |
 //! | `test-util` | `testing`: a fake clock, a scripted provider, a store with faults, the conformance suite |
 //!
 //! # Ids in comments and tests
@@ -67,6 +69,7 @@
 //! `F13` is an entry of the [failures](documentation::failures) that this workspace avoids, `C7` a
 //! row of the [security checklist](documentation::checklist), and "store law 4" a law of [`store`].
 
+pub mod broadcast;
 pub mod clock;
 mod error_chain;
 pub mod documentation {

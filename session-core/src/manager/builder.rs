@@ -5,23 +5,26 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::error::StartError;
-use super::live::{CacheRegistry, LocalStates, watcher};
+use super::live::announcer::{self, Announcer};
+use super::live::{CacheRegistry, LocalStates, follower, watcher};
 use super::maintenance::check_keys;
 use super::manager::{Inner, SessionManager};
 use super::notices::Notices;
 use super::renewal::{AbandonedLeases, MigrationHold, ProviderBackoff, SingleFlight};
 use super::store_health::StoreHealth;
 use super::tasks::Tasks;
+use crate::broadcast::ChangeBroadcast;
 use crate::clock::{Clock, SystemClock};
 use crate::policy::{SessionPolicy, is_pattern, specificity};
 use crate::provider::Provider;
 use crate::store::SessionStore;
 use crate::token::Keyring;
 
-/// Turns a store or a provider, or an [`Arc`] that shares one with other parts of the application,
-/// into a shared one.
+/// Turns a store, a provider or a broadcast, or an [`Arc`] that shares one with other parts of the
+/// application, into a shared one.
 ///
-/// Implemented for every [`SessionStore`], for every [`Provider`] and for `Arc`s of both.
+/// Implemented for every [`SessionStore`], [`Provider`] and [`ChangeBroadcast`], and for `Arc`s of
+/// them.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -69,6 +72,18 @@ impl<P: Provider> IntoShared<dyn Provider> for Arc<P> {
     }
 }
 
+impl<B: ChangeBroadcast> IntoShared<dyn ChangeBroadcast> for B {
+    fn into_shared(self) -> Arc<dyn ChangeBroadcast> {
+        Arc::new(self)
+    }
+}
+
+impl<B: ChangeBroadcast> IntoShared<dyn ChangeBroadcast> for Arc<B> {
+    fn into_shared(self) -> Arc<dyn ChangeBroadcast> {
+        self
+    }
+}
+
 /// # Building a manager
 impl SessionManager {
     /// Returns a builder for a manager on this store, which may be shared.
@@ -79,6 +94,7 @@ impl SessionManager {
             keyring: None,
             clock: Arc::new(SystemClock::new()),
             providers: Vec::new(),
+            broadcast: None,
         }
     }
 }
@@ -91,6 +107,7 @@ pub struct ManagerBuilder {
     keyring: Option<Keyring>,
     clock: Arc<dyn Clock>,
     providers: Vec<(String, Arc<dyn Provider>)>,
+    broadcast: Option<Arc<dyn ChangeBroadcast>>,
 }
 
 impl ManagerBuilder {
@@ -124,6 +141,13 @@ impl ManagerBuilder {
         self
     }
 
+    /// Sets what tells other nodes at once which sessions have changed (default: each looks for
+    /// itself, every [`follow_interval`](crate::policy::PolicyBuilder::follow_interval)).
+    pub fn broadcast(mut self, broadcast: impl IntoShared<dyn ChangeBroadcast>) -> Self {
+        self.broadcast = Some(broadcast.into_shared());
+        self
+    }
+
     /// Starts the manager, after checking that its keys open one stored session per key id.
     ///
     /// Must be called in a tokio runtime, on which the manager's tasks run.
@@ -144,6 +168,7 @@ impl ManagerBuilder {
             Some(policy) => policy,
             None => SessionPolicy::builder().build()?,
         };
+        let (announcer, announcements) = Announcer::new(self.broadcast.is_some());
         let backoff = ProviderBackoff::new(policy.renewal().max_concurrent.get());
         let inner = Arc::new(Inner {
             store: self.store,
@@ -157,6 +182,8 @@ impl ManagerBuilder {
             migration_hold: MigrationHold::default(),
             local_states: LocalStates::default(),
             caches: CacheRegistry::default(),
+            broadcast: self.broadcast,
+            announcer,
             tasks: Tasks::new(),
             store_health: StoreHealth::default(),
             notices: Notices::default(),
@@ -164,6 +191,8 @@ impl ManagerBuilder {
         });
         check_keys(&inner).await?;
         watcher::spawn(&inner);
+        follower::spawn(&inner);
+        announcer::spawn(&inner, announcements);
         Ok(SessionManager { inner })
     }
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use super::live::announcer::Announcer;
 use super::live::{CacheRegistry, LocalStates};
 use super::notices::Notices;
 use super::renewal::{AbandonedLeases, MigrationHold, ProviderBackoff, SingleFlight};
 use super::store_health::StoreHealth;
 use super::tasks::Tasks;
+use crate::broadcast::ChangeBroadcast;
 use crate::clock::{Clock, Sleep, Timestamp};
 use crate::policy::{SessionPolicy, matches_pattern};
 use crate::provider::Provider;
@@ -61,6 +63,8 @@ pub(crate) struct Inner {
     pub(super) migration_hold: MigrationHold,
     pub(super) local_states: LocalStates,
     pub(crate) caches: CacheRegistry,
+    pub(super) broadcast: Option<Arc<dyn ChangeBroadcast>>,
+    pub(super) announcer: Announcer,
     pub(super) tasks: Tasks,
     pub(super) store_health: StoreHealth,
     pub(super) notices: Notices,

@@ -68,7 +68,8 @@ pub(super) fn renewal_schedule(
 
 /// Returns what this process knows of a session whose row was just read.
 pub(super) fn local_state(inner: &Inner, session: &Session) -> Arc<LocalState> {
-    inner.local_states.of(session, inner.policy.timeouts(&session.provider))
+    let timeouts = inner.policy.timeouts(&session.provider);
+    inner.local_states.of(session, timeouts, inner.clock.monotonic())
 }
 
 /// Returns the last use of a session, counting uses that this process has not written yet.
@@ -181,12 +182,13 @@ pub(super) async fn end_all_timed_out(
     Ok(count)
 }
 
-/// Makes ended sessions unusable in this process at once.
+/// Makes ended sessions unusable in this process at once, and tells other nodes.
 pub(super) fn announce_ends(inner: &Inner, ended: &[EndedSession]) {
     let monotonic = inner.clock.monotonic();
     for session in ended {
         tracing::info!(session = %session.id, reason = %session.reason, "session ended");
         inner.local_states.end(session.id, session.reason, monotonic);
         inner.caches.forget(&session.digests);
+        inner.announcer.announce(session.id);
     }
 }

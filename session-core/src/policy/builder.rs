@@ -28,6 +28,7 @@ pub struct PolicyBuilder {
     renewal: Renewal,
     max_concurrent_renewals: Option<usize>,
     max_staleness: Duration,
+    follow_interval: Duration,
     touch_interval: Option<Duration>,
     retention: Duration,
     renewal_event_retention: Option<Duration>,
@@ -43,6 +44,7 @@ impl Default for PolicyBuilder {
             renewal: Renewal::default(),
             max_concurrent_renewals: None,
             max_staleness: Duration::from_secs(5),
+            follow_interval: Duration::from_millis(250),
             touch_interval: None,
             retention: 30 * DAY,
             renewal_event_retention: None,
@@ -160,9 +162,22 @@ impl PolicyBuilder {
     /// Sets for how long a cached session is served after its row was read (default: 5 s; zero reads
     /// it at each request).
     ///
-    /// Within this time a session that ends in one process ends in every other.
+    /// Within this time a session that ends in one process has ended in every other, also if the
+    /// other process cannot reach the store; most often it has much sooner, see
+    /// [`follow_interval`](Self::follow_interval).
     pub const fn max_staleness(mut self, staleness: Duration) -> Self {
         self.max_staleness = staleness;
+        self
+    }
+
+    /// Sets how often a process looks for ends and renewals on other nodes, by one query, while it
+    /// holds sessions (default: 250 ms). With a [broadcast](crate::broadcast) it hears of them at
+    /// once, and looks only every `max_staleness`.
+    ///
+    /// So fast as long as the clocks of all nodes agree to within two seconds; what comes later is
+    /// found within `max_staleness`.
+    pub const fn follow_interval(mut self, interval: Duration) -> Self {
+        self.follow_interval = interval;
         self
     }
 
@@ -224,6 +239,7 @@ impl PolicyBuilder {
             rules,
             renewal,
             max_staleness: self.max_staleness,
+            follow_interval: self.follow_interval,
             touch_interval: Duration::ZERO,
             retention: self.retention,
             renewal_event_retention: self

@@ -51,6 +51,7 @@ pub struct SessionPolicy {
     rules: Vec<CheckedRule>,
     renewal: Renewal,
     max_staleness: Duration,
+    follow_interval: Duration,
     touch_interval: Duration,
     retention: Duration,
     renewal_event_retention: Duration,
@@ -134,6 +135,12 @@ impl SessionPolicy {
     #[must_use]
     pub const fn max_staleness(&self) -> Duration {
         self.max_staleness
+    }
+
+    /// Returns how often a process looks for ends and renewals on other nodes.
+    #[must_use]
+    pub const fn follow_interval(&self) -> Duration {
+        self.follow_interval
     }
 
     /// Returns the shortest time between two writes of a session's last use.

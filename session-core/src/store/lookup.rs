@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::policy::ProviderSelection;
-use crate::session::{Ended, SecretDigest, Session, SessionId, UserId};
+use crate::session::{SecretDigest, Session, SessionId, UserId};
 use crate::store::{Partition, StoreError, StoredSession};
 
 /// Finds, lists and counts sessions. No method changes anything, so every call may be repeated.
@@ -72,43 +72,6 @@ pub trait SessionLookup {
         &self,
         query: TimeoutQuery,
     ) -> Result<Vec<Session>, StoreError>;
-
-    /// Returns a page of the sessions that ended since a moment, in the order of their ends and of
-    /// their ids (law 7).
-    ///
-    /// Used to learn of ends on other nodes with one query, however many sessions are watched.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`StoreError`] if the store cannot answer, or if a row is corrupt.
-    async fn list_ends(&self, query: EndsQuery) -> Result<Vec<(SessionId, Ended)>, StoreError>;
-}
-
-/// A page of sessions that ended since a moment.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct EndsQuery {
-    /// The earliest end to include.
-    pub since: Timestamp,
-    /// The end and the id of the last session of the page before; `None` for the first page.
-    pub after: Option<(Timestamp, SessionId)>,
-    /// The greatest number of ends to return.
-    pub limit: u64,
-}
-
-impl EndsQuery {
-    /// Creates a query for the first page.
-    #[must_use]
-    pub const fn new(since: Timestamp, limit: u64) -> Self {
-        Self { since, after: None, limit }
-    }
-
-    /// Sets the last session of the page before, after which this page begins.
-    #[must_use]
-    pub const fn after(mut self, last: Option<(Timestamp, SessionId)>) -> Self {
-        self.after = last;
-        self
-    }
 }
 
 /// The time from which a timeout counts; a store has an index for each (law 9).

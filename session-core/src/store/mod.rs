@@ -9,7 +9,7 @@
 //! | [`SessionUpdates`] | writes renewed tokens, rotates secrets, records the last use |
 //! | [`RenewalLeases`] | gives one process at a time the right to renew a session |
 //! | [`RevocationOutbox`] | keeps refresh tokens until they are revoked at their provider |
-//! | [`EventLog`] | keeps what happened to sessions |
+//! | [`EventLog`] | keeps what happened to sessions, and lists what changed them |
 //! | [`MaintenanceRounds`] | divides the rounds of maintenance among the nodes |
 //! | [`MigratedSessions`] | finds sessions that `session-migrate` brought here |
 //! | [`KeyRotation`] | finds and re-seals what an older key has sealed |
@@ -87,11 +87,11 @@ use std::fmt;
 
 pub use admission::{Admission, Decide, NewSession, Partition};
 pub use error::{StoreError, StoreErrorKind};
-pub use event::EventLog;
+pub use event::{ChangesQuery, EventLog};
 pub use key_rotation::KeyRotation;
 pub use lease::RenewalLeases;
 pub use lifecycle::{EndTarget, SessionLifecycle};
-pub use lookup::{EndsQuery, SessionLookup, TimeoutBasis, TimeoutQuery};
+pub use lookup::{SessionLookup, TimeoutBasis, TimeoutQuery};
 pub use migrated::MigratedSessions;
 pub use revocation::{PendingRevocation, RevocationId, RevocationOutbox};
 pub use round::{KEPT_ROUNDS, MaintenanceRounds, Round};

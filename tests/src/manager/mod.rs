@@ -19,6 +19,7 @@ mod pace;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use session_core::broadcast::ChangeBroadcast;
 use session_core::manager::{LiveSession, Resolution, SignIn, SignedIn, TokenError};
 use session_core::middleware::SessionManagerExt as _;
 use session_core::policy::PolicyBuilder;
@@ -82,7 +83,7 @@ impl World {
     ) -> Self {
         let policy = policy.build().expect("a policy");
         let clock = FakeClock::new();
-        Self::started(sessions, policy, provider, clock).await
+        Self::started(sessions, policy, provider, clock, None).await
     }
 
     /// Starts another node: another manager and store on the same sessions.
@@ -97,7 +98,14 @@ impl World {
 
     /// Starts another node with a given store on the same sessions.
     pub async fn another_on(&self, sessions: Arc<dyn SessionStore>, clock: FakeClock) -> Self {
-        Self::started(sessions, self.policy.clone(), self.provider.clone(), clock).await
+        Self::started(sessions, self.policy.clone(), self.provider.clone(), clock, None).await
+    }
+
+    /// Starts another node on the same sessions that uses this broadcast.
+    pub async fn another_with(&self, broadcast: impl ChangeBroadcast) -> Self {
+        let (policy, clock) = (self.policy.clone(), self.clock.clone());
+        let (sessions, provider) = (Arc::clone(&self.sessions), self.provider.clone());
+        Self::started(sessions, policy, provider, clock, Some(Arc::new(broadcast))).await
     }
 
     async fn started(
@@ -105,16 +113,18 @@ impl World {
         policy: SessionPolicy,
         provider: ScriptedProvider,
         clock: FakeClock,
+        broadcast: Option<Arc<dyn ChangeBroadcast>>,
     ) -> Self {
         let store = FaultyStore::over(Arc::clone(&sessions));
-        let manager = SessionManager::builder(Arc::new(store.clone()))
+        let mut builder = SessionManager::builder(Arc::new(store.clone()))
             .policy(policy.clone())
             .keyring(keyring())
             .clock(clock.clone())
-            .provider("*", provider.clone())
-            .start()
-            .await
-            .expect("a manager");
+            .provider("*", provider.clone());
+        if let Some(broadcast) = broadcast {
+            builder = builder.broadcast(broadcast);
+        }
+        let manager = builder.start().await.expect("a manager");
         Self { clock, provider, store, manager, sessions, policy }
     }
 

@@ -9,12 +9,13 @@ use graph::{FileGraph, paths_from};
 const CRATES: [&str; 3] = ["session-core", "session-tower", "session-migrate"];
 
 /// The modules of the core, from the ground up.
-const CORE_LAYERS: [&str; 11] = [
+const CORE_LAYERS: [&str; 12] = [
     "error_chain",
     "clock",
     "session",
     "token",
     "event",
+    "broadcast",
     "policy",
     "provider",
     "store",
@@ -24,10 +25,11 @@ const CORE_LAYERS: [&str; 11] = [
 ];
 
 /// Libraries, and the only place where each may be named.
-const LIBRARY_HOMES: [(&str, &str); 4] = [
+const LIBRARY_HOMES: [(&str, &str); 5] = [
     ("quick_cache", "session-tower/src/cache"),
     ("axum_core", "session-tower/src/extract"),
     ("sea_orm", "session-core/src/store/sea_orm"),
+    ("redis", "session-core/src/broadcast/redis"),
     ("openidconnect", "session-core/src/provider/openid"),
 ];
 

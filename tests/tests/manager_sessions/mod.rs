@@ -11,6 +11,7 @@
 
 mod admission;
 mod end;
+mod follow;
 mod keys;
 mod list;
 mod notices;

@@ -141,7 +141,7 @@ async fn without_watchers_nothing_is_read() {
     let live = world.live(&laptop).await;
     let signal = live.ended_signal();
     Step::SMALL.pass(&world.clock, SECOND * 20).await;
-    assert!(world.store.calls(Method::ListEnds) > 0);
+    assert!(world.store.calls(Method::ListChanges) > 0);
     drop(signal);
     Step::SMALL.pass(&world.clock, SECOND * 5).await;
     world.store.reset_calls();
@@ -161,7 +161,7 @@ async fn many_watched_sessions_are_read_in_few_queries() {
     world.store.reset_calls();
     world.clock.advance(SECOND * 5);
     settle().await;
-    assert_eq!(world.store.calls(Method::ListEnds), 1);
+    assert_eq!(world.store.calls(Method::ListChanges), 1);
     assert_eq!(world.store.total_calls(), 1);
 }
 

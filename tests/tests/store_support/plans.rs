@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait as _, Set, Statement};
 use session_core::Timestamp;
-use session_core::event::EventName;
+use session_core::event::{ChangePosition, EventName};
 use session_core::policy::{OnFull, ProviderSelection};
 use session_core::session::{EndReason, SessionId};
 use session_core::store::sea_orm::SeaOrmStore;
 use session_core::store::sea_orm::entity::{Octets, admission_lock};
 use session_core::store::{
-    EndTarget, EndsQuery, Lease, Round, SecretRotation, TimeoutBasis, TimeoutQuery, TokenWrite,
+    ChangesQuery, EndTarget, Lease, Round, SecretRotation, TimeoutBasis, TimeoutQuery, TokenWrite,
 };
 use session_core::store::{
     EventLog as _, KeyRotation as _, MaintenanceRounds as _, MigratedSessions as _,
@@ -191,8 +191,8 @@ async fn maintain(store: &SeaOrmStore, login: &Login, now: Timestamp) {
     let selected = ProviderSelection::matching("mcp:*").except(["mcp:files"]);
     let query = TimeoutQuery::new(TimeoutBasis::LastSeen, now, 10).of(selected);
     store.list_timeout_candidates(query).await.unwrap();
-    let query = EndsQuery::new(sample::now(), 10).after(Some((sample::now(), login.id())));
-    store.list_ends(query).await.unwrap();
+    let position = ChangePosition { at: sample::now(), id: login.id().as_uuid() };
+    store.list_changes(ChangesQuery::new(sample::now(), 10).after(Some(position))).await.unwrap();
     for number in 1..4 {
         assert!(store.claim_round(Round { number, at: now }).await.unwrap());
     }

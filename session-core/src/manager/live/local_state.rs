@@ -1,7 +1,7 @@
 //! What a process knows of a session beside its row: that it was just used, and that it is over.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -25,6 +25,10 @@ pub(in crate::manager) struct LocalState {
     last_seen: AtomicI64,
     /// The last use that was written to the row, or is being written.
     written: AtomicI64,
+    /// The last renewal that this process knows of.
+    renewed_at: AtomicI64,
+    /// What was read before this monotonic time, in nanoseconds, is out of date.
+    stale_before: AtomicU64,
     /// Whether the watcher knows of it.
     is_queued: AtomicBool,
     registry: Arc<Registry>,
@@ -41,6 +45,8 @@ impl LocalState {
             is_over: AtomicBool::new(false),
             last_seen: AtomicI64::new(millis),
             written: AtomicI64::new(millis),
+            renewed_at: AtomicI64::new(renewal_of(session)),
+            stale_before: AtomicU64::new(0),
             is_queued: AtomicBool::new(false),
             registry: Arc::clone(registry),
         }
@@ -101,10 +107,25 @@ impl LocalState {
         due && self.written.compare_exchange(written, now, relaxed, relaxed).is_ok()
     }
 
-    /// Takes over the last use that the row has.
-    pub(super) fn learn_use(&self, last_seen_at: Timestamp) {
-        self.last_seen.fetch_max(last_seen_at.as_millis(), Ordering::Relaxed);
-        self.written.fetch_max(last_seen_at.as_millis(), Ordering::Relaxed);
+    /// Takes over the last use and the last renewal that the row has.
+    pub(super) fn learn(&self, session: &Session) {
+        let last_seen = session.last_seen_at.as_millis();
+        self.last_seen.fetch_max(last_seen, Ordering::Relaxed);
+        self.written.fetch_max(last_seen, Ordering::Relaxed);
+        self.renewed_at.fetch_max(renewal_of(session), Ordering::Relaxed);
+    }
+
+    /// Takes note of a renewal: what was read before `monotonic` is out of date, unless this process
+    /// knew of the renewal.
+    fn learn_renewal(&self, at: Timestamp, monotonic: Duration) {
+        if self.renewed_at.fetch_max(at.as_millis(), Ordering::Relaxed) < at.as_millis() {
+            self.stale_before.fetch_max(nanos(monotonic), Ordering::Release);
+        }
+    }
+
+    /// Returns whether what was read at this monotonic time is out of date.
+    pub(super) fn is_stale(&self, read_at: Duration) -> bool {
+        self.is_over() || nanos(read_at) < self.stale_before.load(Ordering::Acquire)
     }
 
     /// Lets a failed write of a use be retried after a sixteenth of the interval, and not at each
@@ -191,6 +212,8 @@ struct Registry {
 #[derive(Debug, Default)]
 struct KnownSessions {
     held: HashMap<SessionId, Weak<LocalState>>,
+    /// The monotonic time of the last row that was read.
+    last_read: Duration,
     /// Sessions that ended here a moment ago: a read that began before may still find them live.
     over: HashMap<SessionId, EndReason>,
     /// The same in their order, each with the monotonic time of its end.
@@ -203,8 +226,14 @@ const MAX_READ_TIME: Duration = Duration::from_secs(120);
 impl LocalStates {
     /// Returns the state of a session whose row was just read. It is over already if the session
     /// ended in this process after the read.
-    pub(in crate::manager) fn of(&self, session: &Session, timeouts: Timeouts) -> Arc<LocalState> {
+    pub(in crate::manager) fn of(
+        &self,
+        session: &Session,
+        timeouts: Timeouts,
+        monotonic: Duration,
+    ) -> Arc<LocalState> {
         let mut sessions = self.0.lock();
+        sessions.last_read = monotonic;
         let over = sessions.over.get(&session.id).copied();
         let state = sessions.state(session, timeouts, &self.0);
         drop(sessions);
@@ -221,8 +250,7 @@ impl LocalStates {
 
     /// Returns the last use that this process knows of, if it holds the session.
     pub(in crate::manager) fn last_seen_at(&self, id: SessionId) -> Option<Timestamp> {
-        let state = self.0.lock().held.get(&id).and_then(Weak::upgrade)?;
-        Some(state.last_seen_at())
+        Some(self.held(id)?.last_seen_at())
     }
 
     /// Marks a session as over for all that hold it, or are about to.
@@ -242,15 +270,48 @@ impl LocalStates {
 
     /// Takes note of an end on another node, if this process holds the session.
     pub(super) fn learn_end(&self, id: SessionId, reason: EndReason) {
-        let held = self.0.lock().held.get(&id).and_then(Weak::upgrade);
-        if let Some(state) = held {
+        if let Some(state) = self.held(id) {
             state.end(reason);
         }
+    }
+
+    /// Takes note of a renewal on another node, if this process holds the session.
+    pub(super) fn learn_renewal(&self, id: SessionId, at: Timestamp, monotonic: Duration) {
+        if let Some(state) = self.held(id) {
+            state.learn_renewal(at, monotonic);
+        }
+    }
+
+    /// Returns whether a change elsewhere would matter here: an end is waited for, or a row was
+    /// read so recently that a cache may serve it.
+    pub(super) fn may_be_served(&self, max_staleness: Duration, monotonic: Duration) -> bool {
+        let sessions = self.0.lock();
+        let is_recent = monotonic.saturating_sub(sessions.last_read) < max_staleness;
+        self.0.queue.is_watching() || (is_recent && !sessions.held.is_empty())
+    }
+
+    /// Keeps the ids of sessions that this process holds.
+    pub(super) fn retain_held(&self, ids: &mut Vec<SessionId>) {
+        let sessions = self.0.lock();
+        ids.retain(|id| sessions.held.contains_key(id));
+    }
+
+    fn held(&self, id: SessionId) -> Option<Arc<LocalState>> {
+        self.0.lock().held.get(&id).and_then(Weak::upgrade)
     }
 
     pub(super) fn queue(&self) -> &Arc<WatchQueue<LocalState>> {
         &self.0.queue
     }
+}
+
+/// Returns the last renewal of a session's row, in milliseconds; the least number if there was none.
+fn renewal_of(session: &Session) -> i64 {
+    session.renewed_at.map_or(i64::MIN, Timestamp::as_millis)
+}
+
+fn nanos(monotonic: Duration) -> u64 {
+    u64::try_from(monotonic.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Registry {
@@ -268,7 +329,7 @@ impl KnownSessions {
     ) -> Arc<LocalState> {
         let id = session.id;
         if let Some(state) = self.held.get(&id).and_then(Weak::upgrade) {
-            state.learn_use(session.last_seen_at);
+            state.learn(session);
             return state;
         }
         let state = Arc::new(LocalState::new(session, timeouts, registry));

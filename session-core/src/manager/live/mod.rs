@@ -1,6 +1,8 @@
 //! Live sessions in this process: what a cache may keep of one, and what the process knows beside
 //! its row.
 
+pub(super) mod announcer;
+pub(super) mod follower;
 mod invalidation;
 mod local_state;
 mod session;

@@ -171,7 +171,7 @@ impl Checked {
     fn is_stale(&self, max_staleness: Duration, monotonic: Duration, now: Timestamp) -> bool {
         let is_past = |deadline: Option<Timestamp>| deadline.is_some_and(|at| now >= at);
         monotonic.saturating_sub(self.read_at) >= max_staleness
-            || self.state.is_over()
+            || self.state.is_stale(self.read_at)
             || is_past(self.absolute_deadline)
             || is_past(self.idle_timeout.map(|idle| self.state.last_seen_at() + idle))
             || is_past(self.previous_until)

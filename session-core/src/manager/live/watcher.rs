@@ -1,33 +1,25 @@
-//! Completes the ended signal of sessions that were ended elsewhere or have timed out.
+//! Completes the ended signal of sessions that have timed out.
 //!
 //! The deadlines of the watched sessions are kept in a heap, and only rows that are due are read.
-//! Ends on other nodes are learnt by one query per interval, whatever the number watched.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use super::follower;
 use super::local_state::LocalState;
 use crate::clock::Timestamp;
 use crate::error_chain::ErrorChain;
 use crate::manager::manager::Inner;
 use crate::manager::row;
-use crate::session::{EndReason, Session, SessionId};
-use crate::store::EndsQuery;
+use crate::session::{EndReason, Session};
 
 /// The shortest pause between two looks.
 const MIN_PAUSE: Duration = Duration::from_millis(50);
 
 /// How many rows one query asks for.
 const BATCH: usize = 200;
-
-/// How many ends one query asks for, and how many queries are made in an interval at most.
-const MAX_ENDS: u64 = 1000;
-const MAX_PAGES: u32 = 8;
-
-/// By how much the clocks of two nodes may differ, and an end may be late, without being missed.
-const OVERLAP: Duration = Duration::from_secs(60);
 
 /// Starts the task that watches sessions. It ends with the manager.
 pub(in crate::manager) fn spawn(inner: &Arc<Inner>) {
@@ -62,12 +54,8 @@ struct Watcher {
     watched: BinaryHeap<Watched>,
     /// From how many entries on those of sessions that are no longer watched are swept out.
     sweep_at: usize,
-    /// When ends are read next, on the monotonic clock.
-    next_ends: Duration,
-    /// Until when all ends were read, by the wall clock; `None` while nothing was watched.
-    read_until: Option<Timestamp>,
-    /// Where the reading of ends goes on that did not come to an end.
-    ends_after: Option<(Timestamp, SessionId)>,
+    /// When that is looked at next, on the monotonic clock.
+    next_sweep: Duration,
 }
 
 /// A watched session and when its row is to be read. The heap has the nearest one on top.
@@ -80,26 +68,22 @@ struct Watched {
 }
 
 impl Watcher {
-    /// Returns how long to wait: until the ends are read, or the nearest deadline.
+    /// Returns how long to wait: until the next sweep, or the nearest deadline.
     fn pause(&self, inner: &Inner) -> Duration {
-        let until_ends = self.next_ends.saturating_sub(inner.clock.monotonic());
+        let until_sweep = self.next_sweep.saturating_sub(inner.clock.monotonic());
         let nearest = self.watched.peek().and_then(|watched| watched.due);
-        let until_due = nearest.map_or(until_ends, |due| due.since(inner.now()));
-        until_ends.min(until_due).max(MIN_PAUSE)
+        let until_due = nearest.map_or(until_sweep, |due| due.since(inner.now()));
+        until_sweep.min(until_due).max(MIN_PAUSE)
     }
 
     async fn look(&mut self, inner: &Arc<Inner>) {
         self.take_added(inner);
         self.check_due(inner).await;
         let monotonic = inner.clock.monotonic();
-        if monotonic >= self.next_ends {
-            self.next_ends = monotonic.saturating_add(inner.policy.max_staleness().max(MIN_PAUSE));
+        if monotonic >= self.next_sweep {
+            self.next_sweep = monotonic.saturating_add(inner.policy.max_staleness().max(MIN_PAUSE));
             self.sweep();
-            if self.is_any_watched() {
-                self.read_ends(inner).await;
-            } else {
-                (self.read_until, self.ends_after) = (None, None);
-            }
+            inner.local_states.queue().note_watching(|| self.is_any_watched());
         }
     }
 
@@ -107,8 +91,8 @@ impl Watcher {
         let monotonic = inner.clock.monotonic();
         for added in inner.local_states.queue().take() {
             let Some(state) = added.state.upgrade() else { continue };
-            // Ends since then are still listed, unless the row was read long ago.
-            let is_old = monotonic.saturating_sub(added.read_at) >= OVERLAP / 2;
+            // Changes since then are still listed, unless the row was read long ago.
+            let is_old = monotonic.saturating_sub(added.read_at) >= follower::OVERLAP / 2;
             let due = if is_old { Some(inner.now()) } else { state.deadline() };
             self.watched.push(Watched { due, must_read: is_old, state: added.state });
         }
@@ -157,34 +141,6 @@ impl Watcher {
         due
     }
 
-    /// Learns of the ends on all nodes since they were last read, however long ago.
-    async fn read_ends(&mut self, inner: &Inner) {
-        let now = inner.now();
-        let since = (*self.read_until.get_or_insert(now)).min(now) - OVERLAP;
-        let mut after = self.ends_after.take();
-        for _ in 0..MAX_PAGES {
-            let query = EndsQuery::new(since, MAX_ENDS).after(after);
-            let page = match inner.bounded(inner.store.list_ends(query)).await {
-                Ok(page) => page,
-                Err(error) => {
-                    return tracing::warn!(error = %ErrorChain(&error), "ends of sessions were not read");
-                }
-            };
-            for (id, ended) in &page {
-                inner.local_states.learn_end(*id, ended.reason);
-            }
-            let is_full = u64::try_from(page.len()).is_ok_and(|count| count >= MAX_ENDS);
-            match page.last() {
-                Some((id, ended)) if is_full => after = Some((ended.at, *id)),
-                _ => {
-                    self.read_until = Some(now);
-                    return;
-                }
-            }
-        }
-        self.ends_after = after;
-    }
-
     fn is_any_watched(&self) -> bool {
         let mut states = self.watched.iter().filter_map(|watched| watched.state.upgrade());
         states.any(|state| state.is_watched())
@@ -218,7 +174,7 @@ async fn check(inner: &Arc<Inner>, state: &LocalState, rows: &[Session]) -> Agai
         state.end(ended.reason);
         return Again::No;
     }
-    state.learn_use(session.last_seen_at);
+    state.learn(session);
     let now = inner.now();
     let Some(timeout) = row::timed_out(inner, session, now) else {
         // An outage of the store has put off a deadline that has passed.

@@ -148,6 +148,7 @@ async fn write(
         return read_again(attempt, row).await;
     };
     inner.caches.forget(&row.digests);
+    inner.announcer.announce(attempt.id);
     tracing::info!(session = %attempt.id, provider = %row.session.provider, "tokens renewed");
     let session = Session { revision, renewed_at: Some(now), ..row.session.clone() };
     Ok(WriteOutcome::Stored(Box::new(Renewed { session, tokens: Arc::new(merged) })))

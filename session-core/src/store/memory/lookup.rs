@@ -6,9 +6,9 @@ use async_trait::async_trait;
 
 use super::rows::Row;
 use super::{MemoryStore, Tables, at_most, count};
-use crate::session::{Ended, Origin, ProviderName, SecretDigest, Session, SessionId, UserId};
+use crate::session::{Origin, ProviderName, SecretDigest, Session, SessionId, UserId};
 use crate::store::{
-    EndsQuery, MigratedSessions, Partition, SessionLookup, StoreError, StoredSession, TimeoutBasis,
+    MigratedSessions, Partition, SessionLookup, StoreError, StoredSession, TimeoutBasis,
     TimeoutQuery,
 };
 
@@ -58,20 +58,6 @@ impl SessionLookup for MemoryStore {
             .collect();
         found.sort_by_key(|session| key(session));
         Ok(found.into_iter().take(at_most(query.limit)).cloned().collect())
-    }
-
-    async fn list_ends(&self, query: EndsQuery) -> Result<Vec<(SessionId, Ended)>, StoreError> {
-        let state = self.state();
-        let end = |row: &Row| Some((row.stored.session.id, row.stored.session.ended?));
-        let mut ends: Vec<_> = state
-            .rows
-            .all()
-            .filter_map(end)
-            .filter(|(id, ended)| ended.at >= query.since && Some((ended.at, *id)) > query.after)
-            .collect();
-        ends.sort_by_key(|(id, ended)| (ended.at, *id));
-        ends.truncate(at_most(query.limit));
-        Ok(ends)
     }
 }
 

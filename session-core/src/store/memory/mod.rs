@@ -12,8 +12,10 @@ mod update;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use uuid::Uuid;
+
 use crate::clock::Timestamp;
-use crate::event::{Event, EventKind};
+use crate::event::{ChangePosition, Event, EventKind};
 use crate::session::Session;
 use crate::store::{PendingRevocation, RevocationId};
 use rows::Rows;
@@ -47,7 +49,9 @@ pub struct MemoryStore {
 struct Tables {
     rows: Rows,
     outbox: BTreeMap<RevocationId, PendingRevocation>,
-    events: Vec<Event>,
+    events: BTreeMap<ChangePosition, Event>,
+    /// Numbers the events.
+    last_event: u128,
     /// Raised by each admission. One counter for all partitions orders each of them.
     admissions: u64,
     /// The time of each round of maintenance, by its number.
@@ -90,7 +94,13 @@ impl MemoryStore {
 
 impl Tables {
     fn record(&mut self, session: &Session, kind: EventKind, at: Timestamp) {
-        self.events.push(Event::new(session, kind, at));
+        self.add_event(Event::new(session, kind, at));
+    }
+
+    fn add_event(&mut self, event: Event) {
+        self.last_event += 1;
+        let position = ChangePosition { at: event.at, id: Uuid::from_u128(self.last_event) };
+        self.events.insert(position, event);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use sea_orm::prelude::Uuid;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::attempt_error::AttemptError;
 use super::convert::{self, event_row};
@@ -10,9 +10,9 @@ use super::entity::event::{self, Column};
 use super::lookup::CHUNK;
 use super::store::SeaOrmStore;
 use crate::clock::Timestamp;
-use crate::event::{Event, EventName};
+use crate::event::{Change, ChangePosition, Event, EventKind, EventName};
 use crate::session::SessionId;
-use crate::store::{EventLog, StoreError};
+use crate::store::{ChangesQuery, EventLog, StoreError};
 
 #[async_trait]
 impl EventLog for SeaOrmStore {
@@ -41,6 +41,28 @@ impl EventLog for SeaOrmStore {
         .await
     }
 
+    async fn list_changes(&self, query: ChangesQuery) -> Result<Vec<Change>, StoreError> {
+        let behind = query.after.map(|ChangePosition { at, id }| {
+            let later = Condition::any().add(Column::At.gt(at.as_millis())).add(Column::Id.gt(id));
+            Condition::all().add(Column::At.gte(at.as_millis())).add(later)
+        });
+        let kinds = EventName::ALL.into_iter().filter(|kind| kind.is_change());
+        let select = event::Entity::find()
+            .select_only()
+            .columns([Column::Id, Column::SessionId, Column::Kind, Column::Detail, Column::At])
+            .filter(Column::Kind.is_in(kinds.map(EventName::as_str)))
+            .filter(Column::At.gte(query.since.as_millis()))
+            .filter(Condition::all().add_option(behind))
+            .order_by_asc(Column::At)
+            .order_by_asc(Column::Id)
+            .limit(query.limit);
+        self.repeat(|_| async {
+            let rows = select.clone().into_tuple::<ChangeRow>().all(&self.pool).await;
+            rows.map_err(|error| self.failed(error))?.into_iter().map(change).collect()
+        })
+        .await
+    }
+
     async fn purge_events(
         &self,
         kind: EventName,
@@ -54,6 +76,16 @@ impl EventLog for SeaOrmStore {
         }
         Ok(deleted)
     }
+}
+
+/// The id, session, kind, detail and time of an event.
+type ChangeRow = (Uuid, Uuid, String, Option<String>, i64);
+
+fn change((id, session, kind, detail, at): ChangeRow) -> Result<Change, AttemptError> {
+    let kind = EventKind::parse(&kind, detail.as_deref());
+    let kind = kind.ok_or_else(|| AttemptError::corrupt("an event's kind"))?;
+    let position = ChangePosition { at: Timestamp::from_millis(at), id };
+    Ok(Change::new(SessionId::from_uuid(session), kind, position))
 }
 
 impl SeaOrmStore {

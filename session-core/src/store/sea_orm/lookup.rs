@@ -17,9 +17,9 @@ use super::provider_filter::has_provider;
 use super::row::{SessionRow, StoredRow};
 use super::store::SeaOrmStore;
 use crate::clock::Timestamp;
-use crate::session::{EndReason, Ended, SecretDigest, Session, SessionId, UserId};
+use crate::session::{SecretDigest, Session, SessionId, UserId};
 use crate::store::{
-    EndsQuery, Partition, SessionLookup, StoreError, StoredSession, TimeoutBasis, TimeoutQuery,
+    Partition, SessionLookup, StoreError, StoredSession, TimeoutBasis, TimeoutQuery,
 };
 
 /// The number of ids in one statement, well below the limit of every database.
@@ -100,35 +100,6 @@ impl SessionLookup for SeaOrmStore {
         let select = select.order_by_asc(time).order_by_asc(Column::Id).limit(query.limit);
         self.sessions(select).await
     }
-
-    async fn list_ends(&self, query: EndsQuery) -> Result<Vec<(SessionId, Ended)>, StoreError> {
-        let behind = query.after.map(|(at, id)| {
-            let later = Condition::any()
-                .add(Column::EndedAt.gt(at.as_millis()))
-                .add(Column::Id.gt(id.as_uuid()));
-            Condition::all().add(Column::EndedAt.gte(at.as_millis())).add(later)
-        });
-        let select = session::Entity::find()
-            .select_only()
-            .columns([Column::Id, Column::EndedAt, Column::EndReason])
-            .filter(Column::EndedAt.gte(query.since.as_millis()))
-            .filter(Condition::all().add_option(behind))
-            .order_by_asc(Column::EndedAt)
-            .order_by_asc(Column::Id)
-            .limit(query.limit);
-        self.repeat(|_| async {
-            let rows = select.clone().into_tuple::<(Uuid, i64, String)>().all(&self.pool);
-            let rows = rows.await.map_err(|error| self.failed(error))?;
-            rows.into_iter().map(end_of).collect()
-        })
-        .await
-    }
-}
-
-fn end_of((id, at, reason): (Uuid, i64, String)) -> Result<(SessionId, Ended), AttemptError> {
-    let reason =
-        EndReason::parse(&reason).ok_or_else(|| AttemptError::corrupt("a reason of an end"))?;
-    Ok((SessionId::from_uuid(id), Ended { at: Timestamp::from_millis(at), reason }))
 }
 
 impl SeaOrmStore {

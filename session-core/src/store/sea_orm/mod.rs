@@ -42,6 +42,8 @@ mod lifecycle;
 mod live_update;
 mod lookup;
 mod migrated;
+#[cfg(feature = "postgres")]
+mod notify;
 mod observer;
 mod outbox;
 mod pool;
@@ -56,4 +58,6 @@ mod text;
 mod transaction;
 mod update;
 
+#[cfg(feature = "postgres")]
+pub use notify::PostgresNotify;
 pub use store::SeaOrmStore;

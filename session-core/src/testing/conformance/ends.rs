@@ -6,11 +6,10 @@ use super::kit::{
 };
 use crate::event::EventKind;
 use crate::session::{EndReason, Ended};
-use crate::store::{EndTarget, EndedSession, EndsQuery, StoredSession};
+use crate::store::{EndTarget, EndedSession, StoredSession};
 use crate::testing::sample::{self, Login};
 
 cases! { 7:
-    law_7_ends_are_listed_in_pages_and_in_order,
     law_7_every_reason_stays_readable,
     law_7_an_end_changes_nothing_but_the_end,
     law_7_the_first_end_stays,
@@ -188,28 +187,4 @@ async fn law_7_of_an_idle_end_and_a_touch_only_one_wins(nodes: Nodes) -> Outcome
         ensure_eq(told.iter().sum::<usize>(), usize::from(ended), "the end is reported if it won")?;
     }
     Ok(())
-}
-
-async fn law_7_ends_are_listed_in_pages_and_in_order(nodes: Nodes) -> Outcome {
-    let logins: Vec<_> = (0..8).map(|_| Login::of("ann", "okta")).collect();
-    sign_in_all(nodes.first(), &logins).await?;
-    // Two ends at each second, so that ids decide; the last session stays live.
-    let mut expected = Vec::new();
-    for (login, second) in logins.iter().take(7).zip(0_u64..) {
-        let ended = Ended { at: at(10 + second / 2), reason: EndReason::RevokedByUser };
-        end_one(nodes.first(), login.id(), ended.reason, ended.at).await?;
-        expected.push((login.id(), ended));
-    }
-    expected.retain(|(_, ended)| ended.at >= at(11));
-    expected.sort_unstable_by_key(|(id, ended)| (ended.at, *id));
-    let (mut found, mut after) = (Vec::new(), None);
-    loop {
-        let page = nodes.other().list_ends(EndsQuery { since: at(11), after, limit: 2 }).await?;
-        ensure(page.len() <= 2, "a page is within the limit")?;
-        let Some((id, ended)) = page.last() else { break };
-        after = Some((ended.at, *id));
-        found.extend(page);
-        ensure(found.len() < 100, "the pages come to an end")?;
-    }
-    ensure_eq(found, expected, "each end since the moment once, by time and id")
 }

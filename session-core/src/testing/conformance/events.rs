@@ -1,15 +1,20 @@
 //! Law 7 for the audit trail: what happened to a session, in order (A1).
 
-use super::kit::{Nodes, Outcome, at, capped, end_one, ensure_eq, sign_in, signed_in, token_write};
-use crate::event::{Event, EventKind, RenewalFailure};
+use super::kit::{
+    Nodes, Outcome, at, capped, end_one, ensure, ensure_eq, sign_in, sign_in_all, signed_in,
+    token_write,
+};
+use crate::event::{Change, Event, EventKind, RenewalFailure};
 use crate::policy::OnFull;
 use crate::session::{EndReason, Session};
+use crate::store::ChangesQuery;
 use crate::testing::sample::Login;
 
 cases! { 7:
     law_7_the_events_of_a_session_are_recorded_in_order,
     law_7_every_kind_of_event_comes_back,
     law_7_ends_by_a_login_are_recorded,
+    law_7_ends_and_renewals_are_listed_in_pages_and_in_order,
 }
 
 fn event(session: &Session, kind: EventKind, second: u64) -> Event {
@@ -81,4 +86,42 @@ async fn law_7_ends_by_a_login_are_recorded(nodes: Nodes) -> Outcome {
         vec![event(&new.session, EventKind::Created, 60)],
         "the admission is recorded",
     )
+}
+
+async fn law_7_ends_and_renewals_are_listed_in_pages_and_in_order(nodes: Nodes) -> Outcome {
+    let logins: Vec<_> = (0..8).map(|_| Login::of("ann", "okta")).collect();
+    sign_in_all(nodes.first(), &logins).await?;
+    // Two changes at each second, so that ids decide.
+    let mut expected = Vec::new();
+    for (login, second) in logins.iter().zip(0_u64..) {
+        let (reason, at) = (EndReason::RevokedByUser, at(10 + second / 2));
+        let kind = if second == 4 { EventKind::Renewed } else { EventKind::Ended(reason) };
+        match kind {
+            EventKind::Renewed => {
+                nodes.first().write_tokens(token_write(&login.session, at)).await?;
+            }
+            _ => drop(end_one(nodes.first(), login.id(), reason, at).await?),
+        }
+        expected.push((at, login.id(), kind));
+    }
+    let failed = EventKind::RenewalFailed(RenewalFailure::Throttled);
+    nodes.first().record(event(&logins[4].session, failed, 12)).await?;
+    expected.retain(|(time, ..)| *time >= at(11));
+    let mut found: Vec<Change> = Vec::new();
+    loop {
+        let after = found.last().map(|change| change.position);
+        let page = nodes.other().list_changes(ChangesQuery::new(at(11), 2).after(after)).await?;
+        ensure(page.len() <= 2, "a page is within the limit")?;
+        if page.is_empty() {
+            break;
+        }
+        found.extend(page);
+        ensure(found.len() < 100, "the pages come to an end")?;
+    }
+    ensure(found.is_sorted_by_key(|change| change.position), "in the order of their positions")?;
+    let key = |change: &Change| (change.position.at, change.session, change.kind);
+    let mut found: Vec<_> = found.iter().map(key).collect();
+    found.sort_unstable_by_key(|(at, id, _)| (*at, *id));
+    expected.sort_unstable_by_key(|(at, id, _)| (*at, *id));
+    ensure_eq(found, expected, "each end and renewal since the moment once, and nothing else")
 }

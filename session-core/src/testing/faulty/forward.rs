@@ -4,10 +4,10 @@ use async_trait::async_trait;
 
 use super::{FaultyStore, Method};
 use crate::clock::Timestamp;
-use crate::event::{Event, EventName};
-use crate::session::{EndReason, Ended, ProviderName, SecretDigest, Session, SessionId, UserId};
+use crate::event::{Change, Event, EventName};
+use crate::session::{EndReason, ProviderName, SecretDigest, Session, SessionId, UserId};
 use crate::store::{
-    Admission, Decide, EndTarget, EndedSession, EndsQuery, EventLog, KeyRotation, Lease,
+    Admission, ChangesQuery, Decide, EndTarget, EndedSession, EventLog, KeyRotation, Lease,
     LeaseOwner, MaintenanceRounds, MigratedSessions, NewSession, Partition, PendingRevocation,
     RenewalLeases, RevocationId, RevocationOutbox, Round, SecretRotation, SessionLifecycle,
     SessionLookup, SessionUpdates, StoreError, StoredSession, TimeoutQuery, TokenWrite,
@@ -44,10 +44,6 @@ impl SessionLookup for FaultyStore {
         query: TimeoutQuery,
     ) -> Result<Vec<Session>, StoreError> {
         self.call(Method::ListTimeoutCandidates, self.inner.list_timeout_candidates(query)).await
-    }
-
-    async fn list_ends(&self, query: EndsQuery) -> Result<Vec<(SessionId, Ended)>, StoreError> {
-        self.call(Method::ListEnds, self.inner.list_ends(query)).await
     }
 }
 
@@ -151,6 +147,10 @@ impl EventLog for FaultyStore {
 
     async fn events(&self, id: SessionId) -> Result<Vec<Event>, StoreError> {
         self.call(Method::Events, self.inner.events(id)).await
+    }
+
+    async fn list_changes(&self, query: ChangesQuery) -> Result<Vec<Change>, StoreError> {
+        self.call(Method::ListChanges, self.inner.list_changes(query)).await
     }
 
     async fn purge_events(

@@ -46,7 +46,7 @@ methods! {
     Heartbeat => RenewalLeases::heartbeat,
     IsHeld => MigratedSessions::is_held,
     List => SessionLookup::list,
-    ListEnds => SessionLookup::list_ends,
+    ListChanges => EventLog::list_changes,
     ListMigrated => MigratedSessions::list_migrated,
     ListRevocationsSealedWithOtherKey => KeyRotation::list_revocations_sealed_with_other_key,
     ListRounds => MaintenanceRounds::list_rounds,

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use session_core::event::{Event, EventName};
+use session_core::event::{Change, Event, EventName};
 use session_core::policy::ProviderSelection;
-use session_core::session::{Ended, Origin, SecretDigest};
+use session_core::session::{Origin, SecretDigest};
 use session_core::store::{
-    Admission, Decide, EndTarget, EndedSession, EndsQuery, EventLog, KeyRotation, Lease,
+    Admission, ChangesQuery, Decide, EndTarget, EndedSession, EventLog, KeyRotation, Lease,
     LeaseOwner, MaintenanceRounds, MigratedSessions, NewSession, Partition, PendingRevocation,
     RenewalLeases, RevocationId, RevocationOutbox, Round, SecretRotation, SessionLifecycle,
     SessionLookup, SessionUpdates, StoreError, StoredSession, TimeoutQuery, TokenWrite,
@@ -66,11 +66,6 @@ impl SessionLookup for Flawed {
             _ => query,
         };
         self.inner.list_timeout_candidates(query.after(after)).await
-    }
-
-    async fn list_ends(&self, query: EndsQuery) -> Result<Vec<(SessionId, Ended)>, StoreError> {
-        let after = query.after.filter(|_| self.flaw != Flaw::PagesEndsWithoutCursor);
-        self.inner.list_ends(query.after(after)).await
     }
 }
 
@@ -245,6 +240,15 @@ impl EventLog for Flawed {
             events.reverse();
         }
         Ok(events)
+    }
+
+    async fn list_changes(&self, query: ChangesQuery) -> Result<Vec<Change>, StoreError> {
+        let after = query.after.filter(|_| self.flaw != Flaw::PagesChangesWithoutCursor);
+        let mut changes = self.inner.list_changes(query.after(after)).await?;
+        if self.flaw == Flaw::HidesRenewals {
+            changes.retain(|change| change.kind.name() == EventName::Ended);
+        }
+        Ok(changes)
     }
 
     async fn purge_events(
