@@ -55,6 +55,23 @@ find_mysql8() {
   return 1
 }
 
+# Prints the path of Galera's library, with which MariaDB servers form a cluster.
+find_galera() {
+  local library
+  command -v rsync >/dev/null || return 1
+  for library in /usr/lib/galera/libgalera_smm.so /usr/lib*/galera*/libgalera_smm.so /usr/local/lib/libgalera_smm.so; do
+    if [ -e "$library" ]; then
+      echo "$library"
+      return
+    fi
+  done
+  return 1
+}
+
+find_redis() {
+  command -v redis-server || command -v valkey-server
+}
+
 # Prints the program that initialises the data directory of a MariaDB server.
 install_db_of() {
   local name place folder
@@ -67,11 +84,11 @@ install_db_of() {
   return 1
 }
 
-# Prints what FIND prints; if that fails, installs PACKAGE and tries again.
-find_or_install() { # find, package
+# Prints what FIND prints; if that fails, installs PACKAGES and tries again.
+find_or_install() { # find, packages...
   "$1" && return
   can_install || return 1
-  install_package "$2" >&2 || return 1
+  install_packages "${@:2}" >&2 || return 1
   "$1"
 }
 
@@ -80,7 +97,7 @@ can_install() {
 }
 
 # A subshell, so that its trap removes the policy in any case.
-install_package() ( # package
+install_packages() ( # packages...
   policy=/usr/sbin/policy-rc.d
   log="$work/install-$1.log"
   if [ ! -e "$policy" ]; then
@@ -89,10 +106,10 @@ install_package() ( # package
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 755 "$policy"
   fi
-  echo "installing $1 ..."
+  echo "installing $* ..."
   export DEBIAN_FRONTEND=noninteractive
-  if ! { apt-get update && apt-get install -y --no-install-recommends "$1"; } >"$log" 2>&1 </dev/null; then
-    echo "installing $1 failed:"
+  if ! { apt-get update && apt-get install -y --no-install-recommends "$@"; } >"$log" 2>&1 </dev/null; then
+    echo "installing $* failed:"
     tail -n 20 "$log"
     return 1
   fi

@@ -56,6 +56,15 @@ free_port() {
   done
 }
 
+# Prints the first of three free ports in a row.
+free_ports() {
+  local first
+  while :; do
+    first=$(free_port)
+    if ! answers $((first + 1)) && ! answers $((first + 2)); then echo "$first"; return; fi
+  done
+}
+
 # Starts a server, on another port if its port was taken meanwhile. Each PORT in
 # the command is replaced by the port, which is left in $port.
 launch() { # name, folder, account, line of the log of a server that is ready, command...
@@ -134,6 +143,51 @@ start_one_mariadb() { # name, name of the folder, server, options...
   start_mysql_family "$name" "$server" "$folder" "$user" "IDENTIFIED BY" "$@"
 }
 
+# Starts three nodes that replicate to each other, and leaves their addresses in $url,
+# with spaces in between.
+start_galera() { # server, library
+  local user folder secret node ports=() cluster=gcomm:// first=--wsrep-new-cluster urls=()
+  user=$(account mysql)
+  folder=$(folder_of galera "$user")
+  secret=$(password)
+  for node in 1 2 3; do
+    folder_of "galera/$node" "$user" >/dev/null
+    folder_of "galera/$node/tmp" "$user" >/dev/null
+    ports+=("$(free_ports)")
+    cluster+="127.0.0.1:${ports[-1]},"
+  done
+  prepare "$folder/1" "$user" "$(install_db_of "$1")" --no-defaults --datadir="$folder/1/data" \
+    --tmpdir="$folder/1/tmp" --auth-root-authentication-method=normal --skip-test-db
+  for node in 2 3; do cp -a "$folder/1/data" "$folder/$node/data"; done
+  mysql_accounts "$secret" "IDENTIFIED BY" >"$folder/1/init.sql"
+  : >"$folder/2/init.sql" >"$folder/3/init.sql"
+  chmod 644 "$folder"/?/init.sql # only the account can enter their folders
+  for node in 1 2 3; do
+    local group=${ports[node - 1]}
+    launch "Galera node $node" "$folder/$node" "$user" "Synchronized with group" \
+      "$1" "${mysql_options[@]}" --datadir="$folder/$node/data" \
+      --init-file="$folder/$node/init.sql" --tmpdir="$folder/$node/tmp" --binlog-format=ROW \
+      --innodb-autoinc-lock-mode=2 --innodb-buffer-pool-size=32M --wsrep-on=ON --wsrep-provider="$2" \
+      --wsrep-cluster-name=session --wsrep-cluster-address="${cluster%,}" \
+      --wsrep-node-address="127.0.0.1:$group" --wsrep-sst-method=rsync \
+      --wsrep-sst-receive-address="127.0.0.1:$((group + 2))" \
+      --wsrep-provider-options="base_port=$group;gmcast.listen_addr=tcp://127.0.0.1:$group;ist.recv_addr=127.0.0.1:$((group + 1));gcache.size=16M" \
+      ${first:+"$first"}
+    first=
+    urls+=("mysql://session:$secret@127.0.0.1:$port/mysql")
+  done
+  url=${urls[*]}
+}
+
+start_redis() { # server
+  local user folder
+  user=$(account redis)
+  folder=$(folder_of redis "$user")
+  launch Redis "$folder" "$user" "eady to accept connections" \
+    "$1" --port PORT --bind 127.0.0.1 --save "" --appendonly no --daemonize no
+  url="redis://127.0.0.1:$port/"
+}
+
 start_mysql8() { # server
   local user folder
   user=$(account mysql)
@@ -150,18 +204,28 @@ start_mysql_family() { # name, server, folder, account, how the password is give
   local name=$1 server=$2 folder=$3 user=$4 identified=$5 secret
   shift 5
   secret=$(password)
-  # Root has no password after the set-up, so it is removed before the port opens.
-  cat >"$folder/init.sql" <<SQL
-CREATE USER 'session'@'%' $identified '$secret';
+  mysql_accounts "$secret" "$identified" >"$folder/init.sql"
+  chmod 644 "$folder/init.sql" # only the account can enter its folder
+  launch "$name" "$folder" "$user" "ready for connections" \
+    "$server" "${mysql_options[@]}" --datadir="$folder/data" --init-file="$folder/init.sql" \
+    --tmpdir="$folder/tmp" --skip-log-bin "$@"
+  url="mysql://session:$secret@127.0.0.1:$port/mysql"
+}
+
+# What all servers of the MySQL family are started with.
+mysql_options=(
+  --no-defaults --port=PORT --bind-address=127.0.0.1 --socket=server.sock --pid-file=server.pid
+  --skip-name-resolve --max-connections="$connections" --character-set-server=utf8mb4
+  --performance-schema=OFF --innodb-flush-log-at-trx-commit=0 --loose-innodb-flush-method=nosync
+  --skip-innodb-doublewrite --innodb-stats-persistent=OFF --loose-innodb-fast-shutdown=2
+)
+
+# Prints the statements that create the account of the tests. Root has no password
+# after the set-up, so it is removed before the port opens.
+mysql_accounts() { # password, how it is given
+  cat <<SQL
+CREATE USER 'session'@'%' $2 '$1';
 GRANT ALL ON *.* TO 'session'@'%' WITH GRANT OPTION;
 DROP USER IF EXISTS 'root'@'localhost', 'root'@'127.0.0.1', 'root'@'::1', 'root'@'$(uname -n)';
 SQL
-  chmod 644 "$folder/init.sql" # only the account can enter its folder
-  launch "$name" "$folder" "$user" "ready for connections" \
-    "$server" --no-defaults --datadir="$folder/data" --init-file="$folder/init.sql" \
-    --port=PORT --bind-address=127.0.0.1 --socket=server.sock --pid-file=server.pid --skip-name-resolve \
-    --max-connections="$connections" --character-set-server=utf8mb4 --skip-log-bin --performance-schema=OFF \
-    --tmpdir="$folder/tmp" --innodb-flush-log-at-trx-commit=0 --loose-innodb-flush-method=nosync \
-    --skip-innodb-doublewrite --innodb-stats-persistent=OFF --loose-innodb-fast-shutdown=2 "$@"
-  url="mysql://session:$secret@127.0.0.1:$port/mysql"
 }

@@ -7,5 +7,6 @@ mod manager_databases;
 mod manager_moves;
 mod manager_renewal;
 mod manager_sessions;
+mod nodes;
 mod openid;
 mod sign_in;

@@ -84,6 +84,34 @@ impl fmt::Display for Kind {
     }
 }
 
+/// Returns the addresses of the nodes of a Galera cluster; `None` if none was started.
+///
+/// # Panics
+///
+/// Panics if there is none with `CI=true`.
+#[must_use]
+pub fn galera_urls() -> Option<Vec<String>> {
+    let urls = optional("SESSION_TEST_GALERA_URLS")?;
+    Some(urls.split(' ').map(str::to_owned).collect())
+}
+
+/// Returns the address of a Redis or Valkey server; `None` if none was started.
+///
+/// # Panics
+///
+/// Panics if there is none with `CI=true`.
+#[must_use]
+pub fn redis_url() -> Option<String> {
+    optional("SESSION_TEST_REDIS_URL")
+}
+
+fn optional(variable: &str) -> Option<String> {
+    let value = set(variable);
+    let is_required = set("CI").is_some_and(|value| value == "true");
+    assert!(value.is_some() || !is_required, "{variable} is not set: run ./scripts/test");
+    value
+}
+
 fn set(variable: &str) -> Option<String> {
     env::var(variable).ok().filter(|value| !value.is_empty())
 }

@@ -30,6 +30,6 @@ mod template;
 
 pub use every::{Migrated, Subject, run};
 pub use fresh::Database;
-pub use kind::Kind;
+pub use kind::{Kind, galera_urls, redis_url};
 pub use link::{Link, Outage};
 pub use proxy::Proxy;

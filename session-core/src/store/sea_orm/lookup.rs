@@ -6,15 +6,15 @@ use async_trait::async_trait;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, Order, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, Select, Statement,
+    ColumnTrait, Condition, DbBackend, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, Statement,
 };
 
 use super::attempt_error::AttemptError;
 use super::convert::{digest_octets, partition_octets};
 use super::entity::session::{self, Column};
 use super::provider_filter::has_provider;
-use super::row::{SessionRow, StoredRow};
+use super::row::SessionRow;
 use super::store::SeaOrmStore;
 use crate::clock::Timestamp;
 use crate::session::{SecretDigest, Session, SessionId, UserId};
@@ -35,9 +35,7 @@ impl SessionLookup for SeaOrmStore {
         self.repeat(|_| async {
             let values = [digest.clone().into(), digest.clone().into()];
             let sql = &*self.find_by_digest_sql;
-            let statement = Statement::from_sql_and_values(self.backend, sql, values);
-            let row = StoredRow::find_by_statement(statement).one(&self.pool).await;
-            row.map_err(|error| self.failed(error))?.map(StoredSession::try_from).transpose()
+            self.find_stored(Statement::from_sql_and_values(self.backend, sql, values)).await
         })
         .await
     }
@@ -107,9 +105,7 @@ impl SeaOrmStore {
         &self,
         id: SessionId,
     ) -> Result<Option<StoredSession>, AttemptError> {
-        let query = session::Entity::find_by_id(id.as_uuid());
-        let row = query.into_model::<StoredRow>().one(&self.pool).await;
-        row.map_err(|error| self.failed(error))?.map(StoredSession::try_from).transpose()
+        self.find_stored(session::Entity::find_by_id(id.as_uuid()).build(self.backend)).await
     }
 
     /// Lists live sessions, most recently admitted first. The condition must name those of one

@@ -20,6 +20,8 @@
 //! - A lookup is one statement. Connections need not be tested before use: a statement that meets a
 //!   dead connection is repeated on another one. A write whose outcome is unknown is looked up
 //!   before it is repeated.
+//! - On a Galera cluster a session that is not found is looked up again by a statement that waits
+//!   for what other nodes have committed, before it counts as unknown.
 //! - A connection is kept for the next call for 5 ms, which spares the message that tests it. Then
 //!   it goes back to the pool within 2 s or is closed; one that is lost, read-only or within a
 //!   transaction is closed at once.
@@ -27,6 +29,7 @@
 
 mod admit;
 mod attempt_error;
+mod cluster;
 mod connect;
 mod connection;
 mod convert;

@@ -9,6 +9,7 @@ use sea_orm::{
     QueryFilter, QueryTrait,
 };
 
+use super::cluster::Cluster;
 use super::convert::digest_octets;
 use super::entity::session::{self, Column};
 #[cfg(feature = "test-util")]
@@ -32,6 +33,7 @@ pub struct SeaOrmStore {
     pub(super) backend: DbBackend,
     /// See [`find_by_digest_sql()`].
     pub(super) find_by_digest_sql: Arc<str>,
+    pub(super) cluster: Cluster,
 }
 
 impl SeaOrmStore {
@@ -44,7 +46,20 @@ impl SeaOrmStore {
     pub fn new(connection: DatabaseConnection) -> Self {
         let backend = connection.get_database_backend();
         let pool = Pool::new(connection);
-        Self { pool, backend, find_by_digest_sql: find_by_digest_sql(backend).into() }
+        let find_by_digest_sql = find_by_digest_sql(backend).into();
+        Self { pool, backend, find_by_digest_sql, cluster: Cluster::default() }
+    }
+
+    /// Lets each lookup of a session on a Galera cluster wait until its node has what other nodes
+    /// have committed; without this, only one that finds no session does.
+    ///
+    /// An end on one node is then an end on every other within `max_staleness`, however far a node
+    /// is behind, at the cost of that wait at each lookup that no cache answers. Other databases
+    /// are not affected.
+    #[must_use]
+    pub fn with_causal_reads(mut self) -> Self {
+        self.cluster.is_always_causal = true;
+        self
     }
 
     /// Returns the pool, for what the application keeps in the same database.
