@@ -83,14 +83,21 @@ impl CurrentSession {
     /// Returns the [`Rejection`] to answer with: a new sign-in is needed, the session has ended, or
     /// no token can be obtained now.
     pub async fn fresh_tokens(&self, manager: &SessionManager) -> Result<Arc<TokenSet>, Rejection> {
-        match manager.with_valid_token(&self.live).await {
-            Ok(live) => Ok(Arc::clone(live.tokens())),
+        match self.valid_tokens(manager).await {
+            Ok(tokens) => Ok(tokens),
             Err(error) => {
                 // The manager reports what is wrong with the provider, once.
                 tracing::debug!(error = %ErrorChain(&error), "a request gets no access token");
                 Err(Rejection::of_own_token(error))
             }
         }
+    }
+
+    pub(crate) async fn valid_tokens(
+        &self,
+        manager: &SessionManager,
+    ) -> Result<Arc<TokenSet>, TokenError> {
+        Ok(Arc::clone(manager.with_valid_token(&self.live).await?.tokens()))
     }
 
     /// Returns all tokens, for instance the ID token for an `id_token_hint`. The access token may

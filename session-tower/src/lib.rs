@@ -85,6 +85,11 @@
 //! }
 //! ```
 //!
+//! # Calls to other services
+//!
+//! [`outgoing`] is a layer around an HTTP client that attaches the session's access token, renewed
+//! where needed, and sends it to allowed origins only.
+//!
 //! # Security
 //!
 //! - The cookie has the `__Host-` prefix, `Secure`, `HttpOnly` and `SameSite=Lax` unless
@@ -110,6 +115,7 @@ mod future;
 mod layer;
 mod outage_log;
 mod outcome;
+pub mod outgoing;
 mod recent;
 mod redirect;
 mod rejection;

@@ -6,6 +6,7 @@
 //!
 //! [`follow_interval`]: crate::policy::PolicyBuilder::follow_interval
 
+#[cfg(any(feature = "postgres", feature = "redis"))]
 mod message;
 #[cfg(feature = "redis")]
 mod redis;
@@ -17,6 +18,7 @@ use async_trait::async_trait;
 
 use crate::session::SessionId;
 
+#[cfg(any(feature = "postgres", feature = "redis"))]
 pub(crate) use message::Sender;
 #[cfg(feature = "redis")]
 pub use redis::RedisPubSub;

@@ -1,7 +1,7 @@
 //! The values of the session cookie that a request presents.
 
-use http::HeaderMap;
-use http::header::COOKIE;
+use http::header::{COOKIE, Entry};
+use http::{HeaderMap, HeaderValue};
 use session_core::session::{SecretDigest, SessionSecret};
 
 use super::{LegacyFormat, SessionCookie};
@@ -88,6 +88,29 @@ impl SessionCookie {
             }
         }
         presented
+    }
+
+    /// Removes the cookie from a request that is passed on to another service.
+    pub(crate) fn remove_from(&self, headers: &mut HeaderMap) {
+        let is_ours = |pair: &&[u8]| self.value_of(pair).is_some();
+        let has_ours = |value: &HeaderValue| pairs(value.as_bytes()).any(|pair| is_ours(&pair));
+        if !headers.get_all(COOKIE).iter().any(has_ours) {
+            return;
+        }
+        let Entry::Occupied(cookies) = headers.entry(COOKIE) else { return };
+        let (name, values) = cookies.remove_entry_mult();
+        let kept: Vec<HeaderValue> = values
+            .filter_map(|value| {
+                let others: Vec<_> =
+                    pairs(value.as_bytes()).filter(|pair| !is_ours(pair)).collect();
+                let mut kept = HeaderValue::from_bytes(&others.join(&b';')).ok()?;
+                kept.set_sensitive(value.is_sensitive());
+                (!kept.is_empty()).then_some(kept)
+            })
+            .collect();
+        for value in kept {
+            headers.append(name.clone(), value);
+        }
     }
 
     fn value_of<'a>(&self, pair: &'a [u8]) -> Option<&'a [u8]> {

@@ -15,6 +15,7 @@ mod interop;
 mod legacy;
 mod order;
 mod outage;
+mod outgoing;
 mod redaction;
 mod several;
 mod sign_in;

@@ -37,6 +37,8 @@ async fn is_seen(signal: &EndedSignal) {
 /// yet.
 async fn sign_out_until_seen([here, there]: &[World; 2]) {
     until_real("an end is seen", async || {
+        // A broken broadcast is tried again after a pause.
+        here.clock.advance(Duration::from_millis(100));
         let laptop = here.sign_in().await;
         let signal = here.live(&laptop).await.ended_signal();
         there.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();

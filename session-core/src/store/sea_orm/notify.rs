@@ -1,6 +1,7 @@
 //! PostgreSQL's own publish and subscribe.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sea_orm::sqlx::postgres::{PgListener, PgPoolOptions};
@@ -11,6 +12,9 @@ use tokio::sync::Mutex;
 use super::attempt_error::AttemptError;
 use crate::broadcast::{BroadcastError, ChangeBroadcast, Received, Sender};
 use crate::session::SessionId;
+
+/// How long it waits for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The channel: one per database.
 const CHANNEL: &str = "login_session_event";
@@ -50,7 +54,8 @@ impl PostgresNotify {
     ///
     /// Returns a [`BroadcastError`] if the address is invalid or the database cannot be reached.
     pub async fn connect(url: &str) -> Result<Self, BroadcastError> {
-        let pool = PgPoolOptions::new().max_connections(1).connect(url).await.map_err(failed)?;
+        let options = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
+        let pool = options.connect(url).await.map_err(failed)?;
         let (sender, url) = (Sender::new(), url.to_owned());
         Ok(Self { sender, pool, listener: Mutex::new(None), url })
     }

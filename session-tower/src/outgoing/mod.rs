@@ -1,0 +1,69 @@
+//! Calls to other services on behalf of a session: a layer around any HTTP client.
+//!
+//! [`OutgoingLayer`] puts the session's access token into the `Authorization` header. It waits for a
+//! renewal if the token has expired, and if the other service rejects the token although it has not
+//! (401), renews it and repeats the request once. A token only goes to the origins that are
+//! [allowed](OutgoingLayer::allow).
+//!
+//! A request says in its extensions on whose behalf it is made: by the
+//! [`CurrentSession`](crate::CurrentSession) of the request that is being answered, or by
+//! [`OnBehalfOf`], for a tool client's connection or a job without a browser. Without either it is
+//! passed on as it is.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use http::{Request, Response, StatusCode, header::AUTHORIZATION};
+//! use http_body_util::Full;
+//! use session_tower::outgoing::{OnBehalfOf, OutgoingLayer};
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! # use session_core::manager::SignIn;
+//! # use session_core::{Keyring, ProviderName, SessionManager, TokenResponse, UserId};
+//! # use session_core::store::memory::MemoryStore;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let keyring = Keyring::parse(&Keyring::generate_entry("2026")?)?;
+//! # let manager = SessionManager::builder(MemoryStore::new()).keyring(keyring).start().await?;
+//! # let (ann, okta) = (UserId::new("ann")?, ProviderName::new("okta")?);
+//! # let login = SignIn::new(&ann, &okta, TokenResponse::bearer("at-1"));
+//! # let session = manager.sign_in(login).await?.session;
+//! // Any client that is a tower service, such as hyper-util's.
+//! let client = service_fn(|request: Request<Full<Bytes>>| async move {
+//!     assert_eq!(request.headers()[AUTHORIZATION], "Bearer at-1");
+//!     Ok::<_, std::io::Error>(Response::new("the calendar"))
+//! });
+//! let outgoing = OutgoingLayer::new(manager).allow("https://calendar.example")?.repeat_cloned();
+//! let client = ServiceBuilder::new().layer(outgoing).service(client);
+//!
+//! // In a handler: `.extension(current.clone())`, with its `CurrentSession`.
+//! let request = Request::get("https://calendar.example/today")
+//!     .extension(OnBehalfOf::session(&session))
+//!     .body(Full::default())?;
+//! let answer = client.oneshot(request).await?;
+//! assert_eq!(*answer.body(), "the calendar");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # With other clients
+//!
+//! reqwest's client is a service of its own requests, to which those of the `http` crate convert:
+//! `.layer(outgoing).map_request(|request: Request<Bytes>| request.try_into().unwrap())` in front of
+//! it. tonic takes a service of `http` requests as its channel.
+//!
+//! Put this layer inside of one that follows redirects, so that each hop is checked anew. A client
+//! that follows redirects by itself, as reqwest does by default, must drop the header when the host
+//! changes (reqwest does), or not follow.
+
+mod challenge;
+mod error;
+mod layer;
+mod origin;
+mod repeat;
+mod service;
+
+pub use error::OutgoingError;
+pub use layer::{OnBehalfOf, OutgoingLayer};
+pub use origin::InvalidOrigin;
+pub use repeat::{Cloned, Never, Repeat};
+pub use service::OutgoingService;
