@@ -9,4 +9,5 @@ mod manager_renewal;
 mod manager_sessions;
 mod nodes;
 mod openid;
+mod outgoing;
 mod sign_in;

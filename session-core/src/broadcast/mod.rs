@@ -9,7 +9,7 @@
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod message;
 #[cfg(feature = "redis")]
-mod redis;
+mod pub_sub;
 
 use std::error::Error;
 use std::fmt;
@@ -21,7 +21,7 @@ use crate::session::SessionId;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 pub(crate) use message::Sender;
 #[cfg(feature = "redis")]
-pub use redis::RedisPubSub;
+pub use pub_sub::RedisPubSub;
 
 /// Carries ids of changed sessions from each node to all others.
 ///

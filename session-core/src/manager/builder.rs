@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::error::StartError;
-use super::live::announcer::{self, Announcer};
+use super::live::announcer::{Announcer, Sending};
 use super::live::{CacheRegistry, LocalStates, follower, watcher};
 use super::maintenance::check_keys;
 use super::manager::{Inner, SessionManager};
@@ -192,7 +192,11 @@ impl ManagerBuilder {
         check_keys(&inner).await?;
         watcher::spawn(&inner);
         follower::spawn(&inner);
-        announcer::spawn(&inner, announcements);
+        if let Some(broadcast) = inner.broadcast.clone() {
+            let (clock, timeout) = (Arc::clone(&inner.clock), inner.policy.store_timeout());
+            let sending = Sending { broadcast, clock, timeout };
+            inner.tasks.spawn(sending.run(announcements, inner.tasks.closing()));
+        }
         Ok(SessionManager { inner })
     }
 }

@@ -47,23 +47,27 @@
 //!
 //! # With other clients
 //!
-//! reqwest's client is a service of its own requests, to which those of the `http` crate convert:
-//! `.layer(outgoing).map_request(|request: Request<Bytes>| request.try_into().unwrap())` in front of
-//! it. tonic takes a service of `http` requests as its channel.
+//! reqwest's client is a service of its own requests and responses, which convert:
+//! `.layer(outgoing).map_request(|request: http::Request<Bytes>| request.try_into().unwrap())`
+//! `.map_response(http::Response::<reqwest::Body>::from).service(client)`. tonic takes a service of
+//! `http` requests as its channel.
 //!
 //! Put this layer inside of one that follows redirects, so that each hop is checked anew. A client
 //! that follows redirects by itself, as reqwest does by default, must drop the header when the host
 //! changes (reqwest does), or not follow.
 
+mod caller;
 mod challenge;
 mod error;
 mod layer;
 mod origin;
 mod repeat;
 mod service;
+mod settings;
 
+pub use caller::OnBehalfOf;
 pub use error::OutgoingError;
-pub use layer::{OnBehalfOf, OutgoingLayer};
+pub use layer::OutgoingLayer;
 pub use origin::InvalidOrigin;
 pub use repeat::{Cloned, Never, Repeat};
 pub use service::OutgoingService;

@@ -10,10 +10,11 @@ use http::{HeaderValue, Request, Response};
 use session_core::TokenSet;
 use tower_service::Service;
 
+use super::caller::Caller;
 use super::challenge::rejects_token;
 use super::error::OutgoingError;
-use super::layer::{Caller, Settings};
 use super::repeat::Repeat;
+use super::settings::Settings;
 
 /// A client whose requests get access tokens; made by [`OutgoingLayer`](super::OutgoingLayer).
 #[derive(Debug, Clone)]
@@ -29,7 +30,7 @@ impl<S, R> OutgoingService<S, R> {
     }
 }
 
-type Outcome<B, E> = Result<Response<B>, OutgoingError<E>>;
+type CallResult<B, E> = Result<Response<B>, OutgoingError<E>>;
 
 impl<S, R, B, A> Service<Request<B>> for OutgoingService<S, R>
 where
@@ -42,7 +43,7 @@ where
 {
     type Response = Response<A>;
     type Error = OutgoingError<S::Error>;
-    type Future = Pin<Box<dyn Future<Output = Outcome<A, S::Error>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = CallResult<A, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(context).map_err(OutgoingError::Call)
@@ -65,23 +66,6 @@ where
     }
 }
 
-impl Settings {
-    /// Returns on whose behalf a request is sent; `None` if it is passed on as it is.
-    fn check<B, E>(
-        &self,
-        caller: Option<Caller>,
-        request: &Request<B>,
-    ) -> Result<Option<Caller>, OutgoingError<E>> {
-        let is_allowed = caller.is_some() && self.origins.contains(request.uri());
-        match caller {
-            Some(_) if !is_allowed && !self.passes_others => {
-                Err(OutgoingError::NotAllowed { origin: Self::origin_of(request.uri()) })
-            }
-            caller => Ok(caller.filter(|_| is_allowed)),
-        }
-    }
-}
-
 /// A request on behalf of a session.
 struct Call<'a> {
     settings: &'a Settings,
@@ -94,7 +78,7 @@ impl Call<'_> {
         mut ready: S,
         mut request: Request<B>,
         repeat: &R,
-    ) -> Outcome<A, S::Error>
+    ) -> CallResult<A, S::Error>
     where
         S: Service<Request<B>, Response = Response<A>>,
         R: Repeat<B>,

@@ -29,7 +29,7 @@ const LIBRARY_HOMES: [(&str, &str); 5] = [
     ("quick_cache", "session-tower/src/cache"),
     ("axum_core", "session-tower/src/extract"),
     ("sea_orm", "session-core/src/store/sea_orm"),
-    ("redis", "session-core/src/broadcast/redis"),
+    ("redis", "session-core/src/broadcast/pub_sub"),
     ("openidconnect", "session-core/src/provider/openid"),
 ];
 

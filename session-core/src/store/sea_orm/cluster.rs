@@ -2,13 +2,8 @@
 
 use std::sync::Arc;
 
-use sea_orm::{ConnectionTrait as _, DbBackend, FromQueryResult as _, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use tokio::sync::OnceCell;
-
-use super::attempt_error::AttemptError;
-use super::row::StoredRow;
-use super::store::SeaOrmStore;
-use crate::store::StoredSession;
 
 /// What makes a statement wait for the writes of other nodes, for that statement alone.
 const WAITING: &str = "SET STATEMENT wsrep_sync_wait = 1 FOR ";
@@ -22,41 +17,24 @@ pub(super) struct Cluster {
     is_galera: Arc<OnceCell<bool>>,
 }
 
-impl SeaOrmStore {
-    /// Runs a query for one session. On a Galera cluster, "none" is the answer of a statement that
-    /// has waited for the writes of other nodes.
-    pub(super) async fn find_stored(
-        &self,
-        query: Statement,
-    ) -> Result<Option<StoredSession>, AttemptError> {
-        if self.cluster.is_always_causal && self.is_galera().await? {
-            return self.find_once(waiting(query)).await;
-        }
-        match self.find_once(query.clone()).await? {
-            None if self.is_galera().await? => self.find_once(waiting(query)).await,
-            found => Ok(found),
-        }
-    }
-
-    async fn find_once(&self, query: Statement) -> Result<Option<StoredSession>, AttemptError> {
-        let row = StoredRow::find_by_statement(query).one(&self.pool).await;
-        row.map_err(|error| self.failed(error))?.map(StoredSession::try_from).transpose()
-    }
-
-    async fn is_galera(&self) -> Result<bool, AttemptError> {
-        if self.backend != DbBackend::MySql {
+impl Cluster {
+    /// Returns whether the server is a node of a Galera cluster.
+    pub(super) async fn is_galera(&self, pool: &impl ConnectionTrait) -> Result<bool, DbErr> {
+        let backend = pool.get_database_backend();
+        if backend != DbBackend::MySql {
             return Ok(false);
         }
-        let is_galera = self.cluster.is_galera.get_or_try_init(|| async {
+        let is_galera = self.is_galera.get_or_try_init(|| async {
             // MySQL has no such variable; MariaDB has it without a cluster as well.
             let sql = "SHOW VARIABLES WHERE Variable_name = 'wsrep_on' AND Value = 'ON'";
-            let found = self.pool.query_one_raw(Statement::from_string(self.backend, sql)).await;
-            found.map(|row| row.is_some()).map_err(|error| self.failed(error))
+            let found = pool.query_one_raw(Statement::from_string(backend, sql)).await;
+            found.map(|row| row.is_some())
         });
         is_galera.await.copied()
     }
 }
 
-fn waiting(query: Statement) -> Statement {
+/// Returns the query as one that waits for the writes of other nodes.
+pub(super) fn waiting(query: Statement) -> Statement {
     Statement { sql: format!("{WAITING}{}", query.sql), ..query }
 }

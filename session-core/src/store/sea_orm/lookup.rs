@@ -6,15 +6,16 @@ use async_trait::async_trait;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, Condition, DbBackend, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select, Statement,
+    ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, Order, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Statement,
 };
 
 use super::attempt_error::AttemptError;
+use super::cluster::waiting;
 use super::convert::{digest_octets, partition_octets};
 use super::entity::session::{self, Column};
 use super::provider_filter::has_provider;
-use super::row::SessionRow;
+use super::row::{SessionRow, StoredRow};
 use super::store::SeaOrmStore;
 use crate::clock::Timestamp;
 use crate::session::{SecretDigest, Session, SessionId, UserId};
@@ -106,6 +107,27 @@ impl SeaOrmStore {
         id: SessionId,
     ) -> Result<Option<StoredSession>, AttemptError> {
         self.find_stored(session::Entity::find_by_id(id.as_uuid()).build(self.backend)).await
+    }
+
+    /// Runs a query for one session. On a Galera cluster, "none" is the answer of a statement that
+    /// has waited for the writes of other nodes.
+    async fn find_stored(&self, query: Statement) -> Result<Option<StoredSession>, AttemptError> {
+        if self.cluster.is_always_causal && self.is_galera().await? {
+            return self.find_once(waiting(query)).await;
+        }
+        match self.find_once(query.clone()).await? {
+            None if self.is_galera().await? => self.find_once(waiting(query)).await,
+            found => Ok(found),
+        }
+    }
+
+    async fn is_galera(&self) -> Result<bool, AttemptError> {
+        self.cluster.is_galera(&self.pool).await.map_err(|error| self.failed(error))
+    }
+
+    async fn find_once(&self, query: Statement) -> Result<Option<StoredSession>, AttemptError> {
+        let row = StoredRow::find_by_statement(query).one(&self.pool).await;
+        row.map_err(|error| self.failed(error))?.map(StoredSession::try_from).transpose()
     }
 
     /// Lists live sessions, most recently admitted first. The condition must name those of one
