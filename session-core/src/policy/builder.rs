@@ -44,7 +44,7 @@ impl Default for PolicyBuilder {
             renewal: Renewal::default(),
             max_concurrent_renewals: None,
             max_staleness: Duration::from_secs(5),
-            follow_interval: Duration::from_millis(250),
+            follow_interval: Duration::from_millis(200),
             touch_interval: None,
             retention: 30 * DAY,
             renewal_event_retention: None,
@@ -171,7 +171,7 @@ impl PolicyBuilder {
     }
 
     /// Sets how often a process looks for ends and renewals on other nodes, by one query, while it
-    /// holds sessions (default: 250 ms). With a [broadcast](crate::broadcast) it hears of them at
+    /// holds sessions (default: 200 ms). With a [broadcast](crate::broadcast) it hears of them at
     /// once, and looks only every `max_staleness`.
     ///
     /// So fast as long as the clocks of all nodes agree to within two seconds; what comes later is
