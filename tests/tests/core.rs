@@ -1,5 +1,6 @@
 //! The core: its manager and its provider, on every database; and the harness itself.
 
+mod back_channel;
 mod harness;
 mod hour_of_outage;
 mod machine;

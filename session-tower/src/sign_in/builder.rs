@@ -9,6 +9,7 @@ use session_core::{ProviderName, SessionManager};
 
 use super::failure::{FailureResponse, SignInFailure};
 use super::flow::{Flow, OpenIdSignIn, Registered};
+use super::known_tokens::KnownTokens;
 use super::pending_cookies::PendingCookies;
 use super::public_url::PublicUrl;
 use super::users::{SubjectAsUser, UserOfSignIn, Users};
@@ -172,6 +173,7 @@ impl SignInBuilder {
             home: self.home,
             is_signed_out_at_provider: self.is_signed_out_at_provider,
             failure_response: self.failure_response,
+            known_logout_tokens: KnownTokens::default(),
         }))
     }
 }

@@ -17,6 +17,7 @@ use session_core::session::DeviceLabel;
 use session_core::{ProviderName, SessionManager, UserId};
 
 use super::failure::{FailureResponse, SignInFailure, SignInFailureKind};
+use super::known_tokens::KnownTokens;
 use super::pending_cookies::{PendingCookies, Record};
 use super::public_url::PublicUrl;
 use super::users::Users;
@@ -51,6 +52,7 @@ pub(super) struct Flow {
     pub(super) home: String,
     pub(super) is_signed_out_at_provider: bool,
     pub(super) failure_response: Option<FailureResponse>,
+    pub(super) known_logout_tokens: KnownTokens,
 }
 
 pub(super) struct Registered {

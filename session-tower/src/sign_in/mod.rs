@@ -21,7 +21,8 @@
 //!     .route_service("/login", sign_in.login())
 //!     .route_service("/callback", sign_in.callback())
 //!     .route_service("/logout", sign_in.logout())
-//!     .layer(SessionLayer::new(manager));
+//!     .layer(SessionLayer::new(manager))
+//!     .route_service("/backchannel-logout", sign_in.back_channel_logout());
 //! # Ok(app)
 //! # }
 //! ```
@@ -30,11 +31,14 @@
 //! GET  /login?return_to=/devices   one sealed cookie for this tab; redirect to the provider
 //! GET  /callback?code=…&state=…    checks, tokens, session; redirect to return_to
 //! POST /logout                     ends the session; the browser goes to the provider's logout
+//! POST /backchannel-logout         ends what the provider says is over: [`back_channel_logout`]
 //! ```
 //!
 //! Browsers get a page where a sign-in fails, programs a problem document (RFC 9457). Applications
 //! with pages or routes of their own call [`begin`](OpenIdSignIn::begin) and
 //! [`complete`](OpenIdSignIn::complete), on which the services are built.
+//!
+//! [`back_channel_logout`]: OpenIdSignIn::back_channel_logout
 //!
 //! # Security
 //!
@@ -43,14 +47,17 @@
 //! sealed, bound to the browser that began it (R9), and used once; each tab has its own (F33).
 //! `return_to` leads to a path of this site only.
 
+mod back_channel;
 mod builder;
 mod failure;
 mod flow;
+mod known_tokens;
 mod pending_cookies;
 mod public_url;
 mod services;
 mod users;
 
+pub use back_channel::BackChannelLogoutService;
 pub use builder::{SignInBuilder, SignInConfigError};
 pub use failure::{SignInFailure, SignInFailureKind};
 pub use flow::{BeginOptions, Begun, Completed, OpenIdSignIn};

@@ -192,7 +192,7 @@ fn with_cookies(
     response
 }
 
-fn not_allowed(method: &Method) -> Response<Bytes> {
+pub(super) fn not_allowed(method: &Method) -> Response<Bytes> {
     let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
     if let Ok(allowed) = HeaderValue::try_from(method.as_str()) {
         response.headers_mut().insert(ALLOW, allowed);

@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use openidconnect::core::{CoreJsonWebKeySet, CoreRsaPrivateSigningKey};
+use openidconnect::core::{CoreJsonWebKeySet, CoreJwsSigningAlgorithm, CoreRsaPrivateSigningKey};
 use openidconnect::{JsonWebKeyId, JsonWebKeySet, PrivateSigningKey};
 use rsa::RsaPrivateKey;
 use rsa::pkcs1::{EncodeRsaPrivateKey, LineEnding};
 use rsa::traits::PublicKeyParts;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 const KEY_BITS: usize = 2048;
@@ -39,6 +40,25 @@ impl SigningKey {
         Ok(Self { key: Arc::new(key), id })
     }
 
+    /// Signs any claims as a JSON web token with RS256: for tokens of another kind, or wrong ones. The
+    /// header gets the algorithm and the key's id, unless it has its own.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`KeyError`] if the signing library fails.
+    pub fn sign(&self, header: Value, claims: &Value) -> Result<String, KeyError> {
+        let mut header = header;
+        if let Some(fields) = header.as_object_mut() {
+            fields.entry("alg").or_insert_with(|| "RS256".into());
+            fields.entry("kid").or_insert_with(|| self.id.clone().into());
+        }
+        let part = |json: &Value| Base64UrlUnpadded::encode_string(json.to_string().as_bytes());
+        let signed = format!("{}.{}", part(&header), part(claims));
+        let algorithm = CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256;
+        let signature = self.key.sign(&algorithm, signed.as_bytes()).map_err(|_| KeyError::Sign)?;
+        Ok(format!("{signed}.{}", Base64UrlUnpadded::encode_string(&signature)))
+    }
+
     pub(crate) fn private(&self) -> &CoreRsaPrivateSigningKey {
         &self.key
     }
@@ -67,6 +87,9 @@ pub enum KeyError {
     /// The signing library rejected the key. Its error is left out, because it may contain the key.
     #[error("import the signing key")]
     Import,
+    /// The signing library did not sign. Its error is left out, because it may contain the key.
+    #[error("sign a token")]
+    Sign,
 }
 
 fn key_id(key: &RsaPrivateKey) -> String {

@@ -41,6 +41,7 @@ impl OpenIdProvider {
             is_insecure_loopback: false,
             scope_at_renewal: Vec::new(),
             revocation_scope: RevocationScope::default(),
+            accepts_untyped_logout_tokens: false,
         };
         let (http, clock) = (Arc::new(http), Arc::new(SystemClock::new()));
         let transport = Transport { http, clock, timeout: DEFAULT_CALL_TIMEOUT };
@@ -97,6 +98,13 @@ impl OpenIdBuilder {
     /// Sets the clock by which ID tokens and sign-ins expire. By default the system clock.
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.transport.clock = clock;
+        self
+    }
+
+    /// Accepts logout tokens without a `typ`, or with `JWT`, of a provider that does not write
+    /// `logout+jwt` (B2).
+    pub const fn accept_untyped_logout_tokens(mut self) -> Self {
+        self.registration.accepts_untyped_logout_tokens = true;
         self
     }
 

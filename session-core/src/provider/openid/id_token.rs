@@ -19,6 +19,7 @@ use openidconnect::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::signature::JwsHeader;
 use crate::clock::Timestamp;
 use crate::session::{ProviderIdentity, Subject};
 
@@ -161,6 +162,32 @@ impl IdTokenCheck {
         let access_token = AccessToken::new(access_token.to_owned());
         let actual = AccessTokenHash::from_token(&access_token, algorithm, key).ok()?;
         (actual == *hash).then_some(())
+    }
+
+    /// Returns the algorithm if tokens of the provider may be signed by it; unsigned ones never are.
+    pub(super) fn algorithm(
+        &self,
+        algorithm: &CoreJwsSigningAlgorithm,
+    ) -> Option<CoreJwsSigningAlgorithm> {
+        self.algorithms.contains(algorithm).then(|| algorithm.clone())
+    }
+
+    /// Returns whether a key of the provider, or the client's secret, has signed the message.
+    pub(super) fn is_signed(
+        &self,
+        header: &JwsHeader,
+        algorithm: &CoreJwsSigningAlgorithm,
+        message: &[u8],
+        signature: &[u8],
+        keys: &CoreJsonWebKeySet,
+    ) -> bool {
+        if !algorithm.uses_shared_secret() {
+            return header.is_signed_by(keys, algorithm, message, signature);
+        }
+        self.client_secret.as_ref().is_some_and(|secret| {
+            let key = CoreJsonWebKey::new_symmetric(secret.secret().clone().into_bytes());
+            key.verify_signature(algorithm, message, signature).is_ok()
+        })
     }
 
     fn verifier(

@@ -61,6 +61,7 @@ pub(super) struct Registration {
     pub(super) is_insecure_loopback: bool,
     pub(super) scope_at_renewal: Vec<Scope>,
     pub(super) revocation_scope: RevocationScope,
+    pub(super) accepts_untyped_logout_tokens: bool,
 }
 
 impl Registration {

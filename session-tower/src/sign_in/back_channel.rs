@@ -1,0 +1,149 @@
+//! Back-channel logout: the provider ends sessions (OpenID Connect Back-Channel Logout 1.0).
+
+use std::convert::Infallible;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::{BodyExt as _, Full, Limited};
+use session_core::middleware::ErrorChain;
+use session_core::provider::openid::{LogoutToken, LogoutTokenError, LogoutTokenErrorKind};
+use tower_service::Service;
+
+use super::flow::OpenIdSignIn;
+use super::services::{ServiceFuture, not_allowed};
+
+/// The maximum size of a request, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+
+/// Ends the sessions that a provider reports as over: `POST`, with the form field `logout_token`.
+///
+/// Answers 200 once they are ended, 400 with the reason if the token is refused, and 503 if the store
+/// or the provider's keys cannot be reached, so that the provider tries again.
+///
+/// It needs no session, and no cookie: it may stand outside of the session layer, and must stand
+/// outside of a protection against cross-site requests.
+#[derive(Debug, Clone)]
+pub struct BackChannelLogoutService(OpenIdSignIn);
+
+impl OpenIdSignIn {
+    /// Returns the service to which providers send logout tokens. Register its address at the
+    /// provider as the `backchannel_logout_uri`.
+    ///
+    /// # Security
+    ///
+    /// A token that is presented again is answered 200 and has no effect in the process that has
+    /// seen it, for as long as it is valid: at most ten minutes.
+    #[must_use]
+    pub fn back_channel_logout(&self) -> BackChannelLogoutService {
+        BackChannelLogoutService(self.clone())
+    }
+
+    async fn answer_logout_token(&self, form: Option<Bytes>) -> Response<Bytes> {
+        let token = form.as_deref().and_then(logout_token);
+        let Some(token) = token else {
+            return refused("the form has no logout_token, or more than one");
+        };
+        match self.verified(&token).await {
+            Ok(token) => self.end_sessions_of(&token).await,
+            Err(error) if error.is_transient() => {
+                tracing::warn!(error = %ErrorChain(&error), "a logout token was not verified");
+                unavailable()
+            }
+            Err(error) => {
+                tracing::warn!(error = %ErrorChain(&error), "a logout token was refused");
+                refused(&error.to_string())
+            }
+        }
+    }
+
+    /// Verifies a token by the provider that has issued it.
+    async fn verified(&self, token: &str) -> Result<LogoutToken, LogoutTokenError> {
+        let mut other = LogoutTokenErrorKind::Issuer.into();
+        for registered in &self.flow.providers {
+            match registered.client.verify_logout_token(token).await {
+                Err(error) if error.kind() == LogoutTokenErrorKind::Issuer => other = error,
+                outcome => return outcome,
+            }
+        }
+        Err(other)
+    }
+
+    async fn end_sessions_of(&self, token: &LogoutToken) -> Response<Bytes> {
+        let (manager, known) = (&self.flow.manager, &self.flow.known_logout_tokens);
+        if known.contains(token) {
+            return answer(StatusCode::OK);
+        }
+        let (subject, sid) = (token.subject.as_ref(), token.sid.as_deref());
+        match manager.end_by_provider(&token.issuer, subject, sid).await {
+            Ok(count) => {
+                tracing::info!(count, issuer = token.issuer, "the provider has ended sessions");
+                // Only now, so that a token whose effect failed is carried out when it comes again.
+                known.add(token, manager.now());
+                answer(StatusCode::OK)
+            }
+            Err(error) => {
+                tracing::warn!(error = %ErrorChain(&error), "a provider's logout was not carried out");
+                unavailable()
+            }
+        }
+    }
+}
+
+impl<B> Service<Request<B>> for BackChannelLogoutService
+where
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = ServiceFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> ServiceFuture {
+        let sign_in = self.0.clone();
+        Box::pin(async move {
+            if *request.method() != Method::POST {
+                return Ok(not_allowed(&Method::POST).map(Full::from));
+            }
+            let body = Limited::new(request.into_body(), MAX_BODY).collect().await;
+            let form = body.ok().map(http_body_util::Collected::to_bytes);
+            Ok(sign_in.answer_logout_token(form).await.map(Full::from))
+        })
+    }
+}
+
+/// Returns the only `logout_token` of a form.
+fn logout_token(form: &[u8]) -> Option<String> {
+    let mut tokens = form_urlencoded::parse(form).filter(|(name, _)| name == "logout_token");
+    let token = tokens.next()?.1.into_owned();
+    tokens.next().is_none().then_some(token)
+}
+
+fn answer(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// 400, as section 2.8 asks, with the reason for the provider's log.
+fn refused(description: &str) -> Response<Bytes> {
+    let json = serde_json::json!({ "error": "invalid_request", "error_description": description });
+    let mut response = answer(StatusCode::BAD_REQUEST).map(|_| Bytes::from(json.to_string()));
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+fn unavailable() -> Response<Bytes> {
+    let mut response = answer(StatusCode::SERVICE_UNAVAILABLE);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    response
+}
