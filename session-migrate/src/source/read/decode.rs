@@ -27,11 +27,20 @@ fn text(cells: &[Cell], at: usize) -> Option<String> {
     cell(cells, at).as_text().map(std::borrow::Cow::into_owned)
 }
 
-pub(super) fn row(bound: &Bound, cells: Vec<Cell>, is_orphan: bool) -> SourceRow {
-    let provider = match &bound.provider {
-        ProviderSlot::Column(at) => text(&cells, *at),
+fn provider(bound: &Bound, cells: &[Cell]) -> Option<String> {
+    match &bound.provider {
+        ProviderSlot::Column(at) => text(cells, *at),
         ProviderSlot::Constant(name) => Some(name.clone()),
-    };
+    }
+}
+
+/// Returns the user and the provider, without opening the row's tokens.
+pub(super) fn owner(bound: &Bound, cells: &[Cell]) -> Option<(String, String)> {
+    text(cells, bound.user).zip(provider(bound, cells))
+}
+
+pub(super) fn row(bound: &Bound, cells: Vec<Cell>, is_orphan: bool) -> SourceRow {
+    let provider = provider(bound, &cells);
     let tokens = match provider.as_deref().is_some_and(|name| is_oauth1(bound, name)) {
         true => oauth1(),
         false => tokens(bound, &cells),

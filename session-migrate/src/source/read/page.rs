@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sea_orm_migration::sea_orm::{QueryResult, Value};
+use sea_orm_migration::sea_orm::QueryResult;
 use serde::{Deserialize, Serialize};
 
 use crate::source::SourceError;
@@ -61,17 +61,26 @@ pub(super) fn select(bound: &Bound, more: &str) -> Query {
     query
 }
 
+/// Selects what [`read`] reads, from these tables.
+pub(super) fn select_pages(bound: &Bound, from: &str) -> Result<Query, SourceError> {
+    let is_read = bound.row_location.is_none() && bound.is_key_indexed;
+    let order = if is_read { String::new() } else { order(bound)?.join(", ") };
+    let mut query = select(bound, &order);
+    query.push(" FROM ").push(from);
+    Ok(query)
+}
+
+/// Selects the next rows that pass the filter and `more`, a further condition.
 pub(super) fn query(
     bound: &Bound,
+    more: &str,
     after: Option<&Cursor>,
     limit: u32,
 ) -> Result<Query, SourceError> {
     let order = order(bound)?;
-    let is_read = bound.row_location.is_none() && bound.is_key_indexed;
-    let more = if is_read { String::new() } else { order.join(", ") };
-    let mut query = select(bound, &more);
-    query.push(" FROM ").push(&bound.from);
+    let mut query = select_pages(bound, &bound.from)?;
     bound.push_filter(&mut query);
+    query.push(more);
     if let Some(cursor) = after {
         query.push(" AND ");
         push_after(&mut query, bound, &order, cursor)?;
@@ -89,8 +98,8 @@ fn push_after(
 ) -> Result<(), SourceError> {
     let keys = keys(bound)?;
     let parameter = |query: &mut Query, at: usize| {
-        let value = cursor.0.get(at).map_or(CursorValue::Text(String::new()), Clone::clone);
-        let placeholder = query.bind(value.to_value());
+        let none = CursorValue::Text(String::new());
+        let placeholder = cursor.0.get(at).unwrap_or(&none).bind(query);
         match keys.get(at) {
             Some(slot) if bound.is_key_indexed && bound.row_location.is_none() => {
                 bound.dialect.typed(&placeholder, &slot.column)
@@ -148,13 +157,14 @@ pub(super) fn read(bound: &Bound, row: &QueryResult) -> Result<Page, SourceError
     Ok(Page { cells, is_orphan, cursor: Cursor(marks) })
 }
 
-fn mark(cell: &Cell) -> CursorValue {
+pub(super) fn mark(cell: &Cell) -> CursorValue {
     match cell {
         Cell::Null => CursorValue::Text(String::new()),
         Cell::Integer(number) => CursorValue::Integer(*number),
         Cell::Real(number) => CursorValue::Real(number.to_bits()),
         Cell::Text(text) => CursorValue::Text(text.clone()),
-        Cell::Bytes(bytes) | Cell::MalformedText(bytes) => CursorValue::Bytes(bytes.clone()),
+        Cell::Bytes(bytes) => CursorValue::Bytes(bytes.clone()),
+        Cell::MalformedText(bytes) => CursorValue::MalformedText(bytes.clone()),
     }
 }
 
@@ -166,28 +176,31 @@ fn mark(cell: &Cell) -> CursorValue {
 ///
 /// It holds the row's key, which can be a cookie, or without a key the row's tokens; `Debug` prints
 /// nothing of it. Store the text only where the source's rows may be stored.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cursor(Vec<CursorValue>);
 
 /// One value of the position, as a parameter.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum CursorValue {
+pub(super) enum CursorValue {
     Integer(i64),
     /// By its bits, for its text would lose some.
     Real(u64),
     Text(String),
     Bytes(Vec<u8>),
+    MalformedText(Vec<u8>),
 }
 
 impl CursorValue {
-    fn to_value(&self) -> Value {
-        match self {
-            Self::Integer(number) => Value::BigInt(Some(*number)),
-            Self::Real(bits) => Value::Double(Some(f64::from_bits(*bits))),
-            Self::Text(text) => Value::String(Some(text.clone())),
-            Self::Bytes(bytes) => Value::Bytes(Some(bytes.clone())),
-        }
+    /// Adds the value as a parameter; returns its placeholder.
+    pub(super) fn bind(&self, query: &mut Query) -> String {
+        query.bind_cell(&match self {
+            Self::Integer(number) => Cell::Integer(*number),
+            Self::Real(bits) => Cell::Real(f64::from_bits(*bits)),
+            Self::Text(text) => Cell::Text(text.clone()),
+            Self::Bytes(bytes) => Cell::Bytes(bytes.clone()),
+            Self::MalformedText(bytes) => Cell::MalformedText(bytes.clone()),
+        })
     }
 }
 
