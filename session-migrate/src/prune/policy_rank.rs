@@ -33,6 +33,7 @@ pub(super) async fn note_victims(
     let read = async |after: Option<UserCursor>| {
         table.source.raw_by_user(&table.connection, &order, after.as_ref(), MAX_ROWS).await
     };
+    victims.create_found(table).await?;
     let (mut rows, mut next) = read(None).await?;
     loop {
         let (source, reader, checks) =
@@ -51,7 +52,7 @@ pub(super) async fn note_victims(
         };
         let (facts, ahead) = tokio::join!(facts, ahead);
         note_page(table, victims, cap, facts?.into_iter().flatten()).await?;
-        let Some(page) = ahead? else { return Ok(()) };
+        let Some(page) = ahead? else { return victims.take_found(table).await };
         (rows, next) = page;
     }
 }
@@ -116,7 +117,7 @@ async fn note(
     victims: &VictimTable,
     found: &[Victim<'_>],
 ) -> Result<(), PruneError> {
-    let mut query = victims.insert(false);
+    let mut query = victims.insert_found();
     for (at, it) in found.iter().enumerate() {
         query.push(if at == 0 { "VALUES (" } else { ", (" });
         for (slot, cell) in victims.key.iter().zip(&it.row.key) {

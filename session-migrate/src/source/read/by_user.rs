@@ -285,7 +285,7 @@ impl Users<'_> {
         };
         match self.order {
             UserOrder::Listed(_) => {
-                drop(query.push(&format!(" FROM {LIST} AS listed WHERE 1 = 1")))
+                query.push(&format!(" FROM {LIST} AS listed WHERE 1 = 1"));
             }
             UserOrder::Column | UserOrder::Bytes => {
                 query.push(" FROM ").push(&self.bound.from);
