@@ -6,11 +6,12 @@ use session_tests::on_every_database;
 use session_tests::source::Source;
 
 use crate::openwebui;
+use crate::refusals::File;
+use crate::tool::{Tool, rows};
 
-/// Changes a row of the target, and no row of the source, each time the journal notes that the
-/// cutover has begun: after the last comparison before it.
-async fn change_unseen(source: &Source) {
-    let change = "UPDATE login_session SET account = 'another' WHERE user_id = 'u1'";
+/// Runs an update, which must end with a condition, when the journal notes that the cutover has begun:
+/// after the last comparison before it.
+async fn run_at_cutover(source: &Source, change: &str) {
     source
         .run(&match source.kind() {
             Kind::Sqlite => format!(
@@ -20,9 +21,9 @@ async fn change_unseen(source: &Source) {
                 "CREATE FUNCTION unseen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {change}; RETURN NULL; END $$;
 CREATE TRIGGER unseen AFTER UPDATE ON session_move FOR EACH ROW WHEN (NEW.phase = 'switch') EXECUTE FUNCTION unseen()"
             ),
-            Kind::MariaDb | Kind::MySql => "CREATE TRIGGER unseen AFTER UPDATE ON session_move FOR EACH ROW \
-                 UPDATE login_session SET account = IF(NEW.phase = 'switch', 'another', account) \
-                 WHERE user_id = 'u1'".to_owned(),
+            Kind::MariaDb | Kind::MySql => {
+                format!("CREATE TRIGGER unseen AFTER UPDATE ON session_move FOR EACH ROW {change} AND NEW.phase = 'switch'")
+            }
         })
         .await;
 }
@@ -31,7 +32,9 @@ on_every_database! {
     async fn rows_that_no_log_names_are_not_compared_behind_the_block_but_after_it(database: Database) {
         let source = openwebui::source(database, 20).await;
         source.database.migrate().await;
-        change_unseen(&source).await;
+        // A row of the target, and no row of the source.
+        let change = "UPDATE login_session SET account = 'another' WHERE user_id = 'u1'";
+        run_at_cutover(&source, change).await;
         let tool = openwebui::tool(&source).words(&["--online"]);
         let differs = async || {
             let applied = tool.run("apply", &["--yes"]).await;
@@ -39,7 +42,7 @@ on_every_database! {
             assert!(applied.errors.contains("1 rows differ although the target is open"), "{applied:?}");
         };
         differs().await;
-        let status = tool.done("status", &[]).await;
+        let status = openwebui::tool(&source).done("status", &[]).await;
         assert_eq!(status["moves"][0]["phase"], "switched");
         // The comparison is still due.
         differs().await;
@@ -48,6 +51,40 @@ on_every_database! {
         let verified = tool.done("verify", &[]).await;
         assert_eq!(applied["result_digest"], verified["result_digest"]);
         assert_eq!(applied["counts"]["moved"], verified["target_rows"]);
+    }
+}
+
+const MAPPING: &str = r#"
+    [[mapping]]
+    table = "holders"
+    key = ["id"]
+    user = { column = "person" }
+    provider = { column = "provider" }
+    tokens.access = { column = "token" }
+    created = { column = "made", unit = "s" }
+    newest_by = "created"
+"#;
+
+on_every_database! {
+    async fn a_row_that_loses_its_user_before_the_block_is_applied_behind_it(database: Database) {
+        let source = Source::on(database).await;
+        source.run("CREATE TABLE holders (id {id}, person VARCHAR(64) NULL, provider VARCHAR(9), token TEXT, made BIGINT)").await;
+        for at in 1..=9 {
+            source.run(&format!("INSERT INTO holders VALUES ({at}, 'ann', 'p', 't-{at}', {at})")).await;
+        }
+        source.database.migrate().await;
+        // The row that leaves makes room for one that the cap had pruned.
+        run_at_cutover(&source, "UPDATE holders SET person = NULL WHERE id = 9 AND person IS NOT NULL").await;
+        let file = File::with(MAPPING);
+        let tool = Tool::new(source.database.url()).words(&["--mapping", file.path()]);
+        let tool = tool.words(&["--online", "--max-sessions", "2"]);
+        tool.done("apply", &["--yes"]).await;
+        let verified = tool.done("verify", &["--rows"]).await;
+        let live = rows(&verified).iter().filter(|row| row["state"] == "live");
+        let live: Vec<&str> = live.map(|row| row["source_key"].as_str().unwrap()).collect();
+        assert_eq!(live.len(), 2, "{live:?}");
+        assert!(["7", "8"].iter().all(|key| live.iter().any(|row| row.contains(key))), "{live:?}");
+        assert_eq!(verified["unreadable"], 1);
     }
 }
 

@@ -20,12 +20,17 @@
 
 use std::time::Duration;
 
+use mimalloc::MiMalloc;
+
 mod apply;
 mod memory;
 mod online;
 mod prune;
 mod rows;
 mod writer;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -235,7 +235,8 @@ async fn without_user(
     let pages = rows.iter().map(|row| page::read(bound, row));
     let pages: Vec<Page> = pages.collect::<Result<_, _>>()?;
     let is_last = u32::try_from(pages.len()).is_ok_and(|count| count < limit);
-    let next = pages.last().filter(|_| !is_last).map(|page| page.cursor.clone());
+    let last = rows.last().filter(|_| !is_last);
+    let next = last.map(|row| page::cursor(bound, row)).transpose()?;
     let next = next.map_or(Position::User(None), Position::WithoutUser);
     Ok((pages, Some(UserCursor(next))))
 }
@@ -255,7 +256,8 @@ impl Users<'_> {
         limit: u32,
     ) -> Result<(Vec<Page>, Option<UserCursor>), SourceError> {
         let last = self.last_of_page(connection, after, limit).await?;
-        let mut query = page::select_pages(self.bound, &self.from())?;
+        let mut query = page::select(self.bound, "");
+        query.push(" FROM ").push(&self.from());
         self.bound.push_filter(&mut query);
         self.push_is_listed(&mut query)?;
         self.push_after(&mut query, after);

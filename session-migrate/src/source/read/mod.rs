@@ -119,7 +119,8 @@ impl SourceTable {
         let is_last = u32::try_from(rows.len()).is_ok_and(|count| count < limit);
         let pages = rows.iter().map(|row| page::read(&self.bound, row));
         let pages: Vec<page::Page> = pages.collect::<Result<_, _>>()?;
-        let next = pages.last().map(|page| page.cursor.clone()).filter(|_| !is_last);
+        let last = rows.last().filter(|_| !is_last);
+        let next = last.map(|row| page::cursor(&self.bound, row)).transpose()?;
         Ok((pages.into_iter().map(RawRow).collect(), next))
     }
 
@@ -237,14 +238,17 @@ impl SourceTable {
 
     /// Returns the rows of those users and providers that have more than `more_than` of them.
     pub(crate) fn over_cap(&self, mut rows: Vec<RawRow>, more_than: u32) -> Vec<RawRow> {
-        let mut sizes: HashMap<(String, String), u32> = HashMap::new();
-        for owner in rows.iter().filter_map(|row| decode::owner(&self.bound, &row.0.cells)) {
+        let owners: Vec<_> =
+            rows.iter().map(|row| decode::owner(&self.bound, &row.0.cells)).collect();
+        let mut sizes: HashMap<_, u32> = HashMap::new();
+        for owner in owners.iter().flatten() {
             *sizes.entry(owner).or_default() += 1;
         }
-        rows.retain(|row| {
-            let owner = decode::owner(&self.bound, &row.0.cells);
-            owner.and_then(|owner| sizes.get(&owner)).is_some_and(|size| *size > more_than)
-        });
+        let is_over = |owner| sizes.get(owner).is_some_and(|size| *size > more_than);
+        let is_over: Vec<bool> =
+            owners.iter().map(|owner| owner.as_ref().is_some_and(is_over)).collect();
+        let mut is_over = is_over.into_iter();
+        rows.retain(|_| is_over.next().unwrap_or(false));
         rows
     }
 

@@ -15,7 +15,6 @@ use crate::sql::{Cell, CellReader, ColumnKind, Dialect, Query};
 pub(super) struct Page {
     pub(super) cells: Vec<Cell>,
     pub(super) is_orphan: bool,
-    pub(super) cursor: Cursor,
 }
 
 /// Returns the columns that identify a row: the key's, or all that are mapped.
@@ -61,12 +60,12 @@ pub(super) fn select(bound: &Bound, more: &str) -> Query {
     query
 }
 
-/// Selects what [`read`] reads, from these tables.
-pub(super) fn select_pages(bound: &Bound, from: &str) -> Result<Query, SourceError> {
+/// Selects what [`read`] and [`cursor`] read.
+fn select_pages(bound: &Bound) -> Result<Query, SourceError> {
     let is_read = bound.row_location.is_none() && bound.is_key_indexed;
     let order = if is_read { String::new() } else { order(bound)?.join(", ") };
     let mut query = select(bound, &order);
-    query.push(" FROM ").push(from);
+    query.push(" FROM ").push(&bound.from);
     Ok(query)
 }
 
@@ -78,7 +77,7 @@ pub(super) fn query(
     limit: u32,
 ) -> Result<Query, SourceError> {
     let order = order(bound)?;
-    let mut query = select_pages(bound, &bound.from)?;
+    let mut query = select_pages(bound)?;
     bound.push_filter(&mut query);
     query.push(more);
     if let Some(cursor) = after {
@@ -140,7 +139,13 @@ pub(super) fn cells<'a>(
 }
 
 pub(super) fn read(bound: &Bound, row: &QueryResult) -> Result<Page, SourceError> {
-    let (cells, is_orphan, mut reader) = cells(bound, row)?;
+    let (cells, is_orphan, _) = cells(bound, row)?;
+    Ok(Page { cells, is_orphan })
+}
+
+/// Reads the position after a row.
+pub(super) fn cursor(bound: &Bound, row: &QueryResult) -> Result<Cursor, SourceError> {
+    let (cells, _, mut reader) = cells(bound, row)?;
     let marks = if bound.row_location.is_some() {
         vec![mark(&reader.cell(ColumnKind::Integer)?)]
     } else if bound.is_key_indexed {
@@ -154,7 +159,7 @@ pub(super) fn read(bound: &Bound, row: &QueryResult) -> Result<Page, SourceError
         let marks = keys(bound)?.into_iter().map(|_| Ok(mark(&reader.expression(kind)?)));
         marks.collect::<Result<_, SourceError>>()?
     };
-    Ok(Page { cells, is_orphan, cursor: Cursor(marks) })
+    Ok(Cursor(marks))
 }
 
 pub(super) fn mark(cell: &Cell) -> CursorValue {
