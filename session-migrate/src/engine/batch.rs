@@ -17,7 +17,7 @@ const TARGET: Duration = Duration::from_millis(400);
 const MIN_ROWS: u32 = 50;
 const MAX_ROWS: u32 = 2000;
 const DEFAULT_ROWS: u32 = 500;
-const DEFAULT_EXCLUSIVE_ROWS: u32 = 6000;
+const DEFAULT_EXCLUSIVE_ROWS: u32 = 1500;
 
 /// The number of rows in a batch, which adapts to the time that a batch takes.
 #[derive(Debug, Clone, Copy)]

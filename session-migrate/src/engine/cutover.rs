@@ -35,11 +35,11 @@ async fn converge_blocked(
     block_writes(worker, captures).await?;
     if worker.context.options.is_online {
         let seen = catch_up(worker, captures, Until::Empty).await?;
-        let compared = compared.filter(|_| seen.names_rows && seen.agrees);
-        if let Some(compared) = compared {
-            if captures.are_capturing().await? && is_complete(worker, &compared).await? {
-                return Ok(());
-            }
+        if let Some(compared) = compared.filter(|_| seen.names_rows && seen.agrees)
+            && captures.are_capturing().await?
+            && is_complete(worker, &compared).await?
+        {
+            return Ok(());
         }
     }
     let findings = converge(worker).await?;
