@@ -196,3 +196,9 @@ impl From<sea_orm_migration::DbErr> for MigrateError {
         SqlError::from(error).into()
     }
 }
+
+impl From<tokio::task::JoinError> for MigrateError {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self::new(MigrateErrorKind::Cancelled).caused_by(error)
+    }
+}

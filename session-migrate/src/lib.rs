@@ -102,6 +102,7 @@ mod lock;
 mod migrations;
 mod moves;
 mod options;
+mod parallel;
 mod progress;
 pub mod prune;
 pub mod source;

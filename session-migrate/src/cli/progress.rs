@@ -64,7 +64,7 @@ fn message(now: &Progress) -> String {
     }
     let millis = u64::try_from(now.worked.as_millis()).unwrap_or(u64::MAX).max(1);
     let rate = now.counts.read.saturating_mul(1000) / millis;
-    match now.remaining().filter(|_| matches!(now.phase, Phase::Load | Phase::Rank)) {
+    match now.remaining().filter(|_| now.phase == Phase::Load) {
         Some(rest) => format!("{rate} rows/s, {} left", duration(rest)),
         None => format!("{rate} rows/s"),
     }

@@ -1,24 +1,23 @@
-//! Reads a table in batches whose size adapts, and works on a batch with two threads.
+//! Reads a table in batches whose size adapts.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm_migration::sea_orm::DatabaseConnection;
 use session_core::clock::Clock;
 
-use crate::error::{MigrateError, MigrateErrorKind};
-use crate::source::{Cursor, RawBatch, RawRow, SourceRow, SourceTable};
+use super::context::MoveContext;
+use super::mapped_table::{MappedTable, over_cap_threshold};
+use crate::cap::Cap;
+use crate::error::MigrateError;
+use crate::parallel::in_parallel;
+use crate::source::{Cursor, ListOn, RawRow, SourceRow, SourceTable, UserCursor, UserOrder};
 
 /// How long a batch should take, so that locks are short and a stop is quick.
 const TARGET: Duration = Duration::from_millis(400);
 const MIN_ROWS: u32 = 50;
 const MAX_ROWS: u32 = 2000;
 const DEFAULT_ROWS: u32 = 500;
-const DEFAULT_OVER_CAP_ROWS: u32 = 5000;
-const DEFAULT_EXCLUSIVE_ROWS: u32 = 6000;
-
-/// Two threads decode and seal; reading and writing occupy the others.
-const THREADS: usize = 2;
+const DEFAULT_EXCLUSIVE_ROWS: u32 = 1500;
 
 /// The number of rows in a batch, which adapts to the time that a batch takes.
 #[derive(Debug, Clone, Copy)]
@@ -44,12 +43,6 @@ impl BatchSize {
         Self { rows: fixed.unwrap_or(DEFAULT_EXCLUSIVE_ROWS).max(1), fixed: true }
     }
 
-    /// Returns the number of rows in a page of over-cap partitions. Each page reads the table twice
-    /// where no index helps, so pages are large.
-    pub(crate) fn over_cap(fixed: Option<u32>) -> u32 {
-        fixed.unwrap_or(DEFAULT_OVER_CAP_ROWS)
-    }
-
     /// Adapts to the time that a batch took.
     pub(crate) fn adapt(&mut self, span: Duration) {
         if self.fixed {
@@ -63,79 +56,102 @@ impl BatchSize {
     }
 }
 
-/// Reads a table's rows in the order of its key.
+/// Rows as they are stored, and the text of the position after them.
 #[derive(Debug)]
-pub(crate) struct Scan {
-    table: Arc<SourceTable>,
-    connection: DatabaseConnection,
+pub(crate) struct ScanBatch {
+    pub(crate) rows: Vec<RawRow>,
+    /// `None` at the end.
+    pub(crate) next: Option<String>,
+}
+
+/// Reads a table's rows once: in the order of its key, or user by user.
+#[derive(Debug)]
+pub(crate) struct Scan<'a> {
+    context: &'a MoveContext,
+    table: &'a SourceTable,
     position: ScanPosition,
 }
 
 #[derive(Debug)]
 enum ScanPosition {
-    After(Option<Cursor>),
+    Key(Option<Cursor>),
+    User(Option<UserOrder>, Option<UserCursor>),
     End,
 }
 
-impl Scan {
-    /// Creates a scan that begins after this cursor, or with the first row.
-    pub(crate) fn new(
-        table: &Arc<SourceTable>,
-        connection: &DatabaseConnection,
-        after: Option<Cursor>,
-    ) -> Self {
-        let position = ScanPosition::After(after);
-        Self { table: Arc::clone(table), connection: connection.clone(), position }
+impl<'a> Scan<'a> {
+    /// Creates a scan in the order of the key.
+    pub(crate) fn new(context: &'a MoveContext, table: &'a SourceTable) -> Self {
+        Self { context, table, position: ScanPosition::Key(None) }
     }
 
-    /// Returns the next rows as they are stored, and the cursor after them; `None` at the end.
-    pub(crate) async fn next(&mut self, rows: u32) -> Result<Option<RawBatch>, MigrateError> {
-        let ScanPosition::After(after) = &self.position else { return Ok(None) };
-        let batch = self.table.raw_batch(&self.connection, after.as_ref(), rows).await?;
-        self.position = match &batch.next {
-            Some(cursor) => ScanPosition::After(Some(cursor.clone())),
-            None => ScanPosition::End,
+    /// Creates a scan whose batches can be judged by the cap: if there is one, of whole users.
+    pub(crate) fn under_cap(context: &'a MoveContext, table: &'a SourceTable) -> Self {
+        let position = match over_cap_threshold(context.cap()) {
+            None => ScanPosition::Key(None),
+            Some(_) => ScanPosition::User(None, None),
         };
-        Ok(Some(batch))
+        Self { context, table, position }
+    }
+
+    /// Returns this scan at the position of this text, if it is one of such a scan.
+    pub(crate) fn from(mut self, after: Option<&str>) -> Self {
+        match &mut self.position {
+            ScanPosition::Key(at) => *at = after.and_then(|text| text.parse().ok()),
+            ScanPosition::User(_, at) => *at = after.and_then(|text| text.parse().ok()),
+            ScanPosition::End => {}
+        }
+        self
+    }
+
+    /// Returns the next rows as they are stored; `None` at the end.
+    pub(crate) async fn next(&mut self, rows: u32) -> Result<Option<ScanBatch>, MigrateError> {
+        let (table, connection) = (self.table, &self.context.source);
+        let (rows, position, next) = match std::mem::replace(&mut self.position, ScanPosition::End)
+        {
+            ScanPosition::Key(after) => {
+                let (rows, next) = table.raw_batch(connection, after.as_ref(), rows).await?;
+                let text = next.as_ref().map(ToString::to_string);
+                (rows, next.map(|cursor| ScanPosition::Key(Some(cursor))), text)
+            }
+            ScanPosition::User(order, after) => {
+                let order = match order {
+                    Some(order) => order,
+                    None => {
+                        table
+                            .user_order(connection, ListOn::Address(&self.context.options.from))
+                            .await?
+                    }
+                };
+                let page = table.raw_by_user(connection, &order, after.as_ref(), rows).await?;
+                let (rows, next) = page;
+                let text = next.as_ref().map(ToString::to_string);
+                (rows, next.map(|cursor| ScanPosition::User(Some(order), Some(cursor))), text)
+            }
+            ScanPosition::End => return Ok(None),
+        };
+        self.position = position.unwrap_or(ScanPosition::End);
+        Ok(Some(ScanBatch { rows, next }))
     }
 }
 
-/// Decodes each row and passes it to `work`, on two threads; the results keep the order of the rows.
-pub(crate) async fn decode_each<T: Send + 'static>(
+/// Decodes rows on two threads, and adds to each whether the cap prunes it. The rows are those of a
+/// batch of a scan under the cap.
+pub(crate) async fn decode_judged(
+    cap: &Cap,
+    table: &MappedTable,
+    rows: Vec<RawRow>,
+) -> Result<Vec<(SourceRow, bool)>, MigrateError> {
+    table.judge(cap, decode(&table.source, rows).await?)
+}
+
+/// Decodes rows, on two threads; the results keep the order of the rows.
+pub(crate) async fn decode(
     table: &Arc<SourceTable>,
     rows: Vec<RawRow>,
-    work: impl Fn(SourceRow) -> Result<T, MigrateError> + Send + Sync + 'static,
-) -> Result<Vec<T>, MigrateError> {
+) -> Result<Vec<SourceRow>, MigrateError> {
     let table = Arc::clone(table);
-    in_parallel(rows, move |row| work(table.decode(row))).await
-}
-
-/// Passes each row to `work`, on two threads; the results keep the order of the rows.
-pub(crate) async fn in_parallel<R: Send + 'static, T: Send + 'static>(
-    mut rows: Vec<R>,
-    work: impl Fn(R) -> Result<T, MigrateError> + Send + Sync + 'static,
-) -> Result<Vec<T>, MigrateError> {
-    let work = Arc::new(work);
-    let mut parts = Vec::new();
-    let size = rows.len().div_ceil(THREADS).max(1);
-    while !rows.is_empty() {
-        let rest = rows.split_off(size.min(rows.len()));
-        let part = std::mem::replace(&mut rows, rest);
-        let work = Arc::clone(&work);
-        parts.push(tokio::task::spawn_blocking(move || {
-            part.into_iter().map(|row| work(row)).collect::<Result<Vec<T>, MigrateError>>()
-        }));
-    }
-    let mut done = Vec::new();
-    for part in parts {
-        done.extend(part.await.map_err(stopped)??);
-    }
-    Ok(done)
-}
-
-/// Reports that the runtime is shutting down, or that a thread has panicked.
-fn stopped(error: tokio::task::JoinError) -> MigrateError {
-    MigrateError::new(MigrateErrorKind::Cancelled).caused_by(error)
+    Ok(in_parallel(rows, move |row| table.decode(row)).await?)
 }
 
 /// Measures how long something takes.

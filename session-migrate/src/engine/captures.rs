@@ -82,6 +82,25 @@ impl<'a> Captures<'a> {
         Ok(None)
     }
 
+    /// Returns how many entries the logs hold.
+    pub(crate) async fn logged(&self) -> Result<u64, MigrateError> {
+        let mut entries = 0;
+        for (_, capture) in &self.captures {
+            entries += capture.count(&self.context.source).await?;
+        }
+        Ok(entries)
+    }
+
+    /// Returns whether every trigger that logs a change is still there.
+    pub(crate) async fn are_capturing(&self) -> Result<bool, MigrateError> {
+        for (_, capture) in &self.captures {
+            if !capture.state(&self.context.source).await?.is_capturing {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Begins a transaction on the source whose updates pass the block.
     pub(crate) async fn begin_own_writes(&self) -> Result<DatabaseTransaction, MigrateError> {
         let transaction = begin(&self.context.source).await?;

@@ -8,18 +8,18 @@ use super::worker::Worker;
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::Phase;
 
-/// Blocks writes to the source, applies what was written before, compares both sides, and opens the
-/// target. If a step fails, writes are unblocked, so that the old application goes on.
+/// Blocks writes to the source, applies what was written before, and opens the target. `compared` is
+/// what a comparison found since which the logs name each row that has changed: then only those rows
+/// are compared behind the block, and otherwise both sides as a whole. If a step fails, writes are
+/// unblocked, so that the old application goes on.
 pub(crate) async fn cutover(
     worker: &mut Worker<'_>,
     captures: &Captures<'_>,
+    compared: Option<Findings>,
 ) -> Result<(), MigrateError> {
     worker.enter(Phase::Cutover).await?;
-    match converge_blocked(worker, captures).await {
-        Ok(findings) => {
-            worker.settle(&findings);
-            worker.enter(Phase::Open).await
-        }
+    match converge_blocked(worker, captures, compared).await {
+        Ok(()) => worker.enter(Phase::Open).await,
         Err(error) => {
             give_up(worker, captures).await?;
             Err(error)
@@ -30,12 +30,31 @@ pub(crate) async fn cutover(
 async fn converge_blocked(
     worker: &mut Worker<'_>,
     captures: &Captures<'_>,
-) -> Result<Findings, MigrateError> {
+    compared: Option<Findings>,
+) -> Result<(), MigrateError> {
     block_writes(worker, captures).await?;
     if worker.context.options.is_online {
-        catch_up(worker, captures, Until::Empty).await?;
+        let seen = catch_up(worker, captures, Until::Empty).await?;
+        if let Some(compared) = compared.filter(|_| seen.names_rows && seen.agrees)
+            && captures.are_capturing().await?
+            && is_complete(worker, &compared).await?
+        {
+            return Ok(());
+        }
     }
-    converge(worker).await
+    let findings = converge(worker).await?;
+    worker.settle(&findings);
+    Ok(())
+}
+
+/// Returns whether both sides have the same number of rows, as far as rows have tokens: what a
+/// database changes without firing a trigger, such as `TRUNCATE`, shows here.
+async fn is_complete(worker: &Worker<'_>, compared: &Findings) -> Result<bool, MigrateError> {
+    let mut rows = 0;
+    for table in &worker.context.tables {
+        rows += table.source.count(&worker.context.source).await?;
+    }
+    Ok(rows == worker.held + compared.empty)
 }
 
 /// Blocks writes. An offline move goes on if the source takes no triggers, because no process writes

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use session_core::{Keyring, SessionId, TokenSet};
 
-use super::batch::in_parallel;
 use super::context::MoveContext;
 use super::mapped_table::MappedTable;
 use crate::error::MigrateError;
+use crate::parallel::in_parallel;
 use crate::source::SourceRow;
 use crate::target::{
     Disposition, ExistingRow, LiveRow, QuarantineReason, RowPlanner, TargetRow, TargetTable,
@@ -83,14 +83,19 @@ impl Outcome {
 /// Looks up and compares what the target holds.
 #[derive(Debug)]
 pub(super) struct Examiner<'a> {
-    pub(super) context: &'a MoveContext,
-    pub(super) target: TargetTable,
-    pub(super) keyring: Arc<Keyring>,
+    context: &'a MoveContext,
+    target: TargetTable,
+    keyring: Arc<Keyring>,
     /// Whether the target is open, so that rows may have changed since.
-    pub(super) is_open: bool,
+    is_open: bool,
 }
 
-impl Examiner<'_> {
+impl<'a> Examiner<'a> {
+    pub(super) fn new(context: &'a MoveContext, is_open: bool) -> Result<Self, MigrateError> {
+        let (target, keyring) = (context.target_table()?, Arc::clone(context.keyring()?));
+        Ok(Self { context, target, keyring, is_open })
+    }
+
     /// Examines rows of a table, each with whether the cap prunes it.
     pub(super) async fn examine(
         &self,
@@ -103,10 +108,10 @@ impl Examiner<'_> {
         let beside = rows.into_iter().zip(ids);
         let beside = beside.map(|((row, is_pruned), id)| (row, is_pruned, existing.remove(&id)));
         let (keyring, is_open) = (Arc::clone(&self.keyring), self.is_open);
-        in_parallel(beside.collect(), move |(row, is_pruned, existing)| {
-            Ok(examined(&planner, &keyring, is_open, row, is_pruned, existing))
-        })
-        .await
+        let examined = in_parallel(beside.collect(), move |(row, is_pruned, existing)| {
+            examined(&planner, &keyring, is_open, row, is_pruned, existing)
+        });
+        Ok(examined.await?)
     }
 }
 
@@ -154,7 +159,7 @@ fn live_outcome(
         return Outcome::Differs("its user or provider differs");
     }
     match opened {
-        _ if existing.is_ended => Outcome::Changed,
+        _ if existing.is_ended() => Outcome::Changed,
         None => Outcome::Differs("its tokens do not open"),
         Some(opened) if existing.is_for(live, opened) => Outcome::Same,
         Some(_) if is_open && existing.is_changed_by_others() => Outcome::Changed,

@@ -78,7 +78,7 @@ async fn source_ids(
 ) -> Result<BTreeSet<SessionId>, MigrateError> {
     let mut known = BTreeSet::new();
     for table in &context.tables {
-        let mut scan = Scan::new(&table.source, &context.source, None);
+        let mut scan = Scan::new(context, &table.source);
         while let Some(batch) = scan.next(PAGE).await? {
             let ids = batch.rows.iter().map(|row| table.id(&table.source.key(row)));
             known.extend(ids.filter(|id| is_in_part(id)));

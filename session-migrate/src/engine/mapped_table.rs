@@ -7,9 +7,7 @@ use session_core::{SessionId, Timestamp};
 
 use crate::cap::{Candidate, CandidateReader, Cap, MissingMoment, rank};
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::source::{
-    Mapping, NewestBy, OverCapPartitions, SourceIdentity, SourceKey, SourceRow, SourceTable,
-};
+use crate::source::{Mapping, NewestBy, SourceIdentity, SourceKey, SourceRow, SourceTable};
 use crate::target::RowPlanner;
 
 /// A source table with its mapping, its number and the planner of its rows.
@@ -67,6 +65,9 @@ impl MappedTable {
         cap: &Cap,
         rows: Vec<SourceRow>,
     ) -> Result<Vec<(SourceRow, bool)>, MigrateError> {
+        if over_cap_threshold(cap).is_none() {
+            return Ok(rows.into_iter().map(|row| (row, false)).collect());
+        }
         let reader = CandidateReader::new(cap, self.mapping()).map_err(missing_moment)?;
         let candidates: Vec<Option<Candidate>> =
             rows.iter().map(|row| reader.candidate(row)).collect();
@@ -99,11 +100,4 @@ pub(crate) fn over_cap_threshold(cap: &Cap) -> Option<u32> {
         // The limits differ from provider to provider, and none is below one.
         _ => Some(1),
     }
-}
-
-/// Returns whether a row belongs to an over-cap partition. A row without a user or a provider does
-/// not.
-pub(crate) fn is_over_cap(partitions: &OverCapPartitions, row: &SourceRow) -> bool {
-    let partition = row.user.as_deref().zip(row.provider.as_deref());
-    partition.is_some_and(|(user, provider)| partitions.contains(user, provider))
 }

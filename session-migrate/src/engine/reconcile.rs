@@ -7,11 +7,11 @@ use sea_orm_migration::sea_orm::DatabaseTransaction;
 use session_core::token::SealedTokens;
 use session_core::{Keyring, SessionId};
 
-use super::batch::in_parallel;
-use super::mapped_table::MappedTable;
+use super::mapped_table::{MappedTable, over_cap_threshold};
 use super::worker::Worker;
 use crate::error::MigrateError;
-use crate::journal::{Checkpoint, Phase};
+use crate::journal::Checkpoint;
+use crate::parallel::in_parallel;
 use crate::source::SourceRow;
 use crate::sql::begin;
 use crate::target::{Disposition, ExistingRow, LiveRow, SealedRow, is_same_quarantined, seal};
@@ -48,7 +48,8 @@ pub(crate) async fn reconcile(
         let plan = planner.plan(&row, is_pruned);
         Ok((plan.id, seal(&row, plan, &keyring)?))
     });
-    write(worker, &wanted.await?, &gone, to).await
+    let wanted: Result<Vec<_>, MigrateError> = wanted.await?.into_iter().collect();
+    write(worker, &wanted?, &gone, to).await
 }
 
 /// Writes what differs of rows that are sealed already, and records the checkpoint `to`.
@@ -93,35 +94,54 @@ async fn try_write(
     to: &Checkpoint,
 ) -> Result<(), MigrateError> {
     let transaction = begin(&worker.context.target).await?;
-    write_in(worker, &transaction, wanted, gone).await?;
+    let (inserted, removed) = write_in(worker, &transaction, wanted, gone).await?;
     worker.checkpoint = to.clone();
     worker.note(&transaction).await?;
-    Ok(transaction.commit().await?)
+    transaction.commit().await?;
+    worker.held = (worker.held + inserted).saturating_sub(removed);
+    Ok(())
 }
 
+/// Writes what differs; returns how many rows it has inserted and removed.
 async fn write_in(
     worker: &mut Worker<'_>,
     transaction: &DatabaseTransaction,
     wanted: &[(SessionId, Option<SealedRow>)],
     gone: &[SessionId],
-) -> Result<(), MigrateError> {
-    let ids: Vec<SessionId> = wanted.iter().map(|(id, _)| *id).collect();
+) -> Result<(u64, u64), MigrateError> {
+    let ids: Vec<SessionId> =
+        wanted.iter().map(|(id, _)| *id).chain(gone.iter().copied()).collect();
     let existing = worker.target.existing_rows(transaction, &ids).await?;
+    if over_cap_threshold(worker.context.cap()).is_some() {
+        worker.left.extend(left(wanted, gone, &existing));
+    }
     let mut writes = write_set(wanted, &existing, &worker.keyring);
     writes.remove.extend(gone);
-    worker.target.remove(transaction, &writes.remove).await?;
+    let removed = worker.target.remove(transaction, &writes.remove).await?;
     worker.target.insert(transaction, writes.insert.iter().copied(), worker.now()).await?;
     for (live, sealed) in &writes.update {
         worker.target.update(transaction, live, sealed).await?;
     }
-    if worker.phase == Phase::Rank {
-        worker.counts.read += u64::try_from(wanted.len()).unwrap_or(0);
-        worker.count(writes.insert.into_iter());
-    } else {
-        let changed = writes.insert.len() + writes.update.len() + writes.remove.len();
-        worker.counts.repaired += u64::try_from(changed).unwrap_or(0);
-    }
-    Ok(())
+    let changed = writes.insert.len() + writes.update.len() + writes.remove.len();
+    worker.counts.repaired += u64::try_from(changed).unwrap_or(0);
+    Ok((u64::try_from(writes.insert.len()).unwrap_or(0), removed))
+}
+
+/// Returns the users and providers that rows leave.
+fn left(
+    wanted: &[(SessionId, Option<SealedRow>)],
+    gone: &[SessionId],
+    existing: &HashMap<SessionId, ExistingRow>,
+) -> Vec<(String, String)> {
+    let wanted = wanted
+        .iter()
+        .map(|(id, row)| (id, row.as_ref().and_then(|row| row.disposition.partition())));
+    let all = wanted.chain(gone.iter().map(|id| (id, None)));
+    let left = all.filter_map(|(id, next)| {
+        let (user, provider) = existing.get(id)?.partition()?;
+        (next != Some((&user, &provider))).then_some((user, provider))
+    });
+    left.collect()
 }
 
 fn write_set<'a>(
@@ -158,7 +178,7 @@ enum RowAction<'a> {
 
 fn action<'a>(existing: &ExistingRow, row: &'a SealedRow, keyring: &Keyring) -> RowAction<'a> {
     match (existing, &row.disposition) {
-        (ExistingRow::Live(existing), _) if existing.is_ended => RowAction::Keep,
+        (ExistingRow::Live(existing), _) if existing.is_ended() => RowAction::Keep,
         (ExistingRow::Live(existing), Disposition::Live(live)) => {
             let opened = existing.open(keyring);
             let is_same = opened.is_some_and(|opened| existing.is_for(live, &opened));

@@ -1,5 +1,6 @@
 //! One process's work on a move: its checkpoint and counts, and the pauses between batches.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +36,12 @@ pub(crate) struct Worker<'a> {
     pub(crate) phase: Phase,
     pub(crate) checkpoint: Checkpoint,
     pub(crate) counts: Counts,
-    /// The digest of the result, once both sides agree behind the block.
+    /// How many rows the target holds since the last comparison counted them.
+    pub(crate) held: u64,
+    /// The users and providers that a row has left in the target, so that the cap may keep another
+    /// one of theirs: they are ranked again when the change log is applied.
+    pub(crate) left: BTreeSet<(String, String)>,
+    /// The digest of the result, once both sides agree after the last write to the source.
     result_digest: Option<String>,
     /// Why writes to the source are not blocked, if they could not be.
     pub(crate) block_failure: Option<String>,
@@ -55,6 +61,8 @@ impl<'a> Worker<'a> {
             phase: journal.phase,
             checkpoint: context.journal.checkpoint(journal, &keyring)?,
             counts: journal.counts,
+            held: 0,
+            left: BTreeSet::new(),
             result_digest: None,
             block_failure: None,
             worked: Duration::ZERO,

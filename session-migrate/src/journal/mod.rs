@@ -25,11 +25,9 @@ pub(crate) use table::{FirstEntry, JournalTable, Note, exists};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Phase {
-    /// Rows are moved in the order of the source's key.
+    /// Rows are ranked and moved.
     #[serde(rename = "fill")]
     Load,
-    /// The rows of over-cap partitions are ranked and moved.
-    Rank,
     /// Changes that were made meanwhile are applied, and both sides are compared.
     CatchUp,
     /// Writes to the source are blocked, the last changes are applied, and both sides are compared
@@ -48,9 +46,8 @@ pub enum Phase {
 }
 
 impl Phase {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 7] = [
         Self::Load,
-        Self::Rank,
         Self::CatchUp,
         Self::Cutover,
         Self::Open,
@@ -64,7 +61,6 @@ impl Phase {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Load => "fill",
-            Self::Rank => "rank",
             Self::CatchUp => "catch_up",
             Self::Cutover => "switch",
             Self::Open => "switched",
@@ -81,7 +77,7 @@ impl Phase {
     /// Returns whether the target is not open yet.
     #[must_use]
     pub const fn is_before_cutover(self) -> bool {
-        matches!(self, Self::Load | Self::Rank | Self::CatchUp | Self::Cutover)
+        matches!(self, Self::Load | Self::CatchUp | Self::Cutover)
     }
 
     /// Returns whether every row is in the target, and the target is open.
@@ -104,7 +100,6 @@ impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Load => "load",
-            Self::Rank => "rank",
             Self::CatchUp => "catch up",
             Self::Cutover => "cutover",
             Self::Open => "open",

@@ -164,7 +164,7 @@ impl JournalTable {
         let sealed = note.checkpoint.seal(self.id, keyring)?;
         let switched_at = match note.phase {
             Phase::Open => format!(
-                ", switched_at = {}, is_blocked = {}",
+                ", switched_at = COALESCE(switched_at, {}), is_blocked = {}",
                 note.now.as_millis(),
                 i32::from(note.is_blocked)
             ),

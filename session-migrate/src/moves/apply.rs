@@ -5,10 +5,7 @@ use super::manifest::{MoveManifest, journal, lock, require_own_block, take_over}
 use super::plan;
 use super::proof::prove_keys;
 use super::report::ApplyReport;
-use crate::engine::{
-    Captures, MoveContext, Until, Worker, catch_up, compare_and_repair, cutover, load,
-    rank_over_cap,
-};
+use crate::engine::{Captures, MoveContext, Worker, confirm, converge_online, cutover, load};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{Journal, Phase};
 use crate::lock::Lock;
@@ -43,7 +40,7 @@ async fn apply_locked(
     lock: &Lock,
 ) -> Result<ApplyReport, MigrateError> {
     match context.journal.load(&context.target).await? {
-        Some(journal) if journal.phase.is_before_cutover() => {
+        Some(journal) if journal.phase.is_before_cutover() || is_unconfirmed(&journal) => {
             require_same(context, &journal, approval)?;
             prove_keys(context, &journal).await?;
             require_own_block(context, Some(&MoveManifest::of(&journal)?)).await?;
@@ -76,7 +73,7 @@ async fn apply_locked(
     take_over(context, lock).await?;
     // The last commit of a killed process may have come in between, so the journal is read again.
     let current = journal(context).await?;
-    if current.phase == Phase::Open {
+    if current.phase == Phase::Open && !is_unconfirmed(&current) {
         return Ok(ApplyReport::of(context, &current));
     }
     let block_failure = run_phases(context, &current).await?;
@@ -86,6 +83,11 @@ async fn apply_locked(
         report.notes = vec![note];
     }
     Ok(report)
+}
+
+/// Returns whether the target was opened, and the comparison that follows was not completed.
+fn is_unconfirmed(journal: &Journal) -> bool {
+    journal.phase == Phase::Open && journal.result_digest.is_none()
 }
 
 async fn begin_anew(context: &MoveContext, approval: &Approval) -> Result<(), MigrateError> {
@@ -122,39 +124,41 @@ async fn run_phases(
     let mut worker = Worker::resume(context, journal)?;
     let manifest = MoveManifest::of(journal)?;
     let captures = Captures::of(context, &manifest.capture_owner(context.id))?;
-    if context.options.is_online {
-        // Before the first row is read, so that every later change is logged.
-        captures.start().await?;
+    if worker.phase != Phase::Open {
+        if context.options.is_online {
+            // Before the first row is read, so that every later change is logged.
+            captures.start().await?;
+        }
+        run_until_open(&mut worker, &captures, manifest.is_without_indexes).await?;
     }
+    let opened = self::journal(context).await?;
+    if let Some(opened_at) = opened.switched_at.filter(|_| is_unconfirmed(&opened)) {
+        confirm(&mut worker, opened_at).await?;
+    }
+    Ok(worker.block_failure)
+}
+
+async fn run_until_open(
+    worker: &mut Worker<'_>,
+    captures: &Captures<'_>,
+    is_without_indexes: bool,
+) -> Result<(), MigrateError> {
+    let context = worker.context;
     if worker.counts.expected == 0 {
         worker.counts.expected = plan::count_rows(context).await?;
     }
     worker.note_alone().await?;
     if worker.phase == Phase::Load {
-        load(&mut worker).await?;
-        worker.enter(Phase::Rank).await?;
-    }
-    if worker.phase == Phase::Rank {
-        rank_over_cap(&mut worker).await?;
-        if manifest.is_without_indexes {
+        load(worker).await?;
+        if is_without_indexes {
             create_indexes(&context.target, context.dialect()).await?;
         }
         worker.enter(Phase::CatchUp).await?;
     }
-    if worker.phase == Phase::CatchUp && context.options.is_online {
-        catch_up_online(&mut worker, &captures).await?;
-    }
-    cutover(&mut worker, &captures).await?;
-    Ok(worker.block_failure)
-}
-
-/// Catches up before writes are blocked: the less there is left to do, the shorter the block.
-async fn catch_up_online(
-    worker: &mut Worker<'_>,
-    captures: &Captures<'_>,
-) -> Result<(), MigrateError> {
-    catch_up(worker, captures, Until::NearlyEmpty).await?;
-    // Once is enough here: what is written meanwhile differs until it is applied.
-    compare_and_repair(worker).await?;
-    catch_up(worker, captures, Until::NearlyEmpty).await
+    let compared = match worker.phase {
+        // The less there is left to do behind the block, the shorter it is.
+        Phase::CatchUp if context.options.is_online => converge_online(worker, captures).await?,
+        _ => None,
+    };
+    cutover(worker, captures, compared).await
 }

@@ -53,7 +53,7 @@ async fn remove_revocations_of_purged(context: &MoveContext) -> Result<(), Migra
         return Ok(());
     }
     for table in &context.tables {
-        let mut scan = Scan::new(&table.source, &context.source, None);
+        let mut scan = Scan::new(context, &table.source);
         while let Some(batch) = scan.next(BATCH).await? {
             let ids: Vec<SessionId> =
                 batch.rows.iter().map(|row| table.id(&table.source.key(row))).collect();

@@ -102,7 +102,7 @@ impl WriteBack<'_> {
     }
 
     fn decide(&self, examined: &Examined, existing: &TargetRow) -> Result<Decision, MigrateError> {
-        if existing.is_ended {
+        if existing.is_ended() {
             return Ok(Decision::Ended);
         }
         let Some(opened) = &examined.opened else {
@@ -175,7 +175,7 @@ impl WriteBack<'_> {
             let existing = target.existing_rows(&self.context.target, ids).await?;
             for row in existing.into_values() {
                 if let ExistingRow::Live(row) = row
-                    && !row.is_ended
+                    && !row.is_ended()
                 {
                     self.keep(&row, "its row is gone from the source");
                 }

@@ -149,3 +149,9 @@ impl From<MissingMoment> for PruneError {
         Self::because(PruneErrorKind::MissingMoment, error.to_string())
     }
 }
+
+impl From<tokio::task::JoinError> for PruneError {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self::new(PruneErrorKind::Statement).caused_by(error)
+    }
+}

@@ -1,5 +1,7 @@
 //! Ranks the rows of over-cap partitions by the policy's own function.
 
+use std::sync::Arc;
+
 use sea_orm_migration::sea_orm::{ConnectionTrait as _, Value};
 
 use super::error::PruneError;
@@ -7,7 +9,8 @@ use super::survey::limit_of;
 use super::table::PrunableTable;
 use super::victims::{VictimTable, checked, keyed};
 use crate::cap::{Candidate, CandidateReader, Cap, Rank, rank};
-use crate::source::{OverCapReader, Slot, SourceRow};
+use crate::parallel::in_parallel;
+use crate::source::{ListOn, Slot, SourceRow, UserCursor};
 use crate::sql::Cell;
 
 /// How many rows are read at once.
@@ -16,36 +19,63 @@ const MAX_ROWS: u32 = 20_000;
 /// How many victims one statement notes.
 const MAX_NOTED: usize = 500;
 
-/// Notes the victims in their table. `more_than` is the lowest limit of all providers: smaller
-/// partitions are not read.
+/// Notes the victims in their table. `more_than` is the lowest limit of all providers: the rows of
+/// smaller partitions are not opened.
 pub(super) async fn note_victims(
     table: &PrunableTable,
     victims: &VictimTable,
     cap: &Cap,
     more_than: u32,
 ) -> Result<(), PruneError> {
-    let candidates = CandidateReader::new(cap, table.source.mapping())?;
-    let mut reader = OverCapReader::new(more_than);
+    let reader = Arc::new(CandidateReader::new(cap, table.source.mapping())?);
+    let checks: Arc<[Slot]> = victims.checks.clone().into();
+    let order = table.source.user_order(&table.connection, ListOn::Same).await?;
+    let read = async |after: Option<UserCursor>| {
+        table.source.raw_by_user(&table.connection, &order, after.as_ref(), MAX_ROWS).await
+    };
+    victims.create_found(table).await?;
+    let (mut rows, mut next) = read(None).await?;
     loop {
+        let (source, reader, checks) =
+            (Arc::clone(&table.source), Arc::clone(&reader), Arc::clone(&checks));
         // What is opened of a row is dropped at once: only its facts are kept.
-        let facts = |row: SourceRow| {
-            let candidate = candidates.candidate(&row)?;
-            Some((RowFacts::of(&row, victims), candidate))
+        let facts = in_parallel(table.source.over_cap(rows, more_than), move |row| {
+            let row = source.decode(row);
+            let candidate = reader.candidate(&row)?;
+            Some((RowFacts::of(&row, &checks), candidate))
+        });
+        let ahead = async {
+            match next {
+                Some(_) => read(next).await.map(Some),
+                None => Ok(None),
+            }
         };
-        let page = table.source.next_over_cap(&table.connection, &mut reader, MAX_ROWS, facts);
-        let Some(rows) = page.await? else { return Ok(()) };
-        let (rows, ranked): (Vec<RowFacts>, Vec<Candidate>) = rows.into_iter().flatten().unzip();
-        let ranks = rank(cap, &ranked);
-        let found: Vec<Victim<'_>> = rows
-            .iter()
-            .zip(&ranked)
-            .zip(&ranks)
-            .filter_map(|((row, candidate), rank)| Victim::of(row, candidate, *rank, cap))
-            .collect();
-        for some in found.chunks(MAX_NOTED) {
-            note(table, victims, some).await?;
-        }
+        let (facts, ahead) = tokio::join!(facts, ahead);
+        note_page(table, victims, cap, facts?.into_iter().flatten()).await?;
+        let Some(page) = ahead? else { return victims.take_found(table).await };
+        (rows, next) = page;
     }
+}
+
+/// Ranks the rows of a page, and notes those that are over the cap.
+async fn note_page(
+    table: &PrunableTable,
+    victims: &VictimTable,
+    cap: &Cap,
+    rows: impl Iterator<Item = (RowFacts, Candidate)>,
+) -> Result<(), PruneError> {
+    let (rows, ranked): (Vec<RowFacts>, Vec<Candidate>) = rows.unzip();
+    let ranks = rank(cap, &ranked);
+    let found: Vec<Victim<'_>> = rows
+        .iter()
+        .zip(&ranked)
+        .zip(&ranks)
+        .filter_map(|((row, candidate), rank)| Victim::of(row, candidate, *rank, cap))
+        .collect();
+    for some in found.chunks(MAX_NOTED) {
+        note(table, victims, some).await?;
+    }
+    Ok(())
 }
 
 /// What is noted of a row that is over the cap: its key, and what it is checked by.
@@ -55,13 +85,13 @@ struct RowFacts {
 }
 
 impl RowFacts {
-    fn of(row: &SourceRow, victims: &VictimTable) -> Self {
+    fn of(row: &SourceRow, checks: &[Slot]) -> Self {
         let stored = |slot: &Slot| {
             let mut stored = row.stored.iter();
             let found = stored.find(|it| it.column == slot.column.name && it.join == slot.join);
             found.map_or(Cell::Null, |it| it.cell.clone())
         };
-        let checks = victims.checks.iter().map(stored).collect();
+        let checks = checks.iter().map(stored).collect();
         Self { key: row.key.cells().to_vec(), checks }
     }
 }
@@ -87,7 +117,7 @@ async fn note(
     victims: &VictimTable,
     found: &[Victim<'_>],
 ) -> Result<(), PruneError> {
-    let mut query = victims.insert(false);
+    let mut query = victims.insert_found();
     for (at, it) in found.iter().enumerate() {
         query.push(if at == 0 { "VALUES (" } else { ", (" });
         for (slot, cell) in victims.key.iter().zip(&it.row.key) {

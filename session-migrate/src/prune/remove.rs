@@ -30,8 +30,6 @@ pub(super) struct Remover<'a> {
 pub(super) struct VictimBatch {
     pub(super) after: u64,
     pub(super) last: u64,
-    /// Whether the locations of the rows were noted.
-    pub(super) is_located: bool,
 }
 
 enum BatchError {
@@ -117,7 +115,7 @@ impl Remover<'_> {
     fn push_which(&self, query: &mut Query, batch: VictimBatch, is_all: bool) {
         self.table.bound().push_filter(query);
         query.push(&format!(" AND {}", Self::range(batch)));
-        query.push(&format!(" AND {}", self.victims.is_row("source_row", batch.is_located)));
+        query.push(&format!(" AND {}", self.victims.is_row("source_row")));
         if !is_all {
             query.push(&format!(" AND {}", self.victims.is_unchanged()));
             self.table.referrers.push_is_free(query, BASE);
@@ -135,7 +133,7 @@ impl Remover<'_> {
         let mut query =
             self.query(&format!("SELECT 1 FROM {source} AS {BASE}, {name} AS w WHERE "));
         query.push(&Self::range(batch)).push(" AND ");
-        query.push(&self.victims.is_row(BASE, batch.is_located));
+        query.push(&self.victims.is_row(BASE));
         query.push(&format!(" FOR UPDATE OF {BASE}"));
         query
     }
@@ -153,7 +151,7 @@ impl Remover<'_> {
         } else {
             query.push(&format!("{source} AS target_row USING {name} AS w WHERE "));
             query.push(&format!("{} AND ", Self::range(batch)));
-            query.push(&self.victims.is_row("target_row", batch.is_located));
+            query.push(&self.victims.is_row("target_row"));
             query.push(" AND EXISTS (SELECT 1 FROM ").push(&bound.from);
             self.push_which(&mut query, batch, false);
             query.push(")");
@@ -191,8 +189,8 @@ impl Remover<'_> {
     }
 
     /// Returns the columns by which SQLite finds rows, and what the temporary table notes of them.
-    fn names(&self, is_located: bool) -> (Vec<String>, Vec<String>) {
-        if let Some(location) = self.victims.location.filter(|_| is_located) {
+    fn names(&self) -> (Vec<String>, Vec<String>) {
+        if let Some(location) = self.victims.location {
             return (vec![location.to_owned()], vec!["w.lies_at".to_owned()]);
         }
         let key = self.victims.key.iter().map(|it| self.victims.dialect.quote(&it.column.name));
@@ -206,7 +204,7 @@ impl Remover<'_> {
             self.push_which(&mut query, batch, is_all);
             return query;
         }
-        let (key, noted) = self.names(batch.is_located);
+        let (key, noted) = self.names();
         let (source, name) = (self.table.table_sql(), self.victims.name());
         let listed = |names: &[String]| match names {
             [only] => only.clone(),

@@ -268,8 +268,7 @@ impl Prune {
                 return Ok(());
             }
             let last = (after + size).min(ranking.last);
-            // The fast path notes the locations.
-            let batch = VictimBatch { after, last, is_located: ranking.is_set_based };
+            let batch = VictimBatch { after, last };
             let started = self.clock.monotonic();
             totals.pruned += remover.remove(batch).await?;
             let took = self.clock.monotonic().saturating_sub(started);
@@ -362,7 +361,7 @@ async fn referring_rows(
     table: &PrunableTable,
     victims: &VictimTable,
 ) -> Result<Vec<ReferringRows>, PruneError> {
-    let (row, is_row) = ("victim_row", victims.is_row("victim_row", false));
+    let (row, is_row) = ("victim_row", victims.is_key("victim_row", "w"));
     let from = format!("{} AS w JOIN {} AS {row} ON {is_row}", victims.name(), table.table_sql());
     table.referrers.count(&table.connection, &from, row).await
 }

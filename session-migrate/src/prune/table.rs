@@ -1,5 +1,7 @@
 //! The table to prune, on the one connection of a run.
 
+use std::sync::Arc;
+
 use sea_orm_migration::sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction};
 
 use super::error::{PruneError, PruneErrorKind};
@@ -20,7 +22,7 @@ const CACHE_KIB: u32 = 48 * 1024;
 pub(super) struct PrunableTable {
     /// A pool of one connection, because a temporary table belongs to its connection.
     pub(super) connection: DatabaseConnection,
-    pub(super) source: SourceTable,
+    pub(super) source: Arc<SourceTable>,
     pub(super) table: Table,
     /// What the database calls the location of a row, if it has a name for it.
     pub(super) location: Option<&'static str>,
@@ -50,14 +52,14 @@ impl PrunableTable {
         let (source, table) = check(&connection, &schema, mapping, codecs, cap).await?;
         let location = row_location(&connection, source.bound().dialect, &table).await;
         let referrers = Referrers::of(&connection, &table).await?;
-        Ok(Self { connection, source, table, location, referrers })
+        Ok(Self { connection, source: Arc::new(source), table, location, referrers })
     }
 
-    pub(super) const fn bound(&self) -> &Bound {
+    pub(super) fn bound(&self) -> &Bound {
         self.source.bound()
     }
 
-    pub(super) const fn dialect(&self) -> Dialect {
+    pub(super) fn dialect(&self) -> Dialect {
         self.bound().dialect
     }
 

@@ -1,6 +1,6 @@
 //! The temporary table of the victims: their keys, and what the rows were when they were ranked.
 
-use sea_orm_migration::sea_orm::Value;
+use sea_orm_migration::sea_orm::{ConnectionTrait as _, Value};
 
 use super::error::PruneError;
 use super::table::PrunableTable;
@@ -9,6 +9,9 @@ use crate::sql::{Cell, CellReader, Column, ColumnKind, Dialect, Query};
 
 /// The name of the temporary table.
 const NAME: &str = "session_prune_work";
+
+/// The name of the temporary table of victims in the order in which they were found.
+const FOUND: &str = "session_prune_found";
 
 /// The temporary table of the victims.
 ///
@@ -45,16 +48,59 @@ impl VictimTable {
 
     /// Returns the table's name in statements.
     pub(super) fn name(&self) -> String {
+        self.temporary(NAME)
+    }
+
+    fn temporary(&self, name: &str) -> String {
         match self.dialect {
-            Dialect::Sqlite => format!("temp.{NAME}"),
-            Dialect::Postgres => format!("pg_temp.{NAME}"),
-            Dialect::Mysql => NAME.to_owned(),
+            Dialect::Sqlite => format!("temp.{name}"),
+            Dialect::Postgres => format!("pg_temp.{name}"),
+            Dialect::Mysql => name.to_owned(),
         }
     }
 
     /// Creates the table, empty.
     pub(super) async fn create(&self, table: &PrunableTable) -> Result<(), PruneError> {
         self.drop_if_exists(table).await?;
+        self.create_as(table, NAME).await
+    }
+
+    /// Creates a table for victims in the order in which they are found, empty.
+    pub(super) async fn create_found(&self, table: &PrunableTable) -> Result<(), PruneError> {
+        self.create_as(table, FOUND).await
+    }
+
+    /// Takes over the victims that were found, in the order in which their rows are stored, so that
+    /// a batch changes few pages.
+    pub(super) async fn take_found(&self, table: &PrunableTable) -> Result<(), PruneError> {
+        let bound = table.bound();
+        let columns = |name: char, count: usize| {
+            (0..count).map(|at| format!("found.{name}{at}")).collect::<Vec<_>>()
+        };
+        let key = columns('k', self.key.len());
+        let mut selected = [key.clone(), columns('c', self.checks.len())].concat();
+        let order = match self.location {
+            Some(location) => {
+                selected.push(format!("source_row.{location}"));
+                format!("source_row.{location}")
+            }
+            None => key.join(", "),
+        };
+        let mut query = self.insert();
+        let (selected, found) = (selected.join(", "), self.temporary(FOUND));
+        query.push(&format!(
+            "SELECT {selected}, found.is_first, found.reason FROM {found} AS found CROSS JOIN {} \
+             WHERE {}",
+            bound.from,
+            self.is_key("source_row", "found")
+        ));
+        query.push(&format!(" ORDER BY {order}"));
+        let taken = table.connection.execute_raw(query.statement()).await;
+        taken.map(drop).map_err(PruneError::statement)?;
+        self.drop_as(table, FOUND).await
+    }
+
+    async fn create_as(&self, table: &PrunableTable, name: &str) -> Result<(), PruneError> {
         let key = self.key.iter().enumerate();
         let mut columns: Vec<String> = Vec::new();
         let (seq, check, number) = match self.dialect {
@@ -75,17 +121,17 @@ impl VictimTable {
         let columns = columns.join(", ");
         table
             .run(&match self.dialect {
-                Dialect::Sqlite => format!("CREATE TEMPORARY TABLE {NAME} ({columns})"),
+                Dialect::Sqlite => format!("CREATE TEMPORARY TABLE {name} ({columns})"),
                 // PostgreSQL notes that ON COMMIT is missing; the message is of no use.
                 Dialect::Postgres => format!(
-                    "SET client_min_messages = warning; CREATE TEMPORARY TABLE {NAME} ({columns})"
+                    "SET client_min_messages = warning; CREATE TEMPORARY TABLE {name} ({columns})"
                 ),
                 // Selected, so that the key's columns have the collations of the source's.
                 Dialect::Mysql => {
                     let key: Vec<String> =
                         key.map(|(at, slot)| format!("{} AS k{at}", slot.sql)).collect();
                     format!(
-                        "CREATE TEMPORARY TABLE {NAME} ({columns}) SELECT {} FROM {} AS source_row LIMIT 0",
+                        "CREATE TEMPORARY TABLE {name} ({columns}) SELECT {} FROM {} AS source_row LIMIT 0",
                         key.join(", "),
                         table.table_sql()
                     )
@@ -104,31 +150,50 @@ impl VictimTable {
 
     /// Drops the table, if it exists.
     pub(super) async fn drop_if_exists(&self, table: &PrunableTable) -> Result<(), PruneError> {
-        let temporary = if self.dialect == Dialect::Mysql { "TEMPORARY " } else { "" };
-        table.run(&format!("DROP {temporary}TABLE IF EXISTS {}", self.name())).await
+        self.drop_as(table, FOUND).await?;
+        self.drop_as(table, NAME).await
     }
 
-    /// Returns the beginning of an insert. With `is_located`, each row has its location after the
-    /// checks.
-    pub(super) fn insert(&self, is_located: bool) -> Query {
+    async fn drop_as(&self, table: &PrunableTable, name: &str) -> Result<(), PruneError> {
+        let temporary = if self.dialect == Dialect::Mysql { "TEMPORARY " } else { "" };
+        table.run(&format!("DROP {temporary}TABLE IF EXISTS {}", self.temporary(name))).await
+    }
+
+    /// Returns the beginning of an insert; each row has its location after the checks, if the
+    /// database has a name for it.
+    pub(super) fn insert(&self) -> Query {
+        self.insert_into(&self.name(), self.location)
+    }
+
+    /// Returns the beginning of an insert of victims that were found, without their locations.
+    pub(super) fn insert_found(&self) -> Query {
+        self.insert_into(&self.temporary(FOUND), None)
+    }
+
+    fn insert_into(&self, name: &str, location: Option<&str>) -> Query {
         let mut columns: Vec<String> = (0..self.key.len()).map(|at| format!("k{at}")).collect();
         columns.extend((0..self.checks.len()).map(|at| format!("c{at}")));
-        columns.extend(self.location.filter(|_| is_located).map(|_| "lies_at".to_owned()));
+        columns.extend(location.map(|_| "lies_at".to_owned()));
         let columns = columns.join(", ");
-        let into = format!("INSERT INTO {} ({columns}, is_first, reason) ", self.name());
+        let into = format!("INSERT INTO {name} ({columns}, is_first, reason) ");
         Query::new(self.dialect, into)
     }
 
-    /// Returns the condition that a source row is the victim `w`; with `is_located`, that it is
-    /// still at its noted location.
-    pub(super) fn is_row(&self, row: &str, is_located: bool) -> String {
+    /// Returns the condition that a source row is the victim `w`, and still at its noted location.
+    pub(super) fn is_row(&self, row: &str) -> String {
+        let key = self.is_key(row, "w");
+        match self.location {
+            Some(location) => format!("{row}.{location} = w.lies_at AND {key}"),
+            None => key,
+        }
+    }
+
+    /// Returns the condition that a source row has the key of a victim.
+    pub(super) fn is_key(&self, row: &str, victim: &str) -> String {
         let same = |(at, slot): (usize, &Slot)| {
-            format!("{row}.{} = w.k{at}", self.dialect.quote(&slot.column.name))
+            format!("{row}.{} = {victim}.k{at}", self.dialect.quote(&slot.column.name))
         };
-        let location = self.location.filter(|_| is_located);
-        let location = location.map(|name| format!("{row}.{name} = w.lies_at"));
-        let key = self.key.iter().enumerate().map(same);
-        location.into_iter().chain(key).collect::<Vec<_>>().join(" AND ")
+        self.key.iter().enumerate().map(same).collect::<Vec<_>>().join(" AND ")
     }
 
     /// Returns the condition that a source row has not changed since it was ranked.

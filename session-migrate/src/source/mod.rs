@@ -87,8 +87,8 @@ pub(crate) use mapping::{error_at, read_toml};
 pub use preset::{Match, Mismatch, Preset, Recognition};
 pub use read::{Cursor, InvalidCursor, SourceTable};
 #[doc(hidden)]
-pub use read::{OverCapPartitions, PartitionCursor};
-pub(crate) use read::{OverCapReader, RawBatch, RawRow, exact};
+pub use read::{ListOn, UserCursor};
+pub(crate) use read::{RawRow, UserOrder, exact};
 pub use row::{RowTokens, SourceKey, SourceRow};
 pub(crate) use row_location::{row_location, row_location_type};
 #[doc(hidden)]

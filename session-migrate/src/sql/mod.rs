@@ -22,7 +22,7 @@ pub(crate) use pool::begin;
 pub use pool::connect_read_only;
 pub(crate) use query::{CellReader, Query};
 pub use schema::Schema;
-pub(crate) use schema::{InboundKey, inbound_keys};
+pub(crate) use schema::{InboundKey, has_index_on, inbound_keys};
 pub(crate) use sqlite_file::sqlite_file;
 pub use table::{Column, ColumnKind, Table};
 pub use value::Cell;

@@ -16,6 +16,16 @@ pub(crate) enum ExistingRow {
     Quarantined(Box<QuarantineEntry>),
 }
 
+impl ExistingRow {
+    /// Returns the user and the provider.
+    pub(crate) fn partition(&self) -> Option<(String, String)> {
+        match self {
+            Self::Live(row) => Some((row.user.clone(), row.provider.clone())),
+            Self::Quarantined(entry) => entry.partition.clone(),
+        }
+    }
+}
+
 /// A row of `session_move_aside`.
 #[derive(Debug)]
 pub(crate) struct QuarantineEntry {
@@ -61,7 +71,7 @@ pub(crate) struct TargetRow {
     pub(crate) revision: i64,
     /// Raised with the revision by each write of the move.
     moved_revision: i64,
-    pub(crate) is_ended: bool,
+    pub(crate) ended_at: Option<Timestamp>,
     pub(crate) tokens: Option<SealedTokens>,
 }
 
@@ -113,7 +123,7 @@ impl TargetRow {
             renewed_at: row.try_get_by_index(10)?,
             revision: row.try_get_by_index(11)?,
             moved_revision: moved_revision.unwrap_or(1),
-            is_ended: ended_at.is_some(),
+            ended_at: ended_at.map(Timestamp::from_millis),
             tokens: sealed.map(|tokens| SealedTokens {
                 tokens: Sealed::from_bytes(tokens),
                 refresh_token: refresh.map(Sealed::from_bytes),
@@ -126,6 +136,11 @@ impl TargetRow {
         let user = UserId::new(&self.user).ok()?;
         let provider = ProviderName::new(&self.provider).ok()?;
         TokenSet::open(self.tokens.as_ref()?, keyring, self.id, &user, &provider).ok()
+    }
+
+    /// Returns whether the session has ended.
+    pub(crate) const fn is_ended(&self) -> bool {
+        self.ended_at.is_some()
     }
 
     /// Returns whether another writer than the move has changed the row.

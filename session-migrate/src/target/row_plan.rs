@@ -28,6 +28,16 @@ pub(crate) enum Disposition {
     Quarantine(QuarantinedRow),
 }
 
+impl Disposition {
+    /// Returns the user and the provider, where the columns can hold them.
+    pub(crate) fn partition(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Live(live) => Some((live.session.user.as_str(), live.session.provider.as_str())),
+            Self::Quarantine(of) => of.user.as_deref().zip(of.provider.as_deref()),
+        }
+    }
+}
+
 /// A row that is set aside and reported.
 #[derive(Debug)]
 pub(crate) struct QuarantinedRow {

@@ -172,22 +172,22 @@ impl TargetTable {
         Ok(found)
     }
 
-    /// Deletes rows of this move, from whichever table holds them.
+    /// Deletes rows of this move, from whichever table holds them; returns how many there were.
     pub(crate) async fn remove(
         &self,
         connection: &impl ConnectionTrait,
         ids: &[SessionId],
-    ) -> Result<(), MigrateError> {
+    ) -> Result<u64, MigrateError> {
+        let mut removed = 0;
         for ids in ids.chunks(CHUNK) {
             for sql in [
                 "DELETE FROM login_session WHERE id IN ",
                 "DELETE FROM session_move_aside WHERE session_id IN ",
             ] {
-                let done = self.naming(sql, ids).execute(connection).await;
-                done?;
+                removed += self.naming(sql, ids).execute(connection).await?;
             }
         }
-        Ok(())
+        Ok(removed)
     }
 
     /// Updates a live row to the tokens and the identity that its source has now. A secret that a

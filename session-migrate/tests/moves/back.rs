@@ -84,7 +84,7 @@ on_every_database! {
                 site.succeed("apply", &[WORDS.as_slice(), &["--yes"]].concat()).await;
             } else {
                 let mut child = site.spawn("apply", &[WORDS.as_slice(), &["--yes"]].concat());
-                assert!(site.reaches(&mut child, Stage::Rank).await);
+                assert!(site.reaches(&mut child, Stage::Fill).await);
                 assert!(crate::kill::kill(child).await);
             }
             assert_ne!(everything(&site).await, before);

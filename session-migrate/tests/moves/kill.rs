@@ -20,7 +20,7 @@ const MIN_KILLS_PER_STAGE: usize = 3;
 const ROWS: usize = 320;
 
 /// The stages at which the processes of one move are killed, in order.
-const KILL_AT: [Stage; 16] = [
+const KILL_AT: [Stage; 14] = [
     Stage::Expand,
     Stage::Expand,
     Stage::Capture,
@@ -29,9 +29,7 @@ const KILL_AT: [Stage; 16] = [
     Stage::Fill,
     Stage::Fill,
     Stage::Fill,
-    Stage::Rank,
-    Stage::Rank,
-    Stage::Rank,
+    Stage::Fill,
     Stage::CatchUp,
     Stage::CatchUp,
     Stage::Switch,
@@ -67,7 +65,8 @@ impl Tally {
 fn max_delay(stage: Stage) -> Duration {
     Duration::from_millis(match stage {
         Stage::Fill => 150,
-        Stage::Rank | Stage::Switch => 100,
+        // Behind the block there is little to do.
+        Stage::Switch => 15,
         _ => 40,
     })
 }

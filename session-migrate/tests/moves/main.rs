@@ -14,6 +14,7 @@
 mod application;
 mod attempts;
 mod back;
+mod behind;
 mod binary_log;
 mod blocked;
 mod commands;

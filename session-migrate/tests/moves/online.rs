@@ -71,10 +71,7 @@ async fn agrees_at_the_cutover(kind: Kind, cap: Option<usize>) {
     if !kind.is_available() {
         return;
     }
-    let mut stages = vec![Stage::Fill, Stage::CatchUp, Stage::Switch];
-    if cap.is_some() {
-        stages.push(Stage::Rank);
-    }
+    let stages = [Stage::Fill, Stage::CatchUp, Stage::Switch];
     let mut all = BTreeMap::new();
     for _ in 0..MAX_MOVES {
         all.extend(moved_under_writes(kind, cap).await);

@@ -34,15 +34,14 @@ pub(crate) enum Stage {
     /// An entry without counts: the triggers of an online move.
     Capture,
     Fill,
-    Rank,
     CatchUp,
     Switch,
     Done,
 }
 
 impl Stage {
-    pub(crate) const BEFORE_THE_END: [Self; 6] =
-        [Self::Expand, Self::Capture, Self::Fill, Self::Rank, Self::CatchUp, Self::Switch];
+    pub(crate) const BEFORE_THE_END: [Self; 5] =
+        [Self::Expand, Self::Capture, Self::Fill, Self::CatchUp, Self::Switch];
 }
 
 /// The entry in the journal.
@@ -127,7 +126,6 @@ impl Site {
         let stage = match text(0).as_str() {
             "fill" if progress["expected"] == 0 => Stage::Capture,
             "fill" => Stage::Fill,
-            "rank" => Stage::Rank,
             "catch_up" => Stage::CatchUp,
             "switch" => Stage::Switch,
             _ => Stage::Done,

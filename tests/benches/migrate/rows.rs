@@ -6,12 +6,8 @@ use session_tests::database::{Database, Kind};
 /// The maximum number of rows of a user and provider. Every number from 1 on occurs equally often.
 const MAX_ROWS: usize = 20;
 
-/// Creates a table with this number of rows, of which 26 in 100 are over a cap of ten.
-pub(crate) async fn filled(kind: Kind, rows: u64) -> Database {
-    filled_with(kind, rows, &"t0ken567".repeat(50)).await
-}
-
-/// Creates the same table with this text for every token.
+/// Creates a table with this number of rows, of which 26 in 100 are over a cap of ten, and with this
+/// text for every token.
 pub(crate) async fn filled_with(kind: Kind, rows: u64, token: &str) -> Database {
     let database = Database::create(kind).await;
     let connection = database.connect().await;

@@ -1,72 +1,50 @@
-//! Over-cap pairs of user and provider are read whole, whatever the size of a page.
+//! Users are read whole, whatever the size of a page, and each row once.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use session_migrate::source::{PartitionCursor, SourceRow};
-use session_tests::database::Database;
+use session_migrate::source::{ListOn, UserCursor};
+use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 
 use crate::migrate_prune::table::{Mapped, grants, mapped};
 use session_tests::source::Source;
 
-type Pairs = BTreeMap<(Vec<u8>, Vec<u8>), Vec<String>>;
-
-/// Returns the keys of each pair that has more than this number of rows.
-fn expected(rows: &[SourceRow], more_than: usize) -> Pairs {
-    let mut pairs = Pairs::new();
-    for row in rows {
-        if let (Some(user), Some(provider)) = (&row.user, &row.provider) {
-            let pair = (user.clone().into_bytes(), provider.clone().into_bytes());
-            pairs.entry(pair).or_default().push(row.key.to_string());
-        }
-    }
-    pairs.retain(|_, keys| keys.len() > more_than);
-    pairs.values_mut().for_each(|keys| keys.sort());
-    pairs
-}
-
-async fn read(mapped: &Mapped, more_than: u32, limit: u32) -> Pairs {
+/// Reads page by page, and returns the keys. All rows of a user must come in one page.
+async fn read(mapped: &Mapped, list_on: ListOn<'_>, limit: u32) -> Vec<String> {
     let source = &mapped.source;
     let table = source.open(&mapped.mapping, &mapped.codecs).await.unwrap();
-    let (mut pairs, mut after) = (Pairs::new(), None);
+    let (mut keys, mut seen, mut after) = (Vec::new(), BTreeSet::new(), None);
     loop {
-        let page = table.over_cap_rows(&source.connection, more_than, after.as_ref(), limit);
+        let page = table.rows_by_user(&source.connection, list_on, after.as_ref(), limit);
         let (rows, next) = page.await.unwrap();
-        for (pair, mut keys) in expected(&rows, 0) {
-            keys.sort();
-            assert!(pairs.last_key_value().is_none_or(|(last, _)| *last != pair));
-            assert!(pairs.insert(pair, keys).is_none(), "a pair was read twice");
-        }
+        let users: BTreeSet<String> = rows.iter().filter_map(|row| row.user.clone()).collect();
+        assert!(seen.is_disjoint(&users), "a user came in two pages: {users:?}");
+        assert!(users.is_empty() || rows.iter().all(|row| row.user.is_some()));
+        seen.extend(users);
+        keys.extend(rows.iter().map(|row| row.key.to_string()));
         // The cursor survives as text, for another process.
-        after = next.map(|cursor| cursor.to_string().parse::<PartitionCursor>().unwrap());
+        after = next.map(|cursor| cursor.to_string().parse::<UserCursor>().unwrap());
         if after.is_none() {
-            return pairs;
+            keys.sort();
+            return keys;
         }
     }
 }
 
 async fn check(mapped: &Mapped) {
-    let rows = mapped.rows().await;
-    let table = mapped.source.open(&mapped.mapping, &mapped.codecs).await.unwrap();
-    for more_than in [0, 1, 3, 10, 1000] {
-        let expected = expected(&rows, more_than as usize);
-        for limit in [1, 7, 10_000] {
-            assert_eq!(read(mapped, more_than, limit).await, expected, "{more_than} {limit}");
-        }
-        let crowded =
-            table.over_cap_partitions(&mapped.source.connection, more_than).await.unwrap();
-        assert_eq!((crowded.len(), crowded.is_empty()), (expected.len(), expected.is_empty()));
-        for row in &rows {
-            if let (Some(user), Some(provider)) = (&row.user, &row.provider) {
-                let pair = (user.clone().into_bytes(), provider.clone().into_bytes());
-                assert_eq!(crowded.contains(user, provider), expected.contains_key(&pair));
-            }
-        }
+    let mut expected: Vec<String> =
+        mapped.rows().await.iter().map(|row| row.key.to_string()).collect();
+    expected.sort();
+    for limit in [1, 2, 7, 10_000] {
+        let address = ListOn::Address(mapped.source.database.url());
+        assert_eq!(read(mapped, address, limit).await, expected, "{limit}");
+        // Without the list, each page sorts.
+        assert_eq!(read(mapped, ListOn::Address("nowhere"), limit).await, expected, "{limit}");
     }
 }
 
 on_every_database! {
-    async fn pairs_are_read_whole_and_compared_byte_for_byte(database: Database) {
+    async fn users_are_read_whole_whatever_the_database_takes_for_equal(database: Database) {
         check(&grants(Source::on(database).await).await).await;
     }
 
@@ -84,5 +62,31 @@ INSERT INTO users VALUES (1, 7, 'a', 't'), (2, 7, 'a', 't'), (3, 8, 'a', 't'), (
             tokens.access = { column = "token" }
             filter = [{ column = "kind", is = "equal", value = "a" }]
         "#)).await;
+    }
+
+    async fn a_user_who_is_stored_in_two_classes_or_with_an_index(database: Database) {
+        let source = Source::on(database).await;
+        let kind = if source.kind() == Kind::Sqlite { "ANY_CLASS" } else { "VARCHAR(64)" };
+        source.run(&format!("CREATE TABLE holders (id {{id}}, person {kind} NULL, provider VARCHAR(9), token TEXT)")).await;
+        let users = match source.kind() {
+            Kind::Sqlite => ["7", "'7'", "x'37'", "'ann'", "x'616e6e'", "NULL", "'b'"],
+            _ => ["'7'", "'7'", "'7 '", "'ann'", "'ANN'", "NULL", "'b'"],
+        };
+        for (at, user) in users.iter().cycle().take(60).enumerate() {
+            source.run(&format!("INSERT INTO holders VALUES ({}, {user}, 'p', 't')", at + 1)).await;
+        }
+        let mapped = mapped(source, r#"
+            [[mapping]]
+            table = "holders"
+            key = ["id"]
+            user = { column = "person" }
+            provider = { column = "provider" }
+            tokens.access = { column = "token" }
+        "#);
+        check(&mapped).await;
+        mapped.source.run("CREATE INDEX holders_person ON holders (person)").await;
+        check(&mapped).await;
+        mapped.source.run("DELETE FROM holders WHERE person IN ('7', 'ann', 'b') OR id > 40").await;
+        check(&mapped).await;
     }
 }

@@ -23,7 +23,14 @@ pub(super) struct PlanDigest {
     options: String,
     providers: ProviderTally,
     keys: [u8; 16],
-    pruned: Sha256,
+    pruned: [u8; 16],
+}
+
+/// Adds an id to a sum that does not depend on the order.
+fn add(sum: &mut [u8; 16], id: SessionId) {
+    for (sum, byte) in sum.iter_mut().zip(id.as_uuid().as_bytes()) {
+        *sum ^= byte;
+    }
 }
 
 fn short(bytes: &[u8]) -> String {
@@ -47,20 +54,18 @@ impl PlanDigest {
             options: short(context.options.spec(&context.mappings).to_json().as_bytes()),
             providers: ProviderTally::default(),
             keys: [0; 16],
-            pruned: Sha256::new(),
+            pruned: [0; 16],
         }
     }
 
     /// Adds the key of a row. The order does not matter: it is the database's.
     pub(super) fn add_key(&mut self, id: SessionId) {
-        for (sum, byte) in self.keys.iter_mut().zip(id.as_uuid().as_bytes()) {
-            *sum ^= byte;
-        }
+        add(&mut self.keys, id);
     }
 
     /// Adds a row that the cap prunes.
     pub(super) fn add_pruned(&mut self, id: SessionId) {
-        self.pruned.update(id.as_uuid().as_bytes());
+        add(&mut self.pruned, id);
     }
 
     /// Adds the providers of a table, and how many rows of each do not open.
@@ -77,7 +82,7 @@ impl PlanDigest {
             true => (providers, short(b"online")),
             false => {
                 let rows = [providers.as_bytes(), &self.keys].concat();
-                (short(&rows), short(&self.pruned.clone().finalize()))
+                (short(&rows), short(&self.pruned))
             }
         };
         [&self.tool, &self.schema, &self.mapping, &self.options, &rows, &pruned]

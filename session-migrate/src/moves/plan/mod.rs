@@ -9,21 +9,17 @@ use digest::PlanDigest;
 
 use crate::capture::CaptureOwner;
 use crate::engine::{
-    Captures, MappedTable, MoveContext, Scan, Stopwatch, decode_each, over_cap_threshold,
+    Captures, MappedTable, MoveContext, Scan, Stopwatch, decode, over_cap_threshold,
 };
 use crate::error::MigrateError;
 use crate::journal::exists;
 use crate::migrations;
 use crate::source::inspect::SourceReport;
-use crate::source::{NewestBy, OverCapReader, SourceRow};
+use crate::source::{NewestBy, SourceRow};
 use crate::target::{create_statements, drop_statements, insert_template};
 
 /// How many rows are read at a time.
 const BATCH: u32 = 1000;
-
-/// How many rows of over-cap partitions are read at a time: each page reads the table where no index
-/// helps.
-const OVER_CAP_BATCH: u32 = 5000;
 
 /// Counts the rows of the mapped tables.
 pub(super) async fn count_rows(context: &MoveContext) -> Result<u64, MigrateError> {
@@ -60,10 +56,10 @@ async fn read(
     digest: &mut PlanDigest,
 ) -> Result<SourceReport, MigrateError> {
     let mut report = table.source.report(&context.source).await?;
-    let mut scan = Scan::new(&table.source, &context.source, None);
+    let mut scan = Scan::new(context, &table.source);
     while let Some(batch) = scan.next(BATCH).await? {
         context.check_cancelled()?;
-        for row in decode_each(&table.source, batch.rows, Ok).await? {
+        for row in decode(&table.source, batch.rows).await? {
             report.add_planned(&row);
             digest.add_key(table.id(&row.key));
         }
@@ -80,11 +76,14 @@ async fn rank(
     digest: &mut PlanDigest,
 ) -> Result<(), MigrateError> {
     let Some(threshold) = over_cap_threshold(context.cap()) else { return Ok(()) };
-    let (source, mut reader) = (&context.source, OverCapReader::new(threshold));
-    loop {
-        let page = table.source.next_over_cap(source, &mut reader, OVER_CAP_BATCH, |row| row);
-        let Some(rows) = page.await? else { return Ok(()) };
+    let mut scan = Scan::under_cap(context, &table.source);
+    while let Some(batch) = scan.next(BATCH).await? {
         context.check_cancelled()?;
+        let rows = table.source.over_cap(batch.rows, threshold);
+        let mut rows = decode(&table.source, rows).await?;
+        rows.sort_by_cached_key(|row| {
+            (row.user.clone(), row.provider.clone(), row.key.canonical())
+        });
         planned.ties += ties(&rows, table.planner().newest_by());
         for (row, is_pruned) in table.judge(context.cap(), rows)? {
             if is_pruned {
@@ -94,6 +93,7 @@ async fn rank(
             }
         }
     }
+    Ok(())
 }
 
 /// Counts the rows that have the same user, provider and time as another one, so that the key decides

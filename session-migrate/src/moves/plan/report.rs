@@ -261,8 +261,9 @@ fn irreversible() -> Vec<String> {
 }
 
 /// Estimates from the time that the plan took, which has read and opened every row once. An apply
-/// reads every row twice, and writes it.
+/// reads every row twice, and writes it; online it reads it once more. Behind the block an online move
+/// only counts the rows.
 fn estimate(took: Duration, is_online: bool) -> Estimate {
-    let rounds = if is_online { 6 } else { 4 };
-    Estimate { seconds: (took * rounds).as_secs() + 1, bar_seconds: (took * 2).as_secs() + 1 }
+    let (rounds, blocked) = if is_online { (6, took / 20) } else { (4, took * 2) };
+    Estimate { seconds: (took * rounds).as_secs() + 1, bar_seconds: blocked.as_secs() + 1 }
 }

@@ -130,7 +130,7 @@ impl SqlRank {
         survey: &Survey,
     ) -> Result<(), PruneError> {
         let limits = ProviderLimits::of(cap, survey);
-        let mut query = victims.insert(true);
+        let mut query = victims.insert();
         self.push_victims(&mut query, table.bound(), victims, &limits)?;
         let noted = table.connection.execute_raw(query.statement()).await;
         noted.map(drop).map_err(PruneError::statement)

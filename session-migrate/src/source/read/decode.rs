@@ -1,5 +1,7 @@
 //! Decodes stored cells to a row: applies every codec, path and unit.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
@@ -24,14 +26,26 @@ fn cell(cells: &[Cell], at: usize) -> &Cell {
 }
 
 fn text(cells: &[Cell], at: usize) -> Option<String> {
-    cell(cells, at).as_text().map(std::borrow::Cow::into_owned)
+    cell(cells, at).as_text().map(Cow::into_owned)
+}
+
+fn provider<'a>(bound: &'a Bound, cells: &'a [Cell]) -> Option<Cow<'a, str>> {
+    match &bound.provider {
+        ProviderSlot::Column(at) => cell(cells, *at).as_text(),
+        ProviderSlot::Constant(name) => Some(Cow::Borrowed(name)),
+    }
+}
+
+/// Returns the user and the provider, without opening the row's tokens.
+pub(super) fn owner<'a>(
+    bound: &'a Bound,
+    cells: &'a [Cell],
+) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
+    cell(cells, bound.user).as_text().zip(provider(bound, cells))
 }
 
 pub(super) fn row(bound: &Bound, cells: Vec<Cell>, is_orphan: bool) -> SourceRow {
-    let provider = match &bound.provider {
-        ProviderSlot::Column(at) => text(&cells, *at),
-        ProviderSlot::Constant(name) => Some(name.clone()),
-    };
+    let provider = provider(bound, &cells).map(Cow::into_owned);
     let tokens = match provider.as_deref().is_some_and(|name| is_oauth1(bound, name)) {
         true => oauth1(),
         false => tokens(bound, &cells),
@@ -188,7 +202,7 @@ fn parts(bound: &Bound, cells: &[Cell]) -> Result<OpenedTokens, Unreadable> {
     let token_type = token(&slots.token_type)?.map(|text| text.to_string());
     let plain = |slot: &Option<PathSlot>| {
         let value = slot.as_ref().map(|slot| within(cell(cells, slot.at), &slot.path))?;
-        value.as_text().map(std::borrow::Cow::into_owned).filter(|text| !text.is_empty())
+        value.as_text().map(Cow::into_owned).filter(|text| !text.is_empty())
     };
     let scope = plain(&slots.scope).and_then(|text| scope_of_text(&text));
     Ok(OpenedTokens { access, refresh, id, scope, token_type, keys, ..OpenedTokens::default() })
@@ -254,7 +268,7 @@ fn identity(
 }
 
 fn given(cell: &Cell) -> Option<String> {
-    cell.as_text().map(std::borrow::Cow::into_owned).filter(|text| !text.is_empty())
+    cell.as_text().map(Cow::into_owned).filter(|text| !text.is_empty())
 }
 
 /// Returns a claim as text; some providers write a subject as a number.

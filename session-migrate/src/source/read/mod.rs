@@ -1,20 +1,21 @@
 //! Reading the rows of a source, batch by batch, in the order of its key.
 
+mod by_user;
 mod decode;
 mod lookup;
-mod over_cap;
 mod page;
-mod partition;
 mod shared_cookies;
+mod text;
+
+use std::collections::HashMap;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
 
+pub(crate) use by_user::UserOrder;
+pub use by_user::{ListOn, UserCursor};
 pub(crate) use decode::{json, moment, walk, within};
-pub use over_cap::OverCapPartitions;
-pub(crate) use over_cap::OverCapReader;
 pub use page::{Cursor, InvalidCursor};
-pub use partition::PartitionCursor;
-pub(crate) use partition::exact;
+pub(crate) use text::exact;
 
 use crate::source::bind::Bound;
 use crate::source::codec::Codecs;
@@ -26,14 +27,6 @@ use crate::sql::Cell;
 use crate::sql::Dialect;
 use crate::sql::Query;
 use crate::sql::Schema;
-
-/// Rows as they are stored, and the cursor after them.
-#[derive(Debug)]
-pub(crate) struct RawBatch {
-    pub(crate) rows: Vec<RawRow>,
-    /// `None` at the end.
-    pub(crate) next: Option<Cursor>,
-}
 
 /// A row as it is stored.
 #[derive(Debug)]
@@ -111,7 +104,7 @@ impl SourceTable {
         after: Option<&Cursor>,
         limit: u32,
     ) -> Result<(Vec<SourceRow>, Option<Cursor>), SourceError> {
-        let RawBatch { rows, next } = self.raw_batch(connection, after, limit).await?;
+        let (rows, next) = self.raw_batch(connection, after, limit).await?;
         Ok((rows.into_iter().map(|row| self.decode(row)).collect(), next))
     }
 
@@ -121,13 +114,14 @@ impl SourceTable {
         connection: &DatabaseConnection,
         after: Option<&Cursor>,
         limit: u32,
-    ) -> Result<RawBatch, SourceError> {
-        let rows = page::query(&self.bound, after, limit)?.rows(connection).await?;
+    ) -> Result<(Vec<RawRow>, Option<Cursor>), SourceError> {
+        let rows = page::query(&self.bound, "", after, limit)?.rows(connection).await?;
         let is_last = u32::try_from(rows.len()).is_ok_and(|count| count < limit);
         let pages = rows.iter().map(|row| page::read(&self.bound, row));
         let pages: Vec<page::Page> = pages.collect::<Result<_, _>>()?;
-        let next = pages.last().map(|page| page.cursor.clone()).filter(|_| !is_last);
-        Ok(RawBatch { rows: pages.into_iter().map(RawRow).collect(), next })
+        let last = rows.last().filter(|_| !is_last);
+        let next = last.map(|row| page::cursor(&self.bound, row)).transpose()?;
+        Ok((pages.into_iter().map(RawRow).collect(), next))
     }
 
     /// Returns the key of a row that was read.
@@ -195,58 +189,67 @@ impl SourceTable {
         lookup::of_partitions(&self.bound, connection, partitions).await
     }
 
-    /// Reads the rows of over-cap partitions: users and providers with more than `more_than` rows
-    /// that pass the mapping's filter. Returns them with the cursor after the last partition, or
-    /// `None` at the end.
+    /// Reads all rows of at least one user, and of further users as long as there are fewer than
+    /// `limit_rows`; rows without a user come first, in pages of their own. Returns them with the
+    /// cursor after the last user, or `None` at the end.
     ///
-    /// Partitions are compared byte for byte. They come whole and in their order, each with its
-    /// rows in the order of the key; a page has as many partitions as fit into `limit_rows` rows,
-    /// and at least one, however large it is. Rows without a user or a provider belong to no
-    /// partition.
-    ///
-    /// Each page reads the table twice where no index begins with the user, so pages should be
-    /// large.
+    /// Which user comes first is the database's affair. All rows whose users are equal byte for byte
+    /// come in one page, however many they are, in any order.
     ///
     /// # Errors
     ///
     /// [`SourceError`] if a statement fails. A row whose tokens cannot be decrypted is not an
     /// error.
     #[doc(hidden)]
-    pub async fn over_cap_rows(
+    pub async fn rows_by_user(
         &self,
         connection: &DatabaseConnection,
-        more_than: u32,
-        after: Option<&PartitionCursor>,
+        list_on: ListOn<'_>,
+        after: Option<&UserCursor>,
         limit_rows: u32,
-    ) -> Result<(Vec<SourceRow>, Option<PartitionCursor>), SourceError> {
-        over_cap::rows(&self.bound, connection, more_than, after, limit_rows).await
+    ) -> Result<(Vec<SourceRow>, Option<UserCursor>), SourceError> {
+        let order = self.user_order(connection, list_on).await?;
+        let (rows, next) = self.raw_by_user(connection, &order, after, limit_rows).await?;
+        Ok((rows.into_iter().map(|row| self.decode(row)).collect(), next))
     }
 
-    /// Reads the next rows of over-cap partitions, as [`over_cap_rows`](Self::over_cap_rows) does, and
-    /// passes each to `work`; returns `None` at the end.
-    pub(crate) async fn next_over_cap<T>(
+    /// Returns the order in which [`raw_by_user`](Self::raw_by_user) reads users.
+    pub(crate) async fn user_order(
         &self,
         connection: &DatabaseConnection,
-        reader: &mut OverCapReader,
-        limit_rows: u32,
-        work: impl Fn(SourceRow) -> T + Send,
-    ) -> Result<Option<Vec<T>>, SourceError> {
-        reader.next(&self.bound, connection, limit_rows, work).await
+        list_on: ListOn<'_>,
+    ) -> Result<UserOrder, SourceError> {
+        by_user::order(&self.bound, connection, list_on).await
     }
 
-    /// Returns which partitions have more than `more_than` rows that pass the mapping's filter, in
-    /// sixteen bytes each.
-    ///
-    /// # Errors
-    ///
-    /// [`SourceError`] if the statement fails.
-    #[doc(hidden)]
-    pub async fn over_cap_partitions(
+    /// Reads the same rows as [`rows_by_user`](Self::rows_by_user) as they are stored, to be decrypted
+    /// on other threads.
+    pub(crate) async fn raw_by_user(
         &self,
         connection: &DatabaseConnection,
-        more_than: u32,
-    ) -> Result<OverCapPartitions, SourceError> {
-        over_cap::partitions(&self.bound, connection, more_than).await
+        order: &UserOrder,
+        after: Option<&UserCursor>,
+        limit_rows: u32,
+    ) -> Result<(Vec<RawRow>, Option<UserCursor>), SourceError> {
+        let pages = by_user::pages(&self.bound, connection, order, after, limit_rows);
+        let (pages, next) = pages.await?;
+        Ok((pages.into_iter().map(RawRow).collect(), next))
+    }
+
+    /// Returns the rows of those users and providers that have more than `more_than` of them.
+    pub(crate) fn over_cap(&self, mut rows: Vec<RawRow>, more_than: u32) -> Vec<RawRow> {
+        let owners: Vec<_> =
+            rows.iter().map(|row| decode::owner(&self.bound, &row.0.cells)).collect();
+        let mut sizes: HashMap<_, u32> = HashMap::new();
+        for owner in owners.iter().flatten() {
+            *sizes.entry(owner).or_default() += 1;
+        }
+        let is_over = |owner| sizes.get(owner).is_some_and(|size| *size > more_than);
+        let is_over: Vec<bool> =
+            owners.iter().map(|owner| owner.as_ref().is_some_and(is_over)).collect();
+        let mut is_over = is_over.into_iter();
+        rows.retain(|_| is_over.next().unwrap_or(false));
+        rows
     }
 
     /// Returns how many rows have a cookie that another row has as well.

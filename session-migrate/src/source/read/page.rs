@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sea_orm_migration::sea_orm::{QueryResult, Value};
+use sea_orm_migration::sea_orm::QueryResult;
 use serde::{Deserialize, Serialize};
 
 use crate::source::SourceError;
@@ -15,7 +15,6 @@ use crate::sql::{Cell, CellReader, ColumnKind, Dialect, Query};
 pub(super) struct Page {
     pub(super) cells: Vec<Cell>,
     pub(super) is_orphan: bool,
-    pub(super) cursor: Cursor,
 }
 
 /// Returns the columns that identify a row: the key's, or all that are mapped.
@@ -61,17 +60,26 @@ pub(super) fn select(bound: &Bound, more: &str) -> Query {
     query
 }
 
+/// Selects what [`read`] and [`cursor`] read.
+fn select_pages(bound: &Bound) -> Result<Query, SourceError> {
+    let is_read = bound.row_location.is_none() && bound.is_key_indexed;
+    let order = if is_read { String::new() } else { order(bound)?.join(", ") };
+    let mut query = select(bound, &order);
+    query.push(" FROM ").push(&bound.from);
+    Ok(query)
+}
+
+/// Selects the next rows that pass the filter and `more`, a further condition.
 pub(super) fn query(
     bound: &Bound,
+    more: &str,
     after: Option<&Cursor>,
     limit: u32,
 ) -> Result<Query, SourceError> {
     let order = order(bound)?;
-    let is_read = bound.row_location.is_none() && bound.is_key_indexed;
-    let more = if is_read { String::new() } else { order.join(", ") };
-    let mut query = select(bound, &more);
-    query.push(" FROM ").push(&bound.from);
+    let mut query = select_pages(bound)?;
     bound.push_filter(&mut query);
+    query.push(more);
     if let Some(cursor) = after {
         query.push(" AND ");
         push_after(&mut query, bound, &order, cursor)?;
@@ -89,8 +97,8 @@ fn push_after(
 ) -> Result<(), SourceError> {
     let keys = keys(bound)?;
     let parameter = |query: &mut Query, at: usize| {
-        let value = cursor.0.get(at).map_or(CursorValue::Text(String::new()), Clone::clone);
-        let placeholder = query.bind(value.to_value());
+        let none = CursorValue::Text(String::new());
+        let placeholder = cursor.0.get(at).unwrap_or(&none).bind(query);
         match keys.get(at) {
             Some(slot) if bound.is_key_indexed && bound.row_location.is_none() => {
                 bound.dialect.typed(&placeholder, &slot.column)
@@ -131,7 +139,13 @@ pub(super) fn cells<'a>(
 }
 
 pub(super) fn read(bound: &Bound, row: &QueryResult) -> Result<Page, SourceError> {
-    let (cells, is_orphan, mut reader) = cells(bound, row)?;
+    let (cells, is_orphan, _) = cells(bound, row)?;
+    Ok(Page { cells, is_orphan })
+}
+
+/// Reads the position after a row.
+pub(super) fn cursor(bound: &Bound, row: &QueryResult) -> Result<Cursor, SourceError> {
+    let (cells, _, mut reader) = cells(bound, row)?;
     let marks = if bound.row_location.is_some() {
         vec![mark(&reader.cell(ColumnKind::Integer)?)]
     } else if bound.is_key_indexed {
@@ -145,16 +159,17 @@ pub(super) fn read(bound: &Bound, row: &QueryResult) -> Result<Page, SourceError
         let marks = keys(bound)?.into_iter().map(|_| Ok(mark(&reader.expression(kind)?)));
         marks.collect::<Result<_, SourceError>>()?
     };
-    Ok(Page { cells, is_orphan, cursor: Cursor(marks) })
+    Ok(Cursor(marks))
 }
 
-fn mark(cell: &Cell) -> CursorValue {
+pub(super) fn mark(cell: &Cell) -> CursorValue {
     match cell {
         Cell::Null => CursorValue::Text(String::new()),
         Cell::Integer(number) => CursorValue::Integer(*number),
         Cell::Real(number) => CursorValue::Real(number.to_bits()),
         Cell::Text(text) => CursorValue::Text(text.clone()),
-        Cell::Bytes(bytes) | Cell::MalformedText(bytes) => CursorValue::Bytes(bytes.clone()),
+        Cell::Bytes(bytes) => CursorValue::Bytes(bytes.clone()),
+        Cell::MalformedText(bytes) => CursorValue::MalformedText(bytes.clone()),
     }
 }
 
@@ -166,28 +181,31 @@ fn mark(cell: &Cell) -> CursorValue {
 ///
 /// It holds the row's key, which can be a cookie, or without a key the row's tokens; `Debug` prints
 /// nothing of it. Store the text only where the source's rows may be stored.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cursor(Vec<CursorValue>);
 
 /// One value of the position, as a parameter.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum CursorValue {
+pub(super) enum CursorValue {
     Integer(i64),
     /// By its bits, for its text would lose some.
     Real(u64),
     Text(String),
     Bytes(Vec<u8>),
+    MalformedText(Vec<u8>),
 }
 
 impl CursorValue {
-    fn to_value(&self) -> Value {
-        match self {
-            Self::Integer(number) => Value::BigInt(Some(*number)),
-            Self::Real(bits) => Value::Double(Some(f64::from_bits(*bits))),
-            Self::Text(text) => Value::String(Some(text.clone())),
-            Self::Bytes(bytes) => Value::Bytes(Some(bytes.clone())),
-        }
+    /// Adds the value as a parameter; returns its placeholder.
+    pub(super) fn bind(&self, query: &mut Query) -> String {
+        query.bind_cell(&match self {
+            Self::Integer(number) => Cell::Integer(*number),
+            Self::Real(bits) => Cell::Real(f64::from_bits(*bits)),
+            Self::Text(text) => Cell::Text(text.clone()),
+            Self::Bytes(bytes) => Cell::Bytes(bytes.clone()),
+            Self::MalformedText(bytes) => Cell::MalformedText(bytes.clone()),
+        })
     }
 }
 

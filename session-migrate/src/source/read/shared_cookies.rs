@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use sea_orm_migration::sea_orm::DatabaseConnection;
 use sha2::{Digest as _, Sha256};
 
-use super::{decode, page, partition};
+use super::text::exact;
+use super::{decode, page};
 use crate::source::SourceError;
 use crate::source::bind::Bound;
 
@@ -20,7 +21,7 @@ pub(super) async fn count(
     if bound.slots.base().is_unique(std::slice::from_ref(&slot.column.name)) {
         return Ok(0);
     }
-    let value = partition::exact(bound.dialect, slot);
+    let value = exact(bound.dialect, slot);
     let mut query = page::select(bound, "");
     query.push(" FROM ").push(&bound.from);
     bound.push_filter(&mut query);

@@ -1,5 +1,6 @@
 //! The schema of a live database, as far as reading and writing mapped tables needs it.
 
+mod indexes;
 mod mysql;
 mod postgres;
 mod references;
@@ -7,6 +8,7 @@ mod sqlite;
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
 
+pub(crate) use indexes::has_index_on;
 pub(crate) use references::{InboundKey, inbound_keys};
 
 use super::cascade::cascading_keys;
