@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::journal::{Counts, Phase};
+use crate::journal::{Counts, FailbackCounts, Phase};
 
 /// The progress of a move, as its process sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Progress {
     pub worked: Duration,
     /// Whether the move waits for `resume`.
     pub is_paused: bool,
+    /// How far a failback has come.
+    pub failback: Option<FailbackCounts>,
 }
 
 impl Progress {
@@ -32,7 +34,13 @@ impl Progress {
             empty: 0,
             repaired: 0,
         };
-        Self { phase: Phase::Load, counts, worked: Duration::ZERO, is_paused: false }
+        Self {
+            phase: Phase::Load,
+            counts,
+            worked: Duration::ZERO,
+            is_paused: false,
+            failback: None,
+        }
     }
 
     /// Returns the estimated time for the remaining rows, or `None` before the first row.
@@ -54,8 +62,9 @@ impl ProgressSender {
         Self(Arc::new(watch::Sender::new(Progress::begin())))
     }
 
-    pub(crate) fn send(&self, progress: Progress) {
-        self.0.send_replace(progress);
+    /// Changes the progress, and sends it.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Progress)) {
+        self.0.send_modify(change);
     }
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<Progress> {

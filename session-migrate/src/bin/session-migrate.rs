@@ -59,8 +59,21 @@ enum Task {
         #[arg(long)]
         yes: bool,
         /// Ends with exit code 3 if rows were quarantined.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "failback")]
         strict: bool,
+        /// Goes on with `failback` after the cutover.
+        #[arg(long)]
+        failback: bool,
+    },
+    /// Keeps the source current after the cutover, so that a rollback loses nothing: writes renewed
+    /// tokens, new sessions and ends into it. Goes on until it is stopped, or the move is finalized or
+    /// rolled back.
+    Failback {
+        #[command(flatten)]
+        args: MoveArgs,
+        /// Ends when the source has every change so far.
+        #[arg(long)]
+        once: bool,
     },
     /// Verifies a move: compares source and target row by row; writes nothing.
     Verify {
@@ -248,6 +261,7 @@ const fn is_json(task: &Task) -> bool {
         | Task::Verify { args, .. }
         | Task::Rollback(BackArgs { args, .. })
         | Task::Abort(BackArgs { args, .. })
+        | Task::Failback { args, .. }
         | Task::Finalize { args, .. }
         | Task::Pause(args)
         | Task::Resume(args)
@@ -268,7 +282,10 @@ async fn run(task: Task) -> Result<CommandOutput, CliError> {
     match task {
         Task::Inspect(args) => cli::inspect::run(&args).await,
         Task::Plan { args, sql, strict } => moves::plan(&args, sql, strict).await,
-        Task::Apply { args, plan, yes, strict } => moves::apply(&args, plan, yes, strict).await,
+        Task::Apply { args, plan, yes, strict, failback } => {
+            moves::apply(&args, plan, yes, (strict, failback)).await
+        }
+        Task::Failback { args, once } => moves::failback(&args, once).await,
         Task::Verify { args, rows, strict } => moves::verify(&args, rows, strict).await,
         Task::Status(args) => {
             moves::status(args.from.as_deref(), args.to.as_deref(), args.json).await

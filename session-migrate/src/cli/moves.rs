@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use session_migrate::source::connect_read_only;
-use session_migrate::{Approval, MigrateErrorKind, Move, move_status};
+use session_migrate::{Approval, FailbackMode, MigrateErrorKind, Move, move_status};
 
 use super::args::{BackArgs, MoveArgs};
 use super::confirm::confirm;
@@ -40,7 +40,7 @@ pub(crate) async fn apply(
     args: &MoveArgs,
     plan: Option<String>,
     yes: bool,
-    is_strict: bool,
+    (is_strict, and_failback): (bool, bool),
 ) -> Result<CommandOutput, CliError> {
     let approval = match (plan, yes) {
         (Some(digest), _) => Approval::Plan(digest),
@@ -56,7 +56,23 @@ pub(crate) async fn apply(
     let report = stoppable(&moving, moving.apply(approval)).await?;
     drop(display);
     let quarantined = report.counts.pruned + report.counts.unreadable;
-    Ok(CommandOutput::of(&report, args.json, show::apply).strictly(is_strict, quarantined))
+    let output =
+        CommandOutput::of(&report, args.json, show::apply).strictly(is_strict, quarantined);
+    if !and_failback {
+        return Ok(output);
+    }
+    let _ = writeln!(std::io::stdout(), "{}", output.text.trim_end());
+    failback(args, false).await
+}
+
+/// Keeps the source current until it is stopped, or the move is finalized or rolled back.
+pub(crate) async fn failback(args: &MoveArgs, is_once: bool) -> Result<CommandOutput, CliError> {
+    let moving = Move::new(args.options()?);
+    let mode = if is_once { FailbackMode::Once } else { FailbackMode::Follow };
+    let display = ProgressDisplay::start(moving.progress());
+    let report = stoppable(&moving, moving.failback(mode)).await?;
+    drop(display);
+    Ok(CommandOutput::of(&report, args.json, show::failback))
 }
 
 pub(crate) async fn verify(

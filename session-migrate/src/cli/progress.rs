@@ -59,6 +59,10 @@ async fn print(mut progress: watch::Receiver<Progress>) {
 
 /// The rate and the remaining time, both without pauses.
 fn message(now: &Progress) -> String {
+    if let Some(of) = now.failback {
+        let (renewed, added, ended) = (of.written_back, of.added, of.ended);
+        return format!("failback: {renewed} renewals, {added} new sessions, {ended} ends");
+    }
     if now.is_paused {
         return "paused: continue with `session-migrate resume`".to_owned();
     }

@@ -27,7 +27,7 @@ pub(crate) use compare::Comparison;
 pub(crate) use context::MoveContext;
 pub(crate) use converge::compare_and_repair;
 pub(crate) use cutover::cutover;
-pub(crate) use examine::{Examined, RowState};
+pub(crate) use examine::{Examined, Outcome, RowState};
 pub(crate) use extras::{Totals, extra_ids, totals};
 pub(crate) use findings::Findings;
 pub(crate) use load::{load, rank_over_cap};

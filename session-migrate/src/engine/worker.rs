@@ -139,7 +139,9 @@ impl<'a> Worker<'a> {
 
     fn send_progress(&self, is_paused: bool) {
         let (phase, counts, worked) = (self.phase, self.counts, self.worked);
-        self.context.progress.send(Progress { phase, counts, worked, is_paused });
+        self.context.progress.update(|progress| {
+            *progress = Progress { phase, counts, worked, is_paused, ..*progress };
+        });
     }
 
     /// Counts rows that are inserted.

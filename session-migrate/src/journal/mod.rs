@@ -2,6 +2,7 @@
 //! in the transaction of the work that it records.
 
 mod checkpoint;
+mod failback;
 mod key_proof;
 mod lease;
 mod sealed;
@@ -13,8 +14,10 @@ use serde::{Deserialize, Serialize};
 use session_core::{SessionId, Timestamp};
 
 pub(crate) use checkpoint::Checkpoint;
+pub use failback::FailbackCounts;
 pub(crate) use key_proof::KeyProof;
 pub(crate) use lease::RunnerConnections;
+pub(crate) use sealed::{open as open_value, seal as seal_value};
 pub(crate) use table::{FirstEntry, JournalTable, Note, exists};
 
 /// The phase of a move.
@@ -168,6 +171,8 @@ pub(crate) struct Journal {
     pub(crate) sealed_keys: Option<Vec<u8>>,
     /// Whether the cutover blocked writes to the source.
     pub(crate) is_blocked: bool,
+    /// How far the failback has come, if there is one.
+    pub(crate) failback: Option<FailbackCounts>,
     /// The connections of the process that works or last worked on the move.
     pub(crate) connections: RunnerConnections,
 }

@@ -5,7 +5,7 @@ use sea_orm_migration::sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use serde::{Deserialize, Serialize};
 use session_core::{Keyring, SessionId, Timestamp};
 
-use super::{Checkpoint, Counts, Journal, Phase};
+use super::{Checkpoint, Counts, FailbackCounts, Journal, Phase};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::sql::{Dialect, Query};
 
@@ -44,6 +44,8 @@ struct StoredProgress {
     counts: Counts,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     result_digest: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failback: Option<FailbackCounts>,
 }
 
 impl StoredProgress {
@@ -180,7 +182,8 @@ impl JournalTable {
             switched_at,
         ));
         let result_digest = note.result_digest.map(str::to_owned);
-        let progress = StoredProgress { counts: *note.counts, result_digest }.to_json();
+        let failback = None;
+        let progress = StoredProgress { counts: *note.counts, result_digest, failback }.to_json();
         let progress = query.bind(Value::String(Some(progress)));
         query.push(&progress).push(", sealed_cursor = ");
         let sealed = query.bind(Value::Bytes(Some(sealed)));
@@ -214,6 +217,29 @@ impl JournalTable {
             },
             now = now.as_millis(),
         ));
+        self.execute_leased(query, connection).await
+    }
+
+    /// Records how far a failback has come, beside what the journal holds.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error of the kind `Lost` if another process has taken the move over.
+    pub(crate) async fn note_failback(
+        &self,
+        connection: &impl ConnectionTrait,
+        journal: &Journal,
+        failback: FailbackCounts,
+        now: Timestamp,
+    ) -> Result<(), MigrateError> {
+        let (counts, result_digest) = (journal.counts, journal.result_digest.clone());
+        let progress = StoredProgress { counts, result_digest, failback: Some(failback) };
+        let mut query = self.query(&format!(
+            "UPDATE session_move SET updated_at = {}, progress = ",
+            now.as_millis()
+        ));
+        let progress = query.bind(Value::String(Some(progress.to_json())));
+        query.push(&progress).push(" WHERE id = ");
         self.execute_leased(query, connection).await
     }
 
@@ -351,6 +377,7 @@ fn journal(row: &QueryResult) -> Result<Journal, MigrateError> {
             plan_digest: row.try_get_by_index(5)?,
             counts: progress.counts,
             result_digest: progress.result_digest,
+            failback: progress.failback,
             started_at: moment(7)?,
             updated_at: moment(8)?,
             switched_at: maybe(9)?,

@@ -5,6 +5,7 @@ use sea_orm_migration::sea_orm::prelude::Uuid;
 use session_core::SessionId;
 use session_core::clock::{Clock as _, SystemClock};
 
+use super::failback::forget;
 use super::manifest::{MoveManifest, journal, lock, take_over};
 use super::outlook::tables_there;
 use super::report::{FinalizeReport, MoveStatus, PauseReport, SourceStatus, StatusReport};
@@ -92,6 +93,7 @@ async fn finalize_locked(
         let now = context.clock().now();
         context.journal.set_phase(&context.target, Phase::Finalized, now).await?;
     }
+    forget(context).await?;
     captures.stop().await?;
     // Of tables that were dropped, only the catalog knows what is left.
     let budget = context.trigger_budget();

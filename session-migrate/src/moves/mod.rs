@@ -3,6 +3,7 @@
 mod apply;
 mod begin;
 mod control;
+mod failback;
 mod gone;
 mod manifest;
 mod outlook;
@@ -21,11 +22,12 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use begin::Approval;
+pub use failback::FailbackMode;
 pub use outlook::MoveOutlook;
 pub use plan::{Estimate, Plan, PlannedMapping, PrunedRow};
 pub use report::{
-    ApplyReport, FinalizeReport, LostSignIn, MoveStatus, PauseReport, RollbackReport, SourceStatus,
-    StatusReport, UnlockReport,
+    ApplyReport, FailbackReport, FinalizeReport, LostSignIn, MoveStatus, PauseReport,
+    RollbackReport, SourceStatus, StatusReport, UnlockReport,
 };
 pub use unblock::{LiftedBlock, UnblockReport, unblock, unblockable};
 pub use verify::{Difference, RowReport, VerifyReport};
@@ -153,6 +155,23 @@ impl Move {
     pub async fn rollback(&self, renewed: Renewed) -> Result<RollbackReport, MigrateError> {
         let context = self.open_begun(false).await?;
         let report = rollback::rollback(&context, renewed).await;
+        context.close().await;
+        report
+    }
+
+    /// Brings what changes in the target after the cutover into the source, in the source's codec:
+    /// renewals, sessions that begin, and ends. What the source cannot take is listed. A rollback then
+    /// loses nothing that the source has.
+    ///
+    /// Other calls on the move are possible meanwhile; a rollback or a finalize ends this one.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`MigrateError`]: of the kind `Phase` if the target is not open, or if writes to the
+    /// source are not blocked; of the kind `Lost` if another process has taken the move over.
+    pub async fn failback(&self, mode: FailbackMode) -> Result<FailbackReport, MigrateError> {
+        let context = self.open_begun(false).await?;
+        let report = Box::pin(failback::failback(&context, mode)).await;
         context.close().await;
         report
     }
@@ -329,6 +348,7 @@ mod tests {
         is_send(&moving.apply(Approval::Unreviewed));
         is_send(&moving.verify(|_| ()));
         is_send(&moving.rollback(Renewed::WriteBack));
+        is_send(&moving.failback(super::FailbackMode::Once));
         is_send(&moving.finalize());
         is_send(&moving.resume());
         is_send(&moving.status());

@@ -18,6 +18,7 @@ mod binary_log;
 mod blocked;
 mod commands;
 mod control;
+mod failback;
 mod fixtures;
 mod held;
 mod keys;

@@ -45,6 +45,7 @@ pub(super) async fn plan(context: &MoveContext) -> Result<Plan, MigrateError> {
         let report = read(context, table, &mut digest).await?;
         let mut planned = PlannedMapping::new(report, table.mapping());
         rank(context, table, &mut planned, &mut digest).await?;
+        planned.add_losses(table);
         planned.shared_cookies = table.source.shared_cookies(&context.source).await?;
         digest.add_providers(&planned.source);
         plan.mappings.push(planned);
