@@ -104,10 +104,12 @@ mod moves;
 mod options;
 mod progress;
 pub mod prune;
+mod settings;
 pub mod source;
 mod sql;
 mod step;
 mod target;
+mod throttle;
 
 pub use error::{MigrateError, MigrateErrorKind};
 pub use journal::Phase;
@@ -115,6 +117,7 @@ pub use migrations::{Migrator, Step, steps as migrations};
 pub use moves::{Approval, FailbackMode, Move, status as move_status, unblock, unblockable};
 pub use options::{Layout, MoveOptions, Renewed};
 pub use progress::Progress;
+pub use settings::{MoveSettings, OnThrottleTimeout, Wait};
 pub use step::MoveSessions;
 
 /// The plan and the reports of a move. Each serializes to a JSON form whose version is in its

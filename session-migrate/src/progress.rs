@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::journal::{Counts, FailbackCounts, Phase};
+use crate::settings::Wait;
 
 /// The progress of a move, as its process sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,10 @@ pub struct Progress {
     pub worked: Duration,
     /// Whether the move waits for `resume`.
     pub is_paused: bool,
+    /// What the move waits for.
+    pub waits_for: Option<Wait>,
+    /// For how long writes to the source have been blocked by the cutover.
+    pub blocked_for: Option<Duration>,
     /// How far a failback has come.
     pub failback: Option<FailbackCounts>,
 }
@@ -39,6 +44,8 @@ impl Progress {
             counts,
             worked: Duration::ZERO,
             is_paused: false,
+            waits_for: None,
+            blocked_for: None,
             failback: None,
         }
     }

@@ -11,7 +11,7 @@ use clap_complete::Shell;
 #[path = "../cli/mod.rs"]
 mod cli;
 
-use cli::args::{BackArgs, MoveArgs};
+use cli::args::{BackArgs, MoveArgs, PaceArgs};
 use cli::error::CliError;
 use cli::inspect::InspectArgs;
 use cli::prune::PruneArgs;
@@ -52,6 +52,8 @@ enum Task {
     Apply {
         #[command(flatten)]
         args: MoveArgs,
+        #[command(flatten)]
+        pace: PaceArgs,
         /// The digest of the reviewed plan. Nothing is written if the plan has changed since.
         #[arg(long, value_name = "DIGEST", conflicts_with = "yes")]
         plan: Option<String>,
@@ -105,7 +107,13 @@ enum Task {
     /// Pauses a move after the batch in progress.
     Pause(MoveArgs),
     /// Resumes a paused move, in this process if no other works on it.
-    Resume(MoveArgs),
+    Resume {
+        #[command(flatten)]
+        args: MoveArgs,
+        /// Changes a setting of the move, such as batch=500 or max-load=20; without a value it is unset.
+        #[arg(long, value_name = "NAME=VALUE")]
+        set: Vec<String>,
+    },
     /// Releases the lock of a process that hangs.
     Unlock(MoveArgs),
     /// Lets the old application write to a source again, whose target may be gone; shows the moves
@@ -151,15 +159,6 @@ struct StatusArgs {
     /// The address of the target [default: --from, or else the environment's DATABASE_URL].
     #[arg(long, value_name = "URL")]
     to: Option<String>,
-    /// Ignored; accepted so that the same arguments work for every command on a move.
-    #[arg(long, value_name = "NAME")]
-    preset: Option<String>,
-    /// Ignored; accepted so that the same arguments work for every command on a move.
-    #[arg(long, value_name = "FILE")]
-    mapping: Option<String>,
-    /// Ignored; accepted so that the same arguments work for every command on a move.
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
     /// Prints a report as JSON.
     #[arg(long)]
     json: bool,
@@ -263,8 +262,8 @@ const fn is_json(task: &Task) -> bool {
         | Task::Abort(BackArgs { args, .. })
         | Task::Failback { args, .. }
         | Task::Finalize { args, .. }
+        | Task::Resume { args, .. }
         | Task::Pause(args)
-        | Task::Resume(args)
         | Task::Unlock(args) => args.json,
         Task::Prune(args) => args.json,
         Task::Status(args) => args.json,
@@ -282,8 +281,8 @@ async fn run(task: Task) -> Result<CommandOutput, CliError> {
     match task {
         Task::Inspect(args) => cli::inspect::run(&args).await,
         Task::Plan { args, sql, strict } => moves::plan(&args, sql, strict).await,
-        Task::Apply { args, plan, yes, strict, failback } => {
-            moves::apply(&args, plan, yes, (strict, failback)).await
+        Task::Apply { args, pace, plan, yes, strict, failback } => {
+            moves::apply((&args, &pace), plan, yes, (strict, failback)).await
         }
         Task::Failback { args, once } => moves::failback(&args, once).await,
         Task::Verify { args, rows, strict } => moves::verify(&args, rows, strict).await,
@@ -294,7 +293,7 @@ async fn run(task: Task) -> Result<CommandOutput, CliError> {
         Task::Abort(args) => moves::rollback(&args, true).await,
         Task::Finalize { args, yes } => moves::finalize(&args, yes).await,
         Task::Pause(args) => moves::pause(&args).await,
-        Task::Resume(args) => moves::resume(&args).await,
+        Task::Resume { args, set } => moves::resume(&args, &set).await,
         Task::Unlock(args) => moves::unlock(&args).await,
         Task::Unblock(args) => {
             moves::unblock(&args.from, args.to.as_deref(), (args.yes, args.json)).await

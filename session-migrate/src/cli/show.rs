@@ -100,6 +100,9 @@ pub(crate) fn apply(report: &ApplyReport) -> String {
         let _ = write!(text, ", {} rows written again", counts.repaired);
     }
     let _ = write!(text, "\nrun {}, {} s of work", report.run, report.worked_ms / 1000);
+    if let Some(millis) = report.blocked_ms {
+        let _ = write!(text, ", writes blocked for {}.{:03} s", millis / 1000, millis % 1000);
+    }
     if let Some(backup) = &report.backup {
         let _ = write!(text, "\nbackup: {backup}");
     }
@@ -318,6 +321,9 @@ pub(crate) fn status(report: &StatusReport) -> String {
             let _ = writeln!(text, "  last process: {owner}");
         }
         let _ = writeln!(text, "  last progress: {} s ago", of.idle_ms / 1000);
+        if let Some(wait) = of.waits_for {
+            let _ = writeln!(text, "  waits {}", wait.as_str());
+        }
         if let Some(failback) = &of.failback {
             let _ = writeln!(
                 text,

@@ -50,6 +50,13 @@ impl BatchSize {
         fixed.unwrap_or(DEFAULT_OVER_CAP_ROWS)
     }
 
+    /// Takes the number of rows that is set by now, if one is.
+    pub(crate) const fn set(&mut self, rows: Option<u32>) {
+        if let Some(rows) = rows {
+            (self.rows, self.fixed) = (if rows == 0 { 1 } else { rows }, true);
+        }
+    }
+
     /// Adapts to the time that a batch took.
     pub(crate) fn adapt(&mut self, span: Duration) {
         if self.fixed {

@@ -28,7 +28,7 @@ impl<'a> Comparison<'a> {
     /// Creates a comparison; `is_open` says whether the target is open, so that its rows may have
     /// changed.
     pub(crate) fn new(context: &'a MoveContext, is_open: bool) -> Result<Self, MigrateError> {
-        let size = context.options.batch.unwrap_or(DEFAULT_ROWS).max(1);
+        let size = context.batch().unwrap_or(DEFAULT_ROWS).max(1);
         let (target, keyring) = (context.target_table()?, Arc::clone(context.keyring()?));
         Ok(Self {
             rows: SourceRows::new(context, size),
@@ -121,7 +121,7 @@ impl<'a> SourceRows<'a> {
                 Ok(Some(rows.await?.into_iter().flatten().collect()))
             }
             TablePosition::OverCap(mut reader) => {
-                let size = BatchSize::over_cap(self.context.options.batch);
+                let size = BatchSize::over_cap(self.context.batch());
                 let source = &self.context.source;
                 let page = table.source.next_over_cap(source, &mut reader, size, |row| row);
                 let Some(rows) = page.await? else { return Ok(None) };

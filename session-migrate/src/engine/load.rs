@@ -41,8 +41,8 @@ async fn load_table(worker: &mut Worker<'_>, table: &MappedTable) -> Result<(), 
     let mut scan = Scan::new(&table.source, &context.source, after);
     let is_exclusive = context.dialect() == Dialect::Sqlite && !context.options.is_online;
     let mut size = match is_exclusive {
-        true => BatchSize::exclusive(context.options.batch),
-        false => BatchSize::new(context.options.batch),
+        true => BatchSize::exclusive(context.batch()),
+        false => BatchSize::new(context.batch()),
     };
     let mut watch = Stopwatch::start(context.clock());
     let first = scan.next(size.rows()).await?;
@@ -64,6 +64,7 @@ async fn load_table(worker: &mut Worker<'_>, table: &MappedTable) -> Result<(), 
         let took = watch.lap(context.clock());
         size.adapt(took);
         worker.between_batches(took).await?;
+        size.set(context.batch());
         watch.lap(context.clock());
     }
     Ok(())
@@ -164,7 +165,7 @@ async fn rank_table(
     threshold: u32,
 ) -> Result<(), MigrateError> {
     let context = worker.context;
-    let size = BatchSize::over_cap(context.options.batch);
+    let size = BatchSize::over_cap(context.batch());
     let after = worker.checkpoint.after.as_deref().map(str::parse).transpose().ok().flatten();
     let mut reader = OverCapReader::new(threshold).from(after);
     loop {

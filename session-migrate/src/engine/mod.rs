@@ -18,6 +18,7 @@ mod load;
 mod mapped_table;
 mod open;
 mod reconcile;
+mod throttle;
 mod worker;
 
 pub(crate) use batch::{Scan, Stopwatch, decode_each};

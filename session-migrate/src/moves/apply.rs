@@ -12,6 +12,7 @@ use crate::engine::{
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{Journal, Phase};
 use crate::lock::Lock;
+use crate::settings::Wait;
 use crate::target::create_indexes;
 
 /// What an error of an apply that has begun says.
@@ -79,6 +80,7 @@ async fn apply_locked(
     if current.phase == Phase::Open {
         return Ok(ApplyReport::of(context, &current));
     }
+    context.adopt_settings(MoveManifest::of(&current)?.settings);
     let block_failure = run_phases(context, &current).await?;
     let mut report = ApplyReport::of(context, &journal(context).await?);
     if let Some(why) = block_failure {
@@ -144,8 +146,27 @@ async fn run_phases(
     if worker.phase == Phase::CatchUp && context.options.is_online {
         catch_up_online(&mut worker, &captures).await?;
     }
+    wait_for_flag(&mut worker, &captures).await?;
     cutover(&mut worker, &captures).await?;
     Ok(worker.block_failure)
+}
+
+/// Waits while the file exists that postpones the cutover; an online move goes on catching up.
+async fn wait_for_flag(
+    worker: &mut Worker<'_>,
+    captures: &Captures<'_>,
+) -> Result<(), MigrateError> {
+    while let Some(flag) = worker.context.settings().cutover_when_removed {
+        // A file that cannot be looked at may be there.
+        if !flag.try_exists().unwrap_or(true) {
+            break;
+        }
+        worker.wait(Wait::FlagFile).await?;
+        if worker.context.options.is_online {
+            catch_up(worker, captures, Until::NearlyEmpty).await?;
+        }
+    }
+    worker.waits_for(None).await
 }
 
 /// Catches up before writes are blocked: the less there is left to do, the shorter the block.

@@ -12,6 +12,7 @@ use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{Journal, RunnerConnections};
 use crate::lock::{Acquisition, Lock};
 use crate::options::MoveSpec;
+use crate::settings::MoveSettings;
 use crate::source::{SourceError, SourceIdentity};
 use crate::sql::Dialect;
 use crate::sql::pool::server_ids;
@@ -35,6 +36,9 @@ pub(super) struct MoveManifest {
     pub(super) source: SourceIdentity,
     /// The tag of the triggers and logs in the source.
     pub(super) tag: String,
+    /// The settings that the move was begun with, or that a resume has set.
+    #[serde(default)]
+    pub(super) settings: MoveSettings,
 }
 
 impl MoveManifest {

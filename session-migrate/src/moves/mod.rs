@@ -12,6 +12,7 @@ mod preflight;
 mod proof;
 mod remove;
 mod report;
+mod rights;
 mod rollback;
 mod unblock;
 mod unlock;
@@ -154,7 +155,7 @@ impl Move {
     /// if there is none.
     pub async fn rollback(&self, renewed: Renewed) -> Result<RollbackReport, MigrateError> {
         let context = self.open_begun(false).await?;
-        let report = rollback::rollback(&context, renewed).await;
+        let report = Box::pin(rollback::rollback(&context, renewed)).await;
         context.close().await;
         report
     }
@@ -208,13 +209,35 @@ impl Move {
     ///
     /// Returns the same errors as [`apply`](Self::apply).
     pub async fn resume(&self) -> Result<PauseReport, MigrateError> {
+        self.resume_with(&[]).await
+    }
+
+    /// Ends a pause after it has changed settings, each given by the name of its option and its new
+    /// value; an empty value unsets it. A process that works on the move goes on with them after its
+    /// batch.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`resume`](Self::resume), and one of the kind `Usage` for a setting
+    /// that cannot be changed.
+    pub async fn resume_with(
+        &self,
+        changes: &[(String, String)],
+    ) -> Result<PauseReport, MigrateError> {
         let context = self.open_begun(false).await?;
-        let report = Box::pin(self.resume_in(&context)).await;
+        let report = Box::pin(self.resume_in(&context, changes)).await;
         context.close().await;
         report
     }
 
-    async fn resume_in(&self, context: &MoveContext) -> Result<PauseReport, MigrateError> {
+    async fn resume_in(
+        &self,
+        context: &MoveContext,
+        changes: &[(String, String)],
+    ) -> Result<PauseReport, MigrateError> {
+        if !changes.is_empty() {
+            control::change_settings(context, changes).await?;
+        }
         let journal = manifest::journal(context).await?;
         let is_unfinished = journal.phase.is_before_cutover();
         let is_ours =
@@ -273,7 +296,7 @@ impl Move {
     /// Returns the same errors as [`rollback`](Self::rollback), but none if there is no move.
     pub async fn abort(&self, renewed: Renewed) -> Result<RollbackReport, MigrateError> {
         let context = self.open_begun(false).await?;
-        let report = rollback::abort(&context, renewed).await;
+        let report = Box::pin(rollback::abort(&context, renewed)).await;
         context.close().await;
         report
     }

@@ -6,6 +6,7 @@ use session_core::Timestamp;
 use super::manifest::MoveManifest;
 use crate::engine::MoveContext;
 use crate::journal::{Counts, FailbackCounts, Journal, Phase};
+use crate::settings::{MoveSettings, Wait};
 
 /// The report of [`Move::apply`](super::Move::apply).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,6 +22,8 @@ pub struct ApplyReport {
     pub counts: Counts,
     /// How long processes worked on the move, in milliseconds.
     pub worked_ms: u64,
+    /// For how long writes to the source were blocked before the target was open, in milliseconds.
+    pub blocked_ms: Option<u64>,
     /// The path of the backup that was made of the source's SQLite file.
     pub backup: Option<String>,
     /// The digest of the result, as in `verify`'s report.
@@ -37,6 +40,7 @@ impl ApplyReport {
             phase: journal.phase,
             counts: journal.counts,
             worked_ms: journal.worked_ms,
+            blocked_ms: journal.blocked_ms,
             backup: MoveManifest::of(journal).ok().and_then(|manifest| manifest.backup),
             result_digest: journal.result_digest.clone(),
             notes: vec![
@@ -221,6 +225,10 @@ pub struct MoveStatus {
     pub worked_ms: u64,
     /// How long ago the journal was last written, in milliseconds.
     pub idle_ms: u64,
+    /// The pace of the move, which `resume --set` changes.
+    pub settings: MoveSettings,
+    /// What the process that works on the move waits for.
+    pub waits_for: Option<Wait>,
     /// How far the failback has come, if there is one.
     pub failback: Option<FailbackCounts>,
     /// What the source shows of the move, if the source was given.
@@ -262,6 +270,8 @@ impl MoveStatus {
             finished_at: journal.finished_at.map(Timestamp::as_millis),
             worked_ms: journal.worked_ms,
             idle_ms: u64::try_from(now.since(journal.updated_at).as_millis()).unwrap_or(0),
+            settings: MoveManifest::of(journal).map(|of| of.settings).unwrap_or_default(),
+            waits_for: journal.waiting.filter(|_| journal.phase.is_before_cutover()),
             failback: journal.failback,
             in_source: None,
             next,

@@ -30,6 +30,7 @@ mod numbers;
 mod online;
 mod openwebui;
 mod operator;
+mod pace;
 mod plans;
 mod preflight;
 mod presets;

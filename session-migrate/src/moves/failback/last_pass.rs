@@ -30,7 +30,7 @@ pub(in crate::moves) async fn last_pass(
     if journal.failback.is_none() {
         return Ok(());
     }
-    let mut of = Failback::open(context, captures, journal).await?.from_the_beginning();
+    let mut of = Failback::open(context, captures, journal).await?.restarted();
     let before = of.writer.counts.written_back;
     of.bring_changes(None).await?;
     let (dialect, this) = (context.dialect(), context.id.as_uuid());

@@ -74,7 +74,7 @@ pub(super) async fn noted_row<'a>(
 ) -> Result<Option<RowOfSession<'a>>, MigrateError> {
     let context = writer.context;
     let random = SignInNote::open(context, session.id, note)?.random;
-    let Ok(table) = table_for(writer, session) else { return Ok(None) };
+    let Ok(table) = table_of(context, session) else { return Ok(None) };
     let tokens = RenewedTokens::none(writer.now());
     let key = table.source.new_key(&new_row(session, &random, &tokens))?;
     let found = table.source.rows_by_keys(&context.source, &[key.cells().to_vec()]).await?;
@@ -86,16 +86,27 @@ fn table_for<'a>(
     writer: &SourceWriter<'a>,
     session: &TargetRow,
 ) -> Result<&'a MappedTable, &'static str> {
-    let tables = writer.context.tables.iter();
+    if !writer.is_alone {
+        return Err("another move into this target may be its source");
+    }
+    let table = table_of(writer.context, session)?;
+    match writer.obstacles.get(table.number) {
+        Some(None) => Ok(table),
+        _ => Err("its table takes no new rows; `plan` says why"),
+    }
+}
+
+/// Returns the only table that takes the session's provider.
+fn table_of<'a>(
+    context: &'a MoveContext,
+    session: &TargetRow,
+) -> Result<&'a MappedTable, &'static str> {
+    let tables = context.tables.iter();
     let mut tables = tables.filter(|table| table.source.takes_provider(&session.provider));
-    match (writer.is_alone, tables.next(), tables.next()) {
-        (false, ..) => Err("another move into this target may be its source"),
-        (true, None, _) => Err("no table of the source takes its provider"),
-        (true, Some(_), Some(_)) => Err("several tables of the source take its provider"),
-        (true, Some(table), None) => match writer.obstacles.get(table.number) {
-            Some(None) => Ok(table),
-            _ => Err("its table takes no new rows; `plan` says why"),
-        },
+    match (tables.next(), tables.next()) {
+        (None, _) => Err("no table of the source takes its provider"),
+        (Some(_), Some(_)) => Err("several tables of the source take its provider"),
+        (Some(table), None) => Ok(table),
     }
 }
 

@@ -52,7 +52,7 @@ impl<'a> Failback<'a> {
     }
 
     /// Goes back to the beginning of the move, to find events that came too late.
-    pub(super) fn from_the_beginning(mut self) -> Self {
+    pub(super) fn restarted(mut self) -> Self {
         self.writer.counts.until = self.writer.started_at;
         self.read_again();
         self

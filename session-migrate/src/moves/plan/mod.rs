@@ -7,6 +7,7 @@ pub use report::{Estimate, Plan, PlannedMapping, PrunedRow};
 
 use digest::PlanDigest;
 
+use super::preflight::preflight;
 use crate::capture::CaptureOwner;
 use crate::engine::{
     Captures, MappedTable, MoveContext, Scan, Stopwatch, decode_each, over_cap_threshold,
@@ -51,6 +52,9 @@ pub(super) async fn plan(context: &MoveContext) -> Result<Plan, MigrateError> {
         plan.mappings.push(planned);
     }
     plan.finish(context, watch.lap(context.clock()), &digest);
+    if let Err(error) = preflight(context).await {
+        plan.warnings.push(format!("an apply will be refused: {error}"));
+    }
     Ok(plan)
 }
 

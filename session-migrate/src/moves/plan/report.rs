@@ -204,6 +204,15 @@ impl Plan {
         self.digest = digest.finish();
         self.estimate = estimate(took, context.options.is_online);
         self.warnings = self.warnings_of(context);
+        let cascades = context.schema.cascades.iter();
+        let into =
+            cascades.filter(|key| self.mappings.iter().any(|of| of.source.table == key.table));
+        self.warnings.extend(into.map(|key| {
+            format!(
+                "deletions and updates in {} cascade into {}: while writes are blocked, they fail",
+                key.parent, key.table
+            )
+        }));
     }
 
     fn warnings_of(&self, context: &MoveContext) -> Vec<String> {
