@@ -18,7 +18,7 @@ use session_core::session::SecretDigest;
 use session_core::testing::ScriptedProvider;
 use session_core::testing::sample::{provider, user};
 use session_core::token::{Sealed, SealedTokens};
-use session_core::{EndReason, ProviderName, SessionId, TokenSet, UserId};
+use session_core::{EndReason, ProviderName, SessionId, TokenResponse, TokenSet, UserId};
 use session_migrate::source::codec::Fernet;
 use session_migrate::source::{Cell, SourceKeys, TokenCodec as _};
 use session_tests::database::{Database, Kind};
@@ -61,6 +61,8 @@ struct World {
     provider: ScriptedProvider,
     /// The newest tokens of each session that began in the target, by user; a user has one.
     begun: BTreeMap<String, Tokens>,
+    /// The digests of their cookies.
+    cookies: BTreeMap<String, SecretDigest>,
     /// What both sides hold, read once in each step.
     seen: Seen,
     /// The number of the last tokens that the old applications got.
@@ -78,6 +80,7 @@ impl World {
             sides: Vec::new(),
             provider: ScriptedProvider::new(),
             begun: BTreeMap::new(),
+            cookies: BTreeMap::new(),
             seen: Seen::default(),
             tokens: 1_000_000,
             log: Vec::new(),
@@ -168,7 +171,7 @@ impl World {
 
     async fn step(&mut self) {
         let at = self.random.below(2);
-        match self.random.below(44) {
+        match self.random.below(47) {
             0..=3 => self.old_application_writes(at).await,
             4..=6 => self.new_application_renews(at).await,
             7 => drop(self.call(at, "plan", &[]).await),
@@ -191,6 +194,9 @@ impl World {
             38..=40 => self.held_up(at).await,
             41 => drop(self.call(at, "resume", &["--set", "batch=3"]).await),
             42..=43 => self.renewed_with_wrong_keys(at).await,
+            44 => self.new_application_renews_begun().await,
+            45 => self.lifted_while_current(at).await,
+            46 => self.renewed_after_a_failback(at).await,
             28 => drop(self.call(at, "rollback", &["--discard-renewed"]).await),
             _ if self.random.below(3) == 0 => self.finalized(at).await,
             _ => self.interrupted(at, "finalize", &["--batch", "no number"]).await,
@@ -347,15 +353,60 @@ impl World {
         self.tokens += 1;
         let id = format!("n{}", self.tokens);
         let target = Target::with(&self.target.database, self.provider.clone()).await;
-        let sign_in = SignIn::new(&user(&id), &provider("oidc"), self.provider.sign_in());
-        let is_done = target.manager.sign_in(sign_in).await.is_ok();
+        let tokens = tokens(self.tokens);
+        // They are due at once, so that they can be renewed.
+        let response = TokenResponse::bearer(&tokens[0]).with_refresh_token(&tokens[1]);
+        let response = response.with_expires_in(Duration::ZERO);
+        let sign_in = SignIn::new(&user(&id), &provider("oidc"), response);
+        let signed_in = target.manager.sign_in(sign_in).await;
         target.close().await;
-        self.note(format!("{id} signs in to the new application: {is_done}"));
-        if let Some(tokens) =
-            self.in_target().await.remove(&id).and_then(|of| of.into_iter().next())
-        {
+        self.note(format!("{id} signs in to the new application: {}", signed_in.is_ok()));
+        if let Ok(signed_in) = signed_in {
+            self.cookies.insert(id.clone(), signed_in.secret.digest());
             self.begun.insert(id, tokens);
         }
+    }
+
+    /// The new application renews a session that began there.
+    async fn new_application_renews_begun(&mut self) {
+        let users: Vec<String> = self.begun.keys().cloned().collect();
+        let Some(id) = users.get(self.random.below(users.len().max(1))).cloned() else { return };
+        let (Some(cookie), known) = (self.cookies.get(&id).copied(), self.in_target().await) else {
+            return;
+        };
+        if !known.get(&id).is_some_and(|of| of.contains(&self.begun[&id])) {
+            return;
+        }
+        let target = Target::with(&self.target.database, self.provider.clone()).await;
+        if let Ok(Resolution::Live(live)) = target.manager.resolve(&cookie, None).await
+            && let Ok(live) = target.manager.with_valid_token(&live).await
+        {
+            let tokens = live.tokens();
+            let new = [tokens.access_token(), tokens.refresh_token().unwrap()].map(str::to_owned);
+            self.note(format!("the new application has {new:?} for {id}"));
+            self.begun.insert(id, new);
+        }
+        target.close().await;
+    }
+
+    /// The source is current, and its block is lifted: then the old application renews what the target
+    /// holds too, and no failback may overwrite it.
+    async fn lifted_while_current(&mut self, at: usize) {
+        self.new_application_renews(at).await;
+        self.call(at, "failback", &["--once"]).await;
+        self.unblocked(at).await;
+        for _ in 0..3 {
+            self.old_application_writes(at).await;
+        }
+        self.call(at, "failback", &["--once"]).await;
+    }
+
+    /// Sessions that began in the target are rows of the source, and are renewed before a rollback.
+    async fn renewed_after_a_failback(&mut self, at: usize) {
+        self.user_signs_in().await;
+        self.call(at, "failback", &["--once"]).await;
+        self.new_application_renews_begun().await;
+        self.call(at, "rollback", &[]).await;
     }
 
     /// A user signs out of the new application.
