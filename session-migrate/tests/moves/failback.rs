@@ -137,7 +137,7 @@ on_every_database! {
         assert_eq!(key, None);
         expected.retain(|_, tokens| *tokens != begun[1].1);
         assert_eq!(all_opened(&source).await, expected);
-        assert_eq!(key_of(&source, &begun[0].1).await.is_some(), true, "{first}");
+        assert!(key_of(&source, &begun[0].1).await.is_some(), "{first}");
         source.run("UPDATE oauth_session SET provider = provider").await;
     }
 

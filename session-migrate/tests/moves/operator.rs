@@ -354,9 +354,9 @@ impl World {
         let id = format!("n{}", self.tokens);
         let target = Target::with(&self.target.database, self.provider.clone()).await;
         let tokens = tokens(self.tokens);
-        // They are due at once, so that they can be renewed.
+        // They are due soon, so that they can be renewed.
         let response = TokenResponse::bearer(&tokens[0]).with_refresh_token(&tokens[1]);
-        let response = response.with_expires_in(Duration::ZERO);
+        let response = response.with_expires_in(Duration::from_secs(1));
         let sign_in = SignIn::new(&user(&id), &provider("oidc"), response);
         let signed_in = target.manager.sign_in(sign_in).await;
         target.close().await;
@@ -389,13 +389,21 @@ impl World {
         target.close().await;
     }
 
+    /// Moves one side while the other is not on record.
+    async fn alone(&mut self, at: usize) {
+        self.call(1 - at, "abort", &[]).await;
+        self.call(at, "abort", &[]).await;
+        self.call(at, "apply", &["--yes"]).await;
+    }
+
     /// The source is current, and its block is lifted: then the old application renews what the target
     /// holds too, and no failback may overwrite it.
     async fn lifted_while_current(&mut self, at: usize) {
+        self.alone(at).await;
         self.new_application_renews(at).await;
         self.call(at, "failback", &["--once"]).await;
         self.unblocked(at).await;
-        for _ in 0..3 {
+        for _ in 0..6 {
             self.old_application_writes(at).await;
         }
         self.call(at, "failback", &["--once"]).await;
@@ -403,9 +411,16 @@ impl World {
 
     /// Sessions that began in the target are rows of the source, and are renewed before a rollback.
     async fn renewed_after_a_failback(&mut self, at: usize) {
-        self.user_signs_in().await;
+        self.alone(at).await;
+        for _ in 0..3 {
+            self.user_signs_in().await;
+        }
         self.call(at, "failback", &["--once"]).await;
-        self.new_application_renews_begun().await;
+        self.call(at, "verify", &[]).await;
+        self.call(at, "plan", &[]).await;
+        for _ in 0..4 {
+            self.new_application_renews_begun().await;
+        }
         self.call(at, "rollback", &[]).await;
     }
 
@@ -605,19 +620,19 @@ impl Seen {
     }
 }
 
-/// Opens the tokens of each row of a source, without reading its schema.
+/// Opens the tokens of each row of a source that opens, without reading its schema.
 pub(crate) async fn all_opened(source: &Source) -> BTreeMap<String, Tokens> {
     let codec = Fernet::new(&SourceKeys::new(KEY)).unwrap();
     let sql = "SELECT id, token FROM oauth_session";
     let sql = Statement::from_string(source.connection.get_database_backend(), sql);
     let rows = source.connection.query_all_raw(sql).await.unwrap();
-    let opened = rows.iter().map(|row| {
+    let opened = rows.iter().filter_map(|row| {
         let sealed: String = row.try_get_by_index(1).unwrap();
-        let opened = codec.open(&Cell::Text(sealed)).unwrap();
+        let opened = codec.open(&Cell::Text(sealed)).ok()?;
         let json: Value = serde_json::from_slice(opened.plain()).unwrap();
         let token = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
         let key = row.try_get_by_index::<String>(0).unwrap();
-        (key, [token("access_token"), token("refresh_token")])
+        Some((key, [token("access_token"), token("refresh_token")]))
     });
     opened.collect()
 }
