@@ -55,6 +55,8 @@ pub enum MigrateErrorKind {
     Statement,
     /// The target's tables cannot hold the sessions.
     Target,
+    /// A throttle has stopped the move.
+    Throttled,
     /// No row of the source opens.
     Unreadable,
     /// The arguments are invalid, or do not match the move.
@@ -83,6 +85,7 @@ impl fmt::Display for MigrateErrorKind {
             Self::StalePlan => "the plan is out of date: run `session-migrate plan` again",
             Self::Statement => "a statement failed",
             Self::Target => "the target's tables cannot hold the sessions",
+            Self::Throttled => "a throttle has stopped the move; `resume` goes on with it",
             Self::Unreadable => "no row opens",
             Self::Usage => "invalid arguments",
         })

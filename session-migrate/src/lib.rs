@@ -105,27 +105,30 @@ mod options;
 mod parallel;
 mod progress;
 pub mod prune;
+mod settings;
 pub mod source;
 mod sql;
 mod step;
 mod target;
+mod throttle;
 
 pub use error::{MigrateError, MigrateErrorKind};
 pub use journal::Phase;
 pub use migrations::{Migrator, Step, steps as migrations};
-pub use moves::{Approval, Move, status as move_status, unblock, unblockable};
+pub use moves::{Approval, FailbackMode, Move, status as move_status, unblock, unblockable};
 pub use options::{Layout, MoveOptions, Renewed};
 pub use progress::Progress;
+pub use settings::{MoveSettings, OnThrottleTimeout, Wait};
 pub use step::MoveSessions;
 
 /// The plan and the reports of a move. Each serializes to a JSON form whose version is in its
 /// `schema`.
 pub mod report {
-    pub use crate::journal::Counts;
+    pub use crate::journal::{Counts, FailbackCounts};
     pub use crate::moves::{
-        ApplyReport, Difference, Estimate, FinalizeReport, LiftedBlock, LostSignIn, MoveOutlook,
-        MoveStatus, PauseReport, Plan, PlannedMapping, PrunedRow, RollbackReport, RowReport,
-        SourceStatus, StatusReport, UnblockReport, UnlockReport, VerifyReport,
+        ApplyReport, Difference, Estimate, FailbackReport, FinalizeReport, LiftedBlock, LostSignIn,
+        MoveOutlook, MoveStatus, PauseReport, Plan, PlannedMapping, PrunedRow, RollbackReport,
+        RowReport, SourceStatus, StatusReport, UnblockReport, UnlockReport, VerifyReport,
     };
 }
 

@@ -8,6 +8,7 @@ use session_core::Keyring;
 use session_core::clock::{Clock, SystemClock};
 
 use crate::cap::{Cap, CapNote};
+use crate::settings::MoveSettings;
 use crate::source::{Codecs, Mappings, Preset, Recognition, SourceKeys};
 use crate::sql::Schema;
 
@@ -102,7 +103,9 @@ pub struct MoveOptions {
     is_mode_set: bool,
     /// Whether the move is a step of an application's migrator, whose other steps create the tables.
     pub(crate) is_step: bool,
-    pub(crate) batch: Option<u32>,
+    pub(crate) settings: MoveSettings,
+    /// The addresses of the replicas whose lag is measured; they are stored nowhere.
+    pub(crate) replicas: Vec<String>,
     pub(crate) codecs: Codecs,
     pub(crate) keyring: Option<Arc<Keyring>>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -123,7 +126,8 @@ impl MoveOptions {
             is_cap_set: false,
             is_mode_set: false,
             is_step: false,
-            batch: None,
+            settings: MoveSettings::default(),
+            replicas: Vec::new(),
             codecs: Codecs::new(SourceKeys::none()),
             keyring: None,
             clock: Arc::new(SystemClock::new()),
@@ -161,7 +165,26 @@ impl MoveOptions {
 
     /// Sets the number of rows in a batch; by default the size adapts to the time that a batch takes.
     pub const fn batch(mut self, rows: u32) -> Self {
-        self.batch = Some(rows);
+        self.settings.batch = Some(rows);
+        self
+    }
+
+    /// Sets the pace of the move: the size of its batches, what throttles it, and what postpones its
+    /// cutover.
+    pub fn settings(mut self, settings: MoveSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Returns the pace of the move.
+    #[must_use]
+    pub const fn current_settings(&self) -> &MoveSettings {
+        &self.settings
+    }
+
+    /// Adds a replica whose lag the setting `max_lag` limits.
+    pub fn replica(mut self, url: impl Into<String>) -> Self {
+        self.replicas.push(url.into());
         self
     }
 
@@ -255,7 +278,7 @@ impl fmt::Debug for MoveOptions {
             .field("layout", &self.layout)
             .field("cap", &self.cap)
             .field("is_online", &self.is_online)
-            .field("batch", &self.batch)
+            .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::journal::{Counts, Phase};
+use crate::journal::{Counts, FailbackCounts, Phase};
+use crate::settings::Wait;
 
 /// The progress of a move, as its process sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,12 @@ pub struct Progress {
     pub worked: Duration,
     /// Whether the move waits for `resume`.
     pub is_paused: bool,
+    /// What the move waits for.
+    pub waits_for: Option<Wait>,
+    /// For how long writes to the source have been blocked by the cutover.
+    pub blocked_for: Option<Duration>,
+    /// How far a failback has come.
+    pub failback: Option<FailbackCounts>,
 }
 
 impl Progress {
@@ -32,7 +39,15 @@ impl Progress {
             empty: 0,
             repaired: 0,
         };
-        Self { phase: Phase::Load, counts, worked: Duration::ZERO, is_paused: false }
+        Self {
+            phase: Phase::Load,
+            counts,
+            worked: Duration::ZERO,
+            is_paused: false,
+            waits_for: None,
+            blocked_for: None,
+            failback: None,
+        }
     }
 
     /// Returns the estimated time for the remaining rows, or `None` before the first row.
@@ -54,8 +69,9 @@ impl ProgressSender {
         Self(Arc::new(watch::Sender::new(Progress::begin())))
     }
 
-    pub(crate) fn send(&self, progress: Progress) {
-        self.0.send_replace(progress);
+    /// Changes the progress, and sends it.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Progress)) {
+        self.0.send_modify(change);
     }
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<Progress> {

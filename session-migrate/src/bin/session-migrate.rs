@@ -15,7 +15,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 #[path = "../cli/mod.rs"]
 mod cli;
 
-use cli::args::{BackArgs, MoveArgs};
+use cli::args::{BackArgs, MoveArgs, PaceArgs};
 use cli::error::CliError;
 use cli::inspect::InspectArgs;
 use cli::prune::PruneArgs;
@@ -56,6 +56,8 @@ enum Task {
     Apply {
         #[command(flatten)]
         args: MoveArgs,
+        #[command(flatten)]
+        pace: PaceArgs,
         /// The digest of the reviewed plan. Nothing is written if the plan has changed since.
         #[arg(long, value_name = "DIGEST", conflicts_with = "yes")]
         plan: Option<String>,
@@ -63,8 +65,21 @@ enum Task {
         #[arg(long)]
         yes: bool,
         /// Ends with exit code 3 if rows were quarantined.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "failback")]
         strict: bool,
+        /// Goes on with `failback` after the cutover.
+        #[arg(long)]
+        failback: bool,
+    },
+    /// Keeps the source current after the cutover, so that a rollback loses nothing: writes renewed
+    /// tokens, new sessions and ends into it. Goes on until it is stopped, or the move is finalized or
+    /// rolled back.
+    Failback {
+        #[command(flatten)]
+        args: MoveArgs,
+        /// Ends when the source has every change so far.
+        #[arg(long)]
+        once: bool,
     },
     /// Verifies a move: compares source and target row by row; writes nothing.
     Verify {
@@ -96,7 +111,13 @@ enum Task {
     /// Pauses a move after the batch in progress.
     Pause(MoveArgs),
     /// Resumes a paused move, in this process if no other works on it.
-    Resume(MoveArgs),
+    Resume {
+        #[command(flatten)]
+        args: MoveArgs,
+        /// Changes a setting of the move, such as batch=500 or max-load=20; without a value it is unset.
+        #[arg(long, value_name = "NAME=VALUE")]
+        set: Vec<String>,
+    },
     /// Releases the lock of a process that hangs.
     Unlock(MoveArgs),
     /// Lets the old application write to a source again, whose target may be gone; shows the moves
@@ -142,15 +163,6 @@ struct StatusArgs {
     /// The address of the target [default: --from, or else the environment's DATABASE_URL].
     #[arg(long, value_name = "URL")]
     to: Option<String>,
-    /// Ignored; accepted so that the same arguments work for every command on a move.
-    #[arg(long, value_name = "NAME")]
-    preset: Option<String>,
-    /// Ignored; accepted so that the same arguments work for every command on a move.
-    #[arg(long, value_name = "FILE")]
-    mapping: Option<String>,
-    /// Ignored; accepted so that the same arguments work for every command on a move.
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
     /// Prints a report as JSON.
     #[arg(long)]
     json: bool,
@@ -252,9 +264,10 @@ const fn is_json(task: &Task) -> bool {
         | Task::Verify { args, .. }
         | Task::Rollback(BackArgs { args, .. })
         | Task::Abort(BackArgs { args, .. })
+        | Task::Failback { args, .. }
         | Task::Finalize { args, .. }
+        | Task::Resume { args, .. }
         | Task::Pause(args)
-        | Task::Resume(args)
         | Task::Unlock(args) => args.json,
         Task::Prune(args) => args.json,
         Task::Status(args) => args.json,
@@ -272,7 +285,10 @@ async fn run(task: Task) -> Result<CommandOutput, CliError> {
     match task {
         Task::Inspect(args) => cli::inspect::run(&args).await,
         Task::Plan { args, sql, strict } => moves::plan(&args, sql, strict).await,
-        Task::Apply { args, plan, yes, strict } => moves::apply(&args, plan, yes, strict).await,
+        Task::Apply { args, pace, plan, yes, strict, failback } => {
+            moves::apply((&args, &pace), plan, yes, (strict, failback)).await
+        }
+        Task::Failback { args, once } => moves::failback(&args, once).await,
         Task::Verify { args, rows, strict } => moves::verify(&args, rows, strict).await,
         Task::Status(args) => {
             moves::status(args.from.as_deref(), args.to.as_deref(), args.json).await
@@ -281,7 +297,7 @@ async fn run(task: Task) -> Result<CommandOutput, CliError> {
         Task::Abort(args) => moves::rollback(&args, true).await,
         Task::Finalize { args, yes } => moves::finalize(&args, yes).await,
         Task::Pause(args) => moves::pause(&args).await,
-        Task::Resume(args) => moves::resume(&args).await,
+        Task::Resume { args, set } => moves::resume(&args, &set).await,
         Task::Unlock(args) => moves::unlock(&args).await,
         Task::Unblock(args) => {
             moves::unblock(&args.from, args.to.as_deref(), (args.yes, args.json)).await

@@ -193,7 +193,7 @@ impl ChangeCapture {
         self.removal(self.block.iter().collect()).run(connection, budget).await
     }
 
-    /// Lets the updates of this transaction through the block, until
+    /// Lets the writes of this transaction through the block, until
     /// [`end_own_writes`](Self::end_own_writes).
     ///
     /// # Errors
@@ -206,7 +206,7 @@ impl ChangeCapture {
         self.mark_own_writes(transaction, true).await
     }
 
-    /// Blocks the updates of this transaction again.
+    /// Blocks the writes of this transaction again.
     ///
     /// # Errors
     ///

@@ -210,7 +210,7 @@ pub(super) fn refusal(dialect: Dialect, owner: &CaptureOwner) -> String {
     }
 }
 
-/// Returns the triggers that block writes, but for updates that the tool marks as its own. They fire
+/// Returns the triggers that block writes, but for those that the tool marks as its own. They fire
 /// for each row: a statement that changes no row is let through, such as the cascade from a user
 /// without a session.
 pub(super) fn write_block(
@@ -225,22 +225,18 @@ pub(super) fn write_block(
         Dialect::Sqlite => format!("BEGIN {refusal}; END"),
         Dialect::Postgres => {
             let body = format!(
-                "BEGIN IF TG_OP = 'UPDATE' AND current_setting('{OWN_WRITES}', true) = '{tag}' \
-                 THEN RETURN NEW; END IF; {refusal}; END"
+                "BEGIN IF TG_OP <> 'TRUNCATE' AND current_setting('{OWN_WRITES}', true) = '{tag}' \
+                 THEN IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW; END IF; {refusal}; END"
             );
             objects.push(plpgsql(names, "bar", "SET search_path = pg_catalog, pg_temp", &body));
             call(names, "bar")
         }
-        Dialect::Mysql => refusal,
+        Dialect::Mysql => {
+            format!("IF NOT ({OWN_WRITES_VARIABLE} <=> '{tag}') THEN {refusal}; END IF")
+        }
     };
     for event in ["INSERT", "UPDATE", "DELETE"] {
         let name = names.of(&format!("bar_{}", event.to_lowercase()));
-        let action = match (dialect, event) {
-            (Dialect::Mysql, "UPDATE") => {
-                format!("IF NOT ({OWN_WRITES_VARIABLE} <=> '{tag}') THEN {action}; END IF")
-            }
-            _ => action.clone(),
-        };
         objects.push(of_rows(dialect, &name, &format!("BEFORE {event}"), table, &action));
     }
     if dialect == Dialect::Postgres {

@@ -75,6 +75,70 @@ pub(crate) struct MoveArgs {
     pub(crate) json: bool,
 }
 
+/// How fast a move goes, and when it cuts over. `resume --set` changes it.
+#[derive(Args)]
+pub(crate) struct PaceArgs {
+    /// Postpones the cutover while this file exists; an online move goes on catching up.
+    #[arg(long, value_name = "FILE")]
+    cutover_when_removed: Option<String>,
+    /// Waits while this query on the source returns a number above --throttle-above.
+    #[arg(long, value_name = "SQL")]
+    throttle_query: Option<String>,
+    /// The highest number of --throttle-query with which the move goes on [default: 0].
+    #[arg(long, value_name = "NUMBER", requires = "throttle_query")]
+    throttle_above: Option<u64>,
+    /// Waits while the source's server runs more statements than this.
+    #[arg(long, value_name = "STATEMENTS")]
+    max_load: Option<u64>,
+    /// Stops the move once the source's server runs more statements than this.
+    #[arg(long, value_name = "STATEMENTS")]
+    critical_load: Option<u64>,
+    /// Waits while a replica lags behind by more than this.
+    #[arg(long, value_name = "SECONDS", requires = "replica")]
+    max_lag: Option<u64>,
+    /// The address of a replica of the source's server.
+    #[arg(long, value_name = "URL", requires = "max_lag")]
+    replica: Vec<String>,
+    /// For how long a throttle may hold the move up [default: for any time].
+    #[arg(long, value_name = "SECONDS")]
+    throttle_timeout: Option<u64>,
+    /// What the move does then.
+    #[arg(long, value_name = "WORD", requires = "throttle_timeout", value_parser = ["stop", "go-on"])]
+    on_throttle_timeout: Option<String>,
+}
+
+impl PaceArgs {
+    /// Adds the settings to the options.
+    pub(crate) fn add_to(&self, options: MoveOptions) -> Result<MoveOptions, CliError> {
+        let number = |number: Option<u64>| number.map(|number| number.to_string());
+        let given = [
+            ("cutover-when-removed", self.cutover_when_removed.clone()),
+            ("throttle-query", self.throttle_query.clone()),
+            ("throttle-above", number(self.throttle_above)),
+            ("max-load", number(self.max_load)),
+            ("critical-load", number(self.critical_load)),
+            ("max-lag", number(self.max_lag)),
+            ("throttle-timeout", number(self.throttle_timeout)),
+            ("on-throttle-timeout", self.on_throttle_timeout.clone()),
+        ];
+        let mut settings = options.current_settings().clone();
+        for (name, value) in given {
+            if let Some(value) = value {
+                settings.set(name, &value).map_err(CliError::usage)?;
+            }
+        }
+        let options = options.settings(settings);
+        Ok(self.replica.iter().fold(options, |options, url| options.replica(url)))
+    }
+}
+
+/// Leaves out the addresses, which can contain passwords.
+impl std::fmt::Debug for PaceArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PaceArgs(..)")
+    }
+}
+
 /// The arguments of the commands that take a move back.
 #[derive(Debug, Args)]
 pub(crate) struct BackArgs {

@@ -79,6 +79,7 @@ impl From<MigrateError> for CliError {
             MigrateErrorKind::SourceKeys => "source_keys",
             MigrateErrorKind::StalePlan => "stale_plan",
             MigrateErrorKind::Target => "target",
+            MigrateErrorKind::Throttled => "throttled",
             MigrateErrorKind::Unreadable => "unreadable",
             MigrateErrorKind::Usage => "usage",
             _ => "statement",

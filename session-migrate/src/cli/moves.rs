@@ -3,9 +3,9 @@
 use std::io::Write as _;
 
 use session_migrate::source::connect_read_only;
-use session_migrate::{Approval, MigrateErrorKind, Move, move_status};
+use session_migrate::{Approval, FailbackMode, MigrateErrorKind, Move, move_status};
 
-use super::args::{BackArgs, MoveArgs};
+use super::args::{BackArgs, MoveArgs, PaceArgs};
 use super::confirm::confirm;
 use super::error::CliError;
 use super::progress::ProgressDisplay;
@@ -37,10 +37,10 @@ pub(crate) async fn plan(
 }
 
 pub(crate) async fn apply(
-    args: &MoveArgs,
+    (args, pace): (&MoveArgs, &PaceArgs),
     plan: Option<String>,
     yes: bool,
-    is_strict: bool,
+    (is_strict, and_failback): (bool, bool),
 ) -> Result<CommandOutput, CliError> {
     let approval = match (plan, yes) {
         (Some(digest), _) => Approval::Plan(digest),
@@ -51,12 +51,28 @@ pub(crate) async fn apply(
             ));
         }
     };
-    let moving = Move::new(args.options()?);
+    let moving = Move::new(pace.add_to(args.options()?)?);
     let display = ProgressDisplay::start(moving.progress());
     let report = stoppable(&moving, moving.apply(approval)).await?;
     drop(display);
     let quarantined = report.counts.pruned + report.counts.unreadable;
-    Ok(CommandOutput::of(&report, args.json, show::apply).strictly(is_strict, quarantined))
+    let output =
+        CommandOutput::of(&report, args.json, show::apply).strictly(is_strict, quarantined);
+    if !and_failback {
+        return Ok(output);
+    }
+    let _ = writeln!(std::io::stdout(), "{}", output.text.trim_end());
+    failback(args, false).await
+}
+
+/// Keeps the source current until it is stopped, or the move is finalized or rolled back.
+pub(crate) async fn failback(args: &MoveArgs, is_once: bool) -> Result<CommandOutput, CliError> {
+    let moving = Move::new(args.options()?);
+    let mode = if is_once { FailbackMode::Once } else { FailbackMode::Follow };
+    let display = ProgressDisplay::start(moving.progress());
+    let report = stoppable(&moving, moving.failback(mode)).await?;
+    drop(display);
+    Ok(CommandOutput::of(&report, args.json, show::failback))
 }
 
 pub(crate) async fn verify(
@@ -149,10 +165,16 @@ pub(crate) async fn pause(args: &MoveArgs) -> Result<CommandOutput, CliError> {
     Ok(CommandOutput::of(&report, args.json, show::pause))
 }
 
-pub(crate) async fn resume(args: &MoveArgs) -> Result<CommandOutput, CliError> {
+pub(crate) async fn resume(args: &MoveArgs, set: &[String]) -> Result<CommandOutput, CliError> {
+    let pair = |text: &String| {
+        let (name, value) = text.split_once('=')?;
+        Some((name.to_owned(), value.to_owned()))
+    };
+    let changes: Option<Vec<(String, String)>> = set.iter().map(pair).collect();
+    let changes = changes.ok_or_else(|| CliError::usage("--set takes NAME=VALUE"))?;
     let moving = Move::new(args.options()?);
     let display = ProgressDisplay::start(moving.progress());
-    let report = stoppable(&moving, moving.resume()).await?;
+    let report = stoppable(&moving, moving.resume_with(&changes)).await?;
     drop(display);
     Ok(CommandOutput::of(&report, args.json, show::pause))
 }

@@ -45,12 +45,13 @@ async fn draw(mut progress: watch::Receiver<Progress>) {
     bar.finish_and_clear();
 }
 
-/// Prints one line for each phase, and one when a pause begins or ends.
+/// Prints one line for each phase, and one when a pause or a wait begins or ends.
 async fn print(mut progress: watch::Receiver<Progress>) {
-    let mut last: Option<(Phase, bool)> = None;
+    let mut last = None;
     while progress.changed().await.is_ok() {
         let now = *progress.borrow_and_update();
-        if last.replace((now.phase, now.is_paused)) != Some((now.phase, now.is_paused)) {
+        let state = (now.phase, now.is_paused, now.waits_for);
+        if last.replace(state) != Some(state) {
             let (read, expected) = (now.counts.read, now.counts.expected);
             eprintln!("{}: {read} of {expected} rows, {}", now.phase, message(&now));
         }
@@ -59,8 +60,18 @@ async fn print(mut progress: watch::Receiver<Progress>) {
 
 /// The rate and the remaining time, both without pauses.
 fn message(now: &Progress) -> String {
+    if let Some(of) = now.failback {
+        let (renewed, added, ended) = (of.written_back, of.added, of.ended);
+        return format!("failback: {renewed} renewals, {added} new sessions, {ended} ends");
+    }
     if now.is_paused {
         return "paused: continue with `session-migrate resume`".to_owned();
+    }
+    if let Some(wait) = now.waits_for {
+        return format!("waits {}", wait.as_str());
+    }
+    if let (Phase::Cutover, Some(blocked)) = (now.phase, now.blocked_for) {
+        return format!("writes blocked for {:.1} s", blocked.as_secs_f64());
     }
     let millis = u64::try_from(now.worked.as_millis()).unwrap_or(u64::MAX).max(1);
     let rate = now.counts.read.saturating_mul(1000) / millis;

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use session_migrate::report::{
-    ApplyReport, FinalizeReport, LiftedBlock, MoveOutlook, PauseReport, Plan, PlannedMapping,
-    RollbackReport, RowReport, StatusReport, UnblockReport, UnlockReport, VerifyReport,
+    ApplyReport, FailbackReport, FinalizeReport, LiftedBlock, LostSignIn, MoveOutlook, PauseReport,
+    Plan, PlannedMapping, RollbackReport, RowReport, StatusReport, UnblockReport, UnlockReport,
+    VerifyReport,
 };
 use session_migrate::source::row::Expiry;
 
@@ -74,6 +75,9 @@ fn planned(text: &mut String, mapping: &PlannedMapping) {
             provider.provider, provider.tally.rows
         );
     }
+    for loss in &mapping.rollback_loses {
+        let _ = writeln!(text, "  a rollback loses {loss}");
+    }
     let _ = writeln!(text, "  over the cap: {}", mapping.pruned);
     for victim in mapping.victims.iter().take(MAX_VICTIMS_SHOWN) {
         let key = victim.source_key.as_deref().unwrap_or("(a cookie)");
@@ -96,6 +100,9 @@ pub(crate) fn apply(report: &ApplyReport) -> String {
         let _ = write!(text, ", {} rows written again", counts.repaired);
     }
     let _ = write!(text, "\nrun {}, {} s of work", report.run, report.worked_ms / 1000);
+    if let Some(millis) = report.blocked_ms {
+        let _ = write!(text, ", writes blocked for {}.{:03} s", millis / 1000, millis % 1000);
+    }
     if let Some(backup) = &report.backup {
         let _ = write!(text, "\nbackup: {backup}");
     }
@@ -154,22 +161,49 @@ pub(crate) fn rollback(report: &RollbackReport) -> String {
     if report.kept_newer > 0 {
         let _ = write!(text, "\n{} rows of the source are newer and stay", report.kept_newer);
     }
+    if report.added + report.ended > 0 {
+        let _ = write!(
+            text,
+            "\nfailback: {} sessions were added to the source, {} ended there; {} are left to the \
+             source alone",
+            report.added, report.ended, report.handed_over
+        );
+    }
+    for lost in &report.not_added {
+        let _ = write!(text, "\nnot in the source: {}", sign_in(lost));
+    }
     if report.begun_since > 0 {
         let _ =
             write!(text, "\n{} sessions started in the target and stay there", report.begun_since);
     }
     for lost in &report.lost {
-        let _ = write!(
-            text,
-            "\nlost: {} of {:?} at {:?}: {}",
-            lost.id, lost.user, lost.provider, lost.why
-        );
+        let _ = write!(text, "\nlost: {}", sign_in(lost));
     }
     if !report.is_done {
         text.push_str(
             "\nnot done: nothing was removed, and writes to the source are still blocked; \
              --discard-renewed gives up what cannot be written back",
         );
+    }
+    text
+}
+
+fn sign_in(of: &LostSignIn) -> String {
+    format!("{} of {:?} at {:?}: {}", of.id, of.user, of.provider, of.why)
+}
+
+pub(crate) fn failback(report: &FailbackReport) -> String {
+    let counts = &report.counts;
+    let mut text = format!(
+        "{}: {} renewals written back, {} sessions added, {} ended in the source; {}",
+        report.phase,
+        counts.written_back,
+        counts.added,
+        counts.ended,
+        if report.is_current { "the source is current" } else { "the source is not current yet" }
+    );
+    for skipped in &report.skipped {
+        let _ = write!(text, "\nnot in the source: {}", sign_in(skipped));
     }
     text
 }
@@ -287,6 +321,16 @@ pub(crate) fn status(report: &StatusReport) -> String {
             let _ = writeln!(text, "  last process: {owner}");
         }
         let _ = writeln!(text, "  last progress: {} s ago", of.idle_ms / 1000);
+        if let Some(wait) = of.waits_for {
+            let _ = writeln!(text, "  waits {}", wait.as_str());
+        }
+        if let Some(failback) = &of.failback {
+            let _ = writeln!(
+                text,
+                "  failback: {} renewals, {} new sessions, {} ends, {} skipped",
+                failback.written_back, failback.added, failback.ended, failback.skipped
+            );
+        }
         match &of.in_source {
             None => text.push_str("  writes to the source: unknown\n"),
             Some(source) if source.blocked.is_empty() => {

@@ -43,6 +43,13 @@ impl BatchSize {
         Self { rows: fixed.unwrap_or(DEFAULT_EXCLUSIVE_ROWS).max(1), fixed: true }
     }
 
+    /// Takes the number of rows that is set by now, if one is.
+    pub(crate) const fn set(&mut self, rows: Option<u32>) {
+        if let Some(rows) = rows {
+            (self.rows, self.fixed) = (if rows == 0 { 1 } else { rows }, true);
+        }
+    }
+
     /// Adapts to the time that a batch took.
     pub(crate) fn adapt(&mut self, span: Duration) {
         if self.fixed {

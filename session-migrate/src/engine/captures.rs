@@ -5,7 +5,7 @@ use sea_orm_migration::sea_orm::DatabaseTransaction;
 use super::context::MoveContext;
 use super::mapped_table::MappedTable;
 use crate::capture::{CaptureOwner, ChangeCapture};
-use crate::error::MigrateError;
+use crate::error::{MigrateError, MigrateErrorKind};
 use crate::source::SourceError;
 use crate::sql::begin;
 
@@ -101,9 +101,18 @@ impl<'a> Captures<'a> {
         Ok(true)
     }
 
-    /// Begins a transaction on the source whose updates pass the block.
+    /// Begins a transaction on the source whose writes pass the block.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error of the kind `Phase` if a block does not stand, so that others may write.
     pub(crate) async fn begin_own_writes(&self) -> Result<DatabaseTransaction, MigrateError> {
         let transaction = begin(&self.context.source).await?;
+        for (table, capture) in self.iter() {
+            if !capture.state(&transaction).await?.is_blocked {
+                return Err(not_blocked(&table.mapping().table));
+            }
+        }
         for (_, capture) in &self.captures {
             capture.begin_own_writes(&transaction).await?;
         }
@@ -119,6 +128,11 @@ impl<'a> Captures<'a> {
             capture.end_own_writes(&transaction).await?;
         }
         Ok(transaction.commit().await?)
+    }
+
+    /// Returns an error of the kind `Phase` if writes to a table are not blocked any more.
+    pub(crate) async fn require_blocked(&self) -> Result<(), MigrateError> {
+        self.unblocked().await?.map_or(Ok(()), |table| Err(not_blocked(table)))
     }
 
     /// Lets others write again.
@@ -146,4 +160,14 @@ impl<'a> Captures<'a> {
             })
             .await
     }
+}
+
+fn not_blocked(table: &str) -> MigrateError {
+    MigrateError::because(
+        MigrateErrorKind::Phase,
+        format!(
+            "writes to {table} are not blocked any more, so it may hold newer tokens than the \
+             target: --discard-renewed keeps what it has"
+        ),
+    )
 }

@@ -26,7 +26,7 @@ impl<'a> Comparison<'a> {
     /// Creates a comparison; `is_open` says whether the target is open, so that its rows may have
     /// changed.
     pub(crate) fn new(context: &'a MoveContext, is_open: bool) -> Result<Self, MigrateError> {
-        let size = context.options.batch.unwrap_or(DEFAULT_ROWS).max(1);
+        let size = context.batch().unwrap_or(DEFAULT_ROWS).max(1);
         Ok(Self {
             rows: SourceRows::new(context, size),
             examiner: Examiner::new(context, is_open)?,

@@ -1,6 +1,6 @@
 //! The opened databases of a move, and its options.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use sea_orm_migration::sea_orm::{DatabaseConnection, DatabaseTransaction};
@@ -15,6 +15,7 @@ use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{Checkpoint, JournalTable};
 use crate::options::{MoveOptions, MoveSpec};
 use crate::progress::ProgressSender;
+use crate::settings::MoveSettings;
 use crate::source::{KeyPrints, Mappings, SourceIdentity};
 use crate::sql::{Dialect, Schema, begin};
 use crate::target::TargetTable;
@@ -39,6 +40,8 @@ pub(crate) struct MoveContext {
     pub(crate) journal: JournalTable,
     pub(crate) progress: ProgressSender,
     pub(crate) cancel: CancellationToken,
+    /// The settings of this process, over those of the move; both may change at a resume.
+    pub(crate) settings: RwLock<MoveSettings>,
 }
 
 impl MoveContext {
@@ -48,6 +51,22 @@ impl MoveContext {
 
     pub(crate) const fn cap(&self) -> &Cap {
         &self.options.cap
+    }
+
+    /// Returns the settings as they are now.
+    pub(crate) fn settings(&self) -> MoveSettings {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes over the settings of the move, but for those that this process was given.
+    pub(crate) fn adopt_settings(&self, stored: MoveSettings) {
+        let settings = self.options.settings.clone().or(stored);
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
+    }
+
+    /// Returns the number of rows in a batch, if it is set.
+    pub(crate) fn batch(&self) -> Option<u32> {
+        self.settings().batch
     }
 
     /// Returns the keys that seal tokens in the target.

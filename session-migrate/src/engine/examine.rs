@@ -130,6 +130,8 @@ fn examined(
     };
     let outcome = match (&plan.disposition, &existing) {
         (None, None) => Outcome::Same,
+        // A failback takes the tokens of sessions that have ended out of their rows.
+        (None, Some(ExistingRow::Live(row))) if is_open && row.is_ended() => Outcome::Changed,
         (None, Some(_)) => Outcome::Differs("it has no tokens in the source"),
         (_, None) => Outcome::Differs("it is missing in the target"),
         (Some(Disposition::Live(live)), Some(ExistingRow::Live(existing))) => {

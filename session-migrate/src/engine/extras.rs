@@ -96,6 +96,9 @@ async fn page(
     let id = uuid_literal(dialect, context.id.as_uuid());
     let mut query =
         Query::new(dialect, format!("SELECT {column} FROM {table} WHERE {of_move} = {id}"));
+    if table == "session_move_aside" {
+        query.push(&format!(" AND state <> '{WRITE_BACK}'"));
+    }
     if let Some(after) = after {
         let after = query.bind(Value::Uuid(Some(after)));
         query.push(&format!(" AND {column} > {after}"));

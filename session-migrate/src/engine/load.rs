@@ -37,8 +37,8 @@ async fn load_table(worker: &mut Worker<'_>, table: &MappedTable) -> Result<(), 
     let mut scan = scan.from(worker.checkpoint.after.as_deref());
     let is_exclusive = context.dialect() == Dialect::Sqlite && !context.options.is_online;
     let mut size = match is_exclusive {
-        true => BatchSize::exclusive(context.options.batch),
-        false => BatchSize::new(context.options.batch),
+        true => BatchSize::exclusive(context.batch()),
+        false => BatchSize::new(context.batch()),
     };
     let mut watch = Stopwatch::start(context.clock());
     let first = scan.next(size.rows()).await?;
@@ -60,6 +60,7 @@ async fn load_table(worker: &mut Worker<'_>, table: &MappedTable) -> Result<(), 
         let took = watch.lap(context.clock());
         size.adapt(took);
         worker.between_batches(took).await?;
+        size.set(context.batch());
         watch.lap(context.clock());
     }
     Ok(())

@@ -18,6 +18,7 @@ mod load;
 mod mapped_table;
 mod open;
 mod reconcile;
+mod throttle;
 mod worker;
 
 pub(crate) use batch::{Scan, Stopwatch, decode};
@@ -26,7 +27,7 @@ pub(crate) use compare::Comparison;
 pub(crate) use context::MoveContext;
 pub(crate) use converge::{confirm, converge_online};
 pub(crate) use cutover::cutover;
-pub(crate) use examine::{Examined, RowState};
+pub(crate) use examine::{Examined, Outcome, RowState};
 pub(crate) use extras::{Totals, extra_ids, totals};
 pub(crate) use findings::Findings;
 pub(crate) use load::load;

@@ -1,5 +1,7 @@
 //! Opens and validates both databases of a move.
 
+use std::sync::RwLock;
+
 use sea_orm_migration::sea_orm::DatabaseConnection;
 use sea_orm_migration::sea_orm::prelude::Uuid;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +40,7 @@ pub(crate) async fn open(
     let dialect = Dialect::of(target.get_database_backend());
     Ok(MoveContext {
         journal: JournalTable { dialect, id, runner: Uuid::now_v7() },
+        settings: RwLock::new(options.settings.clone()),
         options,
         source,
         target,
@@ -66,6 +69,7 @@ pub(crate) async fn open_unmapped(
     Ok(MoveContext {
         journal: JournalTable { dialect, id, runner: Uuid::now_v7() },
         key_prints: options.codecs.fingerprints(),
+        settings: RwLock::new(options.settings.clone()),
         options,
         source,
         target,

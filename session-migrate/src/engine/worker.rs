@@ -10,9 +10,11 @@ use session_core::{Keyring, Timestamp};
 use super::batch::Stopwatch;
 use super::context::MoveContext;
 use super::findings::Findings;
+use super::throttle::Throttle;
 use crate::error::MigrateError;
-use crate::journal::{Checkpoint, Counts, Journal, Note, Phase};
+use crate::journal::{Checkpoint, Counts, Journal, Note, Phase, settings_in};
 use crate::progress::Progress;
+use crate::settings::Wait;
 use crate::sql::begin;
 use crate::target::{Disposition, QuarantineReason, SealedRow, TargetTable};
 
@@ -24,8 +26,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// How often a paused move checks whether it may go on.
 const PAUSE_CHECK: Duration = Duration::from_millis(250);
 
+/// How often what holds a move up is measured again.
+const THROTTLE_CHECK: Duration = Duration::from_millis(500);
+
 /// An online move rests after a batch for this fraction of the batch's time: a fifth.
-const THROTTLE: u32 = 5;
+const REST: u32 = 5;
 
 /// A move that this process carries out.
 #[derive(Debug)]
@@ -47,6 +52,12 @@ pub(crate) struct Worker<'a> {
     pub(crate) block_failure: Option<String>,
     worked: Duration,
     watch: Stopwatch,
+    throttle: Throttle,
+    waiting: Option<Wait>,
+    /// As it was last read: it holds the settings.
+    manifest: String,
+    /// When the cutover began, on the monotonic clock.
+    cutover_since: Option<Duration>,
 }
 
 impl<'a> Worker<'a> {
@@ -67,6 +78,10 @@ impl<'a> Worker<'a> {
             block_failure: None,
             worked: Duration::ZERO,
             watch: Stopwatch::start(context.clock()),
+            throttle: Throttle::default(),
+            waiting: None,
+            manifest: journal.options.clone(),
+            cutover_since: None,
             keyring,
             context,
         })
@@ -91,6 +106,8 @@ impl<'a> Worker<'a> {
             now: self.now(),
             worked_ms: u64::try_from(lap.as_millis()).unwrap_or(0),
             is_blocked: self.phase == Phase::Open && self.block_failure.is_none(),
+            waiting: self.waiting,
+            blocked_ms: self.blocked_for().and_then(|span| u64::try_from(span.as_millis()).ok()),
         };
         self.context.journal.note(transaction, &self.keyring, &note).await
     }
@@ -115,12 +132,15 @@ impl<'a> Worker<'a> {
 
     /// Enters a phase, at the beginning of the source.
     pub(crate) async fn enter(&mut self, phase: Phase) -> Result<(), MigrateError> {
+        if phase == Phase::Cutover {
+            self.cutover_since = Some(self.context.clock().monotonic());
+        }
         (self.phase, self.checkpoint) = (phase, Checkpoint::default());
         self.note_alone().await
     }
 
-    /// Runs between two batches: sends progress, stops if the caller asked for it, throttles an online
-    /// move, and waits while the move is paused.
+    /// Runs between two batches: sends progress, stops if the caller asked for it, lets an online move
+    /// rest, and waits while the move is paused or throttled.
     pub(crate) async fn between_batches(&mut self, took: Duration) -> Result<(), MigrateError> {
         self.send_progress(false);
         self.context.check_cancelled()?;
@@ -129,25 +149,81 @@ impl<'a> Worker<'a> {
             return Ok(());
         }
         if self.context.options.is_online {
-            self.context.clock().sleep(took / THROTTLE).await;
+            self.context.clock().sleep(took / REST).await;
         }
-        while self.is_paused().await? {
-            self.send_progress(true);
-            self.context.clock().sleep(PAUSE_CHECK).await;
-            self.context.check_cancelled()?;
-            // The time of a pause does not count as work.
-            self.watch.lap(self.context.clock());
+        self.wait_while_paused().await?;
+        if let Some(wait) = self.throttle.check(self.context).await? {
+            self.wait_until_passed(wait).await?;
         }
         Ok(())
     }
 
-    async fn is_paused(&self) -> Result<bool, MigrateError> {
-        self.context.journal.is_paused(&self.context.target).await
+    async fn wait_while_paused(&mut self) -> Result<(), MigrateError> {
+        while self.is_paused().await? {
+            self.send_progress(true);
+            self.rest(PAUSE_CHECK).await?;
+        }
+        Ok(())
+    }
+
+    async fn wait_until_passed(&mut self, first: Wait) -> Result<(), MigrateError> {
+        let mut wait = Some(first);
+        while let Some(reason) = wait {
+            self.waits_for(Some(reason)).await?;
+            self.rest(THROTTLE_CHECK).await?;
+            self.wait_while_paused().await?;
+            wait = self.throttle.check(self.context).await?;
+        }
+        self.waits_for(None).await
+    }
+
+    /// Waits for a moment, which does not count as work, for this reason.
+    pub(crate) async fn wait(&mut self, reason: Wait) -> Result<(), MigrateError> {
+        self.waits_for(Some(reason)).await?;
+        self.rest(THROTTLE_CHECK).await?;
+        self.wait_while_paused().await
+    }
+
+    /// Notes what the move waits for, so that `status` and the progress show it.
+    pub(crate) async fn waits_for(&mut self, wait: Option<Wait>) -> Result<(), MigrateError> {
+        if self.waiting == wait {
+            return Ok(());
+        }
+        self.waiting = wait;
+        self.note_alone().await
+    }
+
+    async fn rest(&mut self, span: Duration) -> Result<(), MigrateError> {
+        self.context.clock().sleep(span).await;
+        self.context.check_cancelled()?;
+        self.watch.lap(self.context.clock());
+        Ok(())
+    }
+
+    /// Returns how long the cutover has taken so far; writes to the source are blocked meanwhile.
+    fn blocked_for(&self) -> Option<Duration> {
+        let since = self.cutover_since?;
+        let is_its = matches!(self.phase, Phase::Cutover | Phase::Open);
+        is_its.then(|| self.context.clock().monotonic().saturating_sub(since))
+    }
+
+    /// Returns whether the move was asked to pause, and takes over settings that a resume has changed.
+    async fn is_paused(&mut self) -> Result<bool, MigrateError> {
+        let (is_paused, manifest) = self.context.journal.requests(&self.context.target).await?;
+        if self.manifest != manifest {
+            self.context.adopt_settings(settings_in(&manifest));
+            self.manifest = manifest;
+        }
+        Ok(is_paused)
     }
 
     fn send_progress(&self, is_paused: bool) {
         let (phase, counts, worked) = (self.phase, self.counts, self.worked);
-        self.context.progress.send(Progress { phase, counts, worked, is_paused });
+        let (waits_for, blocked_for) = (self.waiting, self.blocked_for());
+        self.context.progress.update(|progress| {
+            *progress =
+                Progress { phase, counts, worked, is_paused, waits_for, blocked_for, ..*progress };
+        });
     }
 
     /// Counts rows that are inserted.

@@ -2,6 +2,7 @@
 //! in the transaction of the work that it records.
 
 mod checkpoint;
+mod failback;
 mod key_proof;
 mod lease;
 mod sealed;
@@ -12,10 +13,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use session_core::{SessionId, Timestamp};
 
+use crate::settings::Wait;
+
 pub(crate) use checkpoint::Checkpoint;
+pub use failback::FailbackCounts;
 pub(crate) use key_proof::KeyProof;
 pub(crate) use lease::RunnerConnections;
-pub(crate) use table::{FirstEntry, JournalTable, Note, exists};
+pub(crate) use sealed::{open as open_value, seal as seal_value};
+pub(crate) use table::{FirstEntry, JournalTable, Note, exists, settings_in};
 
 /// The phase of a move.
 ///
@@ -163,6 +168,12 @@ pub(crate) struct Journal {
     pub(crate) sealed_keys: Option<Vec<u8>>,
     /// Whether the cutover blocked writes to the source.
     pub(crate) is_blocked: bool,
+    /// How far the failback has come, if there is one.
+    pub(crate) failback: Option<FailbackCounts>,
+    /// What the process that works on the move waits for.
+    pub(crate) waiting: Option<Wait>,
+    /// How long writes to the source were blocked before the target was open.
+    pub(crate) blocked_ms: Option<u64>,
     /// The connections of the process that works or last worked on the move.
     pub(crate) connections: RunnerConnections,
 }

@@ -1,5 +1,5 @@
-//! Seals what a journal keeps of keys and positions: a position holds a key of the source, which may
-//! be a cookie.
+//! Seals what a journal and a failback keep of keys and positions: a position holds a key of the
+//! source, which may be a cookie.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,15 +9,15 @@ use session_core::{Keyring, ProviderName, SessionId, UserId};
 /// The user and the provider in the seal, which has neither.
 const CONTEXT: &str = "session-migrate";
 
-/// Seals a value of the journal of this move; `None` if it cannot be sealed.
-pub(super) fn seal(id: SessionId, keyring: &Keyring, value: &impl Serialize) -> Option<Vec<u8>> {
+/// Seals a value of this move or session; `None` if it cannot be sealed.
+pub(crate) fn seal(id: SessionId, keyring: &Keyring, value: &impl Serialize) -> Option<Vec<u8>> {
     let plain = zeroize::Zeroizing::new(serde_json::to_vec(value).ok()?);
     let sealed = with_context(id, |context| keyring.seal(context, &plain).ok())?;
     Some(sealed.as_bytes().to_vec())
 }
 
-/// Opens a value of the journal of this move; `None` if no key opens it.
-pub(super) fn open<T: DeserializeOwned>(
+/// Opens a value of this move or session; `None` if no key opens it.
+pub(crate) fn open<T: DeserializeOwned>(
     id: SessionId,
     keyring: &Keyring,
     sealed: &[u8],

@@ -5,8 +5,9 @@ use sea_orm_migration::sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use serde::{Deserialize, Serialize};
 use session_core::{Keyring, SessionId, Timestamp};
 
-use super::{Checkpoint, Counts, Journal, Phase};
+use super::{Checkpoint, Counts, FailbackCounts, Journal, Phase};
 use crate::error::{MigrateError, MigrateErrorKind};
+use crate::settings::{MoveSettings, Wait};
 use crate::sql::{Dialect, Query};
 
 const COLUMNS: &str = "id, phase, is_paused, owner, options, plan_digest, progress, started_at, \
@@ -35,6 +36,10 @@ pub(crate) struct Note<'a> {
     pub(crate) worked_ms: u64,
     /// Whether writes to the source are blocked.
     pub(crate) is_blocked: bool,
+    /// What the move waits for.
+    pub(crate) waiting: Option<Wait>,
+    /// How long writes to the source were blocked before the target was open.
+    pub(crate) blocked_ms: Option<u64>,
 }
 
 /// The column `progress`, as JSON.
@@ -44,6 +49,25 @@ struct StoredProgress {
     counts: Counts,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     result_digest: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failback: Option<FailbackCounts>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    waiting: Option<Wait>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    blocked_ms: Option<u64>,
+}
+
+/// Returns the settings in a manifest, beside what else it has.
+pub(crate) fn settings_in(manifest: &str) -> MoveSettings {
+    let stored: StoredSettings = serde_json::from_str(manifest).unwrap_or_default();
+    stored.settings
+}
+
+/// The settings in the column `options`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct StoredSettings {
+    settings: MoveSettings,
 }
 
 impl StoredProgress {
@@ -179,8 +203,14 @@ impl JournalTable {
             note.worked_ms,
             switched_at,
         ));
-        let result_digest = note.result_digest.map(str::to_owned);
-        let progress = StoredProgress { counts: *note.counts, result_digest }.to_json();
+        let progress = StoredProgress {
+            counts: *note.counts,
+            result_digest: note.result_digest.map(str::to_owned),
+            failback: None,
+            waiting: note.waiting,
+            blocked_ms: note.blocked_ms,
+        };
+        let progress = progress.to_json();
         let progress = query.bind(Value::String(Some(progress)));
         query.push(&progress).push(", sealed_cursor = ");
         let sealed = query.bind(Value::Bytes(Some(sealed)));
@@ -214,6 +244,34 @@ impl JournalTable {
             },
             now = now.as_millis(),
         ));
+        self.execute_leased(query, connection).await
+    }
+
+    /// Records how far a failback has come, beside what the journal holds.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error of the kind `Lost` if another process has taken the move over.
+    pub(crate) async fn note_failback(
+        &self,
+        connection: &impl ConnectionTrait,
+        journal: &Journal,
+        failback: FailbackCounts,
+        now: Timestamp,
+    ) -> Result<(), MigrateError> {
+        let progress = StoredProgress {
+            counts: journal.counts,
+            result_digest: journal.result_digest.clone(),
+            failback: Some(failback),
+            waiting: None,
+            blocked_ms: journal.blocked_ms,
+        };
+        let mut query = self.query(&format!(
+            "UPDATE session_move SET updated_at = {}, progress = ",
+            now.as_millis()
+        ));
+        let progress = query.bind(Value::String(Some(progress.to_json())));
+        query.push(&progress).push(" WHERE id = ");
         self.execute_leased(query, connection).await
     }
 
@@ -272,15 +330,17 @@ impl JournalTable {
         Self::one(query.execute(connection).await?)
     }
 
-    /// Returns whether the move was asked to pause.
-    pub(crate) async fn is_paused(
+    /// Returns whether the move was asked to pause, and its manifest, which a resume may have changed.
+    pub(crate) async fn requests(
         &self,
         connection: &impl ConnectionTrait,
-    ) -> Result<bool, MigrateError> {
-        let mut query = self.query("SELECT is_paused FROM session_move WHERE id = ");
+    ) -> Result<(bool, String), MigrateError> {
+        let mut query = self.query("SELECT is_paused, options FROM session_move WHERE id = ");
         let id = self.bind_id(&mut query);
         query.push(&id);
-        Ok(query.number(connection).await? != 0)
+        let rows = query.rows(connection).await?;
+        let row = rows.first().ok_or_else(|| MigrateError::new(MigrateErrorKind::Lost))?;
+        Ok((row.try_get_by_index::<i64>(0)? != 0, row.try_get_by_index(1)?))
     }
 
     /// Asks the process that works on the move to pause or to go on.
@@ -351,6 +411,9 @@ fn journal(row: &QueryResult) -> Result<Journal, MigrateError> {
             plan_digest: row.try_get_by_index(5)?,
             counts: progress.counts,
             result_digest: progress.result_digest,
+            failback: progress.failback,
+            waiting: progress.waiting,
+            blocked_ms: progress.blocked_ms,
             started_at: moment(7)?,
             updated_at: moment(8)?,
             switched_at: maybe(9)?,

@@ -9,6 +9,7 @@ use crate::engine::{Captures, MoveContext, Worker, confirm, converge_online, cut
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{Journal, Phase};
 use crate::lock::Lock;
+use crate::settings::Wait;
 use crate::target::create_indexes;
 
 /// What an error of an apply that has begun says.
@@ -76,6 +77,7 @@ async fn apply_locked(
     if current.phase == Phase::Open && !is_unconfirmed(&current) {
         return Ok(ApplyReport::of(context, &current));
     }
+    context.adopt_settings(MoveManifest::of(&current)?.settings);
     let block_failure = run_phases(context, &current).await?;
     let mut report = ApplyReport::of(context, &journal(context).await?);
     if let Some(why) = block_failure {
@@ -160,5 +162,27 @@ async fn run_until_open(
         Phase::CatchUp if context.options.is_online => converge_online(worker, captures).await?,
         _ => None,
     };
-    cutover(worker, captures, compared).await
+    let names_rows = wait_for_flag(worker, captures).await?;
+    cutover(worker, captures, compared.filter(|_| names_rows)).await
+}
+
+/// Waits while the file exists that postpones the cutover; an online move goes on catching up. Returns
+/// whether each change that was applied meanwhile named its rows.
+async fn wait_for_flag(
+    worker: &mut Worker<'_>,
+    captures: &Captures<'_>,
+) -> Result<bool, MigrateError> {
+    let mut names_rows = true;
+    while let Some(flag) = worker.context.settings().cutover_when_removed {
+        // A file that cannot be looked at may be there.
+        if !flag.try_exists().unwrap_or(true) {
+            break;
+        }
+        worker.wait(Wait::FlagFile).await?;
+        if worker.context.options.is_online {
+            names_rows &= catch_up(worker, captures, Until::NearlyEmpty).await?.names_rows;
+        }
+    }
+    worker.waits_for(None).await?;
+    Ok(names_rows)
 }

@@ -71,6 +71,7 @@ pub(super) async fn begin(context: &MoveContext, approval: &Approval) -> Result<
         backup,
         source: context.identity.clone(),
         tag: CaptureOwner::new(context.id).tag().to_owned(),
+        settings: context.options.settings.clone(),
     };
     let first = FirstEntry {
         manifest: &manifest.to_json(),

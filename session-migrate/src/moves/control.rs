@@ -5,6 +5,7 @@ use sea_orm_migration::sea_orm::prelude::Uuid;
 use session_core::SessionId;
 use session_core::clock::{Clock as _, SystemClock};
 
+use super::failback::forget;
 use super::manifest::{MoveManifest, journal, lock, take_over};
 use super::outlook::tables_there;
 use super::report::{FinalizeReport, MoveStatus, PauseReport, SourceStatus, StatusReport};
@@ -60,6 +61,26 @@ pub(super) async fn set_paused(
     Ok(PauseReport { schema, phase, is_paused, is_over, applied: None })
 }
 
+/// Changes settings of a move. A process that works on it takes them over after its batch.
+pub(super) async fn change_settings(
+    context: &MoveContext,
+    changes: &[(String, String)],
+) -> Result<(), MigrateError> {
+    let journal = journal(context).await?;
+    let usage = |detail: String| MigrateError::because(MigrateErrorKind::Usage, detail);
+    if !journal.phase.is_before_cutover() {
+        let detail = format!("the move is in the phase {}, and no rows are moved", journal.phase);
+        return Err(MigrateError::because(MigrateErrorKind::Phase, detail));
+    }
+    let mut manifest = MoveManifest::of(&journal)?;
+    for (name, value) in changes {
+        manifest.settings.set(name, value).map_err(usage)?;
+    }
+    context.journal.set_manifest(&context.target, context.id, &manifest.to_json()).await?;
+    context.adopt_settings(manifest.settings);
+    Ok(())
+}
+
 pub(super) async fn finalize(context: &MoveContext) -> Result<FinalizeReport, MigrateError> {
     let lock = lock(context).await?;
     let report = finalize_locked(context, &lock).await;
@@ -92,6 +113,7 @@ async fn finalize_locked(
         let now = context.clock().now();
         context.journal.set_phase(&context.target, Phase::Finalized, now).await?;
     }
+    forget(context).await?;
     captures.stop().await?;
     // Of tables that were dropped, only the catalog knows what is left.
     let budget = context.trigger_budget();

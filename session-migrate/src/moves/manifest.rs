@@ -1,5 +1,7 @@
 //! What a move records of itself when it begins, and the lock that its processes take.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use session_core::SessionId;
@@ -10,8 +12,14 @@ use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{Journal, RunnerConnections};
 use crate::lock::{Acquisition, Lock};
 use crate::options::MoveSpec;
+use crate::settings::MoveSettings;
 use crate::source::{SourceError, SourceIdentity};
+use crate::sql::Dialect;
 use crate::sql::pool::server_ids;
+
+/// For how long a command waits for the lock of a file, and how often it tries.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Recorded once; later runs must use the same options.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +36,9 @@ pub(super) struct MoveManifest {
     pub(super) source: SourceIdentity,
     /// The tag of the triggers and logs in the source.
     pub(super) tag: String,
+    /// The settings that the move was begun with, or that a resume has set.
+    #[serde(default)]
+    pub(super) settings: MoveSettings,
 }
 
 impl MoveManifest {
@@ -87,7 +98,7 @@ fn owner(context: &MoveContext) -> String {
 /// Takes the lock on the target, or returns an error that names its holder.
 pub(super) async fn lock(context: &MoveContext) -> Result<Lock, MigrateError> {
     let owner = owner(context);
-    match Lock::take(context.options.target(), &context.target, &owner).await? {
+    match take_lock(context, &owner).await? {
         Acquisition::Acquired(lock) => Ok(lock),
         Acquisition::HeldBy(holder) => {
             let journal = context.journal.load(&context.target).await.ok().flatten();
@@ -98,6 +109,31 @@ pub(super) async fn lock(context: &MoveContext) -> Result<Lock, MigrateError> {
             };
             Err(MigrateError::because(MigrateErrorKind::Busy, holder))
         }
+    }
+}
+
+/// Takes the lock; for that of a file this waits as long as for that of a server, because a failback
+/// has it for a moment at a time.
+async fn take_lock(context: &MoveContext, owner: &str) -> Result<Acquisition<Lock>, MigrateError> {
+    let since = context.clock().monotonic();
+    loop {
+        let lock = Lock::take(context.options.target(), &context.target, owner).await?;
+        let is_over = context.clock().monotonic().saturating_sub(since) > LOCK_TIMEOUT;
+        if is_over
+            || context.dialect() != Dialect::Sqlite
+            || matches!(lock, Acquisition::Acquired(_))
+        {
+            return Ok(lock);
+        }
+        context.clock().sleep(LOCK_PAUSE).await;
+    }
+}
+
+/// Takes the lock on the target; `None` if another process has it.
+pub(super) async fn try_lock(context: &MoveContext) -> Result<Option<Lock>, MigrateError> {
+    match Lock::take(context.options.target(), &context.target, &owner(context)).await? {
+        Acquisition::Acquired(lock) => Ok(Some(lock)),
+        Acquisition::HeldBy(_) => Ok(None),
     }
 }
 

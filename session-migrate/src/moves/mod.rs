@@ -3,6 +3,7 @@
 mod apply;
 mod begin;
 mod control;
+mod failback;
 mod gone;
 mod manifest;
 mod outlook;
@@ -11,6 +12,7 @@ mod preflight;
 mod proof;
 mod remove;
 mod report;
+mod rights;
 mod rollback;
 mod unblock;
 mod unlock;
@@ -21,11 +23,12 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use begin::Approval;
+pub use failback::FailbackMode;
 pub use outlook::MoveOutlook;
 pub use plan::{Estimate, Plan, PlannedMapping, PrunedRow};
 pub use report::{
-    ApplyReport, FinalizeReport, LostSignIn, MoveStatus, PauseReport, RollbackReport, SourceStatus,
-    StatusReport, UnlockReport,
+    ApplyReport, FailbackReport, FinalizeReport, LostSignIn, MoveStatus, PauseReport,
+    RollbackReport, SourceStatus, StatusReport, UnlockReport,
 };
 pub use unblock::{LiftedBlock, UnblockReport, unblock, unblockable};
 pub use verify::{Difference, RowReport, VerifyReport};
@@ -152,7 +155,24 @@ impl Move {
     /// if there is none.
     pub async fn rollback(&self, renewed: Renewed) -> Result<RollbackReport, MigrateError> {
         let context = self.open_begun(false).await?;
-        let report = rollback::rollback(&context, renewed).await;
+        let report = Box::pin(rollback::rollback(&context, renewed)).await;
+        context.close().await;
+        report
+    }
+
+    /// Brings what changes in the target after the cutover into the source, in the source's codec:
+    /// renewals, sessions that begin, and ends. What the source cannot take is listed. A rollback then
+    /// loses nothing that the source has.
+    ///
+    /// Other calls on the move are possible meanwhile; a rollback or a finalize ends this one.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`MigrateError`]: of the kind `Phase` if the target is not open, or if writes to the
+    /// source are not blocked; of the kind `Lost` if another process has taken the move over.
+    pub async fn failback(&self, mode: FailbackMode) -> Result<FailbackReport, MigrateError> {
+        let context = self.open_begun(false).await?;
+        let report = Box::pin(failback::failback(&context, mode)).await;
         context.close().await;
         report
     }
@@ -189,13 +209,35 @@ impl Move {
     ///
     /// Returns the same errors as [`apply`](Self::apply).
     pub async fn resume(&self) -> Result<PauseReport, MigrateError> {
+        self.resume_with(&[]).await
+    }
+
+    /// Ends a pause after it has changed settings, each given by the name of its option and its new
+    /// value; an empty value unsets it. A process that works on the move goes on with them after its
+    /// batch.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`resume`](Self::resume), and one of the kind `Usage` for a setting
+    /// that cannot be changed.
+    pub async fn resume_with(
+        &self,
+        changes: &[(String, String)],
+    ) -> Result<PauseReport, MigrateError> {
         let context = self.open_begun(false).await?;
-        let report = Box::pin(self.resume_in(&context)).await;
+        let report = Box::pin(self.resume_in(&context, changes)).await;
         context.close().await;
         report
     }
 
-    async fn resume_in(&self, context: &MoveContext) -> Result<PauseReport, MigrateError> {
+    async fn resume_in(
+        &self,
+        context: &MoveContext,
+        changes: &[(String, String)],
+    ) -> Result<PauseReport, MigrateError> {
+        if !changes.is_empty() {
+            control::change_settings(context, changes).await?;
+        }
         let journal = manifest::journal(context).await?;
         let is_unfinished = journal.phase.is_before_cutover();
         let is_ours =
@@ -254,7 +296,7 @@ impl Move {
     /// Returns the same errors as [`rollback`](Self::rollback), but none if there is no move.
     pub async fn abort(&self, renewed: Renewed) -> Result<RollbackReport, MigrateError> {
         let context = self.open_begun(false).await?;
-        let report = rollback::abort(&context, renewed).await;
+        let report = Box::pin(rollback::abort(&context, renewed)).await;
         context.close().await;
         report
     }
@@ -329,6 +371,7 @@ mod tests {
         is_send(&moving.apply(Approval::Unreviewed));
         is_send(&moving.verify(|_| ()));
         is_send(&moving.rollback(Renewed::WriteBack));
+        is_send(&moving.failback(super::FailbackMode::Once));
         is_send(&moving.finalize());
         is_send(&moving.resume());
         is_send(&moving.status());

@@ -1,9 +1,12 @@
-//! What is checked before a move begins: settings of the servers with which it would fail half-way.
+//! What is checked before a move begins: settings of the servers, and rights of their users, with which
+//! it would fail half-way.
 
 use sea_orm_migration::sea_orm::{DatabaseConnection, QueryResult};
 
+use super::rights::missing_rights;
 use crate::engine::MoveContext;
 use crate::error::{MigrateError, MigrateErrorKind};
+use crate::journal::exists;
 use crate::sql::{Dialect, Query, SqlError};
 
 const SETTINGS: &str = "SELECT CAST(@@log_bin AS SIGNED), CAST(@@binlog_format = 'STATEMENT' AS SIGNED), \
@@ -16,12 +19,25 @@ struct BinaryLog {
     trusts_creators: bool,
 }
 
-/// Checks the servers of both sides.
+/// Checks the servers of both sides, and the rights of their users.
 ///
 /// # Errors
 ///
-/// Returns an error of the kind `Settings` that says what to set.
+/// Returns an error of the kind `Settings` that says what to set or to grant.
 pub(super) async fn preflight(context: &MoveContext) -> Result<(), MigrateError> {
+    check_binary_logs(context).await?;
+    let has_tables = exists(&context.target, context.dialect(), "login_session").await?;
+    let missing = missing_rights(context, has_tables).await?;
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(MigrateError::because(
+            MigrateErrorKind::Settings,
+            format!("the user of the database lacks the rights {}", missing.join(", ")),
+        )),
+    }
+}
+
+async fn check_binary_logs(context: &MoveContext) -> Result<(), MigrateError> {
     let sides = [("source", &context.source), ("target", &context.target)];
     for (side, connection) in sides {
         if let Some(log) = binary_log(connection).await? {

@@ -5,7 +5,8 @@ use session_core::Timestamp;
 
 use super::manifest::MoveManifest;
 use crate::engine::MoveContext;
-use crate::journal::{Counts, Journal, Phase};
+use crate::journal::{Counts, FailbackCounts, Journal, Phase};
+use crate::settings::{MoveSettings, Wait};
 
 /// The report of [`Move::apply`](super::Move::apply).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,6 +22,8 @@ pub struct ApplyReport {
     pub counts: Counts,
     /// How long processes worked on the move, in milliseconds.
     pub worked_ms: u64,
+    /// For how long writes to the source were blocked before the target was open, in milliseconds.
+    pub blocked_ms: Option<u64>,
     /// The path of the backup that was made of the source's SQLite file.
     pub backup: Option<String>,
     /// The digest of the result, as in `verify`'s report.
@@ -37,6 +40,7 @@ impl ApplyReport {
             phase: journal.phase,
             counts: journal.counts,
             worked_ms: journal.worked_ms,
+            blocked_ms: journal.blocked_ms,
             backup: MoveManifest::of(journal).ok().and_then(|manifest| manifest.backup),
             result_digest: journal.result_digest.clone(),
             notes: vec![
@@ -70,6 +74,16 @@ pub struct RollbackReport {
     pub lost: Vec<LostSignIn>,
     /// Sessions that began in the target after the cutover; they stay there.
     pub begun_since: u64,
+    /// Sessions that began in the target and that a failback has made rows of the source: the source
+    /// alone has them now.
+    pub handed_over: u64,
+    /// How many sessions a failback has made rows of the source, with those that ended since.
+    pub added: u64,
+    /// How many rows of the source a failback has removed, or taken the tokens out of, because their
+    /// session had ended in the target.
+    pub ended: u64,
+    /// Changes that a failback could not bring into the source.
+    pub not_added: Vec<LostSignIn>,
 }
 
 impl Default for RollbackReport {
@@ -83,8 +97,30 @@ impl Default for RollbackReport {
             kept_newer: 0,
             lost: Vec::new(),
             begun_since: 0,
+            handed_over: 0,
+            added: 0,
+            ended: 0,
+            not_added: Vec::new(),
         }
     }
+}
+
+/// The report of [`Move::failback`](super::Move::failback).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct FailbackReport {
+    /// The version of this report's form: `session-migrate/failback/1`.
+    pub schema: &'static str,
+    /// The move's id.
+    pub run: String,
+    /// The move's phase at the end.
+    pub phase: Phase,
+    /// What was written into the source, by all processes together.
+    pub counts: FailbackCounts,
+    /// Whether the source had every change when this process ended.
+    pub is_current: bool,
+    /// The first of the changes that the source could not take, and why.
+    pub skipped: Vec<LostSignIn>,
 }
 
 /// A sign-in that a rollback loses.
@@ -189,6 +225,12 @@ pub struct MoveStatus {
     pub worked_ms: u64,
     /// How long ago the journal was last written, in milliseconds.
     pub idle_ms: u64,
+    /// The pace of the move, which `resume --set` changes.
+    pub settings: MoveSettings,
+    /// What the process that works on the move waits for.
+    pub waits_for: Option<Wait>,
+    /// How far the failback has come, if there is one.
+    pub failback: Option<FailbackCounts>,
     /// What the source shows of the move, if the source was given.
     pub in_source: Option<SourceStatus>,
     /// The command to run next.
@@ -228,6 +270,9 @@ impl MoveStatus {
             finished_at: journal.finished_at.map(Timestamp::as_millis),
             worked_ms: journal.worked_ms,
             idle_ms: u64::try_from(now.since(journal.updated_at).as_millis()).unwrap_or(0),
+            settings: MoveManifest::of(journal).map(|of| of.settings).unwrap_or_default(),
+            waits_for: journal.waiting.filter(|_| journal.phase.is_before_cutover()),
+            failback: journal.failback,
             in_source: None,
             next,
         }

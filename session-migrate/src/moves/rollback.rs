@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::failback::last_pass;
 use super::manifest::{MoveManifest, journal, lock, take_over};
 use super::proof::prove_keys;
 use super::remove::{finish, remove_rows};
@@ -66,6 +67,9 @@ async fn rollback_locked(
     context.journal.set_phase(&context.target, Phase::RollBack, context.clock().now()).await?;
     if was_open {
         wait_for_renewals(context).await?;
+        if has_keys && renewed == Renewed::WriteBack {
+            last_pass(context, &captures, &journal, &mut report).await?;
+        }
         let is_complete = match has_keys {
             true => write_back(context, &captures, renewed, &mut report).await?,
             false => list_changed(context, &mut report).await?,
@@ -106,16 +110,8 @@ async fn is_provable(
     if renewed == Renewed::Discard || !journal.is_blocked {
         return Ok(true);
     }
-    match captures.unblocked().await? {
-        None => Ok(true),
-        Some(table) => Err(MigrateError::because(
-            MigrateErrorKind::Phase,
-            format!(
-                "writes to {table} are not blocked any more, so it may hold newer tokens than the \
-                 target: --discard-renewed keeps what it has"
-            ),
-        )),
-    }
+    captures.require_blocked().await?;
+    Ok(true)
 }
 
 /// Waits for renewals under way, which may still write new tokens.

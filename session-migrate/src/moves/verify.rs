@@ -1,18 +1,19 @@
 //! Verifies that the target holds what the source asks for.
 
 use serde::Serialize;
-use session_core::TokenSet;
+use session_core::{SessionId, TokenSet};
 use sha2::{Digest as _, Sha256};
 
+use super::failback::AddedRows;
 use super::manifest::journal;
 use super::proof::prove_keys;
 use crate::engine::{
-    Comparison, Examined, Findings, MoveContext, RowState, Totals, extra_ids, totals,
+    Comparison, Examined, Findings, MoveContext, Outcome, RowState, Totals, extra_ids, totals,
 };
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::Phase;
 use crate::source::SourceRow;
-use crate::target::hex;
+use crate::target::{ExistingRow, hex};
 
 /// The report of [`Move::verify`](super::Move::verify). Contains no token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,6 +39,8 @@ pub struct VerifyReport {
     pub unclaimed: u64,
     /// Rows that have changed in the target since the cutover, as they may.
     pub changed: u64,
+    /// Rows of the source that a failback has added.
+    pub added: u64,
     /// Rows that differ, on either side.
     pub mismatches: u64,
     /// The first of the rows that differ.
@@ -114,6 +117,7 @@ impl VerifyReport {
             orphans: findings.orphans,
             unclaimed: totals.unclaimed,
             changed: findings.changed,
+            added: 0,
             mismatches: findings.mismatches,
             differences: findings.differences.into_iter().map(difference).collect(),
             result_digest,
@@ -132,21 +136,48 @@ pub(super) async fn verify(
     prove_keys(context, &journal).await?;
     let is_open = !journal.phase.is_before_cutover();
     let mut findings = Findings::default();
+    let added = match journal.failback {
+        Some(_) => AddedRows::of(context).await?,
+        None => AddedRows::default(),
+    };
     let mut comparison = Comparison::new(context, is_open)?;
     while let Some((_, examined)) = comparison.next().await? {
         context.check_cancelled()?;
-        for examined in &examined {
-            findings.add(examined);
-            each(row_report(examined));
+        for mut examined in examined {
+            if added.ids.contains(&examined.id) {
+                continue;
+            }
+            if added.may_outrank(&examined) {
+                examined.outcome = Outcome::Changed;
+            }
+            findings.add(&examined);
+            each(row_report(&examined));
         }
     }
     let totals = totals(context).await?;
     if totals.live + totals.quarantined != findings.found_live + findings.found_quarantined {
-        for id in extra_ids(context, findings.source_rows).await? {
+        let extra = extra_ids(context, findings.source_rows).await?;
+        for id in without_ended(context, extra, journal.failback.is_some()).await? {
             findings.differs(id.to_string(), "it is missing in the source");
         }
     }
-    Ok(VerifyReport::new(journal.phase, findings, totals))
+    let added = u64::try_from(added.ids.len()).unwrap_or(u64::MAX);
+    Ok(VerifyReport { added, ..VerifyReport::new(journal.phase, findings, totals) })
+}
+
+/// Leaves out the sessions that have ended, whose rows a failback removes.
+async fn without_ended(
+    context: &MoveContext,
+    ids: Vec<SessionId>,
+    has_failback: bool,
+) -> Result<Vec<SessionId>, MigrateError> {
+    if !has_failback {
+        return Ok(ids);
+    }
+    let existing = context.target_table()?.existing_rows(&context.target, &ids).await?;
+    let is_ended =
+        |id: &SessionId| matches!(existing.get(id), Some(ExistingRow::Live(row)) if row.is_ended());
+    Ok(ids.into_iter().filter(|id| !is_ended(id)).collect())
 }
 
 fn row_report(examined: &Examined) -> RowReport {

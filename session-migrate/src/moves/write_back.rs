@@ -11,7 +11,7 @@ use super::report::{LostSignIn, RollbackReport};
 use crate::engine::{Captures, Comparison, Examined, MappedTable, MoveContext, extra_ids, totals};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::options::Renewed;
-use crate::source::RenewedTokens;
+use crate::source::{RenewedTokens, RowTokens, SourceRow};
 use crate::sql::{Query, begin};
 use crate::target::{ExistingRow, TargetRow, is_quarantined_as, seal_stored, uuid_literal};
 
@@ -103,12 +103,14 @@ impl WriteBack<'_> {
 
     fn decide(&self, examined: &Examined, existing: &TargetRow) -> Result<Decision, MigrateError> {
         if existing.is_ended() {
-            return Ok(Decision::Ended);
+            // A failback has taken the tokens out of the row.
+            let is_known = matches!(examined.row.tokens, RowTokens::Absent);
+            return Ok(if is_known { Decision::Nothing } else { Decision::Ended });
         }
         let Some(opened) = &examined.opened else {
             return Ok(Decision::Unwritten("its tokens do not open in the target"));
         };
-        match (is_renewed(examined, opened), self.renewed) {
+        match (is_renewed(&examined.row, opened), self.renewed) {
             (Some(false), _) => Ok(Decision::Nothing),
             (Some(true), Renewed::WriteBack) => {
                 Ok(Decision::Write(Box::new(renewed_tokens(opened, existing.renewed_at))))
@@ -221,8 +223,8 @@ fn lost(id: SessionId, user: &str, provider: &str, why: &'static str) -> LostSig
 }
 
 /// Returns whether the target has other tokens than the source; `None` if the source's do not open.
-fn is_renewed(examined: &Examined, opened: &TokenSet) -> Option<bool> {
-    let source = examined.row.tokens.opened()?;
+pub(super) fn is_renewed(row: &SourceRow, opened: &TokenSet) -> Option<bool> {
+    let source = row.tokens.opened()?;
     Some(
         source.access().unwrap_or_default() != opened.access_token()
             || source.refresh() != opened.refresh_token()
@@ -230,7 +232,8 @@ fn is_renewed(examined: &Examined, opened: &TokenSet) -> Option<bool> {
     )
 }
 
-fn renewed_tokens(opened: &TokenSet, renewed_at: Option<i64>) -> RenewedTokens {
+/// Returns the tokens of a session as they are written into the source.
+pub(super) fn renewed_tokens(opened: &TokenSet, renewed_at: Option<i64>) -> RenewedTokens {
     let secret = |token: Option<&str>| token.map(|token| Zeroizing::new(token.to_owned()));
     let renewed_at = renewed_at.map(session_core::Timestamp::from_millis);
     RenewedTokens {

@@ -91,5 +91,6 @@ pub use read::{ListOn, UserCursor};
 pub(crate) use read::{RawRow, UserOrder, exact};
 pub use row::{RowTokens, SourceKey, SourceRow};
 pub(crate) use row_location::{row_location, row_location_type};
+pub(crate) use write::NewRow;
 #[doc(hidden)]
 pub use write::RenewedTokens;

@@ -33,6 +33,9 @@ pub struct Column {
     /// Whether every update of the row sets it to the current time, unless the update sets it
     /// itself: MySQL's `ON UPDATE CURRENT_TIMESTAMP`.
     pub updates_itself: bool,
+    /// Whether the database fills it where a new row leaves it out: a default, or a number that it
+    /// counts.
+    pub has_default: bool,
 }
 
 /// The kind of values that a column holds, whatever its database calls the type.

@@ -103,7 +103,7 @@ fn in_context<T>(row: &TargetRow, work: impl FnOnce(SealContext<'_>) -> T) -> Op
     Some(work(SealContext { session: row.id, user: &user, provider: &provider, part }))
 }
 
-fn naming(dialect: Dialect, sql: &str, ids: &[SessionId]) -> Query {
+pub(super) fn naming(dialect: Dialect, sql: &str, ids: &[SessionId]) -> Query {
     let mut query = Query::new(dialect, sql);
     let ids: Vec<String> =
         ids.iter().map(|id| query.bind(Value::Uuid(Some(id.as_uuid())))).collect();

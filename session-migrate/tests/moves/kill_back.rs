@@ -1,5 +1,6 @@
-//! `kill -9` at any moment of a rollback, an abort or a finalize of a move with a cap: run again, the
-//! command completes it, and loses nothing.
+//! `kill -9` at any moment of a rollback, an abort, a finalize or a failback of a move with a cap: run
+//! again, the command completes it, and loses nothing. Together these kill a hundred processes on each
+//! database.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 use session_tests::source::Source;
 
+use crate::failback::{signed_in, target_of};
 use crate::openwebui::{self, insert, token};
 use crate::random::Random;
 use crate::rollback::{all_opened, of_source, renewed};
@@ -18,8 +20,8 @@ use crate::target::Target;
 use crate::tool::Tool;
 
 /// The minimum number of kills at each stage, and the maximum number of moves for them.
-const MIN_KILLS: usize = 3;
-const MAX_MOVES: usize = 30;
+const MIN_KILLS: usize = 9;
+const MAX_MOVES: usize = 90;
 
 /// What a command that ends a move has come to, as the target shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -172,7 +174,82 @@ async fn half_applied(source: &Source, tool: &Tool, random: &mut Random) {
     child.wait().await.unwrap();
 }
 
+/// How much of what has changed in the target is in the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Brought {
+    Nothing,
+    Some,
+    All,
+}
+
+async fn brought(source: &Source, changed: &[[String; 2]]) -> Brought {
+    let there = crate::operator::all_opened(source).await;
+    let is_there = |of: &&[String; 2]| there.values().any(|tokens| tokens == *of);
+    match changed.iter().filter(is_there).count() {
+        0 => Brought::Nothing,
+        some if some == changed.len() => Brought::All,
+        _ => Brought::Some,
+    }
+}
+
+/// Renews sessions in the target, begins some and ends one; returns what the source has to hold then,
+/// by user, and the tokens that are new.
+async fn with_changes(source: &Source, target: &Target) -> (Vec<[String; 2]>, Vec<[String; 2]>) {
+    let mut expected = with_renewals(source, target).await;
+    let mut changed: Vec<_> = (12..24).map(|at| expected[&format!("id-{at:03}")].clone()).collect();
+    for at in 0..6 {
+        let (_, tokens) = signed_in(target, &format!("new-{at}")).await;
+        expected.insert(format!("new-{at}"), tokens.clone());
+        changed.push(tokens);
+    }
+    let mut all: Vec<_> = expected.into_values().collect();
+    all.sort();
+    (all, changed)
+}
+
 on_every_database! {
+    async fn a_killed_failback_brings_each_change_once(kind: Kind) {
+        let mut random = Random::new(&format!("failbacks killed on {kind}"));
+        let mut hits: BTreeMap<Brought, usize> = BTreeMap::new();
+        for _ in 0..MAX_MOVES {
+            let (source, tool) = source(Database::create(kind).await).await;
+            sign_in_anew(&source).await;
+            tool.done("apply", &["--yes"]).await;
+            let target = target_of(&source.database).await;
+            let (expected, changed) = with_changes(&source, &target).await;
+            target.close().await;
+            loop {
+                let mut child = tool.spawn("failback", &["--once", "--json"]);
+                let wanted = [Brought::Nothing, Brought::Some, Brought::All][random.below(3)];
+                while child.try_wait().unwrap().is_none() && brought(&source, &changed).await < wanted {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                tokio::time::sleep(random.within(Duration::from_millis(20))).await;
+                let _ = child.start_kill();
+                let output = child.wait_with_output().await.unwrap();
+                if let Some(code) = output.status.code() {
+                    assert_eq!(code, 0, "{}", text(&output));
+                    break;
+                }
+                *hits.entry(brought(&source, &changed).await).or_default() += 1;
+            }
+            let mut there: Vec<_> = all_opened(&source).await.into_values().collect();
+            there.sort();
+            assert_eq!(there, expected, "each token set is there, and once");
+            let rolled = tool.done("rollback", &[]).await;
+            assert_eq!((&rolled["is_done"], &rolled["handed_over"]), (&true.into(), &6.into()), "{rolled}");
+            let mut there: Vec<_> = all_opened(&source).await.into_values().collect();
+            there.sort();
+            assert_eq!(there, expected, "the rollback loses none");
+            let is_enough = |at: &Brought| hits.get(at).is_some_and(|hits| *hits >= MIN_KILLS);
+            if [Brought::Nothing, Brought::Some, Brought::All].iter().all(is_enough) {
+                println!("{hits:?}");
+                return;
+            }
+        }
+        panic!("some stages were not hit: {hits:?}");
+    }
+
     async fn a_killed_rollback_loses_nothing(database: Database) {
         let stages = [Stage::Begin, Stage::WriteBack, Stage::Remove, Stage::Drop];
         let mut kills = Kills::of("rollbacks", database.kind(), &stages);

@@ -150,3 +150,84 @@ async fn a_file_in_utf_16_is_refused() {
         tool.run(call, words).await.ends(2, "does not store text as UTF-8");
     }
 }
+
+/// A database with one session, and a user who may only read it.
+async fn read_only(kind: Kind) -> Option<(Source, Tool, String)> {
+    if !kind.is_available() {
+        return None;
+    }
+    let source = openwebui::source(Database::create(kind).await, 3).await;
+    let mut url: url::Url = source.database.url().parse().unwrap();
+    let name = format!("reader_{}", uuid::Uuid::now_v7().simple());
+    let grants = match kind {
+        Kind::Postgres => format!(
+            "CREATE ROLE {name} LOGIN PASSWORD 'reads'; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL \
+             TABLES IN SCHEMA public TO {name}; REVOKE CREATE ON SCHEMA public FROM PUBLIC; \
+             GRANT pg_monitor TO {name}"
+        ),
+        _ => format!(
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON {}.* TO '{name}'@'%' IDENTIFIED BY 'reads'",
+            url.path().trim_start_matches('/')
+        ),
+    };
+    for grant in grants.split("; ") {
+        source.run(grant).await;
+    }
+    url.set_username(&name).unwrap();
+    url.set_password(Some("reads")).unwrap();
+    let tool =
+        Tool::new(url.as_str()).words(&["--preset", "openwebui", "--online", "--name", "reader"]);
+    Some((source, tool.key(openwebui::KEY), name))
+}
+
+async fn lacks_rights(kind: Kind, rights: &[&str]) {
+    let Some((source, tool, name)) = read_only(kind).await else { return };
+    let before = snapshot(&source).await;
+    let said = tool.run("plan", &[]).await.out;
+    let refused = tool.run("apply", &["--yes"]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    for right in rights {
+        assert!(
+            said.contains("an apply will be refused") && said.contains(right),
+            "{right}: {said}"
+        );
+        assert!(refused.errors.contains(right), "{right}: {refused:?}");
+    }
+    assert_eq!(changes(&before, &snapshot(&source).await), Vec::<String>::new());
+    if kind == Kind::Postgres {
+        source.run(&format!("DROP OWNED BY {name}")).await;
+    }
+    source
+        .run(&format!("DROP {} {name}", if kind == Kind::Postgres { "ROLE" } else { "USER" }))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_rights_are_named_on_postgres() {
+    lacks_rights(
+        Kind::Postgres,
+        &["CREATE in the target's schema", "TRIGGER on the source's table oauth_session"],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_rights_are_named_on_mariadb() {
+    lacks_rights(
+        Kind::MariaDb,
+        &["CREATE on the target's database", "TRIGGER on the source's database"],
+    )
+    .await;
+}
+
+/// On MySQL and MariaDB a cascade fires no trigger, so that its parents are blocked as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn cascades_are_named_on_mariadb() {
+    if !Kind::MariaDb.is_available() {
+        return;
+    }
+    let tables = session_tests::projects::openwebui::cascading_tables();
+    let source = Source::with(Database::create(Kind::MariaDb).await, &tables).await;
+    let said = openwebui::tool(&source).run("plan", &[]).await.out;
+    assert!(said.contains("in user cascade into oauth_session"), "{said}");
+}

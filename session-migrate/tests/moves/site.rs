@@ -83,7 +83,11 @@ impl Site {
     fn command(&self, task: &str, words: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
         command.env_remove("DATABASE_URL").envs(environment());
-        command.args([task, "--from", self.database.url(), "--preset", "openwebui"]).args(words);
+        command.args([task, "--from", self.database.url()]).args(words);
+        // The target knows its moves.
+        if task != "status" {
+            command.args(["--preset", "openwebui"]);
+        }
         if DESTRUCTIVE.contains(&task) {
             command.arg("--yes");
         }

@@ -151,7 +151,11 @@ impl Tool {
         for name in names {
             command.env_remove(name);
         }
-        command.arg(call).args(["--from", &self.from]).args(&self.words);
+        command.arg(call).args(["--from", &self.from]);
+        // The target knows its moves, so that it takes no more.
+        if call != "status" {
+            command.args(&self.words);
+        }
         if let Some(to) = &self.to {
             command.args(["--to", to]);
         }

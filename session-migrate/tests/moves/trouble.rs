@@ -110,7 +110,7 @@ on_every_database! {
                 assert_eq!(plan["target_has_tables"], false);
                 let answer = reader.run("apply", &["--yes"]).await;
                 source.run(&format!("DROP OWNED BY {name};\nDROP ROLE {name}")).await;
-                answer.ends(1, "permission denied");
+                answer.ends(1, "lacks the rights CREATE in the target's schema");
             }
             Kind::MariaDb | Kind::MySql => {
                 let mut url = Url::parse(source.database.url()).unwrap();
@@ -127,7 +127,7 @@ on_every_database! {
                 reader.done("plan", &[]).await;
                 let answer = reader.run("apply", &["--yes"]).await;
                 source.run(&format!("DROP USER '{name}'@'%'")).await;
-                answer.ends(1, "denied");
+                answer.ends(1, "lacks the rights CREATE on the target's database");
             }
         }
         assert_eq!(changes(&before, &snapshot(&source).await), Vec::<String>::new());

@@ -7,6 +7,7 @@ pub use report::{Estimate, Plan, PlannedMapping, PrunedRow};
 
 use digest::PlanDigest;
 
+use super::preflight::preflight;
 use crate::capture::CaptureOwner;
 use crate::engine::{
     Captures, MappedTable, MoveContext, Scan, Stopwatch, decode, over_cap_threshold,
@@ -41,11 +42,15 @@ pub(super) async fn plan(context: &MoveContext) -> Result<Plan, MigrateError> {
         let report = read(context, table, &mut digest).await?;
         let mut planned = PlannedMapping::new(report, table.mapping());
         rank(context, table, &mut planned, &mut digest).await?;
+        planned.add_losses(table);
         planned.shared_cookies = table.source.shared_cookies(&context.source).await?;
         digest.add_providers(&planned.source);
         plan.mappings.push(planned);
     }
     plan.finish(context, watch.lap(context.clock()), &digest);
+    if let Err(error) = preflight(context).await {
+        plan.warnings.push(format!("an apply will be refused: {error}"));
+    }
     Ok(plan)
 }
 

@@ -69,6 +69,9 @@ pub struct PlannedMapping {
     pub pruned_by_provider: BTreeMap<String, u64>,
     /// The first of these rows, and why each would go.
     pub victims: Vec<PrunedRow>,
+    /// What a rollback after the cutover loses in any case, beside cookies that were replaced: nothing
+    /// if a failback can bring all of it back.
+    pub rollback_loses: Vec<String>,
     /// Rows of over-cap partitions that have the same time as another row, so that the key decides
     /// between them.
     pub ties: u64,
@@ -112,7 +115,18 @@ impl PlannedMapping {
             pruned: 0,
             pruned_by_provider: BTreeMap::new(),
             victims: Vec::new(),
+            rollback_loses: Vec::new(),
             ties: 0,
+        }
+    }
+
+    /// Notes what a failback could not bring back into this table.
+    pub(super) fn add_losses(&mut self, table: &MappedTable) {
+        if let Err(error) = table.source.require_writable() {
+            self.rollback_loses.push(format!("tokens that are renewed in the target: {error}"));
+        }
+        if let Some(why) = table.source.obstacle_to_rows() {
+            self.rollback_loses.push(format!("sessions that begin in the target: {why}"));
         }
     }
 
@@ -190,6 +204,15 @@ impl Plan {
         self.digest = digest.finish();
         self.estimate = estimate(took, context.options.is_online);
         self.warnings = self.warnings_of(context);
+        let cascades = context.schema.cascades.iter();
+        let into =
+            cascades.filter(|key| self.mappings.iter().any(|of| of.source.table == key.table));
+        self.warnings.extend(into.map(|key| {
+            format!(
+                "deletions and updates in {} cascade into {}: while writes are blocked, they fail",
+                key.parent, key.table
+            )
+        }));
     }
 
     fn warnings_of(&self, context: &MoveContext) -> Vec<String> {
@@ -254,7 +277,7 @@ fn irreversible() -> Vec<String> {
     vec![
         "before the cutover: nothing; rollback leaves the source as it was".to_owned(),
         "after the cutover: a cookie that was replaced at its first use is not restored, and \
-         sessions that began in the target cannot be written to the source"
+         sessions that began in the target stay there, unless a failback brings them into the source"
             .to_owned(),
         "after finalize: the move cannot be rolled back".to_owned(),
     ]

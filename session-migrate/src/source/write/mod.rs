@@ -1,11 +1,12 @@
-//! The inverse of reading, for a rollback: writes renewed tokens back into the row that they came
-//! from, in the source's own codec and form.
+//! The inverse of reading, for a rollback and a failback: writes renewed tokens back into the row that
+//! they came from, in the source's own codec and form, and adds and removes rows.
 //!
 //! The changes are computed without the database; then one statement makes them if the row is still
 //! what was read. A column with an equal value is not touched.
 
 mod encode_time;
 mod json;
+mod new_row;
 mod part;
 mod renewed_tokens;
 mod response;
@@ -26,6 +27,7 @@ use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::Cell;
 use crate::sql::ColumnKind;
 use crate::sql::Dialect;
+pub(crate) use new_row::NewRow;
 pub use renewed_tokens::RenewedTokens;
 use row_edit::RowEdit;
 

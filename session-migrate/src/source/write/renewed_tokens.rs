@@ -33,6 +33,22 @@ pub struct RenewedTokens {
     pub renewed_at: Timestamp,
 }
 
+impl RenewedTokens {
+    /// Returns no tokens, for the row of a session that has ended.
+    pub(crate) fn none(now: Timestamp) -> Self {
+        Self {
+            access: Zeroizing::default(),
+            refresh: None,
+            id: None,
+            scope: None,
+            token_type: None,
+            extra: ExtraFields::default(),
+            expires_at: None,
+            renewed_at: now,
+        }
+    }
+}
+
 impl fmt::Debug for RenewedTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RenewedTokens")

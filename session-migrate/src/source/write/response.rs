@@ -36,7 +36,15 @@ pub(super) fn write(
 ) -> Result<(), SourceError> {
     let stored = edit.cell(slot.at, &[]);
     let plain = if stored.is_empty() { Zeroizing::default() } else { opened(slot, &stored)? };
-    let edited = json::edited(&plain, &slot.path, &mut |fields| change(fields, tokens));
+    let edited = json::edited(&plain, &slot.path, &mut |fields| {
+        if stored.is_empty()
+            && let Some(at) = tokens.expires_at
+        {
+            // As authlib has it, in whole seconds.
+            fields.set("expires_at", &at.as_millis().div_euclid(1000).into())?;
+        }
+        change(fields, tokens)
+    });
     let edited = edited.map_err(|_| edit.failed(slot.at, "does not hold a JSON object"))?;
     let Some(text) = edited else { return Ok(()) };
     let sealed = slot.codec.seal(text.as_bytes(), &stored, tokens.renewed_at);

@@ -30,6 +30,16 @@ impl<'a> RowEdit<'a> {
         Ok(Self { bound, stored, cells })
     }
 
+    /// Creates the edit of a row that is not stored yet.
+    pub(super) fn new(bound: &'a Bound, cells: &'a [Cell]) -> Self {
+        Self { bound, stored: cells.iter().collect(), cells: cells.to_vec() }
+    }
+
+    /// Returns all cells, in the order of the mapping's slots.
+    pub(super) fn into_cells(self) -> Vec<Cell> {
+        self.cells
+    }
+
     pub(super) const fn bound(&self) -> &'a Bound {
         self.bound
     }

@@ -112,7 +112,14 @@ mod tests {
 
     fn column(kind: ColumnKind, declared: &str) -> Column {
         let (name, declared) = ("scope".to_owned(), declared.to_owned());
-        Column { name, declared, kind, is_nullable: true, updates_itself: false }
+        Column {
+            name,
+            declared,
+            kind,
+            is_nullable: true,
+            updates_itself: false,
+            has_default: false,
+        }
     }
 
     #[test]

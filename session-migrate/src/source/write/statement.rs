@@ -1,4 +1,4 @@
-//! The statement that changes one row if it is still what was read.
+//! The statements that change, remove or add one row.
 
 use std::collections::BTreeSet;
 
@@ -31,6 +31,36 @@ pub(super) fn update(
         query.push(&format!(", {column} = {column}"));
     }
     push_same(&mut query, bound, stored, &held(bound))?;
+    Ok(query)
+}
+
+/// Deletes the row if it is still what was read.
+pub(super) fn delete(bound: &Bound, stored: &[&Cell]) -> Result<Query, SourceError> {
+    // An alias is for the statement of several tables only, on MariaDB.
+    let of = match bound.dialect {
+        Dialect::Mysql => format!("DELETE {} FROM ", bound.dialect.quote(BASE)),
+        _ => "DELETE FROM ".to_owned(),
+    };
+    let mut query = Query::new(bound.dialect, of);
+    query.push(&from(bound));
+    push_same(&mut query, bound, stored, &held(bound))?;
+    Ok(query)
+}
+
+/// Inserts a row with these cells; empty ones are left to the database.
+pub(super) fn insert(bound: &Bound, cells: &[(usize, Cell)]) -> Result<Query, SourceError> {
+    let (dialect, table) = (bound.dialect, bound.slots.base());
+    let mut query = Query::new(dialect, "INSERT INTO ");
+    let (mut columns, mut values) = (Vec::new(), Vec::new());
+    for (at, cell) in cells.iter().filter(|(_, cell)| !cell.is_empty()) {
+        let slot = bound.slot(*at)?;
+        if slot.join.is_none() {
+            columns.push(dialect.quote(&slot.column.name));
+            values.push(assigned(&mut query, slot, cell, dialect));
+        }
+    }
+    query.push(&dialect.table(table.schema.as_deref(), &table.name));
+    query.push(&format!(" ({}) VALUES ({})", columns.join(", "), values.join(", ")));
     Ok(query)
 }
 

@@ -63,7 +63,11 @@ fn is_created(edit: &RowEdit<'_>, slot: &TimeSlot) -> bool {
     created.is_some_and(|created| created.at == slot.at && created.path == slot.path)
 }
 
-fn put(edit: &mut RowEdit<'_>, slot: &TimeSlot, at: Timestamp) -> Result<(), SourceError> {
+pub(super) fn put(
+    edit: &mut RowEdit<'_>,
+    slot: &TimeSlot,
+    at: Timestamp,
+) -> Result<(), SourceError> {
     if read::moment(slot, edit.cells()).0 == Moment::At(at) {
         return Ok(());
     }

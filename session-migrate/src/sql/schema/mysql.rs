@@ -9,7 +9,8 @@ use crate::sql::{Column, ColumnKind, Dialect, Query, SqlError, Table};
 /// As text: the catalog's own types differ between MySQL and MariaDB, and between versions.
 const COLUMNS: &str = "SELECT CAST(c.TABLE_SCHEMA AS CHAR), CAST(c.TABLE_NAME AS CHAR), \
     CAST(t.TABLE_TYPE AS CHAR), CAST(c.COLUMN_NAME AS CHAR), CAST(c.DATA_TYPE AS CHAR), \
-    CAST(c.COLUMN_TYPE AS CHAR), CAST(c.IS_NULLABLE AS CHAR), CAST(COALESCE(c.EXTRA, '') AS CHAR) \
+    CAST(c.COLUMN_TYPE AS CHAR), CAST(c.IS_NULLABLE AS CHAR), CAST(COALESCE(c.EXTRA, '') AS CHAR), \
+    CAST(c.COLUMN_DEFAULT IS NOT NULL AS SIGNED) \
     FROM information_schema.COLUMNS c JOIN information_schema.TABLES t \
     ON t.TABLE_SCHEMA = c.TABLE_SCHEMA AND t.TABLE_NAME = c.TABLE_NAME \
     WHERE c.TABLE_SCHEMA = DATABASE() ORDER BY c.TABLE_NAME, c.ORDINAL_POSITION";
@@ -54,12 +55,15 @@ fn add_column(tables: &mut BTreeMap<String, Table>, row: &QueryResult) -> Result
         primary_key: Vec::new(),
         unique: Vec::new(),
     });
+    let extra = text(row, 7)?.to_ascii_lowercase();
+    let is_counted = extra.contains("auto_increment") || extra.contains("generated");
     table.columns.push(Column {
         name: text(row, 3)?,
         kind: ColumnKind::of_mysql(&data_type, &declared),
         declared,
         is_nullable: text(row, 6)? == "YES",
-        updates_itself: text(row, 7)?.to_ascii_lowercase().contains("on update"),
+        updates_itself: extra.contains("on update"),
+        has_default: is_counted || row.try_get_by_index::<i64>(8)? != 0,
     });
     Ok(())
 }

@@ -9,7 +9,8 @@ use crate::sql::{Column, ColumnKind, Dialect, Query, SqlError, Table};
 /// Of a domain, the base type decides how a value is read.
 const COLUMNS: &str = "SELECT n.nspname::text, c.relname::text, (c.relkind IN ('v', 'm'))::int::bigint, \
     a.attname::text, format_type(a.atttypid, a.atttypmod)::text, \
-    COALESCE(b.typname, t.typname)::text, (NOT a.attnotnull)::int::bigint \
+    COALESCE(b.typname, t.typname)::text, (NOT a.attnotnull)::int::bigint, \
+    (a.atthasdef OR a.attidentity <> '')::int::bigint \
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
     JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type b ON b.oid = NULLIF(t.typbasetype, 0) \
@@ -66,6 +67,7 @@ fn add_column(tables: &mut Tables, row: &QueryResult) -> Result<(), DbErr> {
         kind: ColumnKind::of_postgres(&base),
         is_nullable: is_nullable != 0,
         updates_itself: false,
+        has_default: row.try_get_by_index::<i64>(7)? != 0,
     });
     Ok(())
 }

@@ -9,8 +9,8 @@ use crate::sql::{Column, ColumnKind, Dialect, Query, SqlError, Table};
 const TABLES: &str = "SELECT name, type FROM sqlite_master \
     WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
 
-const COLUMNS: &str =
-    "SELECT c.name, c.type, c.\"notnull\", c.pk FROM pragma_table_info(?) c ORDER BY c.cid";
+const COLUMNS: &str = "SELECT c.name, c.type, c.\"notnull\", c.pk, c.dflt_value IS NOT NULL \
+    FROM pragma_table_info(?) c ORDER BY c.cid";
 
 /// A partial index is unique for some rows only, and an expression has no column's name.
 const UNIQUE: &str = "SELECT i.name, c.name FROM pragma_index_list(?) i, pragma_index_info(i.name) c \
@@ -69,12 +69,14 @@ fn add_column(table: &mut Table, row: &QueryResult) -> Result<(), DbErr> {
     }
     let kind = ColumnKind::of_sqlite(&declared);
     let is_nullable = not_null == 0;
-    table.columns.push(Column { name, declared, kind, is_nullable, updates_itself: false });
+    let has_default = row.try_get_by_index::<i64>(4)? != 0;
+    let updates_itself = false;
+    table.columns.push(Column { name, declared, kind, is_nullable, updates_itself, has_default });
     Ok(())
 }
 
 /// Brings the primary key into its own order. The one column of an `INTEGER PRIMARY KEY` is the
-/// row's number: unique, without an index, and never null.
+/// row's number: unique, without an index, never null, and counted.
 fn finished(mut table: Table) -> Table {
     table.primary_key.sort();
     table.primary_key =
@@ -83,7 +85,7 @@ fn finished(mut table: Table) -> Table {
         && let Some(column) = table.columns.iter_mut().find(|column| column.name == *only)
         && column.declared.eq_ignore_ascii_case("integer")
     {
-        column.is_nullable = false;
+        (column.is_nullable, column.has_default) = (false, true);
     }
     if !table.primary_key.is_empty() && !table.unique.contains(&table.primary_key) {
         table.unique.push(table.primary_key.clone());

@@ -1,0 +1,165 @@
+//! The pace of a move: what postpones its cutover, what throttles it, and what a resume changes.
+
+use std::time::Duration;
+
+use sea_orm_migration::sea_orm::{ConnectionTrait as _, Statement};
+use serde_json::Value;
+use session_tests::database::{Database, Kind};
+use session_tests::on_every_database;
+use session_tests::source::Source;
+use tokio::process::Child;
+
+use crate::openwebui::{self, insert, token};
+use crate::snapshot::count;
+use crate::tool::Tool;
+
+/// A file that is there until it is removed, or this value dropped.
+struct Flag(std::path::PathBuf);
+
+impl Flag {
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("session-flag-{}", uuid::Uuid::now_v7()));
+        std::fs::write(&path, "").unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Flag {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Waits until `status` shows that the move waits for this.
+async fn waits_for(tool: &Tool, child: &mut Child, what: &str) {
+    let since = std::time::Instant::now();
+    loop {
+        assert!(since.elapsed() < Duration::from_secs(60), "it never waits for {what}");
+        let status = tool.run("status", &["--json"]).await;
+        let status: Value = serde_json::from_str(&status.out).unwrap_or_default();
+        if status["moves"][0]["waits_for"] == what {
+            return;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "it does not wait for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn ends_well(child: Child) -> Value {
+    let output = child.wait_with_output().await.unwrap();
+    assert!(output.status.success(), "{}", crate::site::text(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Creates a source with a table whose number throttles.
+async fn gated(database: Database) -> Source {
+    let source = openwebui::source(database, 12).await;
+    source.run("CREATE TABLE gate (number INTEGER NOT NULL)").await;
+    source.run("INSERT INTO gate VALUES (1)").await;
+    source
+}
+
+const QUERY: &str = "SELECT number FROM gate";
+
+on_every_database! {
+    async fn a_file_postpones_the_cutover(database: Database) {
+        let source = openwebui::source(database, 5).await;
+        let (tool, flag) = (openwebui::tool(&source).words(&["--online"]), Flag::new());
+        let words = ["--yes", "--json", "--cutover-when-removed", flag.path()];
+        let mut child = tool.spawn("apply", &words);
+        waits_for(&tool, &mut child, "flag_file").await;
+        assert!(tool.run("status", &[]).await.out.contains("waits until the file"), "it says so");
+        // What is written meanwhile is moved while it waits.
+        insert(&source, "late", "late", "oidc", &token(600)).await;
+        let since = std::time::Instant::now();
+        while count(&source, "login_session WHERE user_id = 'late'").await == 0 {
+            assert!(since.elapsed() < Duration::from_secs(60), "it does not catch up");
+            assert!(child.try_wait().unwrap().is_none(), "it waits");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        drop(flag);
+        let report = ends_well(child).await;
+        assert_eq!(report["phase"], "switched", "{report}");
+        assert!(report["blocked_ms"].as_u64().is_some(), "{report}");
+        assert_eq!(tool.done("status", &[]).await["moves"][0]["waits_for"], Value::Null);
+    }
+
+    async fn a_query_throttles(database: Database) {
+        let source = gated(database).await;
+        let tool = openwebui::tool(&source).words(&["--online", "--batch", "3"]);
+        let words = ["--yes", "--throttle-query", QUERY];
+        let stops = [&words[..], &["--throttle-timeout", "0"]].concat();
+        let stopped = tool.run("apply", &stops).await;
+        assert_eq!(stopped.code, Some(1), "{stopped:?}");
+        assert!(stopped.errors.contains("a throttle has stopped the move"), "{stopped:?}");
+        assert_eq!(tool.done("status", &[]).await["moves"][0]["phase"], "fill");
+        let waits = [&words[..], &["--json", "--throttle-timeout", "3600"]].concat();
+        let mut child = tool.spawn("apply", &waits);
+        waits_for(&tool, &mut child, "query").await;
+        source.run("UPDATE gate SET number = 0").await;
+        ends_well(child).await;
+        tool.done("rollback", &[]).await;
+        source.run("UPDATE gate SET number = 7").await;
+        let above = [&words[..], &["--throttle-above", "7"]].concat();
+        tool.done("apply", &above).await;
+        tool.done("rollback", &[]).await;
+        let goes_on = [&stops[..], &["--on-throttle-timeout", "go-on"]].concat();
+        tool.done("apply", &goes_on).await;
+        tool.done("rollback", &[]).await;
+        let text = ["--yes", "--throttle-query", "SELECT 'many'"];
+        let refused = tool.run("apply", &text).await;
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.errors.contains("returns no number"), "{refused:?}");
+    }
+
+    async fn load_and_lag_throttle(database: Database) {
+        let kind = database.kind();
+        let source = openwebui::source(database, 3).await;
+        let tool = openwebui::tool(&source).words(&["--online"]);
+        if kind == Kind::Sqlite {
+            let refused = tool.run("apply", &["--yes", "--max-load", "9"]).await;
+            assert!(refused.code == Some(2) && refused.errors.contains("has no server"), "{refused:?}");
+            return;
+        }
+        let replica = ["--yes", "--max-lag", "1", "--replica", source.database.url()];
+        let refused = tool.run("apply", &replica).await;
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.errors.contains("not the address of a replica"), "{refused:?}");
+        let sleep = if kind == Kind::Postgres { "SELECT pg_sleep(30)" } else { "SELECT SLEEP(30)" };
+        let busy = source.database.connect_with(|_| ()).await;
+        let sleep = Statement::from_string(busy.get_database_backend(), sleep);
+        let asleep = tokio::spawn(async move { busy.query_one_raw(sleep).await.map(drop) });
+        while !tool.run("apply", &["--yes", "--critical-load", "0"]).await.errors.contains("statements, more than 0") {
+            assert!(!asleep.is_finished(), "the load is never seen");
+        }
+        asleep.abort();
+        tool.done("apply", &["--yes", "--max-load", "100000", "--critical-load", "100000"]).await;
+    }
+
+    async fn a_resume_changes_settings(database: Database) {
+        let source = gated(database).await;
+        let (tool, flag) = (openwebui::tool(&source).words(&["--online"]), Flag::new());
+        let words = ["--yes", "--json", "--batch", "2", "--cutover-when-removed", flag.path()];
+        let mut child = tool.spawn("apply", &words);
+        waits_for(&tool, &mut child, "flag_file").await;
+        tool.done("pause", &[]).await;
+        tool.run("resume", &["--set", "max-sessions=5"]).await.ends(2, "cannot be set");
+        tool.run("resume", &["--set", "batch=many"]).await.ends(2, "batch takes a number");
+        // The process goes on with what is set.
+        let query = format!("throttle-query={QUERY}");
+        tool.done("resume", &["--set", "max-lag=", "--set", &query, "--set", "batch=5"]).await;
+        let settings = tool.done("status", &[]).await["moves"][0]["settings"].clone();
+        assert_eq!((&settings["batch"], &settings["throttle_query"]), (&5.into(), &QUERY.into()));
+        insert(&source, "late", "late", "oidc", &token(600)).await;
+        waits_for(&tool, &mut child, "query").await;
+        drop(flag);
+        tool.done("pause", &[]).await;
+        tool.done("resume", &["--set", "throttle-query="]).await;
+        ends_well(child).await;
+        tool.run("resume", &["--set", "batch=5"]).await.ends(1, "no rows are moved");
+    }
+}
