@@ -125,13 +125,12 @@ impl<'a> Scan<'a> {
                 let order = match order {
                     Some(order) => order,
                     None => {
-                        table
-                            .user_order(connection, ListOn::Address(&self.context.options.from))
-                            .await?
+                        let list_on = ListOn::Address(&self.context.options.from);
+                        Box::pin(table.user_order(connection, list_on)).await?
                     }
                 };
-                let page = table.raw_by_user(connection, &order, after.as_ref(), rows).await?;
-                let (rows, next) = page;
+                let page = Box::pin(table.raw_by_user(connection, &order, after.as_ref(), rows));
+                let (rows, next) = page.await?;
                 let text = next.as_ref().map(ToString::to_string);
                 (rows, next.map(|cursor| ScanPosition::User(Some(order), Some(cursor))), text)
             }
