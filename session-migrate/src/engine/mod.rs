@@ -23,6 +23,7 @@ mod worker;
 
 pub(crate) use batch::{Scan, Stopwatch, decode};
 pub(crate) use captures::Captures;
+pub(crate) use catch_up::{Until, catch_up};
 pub(crate) use compare::Comparison;
 pub(crate) use context::MoveContext;
 pub(crate) use converge::{confirm, converge_online};

@@ -5,7 +5,9 @@ use super::manifest::{MoveManifest, journal, lock, require_own_block, take_over}
 use super::plan;
 use super::proof::prove_keys;
 use super::report::ApplyReport;
-use crate::engine::{Captures, MoveContext, Worker, confirm, converge_online, cutover, load};
+use crate::engine::{
+    Captures, MoveContext, Until, Worker, catch_up, confirm, converge_online, cutover, load,
+};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{Journal, Phase};
 use crate::lock::Lock;

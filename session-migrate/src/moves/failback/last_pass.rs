@@ -59,7 +59,7 @@ async fn is_handed_over(
         let Some((_, row)) = noted_row(writer, &session, note).await? else { return Ok(false) };
         let opened = session.open(context.keyring()?);
         let is_same = opened.is_some_and(|opened| is_renewed(&row, &opened) == Some(false));
-        if session.is_ended || !is_same {
+        if session.is_ended() || !is_same {
             return Ok(false);
         }
         let transaction = context.begin_leased().await?;

@@ -29,7 +29,7 @@ pub(super) async fn bring_sessions(
         live.partition(|row| by.get(&row.id) == Some(&MovedBy::This));
     let mut rows = rows_of(context, &moved).await?;
     for session in &moved {
-        match (rows.remove(&session.id), session.is_ended) {
+        match (rows.remove(&session.id), session.is_ended()) {
             (Some(row), _) => writer.bring(session, row).await?,
             (None, true) => {}
             (None, false) => writer.skip_change(session, "its row is gone from the source"),

@@ -45,7 +45,7 @@ pub(super) async fn sign_in(
     {
         return writer.bring(session, row).await;
     }
-    if session.is_ended || !is_new {
+    if session.is_ended() || !is_new {
         return Ok(());
     }
     let table = match table_for(writer, session) {

@@ -75,7 +75,7 @@ impl<'a> SourceWriter<'a> {
         session: &TargetRow,
         (table, row): RowOfSession<'a>,
     ) -> Result<(), MigrateError> {
-        if session.is_ended {
+        if session.is_ended() {
             return match row.tokens {
                 RowTokens::Absent => Ok(()),
                 _ => self.end_row(session, table, &row).await,
