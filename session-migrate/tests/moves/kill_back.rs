@@ -218,14 +218,17 @@ on_every_database! {
             let target = target_of(&source.database).await;
             let (expected, changed) = with_changes(&source, &target).await;
             target.close().await;
-            loop {
+            for kills in 0.. {
                 let mut child = tool.spawn("failback", &["--once", "--json"]);
-                let wanted = [Brought::Nothing, Brought::Some, Brought::All][random.below(3)];
+                let wanted = [Brought::Nothing, Brought::Some][random.below(2)];
                 while child.try_wait().unwrap().is_none() && brought(&source, &changed).await < wanted {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
-                tokio::time::sleep(random.within(Duration::from_millis(20))).await;
-                let _ = child.start_kill();
+                tokio::time::sleep(random.within(Duration::from_millis(5))).await;
+                // The last one may complete.
+                if kills < 5 {
+                    let _ = child.start_kill();
+                }
                 let output = child.wait_with_output().await.unwrap();
                 if let Some(code) = output.status.code() {
                     assert_eq!(code, 0, "{}", text(&output));
@@ -242,7 +245,8 @@ on_every_database! {
             there.sort();
             assert_eq!(there, expected, "the rollback loses none");
             let is_enough = |at: &Brought| hits.get(at).is_some_and(|hits| *hits >= MIN_KILLS);
-            if [Brought::Nothing, Brought::Some, Brought::All].iter().all(is_enough) {
+            // Once all is there, nothing is left that a kill could lose.
+            if [Brought::Nothing, Brought::Some].iter().all(is_enough) {
                 println!("{hits:?}");
                 return;
             }
