@@ -16,7 +16,7 @@ use crate::tool::Tool;
 
 on_every_database! {
     async fn a_row_is_replaced_after_a_killed_load(database: Database) {
-        let source = openwebui::source(database, 60).await;
+        let source = openwebui::source(database, 400).await;
         let tool = openwebui::tool(&source);
         let mut child = tool.spawn("apply", &["--yes", "--batch", "1"]);
         while moved(&source).await < 10 {
@@ -28,9 +28,9 @@ on_every_database! {
         source.run("DELETE FROM oauth_session WHERE id = 'id-001'").await;
         insert(&source, "id-001", "u1", "oidc", &token(777)).await;
         let applied = tool.done("apply", &["--yes"]).await;
-        assert_eq!(applied["counts"]["moved"], 64);
+        assert_eq!(applied["counts"]["moved"], 404);
         let verified = tool.done("verify", &[]).await;
-        assert_eq!((&verified["mismatches"], &verified["target_rows"]), (&0.into(), &64.into()));
+        assert_eq!((&verified["mismatches"], &verified["target_rows"]), (&0.into(), &404.into()));
     }
 
     async fn finalize_after_the_old_table_was_dropped(database: Database) {
