@@ -59,6 +59,7 @@ async fn record(options: &Options) -> Result<PathBuf, BenchError> {
     let provider = Arc::new(RunProvider::start(clock).await?);
     let site = start_site(options, &folder, &provider, Arc::clone(&history), clock).await?;
     let recording = tokio::spawn(keep_recording(Arc::clone(&provider), Arc::clone(&history)));
+    let watching = tokio::spawn(faults::watch_machine(Arc::clone(&site)));
     let (stop, stopped) = watch::channel(false);
     let mut visits = JoinSet::new();
     for number in 0..options.browsers {
@@ -74,6 +75,7 @@ async fn record(options: &Options) -> Result<PathBuf, BenchError> {
     let mut checks: JoinSet<()> = visits.into_iter().map(Visit::check_finally).collect();
     while checks.join_next().await.is_some() {}
     recording.abort();
+    watching.abort();
     provider.record(&history);
     history.flush().map_err(&failed)?;
     Ok(file)

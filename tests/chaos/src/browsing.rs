@@ -78,16 +78,17 @@ impl Visit {
     }
 
     async fn step(&mut self, login: &Login) {
-        match self.random.gen_range(0..100) {
-            0..40 => self.call(Action::Me, login).await,
-            40..66 => self.call(Action::Tool, login).await,
-            66..76 => self.call(Action::List, login).await,
-            76..82 => self.at_once(login).await,
-            82..86 => self.end_sibling(login).await,
-            86 => self.call(Action::EndOthers, login).await,
-            87..90 => self.call(Action::SignOut, login).await,
-            90..92 => self.sign_in(Some(login.clone())).await,
-            92 => self.sign_in_anew(login.clone()).await,
+        // Out of a thousand: ends are rare enough that most sessions live to be renewed.
+        match self.random.gen_range(0..1_000) {
+            0..350 => self.call(Action::Me, login).await,
+            350..680 => self.call(Action::Tool, login).await,
+            680..780 => self.call(Action::List, login).await,
+            780..850 => self.at_once(login).await,
+            850..866 => self.end_sibling(login).await,
+            866..869 => self.call(Action::EndOthers, login).await,
+            869..879 => self.call(Action::SignOut, login).await,
+            879..889 => self.sign_in(Some(login.clone())).await,
+            889..897 => self.sign_in_anew(login.clone()).await,
             _ => self.present_old().await,
         }
     }

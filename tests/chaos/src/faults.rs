@@ -105,6 +105,22 @@ fn begin_at_provider(control: &Control, kind: FaultKind) {
     }
 }
 
+/// How often the machine is asked whether it runs the bench, and how late an answer is a stall.
+const BEAT: Duration = Duration::from_millis(100);
+const STALL: Duration = Duration::from_millis(600);
+
+/// Records when the machine was too busy to run the bench, so that its processes were too slow too.
+pub(crate) async fn watch_machine(site: Arc<Site>) {
+    let limit = u64::try_from(STALL.as_micros()).unwrap_or(u64::MAX);
+    loop {
+        let start = site.clock.now();
+        sleep(BEAT).await;
+        if site.clock.now() - start > limit {
+            record(&site, start, FaultKind::Stall, None);
+        }
+    }
+}
+
 fn record(site: &Site, start: u64, kind: FaultKind, process: Option<usize>) {
     let end = site.clock.now();
     site.history.write(&Record::Fault(Fault { start, end, kind, process }));

@@ -126,6 +126,8 @@ pub enum FaultKind {
     ClosingProvider,
     /// The provider rotated refresh tokens, and its answers were lost.
     LostAnswers,
+    /// No fault of the schedule: the machine was too busy to run the bench itself.
+    Stall,
 }
 
 /// A fault, from before its beginning until everything was in order again.

@@ -93,7 +93,7 @@ fn provider_fault(random: &mut StdRng) -> PlannedFault {
         FaultKind::LostAnswers,
     ];
     let kind = kinds.choose(random).copied().unwrap_or(FaultKind::SlowProvider);
-    let (after, lasts) = (between(random, 3_000, 12_000), between(random, 300, 3_000));
+    let (after, lasts) = (between(random, 3_000, 12_000), between(random, 500, 4_000));
     PlannedFault { after, kind, lasts, processes: Vec::new() }
 }
 

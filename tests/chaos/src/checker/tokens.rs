@@ -2,10 +2,11 @@
 
 use super::timeline::Timeline;
 use super::{Law, Violation, millis};
-use crate::history::{FaultKind, Renewal, RenewalOutcome};
+use crate::history::{Fault, FaultKind, Renewal, RenewalOutcome};
 
-/// How long before a rotation its request may have been sent, and after it its answer was stored.
-const BEFORE: u64 = millis(1_000);
+/// How long before a rotation its request may have been sent, and within which time after it the
+/// new token is stored.
+const BEFORE: u64 = millis(2_500);
 const AFTER: u64 = millis(5_000);
 
 /// A freeze from which on the answer of the provider may come too late.
@@ -29,31 +30,41 @@ fn has_cause(timeline: &Timeline<'_>, before: &[&Renewal], reused: &Renewal) -> 
     // The record of a lost answer follows that of its rotation.
     let Some(last) = of_login.next() else { return false };
     last.outcome == RenewalOutcome::Lost
-        || is_interrupted(timeline, last.at.saturating_sub(BEFORE), last.at + AFTER)
+        || is_interrupted(timeline, last.at)
         // Frozen after its last check, a process sends what another one has renewed.
-        || is_interrupted(timeline, reused.at.saturating_sub(AFTER), reused.at)
+        || was_frozen(timeline, reused.at.saturating_sub(AFTER), reused.at)
 }
 
-/// Returns whether a process may have been interrupted between the provider and the database. An
-/// outage of the database delays the writing, and a kill that follows loses what was to be written.
-fn is_interrupted(timeline: &Timeline<'_>, from: u64, to: u64) -> bool {
-    let to = to + timeline.faults.iter().filter(|fault| overlaps(fault, from, to)).map(|fault| {
-        let is_cut = matches!(fault.kind, FaultKind::CutDatabase | FaultKind::FreezeDatabase);
-        if is_cut { fault.end.saturating_sub(to).max(AFTER) } else { 0 }
-    }).max().unwrap_or_default();
-    timeline.faults.iter().filter(|fault| overlaps(fault, from, to)).any(|fault| {
-        let length = fault.end - fault.start;
-        match fault.kind {
-            FaultKind::Kill => fault.start <= to,
-            FaultKind::Freeze => length >= LONG_FREEZE,
-            FaultKind::CutDatabase | FaultKind::FreezeDatabase => {
-                length >= millis(timeline.run.lease_ms)
-            }
-            _ => false,
-        }
+/// Returns whether a process may have been interrupted between this rotation and its writing, which
+/// an outage of the database delays.
+fn is_interrupted(timeline: &Timeline<'_>, rotated: u64) -> bool {
+    let (from, soon) = (rotated.saturating_sub(BEFORE), rotated + AFTER);
+    let outages: Vec<&Fault> = timeline.faults.iter().copied().filter(is_outage).collect();
+    let delaying = outages.iter().filter(|outage| overlaps(outage, from, soon));
+    let to = delaying.map(|outage| outage.end + AFTER).max().unwrap_or_default().max(soon);
+    // As long as a lease, an outage lets another process take over.
+    let lease = millis(timeline.run.lease_ms);
+    let is_long = |outage: &&Fault| outage.end - outage.start >= lease;
+    was_frozen(timeline, from, to)
+        || outages.into_iter().filter(is_long).any(|outage| overlaps(outage, from, to))
+        || timeline
+            .faults
+            .iter()
+            .any(|fault| fault.kind == FaultKind::Kill && (from..=to).contains(&fault.start))
+}
+
+fn was_frozen(timeline: &Timeline<'_>, from: u64, to: u64) -> bool {
+    timeline.faults.iter().any(|fault| {
+        fault.kind == FaultKind::Freeze
+            && fault.end - fault.start >= LONG_FREEZE
+            && overlaps(fault, from, to)
     })
 }
 
-fn overlaps(fault: &crate::history::Fault, from: u64, to: u64) -> bool {
+fn is_outage(fault: &&Fault) -> bool {
+    matches!(fault.kind, FaultKind::CutDatabase | FaultKind::FreezeDatabase)
+}
+
+fn overlaps(fault: &Fault, from: u64, to: u64) -> bool {
     fault.start <= to && fault.end >= from
 }

@@ -46,6 +46,7 @@ fn is_outage(operation: &Operation) -> bool {
 fn excuses(timeline: &Timeline<'_>, fault: &Fault, operation: &Operation) -> bool {
     let lease = millis(timeline.run.lease_ms);
     let after = match (fault.process, operation.action) {
+        _ if fault.kind == FaultKind::Stall => Some(HEALED),
         // The lease of a renewal that was interrupted has to run out.
         (Some(_), Action::Tool) => Some(lease + HEALED),
         (Some(process), _) if process == operation.process => Some(HEALED),
