@@ -14,9 +14,7 @@ use crate::database::RunDatabase;
 use crate::error::BenchError;
 use crate::history::{self, HistoryWriter, Record, Run};
 use crate::options::Options;
-use crate::processes::{
-    CAP, LEASE, MAX_STALENESS, STORE_TIMEOUT, TestProcess, find_devices,
-};
+use crate::processes::{CAP, LEASE, MAX_STALENESS, STORE_TIMEOUT, TestProcess, find_devices};
 use crate::provider::{RunClock, RunProvider};
 use crate::report::Report;
 use crate::schedule::Schedule;
@@ -63,7 +61,8 @@ async fn record(options: &Options) -> Result<PathBuf, BenchError> {
     let (stop, stopped) = watch::channel(false);
     let mut visits = JoinSet::new();
     for number in 0..options.browsers {
-        let visit = Visit::new(browser(&site, number, options), options.seed ^ (u64::from(number) << 32));
+        let visit =
+            Visit::new(browser(&site, number, options), options.seed ^ (u64::from(number) << 32));
         visits.spawn(visit.run(stopped.clone()));
     }
     cause_faults(options, &site, &provider).await?;
@@ -152,9 +151,8 @@ fn description(options: &Options) -> Run {
 
 fn output_folder(options: &Options) -> Result<PathBuf, BenchError> {
     let name = format!("chaos-{:?}-{}-{}", options.database, options.seed, std::process::id());
-    let folder = options.output.clone().unwrap_or_else(|| {
-        std::env::temp_dir().join(name.to_lowercase())
-    });
+    let folder =
+        options.output.clone().unwrap_or_else(|| std::env::temp_dir().join(name.to_lowercase()));
     std::fs::create_dir_all(&folder).map_err(BenchError::because("cannot create the folder"))?;
     Ok(folder)
 }

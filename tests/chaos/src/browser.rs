@@ -7,7 +7,7 @@ use reqwest::header::{ACCEPT, COOKIE, HeaderMap, LOCATION};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use crate::cookies::Cookies;
+use crate::cookies::{Cookies, Login};
 use crate::history::{Action, Operation, Record};
 use crate::site::Site;
 
@@ -22,13 +22,6 @@ pub(crate) struct Browser {
     pub(crate) user: String,
     /// Whether its operations must succeed.
     pub(crate) is_final: bool,
-}
-
-/// The cookie of a sign-in.
-#[derive(Clone, Debug)]
-pub(crate) struct Login {
-    pub(crate) number: u32,
-    pub(crate) cookie: Cookies,
 }
 
 /// An answer that was read completely.

@@ -8,8 +8,10 @@ use rand::{Rng as _, SeedableRng as _};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::browser::{Browser, Login};
+use crate::browser::Browser;
+use crate::cookies::Login;
 use crate::history::Action;
+use crate::watched_end;
 
 /// How many cookies of ended sessions are kept, to present them again.
 const MAX_OLD: usize = 5;
@@ -100,6 +102,9 @@ impl Visit {
         if action == Action::List && answered.status == Some(200) {
             self.listed.clone_from(&answered.listed);
         }
+        if let (Action::Me, Some(session)) = (action, &answered.session) {
+            self.browser.site.remember(session, login);
+        }
         let is_over = answered.status == Some(401)
             || action == Action::SignOut && answered.status == Some(204);
         if is_over && let Some(login) = self.login.take() {
@@ -124,7 +129,7 @@ impl Visit {
     async fn end_sibling(&mut self, login: &Login) {
         let Some(session) = self.listed.choose(&mut self.random).cloned() else { return };
         let process = self.process();
-        self.browser.end(process, login, &session).await;
+        watched_end::end(&self.browser, process, login, &session).await;
     }
 
     /// An ended session stays ended, at every process.

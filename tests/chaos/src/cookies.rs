@@ -6,6 +6,13 @@ use reqwest::header::{HeaderMap, SET_COOKIE};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cookies(Vec<(String, String)>);
 
+/// The cookie of a sign-in.
+#[derive(Clone, Debug)]
+pub(crate) struct Login {
+    pub(crate) number: u32,
+    pub(crate) cookie: Cookies,
+}
+
 impl Cookies {
     /// Takes over what a response sets and clears. Returns the names that it set.
     pub(crate) fn apply(&mut self, headers: &HeaderMap) -> Vec<String> {

@@ -7,11 +7,11 @@ use identity_provider::{Control, Endpoint, Fault as ProviderFault, ScriptedRespo
 use reqwest::StatusCode;
 use tokio::time::sleep;
 
-use crate::site::Site;
 use crate::error::BenchError;
 use crate::history::{Fault, FaultKind, Record};
 use crate::provider::RunProvider;
 use crate::schedule::PlannedFault;
+use crate::site::Site;
 
 /// How many answers are lost, or connections closed, at a time.
 const PROVIDER_FAULTS: usize = 4;
@@ -107,7 +107,7 @@ fn begin_at_provider(control: &Control, kind: FaultKind) {
 
 /// How often the machine is asked whether it runs the bench, and how late an answer is a stall.
 const BEAT: Duration = Duration::from_millis(100);
-const STALL: Duration = Duration::from_millis(600);
+const STALL: Duration = Duration::from_millis(350);
 
 /// Records when the machine was too busy to run the bench, so that its processes were too slow too.
 pub(crate) async fn watch_machine(site: Arc<Site>) {

@@ -20,6 +20,7 @@ mod provider;
 mod report;
 mod schedule;
 mod site;
+mod watched_end;
 
 pub use bench::run;
 pub use error::BenchError;

@@ -129,9 +129,8 @@ mod tests {
         kinds.dedup();
         assert_eq!(kinds.len(), 9);
         let alone = Schedule::plan(7, lasts, 1, LEASE).processes;
-        let is_of_process = |fault: &PlannedFault| {
-            matches!(fault.kind, FaultKind::Kill | FaultKind::Freeze)
-        };
+        let is_of_process =
+            |fault: &PlannedFault| matches!(fault.kind, FaultKind::Kill | FaultKind::Freeze);
         assert!(alone.iter().all(is_of_process));
     }
 }

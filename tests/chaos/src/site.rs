@@ -1,11 +1,13 @@
 //! What browsers and faults share: the processes, the history and the clock.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rand::Rng as _;
 use rand::rngs::StdRng;
 
+use crate::cookies::Login;
 use crate::database::{DatabaseLink, RunDatabase};
 use crate::error::BenchError;
 use crate::history::HistoryWriter;
@@ -21,6 +23,8 @@ pub(crate) struct Site {
     pub(crate) history: Arc<HistoryWriter>,
     pub(crate) clock: RunClock,
     callbacks: AtomicU32,
+    /// The cookies of sessions, by their ids.
+    logins: Mutex<HashMap<String, Login>>,
 }
 
 impl Site {
@@ -31,7 +35,15 @@ impl Site {
         history: Arc<HistoryWriter>,
         clock: RunClock,
     ) -> Self {
-        Self { client, processes, database, history, clock, callbacks: AtomicU32::new(0) }
+        Self {
+            client,
+            processes,
+            database,
+            history,
+            clock,
+            callbacks: AtomicU32::new(0),
+            logins: Mutex::default(),
+        }
     }
 
     /// Returns a process and what it reaches the database by.
@@ -54,6 +66,17 @@ impl Site {
             }
         }
         chosen
+    }
+
+    /// Remembers the cookie of a session.
+    pub(crate) fn remember(&self, session: &str, login: &Login) {
+        let mut logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
+        logins.insert(session.to_owned(), login.clone());
+    }
+
+    /// Returns the cookie of a session, if one of the browsers has told it.
+    pub(crate) fn login_of(&self, session: &str) -> Option<Login> {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner).get(session).cloned()
     }
 
     /// Returns the number of a new callback.

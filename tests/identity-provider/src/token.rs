@@ -101,10 +101,8 @@ fn renew(provider: &Provider, client_id: &str, params: &Params) -> Result<Respon
     let settings = provider.settings();
     let issued =
         provider.ledger().renew(token, client_id, scope, provider.clock.now(), &settings)?;
-    let login = RenewedLogin {
-        sid: issued.login.sid.clone(),
-        subject: issued.login.user.subject.clone(),
-    };
+    let login =
+        RenewedLogin { sid: issued.login.sid.clone(), subject: issued.login.user.subject.clone() };
     let mut response = respond(provider, &settings, issued, Occasion::Renewal)?;
     response.extensions_mut().insert(login);
     Ok(response)

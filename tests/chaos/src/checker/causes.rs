@@ -14,7 +14,9 @@ pub(super) fn check(timeline: &Timeline<'_>, found: &mut Vec<Violation>) {
         let reason = operation.reason.as_deref().unwrap_or("no reason");
         match operation.login {
             Some(number) => drop(first.entry((number, reason)).or_insert(*operation)),
-            None => name(operation.end, format!("browser {} was asked to sign in", operation.browser)),
+            None => {
+                name(operation.end, format!("browser {} was asked to sign in", operation.browser))
+            }
         }
     }
     for ((number, reason), operation) in &first {
@@ -27,7 +29,8 @@ pub(super) fn check(timeline: &Timeline<'_>, found: &mut Vec<Violation>) {
         // A session ends once, with one reason.
         let mut others = END_REASONS.iter().filter(|other| *other > reason);
         let is_end = END_REASONS.contains(reason);
-        if let Some(other) = others.find(|other| is_end && first.contains_key(&(*number, **other))) {
+        if let Some(other) = others.find(|other| is_end && first.contains_key(&(*number, **other)))
+        {
             let what = format!("login {number} of {user} ended twice: {reason} and {other}");
             name(operation.end, what);
         }

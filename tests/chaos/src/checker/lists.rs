@@ -5,9 +5,8 @@ use super::{Law, Violation};
 use crate::history::{Action, Operation};
 
 pub(super) fn check(timeline: &Timeline<'_>, found: &mut Vec<Violation>) {
-    let is_list = |operation: &&&Operation| {
-        operation.action == Action::List && operation.status == Some(200)
-    };
+    let is_list =
+        |operation: &&&Operation| operation.action == Action::List && operation.status == Some(200);
     for list in timeline.operations.iter().filter(is_list) {
         let mut name = |law, what| found.push(Violation { law, at: list.end, what });
         if list.listed.len() > timeline.run.cap {
@@ -19,7 +18,8 @@ pub(super) fn check(timeline: &Timeline<'_>, found: &mut Vec<Violation>) {
                 name(Law::List, what);
             }
         }
-        for login in timeline.of_user(&list.user).filter(|login| is_missing(timeline, list, login)) {
+        for login in timeline.of_user(&list.user).filter(|login| is_missing(timeline, list, login))
+        {
             let user = &list.user;
             name(Law::List, format!("login {} of {user} is live and not listed", login.number));
         }

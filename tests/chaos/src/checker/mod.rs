@@ -72,14 +72,9 @@ pub struct Verdict {
 pub fn check(records: &[Record]) -> Verdict {
     let timeline = Timeline::new(records);
     let mut violations = Vec::new();
-    for law in [
-        identity::check,
-        causes::check,
-        ends::check,
-        lists::check,
-        tokens::check,
-        trouble::check,
-    ] {
+    for law in
+        [identity::check, causes::check, ends::check, lists::check, tokens::check, trouble::check]
+    {
         law(&timeline, &mut violations);
     }
     violations.sort_by_key(|violation| (violation.at, violation.law));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::timeline::{END_REASONS, Timeline, is_served};
-use crate::history::{Action, FaultKind, RenewalOutcome, Run};
+use crate::history::{Action, FaultKind, Operation, RenewalOutcome, Run};
 
 /// What a history holds, in numbers.
 #[derive(Clone, Debug)]
@@ -31,6 +31,9 @@ pub struct Summary {
     pub lost: usize,
     /// Refresh tokens that were sent twice.
     pub reused: usize,
+    /// How long after a confirmed end another process rejected the session, which it had served just
+    /// before, in microseconds and by length. Without a fault meanwhile.
+    pub delays: Vec<u64>,
 }
 
 impl Summary {
@@ -63,9 +66,50 @@ impl Summary {
             renewals: count(RenewalOutcome::Renewed),
             lost: count(RenewalOutcome::Lost),
             reused: count(RenewalOutcome::Reused),
+            delays: delays(timeline),
         }
     }
 }
+
+impl Summary {
+    /// Returns within how many milliseconds this percentage of the ends were seen elsewhere.
+    #[must_use]
+    pub fn delay_ms(&self, percent: usize) -> u64 {
+        let index = (self.delays.len() * percent).div_ceil(100).saturating_sub(1);
+        self.delays.get(index).copied().unwrap_or_default() / 1_000
+    }
+}
+
+fn delays(timeline: &Timeline<'_>) -> Vec<u64> {
+    let mut found = Vec::new();
+    // By login and process: when it was last served, and the end that is being watched.
+    let mut served: BTreeMap<(u32, usize), u64> = BTreeMap::new();
+    let mut ends: BTreeMap<u32, &Operation> = BTreeMap::new();
+    for operation in &timeline.operations {
+        if (operation.action, operation.status) == (Action::End, Some(204)) {
+            let target = operation.session.as_deref().unwrap_or_default();
+            let target = timeline.by_session.get(target);
+            target.map(|login| ends.insert(*login, operation));
+        }
+        let Some(login) = operation.login else { continue };
+        let key = (login, operation.process);
+        if is_served(operation) {
+            served.insert(key, operation.end);
+        } else if operation.status == Some(401)
+            && let (Some(end), Some(served)) = (ends.get(&login), served.remove(&key))
+        {
+            let was_cached = served + CACHED > end.start && end.process != operation.process;
+            if was_cached && !timeline.is_disturbed(end.start, operation.end) {
+                found.push(operation.end.saturating_sub(end.end));
+            }
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
+/// For how long after it was served a session is taken to be cached.
+const CACHED: u64 = super::millis(700);
 
 fn tally<T: Ord>(items: impl Iterator<Item = T>) -> BTreeMap<T, usize> {
     items.fold(BTreeMap::new(), |mut counts, item| {
@@ -77,11 +121,21 @@ fn tally<T: Ord>(items: impl Iterator<Item = T>) -> BTreeMap<T, usize> {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}, seed {}", self.run.database, self.run.seed)?;
-        writeln!(f, "operations: {} ({} served): {:?}", self.operations, self.served, self.actions)?;
+        writeln!(
+            f,
+            "operations: {} ({} served): {:?}",
+            self.operations, self.served, self.actions
+        )?;
         let faults: usize = self.faults.values().sum();
         writeln!(f, "faults: {faults}: {:?}", self.faults)?;
         writeln!(f, "logins: {}, ended: {}: {:?}", self.logins, self.ended, self.reasons)?;
         let Self { renewals, lost, reused, .. } = self;
-        write!(f, "renewals: {renewals}, answers lost: {lost}, tokens sent twice: {reused}")
+        writeln!(f, "renewals: {renewals}, answers lost: {lost}, tokens sent twice: {reused}")?;
+        let (ends, at) = (self.delays.len(), |part| self.delay_ms(part));
+        let (half, most, all) = (at(50), at(99), at(100));
+        write!(
+            f,
+            "ends elsewhere: {ends}, seen after {half} ms (median), {most} (99th), {all} (last)"
+        )
     }
 }

@@ -281,3 +281,16 @@ fn an_internal_error_has_no_excuse() {
     history.me(1_000, 0).status = Some(500);
     history.breaks(Law::Healthy);
 }
+
+#[test]
+fn the_time_until_an_end_is_seen_elsewhere_is_measured_without_faults() {
+    let mut history = History::with_two_logins();
+    history.me(480, 1).process = 1;
+    history.end(500, 0, 1);
+    history.me(600, 1).process = 1;
+    history.rejected(700, 1, "revoked_by_user").process = 1;
+    let summary = check(&history.0).summary;
+    assert_eq!((summary.delays.as_slice(), summary.delay_ms(99)), (&[millis(200)][..], 200));
+    history.fault(0, 10, FaultKind::Kill, Some(0));
+    assert!(check(&history.0).summary.delays.is_empty());
+}

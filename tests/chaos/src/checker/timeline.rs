@@ -177,6 +177,12 @@ impl<'a> Timeline<'a> {
         millis(self.run.max_staleness_ms) + self.replication() + SLACK
     }
 
+    /// Returns whether any fault was on, or a moment ago.
+    pub(super) fn is_disturbed(&self, from: u64, to: u64) -> bool {
+        let after = millis(2_000);
+        self.faults.iter().any(|fault| fault.start <= to && fault.end + after >= from)
+    }
+
     /// Returns whether a process lost its database for some of the time.
     pub(super) fn is_cut_off(&self, process: usize, from: u64, to: u64) -> bool {
         self.faults.iter().any(|fault| {

@@ -19,7 +19,8 @@ pub(super) fn check(timeline: &Timeline<'_>, found: &mut Vec<Violation>) {
         }
         let before = timeline.renewals.get(..index).unwrap_or_default();
         if !has_cause(timeline, before, reused) {
-            let what = format!("a refresh token of {} (login {}) was sent twice", reused.user, reused.sid);
+            let what =
+                format!("a refresh token of {} (login {}) was sent twice", reused.user, reused.sid);
             found.push(Violation { law: Law::TokenOnce, at: reused.at, what });
         }
     }

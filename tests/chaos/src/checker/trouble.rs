@@ -18,7 +18,8 @@ pub(super) fn check(timeline: &Timeline<'_>, found: &mut Vec<Violation>) {
         if !is_excused {
             let answer = operation.status.map_or("no answer".to_owned(), |s| s.to_string());
             let (action, process) = (operation.action, operation.process);
-            let what = format!("{action:?} at process {process}: {answer}, with nothing broken there");
+            let what =
+                format!("{action:?} at process {process}: {answer}, with nothing broken there");
             found.push(Violation { law: Law::Healthy, at: operation.end, what });
         }
     }
