@@ -294,3 +294,14 @@ fn the_time_until_an_end_is_seen_elsewhere_is_measured_without_faults() {
     history.fault(0, 10, FaultKind::Kill, Some(0));
     assert!(check(&history.0).summary.delays.is_empty());
 }
+
+#[test]
+fn a_stall_of_the_machine_excuses_errors_and_nothing_else() {
+    let mut history = History::with_two_logins();
+    history.me(1_000, 0).status = Some(503);
+    history.breaks(Law::Healthy);
+    history.fault(500, 900, FaultKind::Stall, None);
+    history.holds();
+    history.rejected(1_100, 1, "evicted");
+    history.breaks(Law::LoginKept);
+}
