@@ -305,3 +305,14 @@ fn a_stall_of_the_machine_excuses_errors_and_nothing_else() {
     history.rejected(1_100, 1, "evicted");
     history.breaks(Law::LoginKept);
 }
+
+#[test]
+fn a_process_that_told_an_end_may_serve_from_its_cache_within_the_bound() {
+    let mut history = History::with_two_logins();
+    history.end(500, 0, 1).process = 1;
+    history.rejected(600, 1, "revoked_by_user");
+    history.me(620, 1);
+    history.holds();
+    history.me(2_100, 1);
+    history.breaks(Law::EndKept);
+}

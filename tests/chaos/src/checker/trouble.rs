@@ -13,8 +13,11 @@ const PAUSE: u64 = millis(20_000);
 pub(super) fn check(timeline: &Timeline<'_>, found: &mut Vec<Violation>) {
     for operation in timeline.operations.iter().filter(|operation| is_error(operation)) {
         let is_excused = is_outage(operation)
-            && !operation.is_final
-            && timeline.faults.iter().any(|fault| excuses(timeline, fault, operation));
+            && timeline
+                .faults
+                .iter()
+                .filter(|fault| !operation.is_final || fault.kind == FaultKind::Stall)
+                .any(|fault| excuses(timeline, fault, operation));
         if !is_excused {
             let answer = operation.status.map_or("no answer".to_owned(), |s| s.to_string());
             let (action, process) = (operation.action, operation.process);
