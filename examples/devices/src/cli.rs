@@ -66,6 +66,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "MS", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(..=3_600_000))]
     max_staleness_ms: u64,
 
+    /// The term of a renewal's lease; the timeouts of provider and store are shortened to fit in
+    #[arg(long, value_name = "SECONDS", default_value_t = 40, value_parser = clap::value_parser!(u64).range(8..=3600))]
+    lease_seconds: u64,
+
     /// The cookie name of a migrated application: its UUIDs are accepted, and replaced at first use
     #[arg(long, value_name = "NAME")]
     cookie_name: Option<String>,
@@ -82,6 +86,12 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(crate) check: bool,
 }
+
+/// How long the provider may take to answer a renewal, where the lease is long enough.
+const PROVIDER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the store may take to answer, where the lease is long enough.
+const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What happens at a sign-in when the maximum is reached.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -153,7 +163,11 @@ impl Arguments {
             // demonstration lasts seconds.
             policy = policy.touch_interval(Duration::ZERO);
         }
+        let lease = Duration::from_secs(self.lease_seconds);
         policy
+            .lease_term(lease)
+            .provider_timeout((lease / 4).min(PROVIDER_TIMEOUT))
+            .store_timeout((lease / 8).min(STORE_TIMEOUT))
             .max_sessions(self.max_sessions)
             .on_full(on_full)
             .max_staleness(Duration::from_millis(self.max_staleness_ms))
@@ -197,6 +211,7 @@ mod tests {
             "--issuer http://127.0.0.1:3001",
             "--client-id devices",
             "--access-token-seconds 0",
+            "--lease-seconds 7",
             "--listen nowhere",
         ] {
             let words = std::iter::once("devices").chain(typed.split(' '));

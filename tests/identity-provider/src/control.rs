@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::fault::{Endpoint, Fault, ScriptedResponse};
 use crate::provider::Shared;
+use crate::renewal_record::RenewalRecord;
 use crate::settings::Settings;
 use crate::stats::Stats;
 
@@ -77,6 +78,13 @@ impl Control {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.0.ledger().stats()
+    }
+
+    /// Takes the records of renewals since the last call, in order, if
+    /// [`Settings::record_renewals`] is on.
+    #[must_use]
+    pub fn take_renewals(&self) -> Vec<RenewalRecord> {
+        self.0.ledger().take_renewals()
     }
 
     /// Returns the logins whose tokens are valid, in no particular order.

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::fault::{Endpoint, Fault, Kind, NoResponse, ScriptedResponse};
 use crate::provider::Provider;
+use crate::renewal_record::{RenewalOutcome, RenewedLogin};
 
 /// Responds to a request, with the next fault.
 ///
@@ -49,9 +50,18 @@ where
             effect(provider)
         }
         Some(Kind::LoseResponse) => {
-            effect(provider);
+            record_loss(provider, &effect(provider));
             no_response()
         }
+    }
+}
+
+fn record_loss(provider: &Provider, lost: &Response) {
+    if let Some(RenewedLogin { sid, subject }) = lost.extensions().get()
+        && provider.settings().record_renewals
+    {
+        let now = provider.clock.now();
+        provider.ledger().record_renewal((sid, subject), now, RenewalOutcome::ResponseLost);
     }
 }
 

@@ -21,6 +21,9 @@ pub struct Settings {
     pub id_token_on_renewal: bool,
     /// Whether a sign-in also returns a refresh token. Default: on.
     pub issue_refresh_tokens: bool,
+    /// Whether each renewal is recorded, see [`Control::take_renewals`](crate::Control::take_renewals).
+    /// Default: off.
+    pub record_renewals: bool,
     /// How long a rotated refresh token is accepted after its first use. Default: zero.
     pub reuse_grace: Duration,
     /// Whether a renewal rotates the refresh token; if not, it returns none. Default: on.
@@ -40,6 +43,7 @@ impl Default for Settings {
             extra_token_fields: Map::new(),
             id_token_on_renewal: true,
             issue_refresh_tokens: true,
+            record_renewals: false,
             reuse_grace: Duration::ZERO,
             rotate_refresh_tokens: true,
             send_expires_in: true,

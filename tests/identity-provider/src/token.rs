@@ -20,6 +20,7 @@ use crate::id_token::{self, Occasion, SessionClaims};
 use crate::ledger::{Issued, Redemption};
 use crate::params::Params;
 use crate::provider::Provider;
+use crate::renewal_record::RenewedLogin;
 use crate::settings::Settings;
 
 /// `CoreTokenResponse` with a `sid` in its ID token.
@@ -100,7 +101,11 @@ fn renew(provider: &Provider, client_id: &str, params: &Params) -> Result<Respon
     let settings = provider.settings();
     let issued =
         provider.ledger().renew(token, client_id, scope, provider.clock.now(), &settings)?;
-    respond(provider, &settings, issued, Occasion::Renewal)
+    let login =
+        RenewedLogin { sid: issued.login.sid.clone(), subject: issued.login.user.subject.clone() };
+    let mut response = respond(provider, &settings, issued, Occasion::Renewal)?;
+    response.extensions_mut().insert(login);
+    Ok(response)
 }
 
 fn respond(

@@ -15,6 +15,7 @@ use self::digest::TokenDigest;
 pub(crate) use self::digest::random_token;
 use self::record::{Access, Code, Refresh};
 pub(crate) use self::record::{CodeGrant, GrantError, Issued, Login, Redemption, Revoked};
+use crate::renewal_record::{RenewalOutcome, RenewalRecord};
 use crate::settings::Settings;
 use crate::stats::Stats;
 
@@ -28,6 +29,7 @@ pub(crate) struct Ledger {
     /// The valid families. A token without its family here is invalid.
     families: HashMap<String, Arc<Login>>,
     refresh: HashMap<TokenDigest, Refresh>,
+    renewals: Vec<RenewalRecord>,
     stats: Stats,
     sweep_at: usize,
 }
@@ -42,6 +44,20 @@ impl Ledger {
 
     pub(crate) fn count(&mut self, change: impl FnOnce(&mut Stats)) {
         change(&mut self.stats);
+    }
+
+    pub(crate) fn record_renewal(
+        &mut self,
+        (sid, subject): (&str, &str),
+        at: i64,
+        outcome: RenewalOutcome,
+    ) {
+        let (sid, subject) = (sid.to_owned(), subject.to_owned());
+        self.renewals.push(RenewalRecord { at, sid, subject, outcome });
+    }
+
+    pub(crate) fn take_renewals(&mut self) -> Vec<RenewalRecord> {
+        std::mem::take(&mut self.renewals)
     }
 
     pub(crate) fn families(&self) -> impl Iterator<Item = &Arc<Login>> {

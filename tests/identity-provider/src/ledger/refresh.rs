@@ -7,6 +7,7 @@ use openidconnect::RefreshToken;
 use super::digest::{TokenDigest, random_token};
 use super::record::{GrantError, Issued, Login, Refresh};
 use super::{Ledger, millis};
+use crate::renewal_record::RenewalOutcome;
 use crate::settings::Settings;
 
 impl Ledger {
@@ -23,7 +24,7 @@ impl Ledger {
         let digest = TokenDigest::of(refresh_token);
         let (login, used_at) = self.refreshable(&digest, client_id)?;
         if used_at.is_some_and(|used_at| !is_within_grace(used_at, now, settings)) {
-            self.end_reused(&login, settings);
+            self.end_reused(&login, now, settings);
             return Err(GrantError::InvalidGrant("the refresh token was used before"));
         }
         let scope = narrowed(&login, scope)?;
@@ -33,6 +34,7 @@ impl Ledger {
             refresh.used_at.get_or_insert(now);
         }
         self.stats.renewals += 1;
+        self.record(&login, now, RenewalOutcome::Renewed, settings);
         Ok(Issued {
             access_token: self.issue_access_token(&login, now, settings),
             refresh_token: settings.rotate_refresh_tokens.then(|| self.issue_refresh_token(&login)),
@@ -67,7 +69,7 @@ impl Ledger {
         Ok((Arc::clone(login), refresh.used_at))
     }
 
-    fn end_reused(&mut self, login: &Login, settings: &Settings) {
+    fn end_reused(&mut self, login: &Login, now: i64, settings: &Settings) {
         if settings.detect_reuse {
             tracing::warn!(
                 sid = login.sid,
@@ -75,6 +77,13 @@ impl Ledger {
             );
             self.end_family(&login.sid);
             self.stats.reuse_detected += 1;
+            self.record(login, now, RenewalOutcome::Reused, settings);
+        }
+    }
+
+    fn record(&mut self, login: &Login, now: i64, outcome: RenewalOutcome, settings: &Settings) {
+        if settings.record_renewals {
+            self.record_renewal((&login.sid, &login.user.subject), now, outcome);
         }
     }
 }

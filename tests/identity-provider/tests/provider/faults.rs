@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use identity_provider::{Endpoint, Fault, ScriptedResponse};
+use identity_provider::{Endpoint, Fault, RenewalOutcome, ScriptedResponse};
 use openidconnect::OAuth2TokenResponse;
 use reqwest::StatusCode;
 use reqwest::header::RETRY_AFTER;
@@ -48,6 +48,23 @@ async fn a_lost_response_has_rotated_the_token() {
     // A retry presents a used token.
     assert_error(site.renew(refresh_token(&tokens)).await, 400, "invalid_grant").await;
     assert_eq!(site.control().stats().reuse_detected, 1);
+}
+
+#[tokio::test]
+async fn renewals_are_recorded_with_what_became_of_them() {
+    let site = Site::start().await;
+    let (laptop, phone) = (site.sign_in("alice").await, site.sign_in("bob").await);
+    assert_eq!(site.renew(refresh_token(&phone)).await.status(), StatusCode::OK);
+    site.control().configure(|settings| settings.record_renewals = true);
+    site.control().push_fault(Fault::lose_response());
+    assert!(try_renew(&site, &laptop).await.is_err());
+    assert_error(site.renew(refresh_token(&laptop)).await, 400, "invalid_grant").await;
+    let records = site.control().take_renewals();
+    let outcomes: Vec<_> = records.iter().map(|record| record.outcome).collect();
+    let expected = [RenewalOutcome::Renewed, RenewalOutcome::ResponseLost, RenewalOutcome::Reused];
+    assert_eq!(outcomes, expected);
+    assert!(records.iter().all(|record| record.subject == "alice" && record.sid == records[0].sid));
+    assert!(site.control().take_renewals().is_empty());
 }
 
 #[tokio::test]

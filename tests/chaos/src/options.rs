@@ -1,0 +1,90 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+/// The least time of faults: the quiet end and the final check are added to it.
+const MIN_SECONDS: u64 = 5;
+
+/// Runs processes, browsers and faults on one database, and checks what the browsers saw.
+///
+/// The servers are those of SESSION_TEST_POSTGRES_URL, SESSION_TEST_MYSQL_URL and
+/// SESSION_TEST_GALERA_URLS, which scripts/chaos starts.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "chaos", version)]
+pub struct Options {
+    /// How long faults are caused
+    #[arg(long, value_name = "MINUTES", default_value_t = 5)]
+    pub minutes: u64,
+
+    /// The same in seconds, in place of --minutes
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(MIN_SECONDS..))]
+    pub seconds: Option<u64>,
+
+    /// What the schedule and the browsers choose by
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// The database
+    #[arg(long, value_name = "NAME", value_enum, default_value_t = DatabaseChoice::Sqlite)]
+    pub database: DatabaseChoice,
+
+    /// How many browsers there are, four for each user
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(4..))]
+    pub browsers: u32,
+
+    /// The program `devices` [default: beside this program]
+    #[arg(long, value_name = "FILE")]
+    pub devices: Option<PathBuf>,
+
+    /// The folder of the history and of the processes' logs [default: a new temporary one]
+    #[arg(long, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
+
+    /// Check this history again, and run nothing
+    #[arg(long, value_name = "FILE")]
+    pub check: Option<PathBuf>,
+}
+
+/// The database of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DatabaseChoice {
+    /// A file, and one process
+    Sqlite,
+    /// PostgreSQL
+    Postgres,
+    /// MariaDB
+    Mariadb,
+    /// Three nodes of MariaDB with Galera, one for each process
+    Galera,
+}
+
+impl Options {
+    /// Returns how long faults are caused.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        Duration::from_secs(self.seconds.unwrap_or(self.minutes.saturating_mul(60)))
+    }
+}
+
+impl DatabaseChoice {
+    /// Returns how many processes run.
+    #[must_use]
+    pub const fn processes(self) -> usize {
+        match self {
+            Self::Sqlite => 1,
+            _ => 3,
+        }
+    }
+
+    /// Returns for how long a node may not see what was confirmed on another one, in milliseconds.
+    #[must_use]
+    pub const fn replication_ms(self) -> u64 {
+        match self {
+            Self::Galera => 5_000,
+            _ => 0,
+        }
+    }
+}

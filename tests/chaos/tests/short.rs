@@ -1,0 +1,37 @@
+//! A short run on each database.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+use chaos::Options;
+use clap::Parser as _;
+use session_tests::database::Kind;
+
+/// Runs the bench for a short time, if there is a server.
+async fn run_short(kind: Kind, name: &str, seed: &str) {
+    if !kind.is_available() {
+        return;
+    }
+    let arguments = ["chaos", "--database", name, "--seed", seed, "--seconds", "25"];
+    let options = Options::parse_from(arguments.into_iter().chain(["--browsers", "24"]));
+    let report = Box::pin(chaos::run(options)).await.unwrap_or_else(|error| panic!("{error}"));
+    assert!(report.violations.is_empty(), "{report}");
+    // What saw nothing has proved nothing.
+    let summary = &report.summary;
+    let saw_enough = summary.served > 300 && summary.logins > 20 && summary.renewals > 20;
+    assert!(saw_enough && summary.faults.len() > 2 && summary.ended > 5, "{report}");
+    std::fs::remove_dir_all(report.file.parent().unwrap()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_on_sqlite() {
+    run_short(Kind::Sqlite, "sqlite", "3").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_on_postgres() {
+    run_short(Kind::Postgres, "postgres", "3").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_on_mariadb() {
+    run_short(Kind::MariaDb, "mariadb", "4").await;
+}
