@@ -90,6 +90,7 @@ async fn read(
         return Ok(Some(Resolution::Unknown));
     };
     if let Some(ended) = row.session.ended {
+        inner.local_states.learn_end(row.session.id, ended.reason);
         return Ok(Some(ended_resolution(row.session.id, ended, now)));
     }
     if let Some(reason) = row::timed_out(inner, &row.session, now) {

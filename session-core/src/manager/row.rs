@@ -31,9 +31,13 @@ pub(super) async fn find_live(
     Ok(row)
 }
 
-/// Returns an error if a session has ended or timed out.
+/// Returns an error if a session has ended or timed out. What is cached of one that has ended elsewhere
+/// is out of date from then on.
 pub(super) fn check_live(inner: &Inner, session: &Session) -> Result<(), TokenError> {
     let ended = session.ended.map(|ended| ended.reason);
+    if let Some(reason) = ended {
+        inner.local_states.learn_end(session.id, reason);
+    }
     let reason = ended.or_else(|| timed_out(inner, session, inner.now()));
     reason.map_or(Ok(()), |reason| Err(TokenError::new(TokenErrorKind::Ended(reason))))
 }

@@ -233,3 +233,25 @@ async fn a_manager_with_a_broadcast_shuts_down() {
     let shutdown = Step(INTERVAL).drive(&here.clock, here.manager.shutdown(SECOND * 5));
     assert!(shutdown.await, "all tasks ended in time");
 }
+
+#[tokio::test]
+async fn an_end_that_a_request_meets_is_an_end_for_what_is_cached() {
+    let [here, there] = two_nodes().await;
+    for meets in ["a token", "a rejection", "its cookie"] {
+        let laptop = here.sign_in().await;
+        let cached = here.live(&laptop).await;
+        let (user, id) = (&laptop.session.user, laptop.session.id);
+        there.manager.sign_out(user, id).await.unwrap();
+        assert!(is_served(&here, &cached), "no time has passed");
+        match meets {
+            "a token" => drop(here.manager.access_token(user, id).await.unwrap_err()),
+            "its cookie" => drop(here.resolve(&laptop).await),
+            _ => {
+                let rejected = cached.tokens().access_token();
+                let answer = here.manager.access_token_after_rejection(user, id, rejected).await;
+                drop(answer.unwrap_err());
+            }
+        }
+        assert!(!is_served(&here, &cached), "{meets} has met the end");
+    }
+}

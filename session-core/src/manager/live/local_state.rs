@@ -269,7 +269,7 @@ impl LocalStates {
     }
 
     /// Takes note of an end on another node, if this process holds the session.
-    pub(super) fn learn_end(&self, id: SessionId, reason: EndReason) {
+    pub(in crate::manager) fn learn_end(&self, id: SessionId, reason: EndReason) {
         if let Some(state) = self.held(id) {
             state.end(reason);
         }

@@ -165,6 +165,9 @@ async fn read_again(
         return Ok(WriteOutcome::Over(TokenError::new(TokenErrorKind::NotFound)));
     };
     *row = found;
+    if let Some(ended) = row.session.ended {
+        attempt.inner.local_states.learn_end(attempt.id, ended.reason);
+    }
     Ok(match row.session.ended {
         Some(ended) => WriteOutcome::Over(TokenError::new(TokenErrorKind::Ended(ended.reason))),
         None => WriteOutcome::Retry,
