@@ -11,6 +11,9 @@ use crate::session::SessionId;
 /// How many messages wait for a node.
 const MAX_WAITING: usize = 1024;
 
+/// The number of the node that has sent it, and what has changed.
+type Message = (usize, Vec<SessionId>);
+
 /// A broadcast among the managers of one process: give each its own [`node`](Self::node).
 ///
 /// ```
@@ -29,7 +32,7 @@ const MAX_WAITING: usize = 1024;
 /// ```
 #[derive(Debug, Clone)]
 pub struct MemoryBroadcast {
-    messages: broadcast::Sender<(usize, Vec<SessionId>)>,
+    messages: broadcast::Sender<Message>,
     is_broken: Arc<watch::Sender<bool>>,
     nodes: Arc<Mutex<usize>>,
 }
@@ -39,7 +42,7 @@ pub struct MemoryBroadcast {
 pub struct BroadcastNode {
     number: usize,
     hub: MemoryBroadcast,
-    receiver: AsyncMutex<Option<broadcast::Receiver<(usize, Vec<SessionId>)>>>,
+    receiver: AsyncMutex<Option<broadcast::Receiver<Message>>>,
 }
 
 impl MemoryBroadcast {
