@@ -16,7 +16,7 @@
 //! - [`Provider`] renews and revokes tokens at the service that issued them.
 //! - [`Keyring`] seals tokens at rest, each for its own row.
 //! - [`Clock`](clock::Clock) is the only source of time.
-//! - A [broadcast](broadcast) tells other nodes at once what has changed, where one is set.
+//! - A [broadcast] tells other nodes at once what has changed, where one is set.
 //! - [`middleware`] is for authors of middleware; applications use `session-tower`.
 //!
 //! # Example

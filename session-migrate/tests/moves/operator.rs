@@ -332,17 +332,34 @@ impl World {
         if !is_known {
             return;
         }
+        let known = newest.cloned().unwrap_or_default();
+        let new = self.renewed(&SecretDigest::of(&key), &format!("u{key}"), known).await;
+        self.note(format!("the new application has {new:?} for {key}"));
+        self.sides[at].newest.insert(key, new);
+    }
+
+    /// Lets a request with this cookie renew the session of a user, and returns the tokens that it has
+    /// then.
+    async fn renewed(&self, cookie: &SecretDigest, user: &str, known: Tokens) -> Tokens {
         let target = Target::with(&self.target.database, self.provider.clone()).await;
-        let live = target.manager.resolve(&SecretDigest::of(&key), None).await;
-        if let Ok(Resolution::Live(live)) = live
+        let mut given = known;
+        if let Ok(Resolution::Live(live)) = target.manager.resolve(cookie, None).await
             && let Ok(live) = target.manager.with_valid_token(&live).await
         {
             let tokens = live.tokens();
-            let new = [tokens.access_token(), tokens.refresh_token().unwrap()].map(str::to_owned);
-            self.note(format!("the new application has {new:?} for {key}"));
-            self.sides[at].newest.insert(key, new);
+            given = [tokens.access_token(), tokens.refresh_token().unwrap()].map(str::to_owned);
         }
+        // A renewal that began beside the request has ended by then.
         target.close().await;
+        self.stored(user, given).await
+    }
+
+    /// Returns the tokens of a user's session: other ones than a request was given, if a renewal beside
+    /// it has finished since.
+    async fn stored(&self, user: &str, given: Tokens) -> Tokens {
+        let known = self.in_target().await;
+        let others = known.get(user).filter(|of| of.len() == 1 && !of.contains(&given));
+        others.and_then(|of| of.first().cloned()).unwrap_or(given)
     }
 
     /// A user signs in to the new application, where there is one.
@@ -377,16 +394,9 @@ impl World {
         if !known.get(&id).is_some_and(|of| of.contains(&self.begun[&id])) {
             return;
         }
-        let target = Target::with(&self.target.database, self.provider.clone()).await;
-        if let Ok(Resolution::Live(live)) = target.manager.resolve(&cookie, None).await
-            && let Ok(live) = target.manager.with_valid_token(&live).await
-        {
-            let tokens = live.tokens();
-            let new = [tokens.access_token(), tokens.refresh_token().unwrap()].map(str::to_owned);
-            self.note(format!("the new application has {new:?} for {id}"));
-            self.begun.insert(id, new);
-        }
-        target.close().await;
+        let new = self.renewed(&cookie, &id, self.begun[&id].clone()).await;
+        self.note(format!("the new application has {new:?} for {id}"));
+        self.begun.insert(id, new);
     }
 
     /// Moves one side while the other is not on record.
