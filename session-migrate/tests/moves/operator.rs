@@ -439,7 +439,7 @@ impl World {
         let side = &self.sides[at];
         let ids = side.newest.keys().map(|key| format!("u{key}")).chain(self.begun.keys().cloned());
         let ids: Vec<String> = ids.collect();
-        let id = ids[self.random.below(ids.len().max(1)).min(ids.len() - 1)].clone();
+        let Some(id) = ids.get(self.random.below(ids.len().max(1))).cloned() else { return };
         let known = self.in_target().await;
         let newest = self.sides[at].newest.get(id.trim_start_matches('u')).or(self.begun.get(&id));
         if !newest.is_some_and(|newest| known.get(&id).is_some_and(|of| of.contains(newest))) {
