@@ -144,8 +144,16 @@ pub(super) async fn end(
 ) -> Result<Vec<EndedSession>, ManagerError> {
     let task = Arc::clone(inner);
     let work = async move {
+        let named = match &target {
+            EndTarget::One { id, .. } => Some(*id),
+            _ => None,
+        };
         let ended = task.bounded(task.store.end(target, reason, now)).await?;
         announce_ends(&task, &ended);
+        if let Some(id) = named.filter(|_| ended.is_empty()) {
+            // It may have ended elsewhere: then it must not be served here after this call either.
+            task.local_states.doubt(id, task.clock.monotonic());
+        }
         Ok(ended)
     };
     inner.tasks.detach(work).await

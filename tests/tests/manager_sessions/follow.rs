@@ -255,3 +255,16 @@ async fn an_end_that_a_request_meets_is_an_end_for_what_is_cached() {
         assert!(!is_served(&here, &cached), "{meets} has met the end");
     }
 }
+
+#[tokio::test]
+async fn a_sign_out_of_a_session_that_has_ended_elsewhere_is_final_here_too() {
+    let [here, there] = two_nodes().await;
+    let (laptop, phone) = (here.sign_in().await, here.sign_in().await);
+    let (cached, other) = (here.live(&laptop).await, here.live(&phone).await);
+    let (user, id) = (&laptop.session.user, laptop.session.id);
+    there.manager.end_one(user, id).await.unwrap();
+    assert!(is_served(&here, &cached), "no time has passed");
+    assert!(!here.manager.sign_out(user, id).await.unwrap());
+    assert!(!is_served(&here, &cached));
+    assert!(is_served(&here, &other));
+}

@@ -282,6 +282,13 @@ impl LocalStates {
         }
     }
 
+    /// Makes what was read of a session before `monotonic` out of date.
+    pub(in crate::manager) fn doubt(&self, id: SessionId, monotonic: Duration) {
+        if let Some(state) = self.held(id) {
+            state.stale_before.fetch_max(nanos(monotonic).saturating_add(1), Ordering::Release);
+        }
+    }
+
     /// Returns whether a change elsewhere would matter here: an end is waited for, or a row was
     /// read so recently that a cache may serve it.
     pub(super) fn may_be_served(&self, max_staleness: Duration, monotonic: Duration) -> bool {

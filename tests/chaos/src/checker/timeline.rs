@@ -9,9 +9,9 @@ use crate::history::{Action, Fault, FaultKind, Operation, Record, Renewal, Run};
 pub(super) const END_REASONS: [&str; 4] =
     ["signed_out", "evicted", "revoked_by_user", "renewal_refused"];
 
-/// The place in [`Login::over`] of an end that was told by a 401: the process that tells it need not
-/// have ended the session, so that the bound holds for it too.
-const TOLD: usize = usize::MAX;
+/// The place in [`Login::over`] of an end that another process may have carried out: one that a 401 told,
+/// or that was over already when all others were ended. So the bound holds at this process too.
+const ELSEWHERE: usize = usize::MAX;
 
 /// What the machine and the network may add to a bound.
 const SLACK: u64 = millis(500);
@@ -119,8 +119,9 @@ impl<'a> Timeline<'a> {
                 self.ending.entry(&operation.user).or_default().push(operation);
             }
             for number in self.ended_by(operation) {
-                let was_told = operation.status == Some(401);
-                let process = if was_told { TOLD } else { operation.process };
+                let is_its = matches!(operation.action, Action::End | Action::SignOut)
+                    && operation.status == Some(204);
+                let process = if is_its { operation.process } else { ELSEWHERE };
                 if let Some(login) = self.logins.get_mut(&number) {
                     login.over.entry(process).or_insert(operation.end);
                 }
