@@ -2,6 +2,7 @@
 //!
 //! - [`database`]: a fresh database of each kind per test, and ways to interrupt it.
 //! - [`manager`]: a manager with a test's own clock, provider and store.
+//! - [`identity`]: an identity provider that signs users in over HTTP.
 //! - [`source`]: a source database of a migration.
 //! - [`projects`]: the tables of the projects that have a preset, with rows.
 //! - [`sources`]: the files of the workspace, for tests that read them.
@@ -17,6 +18,7 @@
 
 pub mod database;
 pub mod fixtures;
+pub mod identity;
 pub mod log;
 pub mod manager;
 pub mod projects;

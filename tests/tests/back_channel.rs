@@ -6,14 +6,14 @@
     reason = "a panic is how a test fails"
 )]
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
-use identity_provider::{Client, IdentityProvider, RunningProvider, SigningKey};
+use identity_provider::{RunningProvider, SigningKey};
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 use session_core::clock::Clock as _;
@@ -23,6 +23,7 @@ use session_core::session::ProviderIdentity;
 use session_core::store::memory::MemoryStore;
 use session_core::testing::{FakeClock, Fault, FaultyStore, Method, sample};
 use session_core::{EndReason, ProviderName, Session, SessionManager, TokenResponse};
+use session_tests::identity::{provider, signing_key};
 use session_tests::manager::keyring;
 use session_tower::sign_in::{BackChannelLogoutService, OpenIdSignIn};
 use tower::ServiceExt as _;
@@ -44,12 +45,7 @@ impl Site {
     }
 
     async fn with(accepts_untyped: bool) -> Self {
-        static KEY: OnceLock<SigningKey> = OnceLock::new();
-        let key = KEY.get_or_init(|| SigningKey::generate().unwrap()).clone();
-        let app = Client::new("app").secret("app-secret").redirect_uri("http://127.0.0.1/callback");
-        let idp = IdentityProvider::builder().key(key.clone()).client(app).build().unwrap();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let idp = idp.spawn(listener).unwrap();
+        let idp = provider("http://127.0.0.1").await;
         let clock = FakeClock::new();
         let http = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
         let mut openid = OpenIdProvider::builder(idp.issuer().as_str(), "app", http)
@@ -72,7 +68,7 @@ impl Site {
             .build()
             .unwrap();
         let logout = sign_in.back_channel_logout();
-        Self { idp, key, clock, store, manager, logout }
+        Self { idp, key: signing_key(), clock, store, manager, logout }
     }
 
     fn issuer(&self) -> String {

@@ -7,7 +7,7 @@
     reason = "a panic is how a test fails"
 )]
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -18,7 +18,7 @@ use axum::http::{HeaderMap, Request, Response, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use http_body_util::Full;
-use identity_provider::{Client, IdentityProvider, RunningProvider, SigningKey};
+use identity_provider::RunningProvider;
 use reqwest::redirect::Policy;
 use session_core::manager::SignIn;
 use session_core::policy::OnFull;
@@ -26,6 +26,7 @@ use session_core::provider::openid::OpenIdProvider;
 use session_core::store::memory::MemoryStore;
 use session_core::testing::{FakeClock, sample};
 use session_core::{ProviderName, SessionManager, SessionPolicy};
+use session_tests::identity::provider;
 use session_tests::manager::keyring;
 use session_tower::outgoing::{Cloned, OnBehalfOf, OutgoingLayer};
 use session_tower::sign_in::OpenIdSignIn;
@@ -136,16 +137,6 @@ async fn call_tool(
         Ok(answer) => Ok((answer.status(), axum::body::Body::new(answer.into_body()))),
         Err(error) => panic!("the tool was not called: {error}"),
     }
-}
-
-async fn provider(address: &str) -> RunningProvider {
-    // Making a key takes a moment.
-    static KEY: OnceLock<SigningKey> = OnceLock::new();
-    let key = KEY.get_or_init(|| SigningKey::generate().unwrap()).clone();
-    let app = Client::new("app").secret("app-secret").redirect_uri(format!("{address}/callback"));
-    let app = app.post_logout_redirect_uri(format!("{address}/"));
-    let idp = IdentityProvider::builder().key(key).client(app).auto_login(true).build().unwrap();
-    idp.spawn(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap()
 }
 
 struct Device {

@@ -7,7 +7,7 @@
     reason = "a panic is how a test fails"
 )]
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,9 +15,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum::routing::get;
-use identity_provider::{
-    Client, Endpoint, Fault, IdentityProvider, RunningProvider, ScriptedResponse, SigningKey,
-};
+use identity_provider::{Endpoint, Fault, RunningProvider, ScriptedResponse};
 use reqwest::header::{ACCEPT, COOKIE, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Response, Url};
@@ -26,6 +24,7 @@ use session_core::policy::OnFull;
 use session_core::provider::openid::{OpenIdProvider, SignInOutcome};
 use session_core::store::memory::MemoryStore;
 use session_core::{ProviderName, SessionManager, SessionPolicy, TokenResponse, UserId};
+use session_tests::identity::provider;
 use session_tests::manager::keyring;
 use session_tower::sign_in::{OpenIdSignIn, RefusedUser, SignInBuilder, UserOfSignIn};
 use session_tower::{CurrentSession, SessionCookie, SessionLayer};
@@ -91,16 +90,6 @@ fn router(sign_in: &OpenIdSignIn, manager: &SessionManager) -> Router {
         .route("/me", get(|session: CurrentSession| async move { session.user().to_string() }))
         .layer(SessionLayer::new(manager.clone()).with_cookie(cookie))
         .route_service("/unlayered", sign_in.callback())
-}
-
-async fn provider(address: &str) -> RunningProvider {
-    // Making a key takes a moment.
-    static KEY: OnceLock<SigningKey> = OnceLock::new();
-    let key = KEY.get_or_init(|| SigningKey::generate().unwrap()).clone();
-    let app = Client::new("app").secret("app-secret").redirect_uri(format!("{address}/callback"));
-    let app = app.post_logout_redirect_uri(format!("{address}/"));
-    let idp = IdentityProvider::builder().key(key).client(app).auto_login(true).build().unwrap();
-    idp.spawn(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap()
 }
 
 async fn client(idp: &RunningProvider) -> OpenIdProvider {

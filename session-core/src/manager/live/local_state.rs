@@ -282,7 +282,7 @@ impl LocalStates {
         }
     }
 
-    /// Makes what was read of a session before `monotonic` out of date.
+    /// Makes what was read of a session until `monotonic` out of date.
     pub(in crate::manager) fn doubt(&self, id: SessionId, monotonic: Duration) {
         if let Some(state) = self.held(id) {
             state.stale_before.fetch_max(nanos(monotonic).saturating_add(1), Ordering::Release);

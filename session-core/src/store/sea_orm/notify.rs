@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use sea_orm::sqlx::postgres::{PgListener, PgPoolOptions};
 use sea_orm::sqlx::{Error, PgPool, query};
 use sea_orm::{DbBackend, DbErr, RuntimeErr};
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Mutex;
 
 use super::attempt_error::AttemptError;
@@ -43,7 +44,7 @@ pub struct PostgresNotify {
     pool: PgPool,
     /// What it listens with; `None` before the first message is waited for.
     listener: Mutex<Option<PgListener>>,
-    url: String,
+    url: SecretString,
 }
 
 impl PostgresNotify {
@@ -56,7 +57,7 @@ impl PostgresNotify {
     pub async fn connect(url: &str) -> Result<Self, BroadcastError> {
         let options = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
         let pool = options.connect(url).await.map_err(failed)?;
-        let (sender, url) = (Sender::new(), url.to_owned());
+        let (sender, url) = (Sender::new(), SecretString::from(url));
         Ok(Self { sender, pool, listener: Mutex::new(None), url })
     }
 }
@@ -74,7 +75,7 @@ impl ChangeBroadcast for PostgresNotify {
     async fn receive(&self) -> Result<Received, BroadcastError> {
         let mut listener = self.listener.lock().await;
         let Some(listening) = &mut *listener else {
-            let mut new = PgListener::connect(&self.url).await.map_err(failed)?;
+            let mut new = PgListener::connect(self.url.expose_secret()).await.map_err(failed)?;
             new.listen(CHANNEL).await.map_err(failed)?;
             *listener = Some(new);
             return Ok(Received::Connected);
