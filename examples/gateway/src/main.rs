@@ -1,0 +1,146 @@
+//! Runs the gateway.
+//!
+//! ```text
+//! cargo run -p identity-provider -- --help        a provider to try it with
+//! cargo run -p gateway -- --upstream http://127.0.0.1:8080 --issuer https://id.example \
+//!     --client-id app --public-url https://app.example
+//! ```
+//!
+//! Secrets come from the environment: `SESSION_KEYS`, `CLIENT_SECRET` and `ASSERTION_SECRET`.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::Uri;
+use clap::Parser;
+use gateway::{Assertions, CALLBACK, Gateway, SECRET_BYTES};
+use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
+use session_core::provider::openid::OpenIdProvider;
+use session_core::store::sea_orm::SeaOrmStore;
+use session_core::{Keyring, ProviderName, SessionManager};
+use session_tower::SessionCookie;
+use session_tower::sign_in::OpenIdSignIn;
+
+type Failed = Box<dyn std::error::Error>;
+
+/// The provider's name in every session.
+const PROVIDER: &str = "gateway";
+
+/// Signs users in, and passes their requests on with their access tokens.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The origin of the application: https, or on this machine.
+    #[arg(long)]
+    upstream: Uri,
+    /// Where the gateway listens.
+    #[arg(long, default_value = "127.0.0.1:3000")]
+    listen: SocketAddr,
+    /// The address that browsers use (default: where it listens).
+    #[arg(long)]
+    public_url: Option<String>,
+    /// The provider's issuer.
+    #[arg(long)]
+    issuer: String,
+    /// The client id at the provider; `PUBLIC_URL/_gateway/callback` is its redirect URI.
+    #[arg(long)]
+    client_id: String,
+    #[arg(long, env = "CLIENT_SECRET", hide_env_values = true)]
+    client_secret: Option<SecretString>,
+    /// The scope that the upstream's access token needs.
+    #[arg(long, default_value = "profile email offline_access")]
+    scope: String,
+    /// The database of the sessions.
+    #[arg(long, default_value = "sqlite://gateway.db?mode=rwc")]
+    database: String,
+    /// The sealing keys; `session-migrate key` makes one.
+    #[arg(long, env = "SESSION_KEYS", hide_env_values = true)]
+    session_keys: SecretString,
+    /// What the application checks assertions with, of 32 bytes or more.
+    #[arg(long, env = "ASSERTION_SECRET", hide_env_values = true)]
+    assertion_secret: SecretString,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    match Box::pin(serve(Arguments::parse())).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error, "the gateway cannot serve");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(arguments: Arguments) -> Result<(), Failed> {
+    let public_url =
+        arguments.public_url.clone().unwrap_or_else(|| format!("http://{}", arguments.listen));
+    let provider = Arc::new(provider(&arguments)?);
+    session_migrate::up(&arguments.database).await?;
+    let sessions = SessionManager::builder(SeaOrmStore::connect(&arguments.database).await?)
+        .keyring(Keyring::parse(arguments.session_keys.expose_secret())?)
+        .provider(PROVIDER, Arc::clone(&provider))
+        .start()
+        .await?;
+    let _maintenance = sessions.maintain(Duration::from_secs(60));
+    let gateway = Gateway {
+        sessions: sessions.clone(),
+        cookie: cookie(&public_url)?,
+        sign_in: OpenIdSignIn::builder(sessions.clone(), &public_url)
+            .provider(ProviderName::new(PROVIDER)?, provider)
+            .callback_path(CALLBACK)
+            .scope(&arguments.scope)
+            .build()?,
+        assertions: assertions(&public_url, &arguments)?,
+        upstream: arguments.upstream,
+    };
+    let listener = tokio::net::TcpListener::bind(arguments.listen).await?;
+    tracing::info!(address = %listener.local_addr()?, "the gateway listens");
+    let server = axum::serve(listener, gateway.router()?);
+    tokio::select! {
+        served = server.into_future() => served?,
+        stopped = tokio::signal::ctrl_c() => stopped?,
+    }
+    sessions.shutdown(Duration::from_secs(10)).await;
+    Ok(())
+}
+
+fn provider(arguments: &Arguments) -> Result<OpenIdProvider, Failed> {
+    let is_local = is_plain(&arguments.issuer);
+    // Requests carry secrets: no redirects.
+    let http = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(Duration::from_secs(10));
+    let http = if is_local { http.no_proxy() } else { http };
+    let mut client =
+        OpenIdProvider::builder(&arguments.issuer, &arguments.client_id, http.build()?);
+    if let Some(secret) = &arguments.client_secret {
+        client = client.with_client_secret(secret.clone());
+    }
+    Ok(if is_local { client.dangerous_insecure_loopback() } else { client }.build()?)
+}
+
+/// Browsers drop a `Secure` cookie over plain http, which the sign-in allows on loopback only.
+fn cookie(public_url: &str) -> Result<SessionCookie, Failed> {
+    match is_plain(public_url) {
+        true => {
+            Ok(SessionCookie::builder().dangerous_insecure().name("gateway_session").build()?)
+        }
+        false => Ok(SessionCookie::default()),
+    }
+}
+
+fn is_plain(url: &str) -> bool {
+    url.starts_with("http://")
+}
+
+fn assertions(public_url: &str, arguments: &Arguments) -> Result<Assertions, Failed> {
+    let secret = arguments.assertion_secret.expose_secret().as_bytes().to_vec();
+    let upstream = arguments.upstream.to_string();
+    let assertions = Assertions::new(public_url, &upstream, SecretSlice::from(secret));
+    assertions.ok_or_else(|| {
+        format!("ASSERTION_SECRET needs {SECRET_BYTES} bytes, and --public-url an address").into()
+    })
+}
