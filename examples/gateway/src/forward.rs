@@ -129,7 +129,7 @@ impl Forward {
             return response.map(|body| Body::new(UntilEnded::new(body, current.ended())));
         }
         let (Some(protocol), Some(client)) = (protocol, client) else {
-            tracing::warn!("the upstream speaks a protocol that nobody asked for");
+            tracing::warn!("the upstream speaks a protocol that the browser did not ask for");
             return StatusCode::BAD_GATEWAY.into_response();
         };
         let upstream = hyper::upgrade::on(&mut response);

@@ -13,7 +13,7 @@ use crate::sql::Query;
 use crate::target::{WRITE_BACK, uuid_literal};
 
 /// How many ids of the source are held in memory at once.
-const MAX_IDS: u64 = 1_000_000;
+const MAX_IDS: u64 = 250_000;
 
 /// How many rows one statement reads.
 const PAGE: u32 = 5000;

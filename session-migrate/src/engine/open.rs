@@ -22,7 +22,7 @@ pub(crate) const CONNECTIONS: u32 = 3;
 
 /// SQLite's cache during an online move: it holds the pages that a batch changes, so that the batch
 /// does not keep others from reading.
-const BATCH_CACHE_KIB: u32 = 16 * 1024;
+const BATCH_CACHE_KIB: u32 = 4 * 1024;
 
 /// Opens what a move needs. With `is_reading`, the connections cannot write, and a SQLite file that
 /// does not exist is not created.

@@ -14,7 +14,7 @@ use crate::source::{ListOn, Slot, SourceRow, UserCursor};
 use crate::sql::Cell;
 
 /// How many rows are read at once.
-const MAX_ROWS: u32 = 20_000;
+const MAX_ROWS: u32 = 5_000;
 
 /// How many victims one statement notes.
 const MAX_NOTED: usize = 500;

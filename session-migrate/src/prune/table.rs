@@ -13,9 +13,9 @@ use crate::source::{
 use crate::sql::pool::{PoolOptions, SHORT_BUSY_TIMEOUT};
 use crate::sql::{Dialect, Schema, SqlError, Table, begin};
 
-/// SQLite's page cache: 48 MiB. The rows of a batch are scattered over the pages of most indexes,
+/// SQLite's page cache: 24 MiB. The rows of a batch are scattered over the pages of most indexes,
 /// and with SQLite's default of 2 MiB each page would be read and written many times.
-const CACHE_KIB: u32 = 48 * 1024;
+const CACHE_KIB: u32 = 24 * 1024;
 
 /// A mapped table that can be pruned.
 #[derive(Debug)]

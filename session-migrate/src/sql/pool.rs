@@ -25,6 +25,10 @@ pub(crate) const SHORT_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 #[cfg(feature = "sqlite")]
 const READY_ROWS: usize = 500;
 
+/// How many prepared statements SQLite keeps for each connection: those of batches are long.
+#[cfg(feature = "sqlite")]
+const CACHED_STATEMENTS: usize = 16;
+
 /// How a pool is opened.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PoolOptions {
@@ -63,6 +67,7 @@ impl PoolOptions {
         #[cfg(feature = "sqlite")]
         options.map_sqlx_sqlite_opts(move |options| {
             let options = options.busy_timeout(self.busy_timeout).row_buffer_size(READY_ROWS);
+            let options = options.statement_cache_capacity(CACHED_STATEMENTS);
             match self.cache_kib {
                 Some(kib) => options.pragma("cache_size", format!("-{kib}")),
                 None => options,
