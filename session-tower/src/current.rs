@@ -34,6 +34,19 @@ impl CurrentSession {
         Self { live, digest, token_error }
     }
 
+    /// Returns the session of a request, or why it has none.
+    pub(crate) fn required(extensions: &Extensions) -> Result<Self, Rejection> {
+        if let Some(current) = extensions.get::<Self>() {
+            return Ok(current.clone());
+        }
+        Err(match extensions.get::<EndedSession>() {
+            Some(ended) => Rejection::Ended(ended.reason),
+            None if extensions.get::<UnreadableSession>().is_some() => Rejection::Unreadable,
+            None if extensions.get::<NoSession>().is_some() => Rejection::NoSession,
+            None => Rejection::MissingLayer,
+        })
+    }
+
     /// Returns the session.
     #[must_use]
     pub fn session(&self) -> &Session {
@@ -164,7 +177,10 @@ pub struct UnreadableSession;
 /// The mark of a request that the layer has found without a session, so that the extractor can tell
 /// it from one that passed no layer, and a layer further inside forgets what this one found.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct NoSession;
+pub(crate) struct NoSession {
+    /// Whether the layer's cookie reaches browsers over https alone.
+    pub(crate) has_secure_cookie: bool,
+}
 
 /// The digests of the request's session cookies, whether or not there are such sessions: one, or
 /// several of a name that another host can set.

@@ -108,11 +108,17 @@ mod cache;
 mod cookie;
 mod cookie_update;
 mod current;
+#[cfg(feature = "devices")]
+pub mod devices;
 #[cfg(feature = "axum")]
 mod extract;
 mod flights;
 mod future;
+#[cfg(any(feature = "devices", feature = "sign-in"))]
+mod html;
 mod layer;
+#[cfg(any(feature = "axum", feature = "devices", feature = "sign-in"))]
+mod missing_layer;
 mod outage_log;
 mod outcome;
 pub mod outgoing;

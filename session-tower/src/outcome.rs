@@ -145,7 +145,12 @@ impl Outcome {
 
     /// Decides whether the request goes on. If it does, its extensions tell the handler what was
     /// found.
-    pub(crate) fn admit(self, is_session_required: bool, extensions: &mut Extensions) -> Admission {
+    pub(crate) fn admit(
+        self,
+        is_session_required: bool,
+        has_secure_cookie: bool,
+        extensions: &mut Extensions,
+    ) -> Admission {
         match self {
             Self::Session { current, needs_new_secret } => {
                 forget_absence(extensions);
@@ -165,7 +170,7 @@ impl Outcome {
             Self::Anonymous { absence, presented, update } => {
                 extensions.remove::<CurrentSession>();
                 forget_absence(extensions);
-                extensions.insert(NoSession);
+                extensions.insert(NoSession { has_secure_cookie });
                 match absence {
                     Absence::Ended(ended) => drop(extensions.insert(ended)),
                     Absence::Missing => {}

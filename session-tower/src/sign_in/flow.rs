@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -22,6 +22,7 @@ use super::pending_cookies::{PendingCookies, Record};
 use super::public_url::PublicUrl;
 use super::users::Users;
 use crate::current::{CurrentSession, PresentedCookie};
+use crate::layer::SessionLayer;
 use crate::redirect::RedirectToLogin;
 use crate::rejection::Rejection;
 
@@ -44,6 +45,7 @@ pub(super) struct Flow {
     pub(super) manager: SessionManager,
     pub(super) cookies: PendingCookies,
     pub(super) public_url: PublicUrl,
+    pub(super) to_login: RedirectToLogin,
     pub(super) callback_path: String,
     pub(super) providers: Vec<Registered>,
     pub(super) scope: String,
@@ -53,6 +55,7 @@ pub(super) struct Flow {
     pub(super) is_signed_out_at_provider: bool,
     pub(super) failure_response: Option<FailureResponse>,
     pub(super) known_logout_tokens: KnownTokens,
+    pub(super) layer: OnceLock<SessionLayer>,
 }
 
 pub(super) struct Registered {

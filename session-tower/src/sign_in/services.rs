@@ -12,10 +12,13 @@ use http_body_util::Full;
 use session_core::middleware::ErrorChain;
 use tower_service::Service;
 
-use super::failure::SignInFailure;
+use super::failure::{SignInFailure, SignInFailureKind};
 use super::flow::{BeginOptions, OpenIdSignIn};
+use crate::cookie::SessionCookie;
 use crate::cookie_update::CookieUpdate;
 use crate::current::{CurrentSession, NoSession};
+use crate::layer::SessionLayer;
+use crate::missing_layer;
 use crate::redirect::accepts_pages;
 use crate::rejection::{ProblemDetails, Rejection};
 
@@ -78,6 +81,23 @@ service! {
 }
 
 impl OpenIdSignIn {
+    /// Returns the layer for these services and the routes that need sessions. Its cookie fits the
+    /// public address: `__Host-session`, or `session` on plain http in development. It sends a browser
+    /// that asks for a page without a session to the [login](super::SignInBuilder::login_path). All
+    /// layers that it returns share one cache.
+    #[must_use]
+    pub fn session_layer(&self) -> SessionLayer {
+        let layer = self.flow.layer.get_or_init(|| {
+            let layer = SessionLayer::new(self.flow.manager.clone())
+                .with_rejection_response(self.flow.to_login.clone());
+            match self.flow.public_url.is_secure() {
+                true => layer,
+                false => layer.with_cookie(SessionCookie::insecure()),
+            }
+        });
+        layer.clone()
+    }
+
     /// Returns the service that begins a sign-in.
     #[must_use]
     pub fn login(&self) -> LoginService {
@@ -97,6 +117,9 @@ impl OpenIdSignIn {
     }
 
     async fn answer_login(self, head: Head) -> Response<Bytes> {
+        if let Err(failure) = self.check_site(&head) {
+            return self.failed(&failure, &head.headers);
+        }
         let options = BeginOptions::from_query(head.uri.query().unwrap_or_default());
         match self.begin(options, &head.headers).await {
             Ok(begun) => with_cookies(redirect(&begun.location), begun.cookies),
@@ -107,7 +130,7 @@ impl OpenIdSignIn {
     async fn answer_callback(self, head: Head) -> Response<Bytes> {
         let Head { uri, headers, extensions } = &head;
         if !is_inside_of_layer(extensions) {
-            return missing_layer();
+            return missing_layer(uri);
         }
         let query = uri.query().unwrap_or_default();
         let (completed, removal) = self.complete(query, headers, extensions).await;
@@ -125,7 +148,7 @@ impl OpenIdSignIn {
 
     async fn answer_logout(self, head: Head) -> Response<Bytes> {
         if !is_inside_of_layer(&head.extensions) {
-            return missing_layer();
+            return missing_layer(&head.uri);
         }
         let current = head.extensions.get::<CurrentSession>();
         let mut response = match self.sign_out(current, &head.headers).await {
@@ -144,8 +167,27 @@ impl OpenIdSignIn {
         }
         match &self.flow.failure_response {
             Some(configured) => configured.0(failure, headers),
+            // In development the cause stands on the page, not only in the log.
+            None if !self.flow.public_url.is_secure() => failure.explained_response(headers),
             None => failure.response(headers),
         }
+    }
+
+    /// Refuses to begin what a browser could not complete: it would drop the cookies.
+    fn check_site(&self, head: &Head) -> Result<(), SignInFailure> {
+        let (public_url, layer) = (&self.flow.public_url, head.extensions.get::<NoSession>());
+        let problem = match layer {
+            _ if !public_url.is_asked_on_loopback(&head.headers) => {
+                "the site is in development, and is asked by another name than localhost: open it \
+                 under its public address"
+            }
+            Some(NoSession { has_secure_cookie: true }) if !public_url.is_secure() => {
+                "the session layer's cookie is `Secure`, which browsers drop on plain http: take the \
+                 layer of the sign-in, `.layer(sign_in.session_layer())`"
+            }
+            _ => return Ok(()),
+        };
+        Err(SignInFailure::new(SignInFailureKind::Misconfigured).caused_by(problem))
     }
 }
 
@@ -155,11 +197,8 @@ fn is_inside_of_layer(extensions: &Extensions) -> bool {
 }
 
 /// Without the layer the session's cookie would not reach the browser.
-fn missing_layer() -> Response<Bytes> {
-    tracing::error!(
-        "a sign-in is served on a route without the session layer: add \
-         `.layer(SessionLayer::new(manager))` to the router, after the route"
-    );
+fn missing_layer(uri: &Uri) -> Response<Bytes> {
+    missing_layer::report(&Rejection::MissingLayer, uri.path());
     ProblemDetails::of(&Rejection::MissingLayer)
 }
 
