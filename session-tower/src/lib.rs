@@ -129,6 +129,8 @@ mod resolve;
 mod service;
 #[cfg(feature = "sign-in")]
 pub mod sign_in;
+#[cfg(feature = "test-util")]
+pub mod testing;
 mod until_ended;
 
 pub use body::ResponseBody;

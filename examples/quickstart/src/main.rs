@@ -55,3 +55,6 @@ fn app(sessions: &SessionManager, sign_in: &OpenIdSignIn, api: OutgoingClient) -
 async fn me(State(api): State<OutgoingClient>, user: CurrentSession) -> Result<Vec<u8>, Rejection> {
     Ok(api.get(&user, "/me").await?.into_body())
 }
+
+#[cfg(test)]
+mod tests;

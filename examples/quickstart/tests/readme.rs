@@ -18,12 +18,18 @@ fn the_readme_shows_the_program_which_has_at_most_60_lines() {
 }
 
 #[test]
+fn the_readme_shows_the_test() {
+    assert_eq!(block("```rust,ignore\n"), include_str!("../src/tests.rs"));
+}
+
+#[test]
 fn the_readme_names_the_dependencies_of_the_example() {
     let of_example =
         MANIFEST.split_once("[dependencies]\n").unwrap().1.split_once("\n[").unwrap().0;
     // The README names versions, and the example the crates beside it.
-    let printed = block("[dependencies]\n").replace("version = \"0.1\"", "workspace = true");
-    assert_eq!(printed.trim(), of_example.trim());
+    let printed = |begin| block(begin).replace("version = \"0.1\"", "workspace = true");
+    assert_eq!(printed("[dependencies]\n").trim(), of_example.trim());
+    assert!(MANIFEST.contains(printed("[dev-dependencies]\n").trim()));
     let version = concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
     assert_eq!(version, "0.1", "the README names the version 0.1");
 }
