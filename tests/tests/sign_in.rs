@@ -38,6 +38,7 @@ struct Site {
     address: String,
     idp: RunningProvider,
     manager: SessionManager,
+    client: Arc<OpenIdProvider>,
 }
 
 impl Site {
@@ -63,10 +64,10 @@ impl Site {
             .await
             .unwrap();
         let sign_in = OpenIdSignIn::builder(manager.clone(), &*address);
-        let sign_in = sign_in.dev(listens).provider(okta, client);
+        let sign_in = sign_in.dev(listens).provider(okta, Arc::clone(&client));
         let router = router(&change(sign_in).build().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { address, idp, manager }
+        Self { address, idp, manager, client }
     }
 
     fn browser(&self) -> Browser {
@@ -439,6 +440,53 @@ async fn what_cannot_work_is_refused_when_it_is_built() {
     let two = || with("https://app.example").provider(github.clone(), Arc::clone(&client));
     assert_eq!(field(two()), "users", "two providers may give one subject to two people");
     assert!(two().users(OnlyAnn).build().is_ok());
+}
+
+#[tokio::test]
+async fn r9_a_form_of_the_provider_completes_the_sign_in_of_its_browser_alone() {
+    let okta = || ProviderName::new("okta").unwrap();
+    let site = Site::with(|sign_in| sign_in.form_post(okta())).await;
+    let browser = site.browser();
+    // This provider answers with a query alone, which is taken for the fields of its form.
+    let answer = async || {
+        let at_provider = location(&browser.open("/login?login_hint=ann").await);
+        assert!(at_provider.contains("response_mode=form_post"), "{at_provider}");
+        let at_provider = at_provider.replace("form_post", "query");
+        Url::parse(&location(&browser.open(&at_provider).await)).unwrap()
+    };
+    assert_eq!(location(&browser.open(answer().await.as_str()).await), "/");
+    let answer = answer().await;
+    // A form of another site comes without the cookies that are `SameSite=Lax`.
+    let without_cookies = site.browser().http.post(format!("{}/callback", site.address));
+    let form: Vec<_> = answer.query_pairs().chain([("user".into(), "{}".into())]).collect();
+    let callback = location(&without_cookies.form(&form).send().await.unwrap());
+    assert!(callback.starts_with("/callback?") && !callback.contains("user"), "{callback}");
+    let thief = site.browser().open(&callback).await;
+    is_refused(thief, StatusCode::BAD_REQUEST, "not started").await;
+    assert_eq!(location(&browser.open(&callback).await), "/");
+    let user = browser.user().await.unwrap();
+    assert_eq!(site.sessions(&user).await, 1, "the session of before is superseded");
+    let field = |name: &str| {
+        let okta = (okta(), Arc::clone(&site.client));
+        let builder = OpenIdSignIn::builder(site.manager.clone(), "https://app.example");
+        let builder = builder.provider(okta.0, okta.1).form_post(ProviderName::new(name).unwrap());
+        builder.build().err().map(|error| error.field())
+    };
+    assert_eq!((field("okta"), field("github")), (None, Some("form_post")));
+    let query_only = Site::new().await;
+    let refused = query_only.browser().http.post(format!("{}/callback", query_only.address));
+    assert_eq!(refused.send().await.unwrap().status(), StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn f33_a_browser_restarted_in_the_middle_begins_again_and_is_told_so() {
+    let site = Site::new().await;
+    let (before, restarted) = (site.browser(), site.browser());
+    let callback = before.comes_back_from("/login?login_hint=ann&return_to=%2Fme").await;
+    // Cookies that lived as long as the browser are gone; the pending one has a Max-Age and stays.
+    is_refused(restarted.open(&callback).await, StatusCode::BAD_REQUEST, "sign in again").await;
+    assert_eq!(location(&restarted.signs_in("/login?login_hint=ann").await), "/");
+    assert_eq!(location(&before.open(&callback).await), "/me");
 }
 
 #[tokio::test]

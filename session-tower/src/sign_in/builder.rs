@@ -26,6 +26,7 @@ pub struct SignInBuilder {
     login_path: String,
     callback_path: String,
     providers: Vec<(ProviderName, Arc<OpenIdProvider>)>,
+    form_post: Vec<ProviderName>,
     scope: String,
     params: Vec<(String, String)>,
     users: Option<Users>,
@@ -47,6 +48,7 @@ impl OpenIdSignIn {
             login_path: "/login".to_owned(),
             callback_path: "/callback".to_owned(),
             providers: Vec::new(),
+            form_post: Vec::new(),
             scope: "profile email offline_access".to_owned(),
             params: Vec::new(),
             users: None,
@@ -63,6 +65,14 @@ impl SignInBuilder {
     /// `/login` names none.
     pub fn provider(mut self, name: ProviderName, client: Arc<OpenIdProvider>) -> Self {
         self.providers.push((name, client));
+        self
+    }
+
+    /// Asks this provider to answer with a form instead of a query (OAuth 2.0 Form Post Response
+    /// Mode), as Apple demands where the scope has `name` or `email`. The callback turns the form into
+    /// a query, so that cookies stay `SameSite=Lax`: see [`CallbackService`](super::CallbackService).
+    pub fn form_post(mut self, provider: ProviderName) -> Self {
+        self.form_post.push(provider);
         self
     }
 
@@ -164,7 +174,11 @@ impl SignInBuilder {
                 return Err(invalid("users", "must be set where there are several providers"));
             }
         };
-        let providers = self.providers.into_iter();
+        let form_post = self.form_post;
+        let providers = self.providers.into_iter().map(|(name, client)| {
+            let uses_form_post = form_post.contains(&name);
+            Registered { name, client, uses_form_post }
+        });
         let cookies =
             PendingCookies { manager: self.manager.clone(), is_secure: public_url.is_secure() };
         Ok(OpenIdSignIn::of(Flow {
@@ -173,7 +187,7 @@ impl SignInBuilder {
             public_url,
             to_login,
             callback_path: self.callback_path,
-            providers: providers.map(|(name, client)| Registered { name, client }).collect(),
+            providers: providers.collect(),
             scope: self.scope,
             params: self.params,
             users,
@@ -219,6 +233,10 @@ impl SignInBuilder {
 
     /// Checks that the manager can renew what users sign in with.
     fn check_providers(&self) -> Result<(), SignInConfigError> {
+        let is_added = |name: &ProviderName| self.providers.iter().any(|(added, _)| added == name);
+        if !self.form_post.iter().all(is_added) {
+            return Err(SignInConfigError::new("form_post", "names no provider of the sign-in"));
+        }
         let mut names = self.providers.iter().map(|(name, _)| name);
         match names.find(|name| !self.manager.has_provider(name)) {
             None => Ok(()),

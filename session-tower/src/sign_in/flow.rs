@@ -61,6 +61,7 @@ pub(super) struct Flow {
 pub(super) struct Registered {
     pub(super) name: ProviderName,
     pub(super) client: Arc<OpenIdProvider>,
+    pub(super) uses_form_post: bool,
 }
 
 /// What a browser asks for when it begins a sign-in.
@@ -145,8 +146,9 @@ impl OpenIdSignIn {
     ) -> Result<Begun, SignInFailure> {
         let flow = &*self.flow;
         let registered = flow.registered(options.provider.as_deref())?;
-        let request =
-            registered.client.authorization_request(flow.options(&options, headers)).await?;
+        let asked = flow.options(&options, headers);
+        let asked = if registered.uses_form_post { asked.with_form_post() } else { asked };
+        let request = registered.client.authorization_request(asked).await?;
         let return_to = options.return_to.filter(|path| RedirectToLogin::is_local(path));
         let return_to = return_to.unwrap_or_else(|| flow.home.clone());
         let provider = registered.name.as_str().to_owned();
@@ -205,6 +207,10 @@ impl OpenIdSignIn {
 }
 
 impl Flow {
+    pub(super) fn has_form_post(&self) -> bool {
+        self.providers.iter().any(|registered| registered.uses_form_post)
+    }
+
     fn registered(&self, name: Option<&str>) -> Result<&Registered, SignInFailure> {
         let unknown = || SignInFailure::new(SignInFailureKind::UnknownProvider);
         let mut providers = self.providers.iter();

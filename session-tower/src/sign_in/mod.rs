@@ -34,6 +34,9 @@
 //! POST /backchannel-logout         ends what the provider says is over: [`back_channel_logout`]
 //! ```
 //!
+//! A provider that answers with a form, as Apple does, is told to the builder:
+//! [`form_post`](SignInBuilder::form_post).
+//!
 //! Browsers get a page where a sign-in fails, programs a problem document (RFC 9457). Applications
 //! with pages or routes of their own call [`begin`](OpenIdSignIn::begin) and
 //! [`complete`](OpenIdSignIn::complete), on which the services are built.
@@ -49,6 +52,7 @@
 
 mod back_channel;
 mod builder;
+mod callback;
 mod config_error;
 mod failure;
 mod flow;
@@ -60,8 +64,9 @@ mod users;
 
 pub use back_channel::BackChannelLogoutService;
 pub use builder::SignInBuilder;
+pub use callback::CallbackService;
 pub use config_error::SignInConfigError;
 pub use failure::{SignInFailure, SignInFailureKind};
 pub use flow::{BeginOptions, Begun, Completed, OpenIdSignIn};
-pub use services::{CallbackService, LoginService, LogoutService, ServiceFuture};
+pub use services::{LoginService, LogoutService, ServiceFuture};
 pub use users::{RefusedUser, SubjectAsUser, UserOfSignIn};

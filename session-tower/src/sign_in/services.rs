@@ -1,4 +1,4 @@
-//! The three services: `login`, `callback` and `logout`.
+//! The services `login` and `logout`, and what is answered at the callback.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, LOCATION, SET_COOKIE};
+use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use session_core::middleware::ErrorChain;
@@ -27,10 +28,16 @@ pub type ServiceFuture =
     Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
 
 /// A request without its body, which these services do not read.
-struct Head {
+pub(super) struct Head {
     uri: Uri,
     headers: HeaderMap,
     extensions: Extensions,
+}
+
+impl Head {
+    pub(super) fn of(parts: Parts) -> Self {
+        Self { uri: parts.uri, headers: parts.headers, extensions: parts.extensions }
+    }
 }
 
 /// Declares a service that answers one method by a function of [`OpenIdSignIn`].
@@ -56,8 +63,7 @@ macro_rules! service {
                     if parts.method != Method::$method {
                         return Ok(not_allowed(&Method::$method).map(Full::from));
                     }
-                    let (uri, headers, extensions) = (parts.uri, parts.headers, parts.extensions);
-                    let response = sign_in.$answer(Head { uri, headers, extensions }).await;
+                    let response = sign_in.$answer(Head::of(parts)).await;
                     Ok(response.map(Full::from))
                 })
             }
@@ -68,11 +74,6 @@ macro_rules! service {
 service! {
     /// Begins a sign-in: `GET`, with the query parameters `provider`, `return_to` and `login_hint`.
     LoginService, GET, answer_login
-}
-
-service! {
-    /// Completes a sign-in: `GET`, with the provider's answer in the query.
-    CallbackService, GET, answer_callback
 }
 
 service! {
@@ -104,12 +105,6 @@ impl OpenIdSignIn {
         LoginService(self.clone())
     }
 
-    /// Returns the service that completes a sign-in.
-    #[must_use]
-    pub fn callback(&self) -> CallbackService {
-        CallbackService(self.clone())
-    }
-
     /// Returns the service that signs out.
     #[must_use]
     pub fn logout(&self) -> LogoutService {
@@ -127,7 +122,7 @@ impl OpenIdSignIn {
         }
     }
 
-    async fn answer_callback(self, head: Head) -> Response<Bytes> {
+    pub(super) async fn answer_callback(self, head: Head) -> Response<Bytes> {
         let Head { uri, headers, extensions } = &head;
         if !is_inside_of_layer(extensions) {
             return missing_layer(uri);
@@ -209,7 +204,7 @@ fn status(status: StatusCode) -> Response<Bytes> {
     response
 }
 
-fn redirect(location: &str) -> Response<Bytes> {
+pub(super) fn redirect(location: &str) -> Response<Bytes> {
     let Ok(mut location) = HeaderValue::try_from(location) else {
         // A provider's address and a local path have visible ASCII characters only.
         return status(StatusCode::INTERNAL_SERVER_ERROR);

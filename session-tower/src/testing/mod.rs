@@ -30,8 +30,6 @@
 
 #![expect(clippy::expect_used, reason = "a site that does not start is an error of the test")]
 
-use std::sync::Arc;
-
 use http::HeaderValue;
 use session_core::manager::{Resolution, SignIn, SignedIn};
 use session_core::store::memory::MemoryStore;
@@ -131,7 +129,7 @@ impl TestSite {
         };
         let client = OpenIdProvider::builder(sample::ISSUER, "test", unreachable).build();
         crate::sign_in::OpenIdSignIn::builder(self.sessions.clone(), "https://app.example")
-            .provider(sample::provider("okta"), Arc::new(client.expect("a provider")))
+            .provider(sample::provider("okta"), std::sync::Arc::new(client.expect("a provider")))
             .build()
             .expect("a sign-in")
     }
