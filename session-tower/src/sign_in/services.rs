@@ -17,7 +17,7 @@ use super::failure::{SignInFailure, SignInFailureKind};
 use super::flow::{BeginOptions, OpenIdSignIn};
 use crate::cookie::SessionCookie;
 use crate::cookie_update::CookieUpdate;
-use crate::current::{CurrentSession, NoSession};
+use crate::current::{CurrentSession, InsecureCookie, NoSession};
 use crate::layer::SessionLayer;
 use crate::missing_layer;
 use crate::redirect::accepts_pages;
@@ -170,17 +170,20 @@ impl OpenIdSignIn {
 
     /// Refuses to begin what a browser could not complete: it would drop the cookies.
     fn check_site(&self, head: &Head) -> Result<(), SignInFailure> {
-        let (public_url, layer) = (&self.flow.public_url, head.extensions.get::<NoSession>());
-        let problem = match layer {
+        let (public_url, extensions) = (&self.flow.public_url, &head.extensions);
+        let is_dropped = !public_url.is_secure()
+            && extensions.get::<NoSession>().is_some()
+            && extensions.get::<InsecureCookie>().is_none();
+        let problem = match is_dropped {
             _ if !public_url.is_asked_on_loopback(&head.headers) => {
                 "the site is in development, and is asked by another name than localhost: open it \
                  under its public address"
             }
-            Some(NoSession { has_secure_cookie: true }) if !public_url.is_secure() => {
+            true => {
                 "the session layer's cookie is `Secure`, which browsers drop on plain http: take the \
                  layer of the sign-in, `.layer(sign_in.session_layer())`"
             }
-            _ => return Ok(()),
+            false => return Ok(()),
         };
         Err(SignInFailure::new(SignInFailureKind::Misconfigured).caused_by(problem))
     }
