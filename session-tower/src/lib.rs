@@ -90,6 +90,15 @@
 //! [`outgoing`] is a layer around an HTTP client that attaches the session's access token, renewed
 //! where needed, and sends it to allowed origins only.
 //!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `axum` | extractors and response parts for axum |
+//! | `sign-in` | `sign_in`: ready-made sign-in and sign-out; `outgoing::OutgoingClient` |
+//! | `devices` | `devices`: a ready-made page of the user's devices |
+//! | `test-util` | `testing`: signed-in users for an application's own tests |
+//!
 //! # Security
 //!
 //! - The cookie has the `__Host-` prefix, `Secure`, `HttpOnly` and `SameSite=Lax` unless
