@@ -54,8 +54,9 @@ pub enum ManagerErrorKind {
     StoreRejected,
     /// The store is unavailable; the same call may succeed later.
     Unavailable,
-    /// No provider of this name was added to the manager, although others were: a name that is
-    /// misspelt, or a missing [`ManagerBuilder::provider`](super::ManagerBuilder::provider).
+    /// No provider of this name was added to the manager, although others were, and the tokens are to
+    /// be renewed: a name that is misspelt, or a missing
+    /// [`ManagerBuilder::provider`](super::ManagerBuilder::provider).
     UnknownProvider,
     /// The session's tokens cannot be read. Its row is kept, and a new sign-in works.
     Unreadable,

@@ -105,8 +105,8 @@ impl SessionManager {
     /// # Errors
     ///
     /// Returns a [`ManagerError`] of the kind `LimitReached` if the policy refuses the sign-in,
-    /// `UnknownProvider` if the manager has providers but none of this name, so that the tokens could
-    /// never be renewed, or `Unavailable` if the store cannot be reached. The tokens cannot be used for another try:
+    /// `UnknownProvider` if there is a refresh token and the manager has providers, but none of this
+    /// name: the token could never be used; or `Unavailable` if the store cannot be reached. The tokens cannot be used for another try:
     /// sign in at the provider again.
     pub async fn sign_in(&self, sign_in: SignIn) -> Result<SignedIn, ManagerError> {
         let secret = SessionSecret::generate()?;
@@ -148,7 +148,8 @@ fn new_session(
 ) -> Result<NewSession, ManagerError> {
     let SignIn { user, provider, tokens, identity, device, supersedes } = sign_in;
     let is_registered = inner.provider(&provider).is_some();
-    if !is_registered && !inner.providers.is_empty() {
+    // A manager without providers renews nothing, and a token that cannot be renewed needs none.
+    if !is_registered && !inner.providers.is_empty() && tokens.has_refresh_token() {
         return Err(ManagerError::new(ManagerErrorKind::UnknownProvider));
     }
     let now = inner.now();

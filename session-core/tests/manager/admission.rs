@@ -22,15 +22,18 @@ async fn a_provider_that_is_not_registered_fails_the_sign_in_and_not_the_first_r
         .await
         .unwrap();
     let sign_in = |name: &str| {
-        let login = SignIn::new(&user("ann"), &provider(name), TokenResponse::bearer("at"));
+        let tokens = TokenResponse::bearer("at").with_refresh_token("rt");
+        let login = SignIn::new(&user("ann"), &provider(name), tokens);
         manager.sign_in(login)
     };
     let error = sign_in("otka").await.unwrap_err();
     assert_eq!(error.kind(), ManagerErrorKind::UnknownProvider);
     assert!(!error.is_transient() && error.to_string().contains("ManagerBuilder::provider"));
-    let bearer = TokenResponse::bearer("at");
-    let error = manager.connect(&user("ann"), &provider("mpc:files"), bearer).await.unwrap_err();
+    let (bearer, misspelt) = (TokenResponse::bearer("at"), provider("mpc:files"));
+    let renewable = bearer.clone().with_refresh_token("rt");
+    let error = manager.connect(&user("ann"), &misspelt, renewable).await.unwrap_err();
     assert_eq!(error.kind(), ManagerErrorKind::UnknownProvider);
+    assert!(manager.connect(&user("ann"), &misspelt, bearer).await.is_ok(), "nothing is renewed");
     for known in ["okta", "mcp:files"] {
         sign_in(known).await.unwrap();
     }
