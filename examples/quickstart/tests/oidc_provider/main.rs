@@ -95,6 +95,7 @@ async fn v1_the_last_session_of_a_grant_revokes_its_tokens_also_after_a_restart(
     let ann = Browser::new();
     signs_in(&ann, world.page("/"), "ann").await;
     let devices = ann.open(world.page("/devices")).await;
+    assert_eq!(world.tokens().await["refresh"], 1);
     // Not confirmed at the provider: its own session stays, and the token is revoked.
     ann.submit(devices.form(0)).await;
     world.restart_application().await;
