@@ -5,14 +5,17 @@ use std::future::Future;
 use std::ops::{Add, Sub};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
 
 /// A future that completes after a span of time.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A moment on the wall clock, in milliseconds since 1970-01-01T00:00:00Z.
 ///
-/// Arithmetic saturates: no value panics.
+/// Arithmetic saturates: no value panics. Displayed, and serialized, as RFC 3339 in UTC.
 ///
 /// ```
 /// use session_core::Timestamp;
@@ -20,6 +23,7 @@ pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 ///
 /// let login = Timestamp::from_millis(1_000);
 /// let later = login + Duration::from_secs(2);
+/// assert_eq!(later.to_string(), "1970-01-01T00:00:03.000Z");
 /// assert_eq!(later.as_millis(), 3_000);
 /// assert_eq!(later.since(login), Duration::from_secs(2));
 /// assert_eq!(login.since(later), Duration::ZERO);
@@ -60,6 +64,27 @@ impl Sub<Duration> for Timestamp {
 
     fn sub(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(millis(span)))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let beyond = if self.0 < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+        let moment = DateTime::from_timestamp_millis(self.0).unwrap_or(beyond);
+        f.write_str(&moment.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl From<Timestamp> for SystemTime {
+    /// Converts to the standard library's type; a moment before 1970 becomes its beginning.
+    fn from(moment: Timestamp) -> Self {
+        UNIX_EPOCH + moment.since(Timestamp::default())
     }
 }
 
@@ -135,8 +160,7 @@ impl fmt::Debug for SystemClock {
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "all other code is given this clock")]
     fn now(&self) -> Timestamp {
-        let since_epoch =
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(millis(since_epoch))
     }
 

@@ -60,6 +60,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `openid` | `provider::openid`: OpenID Connect with the openidconnect crate; you choose the HTTP client |
+//! | `reqwest` | `openid` with an HTTP client on reqwest and rustls, and providers from environment variables |
 //! | `sqlite`, `postgres`, `mysql` | `store::sea_orm`: the store on these databases; you choose TLS in your own manifest |
 //! | `redis` | `broadcast::RedisPubSub`: tells other nodes of changes through Redis or Valkey |
 //! | `test-util` | `testing`: a fake clock, a scripted provider, a store with faults, the conformance suite |

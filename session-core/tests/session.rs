@@ -12,6 +12,20 @@ use session_core::store::Partition;
 use session_core::{EndReason, ProviderName, SessionId, Timestamp, UserId};
 
 #[test]
+fn a_time_is_shown_as_rfc_3339_and_converts_to_the_standard_type() {
+    let shown = |millis| Timestamp::from_millis(millis).to_string();
+    assert_eq!(shown(1_767_225_600_123), "2026-01-01T00:00:00.123Z");
+    assert_eq!(shown(-1), "1969-12-31T23:59:59.999Z");
+    assert_eq!(shown(951_782_400_000), "2000-02-29T00:00:00.000Z");
+    for beyond in [i64::MIN, i64::MAX] {
+        assert!(shown(beyond).ends_with('Z'), "no time panics");
+    }
+    let moment = std::time::SystemTime::from(Timestamp::from_millis(1_500));
+    let since = moment.duration_since(std::time::UNIX_EPOCH).unwrap();
+    assert_eq!(since.as_millis(), 1_500);
+}
+
+#[test]
 fn s1_a_secret_has_256_random_bits_in_43_characters() {
     let secrets: Vec<SessionSecret> =
         (0..1_000).map(|_| SessionSecret::generate().unwrap()).collect();

@@ -67,8 +67,9 @@ impl fmt::Display for MigrateErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Address => {
-                "the address is not that of a supported database \
-                 (sqlite://FILE, postgres://USER:PASSWORD@HOST/NAME, mysql://USER:PASSWORD@HOST/NAME)"
+                "the address is not one of a supported database \
+                 (sqlite://FILE, postgres://USER:PASSWORD@HOST/NAME, mysql://USER:PASSWORD@HOST/NAME), or \
+                 its kind is not built in: see the features `sqlite`, `postgres` and `mysql`"
             }
             Self::AlreadyMoved => "the database already has many sessions for each user",
             Self::Busy => "another process is migrating this database",

@@ -10,7 +10,8 @@
 //!
 //! On SQLite, PostgreSQL, MySQL 8 and MariaDB there are three ways:
 //!
-//! - the command: `session-migrate up --to postgres://…`;
+//! - the command: `session-migrate up --to postgres://…`, which `cargo install session-migrate
+//!   --features cli` installs;
 //! - [`up`], which does the same: one process migrates at a time, and running it again is safe;
 //! - [`migrations`], the steps for an application's own migrator:
 //!
@@ -85,8 +86,10 @@
 //!
 //! # Features
 //!
+//! None is on by default:
+//!
 //! - `sqlite`, `postgres`, `mysql`: the kinds of databases that are supported.
-//! - `cli` (default): the command, with all three kinds.
+//! - `cli`: the command, with all three kinds: `cargo run -p session-migrate --features cli`.
 //!
 //! Ids in comments, such as `F13`, lead to [`session_core::documentation`].
 

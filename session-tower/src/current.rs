@@ -34,6 +34,19 @@ impl CurrentSession {
         Self { live, digest, token_error }
     }
 
+    /// Returns the session of a request, or why it has none.
+    pub(crate) fn required(extensions: &Extensions) -> Result<Self, Rejection> {
+        if let Some(current) = extensions.get::<Self>() {
+            return Ok(current.clone());
+        }
+        Err(match extensions.get::<EndedSession>() {
+            Some(ended) => Rejection::Ended(ended.reason),
+            None if extensions.get::<UnreadableSession>().is_some() => Rejection::Unreadable,
+            None if extensions.get::<NoSession>().is_some() => Rejection::NoSession,
+            None => Rejection::MissingLayer,
+        })
+    }
+
     /// Returns the session.
     #[must_use]
     pub fn session(&self) -> &Session {
@@ -165,6 +178,10 @@ pub struct UnreadableSession;
 /// it from one that passed no layer, and a layer further inside forgets what this one found.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NoSession;
+
+/// The mark beside [`NoSession`] of a layer whose cookie browsers keep on plain http too.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InsecureCookie;
 
 /// The digests of the request's session cookies, whether or not there are such sessions: one, or
 /// several of a name that another host can set.

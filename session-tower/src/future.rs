@@ -106,7 +106,7 @@ where
     ) -> Self {
         let is_required = resolver.requires_session(&request);
         let Admission { rejection, update, rotation } =
-            outcome.admit(is_required, request.extensions_mut());
+            outcome.admit(is_required, resolver.cookie.is_secure(), request.extensions_mut());
         let state = State::new(rejection, rotation, ready, request, &*resolver.rejection_response);
         Self { resolver, update, presented, state }
     }
@@ -175,8 +175,9 @@ where
                     let outcome = ready!(outcome.as_mut().poll(cx));
                     let Pending { mut ready, mut request, .. } = *not_completed(pending.take());
                     let is_required = this.resolver.requires_session(&request);
+                    let is_secure = this.resolver.cookie.is_secure();
                     let Admission { rejection, update, rotation } =
-                        outcome.admit(is_required, request.extensions_mut());
+                        outcome.admit(is_required, is_secure, request.extensions_mut());
                     *this.update = update;
                     let responder = &*this.resolver.rejection_response;
                     let state = State::new(rejection, rotation, &mut ready, request, responder);

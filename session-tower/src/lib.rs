@@ -90,6 +90,15 @@
 //! [`outgoing`] is a layer around an HTTP client that attaches the session's access token, renewed
 //! where needed, and sends it to allowed origins only.
 //!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `axum` | extractors and response parts for axum |
+//! | `sign-in` | `sign_in`: ready-made sign-in and sign-out; `outgoing::OutgoingClient` |
+//! | `devices` | `devices`: a ready-made page of the user's devices |
+//! | `test-util` | `testing`: signed-in users for an application's own tests |
+//!
 //! # Security
 //!
 //! - The cookie has the `__Host-` prefix, `Secure`, `HttpOnly` and `SameSite=Lax` unless
@@ -108,11 +117,17 @@ mod cache;
 mod cookie;
 mod cookie_update;
 mod current;
+#[cfg(feature = "devices")]
+pub mod devices;
 #[cfg(feature = "axum")]
 mod extract;
 mod flights;
 mod future;
+#[cfg(any(feature = "devices", feature = "sign-in"))]
+mod html;
 mod layer;
+#[cfg(any(feature = "axum", feature = "devices", feature = "sign-in"))]
+mod missing_layer;
 mod outage_log;
 mod outcome;
 pub mod outgoing;
@@ -123,6 +138,8 @@ mod resolve;
 mod service;
 #[cfg(feature = "sign-in")]
 pub mod sign_in;
+#[cfg(feature = "test-util")]
+pub mod testing;
 mod until_ended;
 
 pub use body::ResponseBody;

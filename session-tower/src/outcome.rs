@@ -8,7 +8,9 @@ use session_core::middleware::LiveSessionExt as _;
 
 use crate::cookie::Candidate;
 use crate::cookie_update::CookieUpdate;
-use crate::current::{CurrentSession, EndedSession, NoSession, PresentedCookie, UnreadableSession};
+use crate::current::{
+    CurrentSession, EndedSession, InsecureCookie, NoSession, PresentedCookie, UnreadableSession,
+};
 use crate::rejection::Rejection;
 
 /// What all values that a request presents lead to, together.
@@ -145,7 +147,12 @@ impl Outcome {
 
     /// Decides whether the request goes on. If it does, its extensions tell the handler what was
     /// found.
-    pub(crate) fn admit(self, is_session_required: bool, extensions: &mut Extensions) -> Admission {
+    pub(crate) fn admit(
+        self,
+        is_session_required: bool,
+        has_secure_cookie: bool,
+        extensions: &mut Extensions,
+    ) -> Admission {
         match self {
             Self::Session { current, needs_new_secret } => {
                 forget_absence(extensions);
@@ -166,6 +173,9 @@ impl Outcome {
                 extensions.remove::<CurrentSession>();
                 forget_absence(extensions);
                 extensions.insert(NoSession);
+                if !has_secure_cookie {
+                    extensions.insert(InsecureCookie);
+                }
                 match absence {
                     Absence::Ended(ended) => drop(extensions.insert(ended)),
                     Absence::Missing => {}
@@ -203,6 +213,7 @@ impl Admission {
 fn forget_absence(extensions: &mut Extensions) {
     if extensions.remove::<NoSession>().is_some() {
         extensions.remove::<EndedSession>();
+        extensions.remove::<InsecureCookie>();
         extensions.remove::<PresentedCookie>();
         extensions.remove::<UnreadableSession>();
     }

@@ -44,6 +44,8 @@ const CHALLENGE: &str = "Cookie realm=\"session\"";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rejection {
+    /// Another service, which the handler has called, gave no answer: 502.
+    BadGateway,
     /// The session has ended: 401 with the reason.
     Ended(EndReason),
     /// The user has the maximum number of sessions, and the policy refuses one more: 409.
@@ -78,6 +80,7 @@ impl Rejection {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
+            Self::BadGateway => StatusCode::BAD_GATEWAY,
             Self::Ended(_) | Self::NoSession | Self::SignInNeeded => StatusCode::UNAUTHORIZED,
             Self::LimitReached => StatusCode::CONFLICT,
             Self::MissingLayer => StatusCode::INTERNAL_SERVER_ERROR,
@@ -86,11 +89,12 @@ impl Rejection {
         }
     }
 
-    /// Returns the error code: `internal`, `limit_reached`, `not_found`, `unauthenticated`,
+    /// Returns the error code: `bad_gateway`, `internal`, `limit_reached`, `not_found`, `unauthenticated`,
     /// `unavailable` or `unreadable`.
     #[must_use]
     pub const fn error(&self) -> &'static str {
         match self {
+            Self::BadGateway => "bad_gateway",
             Self::Ended(_) | Self::NoSession | Self::SignInNeeded => "unauthenticated",
             Self::LimitReached => "limit_reached",
             Self::MissingLayer => "internal",
@@ -108,7 +112,8 @@ impl Rejection {
             Self::Ended(reason) => Some(reason.as_str()),
             Self::NoSession => Some("no_session"),
             Self::SignInNeeded => Some("sign_in_needed"),
-            Self::LimitReached
+            Self::BadGateway
+            | Self::LimitReached
             | Self::MissingLayer
             | Self::NotFound
             | Self::Unavailable { .. }

@@ -18,8 +18,8 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// Returns all files of the workspace with this extension, sorted by path; build output, hidden
-/// folders and symbolic links are left out.
+/// Returns all files of the workspace with this extension, sorted by path; build output, installed
+/// packages, hidden folders and symbolic links are left out.
 #[must_use]
 pub fn with_extension(extension: &str) -> Vec<Source> {
     let root = root();
@@ -30,7 +30,8 @@ pub fn with_extension(extension: &str) -> Vec<Source> {
             let entry = entry.unwrap();
             let (path, kind) = (entry.path(), entry.file_type().unwrap());
             let name = entry.file_name().to_string_lossy().into_owned();
-            if kind.is_dir() && name != "target" && !name.starts_with('.') {
+            let is_output = ["target", "node_modules"].contains(&&*name);
+            if kind.is_dir() && !is_output && !name.starts_with('.') {
                 folders.push(path);
             } else if kind.is_file() && path.extension().is_some_and(|found| found == extension) {
                 found.push(read(&root, &path));

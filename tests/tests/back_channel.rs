@@ -55,16 +55,18 @@ impl Site {
         if accepts_untyped {
             openid = openid.accept_untyped_logout_tokens();
         }
+        let openid = Arc::new(openid.build().unwrap());
         let store = FaultyStore::new(MemoryStore::new());
         let manager = SessionManager::builder(store.clone())
             .keyring(keyring())
             .clock(clock.clone())
+            .provider("*", Arc::clone(&openid))
             .start()
             .await
             .unwrap();
         let okta = ProviderName::new("okta").unwrap();
-        let sign_in = OpenIdSignIn::builder(manager.clone(), "http://127.0.0.1")
-            .provider(okta, Arc::new(openid.build().unwrap()))
+        let sign_in = OpenIdSignIn::builder(manager.clone(), "https://app.example")
+            .provider(okta, openid)
             .build()
             .unwrap();
         let logout = sign_in.back_channel_logout();

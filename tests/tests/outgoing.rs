@@ -82,7 +82,9 @@ impl Site {
             .start()
             .await
             .unwrap();
-        let sign_in = OpenIdSignIn::builder(manager.clone(), &*address).provider(okta, openid);
+        let sign_in = OpenIdSignIn::builder(manager.clone(), &*address)
+            .dev(listener.local_addr().unwrap())
+            .provider(okta, openid);
         let router = router(&sign_in.build().unwrap(), &manager, &idp);
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { address, idp, clock }

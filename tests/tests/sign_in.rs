@@ -26,8 +26,10 @@ use session_core::store::memory::MemoryStore;
 use session_core::{ProviderName, SessionManager, SessionPolicy, TokenResponse, UserId};
 use session_tests::identity::provider;
 use session_tests::manager::keyring;
-use session_tower::sign_in::{OpenIdSignIn, RefusedUser, SignInBuilder, UserOfSignIn};
-use session_tower::{CurrentSession, SessionCookie, SessionLayer};
+use session_tower::sign_in::{
+    OpenIdSignIn, RefusedUser, SignInBuilder, SignInConfigError, UserOfSignIn,
+};
+use session_tower::{CurrentSession, SessionLayer};
 use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
@@ -36,6 +38,7 @@ struct Site {
     address: String,
     idp: RunningProvider,
     manager: SessionManager,
+    client: Arc<OpenIdProvider>,
 }
 
 impl Site {
@@ -45,7 +48,8 @@ impl Site {
 
     async fn with(change: impl FnOnce(SignInBuilder) -> SignInBuilder) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
+        let listens = listener.local_addr().unwrap();
+        let address = format!("http://{listens}");
         let idp = provider(&address).await;
         let okta = ProviderName::new("okta").unwrap();
         let client = Arc::new(client(&idp).await);
@@ -55,13 +59,15 @@ impl Site {
             )
             .keyring(keyring())
             .provider("okta", Arc::clone(&client))
+            .provider("github", Arc::clone(&client))
             .start()
             .await
             .unwrap();
-        let sign_in = OpenIdSignIn::builder(manager.clone(), &*address).provider(okta, client);
-        let router = router(&change(sign_in).build().unwrap(), &manager);
+        let sign_in = OpenIdSignIn::builder(manager.clone(), &*address);
+        let sign_in = sign_in.dev(listens).provider(okta, Arc::clone(&client));
+        let router = router(&change(sign_in).build().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { address, idp, manager }
+        Self { address, idp, manager, client }
     }
 
     fn browser(&self) -> Browser {
@@ -80,15 +86,13 @@ impl Site {
     }
 }
 
-fn router(sign_in: &OpenIdSignIn, manager: &SessionManager) -> Router {
-    // Plain http: browsers keep no `__Host-` cookie.
-    let cookie = SessionCookie::builder().name("session").dangerous_insecure().build().unwrap();
+fn router(sign_in: &OpenIdSignIn) -> Router {
     Router::new()
         .route_service("/login", sign_in.login())
         .route_service("/callback", sign_in.callback())
         .route_service("/logout", sign_in.logout())
         .route("/me", get(|session: CurrentSession| async move { session.user().to_string() }))
-        .layer(SessionLayer::new(manager.clone()).with_cookie(cookie))
+        .layer(sign_in.session_layer())
         .route_service("/unlayered", sign_in.callback())
 }
 
@@ -128,7 +132,8 @@ impl Browser {
 
     async fn user(&self) -> Option<String> {
         let response = self.open("/me").await;
-        if response.status() == StatusCode::UNAUTHORIZED {
+        if response.status() == StatusCode::SEE_OTHER {
+            assert!(location(&response).starts_with("/login?"), "a page leads to the sign-in");
             return None;
         }
         Some(response.error_for_status().unwrap().text().await.unwrap())
@@ -378,6 +383,7 @@ async fn f41_a_sign_out_does_not_wait_for_a_provider_that_hangs() {
     let client = OpenIdProvider::builder(&*issuer, "app", http).dangerous_insecure_loopback();
     let okta = ProviderName::new("okta").unwrap();
     let sign_in = OpenIdSignIn::builder(site.manager.clone(), &*site.address)
+        .dev(([127, 0, 0, 1], 0).into())
         .provider(okta.clone(), Arc::new(client.build().unwrap()))
         .build()
         .unwrap();
@@ -390,7 +396,7 @@ async fn f41_a_sign_out_does_not_wait_for_a_provider_that_hangs() {
         .body(Body::empty())
         .unwrap();
     // Far below the timeout of a call to the provider.
-    let answer = router(&sign_in, &site.manager).oneshot(request);
+    let answer = router(&sign_in).oneshot(request);
     let answer = tokio::time::timeout(Duration::from_secs(8), answer).await.unwrap().unwrap();
     assert_eq!(
         (answer.status().as_u16(), &answer.headers()[LOCATION]),
@@ -423,12 +429,130 @@ async fn what_cannot_work_is_refused_when_it_is_built() {
     let okta = || ProviderName::new("okta").unwrap();
     let field = |builder: SignInBuilder| builder.build().unwrap_err().field();
     let with = |url: &str| builder(url).provider(okta(), Arc::clone(&client));
-    assert_eq!(field(with("http://app.example")), "public_url");
     assert_eq!(field(builder("https://app.example")), "provider");
+    let misspelt = ProviderName::new("otka").unwrap();
+    let misspelt = builder("https://app.example").provider(misspelt, Arc::clone(&client));
+    let error = misspelt.build().unwrap_err();
+    assert!(error.to_string().contains("add `.provider(\"otka\", ..)` to"), "{error}");
     assert_eq!(field(with("https://app.example").callback_path("callback")), "callback_path");
     assert_eq!(field(with("https://app.example").home("//evil.example")), "home");
     let github = ProviderName::new("github").unwrap();
     let two = || with("https://app.example").provider(github.clone(), Arc::clone(&client));
     assert_eq!(field(two()), "users", "two providers may give one subject to two people");
     assert!(two().users(OnlyAnn).build().is_ok());
+}
+
+#[tokio::test]
+async fn r9_a_form_of_the_provider_completes_the_sign_in_of_its_browser_alone() {
+    let okta = || ProviderName::new("okta").unwrap();
+    let site = Site::with(|sign_in| sign_in.form_post(okta())).await;
+    let browser = site.browser();
+    // This provider answers with a query alone, which is taken for the fields of its form.
+    let answer = async || {
+        let at_provider = location(&browser.open("/login?login_hint=ann").await);
+        assert!(at_provider.contains("response_mode=form_post"), "{at_provider}");
+        let at_provider = at_provider.replace("form_post", "query");
+        Url::parse(&location(&browser.open(&at_provider).await)).unwrap()
+    };
+    assert_eq!(location(&browser.open(answer().await.as_str()).await), "/");
+    let answer = answer().await;
+    // A form of another site comes without the cookies that are `SameSite=Lax`.
+    let without_cookies = site.browser().http.post(format!("{}/callback", site.address));
+    let form: Vec<_> = answer.query_pairs().chain([("user".into(), "{}".into())]).collect();
+    let callback = location(&without_cookies.form(&form).send().await.unwrap());
+    assert!(callback.starts_with("/callback?") && !callback.contains("user"), "{callback}");
+    let thief = site.browser().open(&callback).await;
+    is_refused(thief, StatusCode::BAD_REQUEST, "not started").await;
+    assert_eq!(location(&browser.open(&callback).await), "/");
+    let user = browser.user().await.unwrap();
+    assert_eq!(site.sessions(&user).await, 1, "the session of before is superseded");
+    let field = |name: &str| {
+        let okta = (okta(), Arc::clone(&site.client));
+        let builder = OpenIdSignIn::builder(site.manager.clone(), "https://app.example");
+        let builder = builder.provider(okta.0, okta.1).form_post(ProviderName::new(name).unwrap());
+        builder.build().err().map(|error| error.field())
+    };
+    assert_eq!((field("okta"), field("github")), (None, Some("form_post")));
+    let query_only = Site::new().await;
+    let refused = query_only.browser().http.post(format!("{}/callback", query_only.address));
+    assert_eq!(refused.send().await.unwrap().status(), StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn f33_a_browser_restarted_in_the_middle_begins_again_and_is_told_so() {
+    let site = Site::new().await;
+    let (before, restarted) = (site.browser(), site.browser());
+    let callback = before.comes_back_from("/login?login_hint=ann&return_to=%2Fme").await;
+    // Cookies that lived as long as the browser are gone; the pending one has a Max-Age and stays.
+    is_refused(restarted.open(&callback).await, StatusCode::BAD_REQUEST, "sign in again").await;
+    assert_eq!(location(&restarted.signs_in("/login?login_hint=ann").await), "/");
+    assert_eq!(location(&before.open(&callback).await), "/me");
+}
+
+#[tokio::test]
+async fn plain_http_is_for_development_on_this_machine_alone() {
+    let site = Site::new().await;
+    let client = Arc::new(client(&site.idp).await);
+    let with = |url: &str| {
+        let okta = ProviderName::new("okta").unwrap();
+        OpenIdSignIn::builder(site.manager.clone(), url).provider(okta, Arc::clone(&client))
+    };
+    let dev = |url: &str, listener: &str| with(url).dev(listener.parse().unwrap()).build();
+    for listener in ["127.0.0.1:3000", "[::1]:3000"] {
+        assert!(dev("http://localhost:3000", listener).is_ok());
+    }
+    let field = |built: Result<_, SignInConfigError>| built.unwrap_err().field();
+    for url in ["http://app.example", "http://192.168.1.5:3000", "https://localhost:3000"] {
+        assert_eq!(field(dev(url, "127.0.0.1:3000")), "public_url", "{url}");
+    }
+    for listener in ["0.0.0.0:3000", "[::]:3000", "192.168.1.5:3000"] {
+        assert_eq!(field(dev("http://localhost:3000", listener)), "dev", "{listener}");
+    }
+    let error = with("http://localhost:3000").build().unwrap_err();
+    assert!(error.to_string().contains("call `dev`"), "{error}");
+}
+
+#[tokio::test]
+async fn c1_in_development_cookies_reach_every_browser() {
+    let site = Site::new().await;
+    // Safari keeps no `Secure` cookie of http://localhost, and no browser a `__Host-` one without.
+    let begun = site.browser().open("/login?login_hint=ann").await;
+    let signed_in = site.browser().signs_in("/login?login_hint=ann").await;
+    assert_eq!(location(&signed_in), "/");
+    for (response, name) in [(begun, "sign-in-"), (signed_in, "session=")] {
+        let kept = response.headers().get_all(SET_COOKIE).iter();
+        let kept: Vec<_> = kept.map(|cookie| cookie.to_str().unwrap().to_owned()).collect();
+        assert!(kept.iter().any(|cookie| cookie.starts_with(name)), "{kept:?}");
+        for cookie in kept {
+            assert!(!cookie.contains("Secure") && !cookie.starts_with("__Host-"), "{cookie}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn c1_a_cookie_that_browsers_would_drop_is_explained_before_the_sign_in() {
+    let site = Site::new().await;
+    let okta = ProviderName::new("okta").unwrap();
+    let client = Arc::new(client(&site.idp).await);
+    let sign_in = OpenIdSignIn::builder(site.manager.clone(), &*site.address)
+        .dev(([127, 0, 0, 1], 0).into())
+        .provider(okta, client)
+        .build()
+        .unwrap();
+    let login = |layer: SessionLayer, host: &str| {
+        let request = Request::get("/login").header("host", host).header(ACCEPT, "text/html");
+        let router = Router::new().route_service("/login", sign_in.login()).layer(layer);
+        router.oneshot(request.body(Body::empty()).unwrap())
+    };
+    let text = async |response: axum::response::Response| {
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = axum::body::to_bytes(response.into_body(), 1 << 16).await.unwrap();
+        String::from_utf8(body.to_vec()).unwrap()
+    };
+    let secure = login(SessionLayer::new(site.manager.clone()), "localhost").await.unwrap();
+    assert!(text(secure).await.contains("`.layer(sign_in.session_layer())`"));
+    let elsewhere = login(sign_in.session_layer(), "app.example:3000").await.unwrap();
+    assert!(text(elsewhere).await.contains("another name than localhost"));
+    let fits = login(sign_in.session_layer(), "localhost:3000").await.unwrap();
+    assert_eq!(fits.status(), StatusCode::SEE_OTHER);
 }

@@ -163,6 +163,6 @@ fn settings(database: DatabaseUrl) -> Result<Settings, StartupError> {
         },
         policy,
         provider_name: None,
-        cookie: CookieSettings { name: None, is_secure: true },
+        cookie: CookieSettings { name: None },
     })
 }

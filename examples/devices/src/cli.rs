@@ -74,10 +74,6 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME")]
     cookie_name: Option<String>,
 
-    /// Use a cookie without Secure and the __Host- prefix, for plain http on loopback
-    #[arg(long)]
-    insecure_cookie: bool,
-
     /// The built-in provider signs in the user named by login_hint, without a form
     #[arg(long)]
     auto_login: bool,
@@ -177,8 +173,7 @@ impl Arguments {
     }
 
     fn cookie(&self) -> Result<CookieSettings, StartupError> {
-        let settings =
-            CookieSettings { name: self.cookie_name.clone(), is_secure: !self.insecure_cookie };
+        let settings = CookieSettings { name: self.cookie_name.clone() };
         // Built once here, so that an invalid name is reported before anything is created.
         let _: SessionCookie = settings.session_cookie()?;
         Ok(settings)

@@ -39,18 +39,15 @@ pub(crate) enum ProviderChoice {
 pub(crate) struct CookieSettings {
     /// The cookie name of a migrated application.
     pub(crate) name: Option<String>,
-    pub(crate) is_secure: bool,
 }
 
-/// The cookie name over plain http, where browsers reject the prefix `__Host-`.
+/// The cookie name: this application is served over plain http, where browsers reject the prefix
+/// `__Host-`, and Safari every `Secure` cookie.
 const INSECURE_NAME: &str = "devices_session";
 
 impl CookieSettings {
     pub(crate) fn session_cookie(&self) -> Result<SessionCookie, StartupError> {
-        let mut cookie = SessionCookie::builder();
-        if !self.is_secure {
-            cookie = cookie.dangerous_insecure().name(INSECURE_NAME);
-        }
+        let mut cookie = SessionCookie::builder().dangerous_insecure().name(INSECURE_NAME);
         if let Some(name) = &self.name {
             // Open WebUI's cookie `oauth_session_id`, for example, contains a UUID.
             cookie = cookie.name(name).legacy(LegacyFormat::Uuid);

@@ -23,6 +23,7 @@ pub(crate) fn sign_in(
     address: SocketAddr,
 ) -> Result<OpenIdSignIn, StartupError> {
     OpenIdSignIn::builder(manager.clone(), format!("http://{address}"))
+        .dev(address)
         .provider(client.name.clone(), Arc::clone(&client.openid))
         .keep_signed_in_at_provider()
         .failure_response(failed)

@@ -130,8 +130,9 @@ impl ManagerBuilder {
     }
 
     /// Adds the provider with this name, or for all names that match a pattern such as `mcp:*`; the
-    /// most specific pattern wins. Sessions of a provider that was not added are served, but their
-    /// tokens are not renewed.
+    /// most specific pattern wins. Stored sessions of a provider that was not added are served, but
+    /// their tokens are not renewed, and a new sign-in that brings a refresh token of it fails; a
+    /// manager without any provider renews no tokens.
     pub fn provider(
         mut self,
         pattern: impl Into<String>,

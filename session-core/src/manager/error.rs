@@ -54,6 +54,10 @@ pub enum ManagerErrorKind {
     StoreRejected,
     /// The store is unavailable; the same call may succeed later.
     Unavailable,
+    /// No provider of this name was added to the manager, although others were, and the tokens are to
+    /// be renewed: a name that is misspelt, or a missing
+    /// [`ManagerBuilder::provider`](super::ManagerBuilder::provider).
+    UnknownProvider,
     /// The session's tokens cannot be read. Its row is kept, and a new sign-in works.
     Unreadable,
 }
@@ -74,6 +78,10 @@ impl fmt::Display for ManagerErrorKind {
             Self::ShuttingDown => f.write_str("the session manager is shutting down"),
             Self::StoreRejected => f.write_str(STORE_REJECTED),
             Self::Unavailable => f.write_str("the session store is unavailable"),
+            Self::UnknownProvider => f.write_str(
+                "the manager has no provider of this name: add it with `ManagerBuilder::provider`, \
+                 or correct the name of the sign-in",
+            ),
             Self::Unreadable => f.write_str("the session's tokens cannot be read"),
         }
     }

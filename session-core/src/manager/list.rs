@@ -1,15 +1,20 @@
 //! The user's sessions, for a page of devices.
 
+use serde::Serialize;
+
 use super::error::ManagerError;
 use super::manager::SessionManager;
 use super::row;
 use crate::session::{Origin, ProviderName, Session, SessionId, UserId};
 
 /// One of a user's live sessions, for a page of devices. Never contains a token (L3).
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Serializes to one object: what [`Session`] serializes to, and `is_current`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ListedSession {
     /// The session.
+    #[serde(flatten)]
     pub session: Session,
     /// Whether it is the session that asks.
     pub is_current: bool,

@@ -71,7 +71,7 @@ pub(crate) struct Inner {
     pub(super) unreadable_reads: AtomicU64,
 }
 
-/// # Policy, clock and shutdown
+/// # Policy, clock, providers and shutdown
 impl SessionManager {
     /// Returns the policy.
     #[must_use]
@@ -83,6 +83,12 @@ impl SessionManager {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.inner.now()
+    }
+
+    /// Returns whether a provider was added under this name, or under a pattern that it matches.
+    #[must_use]
+    pub fn has_provider(&self, name: &ProviderName) -> bool {
+        self.inner.provider(name).is_some()
     }
 
     /// Shuts the manager down: starts no more renewals, waits at most `deadline` for running tasks,

@@ -104,8 +104,9 @@ impl SessionManager {
     ///
     /// # Errors
     ///
-    /// Returns a [`ManagerError`] of the kind `LimitReached` if the policy refuses the sign-in, or
-    /// `Unavailable` if the store cannot be reached. The tokens cannot be used for another try:
+    /// Returns a [`ManagerError`] of the kind `LimitReached` if the policy refuses the sign-in,
+    /// `UnknownProvider` if there is a refresh token and the manager has providers, but none of this
+    /// name: the token could never be used; or `Unavailable` if the store cannot be reached. The tokens cannot be used for another try:
     /// sign in at the provider again.
     pub async fn sign_in(&self, sign_in: SignIn) -> Result<SignedIn, ManagerError> {
         let secret = SessionSecret::generate()?;
@@ -146,12 +147,16 @@ fn new_session(
     origin: Origin,
 ) -> Result<NewSession, ManagerError> {
     let SignIn { user, provider, tokens, identity, device, supersedes } = sign_in;
+    let is_registered = inner.provider(&provider).is_some();
+    // A manager without providers renews nothing, and a token that cannot be renewed needs none.
+    if !is_registered && !inner.providers.is_empty() && tokens.has_refresh_token() {
+        return Err(ManagerError::new(ManagerErrorKind::UnknownProvider));
+    }
     let now = inner.now();
     let session = Session::new(SessionId::generate(now), user, provider, origin, now)
         .with_identity(identity.storable())
         .with_device(device);
     let tokens = TokenSet::new(tokens, now, inner.policy.renewal().assumed_lifetime);
-    let is_registered = inner.provider(&session.provider).is_some();
     inner.notices.report(&session.provider, &tokens, is_registered);
     let tokens = row::seal_tokens(inner, &session, &tokens)?;
     let superseded = supersedes.first().copied();

@@ -4,6 +4,7 @@ mod device;
 mod end;
 mod id;
 mod secret;
+mod serialize;
 
 pub use device::DeviceLabel;
 pub use end::{EndReason, Ended};

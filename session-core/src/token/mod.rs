@@ -1,6 +1,7 @@
 //! The tokens of one session, how they are merged at a renewal, and how they are sealed.
 
 mod extra;
+mod key_source;
 mod response;
 mod seal;
 
@@ -13,6 +14,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 pub use extra::ExtraFields;
+pub use key_source::KeySourceError;
 pub use response::{MalformedResponse, TokenResponse};
 use seal::TAG_BYTES;
 pub use seal::{Keyring, KeyringError, SealContext, SealError, Sealed, SealedPart, Unreadable};

@@ -1,12 +1,63 @@
 //! A sign-in whose outcome is unknown, or that fails, leaves nothing behind.
 
-use session_core::manager::{ManagerErrorKind, Resolution};
+use session_core::manager::{ManagerErrorKind, Resolution, SignIn};
 use session_core::policy::OnFull;
 use session_core::provider::RevocationScope;
-use session_core::testing::sample::user;
+use session_core::session::ProviderIdentity;
+use session_core::store::memory::MemoryStore;
+use session_core::testing::sample::{provider, user};
 use session_core::testing::{Fault, Method, ScriptedProvider};
+use session_core::{Keyring, SessionId, SessionManager, TokenResponse};
 
 use crate::world::{MINUTE, SECOND, World, policy, settle};
+
+#[tokio::test]
+async fn a_provider_that_is_not_registered_fails_the_sign_in_and_not_the_first_renewal() {
+    let keyring = Keyring::parse(&Keyring::generate_entry("one").unwrap()).unwrap();
+    let manager = SessionManager::builder(MemoryStore::new())
+        .keyring(keyring)
+        .provider("okta", ScriptedProvider::new())
+        .provider("mcp:*", ScriptedProvider::new())
+        .start()
+        .await
+        .unwrap();
+    let sign_in = |name: &str| {
+        let tokens = TokenResponse::bearer("at").with_refresh_token("rt");
+        let login = SignIn::new(&user("ann"), &provider(name), tokens);
+        manager.sign_in(login)
+    };
+    let error = sign_in("otka").await.unwrap_err();
+    assert_eq!(error.kind(), ManagerErrorKind::UnknownProvider);
+    assert!(!error.is_transient() && error.to_string().contains("ManagerBuilder::provider"));
+    let (bearer, misspelt) = (TokenResponse::bearer("at"), provider("mpc:files"));
+    let renewable = bearer.clone().with_refresh_token("rt");
+    let error = manager.connect(&user("ann"), &misspelt, renewable).await.unwrap_err();
+    assert_eq!(error.kind(), ManagerErrorKind::UnknownProvider);
+    assert!(manager.connect(&user("ann"), &misspelt, bearer).await.is_ok(), "nothing is renewed");
+    for known in ["okta", "mcp:files"] {
+        sign_in(known).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn l3_a_listed_session_serializes_to_what_its_user_may_see() {
+    let world = World::of(ScriptedProvider::new()).await;
+    let identity = ProviderIdentity { sid: Some("sid-1".to_owned()), ..Default::default() };
+    let session = world.manager.sign_in(world.login("ann").identity(identity)).await.unwrap();
+    let id = session.session.id;
+    let listed = world.manager.list(&user("ann"), Some(id)).await.unwrap();
+    let json = serde_json::to_value(&listed[0]).unwrap();
+    assert_eq!(
+        json,
+        serde_json::json!({
+            "id": id.to_string(), "user": "ann", "provider": "okta", "device": "Unknown device",
+            "origin": "login", "created_at": "2026-01-01T00:00:00.000Z",
+            "last_seen_at": "2026-01-01T00:00:00.000Z", "is_current": true,
+        })
+    );
+    assert_eq!(serde_json::from_value::<SessionId>(json["id"].clone()).unwrap(), id);
+    assert!(serde_json::from_str::<SessionId>("\"ann\"").is_err());
+}
 
 fn revoking() -> ScriptedProvider {
     ScriptedProvider::new().with_lifetime(None).with_revocation_scope(RevocationScope::Token)

@@ -5,6 +5,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use openidconnect::url::Url;
 use serde_json::{Value, json};
 use session_core::clock::Clock;
+use session_core::middleware::ErrorChain;
 use session_core::provider::openid::{
     AuthorizationOptions, AuthorizationRequest, Callback, OpenIdProvider, PendingSignIn,
     SignInError, SignInErrorKind, SignInOutcome,
@@ -249,6 +250,10 @@ async fn refuses_an_invalid_id_token() {
         assert_eq!(error.kind(), SignInErrorKind::IdToken, "{claim}: {value}");
     }
     with_claim("exp", json!(now + 1)).await.unwrap();
+    // The causes say which claim it was, for the log.
+    let error = with_claim("aud", json!("another app")).await.unwrap_err();
+    let shown = ErrorChain(&error).to_string();
+    assert!(shown.contains("Invalid audiences") && shown.contains("another app"), "{shown}");
 }
 
 #[tokio::test]

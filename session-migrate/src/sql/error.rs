@@ -33,7 +33,8 @@ impl fmt::Display for SqlErrorKind {
         f.write_str(match self {
             Self::Address => {
                 "the address is not one of a supported database \
-                 (sqlite://FILE, postgres://USER:PASSWORD@HOST/NAME, mysql://USER:PASSWORD@HOST/NAME)"
+                 (sqlite://FILE, postgres://USER:PASSWORD@HOST/NAME, mysql://USER:PASSWORD@HOST/NAME), or \
+                 its kind is not built in: see the features `sqlite`, `postgres` and `mysql`"
             }
             Self::Connection => "the database cannot be reached",
             Self::Statement => "a statement failed",

@@ -2,7 +2,7 @@
 
 use super::{DEFAULT_NAME, LegacyFormat, SameSite, SessionCookie};
 
-const DEFAULT_INSECURE_NAME: &str = "session";
+pub(super) const DEFAULT_INSECURE_NAME: &str = "session";
 
 /// The maximum length of a cookie's name and value together, in bytes (RFC 6265bis, 5.7; C4).
 const MAX_COOKIE_BYTES: usize = 4096;

@@ -196,6 +196,20 @@ impl SessionCookie {
         Some(sensitive_header(&cookie))
     }
 
+    pub(crate) const fn is_secure(&self) -> bool {
+        self.is_secure
+    }
+
+    /// Returns the cookie for plain http on loopback.
+    #[cfg(feature = "sign-in")]
+    pub(crate) fn insecure() -> Self {
+        Self {
+            name: builder::DEFAULT_INSECURE_NAME.to_owned(),
+            is_secure: false,
+            ..Self::default()
+        }
+    }
+
     /// Returns whether only this site can set a cookie of this name, so that every value is ours.
     pub(crate) fn is_prefixed(&self) -> bool {
         self.name.starts_with("__Host-")

@@ -45,6 +45,9 @@
 //! # }
 //! ```
 //!
+//! Where that is all, `OutgoingClient` (feature `sign-in`) is the layer around an HTTP client of one
+//! other service: `calendar.get(&session, "/today").await?` in a handler.
+//!
 //! # With other clients
 //!
 //! reqwest's client is a service of its own requests and responses, which convert:
@@ -58,6 +61,8 @@
 
 mod caller;
 mod challenge;
+#[cfg(feature = "sign-in")]
+mod client;
 mod error;
 mod layer;
 mod origin;
@@ -66,6 +71,8 @@ mod service;
 mod settings;
 
 pub use caller::OnBehalfOf;
+#[cfg(feature = "sign-in")]
+pub use client::{CallError, OutgoingClient};
 pub use error::OutgoingError;
 pub use layer::OutgoingLayer;
 pub use origin::InvalidOrigin;

@@ -24,6 +24,13 @@ pub struct InvalidOrigin {
     origin: String,
 }
 
+impl InvalidOrigin {
+    #[cfg(feature = "sign-in")]
+    pub(super) fn of(origin: &str) -> Self {
+        Self { origin: origin.to_owned() }
+    }
+}
+
 impl AllowedOrigins {
     pub(super) fn add(&mut self, origin: &str) -> Result<(), InvalidOrigin> {
         let invalid = || InvalidOrigin { origin: origin.to_owned() };

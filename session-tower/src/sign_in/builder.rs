@@ -1,12 +1,14 @@
 //! Builds the sign-in, and refuses what cannot work.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 use session_core::provider::openid::OpenIdProvider;
 use session_core::{ProviderName, SessionManager};
 
+use super::config_error::SignInConfigError;
 use super::failure::{FailureResponse, SignInFailure};
 use super::flow::{Flow, OpenIdSignIn, Registered};
 use super::known_tokens::KnownTokens;
@@ -21,51 +23,39 @@ use crate::redirect::RedirectToLogin;
 pub struct SignInBuilder {
     manager: SessionManager,
     public_url: String,
+    login_path: String,
     callback_path: String,
     providers: Vec<(ProviderName, Arc<OpenIdProvider>)>,
+    form_post: Vec<ProviderName>,
     scope: String,
     params: Vec<(String, String)>,
     users: Option<Users>,
     home: String,
     is_signed_out_at_provider: bool,
     failure_response: Option<FailureResponse>,
-}
-
-/// A sign-in cannot be built.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the sign-in's {field} {problem}")]
-#[non_exhaustive]
-pub struct SignInConfigError {
-    field: &'static str,
-    problem: &'static str,
-}
-
-impl SignInConfigError {
-    /// Returns the name of the setting that is wrong.
-    #[must_use]
-    pub const fn field(&self) -> &'static str {
-        self.field
-    }
+    /// The address that the server listens on, in development.
+    dev: Option<SocketAddr>,
 }
 
 impl OpenIdSignIn {
     /// Returns a builder of the sign-in for the site at this public address, such as
-    /// `https://app.example`: the one that browsers use, also behind a proxy that terminates TLS.
-    ///
-    /// Plain http is for loopback alone. Then cookies are neither `Secure` nor prefixed, because
-    /// Safari drops `Secure` ones there, and a warning says so at the start.
+    /// `https://app.example`: the one that browsers use, also behind a proxy that terminates TLS. In
+    /// development it is `http://localhost:3000`, with [`dev`](SignInBuilder::dev).
     pub fn builder(manager: SessionManager, public_url: impl Into<String>) -> SignInBuilder {
         SignInBuilder {
             manager,
             public_url: public_url.into(),
+            login_path: "/login".to_owned(),
             callback_path: "/callback".to_owned(),
             providers: Vec::new(),
+            form_post: Vec::new(),
             scope: "profile email offline_access".to_owned(),
             params: Vec::new(),
             users: None,
             home: "/".to_owned(),
             is_signed_out_at_provider: true,
             failure_response: None,
+            dev: None,
         }
     }
 }
@@ -75,6 +65,21 @@ impl SignInBuilder {
     /// `/login` names none.
     pub fn provider(mut self, name: ProviderName, client: Arc<OpenIdProvider>) -> Self {
         self.providers.push((name, client));
+        self
+    }
+
+    /// Asks this provider to answer with a form instead of a query (OAuth 2.0 Form Post Response
+    /// Mode), as Apple demands where the scope has `name` or `email`. The callback turns the form into
+    /// a query, so that cookies stay `SameSite=Lax`: see [`CallbackService`](super::CallbackService).
+    pub fn form_post(mut self, provider: ProviderName) -> Self {
+        self.form_post.push(provider);
+        self
+    }
+
+    /// Sets the path of the login (default: `/login`), to which
+    /// [`session_layer`](OpenIdSignIn::session_layer) sends browsers.
+    pub fn login_path(mut self, path: impl Into<String>) -> Self {
+        self.login_path = path.into();
         self
     }
 
@@ -129,24 +134,38 @@ impl SignInBuilder {
         self
     }
 
+    /// Turns on plain http, for development on this machine: cookies are neither `Secure` nor
+    /// prefixed, because Safari drops `Secure` ones on `http://localhost`, and pages of failed
+    /// sign-ins say why. The public address must be on loopback, and so must be this address, on
+    /// which the server listens. A warning says so at the start.
+    ///
+    /// # Security
+    ///
+    /// Programs of other users of this machine can read what is sent.
+    pub const fn dev(mut self, listener: SocketAddr) -> Self {
+        self.dev = Some(listener);
+        self
+    }
+
     /// Builds the sign-in.
     ///
     /// # Errors
     ///
-    /// Returns [`SignInConfigError`] if the public address is neither https nor on loopback, a path
-    /// is not of this site, there is no provider, or there are several and it is not said who names
-    /// users: two providers may give different people the same subject.
+    /// Returns [`SignInConfigError`] if the public address is not https (or, in [`dev`](Self::dev),
+    /// not http on loopback), a path is not of this site, there is no provider or one that the manager
+    /// does not have, or there are several and it is not said who names users: two providers may give
+    /// different people the same subject.
     pub fn build(self) -> Result<OpenIdSignIn, SignInConfigError> {
-        let invalid = |field, problem| SignInConfigError { field, problem };
-        let public_url = PublicUrl::parse(&self.public_url).ok_or(invalid(
-            "public_url",
-            "must be https://host without a path, or http on loopback",
-        ))?;
+        let invalid = SignInConfigError::new;
+        let public_url = self.checked_public_url()?;
+        self.check_providers()?;
         for (field, path) in [("callback_path", &self.callback_path), ("home", &self.home)] {
             if !RedirectToLogin::is_local(path) {
                 return Err(invalid(field, "must be a path of this site"));
             }
         }
+        let to_login = RedirectToLogin::to(self.login_path)
+            .map_err(|_| invalid("login_path", "must be a path of this site"))?;
         let users = match (self.users, self.providers.len()) {
             (_, 0) => return Err(invalid("provider", "is missing")),
             (Some(users), _) => users,
@@ -155,18 +174,20 @@ impl SignInBuilder {
                 return Err(invalid("users", "must be set where there are several providers"));
             }
         };
-        if !public_url.is_secure() {
-            tracing::warn!("sign-ins over plain http on loopback: for development only");
-        }
-        let providers = self.providers.into_iter();
+        let form_post = self.form_post;
+        let providers = self.providers.into_iter().map(|(name, client)| {
+            let uses_form_post = form_post.contains(&name);
+            Registered { name, client, uses_form_post }
+        });
         let cookies =
             PendingCookies { manager: self.manager.clone(), is_secure: public_url.is_secure() };
         Ok(OpenIdSignIn::of(Flow {
             manager: self.manager,
             cookies,
             public_url,
+            to_login,
             callback_path: self.callback_path,
-            providers: providers.map(|(name, client)| Registered { name, client }).collect(),
+            providers: providers.collect(),
             scope: self.scope,
             params: self.params,
             users,
@@ -174,6 +195,59 @@ impl SignInBuilder {
             is_signed_out_at_provider: self.is_signed_out_at_provider,
             failure_response: self.failure_response,
             known_logout_tokens: KnownTokens::default(),
+            layer: OnceLock::new(),
         }))
+    }
+
+    fn checked_public_url(&self) -> Result<PublicUrl, SignInConfigError> {
+        let invalid = |problem| SignInConfigError::new("public_url", problem);
+        let url = PublicUrl::parse(&self.public_url).ok_or_else(|| {
+            invalid("must be https://host without a path, or http on loopback with `dev`")
+        })?;
+        match self.dev {
+            None if url.is_secure() => Ok(url),
+            None => Err(invalid(
+                "is plain http: browsers drop `Secure` cookies there; for development on this \
+                 machine call `dev`",
+            )),
+            Some(_) if url.is_secure() => {
+                Err(invalid("is https, and `dev` is for plain http: leave `dev` out"))
+            }
+            Some(listener) if !listener.ip().is_loopback() => Err(SignInConfigError::new(
+                "dev",
+                format!(
+                    "is for this machine alone, and the server listens on {listener}, which others \
+                     reach: listen on 127.0.0.1"
+                ),
+            )),
+            Some(listener) => {
+                tracing::warn!(
+                    %listener, public_url = self.public_url,
+                    "DEVELOPMENT: cookies are not `Secure` and failures are explained to users; in \
+                     production set an https address and leave `dev` out"
+                );
+                Ok(url)
+            }
+        }
+    }
+
+    /// Checks that the manager can renew what users sign in with.
+    fn check_providers(&self) -> Result<(), SignInConfigError> {
+        let is_added = |name: &ProviderName| self.providers.iter().any(|(added, _)| added == name);
+        if !self.form_post.iter().all(is_added) {
+            return Err(SignInConfigError::new("form_post", "names no provider of the sign-in"));
+        }
+        let mut names = self.providers.iter().map(|(name, _)| name);
+        match names.find(|name| !self.manager.has_provider(name)) {
+            None => Ok(()),
+            Some(name) => Err(SignInConfigError::new(
+                "provider",
+                format!(
+                    "{name:?} is not one of the manager's: add `.provider({name:?}, ..)` to \
+                     `SessionManager::builder`, or correct the name",
+                    name = name.as_str()
+                ),
+            )),
+        }
     }
 }

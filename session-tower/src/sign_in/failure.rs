@@ -7,9 +7,11 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use session_core::manager::{ManagerError, ManagerErrorKind};
+use session_core::middleware::ErrorChain;
 use session_core::provider::openid::{SetupError, SignInError, SignInErrorKind};
 
 use super::users::RefusedUser;
+use crate::html::escaped;
 use crate::redirect::accepts_pages;
 
 /// The `Retry-After` of what may succeed later.
@@ -136,9 +138,18 @@ impl SignInFailure {
     /// Builds the response: a plain page for a browser that shows one, otherwise a problem document.
     #[must_use]
     pub fn response(&self, headers: &HeaderMap) -> Response<Bytes> {
+        self.response_with(None, headers)
+    }
+
+    /// Builds the response with the error and its causes, for development.
+    pub(super) fn explained_response(&self, headers: &HeaderMap) -> Response<Bytes> {
+        self.response_with(Some(ErrorChain(self).to_string()), headers)
+    }
+
+    fn response_with(&self, detail: Option<String>, headers: &HeaderMap) -> Response<Bytes> {
         let (kind, body) = match accepts_pages(headers) {
-            true => ("text/html; charset=utf-8", self.page()),
-            false => ("application/problem+json", self.problem()),
+            true => ("text/html; charset=utf-8", self.page(detail)),
+            false => ("application/problem+json", self.problem(detail)),
         };
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = self.status();
@@ -151,25 +162,28 @@ impl SignInFailure {
         response
     }
 
-    fn problem(&self) -> String {
+    fn problem(&self, detail: Option<String>) -> String {
         let mut problem = serde_json::json!({
             "type": "about:blank",
             "title": self.message(),
             "status": self.status().as_u16(),
             "error": self.kind.code(),
         });
-        if let (Some(live), Some(members)) = (self.live, problem.as_object_mut()) {
-            members.insert("live".to_owned(), live.into());
+        if let Some(members) = problem.as_object_mut() {
+            members.extend(self.live.map(|live| ("live".to_owned(), live.into())));
+            members.extend(detail.map(|detail| ("detail".to_owned(), detail.into())));
         }
         problem.to_string()
     }
 
-    fn page(&self) -> String {
+    fn page(&self, detail: Option<String>) -> String {
         let message = escaped(&self.message());
+        let detail = detail.map(|detail| format!("<pre>{}</pre>", escaped(&detail)));
+        let detail = detail.unwrap_or_default();
         format!(
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
              content=\"width=device-width\"><title>Sign-in</title><main><h1>Sign-in</h1>\
-             <p role=\"alert\">{message}</p></main></html>"
+             <p role=\"alert\">{message}</p>{detail}</main></html>"
         )
     }
 }
@@ -232,8 +246,4 @@ impl fmt::Debug for FailureResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("FailureResponse")
     }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -22,6 +22,7 @@ use super::pending_cookies::{PendingCookies, Record};
 use super::public_url::PublicUrl;
 use super::users::Users;
 use crate::current::{CurrentSession, PresentedCookie};
+use crate::layer::SessionLayer;
 use crate::redirect::RedirectToLogin;
 use crate::rejection::Rejection;
 
@@ -44,6 +45,7 @@ pub(super) struct Flow {
     pub(super) manager: SessionManager,
     pub(super) cookies: PendingCookies,
     pub(super) public_url: PublicUrl,
+    pub(super) to_login: RedirectToLogin,
     pub(super) callback_path: String,
     pub(super) providers: Vec<Registered>,
     pub(super) scope: String,
@@ -53,11 +55,13 @@ pub(super) struct Flow {
     pub(super) is_signed_out_at_provider: bool,
     pub(super) failure_response: Option<FailureResponse>,
     pub(super) known_logout_tokens: KnownTokens,
+    pub(super) layer: OnceLock<SessionLayer>,
 }
 
 pub(super) struct Registered {
     pub(super) name: ProviderName,
     pub(super) client: Arc<OpenIdProvider>,
+    pub(super) uses_form_post: bool,
 }
 
 /// What a browser asks for when it begins a sign-in.
@@ -142,8 +146,9 @@ impl OpenIdSignIn {
     ) -> Result<Begun, SignInFailure> {
         let flow = &*self.flow;
         let registered = flow.registered(options.provider.as_deref())?;
-        let request =
-            registered.client.authorization_request(flow.options(&options, headers)).await?;
+        let asked = flow.options(&options, headers);
+        let asked = if registered.uses_form_post { asked.with_form_post() } else { asked };
+        let request = registered.client.authorization_request(asked).await?;
         let return_to = options.return_to.filter(|path| RedirectToLogin::is_local(path));
         let return_to = return_to.unwrap_or_else(|| flow.home.clone());
         let provider = registered.name.as_str().to_owned();
@@ -202,6 +207,10 @@ impl OpenIdSignIn {
 }
 
 impl Flow {
+    pub(super) fn has_form_post(&self) -> bool {
+        self.providers.iter().any(|registered| registered.uses_form_post)
+    }
+
     fn registered(&self, name: Option<&str>) -> Result<&Registered, SignInFailure> {
         let unknown = || SignInFailure::new(SignInFailureKind::UnknownProvider);
         let mut providers = self.providers.iter();

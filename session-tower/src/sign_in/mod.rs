@@ -1,19 +1,19 @@
 //! Ready-made sign-in and sign-out with OpenID Connect (feature `sign-in`).
 //!
 //! [`OpenIdSignIn`] is built once, and gives three services for three routes. They stand inside of
-//! the [`SessionLayer`](crate::SessionLayer), which writes the session's cookie:
+//! the [`SessionLayer`](crate::SessionLayer), which writes the session's cookie; the sign-in has one
+//! [that fits](OpenIdSignIn::session_layer), also on plain http in development:
 //!
 //! ```no_run
 //! use std::sync::Arc;
 //!
 //! use session_core::provider::openid::OpenIdProvider;
 //! use session_core::{ProviderName, SessionManager};
-//! use session_tower::SessionLayer;
 //! use session_tower::sign_in::OpenIdSignIn;
 //!
 //! # fn app(manager: SessionManager, okta: Arc<OpenIdProvider>)
 //! #     -> Result<axum::Router, Box<dyn std::error::Error>> {
-//! let sign_in = OpenIdSignIn::builder(manager.clone(), "https://app.example")
+//! let sign_in = OpenIdSignIn::builder(manager, "https://app.example")
 //!     .provider(ProviderName::new("okta")?, okta)
 //!     .scope("profile email offline_access")
 //!     .build()?;
@@ -21,7 +21,7 @@
 //!     .route_service("/login", sign_in.login())
 //!     .route_service("/callback", sign_in.callback())
 //!     .route_service("/logout", sign_in.logout())
-//!     .layer(SessionLayer::new(manager))
+//!     .layer(sign_in.session_layer())
 //!     .route_service("/backchannel-logout", sign_in.back_channel_logout());
 //! # Ok(app)
 //! # }
@@ -33,6 +33,9 @@
 //! POST /logout                     ends the session; the browser goes to the provider's logout
 //! POST /backchannel-logout         ends what the provider says is over: [`back_channel_logout`]
 //! ```
+//!
+//! A provider that answers with a form, as Apple does, is told to the builder:
+//! [`form_post`](SignInBuilder::form_post).
 //!
 //! Browsers get a page where a sign-in fails, programs a problem document (RFC 9457). Applications
 //! with pages or routes of their own call [`begin`](OpenIdSignIn::begin) and
@@ -49,6 +52,8 @@
 
 mod back_channel;
 mod builder;
+mod callback;
+mod config_error;
 mod failure;
 mod flow;
 mod known_tokens;
@@ -58,8 +63,10 @@ mod services;
 mod users;
 
 pub use back_channel::BackChannelLogoutService;
-pub use builder::{SignInBuilder, SignInConfigError};
+pub use builder::SignInBuilder;
+pub use callback::CallbackService;
+pub use config_error::SignInConfigError;
 pub use failure::{SignInFailure, SignInFailureKind};
 pub use flow::{BeginOptions, Begun, Completed, OpenIdSignIn};
-pub use services::{CallbackService, LoginService, LogoutService, ServiceFuture};
+pub use services::{LoginService, LogoutService, ServiceFuture};
 pub use users::{RefusedUser, SubjectAsUser, UserOfSignIn};

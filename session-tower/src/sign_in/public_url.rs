@@ -29,6 +29,14 @@ impl PublicUrl {
         self.scheme == Scheme::HTTPS
     }
 
+    /// Returns whether a request may be answered in development: it came under a name of loopback.
+    /// Always so where the site is reached by https.
+    pub(super) fn is_asked_on_loopback(&self, headers: &HeaderMap) -> bool {
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+        let host = host.map(str::parse::<Authority>);
+        self.is_secure() || host.is_none_or(|host| host.is_ok_and(|host| is_loopback(&host)))
+    }
+
     /// Returns the address of a path of the site.
     ///
     /// On plain loopback it keeps the name that the browser used (`localhost`, `127.0.0.1`), because

@@ -1,4 +1,4 @@
-//! The three services: `login`, `callback` and `logout`.
+//! The services `login` and `logout`, and what is answered at the callback.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -7,15 +7,19 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, LOCATION, SET_COOKIE};
+use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use session_core::middleware::ErrorChain;
 use tower_service::Service;
 
-use super::failure::SignInFailure;
+use super::failure::{SignInFailure, SignInFailureKind};
 use super::flow::{BeginOptions, OpenIdSignIn};
+use crate::cookie::SessionCookie;
 use crate::cookie_update::CookieUpdate;
-use crate::current::{CurrentSession, NoSession};
+use crate::current::{CurrentSession, InsecureCookie, NoSession};
+use crate::layer::SessionLayer;
+use crate::missing_layer;
 use crate::redirect::accepts_pages;
 use crate::rejection::{ProblemDetails, Rejection};
 
@@ -24,10 +28,16 @@ pub type ServiceFuture =
     Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
 
 /// A request without its body, which these services do not read.
-struct Head {
+pub(super) struct Head {
     uri: Uri,
     headers: HeaderMap,
     extensions: Extensions,
+}
+
+impl Head {
+    pub(super) fn of(parts: Parts) -> Self {
+        Self { uri: parts.uri, headers: parts.headers, extensions: parts.extensions }
+    }
 }
 
 /// Declares a service that answers one method by a function of [`OpenIdSignIn`].
@@ -53,8 +63,7 @@ macro_rules! service {
                     if parts.method != Method::$method {
                         return Ok(not_allowed(&Method::$method).map(Full::from));
                     }
-                    let (uri, headers, extensions) = (parts.uri, parts.headers, parts.extensions);
-                    let response = sign_in.$answer(Head { uri, headers, extensions }).await;
+                    let response = sign_in.$answer(Head::of(parts)).await;
                     Ok(response.map(Full::from))
                 })
             }
@@ -68,26 +77,32 @@ service! {
 }
 
 service! {
-    /// Completes a sign-in: `GET`, with the provider's answer in the query.
-    CallbackService, GET, answer_callback
-}
-
-service! {
     /// Signs out: `POST`, which a browser sends with the session's cookie only from this site.
     LogoutService, POST, answer_logout
 }
 
 impl OpenIdSignIn {
+    /// Returns the layer for these services and the routes that need sessions. Its cookie fits the
+    /// public address: `__Host-session`, or `session` on plain http in development. It sends a browser
+    /// that asks for a page without a session to the [login](super::SignInBuilder::login_path). All
+    /// layers that it returns share one cache.
+    #[must_use]
+    pub fn session_layer(&self) -> SessionLayer {
+        let layer = self.flow.layer.get_or_init(|| {
+            let layer = SessionLayer::new(self.flow.manager.clone())
+                .with_rejection_response(self.flow.to_login.clone());
+            match self.flow.public_url.is_secure() {
+                true => layer,
+                false => layer.with_cookie(SessionCookie::insecure()),
+            }
+        });
+        layer.clone()
+    }
+
     /// Returns the service that begins a sign-in.
     #[must_use]
     pub fn login(&self) -> LoginService {
         LoginService(self.clone())
-    }
-
-    /// Returns the service that completes a sign-in.
-    #[must_use]
-    pub fn callback(&self) -> CallbackService {
-        CallbackService(self.clone())
     }
 
     /// Returns the service that signs out.
@@ -97,6 +112,9 @@ impl OpenIdSignIn {
     }
 
     async fn answer_login(self, head: Head) -> Response<Bytes> {
+        if let Err(failure) = self.check_site(&head) {
+            return self.failed(&failure, &head.headers);
+        }
         let options = BeginOptions::from_query(head.uri.query().unwrap_or_default());
         match self.begin(options, &head.headers).await {
             Ok(begun) => with_cookies(redirect(&begun.location), begun.cookies),
@@ -104,10 +122,10 @@ impl OpenIdSignIn {
         }
     }
 
-    async fn answer_callback(self, head: Head) -> Response<Bytes> {
+    pub(super) async fn answer_callback(self, head: Head) -> Response<Bytes> {
         let Head { uri, headers, extensions } = &head;
         if !is_inside_of_layer(extensions) {
-            return missing_layer();
+            return missing_layer(uri);
         }
         let query = uri.query().unwrap_or_default();
         let (completed, removal) = self.complete(query, headers, extensions).await;
@@ -125,7 +143,7 @@ impl OpenIdSignIn {
 
     async fn answer_logout(self, head: Head) -> Response<Bytes> {
         if !is_inside_of_layer(&head.extensions) {
-            return missing_layer();
+            return missing_layer(&head.uri);
         }
         let current = head.extensions.get::<CurrentSession>();
         let mut response = match self.sign_out(current, &head.headers).await {
@@ -144,8 +162,30 @@ impl OpenIdSignIn {
         }
         match &self.flow.failure_response {
             Some(configured) => configured.0(failure, headers),
+            // In development the cause stands on the page, not only in the log.
+            None if !self.flow.public_url.is_secure() => failure.explained_response(headers),
             None => failure.response(headers),
         }
+    }
+
+    /// Refuses to begin what a browser could not complete: it would drop the cookies.
+    fn check_site(&self, head: &Head) -> Result<(), SignInFailure> {
+        let (public_url, extensions) = (&self.flow.public_url, &head.extensions);
+        let is_dropped = !public_url.is_secure()
+            && extensions.get::<NoSession>().is_some()
+            && extensions.get::<InsecureCookie>().is_none();
+        let problem = match is_dropped {
+            _ if !public_url.is_asked_on_loopback(&head.headers) => {
+                "the site is in development, and is asked by another name than localhost: open it \
+                 under its public address"
+            }
+            true => {
+                "the session layer's cookie is `Secure`, which browsers drop on plain http: take the \
+                 layer of the sign-in, `.layer(sign_in.session_layer())`"
+            }
+            false => return Ok(()),
+        };
+        Err(SignInFailure::new(SignInFailureKind::Misconfigured).caused_by(problem))
     }
 }
 
@@ -155,11 +195,8 @@ fn is_inside_of_layer(extensions: &Extensions) -> bool {
 }
 
 /// Without the layer the session's cookie would not reach the browser.
-fn missing_layer() -> Response<Bytes> {
-    tracing::error!(
-        "a sign-in is served on a route without the session layer: add \
-         `.layer(SessionLayer::new(manager))` to the router, after the route"
-    );
+fn missing_layer(uri: &Uri) -> Response<Bytes> {
+    missing_layer::report(&Rejection::MissingLayer, uri.path());
     ProblemDetails::of(&Rejection::MissingLayer)
 }
 
@@ -170,7 +207,7 @@ fn status(status: StatusCode) -> Response<Bytes> {
     response
 }
 
-fn redirect(location: &str) -> Response<Bytes> {
+pub(super) fn redirect(location: &str) -> Response<Bytes> {
     let Ok(mut location) = HeaderValue::try_from(location) else {
         // A provider's address and a local path have visible ASCII characters only.
         return status(StatusCode::INTERNAL_SERVER_ERROR);

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::routing::{get, post};
+use axum::extract::Path;
+use axum::routing::{delete, get, post};
 use axum::{Extension, Router};
 use http::header::COOKIE;
 use http::{Request, StatusCode};
-use session_core::SessionManager;
 use session_core::manager::SignIn;
 use session_core::testing::sample;
+use session_core::{SessionId, SessionManager};
 use session_tower::{
     CookieUpdate, CurrentSession, EndedSession, PresentedCookie, RedirectToLogin, Rejection,
 };
@@ -366,4 +367,28 @@ async fn without_the_layer_the_extractor_answers_500_and_logs_what_is_missing() 
     // With the layer a request without a session is the client's matter.
     let app = app.layer(site.layer());
     assert_eq!(send(&app, "GET", "/me", "").await.reason(), "no_session");
+}
+
+#[tokio::test]
+async fn ending_an_unknown_session_is_not_found_and_signs_nobody_out() {
+    let site = Site::new().await;
+    let (ann, bob) = (site.sign_in("ann").await, site.sign_in("bob").await);
+    let manager = site.manager.clone();
+    let end_one = async move |current: CurrentSession, Path(id): Path<SessionId>| {
+        manager.end_one(current.user(), id).await.map_err(Rejection::from)
+    };
+    let router = Router::new().route("/{id}", delete(end_one)).layer(site.layer());
+    let end = |id: String| {
+        let request = Request::delete(format!("/{id}")).header(COOKIE, cookie(&ann.secret));
+        router.clone().oneshot(request.body(axum::body::Body::empty()).unwrap())
+    };
+    let unknown = SessionId::generate(site.manager.now());
+    for id in [unknown, bob.session.id] {
+        let answer = Answer::of(end(id.to_string()).await.unwrap()).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND);
+        assert!(answer.keeps_cookie(), "the request's own session is live");
+    }
+    assert_eq!(end("no-id".to_owned()).await.unwrap().status(), StatusCode::BAD_REQUEST);
+    let answer = Answer::of(end(ann.session.id.to_string()).await.unwrap()).await;
+    assert_eq!(answer.status, StatusCode::OK);
 }

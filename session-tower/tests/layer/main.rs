@@ -9,6 +9,7 @@ mod cache;
 mod configuration;
 mod connections;
 mod cookies;
+mod devices;
 mod ended;
 mod extractors;
 mod interop;

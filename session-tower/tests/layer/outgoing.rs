@@ -12,8 +12,8 @@ use session_core::EndReason;
 use session_core::manager::{SignedIn, TokenErrorKind};
 use session_core::provider::ProviderErrorKind;
 use session_core::testing::{RenewalScript, sample};
-use session_tower::outgoing::{OnBehalfOf, OutgoingError, OutgoingLayer, Repeat};
-use session_tower::{CurrentSession, SessionCookie};
+use session_tower::outgoing::{OnBehalfOf, OutgoingClient, OutgoingError, OutgoingLayer, Repeat};
+use session_tower::{CurrentSession, Rejection, SessionCookie};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use crate::site::{Body, Site, cookie, request};
@@ -311,4 +311,43 @@ async fn a_tool_clients_connection_calls_without_a_browser() {
     let request = Request::get(API).extension(caller).body(Body::default()).unwrap();
     resource.call(&layer(&site), request).await.unwrap();
     assert_eq!(resource.tokens(), bearer(&["at-3"]), "renewed, though the browser is signed out");
+}
+
+#[tokio::test]
+async fn a_client_of_one_service_answers_what_its_handler_could_not_get() {
+    let site = Site::new().await;
+    let answering = |status: u16| {
+        move |request: Request<Vec<u8>>| async move {
+            let uri = request.uri();
+            assert_eq!((uri.scheme_str(), uri.host()), (Some("https"), Some("api.example")));
+            assert!(uri.path().ends_with("/today") && uri.query() == Some("tz=utc"), "{uri}");
+            assert!(!request.headers().contains_key(COOKIE));
+            let mut response = Response::new(request.headers()[AUTHORIZATION].as_bytes().to_vec());
+            *response.status_mut() = http::StatusCode::from_u16(status).unwrap();
+            match status {
+                0..500 => Ok(response),
+                _ => Err(std::io::Error::other("connection refused")),
+            }
+        }
+    };
+    let client =
+        |status| OutgoingClient::new(site.manager.clone(), answering(status), API).unwrap();
+    let signed_in = site.sign_in("ann").await;
+    let session = current(&site, &signed_in).await;
+    let get = async |status| client(status).get(&session, "/today?tz=utc").await;
+    assert_eq!(get(200).await.unwrap().into_body(), b"Bearer at-1");
+    assert_eq!(get(404).await.unwrap().status(), 404, "an answer of the service is no error");
+    for elsewhere in ["//evil.example/today?tz=utc", "https://evil.example/today?tz=utc"] {
+        assert!(client(200).get(&session, elsewhere).await.is_ok(), "sent to the one service");
+    }
+    let no_path = client(200).get(&session, "to day").await.unwrap_err();
+    assert_eq!(Rejection::from(no_path), Rejection::BadGateway);
+    let error = get(503).await.unwrap_err();
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "connection refused");
+    assert_eq!(Rejection::from(error).status(), 502);
+    let (user, id) = (session.user().clone(), session.id());
+    site.manager.end_one(&user, id).await.unwrap();
+    site.advance(3600);
+    let over = Rejection::from(get(200).await.unwrap_err());
+    assert_eq!(over, Rejection::Ended(EndReason::RevokedByUser), "the request's own session");
 }

@@ -78,9 +78,7 @@ impl TestProcess {
             ["--max-staleness-ms", &staleness],
             ["--lease-seconds", &lease],
         ];
-        let mut arguments: Vec<String> =
-            arguments.concat().into_iter().map(str::to_owned).collect();
-        arguments.push("--insecure-cookie".to_owned());
+        let arguments: Vec<String> = arguments.concat().into_iter().map(str::to_owned).collect();
         let command = DevicesCommand { program: program.to_owned(), arguments, log };
         Ok(Self { address, command, child: Mutex::default(), is_away: AtomicBool::new(true) })
     }

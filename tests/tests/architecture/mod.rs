@@ -25,12 +25,13 @@ const CORE_LAYERS: [&str; 12] = [
 ];
 
 /// Libraries, and the only place where each may be named.
-const LIBRARY_HOMES: [(&str, &str); 5] = [
+const LIBRARY_HOMES: [(&str, &str); 6] = [
     ("quick_cache", "session-tower/src/cache"),
     ("axum_core", "session-tower/src/extract"),
     ("sea_orm", "session-core/src/store/sea_orm"),
     ("redis", "session-core/src/broadcast/pub_sub"),
     ("openidconnect", "session-core/src/provider/openid"),
+    ("reqwest", "session-core/src/provider/openid/default_client"),
 ];
 
 const MAX_FILE_LINES: usize = 500;

@@ -66,7 +66,7 @@ async fn l4_links_and_other_sites_cannot_end_a_session() {
 #[tokio::test]
 async fn the_page_works_without_scripts() {
     let directory = Directory::new();
-    let copy = Copy::start(&directory, &["--insecure-cookie"]);
+    let copy = Copy::start(&directory, &[]);
     let at = |path: &str| format!("{}{path}", copy.address);
     let html = ["Accept", "text/html"];
     let phone = Browser::signed_in(&copy.address, "%3Cb%3Ealice%22").await;

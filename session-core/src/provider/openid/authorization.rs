@@ -31,6 +31,7 @@ pub struct AuthorizationOptions {
     login_hint: Option<LoginHint>,
     max_age: Option<Duration>,
     params: Vec<(String, String)>,
+    is_form_post: bool,
 }
 
 /// The parameters that a sign-in sets itself: they protect it, or have a method of their own.
@@ -54,7 +55,14 @@ impl AuthorizationOptions {
     /// Creates the options of a sign-in that returns to this address of the application.
     pub fn new(redirect_uri: impl Into<String>) -> Self {
         let redirect_uri = redirect_uri.into();
-        Self { redirect_uri, scope: Vec::new(), login_hint: None, max_age: None, params: vec![] }
+        Self {
+            redirect_uri,
+            scope: Vec::new(),
+            login_hint: None,
+            max_age: None,
+            params: Vec::new(),
+            is_form_post: false,
+        }
     }
 
     /// Sets the scope, separated by spaces. `openid` is always requested.
@@ -81,6 +89,14 @@ impl AuthorizationOptions {
     /// provider's own, such as `access_type`. A name may be added several times.
     pub fn with_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.params.push((name.into(), value.into()));
+        self
+    }
+
+    /// Asks for the answer in a form that the browser posts to the redirect URI, instead of its query
+    /// (OAuth 2.0 Form Post Response Mode): [`Callback::from_query`](super::Callback::from_query)
+    /// parses it too.
+    pub const fn with_form_post(mut self) -> Self {
+        self.is_form_post = true;
         self
     }
 
@@ -120,6 +136,9 @@ impl OpenIdProvider {
         }
         if let Some(max_age) = options.max_age {
             request = request.set_max_age(max_age);
+        }
+        if options.is_form_post {
+            request = request.add_extra_param("response_mode", "form_post");
         }
         for (name, value) in options.params {
             request = request.add_extra_param(name, value);

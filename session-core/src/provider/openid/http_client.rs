@@ -11,10 +11,11 @@ pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 /// The future of a response.
 pub type HttpAnswer<'a> = Pin<Box<dyn Future<Output = Result<HttpResponse, BoxError>> + Send + 'a>>;
 
-/// An HTTP client, which the application brings.
+/// An HTTP client, which the application brings; the feature `reqwest` has a `DefaultHttpClient`.
 ///
-/// Implemented for everything that the openidconnect crate accepts: a `reqwest::Client` (with the
-/// crate's feature `reqwest`), and any closure `Fn(HttpRequest) -> Future<Output =
+/// Implemented for everything that the openidconnect crate accepts: the `reqwest::Client` of reqwest
+/// 0.12 (with that crate's feature `reqwest`; reqwest 0.13 does not fit openidconnect 4), and any
+/// closure `Fn(HttpRequest) -> Future<Output =
 /// Result<HttpResponse, E>>`.
 ///
 /// # Security

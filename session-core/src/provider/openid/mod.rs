@@ -1,7 +1,8 @@
 //! A provider for OpenID Connect, built on the openidconnect crate (feature `openid`).
 //!
 //! [`OpenIdProvider`] renews and revokes tokens for the session manager, and signs users in for
-//! the application. The application brings the HTTP client, so that no TLS stack is chosen here.
+//! the application. The application brings the [`HttpClient`], so that no TLS stack is chosen here,
+//! or takes the default one: feature `reqwest`, `DefaultHttpClient`.
 //!
 //! ```no_run
 //! # async fn example(
@@ -30,7 +31,11 @@
 mod answer;
 mod authorization;
 mod builder;
+#[cfg(feature = "reqwest")]
+mod default_client;
 mod discovery;
+#[cfg(feature = "reqwest")]
+mod environment;
 mod exchange;
 mod http_client;
 mod id_token;
@@ -50,6 +55,10 @@ mod transport;
 
 pub use authorization::AuthorizationOptions;
 pub use builder::OpenIdBuilder;
+#[cfg(feature = "reqwest")]
+pub use default_client::{DefaultHttpClient, HttpError};
+#[cfg(feature = "reqwest")]
+pub use environment::EnvironmentError;
 pub use http_client::{HttpAnswer, HttpClient};
 pub use id_token::SignInClaims;
 pub use logout_token::LogoutToken;

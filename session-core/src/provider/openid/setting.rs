@@ -111,6 +111,13 @@ pub(super) fn safe_endpoint(
     url.as_str().parse().map_err(|_| InvalidSetting::new(field, "is not a URL"))
 }
 
+/// Returns whether the host of an address is this machine.
+#[cfg(feature = "reqwest")]
+pub(super) fn is_loopback_host(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse();
+    host == "localhost" || address.is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+}
+
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",

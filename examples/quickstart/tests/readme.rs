@@ -1,0 +1,35 @@
+//! The README's quick start is this example, word for word.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+const README: &str = include_str!("../../../README.md");
+const MAIN: &str = include_str!("../src/main.rs");
+const MANIFEST: &str = include_str!("../Cargo.toml");
+
+/// Returns the first block of the README that begins with this line.
+fn block(begin: &str) -> &'static str {
+    let after = README.split_once(begin).unwrap().1;
+    after.split_once("```").unwrap().0
+}
+
+#[test]
+fn the_readme_shows_the_program_which_has_at_most_60_lines() {
+    assert_eq!(block("```rust,no_run\n"), MAIN);
+    assert!(MAIN.lines().count() <= 60, "{} lines", MAIN.lines().count());
+}
+
+#[test]
+fn the_readme_shows_the_test() {
+    assert_eq!(block("```rust,ignore\n"), include_str!("../src/tests.rs"));
+}
+
+#[test]
+fn the_readme_names_the_dependencies_of_the_example() {
+    let of_example =
+        MANIFEST.split_once("[dependencies]\n").unwrap().1.split_once("\n[").unwrap().0;
+    // The README names versions, and the example the crates beside it.
+    let printed = |begin| block(begin).replace("version = \"0.1\"", "workspace = true");
+    assert_eq!(printed("[dependencies]\n").trim(), of_example.trim());
+    assert!(MANIFEST.contains(printed("[dev-dependencies]\n").trim()));
+    let version = concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
+    assert_eq!(version, "0.1", "the README names the version 0.1");
+}

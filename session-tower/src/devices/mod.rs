@@ -1,0 +1,32 @@
+//! A ready-made page of the user's devices (feature `devices`).
+//!
+//! [`DevicesPage`] is a service for one route inside of the [`SessionLayer`](crate::SessionLayer). It
+//! lists the sessions of the user, marks the one of this browser, and ends one of them or all others,
+//! by plain forms: without a script, and without anything from another address.
+//!
+//! ```no_run
+//! use session_core::SessionManager;
+//! use session_tower::devices::{DevicesPage, DevicesText};
+//! use session_tower::{RedirectToLogin, SessionLayer};
+//!
+//! # fn app(manager: SessionManager) -> Result<axum::Router, Box<dyn std::error::Error>> {
+//! let mut text = DevicesText::default();
+//! text.title = "Deine Geräte".to_owned();
+//! let page = DevicesPage::new(manager.clone()).with_text(text);
+//! let app = axum::Router::new().route_service("/devices", page).layer(
+//!     SessionLayer::new(manager).with_rejection_response(RedirectToLogin::to("/login")?),
+//! );
+//! # Ok(app)
+//! # }
+//! ```
+//!
+//! An application with pages of its own calls
+//! [`list`](session_core::SessionManager::list), [`end_one`](session_core::SessionManager::end_one)
+//! and [`end_others`](session_core::SessionManager::end_others); what they return serializes.
+
+mod html;
+mod page;
+mod text;
+
+pub use page::{DevicesFuture, DevicesPage};
+pub use text::DevicesText;

@@ -1,0 +1,80 @@
+// The certified provider `oidc-provider`, with one client and its own pages for signing in.
+//
+//     node provider.mjs PORT CLIENT_ADDRESS
+//
+// Prints one line once it listens. Keys and everything that it has issued live as long as the
+// process: a restart on the same port is a provider with new keys that knows no token.
+import { generateKeyPairSync } from 'node:crypto';
+import Provider from 'oidc-provider';
+
+const [port, site] = process.argv.slice(2);
+const issuer = `http://127.0.0.1:${port}`;
+
+// One table a kind of thing, as long as the process lives.
+const tables = new Map();
+class Table {
+  constructor(name) {
+    if (!tables.has(name)) tables.set(name, new Map());
+    this.rows = tables.get(name);
+  }
+  async upsert(id, row) { this.rows.set(id, row); }
+  async find(id) { return this.rows.get(id); }
+  async findByUid(uid) { return [...this.rows.values()].find((row) => row.uid === uid); }
+  async findByUserCode() { return undefined; }
+  async consume(id) { this.rows.get(id).consumed = Math.floor(Date.now() / 1000); }
+  async destroy(id) { this.rows.delete(id); }
+  async revokeByGrantId(grantId) {
+    for (const [id, row] of this.rows) if (row.grantId === grantId) this.rows.delete(id);
+  }
+}
+
+const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const key = { ...privateKey.export({ format: 'jwk' }), use: 'sig', kid: `key-${process.pid}` };
+
+const provider = new Provider(issuer, {
+  adapter: Table,
+  clients: [{
+    client_id: 'quickstart',
+    client_secret: 'quickstart-secret',
+    redirect_uris: [`${site}/callback`],
+    post_logout_redirect_uris: [`${site}/`],
+    backchannel_logout_uri: `${site}/backchannel-logout`,
+    grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code'],
+  }],
+  cookies: { keys: ['for tests alone'] },
+  claims: { openid: ['sub'], profile: ['name', 'preferred_username'], email: ['email'] },
+  features: {
+    backchannelLogout: { enabled: true },
+    revocation: { enabled: true },
+    rpInitiatedLogout: { enabled: true },
+  },
+  findAccount: async (_, sub) => ({
+    accountId: sub,
+    claims: async () => ({ sub, name: `${sub} of the tests`, preferred_username: sub }),
+  }),
+  // Also without `offline_access`, which it ignores unless `prompt=consent` comes with it.
+  issueRefreshToken: async (_, client) => client.grantTypeAllowed('refresh_token'),
+  jwks: { keys: [key] },
+  pkce: { required: () => true },
+  rotateRefreshToken: true,
+});
+
+// What a test asks: how many tokens there are, and that all access tokens are forgotten.
+provider.use(async (ctx, next) => {
+  const count = (name, holds) => [...(tables.get(name)?.values() ?? [])].filter(holds).length;
+  if (ctx.path === '/test/tokens') {
+    ctx.body = {
+      access: count('AccessToken', () => true),
+      refresh: count('RefreshToken', (row) => !row.consumed),
+      rotated: count('RefreshToken', (row) => row.consumed),
+    };
+  } else if (ctx.path === '/test/forget-access-tokens') {
+    tables.get('AccessToken')?.clear();
+    ctx.body = {};
+  } else await next();
+});
+for (const event of ['server_error', 'backchannel.error']) {
+  provider.on(event, (_, error) => console.error(event, error.message));
+}
+provider.listen(Number(port), '127.0.0.1', () => console.log(`listening on ${issuer}`));
