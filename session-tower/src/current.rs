@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::Extensions;
 use session_core::manager::{EndedSignal, LiveSession, TokenError};
 use session_core::middleware::{ErrorChain, SessionManagerExt as _};
+use session_core::policy::authentication::RequiredAuthentication;
 use session_core::session::SecretDigest;
 use session_core::{
     EndReason, ProviderName, Session, SessionId, SessionManager, Timestamp, TokenSet, UserId,
@@ -32,6 +33,62 @@ impl CurrentSession {
         token_error: Option<TokenError>,
     ) -> Self {
         Self { live, digest, token_error }
+    }
+
+    /// Returns the session of a request with these extensions, or the rejection of one without.
+    pub(crate) fn among(extensions: &Extensions) -> Result<&Self, Rejection> {
+        if let Some(current) = extensions.get::<Self>() {
+            return Ok(current);
+        }
+        Err(match extensions.get::<EndedSession>() {
+            Some(ended) => Rejection::Ended(ended.reason),
+            None if extensions.get::<UnreadableSession>().is_some() => Rejection::Unreadable,
+            None if extensions.get::<NoSession>().is_some() => Rejection::NoSession,
+            None => {
+                tracing::error!(
+                    "a session is needed on a route without the session layer: add \
+                     `.layer(SessionLayer::new(manager))` to the router, after the route"
+                );
+                Rejection::MissingLayer
+            }
+        })
+    }
+
+    /// Checks that the user has authenticated recently and strongly enough, for a handler that needs
+    /// it only sometimes; [`RequireAuthenticationLayer`](crate::RequireAuthenticationLayer) checks
+    /// whole routes.
+    ///
+    /// The manager is the one of the layer. A session that was found by a previous secret, within the
+    /// moments after a rotation, counts as not authenticated.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Rejection::InsufficientAuthentication`], which a handler's `?` answers: programs get
+    /// the challenge of RFC 9470, page loads are sent to the sign-in.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use session_core::SessionManager;
+    /// use session_core::policy::authentication::RequiredAuthentication;
+    /// use session_tower::{CurrentSession, Rejection};
+    ///
+    /// async fn delete_account(
+    ///     manager: &SessionManager,
+    ///     current: CurrentSession,
+    /// ) -> Result<&'static str, Rejection> {
+    ///     current.require(manager, &RequiredAuthentication::within(Duration::from_secs(300)))?;
+    ///     Ok("deleted")
+    /// }
+    /// ```
+    pub fn require(
+        &self,
+        manager: &SessionManager,
+        required: &RequiredAuthentication,
+    ) -> Result<(), Rejection> {
+        required.check(&self.session().authentication, manager.now()).map_err(|why| {
+            tracing::debug!(session = %self.id(), %why, "a request needs another authentication");
+            Rejection::InsufficientAuthentication(Arc::new(required.clone()))
+        })
     }
 
     /// Returns the session.

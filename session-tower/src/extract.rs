@@ -7,7 +7,7 @@ use axum_core::response::{IntoResponse, IntoResponseParts, Response, ResponsePar
 use http::request::Parts;
 
 use crate::cookie_update::CookieUpdate;
-use crate::current::{CurrentSession, EndedSession, NoSession, PresentedCookie, UnreadableSession};
+use crate::current::{CurrentSession, EndedSession, PresentedCookie, UnreadableSession};
 use crate::rejection::Rejection;
 
 impl<S: Sync> FromRequestParts<S> for CurrentSession {
@@ -22,21 +22,9 @@ impl<S: Sync> FromRequestParts<S> for CurrentSession {
     /// if its tokens cannot be decrypted, and [`Rejection::MissingLayer`] on a route without the
     /// session layer.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Rejection> {
-        let extensions = &parts.extensions;
-        if let Some(current) = extensions.get::<Self>() {
-            return Ok(current.clone());
-        }
-        Err(match extensions.get::<EndedSession>() {
-            Some(ended) => Rejection::Ended(ended.reason),
-            None if extensions.get::<UnreadableSession>().is_some() => Rejection::Unreadable,
-            None if extensions.get::<NoSession>().is_some() => Rejection::NoSession,
-            None => {
-                tracing::error!(
-                    path = parts.uri.path(),
-                    "a session is extracted on a route without the session layer: add \
-                     `.layer(SessionLayer::new(manager))` to the router, after the route"
-                );
-                Rejection::MissingLayer
+        Self::among(&parts.extensions).cloned().inspect_err(|rejection| {
+            if *rejection == Rejection::MissingLayer {
+                tracing::error!(path = parts.uri.path(), "the route without the session layer");
             }
         })
     }

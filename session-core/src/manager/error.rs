@@ -43,6 +43,9 @@ pub enum ManagerErrorKind {
     },
     /// There is no such session, or it belongs to another user.
     NotFound,
+    /// Another user, or another subject at the provider, has authenticated than the session's. Nothing
+    /// was changed.
+    OtherUser,
     /// A task of the call panicked, in a store or in this crate: a fault to report.
     Panicked,
     /// The operating system provided no randomness, or a value could not be sealed.
@@ -67,6 +70,9 @@ impl fmt::Display for ManagerErrorKind {
                 write!(f, "the cap is reached with {live} live sessions: end one first")
             }
             Self::NotFound => f.write_str("no such session"),
+            Self::OtherUser => f.write_str(
+                "another user has authenticated than the session's: nothing was changed",
+            ),
             Self::Panicked => f.write_str(
                 "a task of the session manager panicked: the panic's message says where",
             ),

@@ -1,5 +1,6 @@
 //! The policy: pure decisions on plain values, without I/O and without a clock.
 
+pub mod authentication;
 mod builder;
 mod expiry;
 mod limit;
@@ -159,7 +160,7 @@ impl SessionPolicy {
     #[must_use]
     pub const fn event_retention(&self, name: EventName) -> Duration {
         match name {
-            EventName::Created | EventName::Ended => self.retention,
+            EventName::Created | EventName::Ended | EventName::SteppedUp => self.retention,
             EventName::Renewed | EventName::RenewalFailed => self.renewal_event_retention,
         }
     }

@@ -90,6 +90,12 @@ impl OpenIdProvider {
         exchange.into_answer()?.into_revocation()
     }
 
+    /// Returns whether the provider revokes one token alone: otherwise giving back the tokens of a
+    /// sign-in would sign its user out on every device (F38).
+    pub(super) fn revokes_one_token(&self) -> bool {
+        self.registration.revocation_scope == RevocationScope::Token
+    }
+
     /// Revokes tokens that no session may hold.
     pub(super) async fn give_back(&self, metadata: &Metadata, response: &TokenResponse) {
         let Some(token) = &response.refresh_token else { return };
