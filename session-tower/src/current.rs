@@ -44,13 +44,7 @@ impl CurrentSession {
             Some(ended) => Rejection::Ended(ended.reason),
             None if extensions.get::<UnreadableSession>().is_some() => Rejection::Unreadable,
             None if extensions.get::<NoSession>().is_some() => Rejection::NoSession,
-            None => {
-                tracing::error!(
-                    "a session is needed on a route without the session layer: add \
-                     `.layer(SessionLayer::new(manager))` to the router, after the route"
-                );
-                Rejection::MissingLayer
-            }
+            None => Rejection::MissingLayer,
         })
     }
 

@@ -24,7 +24,11 @@ impl<S: Sync> FromRequestParts<S> for CurrentSession {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Rejection> {
         Self::among(&parts.extensions).cloned().inspect_err(|rejection| {
             if *rejection == Rejection::MissingLayer {
-                tracing::error!(path = parts.uri.path(), "the route without the session layer");
+                tracing::error!(
+                    path = parts.uri.path(),
+                    "a session is extracted on a route without the session layer: add \
+                     `.layer(SessionLayer::new(manager))` to the router, after the route"
+                );
             }
         })
     }

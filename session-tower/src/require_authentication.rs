@@ -14,6 +14,7 @@ use tower_service::Service;
 
 use crate::current::CurrentSession;
 use crate::preflight::is_preflight;
+use crate::rejection::Rejection;
 
 /// Lets only requests pass whose user has authenticated as is required; stands inside of the
 /// [`SessionLayer`](crate::SessionLayer).
@@ -84,6 +85,9 @@ where
             .and_then(|current| current.require(manager, required));
         match checked {
             Err(rejection) if !is_preflight(&request) => {
+                if rejection == Rejection::MissingLayer {
+                    tracing::error!("an authentication is required outside of the session layer");
+                }
                 Either::Left(ready(Ok(rejection.response())))
             }
             _ => Either::Right(self.inner.call(request)),

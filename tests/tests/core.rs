@@ -12,3 +12,4 @@ mod nodes;
 mod openid;
 mod outgoing;
 mod sign_in;
+mod step_up;

@@ -85,8 +85,8 @@ impl SessionManager {
         let task = Arc::clone(&self.inner);
         let work = async move { attempt(&task, step_up).await };
         match self.inner.tasks.detach(work).await? {
-            Attempt::Done(outcome) => Ok(*outcome),
-            Attempt::NotThisSession(sign_in) => {
+            Continuation::Done(outcome) => Ok(*outcome),
+            Continuation::NotThisSession(sign_in) => {
                 Ok(StepUpOutcome::SignedIn(self.sign_in(*sign_in).await?))
             }
         }
@@ -94,14 +94,14 @@ impl SessionManager {
 }
 
 /// What an attempt leads to.
-enum Attempt {
+enum Continuation {
     Done(Box<StepUpOutcome>),
     /// The session cannot go on with this sign-in.
     NotThisSession(Box<SignIn>),
 }
 
 /// Runs in a task of its own: a caller that disconnects must not leave tokens without a row.
-async fn attempt(inner: &Arc<Inner>, step_up: StepUp) -> Result<Attempt, ManagerError> {
+async fn attempt(inner: &Arc<Inner>, step_up: StepUp) -> Result<Continuation, ManagerError> {
     let StepUp { session, required, sign_in } = step_up;
     let new = new_session(inner, sign_in.clone(), None, Origin::Login)?;
     let grant = NewGrant::of(&new);
@@ -112,13 +112,15 @@ async fn attempt(inner: &Arc<Inner>, step_up: StepUp) -> Result<Attempt, Manager
         Ok(Written::SteppedUp(session)) => {
             let absolute_deadline = inner.policy.absolute_deadline(&session);
             let outcome = StepUpOutcome::SteppedUp { session: *session, secret, absolute_deadline };
-            Ok(Attempt::Done(Box::new(outcome)))
+            Ok(Continuation::Done(Box::new(outcome)))
         }
         Ok(Written::AlreadyDone) => {
             grant.discard(inner);
-            Ok(Attempt::Done(Box::new(StepUpOutcome::AlreadyDone)))
+            Ok(Continuation::Done(Box::new(StepUpOutcome::AlreadyDone)))
         }
-        Ok(Written::NotThisSession) => Ok(Attempt::NotThisSession(Box::new(authenticated.sign_in))),
+        Ok(Written::NotThisSession) => {
+            Ok(Continuation::NotThisSession(Box::new(authenticated.sign_in)))
+        }
         Err(error) => {
             // A write whose answer was lost may have come through.
             match error.is_transient() {
