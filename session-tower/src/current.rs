@@ -8,6 +8,7 @@ use session_core::manager::{EndedSignal, LiveSession, TokenError};
 use session_core::middleware::{ErrorChain, SessionManagerExt as _};
 use session_core::policy::authentication::RequiredAuthentication;
 use session_core::session::SecretDigest;
+use session_core::token::{Resource, ResourceToken};
 use session_core::{
     EndReason, ProviderName, Session, SessionId, SessionManager, Timestamp, TokenSet, UserId,
 };
@@ -149,6 +150,32 @@ impl CurrentSession {
         manager: &SessionManager,
     ) -> Result<Arc<TokenSet>, TokenError> {
         Ok(Arc::clone(manager.with_valid_token(&self.live).await?.tokens()))
+    }
+
+    /// Returns a valid access token for a further resource (RFC 8707), fetched with the session's
+    /// refresh token if it has none; see
+    /// [`access_token_for`](SessionManager::access_token_for).
+    ///
+    /// The manager is the one of the layer.
+    ///
+    /// # Errors
+    ///
+    /// Returns the [`Rejection`] to answer with, like [`fresh_tokens`](Self::fresh_tokens).
+    pub async fn fresh_token_for(
+        &self,
+        manager: &SessionManager,
+        resource: &Resource,
+    ) -> Result<ResourceToken, Rejection> {
+        let token = self.valid_token_for(manager, resource).await;
+        token.map_err(Rejection::of_own_token)
+    }
+
+    pub(crate) async fn valid_token_for(
+        &self,
+        manager: &SessionManager,
+        resource: &Resource,
+    ) -> Result<ResourceToken, TokenError> {
+        manager.resource_token(&self.live, resource).await
     }
 
     /// Returns all tokens, for instance the ID token for an `id_token_hint`. The access token may

@@ -42,4 +42,4 @@ pub use rotate::Rotation;
 pub use sign_in::{Connected, SignIn, SignedIn};
 pub use stats::ManagerStats;
 pub use step_up::{StepUp, StepUpOutcome};
-pub(crate) use token::{check_token, with_valid_token};
+pub(crate) use token::{check_token, resource_token, with_valid_token};

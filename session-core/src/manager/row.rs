@@ -10,10 +10,10 @@ use super::live::LocalState;
 use super::manager::Inner;
 use crate::clock::Timestamp;
 use crate::error_chain::ErrorChain;
-use crate::policy::RenewalSchedule;
+use crate::policy::{Freshness, RenewalSchedule};
 use crate::session::{EndReason, Origin, Session, SessionId, UserId};
 use crate::store::{EndTarget, EndedSession, StoreError, StoredSession};
-use crate::token::{SealError, SealedTokens, TokenSet, Unreadable};
+use crate::token::{ResourceToken, SealError, SealedTokens, TokenSet, Unreadable};
 
 /// How many sessions one call ends: their rows are locked together.
 const MAX_ENDS: usize = 100;
@@ -68,6 +68,17 @@ pub(super) fn renewal_schedule(
 ) -> RenewalSchedule {
     let spread = session.id.spread();
     inner.policy.renewal().schedule(tokens.received_at(), tokens.expires_at(), spread)
+}
+
+/// Returns how far the access token for a further resource is on its way to expiry.
+pub(super) fn resource_freshness(
+    inner: &Inner,
+    session: &Session,
+    token: &ResourceToken,
+) -> Freshness {
+    let spread = session.id.spread();
+    let (received_at, expires_at) = (token.received_at(), Some(token.expires_at()));
+    inner.policy.renewal().schedule(received_at, expires_at, spread).freshness(inner.now())
 }
 
 /// Returns what this process knows of a session whose row was just read.

@@ -227,6 +227,8 @@ fn step_up_write(
     let response = authenticated.sign_in.tokens.clone();
     // What the response leaves out is kept: some providers issue a refresh token only once.
     let merged = tokens.renewed(response, now, inner.policy.renewal().assumed_lifetime);
+    // They were issued for the authentication of before.
+    let merged = merged.without_resource_tokens();
     let replaced = (!merged.has_revocable_of(tokens))
         .then(|| row.tokens.as_ref().and_then(|sealed| sealed.refresh_token.clone()))
         .flatten();

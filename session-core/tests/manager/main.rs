@@ -13,6 +13,7 @@ mod backoff;
 mod lease;
 mod maintenance;
 mod rare;
+mod resources;
 mod step_up;
 mod store_errors;
 mod waiting;
