@@ -1,5 +1,6 @@
 //! The tokens of one session, how they are merged at a renewal, and how they are sealed.
 
+mod compare;
 mod extra;
 mod resource;
 mod response;
@@ -10,9 +11,9 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use compare::same_secret;
 pub use extra::ExtraFields;
 pub use resource::{InvalidResource, Resource, ResourceToken};
 pub use response::{MalformedResponse, TokenResponse};
@@ -391,10 +392,6 @@ impl SealedTokens {
 /// The authentication tags of a row's sealed values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SealTags(Option<[u8; TAG_BYTES]>, Option<[u8; TAG_BYTES]>);
-
-fn same_secret(one: &str, other: &str) -> bool {
-    one.as_bytes().ct_eq(other.as_bytes()).into()
-}
 
 #[derive(Serialize)]
 struct Plain<'a> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::compare::same_secret;
 use super::response::TokenResponse;
 use crate::clock::Timestamp;
 
@@ -124,7 +125,7 @@ impl ResourceToken {
 
     /// Returns whether this is the access token, compared in constant time.
     pub(crate) fn is_access_token(&self, token: &str) -> bool {
-        super::same_secret(self.access_token(), token)
+        same_secret(self.access_token(), token)
     }
 
     /// Returns what the token is for.

@@ -22,6 +22,8 @@ use crate::token::{Resource, TokenSet};
 pub(in crate::manager) enum RenewalReason {
     /// They are due.
     Due,
+    /// They belong to a connection that is not used, and are renewed to keep it.
+    KeepAlive,
     /// A resource server has rejected this access token.
     Rejected(SecretString),
 }
@@ -68,9 +70,14 @@ impl RenewalAttempt<'_> {
         if let Some(resource) = &self.resource {
             return self.is_needed_for(resource, opened);
         }
+        if matches!(self.reason, RenewalReason::KeepAlive)
+            && row::is_kept_alive_now(self.inner, &opened.row.session)
+        {
+            return true;
+        }
         match (&self.reason, self.freshness(opened)) {
             (_, Freshness::Expired) | (RenewalReason::Due, Freshness::Due) => true,
-            (RenewalReason::Due, Freshness::Fresh) => false,
+            (RenewalReason::Due, Freshness::Fresh) | (RenewalReason::KeepAlive, _) => false,
             (RenewalReason::Rejected(token), _) => {
                 opened.tokens.is_access_token(token.expose_secret())
             }
@@ -82,7 +89,7 @@ impl RenewalAttempt<'_> {
         let freshness = row::resource_freshness(self.inner, &opened.row.session, token);
         match (&self.reason, freshness) {
             (_, Freshness::Expired) | (RenewalReason::Due, Freshness::Due) => true,
-            (RenewalReason::Due, Freshness::Fresh) => false,
+            (RenewalReason::Due, Freshness::Fresh) | (RenewalReason::KeepAlive, _) => false,
             (RenewalReason::Rejected(rejected), _) => {
                 token.is_access_token(rejected.expose_secret())
             }

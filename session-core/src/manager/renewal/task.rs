@@ -54,7 +54,7 @@ pub(in crate::manager) fn begin_for(
     if let Some(pending) = inner.renewals.in_progress(id) {
         return Ok(pending);
     }
-    if matches!(reason, RenewalReason::Due) {
+    if !matches!(reason, RenewalReason::Rejected(_)) {
         check_may_ask(inner, session)?;
     }
     let (pending, sender) = inner.renewals.join(id, resource);
@@ -89,7 +89,7 @@ fn check_may_ask(inner: &Inner, session: &Session) -> Result<(), TokenError> {
 /// fails, or that is likely to be in vain, costs a reading before it.
 async fn run(attempt: &RenewalAttempt<'_>, known: &Session) -> RenewalOutcome {
     let inner = attempt.inner;
-    if matches!(attempt.reason, RenewalReason::Due) && known.origin != Origin::Imported {
+    if !matches!(attempt.reason, RenewalReason::Rejected(_)) && known.origin != Origin::Imported {
         let permit = permit(inner, &known.provider).await.ok_or_else(shutting_down)?;
         check_may_ask(inner, known)?;
         if let Some(held) = ClaimableLease::UNREAD.claim(inner, attempt.id).await?
