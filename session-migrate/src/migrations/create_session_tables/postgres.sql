@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS login_session (
   lease_heartbeat BIGINT NULL,
   lease_term_ms BIGINT NULL,
   last_seen_hour BIGINT GENERATED ALWAYS AS (last_seen_at / 3600000) STORED
-) WITH (fillfactor = 85);
+) WITH (fillfactor = 75);
 
 CREATE UNIQUE INDEX IF NOT EXISTS login_session_digest ON login_session (digest);
 CREATE INDEX IF NOT EXISTS login_session_previous_digest ON login_session (previous_digest);
