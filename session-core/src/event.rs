@@ -30,7 +30,8 @@ impl Event {
     }
 }
 
-/// A recorded event after which other nodes must read the session again: its end, or a renewal.
+/// A recorded event after which other nodes must read the session again: its end, a renewal, or a
+/// step-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
@@ -71,6 +72,8 @@ pub enum EventKind {
     Renewed,
     /// A renewal failed; the session stays live.
     RenewalFailed(RenewalFailure),
+    /// Its user authenticated again, and it got new tokens and a new secret.
+    SteppedUp,
 }
 
 /// Why a renewal failed.
@@ -99,11 +102,14 @@ pub enum EventName {
     Renewed,
     /// [`EventKind::RenewalFailed`].
     RenewalFailed,
+    /// [`EventKind::SteppedUp`].
+    SteppedUp,
 }
 
 impl EventName {
     /// Every name.
-    pub const ALL: [Self; 4] = [Self::Created, Self::Ended, Self::Renewed, Self::RenewalFailed];
+    pub const ALL: [Self; 5] =
+        [Self::Created, Self::Ended, Self::Renewed, Self::RenewalFailed, Self::SteppedUp];
 
     /// Returns whether a node that has read the session before must read it again.
     ///
@@ -115,7 +121,7 @@ impl EventName {
     /// ```
     #[must_use]
     pub const fn is_change(self) -> bool {
-        matches!(self, Self::Ended | Self::Renewed)
+        matches!(self, Self::Ended | Self::Renewed | Self::SteppedUp)
     }
 
     /// Returns the name as it is stored.
@@ -126,6 +132,7 @@ impl EventName {
             Self::Ended => "ended",
             Self::Renewed => "renewed",
             Self::RenewalFailed => "renewal_failed",
+            Self::SteppedUp => "stepped_up",
         }
     }
 }
@@ -139,6 +146,7 @@ impl EventKind {
             Self::Ended(_) => EventName::Ended,
             Self::Renewed => EventName::Renewed,
             Self::RenewalFailed(_) => EventName::RenewalFailed,
+            Self::SteppedUp => EventName::SteppedUp,
         }
     }
 
@@ -146,7 +154,7 @@ impl EventKind {
     #[must_use]
     pub const fn as_strs(self) -> (&'static str, Option<&'static str>) {
         let detail = match self {
-            Self::Created | Self::Renewed => None,
+            Self::Created | Self::Renewed | Self::SteppedUp => None,
             Self::Ended(reason) => Some(reason.as_str()),
             Self::RenewalFailed(failure) => Some(failure.as_str()),
         };
@@ -159,6 +167,7 @@ impl EventKind {
         match (kind, detail) {
             ("created", None) => Some(Self::Created),
             ("renewed", None) => Some(Self::Renewed),
+            ("stepped_up", None) => Some(Self::SteppedUp),
             ("ended", Some(reason)) => EndReason::parse(reason).map(Self::Ended),
             ("renewal_failed", Some(failure)) => {
                 RenewalFailure::parse(failure).map(Self::RenewalFailed)

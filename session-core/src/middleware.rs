@@ -46,7 +46,7 @@ use crate::manager::live::{revalidate, touch};
 use crate::manager::{self, LiveSession, ManagerError, Resolution, SessionManager, TokenError};
 use crate::policy::rotation;
 use crate::session::{SecretDigest, UserId};
-use crate::token::{SealError, Sealed, Unreadable};
+use crate::token::{Resource, ResourceToken, SealError, Sealed, Unreadable};
 
 /// What a middleware needs of a [`SessionManager`] besides its own methods.
 pub trait SessionManagerExt: sealed::Manager {
@@ -90,6 +90,18 @@ pub trait SessionManagerExt: sealed::Manager {
         &self,
         live: &Arc<LiveSession>,
     ) -> impl Future<Output = Result<Arc<LiveSession>, TokenError>> + Send;
+
+    /// Returns a valid access token of the session for a further resource, fetched first if it has
+    /// none, like [`SessionManager::access_token_for`].
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`SessionManager::access_token_for`].
+    fn resource_token(
+        &self,
+        live: &LiveSession,
+        resource: &Resource,
+    ) -> impl Future<Output = Result<ResourceToken, TokenError>> + Send;
 
     /// Counts as a use of the session, which puts its idle timeout off.
     fn touch(&self, live: &LiveSession);
@@ -139,6 +151,14 @@ impl SessionManagerExt for SessionManager {
         live: &Arc<LiveSession>,
     ) -> Result<Arc<LiveSession>, TokenError> {
         manager::with_valid_token(self.inner(), live).await
+    }
+
+    async fn resource_token(
+        &self,
+        live: &LiveSession,
+        resource: &Resource,
+    ) -> Result<ResourceToken, TokenError> {
+        manager::resource_token(self.inner(), live.session(), live.tokens(), resource).await
     }
 
     fn touch(&self, live: &LiveSession) {

@@ -5,7 +5,7 @@ use std::fmt;
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderValue, Response};
 use session_core::Timestamp;
-use session_core::manager::{Rotation, SignedIn};
+use session_core::manager::{Rotation, SignedIn, StepUpOutcome};
 use session_core::session::{SecretDigest, SessionSecret};
 
 use crate::cookie::SessionCookie;
@@ -63,6 +63,19 @@ impl CookieUpdate {
             }
             _ => Update::Keep,
         })
+    }
+
+    /// Creates the update that gives the browser the new secret of a step-up, or the cookie of the
+    /// session that the user was signed in to instead.
+    pub fn stepped_up(outcome: &StepUpOutcome) -> Self {
+        match outcome {
+            StepUpOutcome::SignedIn(signed_in) => Self::signed_in(signed_in),
+            StepUpOutcome::SteppedUp { secret, absolute_deadline, .. } => {
+                let (secret, absolute_deadline) = (secret.clone(), *absolute_deadline);
+                Self(Update::Set { secret, absolute_deadline })
+            }
+            _ => Self(Update::Keep),
+        }
     }
 
     /// Creates the update that clears the cookie after the user has signed out.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use http::Extensions;
 use session_core::manager::{EndedSignal, LiveSession, TokenError};
 use session_core::middleware::{ErrorChain, SessionManagerExt as _};
+use session_core::policy::authentication::RequiredAuthentication;
 use session_core::session::SecretDigest;
+use session_core::token::{Resource, ResourceToken};
 use session_core::{
     EndReason, ProviderName, Session, SessionId, SessionManager, Timestamp, TokenSet, UserId,
 };
@@ -34,16 +36,53 @@ impl CurrentSession {
         Self { live, digest, token_error }
     }
 
-    /// Returns the session of a request, or why it has none.
-    pub(crate) fn required(extensions: &Extensions) -> Result<Self, Rejection> {
+    /// Returns the session of a request with these extensions, or the rejection of one without.
+    pub(crate) fn among(extensions: &Extensions) -> Result<&Self, Rejection> {
         if let Some(current) = extensions.get::<Self>() {
-            return Ok(current.clone());
+            return Ok(current);
         }
         Err(match extensions.get::<EndedSession>() {
             Some(ended) => Rejection::Ended(ended.reason),
             None if extensions.get::<UnreadableSession>().is_some() => Rejection::Unreadable,
             None if extensions.get::<NoSession>().is_some() => Rejection::NoSession,
             None => Rejection::MissingLayer,
+        })
+    }
+
+    /// Checks that the user has authenticated recently and strongly enough, for a handler that needs
+    /// it only sometimes; [`RequireAuthenticationLayer`](crate::RequireAuthenticationLayer) checks
+    /// whole routes.
+    ///
+    /// The manager is the one of the layer. A session that was found by a previous secret, within the
+    /// moments after a rotation, counts as not authenticated.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Rejection::InsufficientAuthentication`], which a handler's `?` answers: programs get
+    /// the challenge of RFC 9470, page loads are sent to the sign-in.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use session_core::SessionManager;
+    /// use session_core::policy::authentication::RequiredAuthentication;
+    /// use session_tower::{CurrentSession, Rejection};
+    ///
+    /// async fn delete_account(
+    ///     manager: &SessionManager,
+    ///     current: CurrentSession,
+    /// ) -> Result<&'static str, Rejection> {
+    ///     current.require(manager, &RequiredAuthentication::within(Duration::from_secs(300)))?;
+    ///     Ok("deleted")
+    /// }
+    /// ```
+    pub fn require(
+        &self,
+        manager: &SessionManager,
+        required: &RequiredAuthentication,
+    ) -> Result<(), Rejection> {
+        required.check(&self.session().authentication, manager.now()).map_err(|why| {
+            tracing::debug!(session = %self.id(), %why, "a request needs another authentication");
+            Rejection::InsufficientAuthentication(Arc::new(required.clone()))
         })
     }
 
@@ -111,6 +150,32 @@ impl CurrentSession {
         manager: &SessionManager,
     ) -> Result<Arc<TokenSet>, TokenError> {
         Ok(Arc::clone(manager.with_valid_token(&self.live).await?.tokens()))
+    }
+
+    /// Returns a valid access token for a further resource (RFC 8707), fetched with the session's
+    /// refresh token if it has none; see
+    /// [`access_token_for`](SessionManager::access_token_for).
+    ///
+    /// The manager is the one of the layer.
+    ///
+    /// # Errors
+    ///
+    /// Returns the [`Rejection`] to answer with, like [`fresh_tokens`](Self::fresh_tokens).
+    pub async fn fresh_token_for(
+        &self,
+        manager: &SessionManager,
+        resource: &Resource,
+    ) -> Result<ResourceToken, Rejection> {
+        let token = self.valid_token_for(manager, resource).await;
+        token.map_err(Rejection::of_own_token)
+    }
+
+    pub(crate) async fn valid_token_for(
+        &self,
+        manager: &SessionManager,
+        resource: &Resource,
+    ) -> Result<ResourceToken, TokenError> {
+        manager.resource_token(&self.live, resource).await
     }
 
     /// Returns all tokens, for instance the ID token for an `id_token_hint`. The access token may

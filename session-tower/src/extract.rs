@@ -23,7 +23,8 @@ impl<S: Sync> FromRequestParts<S> for CurrentSession {
     /// if its tokens cannot be decrypted, and [`Rejection::MissingLayer`] on a route without the
     /// session layer.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Rejection> {
-        Self::required(&parts.extensions)
+        Self::among(&parts.extensions)
+            .cloned()
             .inspect_err(|rejection| missing_layer::report(rejection, parts.uri.path()))
     }
 }

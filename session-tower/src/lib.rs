@@ -85,6 +85,12 @@
 //! }
 //! ```
 //!
+//! # Routes that need a recent sign-in
+//!
+//! [`RequireAuthenticationLayer`] and [`CurrentSession::require`] let requests pass whose user has
+//! authenticated recently or strongly enough; others are sent to the sign-in, which lets the same
+//! session go on (step-up, RFC 9470).
+//!
 //! # Calls to other services
 //!
 //! [`outgoing`] is a layer around an HTTP client that attaches the session's access token, renewed
@@ -131,9 +137,11 @@ mod missing_layer;
 mod outage_log;
 mod outcome;
 pub mod outgoing;
+mod preflight;
 mod recent;
 mod redirect;
 mod rejection;
+mod require_authentication;
 mod resolve;
 mod service;
 #[cfg(feature = "sign-in")]
@@ -141,6 +149,7 @@ pub mod sign_in;
 #[cfg(feature = "test-util")]
 pub mod testing;
 mod until_ended;
+mod www_authenticate;
 
 pub use body::ResponseBody;
 pub use cookie::{
@@ -152,5 +161,6 @@ pub use future::ResponseFuture;
 pub use layer::SessionLayer;
 pub use redirect::{InvalidLoginPath, RedirectToLogin};
 pub use rejection::{ProblemDetails, Rejection, RejectionResponse};
+pub use require_authentication::{RequireAuthentication, RequireAuthenticationLayer};
 pub use service::SessionService;
 pub use until_ended::UntilEnded;

@@ -16,7 +16,8 @@ const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const VARIES_BY: &str = "cookie, accept, sec-fetch-mode, sec-fetch-dest";
 
 /// Redirects unauthenticated navigations to a login path. The path's query gets the reason of an end
-/// as `reason`, and the path and query of the request as `return_to`.
+/// as `reason`, the `max_age` and the `acr_values` of a required authentication, and the path and query
+/// of the request as `return_to`.
 ///
 /// A navigation is a `GET` or `HEAD` of a browser for a page, by `Accept` and, where it is sent,
 /// `Sec-Fetch-Mode` and `Sec-Fetch-Dest`. Programs, scripts, other methods, and rejections other than
@@ -94,6 +95,14 @@ impl RedirectToLogin {
         };
         if let Rejection::Ended(reason) = rejection {
             add("reason", reason.as_str());
+        }
+        if let Rejection::InsufficientAuthentication(required) = rejection {
+            if let Some(max_age) = required.max_age() {
+                add("max_age", &max_age.as_secs().to_string());
+            }
+            if let Some(values) = required.acr_values() {
+                add("acr_values", &percent_encoded(&values));
+            }
         }
         let path = request.uri.path_and_query().map(PathAndQuery::as_str);
         if let Some(path) = path.filter(|path| Self::is_local(path)) {

@@ -1,5 +1,6 @@
 //! Rejected requests, and how they are answered.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,19 +12,17 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use session_core::EndReason;
 use session_core::manager::{ManagerError, ManagerErrorKind, TokenError, TokenErrorKind};
+use session_core::policy::authentication::RequiredAuthentication;
 
 use crate::body::ResponseBody;
 use crate::cookie_update::CookieUpdate;
+use crate::www_authenticate;
 
 /// The `Retry-After` of a store that is unavailable.
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The `Retry-After` of an unreadable session, which needs an operator to become readable.
 const UNREADABLE_RETRY_AFTER: Duration = Duration::from_secs(60);
-
-/// The challenge of a 401, which RFC 9110 requires (section 15.5.2). No browser asks for a password
-/// at this scheme, and programs learn that a cookie is needed.
-const CHALLENGE: &str = "Cookie realm=\"session\"";
 
 /// Why a request gets no session, no access token, or not what it asked of the manager.
 ///
@@ -41,13 +40,16 @@ const CHALLENGE: &str = "Cookie realm=\"session\"";
 /// assert_eq!(rejection.error(), "unauthenticated");
 /// assert_eq!(rejection.reason(), Some("evicted"));
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rejection {
     /// Another service, which the handler has called, gave no answer: 502.
     BadGateway,
     /// The session has ended: 401 with the reason.
     Ended(EndReason),
+    /// The session is live, but its user has not authenticated as recently or as strongly as this
+    /// request needs: 401 (RFC 9470).
+    InsufficientAuthentication(Arc<RequiredAuthentication>),
     /// The user has the maximum number of sessions, and the policy refuses one more: 409.
     LimitReached,
     /// An extractor is used on a route without the session layer, which is a fault of the
@@ -81,7 +83,10 @@ impl Rejection {
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::BadGateway => StatusCode::BAD_GATEWAY,
-            Self::Ended(_) | Self::NoSession | Self::SignInNeeded => StatusCode::UNAUTHORIZED,
+            Self::Ended(_)
+            | Self::InsufficientAuthentication(_)
+            | Self::NoSession
+            | Self::SignInNeeded => StatusCode::UNAUTHORIZED,
             Self::LimitReached => StatusCode::CONFLICT,
             Self::MissingLayer => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -89,13 +94,14 @@ impl Rejection {
         }
     }
 
-    /// Returns the error code: `bad_gateway`, `internal`, `limit_reached`, `not_found`, `unauthenticated`,
-    /// `unavailable` or `unreadable`.
+    /// Returns the error code: `bad_gateway`, `insufficient_user_authentication`, `internal`,
+    /// `limit_reached`, `not_found`, `unauthenticated`, `unavailable` or `unreadable`.
     #[must_use]
     pub const fn error(&self) -> &'static str {
         match self {
             Self::BadGateway => "bad_gateway",
             Self::Ended(_) | Self::NoSession | Self::SignInNeeded => "unauthenticated",
+            Self::InsufficientAuthentication(_) => "insufficient_user_authentication",
             Self::LimitReached => "limit_reached",
             Self::MissingLayer => "internal",
             Self::NotFound => "not_found",
@@ -113,6 +119,7 @@ impl Rejection {
             Self::NoSession => Some("no_session"),
             Self::SignInNeeded => Some("sign_in_needed"),
             Self::BadGateway
+            | Self::InsufficientAuthentication(_)
             | Self::LimitReached
             | Self::MissingLayer
             | Self::NotFound
@@ -137,11 +144,11 @@ impl Rejection {
     #[must_use]
     pub fn response<B: From<Bytes>>(self) -> Response<B> {
         let mut response = ProblemDetails::of(&self);
-        response.extensions_mut().insert(self);
-        response.extensions_mut().insert(OfHandler(self));
         if matches!(self, Self::Ended(reason) if reason != EndReason::Superseded) {
             response.extensions_mut().insert(CookieUpdate::reason_told());
         }
+        response.extensions_mut().insert(self.clone());
+        response.extensions_mut().insert(OfHandler(self));
         response
     }
 
@@ -191,8 +198,8 @@ impl From<&ManagerError> for Rejection {
         match error.kind() {
             ManagerErrorKind::Ended(_) | ManagerErrorKind::NotFound => Self::NotFound,
             ManagerErrorKind::LimitReached { .. } => Self::LimitReached,
-            // An ambiguous claim has signed no user in.
-            ManagerErrorKind::Ambiguous => Self::NoSession,
+            // Neither has signed a user in.
+            ManagerErrorKind::Ambiguous | ManagerErrorKind::OtherUser => Self::NoSession,
             ManagerErrorKind::Unreadable => Self::Unreadable,
             _ => Self::UNAVAILABLE,
         }
@@ -200,7 +207,7 @@ impl From<&ManagerError> for Rejection {
 }
 
 /// The mark of a handler's rejection, which the layer has not answered as configured yet.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct OfHandler(Rejection);
 
 /// The headers of a response that belong to its body.
@@ -313,7 +320,13 @@ impl ProblemDetails {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
+            let challenge = match rejection {
+                Rejection::InsufficientAuthentication(required) => {
+                    www_authenticate::step_up(required)
+                }
+                _ => www_authenticate::SESSION,
+            };
+            headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if let Some(wait) = rejection.retry_after() {
             // Rounded up, so that no client comes back too early.

@@ -3,8 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
-use http::{Extensions, Method, Request};
+use http::{Extensions, Request};
 use session_core::manager::{
     LiveSession, ManagerError, ManagerErrorKind, Resolution, Rotation, TokenErrorKind,
 };
@@ -18,6 +17,7 @@ use crate::cookie_update::CookieUpdate;
 use crate::current::{CurrentSession, EndedSession, PresentedCookie};
 use crate::outage_log::OutageLog;
 use crate::outcome::{Lookups, Outcome};
+use crate::preflight::is_preflight;
 use crate::recent::RecentSignIns;
 use crate::rejection::RejectionResponse;
 
@@ -65,16 +65,8 @@ impl Resolver {
         Some(CurrentSession::new(live, candidate.digest, token_error))
     }
 
-    /// A browser sends no cookie with a preflight (Fetch, section 3.3), and its request fails if the
-    /// preflight does.
     pub(crate) fn requires_session<B>(&self, request: &Request<B>) -> bool {
-        let is_preflight = || {
-            let headers = request.headers();
-            request.method() == Method::OPTIONS
-                && headers.contains_key(ORIGIN)
-                && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
-        };
-        self.is_session_required && !is_preflight()
+        self.is_session_required && !is_preflight(request)
     }
 
     pub(crate) fn known_user(&self, extensions: &Extensions) -> Option<UserId> {

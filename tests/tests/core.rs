@@ -3,6 +3,7 @@
 mod back_channel;
 mod harness;
 mod hour_of_outage;
+mod keep_alive;
 mod machine;
 mod manager_databases;
 mod manager_moves;
@@ -12,3 +13,4 @@ mod nodes;
 mod openid;
 mod outgoing;
 mod sign_in;
+mod step_up;

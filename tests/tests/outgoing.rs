@@ -24,7 +24,8 @@ use session_core::manager::SignIn;
 use session_core::policy::OnFull;
 use session_core::provider::openid::OpenIdProvider;
 use session_core::store::memory::MemoryStore;
-use session_core::testing::{FakeClock, sample};
+use session_core::testing::{FakeClock, ScriptedProvider, sample};
+use session_core::token::Resource;
 use session_core::{ProviderName, SessionManager, SessionPolicy};
 use session_tests::identity::provider;
 use session_tests::manager::keyring;
@@ -259,4 +260,61 @@ async fn a_redirect_does_not_take_the_token_elsewhere() {
     assert_eq!(resource.seen(), vec![Some("Bearer at-1".to_owned()); 3]);
     assert!(attacker.seen().len() >= 2, "the redirects were followed");
     assert!(attacker.seen().iter().all(Option::is_none), "{:?}", attacker.seen());
+}
+
+/// A manager with a provider that detects reuse, and a session whose tokens have expired.
+async fn expired() -> (SessionManager, ScriptedProvider, OnBehalfOf) {
+    let (clock, provider) = (FakeClock::new(), ScriptedProvider::new().with_reuse_detection());
+    let manager = SessionManager::builder(MemoryStore::new())
+        .keyring(keyring())
+        .clock(clock.clone())
+        .provider("*", provider.clone())
+        .start()
+        .await
+        .unwrap();
+    let login = SignIn::new(&sample::user("ann"), &sample::provider("okta"), provider.sign_in());
+    let session = manager.sign_in(login).await.unwrap().session;
+    clock.advance(Duration::from_secs(400));
+    (manager, provider, OnBehalfOf::session(&session))
+}
+
+#[tokio::test]
+async fn f24_a_thousand_calls_at_expiry_over_three_resources_and_an_attacker_s_redirect() {
+    let (manager, provider, caller) = expired().await;
+    let attacker = Recorder::start(None).await;
+    let stolen = format!("{}/files/stolen", attacker.address);
+    let resources = [
+        Recorder::start(None).await,
+        Recorder::start(None).await,
+        Recorder::start(Some(stolen)).await,
+    ];
+    let mut layer = OutgoingLayer::new(manager).pass_others();
+    for resource in &resources {
+        let address = format!("{}/files", resource.address);
+        layer = layer.allow_for(&address, Resource::new(&*address).unwrap()).unwrap();
+    }
+    let client = client(layer.repeat_cloned(), Policy::none());
+    let calls = (0..1000).map(|number| {
+        let address = format!("{}/files/{number}", resources[number % 3].address);
+        let request = Request::get(address).extension(caller.clone()).body(Full::default());
+        FollowRedirectLayer::new().layer(client.clone()).oneshot(request.unwrap())
+    });
+    for answer in futures_util::future::join_all(calls).await {
+        assert_eq!(answer.unwrap().status(), StatusCode::OK);
+    }
+    assert_eq!((provider.renewals(), provider.reuses()), (3, 0), "each resource's token once");
+    let mut tokens = std::collections::HashSet::new();
+    for resource in &resources {
+        let seen = resource.seen();
+        assert!(seen.len() >= 333 && seen.iter().all(|token| *token == seen[0]), "{seen:?}");
+        assert!(tokens.insert(seen[0].clone().unwrap()), "a token of its own");
+    }
+    assert_eq!(attacker.seen(), vec![None; attacker.seen().len()]);
+    assert!(attacker.seen().len() >= 333, "the redirects were followed");
+    // Beside the paths of the resource nothing is sent.
+    let beside = format!("{}/files/../admin", resources[0].address);
+    let request = Request::get(beside).extension(caller).body(Full::default()).unwrap();
+    let before = resources[0].seen().len();
+    client.oneshot(request).await.unwrap();
+    assert_eq!(resources[0].seen()[before..], [None]);
 }

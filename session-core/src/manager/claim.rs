@@ -100,7 +100,7 @@ async fn set_first_secret(
     let secret = SessionSecret::generate()?;
     let (id, to) = (session.id, secret.digest());
     let now = inner.now();
-    let rotation = SecretRotation { id, from: None, to, now, previous: None };
+    let rotation = SecretRotation::new(id, None, to, now);
     if !inner.bounded(inner.store.rotate_secret(rotation)).await? {
         return Ok(None);
     }

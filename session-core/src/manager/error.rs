@@ -43,6 +43,9 @@ pub enum ManagerErrorKind {
     },
     /// There is no such session, or it belongs to another user.
     NotFound,
+    /// Another user, or another subject at the provider, has authenticated than the session's. Nothing
+    /// was changed.
+    OtherUser,
     /// A task of the call panicked, in a store or in this crate: a fault to report.
     Panicked,
     /// The operating system provided no randomness, or a value could not be sealed.
@@ -71,6 +74,9 @@ impl fmt::Display for ManagerErrorKind {
                 write!(f, "the cap is reached with {live} live sessions: end one first")
             }
             Self::NotFound => f.write_str("no such session"),
+            Self::OtherUser => f.write_str(
+                "another user has authenticated than the session's: nothing was changed",
+            ),
             Self::Panicked => f.write_str(
                 "a task of the session manager panicked: the panic's message says where",
             ),
@@ -177,6 +183,9 @@ pub enum TokenErrorKind {
     Expired,
     /// There is no such session, or it belongs to another user.
     NotFound,
+    /// The provider issues no access token for this resource or scope; all else of the session goes
+    /// on. It is asked again after a minute.
+    ResourceRefused,
     /// The token has expired and cannot be renewed without a new sign-in; the session stays live.
     /// Also if the provider rejects the same refresh token (4xx) for ten minutes without saying that
     /// it is over; it is asked again a day later.
@@ -199,6 +208,9 @@ impl fmt::Display for TokenErrorKind {
             Self::Ended(reason) => write!(f, "the session has ended: {reason}"),
             Self::Expired => f.write_str("the access token has expired: wait for a new one"),
             Self::NotFound => f.write_str("no such session"),
+            Self::ResourceRefused => {
+                f.write_str("the provider issues no access token for this resource and scope")
+            }
             Self::SignInNeeded => f.write_str("the access token has expired: sign in again"),
             Self::StoreRejected => f.write_str(STORE_REJECTED),
             Self::Unavailable { .. } => {

@@ -8,7 +8,9 @@ use std::time::Duration;
 use super::live::announcer::Announcer;
 use super::live::{CacheRegistry, LocalStates};
 use super::notices::Notices;
-use super::renewal::{AbandonedLeases, MigrationHold, ProviderBackoff, SingleFlight};
+use super::renewal::{
+    AbandonedLeases, MigrationHold, ProviderBackoff, RefusedResources, SingleFlight,
+};
 use super::store_health::StoreHealth;
 use super::tasks::Tasks;
 use crate::broadcast::ChangeBroadcast;
@@ -60,6 +62,7 @@ pub(crate) struct Inner {
     pub(super) renewals: SingleFlight,
     pub(super) backoff: ProviderBackoff,
     pub(super) abandoned_leases: AbandonedLeases,
+    pub(super) refused_resources: RefusedResources,
     pub(super) migration_hold: MigrationHold,
     pub(super) local_states: LocalStates,
     pub(crate) caches: CacheRegistry,

@@ -69,7 +69,12 @@ async fn rotate(inner: &Inner, user: &UserId, id: SessionId) -> Result<Rotation,
     };
     let secret = SessionSecret::generate()?;
     let (from, to) = (row.digests.current, secret.digest());
-    let rotation = SecretRotation { id, from, to, now, previous };
+    // The holder of the previous secret has not shown the authentication that is stored.
+    let digest_of = |previous: Option<PreviousDigest>| previous.map(|previous| previous.digest);
+    let is_reissued = previous.is_some() && digest_of(row.digests.previous) == digest_of(previous);
+    let rotation = SecretRotation::new(id, from, to, now)
+        .with_previous(previous)
+        .forgetting_authentication(is_reissued);
     if !inner.bounded(inner.store.rotate_secret(rotation)).await? {
         return Ok(Rotation::InProgress);
     }

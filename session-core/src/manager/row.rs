@@ -10,10 +10,10 @@ use super::live::LocalState;
 use super::manager::Inner;
 use crate::clock::Timestamp;
 use crate::error_chain::ErrorChain;
-use crate::policy::RenewalSchedule;
+use crate::policy::{Freshness, RenewalSchedule, keep_alive};
 use crate::session::{EndReason, Origin, Session, SessionId, UserId};
 use crate::store::{EndTarget, EndedSession, StoreError, StoredSession};
-use crate::token::{SealError, SealedTokens, TokenSet, Unreadable};
+use crate::token::{ResourceToken, SealError, SealedTokens, TokenSet, Unreadable};
 
 /// How many sessions one call ends: their rows are locked together.
 const MAX_ENDS: usize = 100;
@@ -68,6 +68,26 @@ pub(super) fn renewal_schedule(
 ) -> RenewalSchedule {
     let spread = session.id.spread();
     inner.policy.renewal().schedule(tokens.received_at(), tokens.expires_at(), spread)
+}
+
+/// Returns how far the access token for a further resource is on its way to expiry.
+pub(super) fn resource_freshness(
+    inner: &Inner,
+    session: &Session,
+    token: &ResourceToken,
+) -> Freshness {
+    let spread = session.id.spread();
+    let (received_at, expires_at) = (token.received_at(), Some(token.expires_at()));
+    inner.policy.renewal().schedule(received_at, expires_at, spread).freshness(inner.now())
+}
+
+/// Returns whether a connection is due for its keep-alive. One that has reached a timeout is not.
+pub(super) fn is_kept_alive_now(inner: &Inner, session: &Session) -> bool {
+    let (interval, now) = (inner.policy.keep_alive(&session.provider), inner.now());
+    let due_at = interval.zip(session.connection_renewed_at()).map(|(interval, renewed_at)| {
+        keep_alive::due_at(renewed_at, interval, session.id.spread())
+    });
+    due_at.is_some_and(|due_at| now >= due_at) && timed_out(inner, session, now).is_none()
 }
 
 /// Returns what this process knows of a session whose row was just read.

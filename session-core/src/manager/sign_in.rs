@@ -9,8 +9,8 @@ use super::unclaimed::{NewGrant, Unclaimed};
 use crate::clock::Timestamp;
 use crate::policy::AdmittedSession;
 use crate::session::{
-    DeviceLabel, EndReason, Origin, ProviderIdentity, ProviderName, SecretDigest, Session,
-    SessionId, SessionSecret, UserId,
+    Authentication, DeviceLabel, EndReason, Origin, ProviderIdentity, ProviderName, SecretDigest,
+    Session, SessionId, SessionSecret, UserId,
 };
 use crate::store::{Admission, EndTarget, EndedSession, NewSession, StoreError};
 use crate::token::{TokenResponse, TokenSet};
@@ -19,12 +19,13 @@ use crate::token::{TokenResponse, TokenSet};
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct SignIn {
-    user: UserId,
-    provider: ProviderName,
-    tokens: TokenResponse,
-    identity: ProviderIdentity,
+    pub(super) user: UserId,
+    pub(super) provider: ProviderName,
+    pub(super) tokens: TokenResponse,
+    pub(super) identity: ProviderIdentity,
+    pub(super) authentication: Authentication,
     device: DeviceLabel,
-    supersedes: Vec<SecretDigest>,
+    pub(super) supersedes: Vec<SecretDigest>,
 }
 
 impl SignIn {
@@ -35,6 +36,7 @@ impl SignIn {
             provider: provider.clone(),
             tokens,
             identity: ProviderIdentity::default(),
+            authentication: Authentication::default(),
             device: DeviceLabel::default(),
             supersedes: Vec::new(),
         }
@@ -43,6 +45,12 @@ impl SignIn {
     /// Sets the user's identity at the provider. A cap counts over its subject.
     pub fn identity(mut self, identity: ProviderIdentity) -> Self {
         self.identity = identity;
+        self
+    }
+
+    /// Sets when and how the user authenticated at the provider.
+    pub fn authentication(mut self, authentication: Authentication) -> Self {
+        self.authentication = authentication;
         self
     }
 
@@ -140,13 +148,13 @@ impl SessionManager {
     }
 }
 
-fn new_session(
+pub(super) fn new_session(
     inner: &Inner,
     sign_in: SignIn,
     digest: Option<SecretDigest>,
     origin: Origin,
 ) -> Result<NewSession, ManagerError> {
-    let SignIn { user, provider, tokens, identity, device, supersedes } = sign_in;
+    let SignIn { user, provider, tokens, identity, authentication, device, supersedes } = sign_in;
     let is_registered = inner.provider(&provider).is_some();
     // A manager without providers renews nothing, and a token that cannot be renewed needs none.
     if !is_registered && !inner.providers.is_empty() && tokens.has_refresh_token() {
@@ -155,6 +163,7 @@ fn new_session(
     let now = inner.now();
     let session = Session::new(SessionId::generate(now), user, provider, origin, now)
         .with_identity(identity.storable())
+        .with_authentication(authentication.storable())
         .with_device(device);
     let tokens = TokenSet::new(tokens, now, inner.policy.renewal().assumed_lifetime);
     inner.notices.report(&session.provider, &tokens, is_registered);

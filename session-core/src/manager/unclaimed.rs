@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::manager::Inner;
 use super::row;
 use crate::error_chain::ErrorChain;
-use crate::session::{EndReason, Session};
+use crate::session::{EndReason, SecretDigest, Session, SessionId};
 use crate::store::{EndTarget, EndedSession, NewSession, PendingRevocation};
 use crate::token::Sealed;
 
@@ -48,6 +48,22 @@ impl NewGrant {
         inner.tasks.spawn(async move { self.revoke(&task).await });
     }
 
+    /// Has the refresh token revoked, unless a write of an unknown outcome has given it to this
+    /// session together with this secret; in a task of its own.
+    pub(super) fn discard_unless_written(
+        self,
+        inner: &Arc<Inner>,
+        id: SessionId,
+        to: SecretDigest,
+    ) {
+        let task = Arc::clone(inner);
+        inner.tasks.spawn(async move {
+            if !is_written(&task, id, to).await {
+                self.revoke(&task).await;
+            }
+        });
+    }
+
     /// Ends the session as soon as it is found; returns whether it was.
     async fn find_and_end(&self, inner: &Arc<Inner>) -> bool {
         let (mut looks, mut pause) = (0, MIN_PAUSE);
@@ -78,6 +94,23 @@ impl NewGrant {
                 tracing::error!(%session, error = %ErrorChain(&error), "a refresh token will not be revoked");
                 return;
             }
+        }
+    }
+}
+
+/// Returns whether a row has this secret; looks for as long as a statement may still be running.
+async fn is_written(inner: &Inner, id: SessionId, to: SecretDigest) -> bool {
+    let (mut looks, mut pause) = (0, MIN_PAUSE);
+    loop {
+        match inner.bounded(inner.store.find(id)).await {
+            Ok(Some(row)) if row.digests.iter().any(|digest| digest == to) => return true,
+            Ok(_) => looks += 1,
+            Err(error) => {
+                tracing::warn!(session = %id, error = %ErrorChain(&error), "a failed step-up is looked for");
+            }
+        }
+        if looks >= LOOKS || !may_wait(inner, &mut pause).await {
+            return false;
         }
     }
 }

@@ -215,7 +215,8 @@ impl PolicyBuilder {
     ///
     /// Returns a [`PolicyError`] that names the first invalid field: a cap of zero, a timeout of
     /// zero, a touch interval above a quarter of an idle timeout, a lease term below twice the
-    /// provider's timeout or eight times the store's, no concurrent renewals, a pattern with a `*` that is not at its end, or two rules with the same
+    /// provider's timeout or eight times the store's, no concurrent renewals, a keep-alive of
+    /// zero, without an absolute timeout or not shorter than the idle timeout, a pattern with a `*` that is not at its end, or two rules with the same
     /// pattern.
     pub fn build(self) -> Result<SessionPolicy, PolicyError> {
         let default = Limit::AtMost { max: DEFAULT_MAX_SESSIONS, on_full: OnFull::default() };
@@ -295,7 +296,18 @@ fn check_rule(rule: &Rule, limit: Limit, timeouts: Timeouts) -> Result<CheckedRu
         absolute: rule.absolute.unwrap_or(timeouts.absolute),
     };
     check_timeouts(timeouts)?;
-    Ok(CheckedRule { pattern: rule.pattern.clone(), limit, timeouts })
+    check_keep_alive(rule.keep_alive, timeouts)?;
+    let (pattern, keep_alive) = (rule.pattern.clone(), rule.keep_alive);
+    Ok(CheckedRule { pattern, limit, timeouts, keep_alive })
+}
+
+/// Nothing is kept alive for ever, and nothing that times out before it is renewed.
+fn check_keep_alive(interval: Option<Duration>, timeouts: Timeouts) -> Result<(), PolicyError> {
+    let Some(interval) = interval else { return Ok(()) };
+    check(!interval.is_zero(), "keep_alive", "must not be zero")?;
+    check(timeouts.absolute.is_some(), "keep_alive", "needs an absolute timeout")?;
+    let is_in_time = timeouts.idle.is_none_or(|idle| idle > interval);
+    check(is_in_time, "keep_alive", "must be shorter than the idle timeout")
 }
 
 /// The bounds of the default touch interval.

@@ -1,7 +1,9 @@
 //! The policy: pure decisions on plain values, without I/O and without a clock.
 
+pub mod authentication;
 mod builder;
 mod expiry;
+pub mod keep_alive;
 mod limit;
 mod renewal;
 pub mod rotation;
@@ -63,6 +65,8 @@ struct CheckedRule {
     pattern: String,
     limit: Limit,
     timeouts: Timeouts,
+    /// How often connections that are not used are renewed.
+    keep_alive: Option<Duration>,
 }
 
 impl SessionPolicy {
@@ -159,7 +163,7 @@ impl SessionPolicy {
     #[must_use]
     pub const fn event_retention(&self, name: EventName) -> Duration {
         match name {
-            EventName::Created | EventName::Ended => self.retention,
+            EventName::Created | EventName::Ended | EventName::SteppedUp => self.retention,
             EventName::Renewed | EventName::RenewalFailed => self.renewal_event_retention,
         }
     }
@@ -168,6 +172,21 @@ impl SessionPolicy {
     #[must_use]
     pub const fn store_timeout(&self) -> Duration {
         self.store_timeout
+    }
+
+    /// Returns how often connections of this provider that are not used are renewed; `None` if they
+    /// are not.
+    #[must_use]
+    pub fn keep_alive(&self, provider: &ProviderName) -> Option<Duration> {
+        self.rule(provider).and_then(|rule| rule.keep_alive)
+    }
+
+    /// Returns the intervals of keep-alive, each with the providers that it is for.
+    #[must_use]
+    pub fn keep_alive_rules(&self) -> Vec<(ProviderSelection, Duration)> {
+        let selections = self.timeout_rules().into_iter().map(|(providers, _)| providers);
+        let intervals = self.rules.iter().map(|rule| rule.keep_alive);
+        selections.zip(intervals).filter_map(|(of, interval)| Some((of, interval?))).collect()
     }
 
     /// Returns the timeouts of each rule with the providers that it decides about, and then the

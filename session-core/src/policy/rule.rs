@@ -28,6 +28,7 @@ pub struct Rule {
     pub(super) limit: LimitSetting,
     pub(super) idle: Option<Option<Duration>>,
     pub(super) absolute: Option<Option<Duration>>,
+    pub(super) keep_alive: Option<Duration>,
 }
 
 /// A limit as it was set, not yet checked.
@@ -69,7 +70,7 @@ impl Rule {
     /// `mcp:*`.
     pub fn for_provider(pattern: impl Into<String>) -> Self {
         let limit = LimitSetting::default();
-        Self { pattern: pattern.into(), limit, idle: None, absolute: None }
+        Self { pattern: pattern.into(), limit, idle: None, absolute: None, keep_alive: None }
     }
 
     /// Sets the cap: how many sessions a user may have. Zero is refused when the policy is built.
@@ -117,6 +118,27 @@ impl Rule {
     /// Removes the bound on the time in all.
     pub const fn without_absolute_timeout(mut self) -> Self {
         self.absolute = Some(None);
+        self
+    }
+
+    /// Sets how often connections of tool clients that are not used are renewed, by
+    /// [maintenance](crate::SessionManager::maintain), so that their provider does not forget them
+    /// (default: not at all). Up to an eighth earlier, which tells connections apart.
+    ///
+    /// A renewal is no use: the idle timeout must be longer, or removed. The absolute timeout ends it
+    /// all.
+    ///
+    /// ```
+    /// use session_core::policy::{Rule, SessionPolicy};
+    /// use std::time::Duration;
+    ///
+    /// let day = Duration::from_secs(24 * 3600);
+    /// let tools = Rule::for_provider("mcp:*").keep_alive(day * 7).absolute_timeout(day * 365);
+    /// let policy = SessionPolicy::builder().rule(tools.without_idle_timeout()).build();
+    /// assert!(policy.is_ok());
+    /// ```
+    pub const fn keep_alive(mut self, interval: Duration) -> Self {
+        self.keep_alive = Some(interval);
         self
     }
 }

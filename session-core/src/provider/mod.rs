@@ -11,7 +11,7 @@ use secrecy::SecretString;
 
 pub use error::{ProviderError, ProviderErrorKind};
 
-use crate::token::{TokenResponse, TokenSet};
+use crate::token::{Resource, TokenResponse, TokenSet};
 
 /// What a provider revokes when it revokes one refresh token (F38).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -41,6 +41,22 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// [`Refused`](ProviderErrorKind::Refused) only if the provider itself reported the refresh token
     /// as invalid, since that ends the session.
     async fn renew(&self, tokens: &TokenSet) -> Result<TokenResponse, ProviderError>;
+
+    /// Fetches an access token for a further resource with the refresh token of these tokens (RFC 8707,
+    /// section 2.2; RFC 6749, section 6).
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ProviderError`] if there is no token response; of the kind
+    /// [`Unsupported`](ProviderErrorKind::Unsupported) where this is not implemented. A refusal does
+    /// not end the session: it may be the resource's.
+    async fn renew_for(
+        &self,
+        _tokens: &TokenSet,
+        _resource: &Resource,
+    ) -> Result<TokenResponse, ProviderError> {
+        Err(ProviderError::new(ProviderErrorKind::Unsupported))
+    }
 
     /// Revokes a refresh token (RFC 7009). Succeeds if the provider no longer knows it.
     ///

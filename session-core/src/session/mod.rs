@@ -1,11 +1,13 @@
 //! The session: one login in one browser or device, without its tokens.
 
+mod authentication;
 mod device;
 mod end;
 mod id;
 mod secret;
 mod serialize;
 
+pub use authentication::Authentication;
 pub use device::DeviceLabel;
 pub use end::{EndReason, Ended};
 pub use id::{InvalidName, ProviderName, SessionId, Subject, UserId};
@@ -69,6 +71,8 @@ pub struct Session {
     pub provider: ProviderName,
     /// The identity of the user at the provider.
     pub identity: ProviderIdentity,
+    /// When and how the user authenticated at the provider.
+    pub authentication: Authentication,
     /// The label by which the user recognises the device.
     pub device: DeviceLabel,
     /// How it came to be.
@@ -103,6 +107,7 @@ impl Session {
             user,
             provider,
             identity: ProviderIdentity::default(),
+            authentication: Authentication::default(),
             device: DeviceLabel::default(),
             origin,
             created_at: now,
@@ -118,6 +123,13 @@ impl Session {
     #[must_use]
     pub fn with_identity(mut self, identity: ProviderIdentity) -> Self {
         self.identity = identity;
+        self
+    }
+
+    /// Sets when and how the user authenticated.
+    #[must_use]
+    pub fn with_authentication(mut self, authentication: Authentication) -> Self {
+        self.authentication = authentication;
         self
     }
 
@@ -140,6 +152,14 @@ impl Session {
     pub const fn with_renewed_at(mut self, renewed_at: Option<Timestamp>) -> Self {
         self.renewed_at = renewed_at;
         self
+    }
+
+    /// Returns when the tokens of a tool client's connection were last renewed, or when it was
+    /// created; `None` for every other session.
+    #[must_use]
+    pub fn connection_renewed_at(&self) -> Option<Timestamp> {
+        let is_connection = self.origin == Origin::Connection;
+        is_connection.then(|| self.renewed_at.unwrap_or(self.created_at))
     }
 
     /// Returns whether the session was not ended. It may have reached a timeout all the same: ask

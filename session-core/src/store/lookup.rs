@@ -78,13 +78,29 @@ pub trait SessionLookup {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimeoutBasis {
+    /// The last renewal of a tool client's connection, or its creation: the time after which its
+    /// provider forgets it. Other sessions have none.
+    ConnectionRenewed,
     /// The last use of the session: the idle timeout.
     LastSeen,
     /// The start of the absolute timeout.
     TimeoutsFrom,
 }
 
-/// A page of live sessions of some providers whose last use or start is no later than a moment.
+impl TimeoutBasis {
+    /// Returns this time of a session, if it has one.
+    #[must_use]
+    pub fn time_of(self, session: &Session) -> Option<Timestamp> {
+        match self {
+            Self::ConnectionRenewed => session.connection_renewed_at(),
+            Self::LastSeen => Some(session.last_seen_at),
+            Self::TimeoutsFrom => Some(session.timeouts_from),
+        }
+    }
+}
+
+/// A page of live sessions of some providers for which one of these times is no later than
+/// a moment.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TimeoutQuery {

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`SessionLookup`] | finds, lists and counts sessions; changes nothing |
 //! | [`SessionLifecycle`] | admits, ends and purges sessions |
-//! | [`SessionUpdates`] | writes renewed tokens, rotates secrets, records the last use |
+//! | [`SessionUpdates`] | writes renewed tokens and step-ups, rotates secrets, records the last use |
 //! | [`RenewalLeases`] | gives one process at a time the right to renew a session |
 //! | [`RevocationOutbox`] | keeps refresh tokens until they are revoked at their provider |
 //! | [`EventLog`] | keeps what happened to sessions, and lists what changed them |
@@ -96,7 +96,7 @@ pub use migrated::MigratedSessions;
 pub use revocation::{PendingRevocation, RevocationId, RevocationOutbox};
 pub use round::{KEPT_ROUNDS, MaintenanceRounds, Round};
 pub use row::{Digests, EndedSession, Lease, LeaseOwner, PreviousDigest, StoredSession};
-pub use update::{SecretRotation, SessionUpdates, TokenWrite};
+pub use update::{SecretRotation, SessionUpdates, StepUpWrite, TokenWrite};
 
 /// A complete session store: every type that implements the nine traits of [this module](self).
 ///

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::provider::{Provider, ProviderError, ProviderErrorKind, RevocationScope};
 use crate::testing::Gate;
-use crate::token::{TokenResponse, TokenSet};
+use crate::token::{Resource, TokenResponse, TokenSet};
 
 /// What happens to one renewal.
 #[derive(Debug, Clone)]
@@ -70,6 +70,7 @@ struct ProviderState {
     spent: HashSet<String>,
     dead: HashSet<u64>,
     sent: Vec<String>,
+    resources: Vec<Resource>,
     revoked: Vec<String>,
     reuses: usize,
 }
@@ -90,6 +91,7 @@ impl ScriptedProvider {
             spent: HashSet::new(),
             dead: HashSet::new(),
             sent: Vec::new(),
+            resources: Vec::new(),
             revoked: Vec::new(),
             reuses: 0,
         };
@@ -193,6 +195,12 @@ impl ScriptedProvider {
     #[must_use]
     pub fn sent(&self) -> Vec<String> {
         self.lock().sent.clone()
+    }
+
+    /// Returns the resources that tokens were fetched for, in order.
+    #[must_use]
+    pub fn resources(&self) -> Vec<Resource> {
+        self.lock().resources.clone()
     }
 
     /// Returns the tokens of all revocations in clear text, failed ones too.
@@ -313,6 +321,16 @@ impl Provider for ScriptedProvider {
         let result = self.lock().renew(refresh_token);
         self.answers.pass().await;
         result
+    }
+
+    /// Follows the same script as a renewal.
+    async fn renew_for(
+        &self,
+        tokens: &TokenSet,
+        resource: &Resource,
+    ) -> Result<TokenResponse, ProviderError> {
+        self.lock().resources.push(resource.clone());
+        self.renew(tokens).await
     }
 
     async fn revoke(&self, refresh_token: &SecretString) -> Result<(), ProviderError> {

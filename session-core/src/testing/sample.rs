@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::session::{
-    DeviceLabel, Origin, ProviderIdentity, ProviderName, SecretDigest, Session, SessionId,
-    SessionSecret, Subject, UserId,
+    Authentication, DeviceLabel, Origin, ProviderIdentity, ProviderName, SecretDigest, Session,
+    SessionId, SessionSecret, Subject, UserId,
 };
 use crate::store::NewSession;
 use crate::token::{Keyring, SealedTokens, TokenResponse, TokenSet};
@@ -159,10 +159,16 @@ impl Login {
             subject: Some(subject("sample-subject")),
             ..ProviderIdentity::default()
         };
+        let authentication = Authentication {
+            at: Some(now()),
+            acr: Some("urn:example:sample".to_owned()),
+            amr: vec!["pwd".to_owned(), "otp".to_owned()],
+        };
         let (user, provider) = (self::user(user), self::provider(provider));
         let id = SessionId::generate(now());
         let session = Session::new(id, user, provider, Origin::Login, now())
             .with_identity(identity)
+            .with_authentication(authentication)
             .with_device(DeviceLabel::new("Sample on Linux"));
         Self { session, secret: Some(secret()), tokens: tokens(), supersedes: None }
     }

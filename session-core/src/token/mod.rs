@@ -1,7 +1,9 @@
 //! The tokens of one session, how they are merged at a renewal, and how they are sealed.
 
+mod compare;
 mod extra;
 mod key_source;
+mod resource;
 mod response;
 mod seal;
 
@@ -10,11 +12,12 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use compare::same_secret;
 pub use extra::ExtraFields;
 pub use key_source::KeySourceError;
+pub use resource::{InvalidResource, Resource, ResourceToken};
 pub use response::{MalformedResponse, TokenResponse};
 use seal::TAG_BYTES;
 pub use seal::{Keyring, KeyringError, SealContext, SealError, Sealed, SealedPart, Unreadable};
@@ -37,6 +40,8 @@ pub struct TokenSet {
     received_at: Timestamp,
     expires_at: Option<Timestamp>,
     extra: ExtraFields,
+    /// For further resources, the oldest first.
+    resource_tokens: Vec<ResourceToken>,
 }
 
 impl TokenSet {
@@ -73,6 +78,7 @@ impl TokenSet {
             received_at,
             expires_at: lifetime.map(|lifetime| received_at + lifetime),
             extra: response.extra,
+            resource_tokens: Vec::new(),
         }
     }
 
@@ -119,7 +125,52 @@ impl TokenSet {
         response.token_type = response.token_type.or_else(|| self.token_type.clone());
         response.scope = response.scope.or_else(|| self.scope.clone());
         response.extra.add_missing(&self.extra);
-        Self::new(response, received_at, assumed_lifetime)
+        let renewed = Self::new(response, received_at, assumed_lifetime);
+        Self { resource_tokens: self.resource_tokens.clone(), ..renewed }
+    }
+
+    /// Returns the tokens after a renewal for a further resource (RFC 8707): the main access token
+    /// stays, and a new refresh token takes the place of the old one.
+    ///
+    /// ```
+    /// use session_core::token::Resource;
+    /// use session_core::{Timestamp, TokenResponse, TokenSet};
+    /// use std::time::Duration;
+    ///
+    /// let (now, hour) = (Timestamp::from_millis(0), Duration::from_secs(3600));
+    /// let old = TokenSet::new(TokenResponse::bearer("a").with_refresh_token("r"), now, hour);
+    /// let files = Resource::new("https://files.example/").unwrap();
+    /// let response = TokenResponse::bearer("f").with_refresh_token("s");
+    /// let new = old.with_resource_token(&files, response, now, hour);
+    /// assert_eq!((new.access_token(), new.refresh_token()), ("a", Some("s")));
+    /// assert_eq!(new.resource_token(&files).unwrap().access_token(), "f");
+    /// ```
+    #[must_use]
+    pub fn with_resource_token(
+        &self,
+        resource: &Resource,
+        response: TokenResponse,
+        received_at: Timestamp,
+        assumed_lifetime: Duration,
+    ) -> Self {
+        let token = ResourceToken::new(resource, &response, received_at, assumed_lifetime);
+        let mut tokens = self.clone();
+        resource::add(&mut tokens.resource_tokens, token);
+        tokens.refresh_token = response.refresh_token.or(tokens.refresh_token);
+        tokens.id_token = response.id_token.or(tokens.id_token);
+        tokens
+    }
+
+    /// Returns the access token for a further resource, if there is one; it may have expired.
+    #[must_use]
+    pub fn resource_token(&self, resource: &Resource) -> Option<&ResourceToken> {
+        self.resource_tokens.iter().find(|token| token.resource() == resource)
+    }
+
+    /// Returns the tokens without those for further resources.
+    pub(crate) fn without_resource_tokens(mut self) -> Self {
+        self.resource_tokens.clear();
+        self
     }
 
     /// Returns the access token, for an `Authorization` header.
@@ -201,6 +252,18 @@ impl TokenSet {
         }
     }
 
+    /// Returns whether both have the same token that is to be revoked when the session ends, or none,
+    /// compared in constant time.
+    pub(crate) fn has_revocable_of(&self, other: &Self) -> bool {
+        match (self.revocable(), other.revocable()) {
+            (Some((mine, token)), Some((theirs, other))) => {
+                mine == theirs && same_secret(token, other)
+            }
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
     /// Returns about how many bytes of memory the tokens take.
     pub(crate) fn memory(&self) -> usize {
         let secret = |token: Option<&str>| token.map_or(0, str::len);
@@ -210,6 +273,7 @@ impl TokenSet {
             + secret(self.id_token())
             + self.scope.as_ref().map_or(0, String::len)
             + self.extra.memory()
+            + self.resource_tokens.iter().map(ResourceToken::memory).sum::<usize>()
     }
 
     /// Seals the tokens for the row of this session.
@@ -277,6 +341,7 @@ impl TokenSet {
             received_at: self.received_at.as_millis(),
             expires_at: self.expires_at.map(Timestamp::as_millis),
             extra: &self.extra,
+            resource_tokens: &self.resource_tokens,
         };
         serde_json::to_vec(&plain).map(Zeroizing::new).map_err(|_| SealError)
     }
@@ -292,6 +357,7 @@ impl TokenSet {
             received_at: Timestamp::from_millis(plain.received_at),
             expires_at: plain.expires_at.map(Timestamp::from_millis),
             extra: plain.extra,
+            resource_tokens: plain.resource_tokens,
         })
     }
 }
@@ -329,10 +395,6 @@ impl SealedTokens {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SealTags(Option<[u8; TAG_BYTES]>, Option<[u8; TAG_BYTES]>);
 
-fn same_secret(one: &str, other: &str) -> bool {
-    one.as_bytes().ct_eq(other.as_bytes()).into()
-}
-
 #[derive(Serialize)]
 struct Plain<'a> {
     access_token: &'a str,
@@ -342,6 +404,8 @@ struct Plain<'a> {
     received_at: i64,
     expires_at: Option<i64>,
     extra: &'a ExtraFields,
+    #[serde(skip_serializing_if = "<[ResourceToken]>::is_empty")]
+    resource_tokens: &'a [ResourceToken],
 }
 
 #[derive(Deserialize)]
@@ -353,4 +417,6 @@ struct PlainOwned {
     received_at: i64,
     expires_at: Option<i64>,
     extra: ExtraFields,
+    #[serde(default)]
+    resource_tokens: Vec<ResourceToken>,
 }

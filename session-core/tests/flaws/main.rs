@@ -13,7 +13,7 @@ use session_core::testing::conformance;
 use store::{Flaw, Flawed};
 
 /// Each flaw, with a law that it breaks.
-const FLAWS: [(Flaw, u8); 57] = [
+const FLAWS: [(Flaw, u8); 61] = [
     (Flaw::AdmitsInTwoSteps, 1),
     (Flaw::CountsAllPartitionsTogether, 1),
     (Flaw::EvictsOneOnly, 1),
@@ -34,6 +34,9 @@ const FLAWS: [(Flaw, u8); 57] = [
     (Flaw::RotatesAnySecret, 3),
     (Flaw::WritesAnyRevision, 3),
     (Flaw::WritesInTwoSteps, 3),
+    (Flaw::StepsUpAnyRevision, 3),
+    (Flaw::KeepsTheAuthentication, 3),
+    (Flaw::ListsAllAsConnections, 9),
     (Flaw::ConfirmsWithTheOldSecret, 3),
     (Flaw::ClaimsHeldLeases, 4),
     (Flaw::ClaimsInTwoSteps, 4),
@@ -71,6 +74,7 @@ const FLAWS: [(Flaw, u8); 57] = [
     (Flaw::EndsAllOfAnIssuer, 11),
     (Flaw::EndsOneProviderAsAll, 11),
     (Flaw::EnqueuesTwice, 11),
+    (Flaw::ForgetsTheReplacedToken, 3),
 ];
 
 async fn broken_laws(flaw: Flaw) -> Vec<(u8, &'static str)> {

@@ -13,6 +13,8 @@ mod backoff;
 mod lease;
 mod maintenance;
 mod rare;
+mod resources;
+mod step_up;
 mod store_errors;
 mod waiting;
 mod watcher;

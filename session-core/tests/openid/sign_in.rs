@@ -6,6 +6,7 @@ use openidconnect::url::Url;
 use serde_json::{Value, json};
 use session_core::clock::Clock;
 use session_core::middleware::ErrorChain;
+use session_core::policy::authentication::RequiredAuthentication;
 use session_core::provider::openid::{
     AuthorizationOptions, AuthorizationRequest, Callback, OpenIdProvider, PendingSignIn,
     SignInError, SignInErrorKind, SignInOutcome,
@@ -393,13 +394,16 @@ async fn passes_further_parameters_on_but_not_those_that_protect_the_sign_in() {
         .with_param("prompt", "consent")
         .with_param("access_type", "offline")
         .with_param("resource", "https://api.example/")
-        .with_max_age(Duration::from_secs(3600));
+        .with_required_authentication(
+            within_an_hour().with_acr("phr").unwrap().with_acr("mfa").unwrap(),
+        );
     let visit = Visit::with(issuer.clone(), issuer.provider().await, asked).await;
     for (name, value) in [
         ("prompt", "consent"),
         ("access_type", "offline"),
         ("resource", "https://api.example/"),
         ("max_age", "3600"),
+        ("acr_values", "phr mfa"),
     ] {
         assert_eq!(visit.asked()[name], value);
     }
@@ -411,12 +415,17 @@ async fn passes_further_parameters_on_but_not_those_that_protect_the_sign_in() {
 
 #[tokio::test]
 async fn a_sign_in_with_a_maximum_age_needs_a_recent_authentication() {
-    let hour = Duration::from_secs(3600);
-    for (seconds_ago, is_accepted) in
-        [(Some(60), true), (Some(3660), true), (Some(3661), false), (None, false)]
-    {
+    for (seconds_ago, is_accepted) in [
+        (Some(60), true),
+        (Some(3660), true),
+        (Some(3661), false),
+        (Some(-60), true),
+        (Some(-61), false),
+        (None, false),
+    ] {
         let issuer = Issuer::new();
-        let options = AuthorizationOptions::new(CALLBACK).with_max_age(hour);
+        let options =
+            AuthorizationOptions::new(CALLBACK).with_required_authentication(within_an_hour());
         let visit = Visit::with(issuer.clone(), issuer.provider().await, options).await;
         let mut claims = visit.claims();
         let now = claims["iat"].as_i64().unwrap();
@@ -427,6 +436,56 @@ async fn a_sign_in_with_a_maximum_age_needs_a_recent_authentication() {
         let outcome = visit.returns(&visit.query()).await;
         assert_eq!(outcome.is_ok(), is_accepted, "{seconds_ago:?}");
     }
+}
+
+fn within_an_hour() -> RequiredAuthentication {
+    RequiredAuthentication::within(Duration::from_secs(3600))
+}
+
+#[tokio::test]
+async fn a_sign_in_at_a_level_needs_that_level_and_tells_how_the_user_authenticated() {
+    let required = RequiredAuthentication::none().with_acr("phr").unwrap();
+    for (acr, is_accepted) in
+        [(Some("phr"), true), (Some("PHR"), false), (Some("0"), false), (None, false)]
+    {
+        let issuer = Issuer::new();
+        let options =
+            AuthorizationOptions::new(CALLBACK).with_required_authentication(required.clone());
+        let visit = Visit::with(issuer.clone(), issuer.provider().await, options).await;
+        let mut claims = visit.claims();
+        let now = claims["iat"].as_i64().unwrap();
+        claims["auth_time"] = json!(now - 7);
+        claims["amr"] = json!(["pwd", "hwk"]);
+        if let Some(acr) = acr {
+            claims["acr"] = json!(acr);
+        }
+        visit.answers(&id_token("k1", &claims, "at-1"));
+        if !is_accepted {
+            assert_eq!(
+                visit.fails(&visit.query()).await,
+                SignInErrorKind::Authentication,
+                "{acr:?}"
+            );
+            // The provider may revoke the whole grant, and with it the user's other devices.
+            assert_eq!(visit.issuer.requests_to("/revoke").len(), 0, "{acr:?}");
+            continue;
+        }
+        let authentication = visit.returns(&visit.query()).await.unwrap().authentication;
+        assert_eq!(authentication.at.unwrap().as_millis(), (now - 7) * 1000);
+        assert_eq!(authentication.acr.as_deref(), acr);
+        assert_eq!(authentication.amr, ["pwd", "hwk"]);
+    }
+}
+
+#[tokio::test]
+async fn a_wish_for_a_level_does_not_go_with_a_required_one() {
+    let issuer = Issuer::new();
+    let provider = issuer.provider().await;
+    let wish = AuthorizationOptions::new(CALLBACK).with_param("acr_values", "gold");
+    assert!(provider.authorization_request(wish.clone()).await.is_ok());
+    let required = RequiredAuthentication::none().with_acr("phr").unwrap();
+    let both = provider.authorization_request(wish.with_required_authentication(required)).await;
+    assert_eq!(both.unwrap_err().field(), Some("param"));
 }
 
 #[tokio::test]

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use http::Extensions;
 use session_core::manager::TokenError;
+use session_core::token::ResourceToken;
 use session_core::{Session, SessionId, SessionManager, TokenSet, UserId};
 
+use super::origin::TokenKind;
 use crate::current::CurrentSession;
 
 /// Names a session on whose behalf a request is made, in the request's extensions: for a tool
@@ -32,6 +34,21 @@ impl OnBehalfOf {
     }
 }
 
+/// The access token of one request.
+pub(super) enum OutgoingToken {
+    Main(Arc<TokenSet>),
+    Resource(ResourceToken),
+}
+
+impl OutgoingToken {
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            Self::Main(tokens) => tokens.access_token(),
+            Self::Resource(token) => token.access_token(),
+        }
+    }
+}
+
 /// On whose behalf one request is made.
 pub(super) enum Caller {
     Current(CurrentSession),
@@ -45,25 +62,49 @@ impl Caller {
         named.map(Self::Named).or_else(|| current.map(Self::Current))
     }
 
-    pub(super) async fn tokens(
+    pub(super) async fn token(
         &self,
         manager: &SessionManager,
-    ) -> Result<Arc<TokenSet>, TokenError> {
-        match self {
-            Self::Current(current) => current.valid_tokens(manager).await,
-            Self::Named(named) => manager.access_token(&named.user, named.id).await,
+        kind: &TokenKind,
+    ) -> Result<OutgoingToken, TokenError> {
+        match (self, kind) {
+            (Self::Current(current), TokenKind::Main) => {
+                current.valid_tokens(manager).await.map(OutgoingToken::Main)
+            }
+            (Self::Current(current), TokenKind::Resource(resource)) => {
+                let token = current.valid_token_for(manager, resource).await;
+                token.map(OutgoingToken::Resource)
+            }
+            (Self::Named(OnBehalfOf { user, id }), TokenKind::Main) => {
+                manager.access_token(user, *id).await.map(OutgoingToken::Main)
+            }
+            (Self::Named(OnBehalfOf { user, id }), TokenKind::Resource(resource)) => {
+                let token = manager.access_token_for(user, *id, resource).await;
+                token.map(OutgoingToken::Resource)
+            }
         }
     }
 
-    pub(super) async fn tokens_after_rejection(
+    pub(super) async fn token_after_rejection(
         &self,
         manager: &SessionManager,
-        rejected: &TokenSet,
-    ) -> Result<Arc<TokenSet>, TokenError> {
+        kind: &TokenKind,
+        rejected: &OutgoingToken,
+    ) -> Result<OutgoingToken, TokenError> {
         let (user, id) = match self {
             Self::Current(current) => (current.user(), current.id()),
             Self::Named(named) => (&named.user, named.id),
         };
-        manager.access_token_after_rejection(user, id, rejected.access_token()).await
+        let rejected = rejected.as_str();
+        match kind {
+            TokenKind::Main => {
+                let tokens = manager.access_token_after_rejection(user, id, rejected).await;
+                tokens.map(OutgoingToken::Main)
+            }
+            TokenKind::Resource(of) => {
+                let token = manager.access_token_for_after_rejection(user, id, of, rejected).await;
+                token.map(OutgoingToken::Resource)
+            }
+        }
     }
 }

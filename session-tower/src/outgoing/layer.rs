@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use session_core::SessionManager;
+use session_core::token::Resource;
 use tower_layer::Layer;
 
 use super::origin::{AllowedOrigins, InvalidOrigin};
@@ -38,6 +39,30 @@ impl<R> OutgoingLayer<R> {
     /// not `https` and the host is another machine (RFC 6750, section 5.3).
     pub fn allow(mut self, origin: &str) -> Result<Self, InvalidOrigin> {
         Arc::make_mut(&mut self.settings).origins.add(origin)?;
+        Ok(self)
+    }
+
+    /// Allows tokens of a resource (RFC 8707) to go to an origin, or to the paths of an origin that
+    /// begin like this one: `https://api.example/calendar` is also for `/calendar/today`, and not for
+    /// `/calendars`. The longest beginning counts.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidOrigin`] like [`allow`](Self::allow), but for the path.
+    ///
+    /// ```
+    /// use session_core::token::Resource;
+    /// use session_tower::outgoing::OutgoingLayer;
+    /// # fn layer(manager: session_core::SessionManager) -> Result<OutgoingLayer, Box<dyn std::error::Error>> {
+    /// let calendar = Resource::new("https://api.example/calendar")?.with_scope("calendar.read");
+    /// let layer = OutgoingLayer::new(manager)
+    ///     .allow("https://users.example")?
+    ///     .allow_for("https://api.example/calendar", calendar)?;
+    /// # Ok(layer)
+    /// # }
+    /// ```
+    pub fn allow_for(mut self, address: &str, resource: Resource) -> Result<Self, InvalidOrigin> {
+        Arc::make_mut(&mut self.settings).origins.add_resource(address, resource)?;
         Ok(self)
     }
 

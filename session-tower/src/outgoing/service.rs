@@ -7,12 +7,12 @@ use std::task::{Context, Poll};
 
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request, Response};
-use session_core::TokenSet;
 use tower_service::Service;
 
-use super::caller::Caller;
+use super::caller::{Caller, OutgoingToken};
 use super::challenge::rejects_token;
 use super::error::OutgoingError;
+use super::origin::TokenKind;
 use super::repeat::Repeat;
 use super::settings::Settings;
 
@@ -57,10 +57,10 @@ where
         Box::pin(async move {
             settings.cookie.remove_from(request.headers_mut());
             let caller = Caller::take(request.extensions_mut());
-            let Some(caller) = settings.check(caller, &request)? else {
+            let Some((caller, kind)) = settings.check(caller, &request)? else {
                 return ready.call(request).await.map_err(OutgoingError::Call);
             };
-            let call = Call { settings: &settings, caller };
+            let call = Call { settings: &settings, caller, kind };
             call.send(ready, request, &repeat).await
         })
     }
@@ -70,6 +70,7 @@ where
 struct Call<'a> {
     settings: &'a Settings,
     caller: Caller,
+    kind: TokenKind,
 }
 
 impl Call<'_> {
@@ -84,15 +85,15 @@ impl Call<'_> {
         R: Repeat<B>,
     {
         let manager = &self.settings.manager;
-        let tokens = self.caller.tokens(manager).await.map_err(OutgoingError::Token)?;
-        authorize(&mut request, &tokens)?;
+        let token = self.caller.token(manager, &self.kind).await.map_err(OutgoingError::Token)?;
+        authorize(&mut request, &token)?;
         let second = copy(&request, repeat);
         let response = ready.call(request).await.map_err(OutgoingError::Call)?;
         if !rejects_token(&response) {
             return Ok(response);
         }
         // Also if this request cannot be repeated: the next one finds another token.
-        let renewed = self.caller.tokens_after_rejection(manager, &tokens).await;
+        let renewed = self.caller.token_after_rejection(manager, &self.kind, &token).await;
         let Some(mut second) = second else { return Ok(response) };
         let renewed = renewed.map_err(OutgoingError::Token)?;
         authorize(&mut second, &renewed)?;
@@ -104,8 +105,11 @@ impl Call<'_> {
 }
 
 /// Sets the `Authorization` header, in place of one that the request had.
-fn authorize<B, E>(request: &mut Request<B>, tokens: &TokenSet) -> Result<(), OutgoingError<E>> {
-    let bearer = HeaderValue::try_from(format!("Bearer {}", tokens.access_token()));
+fn authorize<B, E>(
+    request: &mut Request<B>,
+    token: &OutgoingToken,
+) -> Result<(), OutgoingError<E>> {
+    let bearer = HeaderValue::try_from(format!("Bearer {}", token.as_str()));
     let mut bearer = bearer.map_err(|_| OutgoingError::MalformedToken)?;
     bearer.set_sensitive(true);
     request.headers_mut().insert(AUTHORIZATION, bearer);

@@ -5,7 +5,7 @@ use session_core::SessionManager;
 
 use super::caller::Caller;
 use super::error::OutgoingError;
-use super::origin::AllowedOrigins;
+use super::origin::{AllowedOrigins, TokenKind};
 use crate::cookie::SessionCookie;
 
 /// The settings, shared by the services.
@@ -18,18 +18,18 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// Returns on whose behalf a request is sent; `None` if it is passed on as it is.
+    /// Returns on whose behalf a request is sent, and with which token; `None` if it is passed on as it is.
     pub(super) fn check<B, E>(
         &self,
         caller: Option<Caller>,
         request: &Request<B>,
-    ) -> Result<Option<Caller>, OutgoingError<E>> {
-        let is_allowed = caller.is_some() && self.origins.contains(request.uri());
-        match caller {
-            Some(_) if !is_allowed && !self.passes_others => {
+    ) -> Result<Option<(Caller, TokenKind)>, OutgoingError<E>> {
+        match (caller, self.origins.token_for(request.uri())) {
+            (Some(caller), Some(token)) => Ok(Some((caller, token.clone()))),
+            (Some(_), None) if !self.passes_others => {
                 Err(OutgoingError::NotAllowed { origin: Self::origin_of(request.uri()) })
             }
-            caller => Ok(caller.filter(|_| is_allowed)),
+            _ => Ok(None),
         }
     }
 

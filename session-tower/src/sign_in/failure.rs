@@ -40,6 +40,8 @@ pub enum SignInFailureKind {
     Denied,
     /// The sign-in took too long, or its code was used already: 400.
     Expired,
+    /// The user has not authenticated as recently or as strongly as was asked for: 403.
+    InsufficientAuthentication,
     /// What came back does not hold: another issuer, a wrong nonce, an invalid ID token: 400.
     Invalid,
     /// The user has the maximum number of sessions, and the policy refuses one more: 409.
@@ -47,6 +49,8 @@ pub enum SignInFailureKind {
     /// The sign-in cannot be begun or completed, by a fault of the application or its registration
     /// at the provider: 500.
     Misconfigured,
+    /// Another user has authenticated than the one whose session was to go on: 403.
+    OtherUser,
     /// The application refuses the user: 403.
     Refused,
     /// The provider or the store cannot be reached: 503.
@@ -63,7 +67,9 @@ impl SignInFailureKind {
             Self::Denied | Self::Expired | Self::Invalid | Self::Unknown => StatusCode::BAD_REQUEST,
             Self::LimitReached => StatusCode::CONFLICT,
             Self::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Refused => StatusCode::FORBIDDEN,
+            Self::InsufficientAuthentication | Self::OtherUser | Self::Refused => {
+                StatusCode::FORBIDDEN
+            }
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::UnknownProvider => StatusCode::NOT_FOUND,
         }
@@ -75,9 +81,11 @@ impl SignInFailureKind {
         match self {
             Self::Denied => "access_denied",
             Self::Expired => "sign_in_expired",
+            Self::InsufficientAuthentication => "insufficient_user_authentication",
             Self::Invalid => "sign_in_failed",
             Self::LimitReached => "limit_reached",
             Self::Misconfigured => "internal",
+            Self::OtherUser => "other_user",
             Self::Refused => "user_refused",
             Self::Unavailable => "unavailable",
             Self::Unknown => "unknown_sign_in",
@@ -91,11 +99,18 @@ impl fmt::Display for SignInFailureKind {
         f.write_str(match self {
             Self::Denied => "The identity provider did not sign you in.",
             Self::Expired => "The sign-in took too long. Please sign in again.",
+            Self::InsufficientAuthentication => {
+                "The identity provider did not confirm who you are in the way that this page needs."
+            }
             Self::Invalid => "The sign-in failed. Please sign in again.",
             Self::LimitReached => {
                 "You are signed in on too many devices. Sign out on one of them first."
             }
             Self::Misconfigured => "The sign-in does not work. Please tell the operator.",
+            Self::OtherUser => {
+                "You have confirmed another account than the one you are signed in with. Please sign \
+                 out first to change it."
+            }
             Self::Refused => "You may not sign in here.",
             Self::Unavailable => "Signing in is not possible right now. Please try again.",
             Self::Unknown => {
@@ -202,6 +217,7 @@ impl From<SignInError> for SignInFailure {
     fn from(error: SignInError) -> Self {
         let kind = match error.kind() {
             _ if error.is_transient() => SignInFailureKind::Unavailable,
+            SignInErrorKind::Authentication => SignInFailureKind::InsufficientAuthentication,
             SignInErrorKind::Denied => SignInFailureKind::Denied,
             SignInErrorKind::Expired | SignInErrorKind::CodeRefused => SignInFailureKind::Expired,
             SignInErrorKind::State => SignInFailureKind::Unknown,
@@ -218,6 +234,7 @@ impl From<ManagerError> for SignInFailure {
             ManagerErrorKind::LimitReached { live } => {
                 (SignInFailureKind::LimitReached, Some(live))
             }
+            ManagerErrorKind::OtherUser => (SignInFailureKind::OtherUser, None),
             _ if error.is_transient() => (SignInFailureKind::Unavailable, None),
             _ => (SignInFailureKind::Misconfigured, None),
         };

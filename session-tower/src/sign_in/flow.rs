@@ -8,13 +8,12 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use http::header::USER_AGENT;
 use http::{Extensions, HeaderMap, HeaderValue};
-use session_core::manager::{SignIn, SignedIn};
+use session_core::manager::{SignIn, StepUp, StepUpOutcome};
 use session_core::middleware::{ErrorChain, SessionManagerExt as _};
-use session_core::provider::openid::{
-    AuthorizationOptions, Callback, OpenIdProvider, SignInOutcome,
-};
+use session_core::policy::authentication::RequiredAuthentication;
+use session_core::provider::openid::{AuthorizationOptions, Callback, OpenIdProvider};
 use session_core::session::DeviceLabel;
-use session_core::{ProviderName, SessionManager, UserId};
+use session_core::{ProviderName, SessionId, SessionManager};
 
 use super::failure::{FailureResponse, SignInFailure, SignInFailureKind};
 use super::known_tokens::KnownTokens;
@@ -77,6 +76,8 @@ pub struct BeginOptions {
     pub return_to: Option<String>,
     /// The user name to fill into the provider's form.
     pub login_hint: Option<String>,
+    /// How recently and how strongly the user must authenticate.
+    pub required: RequiredAuthentication,
 }
 
 /// A sign-in that has begun: redirect the browser, with these cookies.
@@ -89,18 +90,19 @@ pub struct Begun {
 }
 
 /// A sign-in that has completed: redirect the browser, and set the session's cookie with
-/// [`CookieUpdate::signed_in`](crate::CookieUpdate::signed_in).
+/// [`CookieUpdate::stepped_up`](crate::CookieUpdate::stepped_up).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Completed {
-    /// The new session.
-    pub signed_in: SignedIn,
+    /// The new session, or the one that goes on.
+    pub outcome: StepUpOutcome,
     /// The path of this site to return to.
     pub return_to: String,
 }
 
 impl BeginOptions {
-    /// Reads the parameters `provider`, `return_to` and `login_hint` of a query.
+    /// Reads the parameters `provider`, `return_to`, `login_hint`, `max_age` and `acr_values` of a
+    /// query.
     ///
     /// ```
     /// use session_tower::sign_in::BeginOptions;
@@ -113,6 +115,7 @@ impl BeginOptions {
     #[must_use]
     pub fn from_query(query: &str) -> Self {
         let mut options = Self::default();
+        let (mut max_age, mut acr_values) = (None, String::new());
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let value = Some(value.into_owned()).filter(|value| value.len() <= MAX_TEXT);
             match &*name {
@@ -121,10 +124,26 @@ impl BeginOptions {
                     options.return_to = value.filter(|path| RedirectToLogin::is_local(path));
                 }
                 "login_hint" => options.login_hint = value.filter(|hint| !hint.is_empty()),
+                "max_age" => max_age = value.and_then(|seconds| seconds.parse().ok()),
+                "acr_values" => acr_values = value.unwrap_or_default(),
                 _ => {}
             }
         }
+        let age =
+            max_age.map(|seconds| RequiredAuthentication::within(Duration::from_secs(seconds)));
+        options.required = age.unwrap_or_default();
+        for value in acr_values.split_ascii_whitespace() {
+            let required = options.required.clone().with_acr(value);
+            options.required = required.unwrap_or(options.required);
+        }
         options
+    }
+
+    /// Returns whether this is to let a session go on, instead of beginning another one.
+    pub(super) fn is_step_up_of(&self, current: &CurrentSession) -> bool {
+        let provider = self.provider.as_deref();
+        let is_same = provider.is_none_or(|name| name == current.provider().as_str());
+        !self.required.is_none() && is_same
     }
 }
 
@@ -144,18 +163,24 @@ impl OpenIdSignIn {
         options: BeginOptions,
         headers: &HeaderMap,
     ) -> Result<Begun, SignInFailure> {
-        let flow = &*self.flow;
-        let registered = flow.registered(options.provider.as_deref())?;
-        let asked = flow.options(&options, headers);
-        let asked = if registered.uses_form_post { asked.with_form_post() } else { asked };
-        let request = registered.client.authorization_request(asked).await?;
-        let return_to = options.return_to.filter(|path| RedirectToLogin::is_local(path));
-        let return_to = return_to.unwrap_or_else(|| flow.home.clone());
-        let provider = registered.name.as_str().to_owned();
-        let record = Record::new(request.pending, provider, return_to, flow.manager.now());
-        let cookies = flow.cookies.keep(&record, headers);
-        let cookies = cookies.ok_or(SignInFailure::new(SignInFailureKind::Misconfigured))?;
-        Ok(Begun { location: request.url, cookies })
+        self.flow.begin(options, None, headers).await
+    }
+
+    /// Begins a step-up: the user of this session authenticates again, at the same provider, and the
+    /// session goes on.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SignInFailure`] if this sign-in does not know the session's provider, or it cannot
+    /// be reached.
+    pub async fn begin_step_up(
+        &self,
+        current: &CurrentSession,
+        mut options: BeginOptions,
+        headers: &HeaderMap,
+    ) -> Result<Begun, SignInFailure> {
+        options.provider = Some(current.provider().as_str().to_owned());
+        self.flow.begin(options, Some(current.id()), headers).await
     }
 
     /// Completes the sign-in that the query of the callback is about, and admits the session. Also
@@ -211,6 +236,26 @@ impl Flow {
         self.providers.iter().any(|registered| registered.uses_form_post)
     }
 
+    async fn begin(
+        &self,
+        options: BeginOptions,
+        step_up: Option<SessionId>,
+        headers: &HeaderMap,
+    ) -> Result<Begun, SignInFailure> {
+        let registered = self.registered(options.provider.as_deref())?;
+        let asked = self.options(&options, headers);
+        let asked = if registered.uses_form_post { asked.with_form_post() } else { asked };
+        let request = registered.client.authorization_request(asked).await?;
+        let return_to = options.return_to.filter(|path| RedirectToLogin::is_local(path));
+        let return_to = return_to.unwrap_or_else(|| self.home.clone());
+        let provider = registered.name.as_str().to_owned();
+        let mut record = Record::new(request.pending, provider, return_to, self.manager.now());
+        record.step_up = step_up.map(|id| id.to_string());
+        let cookies = self.cookies.keep(&record, headers);
+        let cookies = cookies.ok_or(SignInFailure::new(SignInFailureKind::Misconfigured))?;
+        Ok(Begun { location: request.url, cookies })
+    }
+
     fn registered(&self, name: Option<&str>) -> Result<&Registered, SignInFailure> {
         let unknown = || SignInFailure::new(SignInFailureKind::UnknownProvider);
         let mut providers = self.providers.iter();
@@ -222,11 +267,15 @@ impl Flow {
 
     fn options(&self, asked: &BeginOptions, headers: &HeaderMap) -> AuthorizationOptions {
         let redirect_uri = self.public_url.of(&self.callback_path, headers);
-        let mut options = AuthorizationOptions::new(redirect_uri).with_scope(&self.scope);
+        let mut options = AuthorizationOptions::new(redirect_uri)
+            .with_scope(&self.scope)
+            .with_required_authentication(asked.required.clone());
         if let Some(hint) = &asked.login_hint {
             options = options.with_login_hint(hint);
         }
-        for (name, value) in &self.params {
+        // What is required takes the place of a wish.
+        let is_wish = |name: &str| name == "acr_values" && asked.required.acr_values().is_some();
+        for (name, value) in self.params.iter().filter(|(name, _)| !is_wish(name)) {
             options = options.with_param(name, value);
         }
         options
@@ -240,25 +289,19 @@ impl Flow {
         presented: Option<PresentedCookie>,
     ) -> Result<Completed, SignInFailure> {
         let registered = self.registered(Some(&record.provider))?;
+        let required = record.pending.required_authentication().unwrap_or_default();
         let outcome = registered.client.complete(record.pending, callback).await?;
         let user = self.users.0.user(&registered.name, &outcome).await?;
-        let signed_in = self.admit(&user, &registered.name, outcome, headers, presented).await?;
-        Ok(Completed { signed_in, return_to: record.return_to })
-    }
-
-    async fn admit(
-        &self,
-        user: &UserId,
-        provider: &ProviderName,
-        outcome: SignInOutcome,
-        headers: &HeaderMap,
-        presented: Option<PresentedCookie>,
-    ) -> Result<SignedIn, SignInFailure> {
-        let sign_in = SignIn::new(user, provider, outcome.tokens)
+        let sign_in = SignIn::new(&user, &registered.name, outcome.tokens)
             .identity(outcome.identity)
+            .authentication(outcome.authentication)
             .device(device(headers))
             .supersedes(presented.iter().flat_map(PresentedCookie::digests));
-        Ok(self.manager.sign_in(sign_in).await?)
+        let outcome = match record.step_up.and_then(|id| id.parse::<SessionId>().ok()) {
+            Some(id) => self.manager.step_up(StepUp::new(id, sign_in).required(required)).await?,
+            None => StepUpOutcome::SignedIn(self.manager.sign_in(sign_in).await?),
+        };
+        Ok(Completed { outcome, return_to: record.return_to })
     }
 
     /// Returns the address of the provider's logout; `None` if there is none, or it cannot be asked

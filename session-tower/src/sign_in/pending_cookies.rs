@@ -31,6 +31,9 @@ pub(super) struct Record {
     pub(super) provider: String,
     pub(super) return_to: String,
     pub(super) started_at: i64,
+    /// The session that is to go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) step_up: Option<String>,
 }
 
 /// The cookies of pending sign-ins, each named after its state: tabs do not disturb each other, the
@@ -127,7 +130,7 @@ impl Record {
         return_to: String,
         now: Timestamp,
     ) -> Self {
-        Self { pending, provider, return_to, started_at: now.as_millis() }
+        Self { pending, provider, return_to, started_at: now.as_millis(), step_up: None }
     }
 }
 

@@ -72,7 +72,8 @@ macro_rules! service {
 }
 
 service! {
-    /// Begins a sign-in: `GET`, with the query parameters `provider`, `return_to` and `login_hint`.
+    /// Begins a sign-in: `GET`, with the query parameters `provider`, `return_to` and `login_hint`. With
+    /// `max_age` or `acr_values` it begins a step-up of the request's session, if it has one.
     LoginService, GET, answer_login
 }
 
@@ -116,7 +117,12 @@ impl OpenIdSignIn {
             return self.failed(&failure, &head.headers);
         }
         let options = BeginOptions::from_query(head.uri.query().unwrap_or_default());
-        match self.begin(options, &head.headers).await {
+        let current = head.extensions.get::<CurrentSession>();
+        let begun = match current.filter(|current| options.is_step_up_of(current)) {
+            Some(current) => self.begin_step_up(current, options, &head.headers).await,
+            None => self.begin(options, &head.headers).await,
+        };
+        match begun {
             Ok(begun) => with_cookies(redirect(&begun.location), begun.cookies),
             Err(failure) => self.failed(&failure, &head.headers),
         }
@@ -132,8 +138,7 @@ impl OpenIdSignIn {
         let response = match completed {
             Ok(completed) => {
                 let mut response = redirect(&completed.return_to);
-                let update = CookieUpdate::signed_in(&completed.signed_in);
-                response.extensions_mut().insert(update);
+                response.extensions_mut().insert(CookieUpdate::stepped_up(&completed.outcome));
                 response
             }
             Err(failure) => self.failed(&failure, headers),

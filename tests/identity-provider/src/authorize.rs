@@ -35,6 +35,8 @@ pub(crate) async fn authorize(
 
 /// A valid authorization request.
 pub(crate) struct AuthorizationRequest {
+    /// The first of the `acr_values`.
+    pub(crate) acr: Option<String>,
     /// The `S256` challenge.
     pub(crate) challenge: Option<String>,
     pub(crate) client_id: String,
@@ -67,6 +69,7 @@ impl AuthorizationRequest {
             return Err(AuthorizationError::Redirect(target, error, description));
         }
         Ok(Self {
+            acr: params.value("acr_values").and_then(first_word),
             challenge: params.value("code_challenge").map(str::to_owned),
             client_id: client.id.clone(),
             is_silent: params.value("prompt") == Some("none"),
@@ -126,6 +129,10 @@ impl AuthorizationError {
 pub(crate) fn scopes(value: &str) -> Vec<String> {
     let asked: Vec<&str> = value.split(' ').collect();
     SCOPES.iter().filter(|scope| asked.contains(scope)).map(|scope| (*scope).to_owned()).collect()
+}
+
+fn first_word(text: &str) -> Option<String> {
+    text.split(' ').next().filter(|word| !word.is_empty()).map(str::to_owned)
 }
 
 fn client_of<'a>(

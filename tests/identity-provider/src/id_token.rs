@@ -6,9 +6,9 @@ use openidconnect::core::{
     CoreJwsSigningAlgorithm,
 };
 use openidconnect::{
-    AccessToken, AdditionalClaims, Audience, ClientId, EndUserEmail, EndUserName, EndUserUsername,
-    IdToken, IdTokenClaims, JsonWebTokenError, LocalizedClaim, Nonce, StandardClaims,
-    SubjectIdentifier,
+    AccessToken, AdditionalClaims, Audience, AuthenticationContextClass, ClientId, EndUserEmail,
+    EndUserName, EndUserUsername, IdToken, IdTokenClaims, JsonWebTokenError, LocalizedClaim, Nonce,
+    StandardClaims, SubjectIdentifier,
 };
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +65,7 @@ pub(crate) fn sign(
         SessionClaims { sid: login.sid.clone() },
     )
     .set_auth_time(Some(time(login.auth_time)))
+    .set_auth_context_ref(login.acr.clone().map(AuthenticationContextClass::new))
     .set_nonce(nonce.map(Nonce::new));
     let algorithm = CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256;
     SessionIdToken::new(claims, provider.key.private(), algorithm, Some(access_token), None)

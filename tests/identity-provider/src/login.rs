@@ -15,7 +15,7 @@ use crate::provider::Provider;
 use crate::user::accepted_name;
 
 /// The parameters of the authorization request that the form repeats. They are checked again.
-const CARRIED: [&str; 9] = [
+const CARRIED: [&str; 10] = [
     "response_type",
     "client_id",
     "redirect_uri",
@@ -25,6 +25,7 @@ const CARRIED: [&str; 9] = [
     "code_challenge",
     "code_challenge_method",
     "response_mode",
+    "acr_values",
 ];
 
 /// Signs in the user named by `login_hint`, or shows the form; `prompt=none` never shows it.
@@ -74,8 +75,12 @@ pub(crate) async fn login(
 }
 
 fn sign_in(provider: &Provider, request: AuthorizationRequest, name: &str) -> Response {
+    let settings = provider.settings();
+    let age = i64::try_from(settings.authentication_age.as_millis()).unwrap_or(i64::MAX);
+    let now = provider.clock.now();
     let login = Login {
-        auth_time: provider.clock.now(),
+        acr: request.acr.filter(|_| settings.honours_acr_values),
+        auth_time: now.saturating_sub(age),
         client_id: request.client_id,
         nonce: request.nonce,
         scope: request.scope,
@@ -84,6 +89,7 @@ fn sign_in(provider: &Provider, request: AuthorizationRequest, name: &str) -> Re
     };
     let redirect_uri = request.target.redirect_uri.clone();
     let code = provider.ledger().issue_code(CodeGrant {
+        issued_at: now,
         challenge: request.challenge,
         login,
         redirect_uri,

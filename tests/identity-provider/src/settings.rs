@@ -11,12 +11,17 @@ use serde_json::{Map, Value};
 pub struct Settings {
     /// How long an access token issued from now on is valid. Default: 5 minutes.
     pub access_token_lifetime: Duration,
+    /// How long ago users seem to have authenticated, whatever the `max_age` of the request: that of a
+    /// provider that ignores it. Default: zero.
+    pub authentication_age: Duration,
     /// Whether the user named by `login_hint` is signed in without a form. Default: off.
     pub auto_login: bool,
     /// Whether reuse of a rotated refresh token revokes its family. Default: on.
     pub detect_reuse: bool,
     /// Additional fields of every token response. They replace no standard field. Default: none.
     pub extra_token_fields: Map<String, Value>,
+    /// Whether the ID token has the first of the `acr_values` that were asked for. Default: on.
+    pub honours_acr_values: bool,
     /// Whether a renewal also returns an ID token. Default: on.
     pub id_token_on_renewal: bool,
     /// Whether a sign-in also returns a refresh token. Default: on.
@@ -39,8 +44,10 @@ impl Default for Settings {
         Self {
             access_token_lifetime: Duration::from_secs(300),
             auto_login: false,
+            authentication_age: Duration::ZERO,
             detect_reuse: true,
             extra_token_fields: Map::new(),
+            honours_acr_values: true,
             id_token_on_renewal: true,
             issue_refresh_tokens: true,
             record_renewals: false,

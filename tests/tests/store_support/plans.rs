@@ -11,7 +11,8 @@ use session_core::session::{EndReason, SessionId};
 use session_core::store::sea_orm::SeaOrmStore;
 use session_core::store::sea_orm::entity::{Octets, admission_lock};
 use session_core::store::{
-    ChangesQuery, EndTarget, Lease, Round, SecretRotation, TimeoutBasis, TimeoutQuery, TokenWrite,
+    ChangesQuery, EndTarget, Lease, PendingRevocation, Round, SecretRotation, StepUpWrite,
+    TimeoutBasis, TimeoutQuery, TokenWrite,
 };
 use session_core::store::{
     EventLog as _, KeyRotation as _, MaintenanceRounds as _, MigratedSessions as _,
@@ -149,6 +150,13 @@ async fn call_every_method(store: &SeaOrmStore, logins: &[Login]) {
     assert!(store.rotate_secret(rotation).await.unwrap());
     store.confirm_rotation(two.id(), &to, now).await.unwrap();
     store.touch(two.id(), now).await.unwrap();
+    let tokens = sample::sealed(&sample::tokens(), &three.session);
+    let revocation =
+        PendingRevocation::new(&three.session, tokens.refresh_token.clone().unwrap(), now);
+    let write = TokenWrite::new(three.id(), 1, tokens, now);
+    let authentication = three.session.authentication.clone();
+    let write = StepUpWrite::new(write, sample::secret().digest(), authentication);
+    assert_eq!(store.step_up(write.revoking(Some(revocation))).await.unwrap(), Some(2));
     let lease = Lease::new(Duration::from_secs(60));
     assert!(store.claim_lease(two.id(), None, &lease).await.unwrap().is_some());
     assert!(store.heartbeat(two.id(), &lease).await.unwrap());
@@ -188,6 +196,9 @@ async fn maintain(store: &SeaOrmStore, login: &Login, now: Timestamp) {
         let page = store.list_timeout_candidates(query).await.unwrap();
         assert_eq!(page.len(), 10);
     }
+    let query = TimeoutQuery::new(TimeoutBasis::ConnectionRenewed, now, 10);
+    let query = query.after(Some((sample::now(), login.id())));
+    store.list_timeout_candidates(query).await.unwrap();
     let selected = ProviderSelection::matching("mcp:*").except(["mcp:files"]);
     let query = TimeoutQuery::new(TimeoutBasis::LastSeen, now, 10).of(selected);
     store.list_timeout_candidates(query).await.unwrap();

@@ -191,7 +191,7 @@ fn learn(inner: &Inner, changes: &[Change]) {
     for Change { session, kind, position, .. } in changes {
         match kind {
             EventKind::Ended(reason) => inner.local_states.learn_end(*session, *reason),
-            EventKind::Renewed => {
+            EventKind::Renewed | EventKind::SteppedUp => {
                 inner.local_states.learn_renewal(*session, position.at, monotonic);
             }
             EventKind::Created | EventKind::RenewalFailed(_) => {}

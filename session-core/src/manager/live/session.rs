@@ -10,7 +10,7 @@ use crate::manager::manager::Inner;
 use crate::manager::renewal::{self, RenewalReason};
 use crate::manager::row;
 use crate::policy::{Freshness, RenewalSchedule};
-use crate::session::{Origin, SecretDigest, Session};
+use crate::session::{Authentication, Origin, SecretDigest, Session};
 use crate::store::{Digests, PreviousDigest, StoredSession};
 use crate::token::{SealTags, SealedTokens, TokenSet};
 
@@ -68,9 +68,14 @@ pub(in crate::manager) struct ReadSession {
 
 impl LiveSession {
     pub(in crate::manager) fn new(inner: &Inner, read: ReadSession) -> Self {
-        let ReadSession { session, tokens, seal_tags, digests, presented, read_at } = read;
+        let ReadSession { mut session, tokens, seal_tags, digests, presented, read_at } = read;
         let is_presented = |previous: &PreviousDigest| previous.digest == presented;
         let found_by_previous = digests.previous.filter(is_presented);
+        if found_by_previous.is_some() {
+            // The holder of the previous secret may be another one than the user who has
+            // authenticated since.
+            session.authentication = Authentication::default();
+        }
         let timeouts = inner.policy.timeouts(&session.provider);
         let checked = Checked {
             read_at,
@@ -118,9 +123,11 @@ impl LiveSession {
     pub(in crate::manager) fn with_tokens(
         &self,
         inner: &Inner,
-        session: Session,
+        mut session: Session,
         tokens: Arc<TokenSet>,
     ) -> Self {
+        // The secret that was presented has not shown a later authentication.
+        session.authentication.clone_from(&self.session.authentication);
         let schedule = row::renewal_schedule(inner, &session, &tokens);
         let checked = Checked { schedule, ..self.checked.clone() };
         Self { checked, tokens, session, seal_tags: None, ..self.clone() }

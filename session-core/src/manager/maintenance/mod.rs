@@ -1,6 +1,7 @@
 //! Work that is due from time to time: purging sessions, revoking their tokens, sealing with a new
 //! key.
 
+mod keep_alive;
 mod purge;
 mod reseal;
 mod revocations;
@@ -12,7 +13,7 @@ pub use purge::PurgeReport;
 pub use reseal::ResealReport;
 pub(super) use reseal::check_keys;
 pub use revocations::RevocationReport;
-use rounds::RoundWatch;
+use rounds::{DueRound, RoundWatch};
 
 use super::error::ManagerError;
 use super::manager::SessionManager;
@@ -31,9 +32,9 @@ pub struct Maintenance {
 
 /// # Maintenance
 impl SessionManager {
-    /// Starts maintenance: purges and processes revocations about every `interval`, until the
+    /// Starts maintenance: purges, processes revocations and renews unused connections about every `interval`, until the
     /// result is dropped or the manager shuts down. Every node may run it: one of them purges in
-    /// each interval, and all of them revoke.
+    /// each interval and renews, and all of them revoke.
     ///
     /// A node ends sessions that have timed out only once the clock of another node has confirmed
     /// its own, or after it was the only node for 32 rounds. A failure is logged, and the next round
@@ -65,20 +66,47 @@ impl SessionManager {
             let spread = SessionId::generate(self.now()).spread() % 256;
             let share = u32::try_from(spread).unwrap_or(0);
             self.inner.clock.sleep(interval.saturating_add(interval / 1024 * share)).await;
-            if let Err(error) = self.maintain_once(&mut rounds).await {
-                tracing::warn!(error = %ErrorChain(&error), "sessions were not purged");
+            let round = self.maintain_once(&mut rounds).await;
+            if let Err(error) = &round {
+                tracing::warn!(error = %ErrorChain(error), "sessions were not purged");
             }
             if let Err(error) = self.process_revocations(MAX_REVOCATIONS).await {
                 tracing::warn!(error = %ErrorChain(&error), "revocations were not processed");
             }
+            // A clock that is far ahead would renew too early, and then not again for long.
+            let is_trusted = round.is_ok_and(|round| round.is_some_and(|round| round.may_end));
+            if is_trusted && let Err(error) = self.renew_connections().await {
+                tracing::warn!(error = %ErrorChain(&error), "connections were not renewed");
+            }
         }
     }
 
-    async fn maintain_once(&self, rounds: &mut RoundWatch) -> Result<(), ManagerError> {
-        if let Some(round) = rounds.claim(&self.inner).await? {
+    async fn maintain_once(
+        &self,
+        rounds: &mut RoundWatch,
+    ) -> Result<Option<DueRound>, ManagerError> {
+        let round = rounds.claim(&self.inner).await?;
+        if let Some(round) = round {
             purge::purge(&self.inner, round.may_end).await?;
         }
-        Ok(())
+        Ok(round)
+    }
+
+    /// Renews the connections of tool clients that are due by [`Rule::keep_alive`], and returns how
+    /// many were. Several of a provider at a time: a quarter of
+    /// [`max_concurrent_renewals`](crate::policy::PolicyBuilder::max_concurrent_renewals).
+    ///
+    /// Several nodes may do so at once, and be stopped at any moment: none is renewed twice, and what
+    /// is left is due still.
+    ///
+    /// [`Rule::keep_alive`]: crate::policy::Rule::keep_alive
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ManagerError`] if the store is unavailable. A connection that its provider does
+    /// not renew is no error.
+    pub async fn renew_connections(&self) -> Result<usize, ManagerError> {
+        keep_alive::renew_connections(&self.inner).await
     }
 
     /// Ends sessions that have reached a timeout, and deletes sessions and events that are older

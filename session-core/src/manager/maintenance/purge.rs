@@ -7,7 +7,6 @@ use crate::event::EventName;
 use crate::manager::error::ManagerError;
 use crate::manager::manager::Inner;
 use crate::manager::row;
-use crate::session::Session;
 use crate::store::{StoreError, TimeoutBasis, TimeoutQuery};
 
 /// How many rows one statement deletes, and one page reads.
@@ -62,17 +61,10 @@ async fn end_timed_out(
         let timed_out = |session| Some((session, row::timed_out(inner, session, now)?));
         let timed_out: Vec<_> = page.iter().filter_map(timed_out).collect();
         count += row::end_all_timed_out(inner, &timed_out, now).await?;
-        after = page.last().map(|last| (stale_time(query.by, last), last.id));
+        after = page.last().and_then(|last| Some((query.by.time_of(last)?, last.id)));
         if u64::try_from(page.len()).is_ok_and(|length| length < BATCH) {
             return Ok(count);
         }
-    }
-}
-
-const fn stale_time(by: TimeoutBasis, session: &Session) -> Timestamp {
-    match by {
-        TimeoutBasis::LastSeen => session.last_seen_at,
-        TimeoutBasis::TimeoutsFrom => session.timeouts_from,
     }
 }
 

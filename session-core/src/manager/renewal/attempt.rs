@@ -15,13 +15,15 @@ use crate::policy::Freshness;
 use crate::provider::Provider;
 use crate::session::{Session, SessionId};
 use crate::store::StoredSession;
-use crate::token::TokenSet;
+use crate::token::{Resource, TokenSet};
 
 /// Why other tokens than the stored ones are needed.
 #[derive(Debug, Clone)]
 pub(in crate::manager) enum RenewalReason {
     /// They are due.
     Due,
+    /// They belong to a connection that is not used, and are renewed to keep it.
+    KeepAlive,
     /// A resource server has rejected this access token.
     Rejected(SecretString),
 }
@@ -46,6 +48,8 @@ pub(super) struct RenewalAttempt<'a> {
     pub(super) inner: &'a Arc<Inner>,
     pub(super) id: SessionId,
     pub(super) reason: RenewalReason,
+    /// The further resource that a token is needed for; `None` for the main one.
+    pub(super) resource: Option<Resource>,
 }
 
 impl RenewalAttempt<'_> {
@@ -63,11 +67,31 @@ impl RenewalAttempt<'_> {
     /// Returns whether the provider must be asked. An expired token is always renewed, whatever
     /// this renewal was started for: other callers may have joined it.
     pub(super) fn is_needed(&self, opened: &OpenedRow) -> bool {
+        if let Some(resource) = &self.resource {
+            return self.is_needed_for(resource, opened);
+        }
+        if matches!(self.reason, RenewalReason::KeepAlive)
+            && row::is_kept_alive_now(self.inner, &opened.row.session)
+        {
+            return true;
+        }
         match (&self.reason, self.freshness(opened)) {
             (_, Freshness::Expired) | (RenewalReason::Due, Freshness::Due) => true,
-            (RenewalReason::Due, Freshness::Fresh) => false,
+            (RenewalReason::Due, Freshness::Fresh) | (RenewalReason::KeepAlive, _) => false,
             (RenewalReason::Rejected(token), _) => {
                 opened.tokens.is_access_token(token.expose_secret())
+            }
+        }
+    }
+
+    fn is_needed_for(&self, resource: &Resource, opened: &OpenedRow) -> bool {
+        let Some(token) = opened.tokens.resource_token(resource) else { return true };
+        let freshness = row::resource_freshness(self.inner, &opened.row.session, token);
+        match (&self.reason, freshness) {
+            (_, Freshness::Expired) | (RenewalReason::Due, Freshness::Due) => true,
+            (RenewalReason::Due, Freshness::Fresh) | (RenewalReason::KeepAlive, _) => false,
+            (RenewalReason::Rejected(rejected), _) => {
+                token.is_access_token(rejected.expose_secret())
             }
         }
     }
@@ -109,11 +133,21 @@ impl RenewalAttempt<'_> {
     /// rejects every new token does not use up one after the other.
     fn pause_after_rejection(&self, opened: &OpenedRow) -> Option<Duration> {
         let is_for_rejection = matches!(self.reason, RenewalReason::Rejected(_));
-        if !is_for_rejection || self.freshness(opened) == Freshness::Expired {
+        let session = &opened.row.session;
+        let token = self.resource.as_ref().and_then(|of| opened.tokens.resource_token(of));
+        let (freshness, received_at) = match (&self.resource, token) {
+            (None, _) => (self.freshness(opened), opened.tokens.received_at()),
+            (Some(_), None) => return None,
+            (Some(_), Some(token)) => {
+                (row::resource_freshness(self.inner, session, token), token.received_at())
+            }
+        };
+        // The tokens of the sign-in itself are renewed at once.
+        let is_first = session.renewed_at.is_none();
+        if !is_for_rejection || freshness == Freshness::Expired || is_first {
             return None;
         }
-        let renewed_at = opened.row.session.renewed_at?;
-        let passed = self.inner.now().since(renewed_at);
+        let passed = self.inner.now().since(received_at);
         let left = self.inner.policy.renewal().min_interval.saturating_sub(passed);
         (!left.is_zero()).then_some(left)
     }

@@ -3,7 +3,7 @@
 //! `task` runs a renewal on `attempt` (what to renew, and whether it may be), `lease` (one process
 //! at a time), `persist` (a rotated token is stored before it is used) and `refusal` (what
 //! `invalid_grant` means). `single_flight`, `backoff`, `abandoned_leases` and `migration_hold`
-//! are what a process remembers between renewals.
+//! and `refused_resources` are what a process remembers between renewals.
 
 mod abandoned_leases;
 mod attempt;
@@ -12,6 +12,7 @@ mod lease;
 mod migration_hold;
 mod persist;
 mod refusal;
+mod refused_resources;
 mod single_flight;
 mod task;
 
@@ -19,5 +20,6 @@ pub(super) use abandoned_leases::AbandonedLeases;
 pub(super) use attempt::RenewalReason;
 pub(super) use backoff::{MAX_REQUESTED_PAUSE, ProviderBackoff};
 pub(super) use migration_hold::MigrationHold;
-pub(super) use single_flight::{RenewalOutcome, SingleFlight};
-pub(super) use task::begin;
+pub(super) use refused_resources::RefusedResources;
+pub(super) use single_flight::{RenewalOutcome, Renewed, SingleFlight};
+pub(super) use task::{begin, begin_for};

@@ -138,7 +138,11 @@ async fn write(
         return Ok(WriteOutcome::Overtaken(Box::new(Renewed { session, tokens })));
     }
     let assumed = inner.policy.renewal().assumed_lifetime;
-    let merged = stored.renewed(fetched.response.clone(), fetched.received_at, assumed);
+    let (response, received_at) = (fetched.response.clone(), fetched.received_at);
+    let merged = match &attempt.resource {
+        None => stored.renewed(response, received_at, assumed),
+        Some(of) => stored.with_resource_token(of, response, received_at, assumed),
+    };
     let Ok(tokens) = row::seal_tokens(inner, &row.session, &merged) else {
         return Ok(WriteOutcome::Retry);
     };

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::manager::error::{DEFAULT_RETRY_AFTER, TokenError};
 use crate::manager::peak::shrink_after_peak;
 use crate::session::{Session, SessionId};
-use crate::token::TokenSet;
+use crate::token::{Resource, TokenSet};
 
 /// Tokens that are valid now, with the row that holds them.
 #[derive(Debug, Clone)]
@@ -24,11 +24,19 @@ type OutcomeSender = watch::Sender<Option<RenewalOutcome>>;
 
 /// A renewal in progress; dropping it does not stop the renewal.
 #[derive(Debug, Clone)]
-pub(in crate::manager) struct PendingRenewal(watch::Receiver<Option<RenewalOutcome>>);
+pub(in crate::manager) struct PendingRenewal {
+    outcome: watch::Receiver<Option<RenewalOutcome>>,
+    resource: Option<Resource>,
+}
 
 impl PendingRenewal {
+    /// Returns whether it is for this resource; `None` means the main access token.
+    pub(in crate::manager) fn is_for(&self, resource: Option<&Resource>) -> bool {
+        self.resource.as_ref() == resource
+    }
+
     pub(in crate::manager) async fn outcome(mut self) -> RenewalOutcome {
-        match self.0.wait_for(Option::is_some).await.as_deref() {
+        match self.outcome.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(outcome)) => outcome.clone(),
             // Its task has panicked: the state of the tokens is unknown.
             Ok(None) | Err(_) => Err(TokenError::unavailable(DEFAULT_RETRY_AFTER)),
@@ -51,14 +59,19 @@ pub(super) struct CompletionGuard<'a> {
 }
 
 impl SingleFlight {
-    /// Returns the renewal of a session: the one in progress, or a new one together with the sender
-    /// for its task.
-    pub(super) fn join(&self, id: SessionId) -> (PendingRenewal, Option<OutcomeSender>) {
+    /// Returns the renewal of a session: the one in progress, whatever it is for, or a new one
+    /// together with the sender for its task. A refresh token is not sent twice at once (F24).
+    pub(super) fn join(
+        &self,
+        id: SessionId,
+        resource: Option<&Resource>,
+    ) -> (PendingRenewal, Option<OutcomeSender>) {
         match self.lock().entry(id) {
             Entry::Occupied(pending) => (pending.get().clone(), None),
             Entry::Vacant(entry) => {
-                let (sender, receiver) = watch::channel(None);
-                (entry.insert(PendingRenewal(receiver)).clone(), Some(sender))
+                let (sender, outcome) = watch::channel(None);
+                let pending = PendingRenewal { outcome, resource: resource.cloned() };
+                (entry.insert(pending).clone(), Some(sender))
             }
         }
     }

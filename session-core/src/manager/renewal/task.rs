@@ -19,7 +19,7 @@ use crate::manager::row;
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::session::{Origin, ProviderName, Session};
 use crate::store::StoredSession;
-use crate::token::TokenResponse;
+use crate::token::{Resource, TokenResponse};
 
 /// How many times a late answer is looked for: a process that was frozen must read what has arrived
 /// meanwhile before it gives up.
@@ -35,19 +35,35 @@ pub(in crate::manager) fn begin(
     session: &Session,
     reason: RenewalReason,
 ) -> Result<PendingRenewal, TokenError> {
+    begin_for(inner, session, reason, None)
+}
+
+/// Returns the renewal of a session like [`begin`]; a new one fetches a token for this resource. The
+/// one in progress may be [for another](PendingRenewal::is_for).
+pub(in crate::manager) fn begin_for(
+    inner: &Arc<Inner>,
+    session: &Session,
+    reason: RenewalReason,
+    resource: Option<&Resource>,
+) -> Result<PendingRenewal, TokenError> {
     let id = session.id;
+    if resource.is_some_and(|of| inner.refused_resources.contains(id, of, inner.clock.monotonic()))
+    {
+        return Err(TokenError::new(TokenErrorKind::ResourceRefused));
+    }
     if let Some(pending) = inner.renewals.in_progress(id) {
         return Ok(pending);
     }
-    if matches!(reason, RenewalReason::Due) {
+    if !matches!(reason, RenewalReason::Rejected(_)) {
         check_may_ask(inner, session)?;
     }
-    let (pending, sender) = inner.renewals.join(id);
+    let (pending, sender) = inner.renewals.join(id, resource);
     if let Some(sender) = sender {
-        let (task, session) = (Arc::clone(inner), session.clone());
+        let (task, session, resource) = (Arc::clone(inner), session.clone(), resource.cloned());
         inner.tasks.spawn(async move {
             let guard = task.renewals.guard(id, sender);
-            let outcome = run(&RenewalAttempt { inner: &task, id, reason }, &session).await;
+            let attempt = RenewalAttempt { inner: &task, id, reason, resource };
+            let outcome = run(&attempt, &session).await;
             if let Err(error) = &outcome {
                 let provider = &session.provider;
                 tracing::info!(session = %id, %provider, error = %ErrorChain(&error), "tokens not renewed");
@@ -73,7 +89,7 @@ fn check_may_ask(inner: &Inner, session: &Session) -> Result<(), TokenError> {
 /// fails, or that is likely to be in vain, costs a reading before it.
 async fn run(attempt: &RenewalAttempt<'_>, known: &Session) -> RenewalOutcome {
     let inner = attempt.inner;
-    if matches!(attempt.reason, RenewalReason::Due) && known.origin != Origin::Imported {
+    if !matches!(attempt.reason, RenewalReason::Rejected(_)) && known.origin != Origin::Imported {
         let permit = permit(inner, &known.provider).await.ok_or_else(shutting_down)?;
         check_may_ask(inner, known)?;
         if let Some(held) = ClaimableLease::UNREAD.claim(inner, attempt.id).await?
@@ -141,7 +157,10 @@ async fn renew(
         return Ok(None);
     }
     let tokens = Arc::clone(&opened.tokens);
-    let mut call = provider.renew(&tokens);
+    let mut call = match &attempt.resource {
+        None => provider.renew(&tokens),
+        Some(resource) => provider.renew_for(&tokens, resource),
+    };
     let timeout = inner.policy.renewal().provider_timeout;
     let answer = lease.with_heartbeats(answer_within(inner, &mut call, timeout)).await;
     drop(permit);
@@ -170,9 +189,36 @@ async fn conclude(
             attempt.inner.backoff.succeeded(&opened.row.session.provider, attempt.id);
             persist(attempt, opened, response, lease).await
         }
+        Err(error) if attempt.resource.is_some() && is_about_resource(error.kind()) => {
+            Err(resource_refused(attempt, &opened, error))
+        }
         Err(error) if error.is_refused() => refused(attempt, opened, lease).await,
         Err(error) => Err(failed(attempt, &opened, error).await),
     }
+}
+
+/// Returns whether an error may be that of the resource or scope alone: it says nothing of the
+/// session's own token (F24), and ends nothing. Some providers answer `invalid_grant` to what the user
+/// has not consented to.
+const fn is_about_resource(kind: ProviderErrorKind) -> bool {
+    matches!(
+        kind,
+        ProviderErrorKind::Refused | ProviderErrorKind::Rejected | ProviderErrorKind::Unsupported
+    )
+}
+
+fn resource_refused(
+    attempt: &RenewalAttempt<'_>,
+    opened: &OpenedRow,
+    error: ProviderError,
+) -> TokenError {
+    let (inner, id) = (attempt.inner, attempt.id);
+    if let Some(resource) = &attempt.resource {
+        inner.refused_resources.add(id, resource, inner.clock.monotonic());
+        let (provider, address) = (&opened.row.session.provider, resource.address());
+        tracing::warn!(session = %id, %provider, resource = address, error = %ErrorChain(&error), "no access token for a resource");
+    }
+    TokenError::new(TokenErrorKind::ResourceRefused).caused_by(error)
 }
 
 /// Waits for a turn to ask the provider; none at a shutdown.

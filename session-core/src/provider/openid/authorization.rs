@@ -1,7 +1,6 @@
 //! The request to the authorization endpoint: what a sign-in asks for.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use openidconnect::core::CoreAuthenticationFlow;
 use openidconnect::{CsrfToken, LoginHint, Nonce, PkceCodeChallenge, RedirectUrl, Scope};
@@ -10,16 +9,18 @@ use secrecy::SecretString;
 use super::pending::{AuthorizationRequest, PendingSignIn};
 use super::provider::OpenIdProvider;
 use super::setting::{InvalidSetting, SetupError};
+use crate::policy::authentication::RequiredAuthentication;
 
 /// What one sign-in asks of the provider.
 ///
 /// ```
 /// use std::time::Duration;
+/// use session_core::policy::authentication::RequiredAuthentication;
 /// use session_core::provider::openid::AuthorizationOptions;
 ///
 /// let options = AuthorizationOptions::new("https://app.example/callback")
 ///     .with_scope("profile offline_access")
-///     .with_max_age(Duration::from_secs(3600))
+///     .with_required_authentication(RequiredAuthentication::within(Duration::from_secs(3600)))
 ///     .with_param("prompt", "consent");
 /// assert!(format!("{options:?}").contains("prompt"));
 /// ```
@@ -29,7 +30,7 @@ pub struct AuthorizationOptions {
     redirect_uri: String,
     scope: Vec<Scope>,
     login_hint: Option<LoginHint>,
-    max_age: Option<Duration>,
+    required: RequiredAuthentication,
     params: Vec<(String, String)>,
     is_form_post: bool,
 }
@@ -59,7 +60,7 @@ impl AuthorizationOptions {
             redirect_uri,
             scope: Vec::new(),
             login_hint: None,
-            max_age: None,
+            required: RequiredAuthentication::none(),
             params: Vec::new(),
             is_form_post: false,
         }
@@ -78,15 +79,17 @@ impl AuthorizationOptions {
         self
     }
 
-    /// Sets how long ago the user may have authenticated at the provider; otherwise the provider
-    /// asks again. The ID token must then say when that was, and is checked.
-    pub const fn with_max_age(mut self, max_age: Duration) -> Self {
-        self.max_age = Some(max_age);
+    /// Sets how long ago the user may have authenticated at the provider (`max_age`), and at which
+    /// level (`acr_values`); otherwise the provider asks again. The ID token must then say so, and is
+    /// checked.
+    pub fn with_required_authentication(mut self, required: RequiredAuthentication) -> Self {
+        self.required = required;
         self
     }
 
-    /// Adds another parameter, such as `prompt`, `acr_values`, `resource`, `audience` or a
-    /// provider's own, such as `access_type`. A name may be added several times.
+    /// Adds another parameter, such as `prompt`, `resource`, `audience` or a provider's own, such as
+    /// `access_type`. A name may be added several times. `acr_values` that are added here are a wish,
+    /// which is not checked.
     pub fn with_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.params.push((name.into(), value.into()));
         self
@@ -101,6 +104,10 @@ impl AuthorizationOptions {
     }
 
     fn check(&self) -> Result<RedirectUrl, InvalidSetting> {
+        let asks_for_level = self.required.acr_values().is_some();
+        if asks_for_level && self.params.iter().any(|(name, _)| name == "acr_values") {
+            return Err(InvalidSetting::new("param", "has acr_values beside the required ones"));
+        }
         if self.params.iter().any(|(name, _)| RESERVED.contains(&name.as_str())) {
             let problem = "is a parameter that the sign-in sets itself";
             return Err(InvalidSetting::new("param", problem));
@@ -134,11 +141,14 @@ impl OpenIdProvider {
         if let Some(hint) = options.login_hint {
             request = request.set_login_hint(hint);
         }
-        if let Some(max_age) = options.max_age {
+        if let Some(max_age) = options.required.max_age() {
             request = request.set_max_age(max_age);
         }
         if options.is_form_post {
             request = request.add_extra_param("response_mode", "form_post");
+        }
+        if let Some(values) = options.required.acr_values() {
+            request = request.add_extra_param("acr_values", values);
         }
         for (name, value) in options.params {
             request = request.add_extra_param(name, value);
@@ -148,7 +158,8 @@ impl OpenIdProvider {
             issuer: self.registration.issuer.clone(),
             redirect_uri: options.redirect_uri,
             started_at: self.transport.clock.now().as_millis(),
-            max_age: options.max_age.map(|span| span.as_secs()),
+            max_age: options.required.max_age().map(|span| span.as_secs()),
+            acr_values: options.required.acr_values(),
             state: SecretString::from(state.into_secret()),
             nonce: SecretString::from(nonce.secret().clone()),
             verifier: SecretString::from(verifier.into_secret()),

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use chrono::{DateTime, Utc};
@@ -21,7 +20,8 @@ use serde_json::{Map, Value};
 
 use super::signature::JwsHeader;
 use crate::clock::Timestamp;
-use crate::session::{ProviderIdentity, Subject};
+use crate::policy::authentication::{InsufficientAuthentication, RequiredAuthentication};
+use crate::session::{Authentication, ProviderIdentity, Subject};
 
 /// Claims about the user in the ID token of a sign-in.
 #[derive(Clone, Default, PartialEq)]
@@ -74,8 +74,15 @@ pub(super) struct IdTokenCheck {
 pub(super) struct Expected<'a> {
     pub(super) access_token: &'a str,
     pub(super) nonce: &'a str,
-    pub(super) max_age: Option<Duration>,
+    pub(super) required: RequiredAuthentication,
     pub(super) now: Timestamp,
+}
+
+/// Whom a valid ID token is about.
+pub(super) struct VerifiedUser {
+    pub(super) identity: ProviderIdentity,
+    pub(super) authentication: Authentication,
+    pub(super) claims: SignInClaims,
 }
 
 /// The reason why an ID token is not accepted.
@@ -83,6 +90,8 @@ pub(super) struct Expected<'a> {
 pub(super) enum IdTokenError {
     #[error("the ID token is not for the access token of the same response")]
     AccessToken,
+    #[error("the authentication that the ID token tells of is not sufficient")]
+    Authentication(#[source] InsufficientAuthentication),
     #[error("the claims of the ID token are invalid")]
     Claims(#[source] ClaimsVerificationError),
     #[error("the response has no ID token")]
@@ -91,8 +100,6 @@ pub(super) enum IdTokenError {
     Malformed,
     #[error("the subject of the ID token is invalid")]
     Subject,
-    #[error("the user authenticated earlier than was asked for, or the ID token does not say when")]
-    TooOld,
 }
 
 impl IdTokenError {
@@ -127,7 +134,7 @@ impl IdTokenCheck {
         token: &str,
         expected: &Expected<'_>,
         keys: &CoreJsonWebKeySet,
-    ) -> Result<(ProviderIdentity, SignInClaims), IdTokenError> {
+    ) -> Result<VerifiedUser, IdTokenError> {
         let token = SignInToken::from_str(token).map_err(|_| IdTokenError::Malformed)?;
         let verifier = self.verifier(keys, expected.now);
         let nonce = Nonce::new(expected.nonce.to_owned());
@@ -136,10 +143,14 @@ impl IdTokenCheck {
             self.check_hash(&token, &verifier, expected.access_token, hash)
                 .ok_or(IdTokenError::AccessToken)?;
         }
-        if expected.max_age.is_some_and(|max_age| !is_recent(claims, max_age, expected.now)) {
-            return Err(IdTokenError::TooOld);
-        }
-        Ok((identity(claims)?, sign_in_claims(claims)))
+        let authentication = authentication(claims);
+        let is_sufficient = expected.required.check(&authentication, expected.now);
+        is_sufficient.map_err(IdTokenError::Authentication)?;
+        Ok(VerifiedUser {
+            identity: identity(claims)?,
+            authentication,
+            claims: sign_in_claims(claims),
+        })
     }
 
     /// Checks that the ID token is for this access token (OpenID Connect Core, section 3.1.3.8).
@@ -209,19 +220,16 @@ impl IdTokenCheck {
     }
 }
 
-/// For how long after `max_age` a time of authentication is accepted: the sign-in itself takes time,
-/// and clocks differ.
-const MAX_AGE_LEEWAY: Duration = Duration::from_secs(60);
-
-/// Returns whether the user authenticated recently enough (OpenID Connect Core, section 3.1.2.1).
-fn is_recent(claims: &Claims, max_age: Duration, now: Timestamp) -> bool {
-    let authenticated_at = claims.auth_time();
-    authenticated_at.is_some_and(|at| {
-        now.since(Timestamp::from_millis(at.timestamp_millis())) <= max_age + MAX_AGE_LEEWAY
-    })
-}
-
 type Claims = IdTokenClaims<FurtherClaims, CoreGenderClaim>;
+
+fn authentication(claims: &Claims) -> Authentication {
+    let methods = claims.auth_method_refs().into_iter().flatten();
+    Authentication {
+        at: claims.auth_time().map(|at| Timestamp::from_millis(at.timestamp_millis())),
+        acr: claims.auth_context_ref().map(|acr| acr.as_str().to_owned()),
+        amr: methods.map(|method| method.as_str().to_owned()).collect(),
+    }
+}
 
 fn identity(claims: &Claims) -> Result<ProviderIdentity, IdTokenError> {
     let subject = Subject::new(claims.subject().as_str()).map_err(|_| IdTokenError::Subject)?;

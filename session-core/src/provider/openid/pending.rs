@@ -1,9 +1,12 @@
 //! A pending sign-in: the address for the browser, the record to keep, and the callback.
 
 use std::fmt;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
+
+use crate::policy::authentication::RequiredAuthentication;
 
 /// The address for the browser, and the record to keep until it returns.
 #[must_use]
@@ -43,6 +46,9 @@ pub struct PendingSignIn {
     /// How long ago the user may have authenticated, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) max_age: Option<u64>,
+    /// At which levels, separated by spaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) acr_values: Option<String>,
     #[serde(serialize_with = "exposed")]
     pub(super) state: SecretString,
     #[serde(serialize_with = "exposed")]
@@ -56,6 +62,18 @@ impl PendingSignIn {
     #[must_use]
     pub fn state(&self) -> &str {
         self.state.expose_secret()
+    }
+
+    /// Returns what was required of the user's authentication; `None` if the record does not say it
+    /// validly.
+    #[must_use]
+    pub fn required_authentication(&self) -> Option<RequiredAuthentication> {
+        let required = match self.max_age {
+            Some(seconds) => RequiredAuthentication::within(Duration::from_secs(seconds)),
+            None => RequiredAuthentication::none(),
+        };
+        let mut values = self.acr_values.as_deref().unwrap_or_default().split_ascii_whitespace();
+        values.try_fold(required, |required, value| required.with_acr(value).ok())
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use openidconnect::core::CoreRevocableToken;
-use openidconnect::{AccessToken, RefreshToken, RevocationUrl};
+use openidconnect::{AccessToken, RefreshToken, RevocationUrl, Scope};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::discovery::{Discovered, Discovery};
@@ -16,7 +16,7 @@ use super::setting::SetupError;
 use super::transport::Transport;
 use crate::error_chain::ErrorChain;
 use crate::provider::{Provider, ProviderError, ProviderErrorKind, RevocationScope};
-use crate::token::{TokenResponse, TokenSet};
+use crate::token::{Resource, TokenResponse, TokenSet};
 
 /// A client registration at an OpenID Connect provider.
 ///
@@ -90,6 +90,41 @@ impl OpenIdProvider {
         exchange.into_answer()?.into_revocation()
     }
 
+    /// Sends the refresh token for new tokens, for a resource or for whatever the sign-in was for.
+    async fn refresh(
+        &self,
+        tokens: &TokenSet,
+        scopes: impl Iterator<Item = Scope> + Send,
+        resource: Option<&str>,
+    ) -> Result<TokenResponse, ProviderError> {
+        let token = tokens.refresh_token().ok_or(ProviderErrorKind::Unsupported);
+        let token = RefreshToken::new(token.map_err(ProviderError::new)?.to_owned());
+        let Discovered { metadata, .. } = self.discovered().await?;
+        let exchange = Exchange::with(&*self.transport.http, &metadata.endpoints.token);
+        let request = metadata.client.exchange_refresh_token(&token);
+        let mut request = request.add_scopes(scopes);
+        if let Some(resource) = resource {
+            request = request.add_extra_param("resource", resource.to_owned());
+        }
+        // The exchange keeps the response.
+        let _ = request.request_async(&exchange).await;
+        let response = exchange.into_answer()?.into_token_response()?;
+        let renewed = response.id_token.as_ref().map(SecretString::expose_secret);
+        if let (Some(before), Some(after)) = (tokens.id_token(), renewed)
+            && id_token::is_about_another_user(before, after)
+        {
+            self.give_back(&metadata, &response).await;
+            return Err(ProviderError::new(ProviderErrorKind::Malformed).caused_by(AnotherUser));
+        }
+        Ok(response)
+    }
+
+    /// Returns whether the provider revokes one token alone: otherwise giving back the tokens of a
+    /// sign-in would sign its user out on every device (F38).
+    pub(super) fn revokes_one_token(&self) -> bool {
+        self.registration.revocation_scope == RevocationScope::Token
+    }
+
     /// Revokes tokens that no session may hold.
     pub(super) async fn give_back(&self, metadata: &Metadata, response: &TokenResponse) {
         let Some(token) = &response.refresh_token else { return };
@@ -103,23 +138,18 @@ impl OpenIdProvider {
 #[async_trait]
 impl Provider for OpenIdProvider {
     async fn renew(&self, tokens: &TokenSet) -> Result<TokenResponse, ProviderError> {
-        let token = tokens.refresh_token().ok_or(ProviderErrorKind::Unsupported);
-        let token = RefreshToken::new(token.map_err(ProviderError::new)?.to_owned());
-        let Discovered { metadata, .. } = self.discovered().await?;
-        let exchange = Exchange::with(&*self.transport.http, &metadata.endpoints.token);
-        let request = metadata.client.exchange_refresh_token(&token);
-        let request = request.add_scopes(self.registration.scope_at_renewal.iter().cloned());
-        // The exchange keeps the response.
-        let _ = request.request_async(&exchange).await;
-        let response = exchange.into_answer()?.into_token_response()?;
-        let renewed = response.id_token.as_ref().map(SecretString::expose_secret);
-        if let (Some(before), Some(after)) = (tokens.id_token(), renewed)
-            && id_token::is_about_another_user(before, after)
-        {
-            self.give_back(&metadata, &response).await;
-            return Err(ProviderError::new(ProviderErrorKind::Malformed).caused_by(AnotherUser));
-        }
-        Ok(response)
+        let scopes = self.registration.scope_at_renewal.iter().cloned();
+        self.refresh(tokens, scopes, None).await
+    }
+
+    async fn renew_for(
+        &self,
+        tokens: &TokenSet,
+        resource: &Resource,
+    ) -> Result<TokenResponse, ProviderError> {
+        let scopes = resource.scope().unwrap_or_default().split_ascii_whitespace();
+        let scopes = scopes.map(|scope| Scope::new(scope.to_owned()));
+        self.refresh(tokens, scopes, Some(resource.address())).await
     }
 
     async fn revoke(&self, refresh_token: &SecretString) -> Result<(), ProviderError> {

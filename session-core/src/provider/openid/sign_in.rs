@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 use super::answer::known_code;
 use super::discovery::Discovered;
 use super::exchange::Exchange;
-use super::id_token::{Expected, IdTokenError, SignInClaims};
+use super::id_token::{Expected, IdTokenError, SignInClaims, VerifiedUser};
 use super::metadata::Metadata;
 use super::pending::{Callback, PendingSignIn};
 use super::provider::OpenIdProvider;
@@ -21,7 +21,7 @@ use super::setting::{InvalidSetting, SetupError};
 use super::sign_in_error::{DenialCode, SignInError, SignInErrorKind};
 use crate::clock::Timestamp;
 use crate::provider::{ProviderError, ProviderErrorKind};
-use crate::session::ProviderIdentity;
+use crate::session::{Authentication, ProviderIdentity};
 use crate::token::TokenResponse;
 
 /// How long a sign-in may take; the user may have to fetch a second factor.
@@ -35,6 +35,8 @@ pub struct SignInOutcome {
     pub tokens: TokenResponse,
     /// The identity of the user at the provider, verified by the ID token.
     pub identity: ProviderIdentity,
+    /// When and how the user authenticated.
+    pub authentication: Authentication,
     /// Other claims about the user.
     pub claims: SignInClaims,
 }
@@ -43,8 +45,8 @@ impl OpenIdProvider {
     /// Completes a sign-in with the query that the browser brought back from the provider.
     ///
     /// Checks the state in constant time and the issuer (RFC 9207), exchanges the code with the
-    /// PKCE verifier, and verifies the ID token: signature, issuer, audience, expiry, nonce, and
-    /// the hash of the access token where there is one. If the key is unknown, the issuer's keys are
+    /// PKCE verifier, and verifies the ID token: signature, issuer, audience, expiry, nonce, the
+    /// hash of the access token where there is one, and the required authentication. If the key is unknown, the issuer's keys are
     /// fetched again.
     ///
     /// # Errors
@@ -63,9 +65,14 @@ impl OpenIdProvider {
         let exchanged = self.exchange_code(&discovered.metadata, &pending, &code);
         let tokens = self.transport.bounded(exchanged).await?;
         match self.verified(&discovered, &tokens, &pending).await {
-            Ok((identity, claims)) => Ok(SignInOutcome { tokens, identity, claims }),
+            Ok(VerifiedUser { identity, authentication, claims }) => {
+                Ok(SignInOutcome { tokens, identity, authentication, claims })
+            }
             Err(error) => {
-                self.give_back(&discovered.metadata, &tokens).await;
+                let is_users_own = error.kind() == SignInErrorKind::Authentication;
+                if !is_users_own || self.revokes_one_token() {
+                    self.give_back(&discovered.metadata, &tokens).await;
+                }
                 Err(error)
             }
         }
@@ -132,15 +139,22 @@ impl OpenIdProvider {
         discovered: &Discovered,
         tokens: &TokenResponse,
         pending: &PendingSignIn,
-    ) -> Result<(ProviderIdentity, SignInClaims), SignInError> {
+    ) -> Result<VerifiedUser, SignInError> {
         let token = tokens.id_token.as_ref().map(SecretString::expose_secret);
+        let required = pending.required_authentication().ok_or(SignInErrorKind::State)?;
         let expected = Expected {
             access_token: tokens.access_token.expose_secret(),
             nonce: pending.nonce.expose_secret(),
-            max_age: pending.max_age.map(Duration::from_secs),
+            required,
             now: self.transport.clock.now(),
         };
-        let invalid = |error| SignInError::from(SignInErrorKind::IdToken).caused_by(error);
+        let invalid = |error: IdTokenError| {
+            let kind = match error {
+                IdTokenError::Authentication(_) => SignInErrorKind::Authentication,
+                _ => SignInErrorKind::IdToken,
+            };
+            SignInError::from(kind).caused_by(error)
+        };
         let token = token.ok_or_else(|| invalid(IdTokenError::Missing))?;
         let check = |keys: &_| discovered.metadata.id_token.verified(token, &expected, keys);
         let keys = discovered.keys.current();

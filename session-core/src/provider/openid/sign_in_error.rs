@@ -18,6 +18,9 @@ pub struct SignInError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SignInErrorKind {
+    /// The user has not authenticated as recently or as strongly as was asked for; the source says
+    /// which.
+    Authentication,
     /// The code is no longer valid: used, too old, or of another client or PKCE challenge.
     CodeRefused,
     /// The user or the provider refused; the source has the error code of the protocol.
@@ -39,6 +42,7 @@ pub enum SignInErrorKind {
 impl fmt::Display for SignInErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Authentication => "the user has not authenticated as was asked for",
             Self::CodeRefused => "the authorization code is no longer valid: sign in again",
             Self::Denied => "the provider did not sign the user in",
             Self::Expired => "the sign-in took longer than ten minutes: sign in again",

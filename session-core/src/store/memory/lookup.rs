@@ -8,8 +8,7 @@ use super::rows::Row;
 use super::{MemoryStore, Tables, at_most, count};
 use crate::session::{Origin, ProviderName, SecretDigest, Session, SessionId, UserId};
 use crate::store::{
-    MigratedSessions, Partition, SessionLookup, StoreError, StoredSession, TimeoutBasis,
-    TimeoutQuery,
+    MigratedSessions, Partition, SessionLookup, StoreError, StoredSession, TimeoutQuery,
 };
 
 #[async_trait]
@@ -46,14 +45,12 @@ impl SessionLookup for MemoryStore {
         &self,
         query: TimeoutQuery,
     ) -> Result<Vec<Session>, StoreError> {
-        let key = |session: &Session| match query.by {
-            TimeoutBasis::LastSeen => (session.last_seen_at, session.id),
-            TimeoutBasis::TimeoutsFrom => (session.timeouts_from, session.id),
-        };
+        let key = |session: &Session| Some((query.by.time_of(session)?, session.id));
         let state = self.state();
         let live = state.rows.live().map(|row| &row.stored.session);
         let mut found: Vec<&Session> = live
-            .filter(|session| key(session).0 <= query.until && Some(key(session)) > query.after)
+            .filter(|session| key(session).is_some_and(|(time, _)| time <= query.until))
+            .filter(|session| key(session) > query.after)
             .filter(|session| query.providers.contains(&session.provider))
             .collect();
         found.sort_by_key(|session| key(session));

@@ -5,10 +5,10 @@ use async_trait::async_trait;
 use super::{MemoryStore, Tables};
 use crate::clock::Timestamp;
 use crate::event::EventKind;
-use crate::session::{SecretDigest, SessionId};
+use crate::session::{Authentication, SecretDigest, Session, SessionId};
 use crate::store::{
-    Digests, Lease, LeaseOwner, RenewalLeases, SecretRotation, SessionUpdates, StoreError,
-    StoredSession, TokenWrite,
+    Digests, Lease, LeaseOwner, RenewalLeases, SecretRotation, SessionUpdates, StepUpWrite,
+    StoreError, StoredSession, TokenWrite,
 };
 
 #[async_trait]
@@ -19,12 +19,31 @@ impl SessionUpdates for MemoryStore {
         let Some(row) = row.filter(|row| row.session.revision == write.revision) else {
             return Ok(None);
         };
-        row.tokens = Some(write.tokens);
-        row.session.revision += 1;
-        row.session.renewed_at = Some(write.now);
-        row.lease = row.lease.filter(|lease| Some(lease.owner) != write.releases);
-        let session = row.session.clone();
+        let session = put_tokens(row, &write);
         state.record(&session, EventKind::Renewed, write.now);
+        Ok(Some(session.revision))
+    }
+
+    async fn step_up(&self, write: StepUpWrite) -> Result<Option<u64>, StoreError> {
+        let StepUpWrite { tokens, to, previous, authentication, sid, revokes } = write;
+        let digests = Digests { current: Some(to), previous, is_rotated: true };
+        let mut state = self.state();
+        let row = state.rows.live_mut(tokens.id);
+        if row.is_none_or(|row| row.session.revision != tokens.revision) {
+            return Ok(None);
+        }
+        state.rows.check_unique(tokens.id, &digests)?;
+        state.rows.change_digests(tokens.id, digests);
+        let session = state.rows.live_mut(tokens.id).map(|row| {
+            row.session.authentication = authentication;
+            row.session.identity.sid = sid;
+            put_tokens(row, &tokens)
+        });
+        let Some(session) = session else { return Ok(None) };
+        state.record(&session, EventKind::SteppedUp, tokens.now);
+        if let Some(revocation) = revokes {
+            state.outbox.entry(revocation.id).or_insert(revocation);
+        }
         Ok(Some(session.revision))
     }
 
@@ -40,6 +59,9 @@ impl SessionUpdates for MemoryStore {
         state.rows.change_digests(rotation.id, digests);
         if let Some(row) = state.rows.live_mut(rotation.id) {
             row.session.revision += 1;
+            if rotation.forgets_authentication {
+                row.session.authentication = Authentication::default();
+            }
         }
         Ok(true)
     }
@@ -89,6 +111,15 @@ impl RenewalLeases for MemoryStore {
         }
         Ok(())
     }
+}
+
+/// Puts new tokens into a row, and returns its session.
+fn put_tokens(row: &mut StoredSession, write: &TokenWrite) -> Session {
+    row.tokens = Some(write.tokens.clone());
+    row.session.revision += 1;
+    row.session.renewed_at = Some(write.now);
+    row.lease = row.lease.filter(|lease| Some(lease.owner) != write.releases);
+    row.session.clone()
 }
 
 impl Tables {

@@ -73,12 +73,9 @@ impl TryFrom<&NewSession> for session::ActiveModel {
     fn try_from(new: &NewSession) -> Result<Self, StoreError> {
         let session = &new.session;
         let identity = &session.identity;
-        for text in [&identity.issuer, &identity.sid, &identity.account].into_iter().flatten() {
-            if text.len() > MAX_TEXT {
-                let error = StoreError::new(StoreErrorKind::Rejected);
-                return Err(error.caused_by("an issuer, sid or account is longer than 255 bytes"));
-            }
-        }
+        let authentication = &session.authentication;
+        let texts = [&identity.issuer, &identity.sid, &identity.account, &authentication.acr];
+        check_texts(texts)?;
         let tokens = &new.tokens;
         Ok(Self {
             id: Set(session.id.as_uuid()),
@@ -90,12 +87,16 @@ impl TryFrom<&NewSession> for session::ActiveModel {
             subject: Set(identity.subject.as_ref().map(|subject| subject.as_str().to_owned())),
             sid: Set(identity.sid.clone()),
             account: Set(identity.account.clone()),
+            auth_time: Set(authentication.at.map(Timestamp::as_millis)),
+            acr: Set(authentication.acr.clone()),
+            amr: Set(authentication.methods_text()),
             device: Set(session.device.as_str().to_owned()),
             origin: Set(session.origin.as_str().to_owned()),
             created_at: Set(session.created_at.as_millis()),
             last_seen_at: Set(session.last_seen_at.as_millis()),
             timeouts_from: Set(session.timeouts_from.as_millis()),
             renewed_at: Set(session.renewed_at.map(Timestamp::as_millis)),
+            connection_renewed_at: Set(session.connection_renewed_at().map(Timestamp::as_millis)),
             revision: Set(signed(session.revision)),
             ended_at: Set(session.ended.map(|ended| ended.at.as_millis())),
             end_reason: Set(session.ended.map(|ended| ended.reason.as_str().to_owned())),
@@ -104,6 +105,17 @@ impl TryFrom<&NewSession> for session::ActiveModel {
             seal_key: Set(Some(seal_key(&tokens.tokens))),
             ..Default::default()
         })
+    }
+}
+
+/// Fails if a text is longer than its column.
+pub(super) fn check_texts(texts: [&Option<String>; 4]) -> Result<(), StoreError> {
+    match texts.into_iter().flatten().any(|text| text.len() > MAX_TEXT) {
+        true => {
+            let error = StoreError::new(StoreErrorKind::Rejected);
+            Err(error.caused_by("an issuer, sid, account or acr is longer than 255 bytes"))
+        }
+        false => Ok(()),
     }
 }
 

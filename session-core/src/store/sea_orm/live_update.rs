@@ -4,10 +4,11 @@ use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, UpdateMany};
 
-use super::convert::{seal_key, sealed_octets, signed};
+use super::convert::{digest_octets, seal_key, sealed_octets, signed};
 use super::entity::session::{self, Column};
-use crate::session::SessionId;
-use crate::store::TokenWrite;
+use crate::clock::Timestamp;
+use crate::session::{Authentication, Origin, SecretDigest, SessionId};
+use crate::store::{PreviousDigest, StepUpWrite, TokenWrite};
 use crate::token::SealedTokens;
 
 /// Begins an update of a live session.
@@ -35,6 +36,7 @@ pub(super) fn set_tokens(
 pub(super) fn renewal(write: &TokenWrite) -> UpdateMany<session::Entity> {
     let update = set_tokens(update_live(write.id), &write.tokens)
         .col_expr(Column::RenewedAt, Expr::val(write.now.as_millis()))
+        .col_expr(Column::ConnectionRenewedAt, of_connection(write.now))
         .col_expr(Column::Revision, raised_revision())
         .filter(Column::Revision.eq(signed(write.revision)));
     let Some(owner) = write.releases else { return update };
@@ -46,6 +48,49 @@ pub(super) fn renewal(write: &TokenWrite) -> UpdateMany<session::Entity> {
         .col_expr(Column::LeaseHeartbeat, kept(Column::LeaseHeartbeat, Expr::val(None::<i64>)))
         .col_expr(Column::LeaseTermMs, kept(Column::LeaseTermMs, Expr::val(None::<i64>)))
         .col_expr(Column::LeaseOwner, kept(Column::LeaseOwner, Expr::val(None::<Uuid>)))
+}
+
+/// Returns the update that writes a step-up.
+pub(super) fn step_up(write: &StepUpWrite) -> UpdateMany<session::Entity> {
+    let update = renewal(&write.tokens);
+    let update = set_digests(update, &write.to, write.previous, write.tokens.now);
+    set_authentication(update, &write.authentication)
+        .col_expr(Column::Sid, Expr::val(write.sid.clone()))
+}
+
+/// Adds the columns of a rotated secret to an update.
+pub(super) fn set_digests(
+    update: UpdateMany<session::Entity>,
+    to: &SecretDigest,
+    previous: Option<PreviousDigest>,
+    now: Timestamp,
+) -> UpdateMany<session::Entity> {
+    let rotated_at = previous.map_or(now, |previous| previous.rotated_at);
+    let confirmed_at = previous.and_then(|previous| previous.confirmed_at);
+    let digest = previous.map(|previous| digest_octets(&previous.digest));
+    update
+        .col_expr(Column::Digest, Expr::val(digest_octets(to)))
+        .col_expr(Column::PreviousDigest, Expr::val(digest))
+        .col_expr(Column::RotatedAt, Expr::val(rotated_at.as_millis()))
+        .col_expr(Column::ConfirmedAt, Expr::val(confirmed_at.map(Timestamp::as_millis)))
+}
+
+/// Adds the columns of an authentication to an update.
+pub(super) fn set_authentication(
+    update: UpdateMany<session::Entity>,
+    authentication: &Authentication,
+) -> UpdateMany<session::Entity> {
+    update
+        .col_expr(Column::AuthTime, Expr::val(authentication.at.map(Timestamp::as_millis)))
+        .col_expr(Column::Acr, Expr::val(authentication.acr.clone()))
+        .col_expr(Column::Amr, Expr::val(authentication.methods_text()))
+}
+
+/// Returns a time for a tool client's connection; null for every other session, so that a renewal
+/// changes no index.
+fn of_connection(at: Timestamp) -> Expr {
+    let is_connection = Expr::col(Column::Origin).eq(Origin::Connection.as_str());
+    Expr::case(is_connection, at.as_millis()).finally(Expr::val(None::<i64>)).into()
 }
 
 pub(super) fn raised_revision() -> Expr {

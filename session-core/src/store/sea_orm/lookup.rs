@@ -77,6 +77,7 @@ impl SessionLookup for SeaOrmStore {
         query: TimeoutQuery,
     ) -> Result<Vec<Session>, StoreError> {
         let time = match query.by {
+            TimeoutBasis::ConnectionRenewed => Column::ConnectionRenewedAt,
             TimeoutBasis::LastSeen => Column::LastSeenAt,
             TimeoutBasis::TimeoutsFrom => Column::TimeoutsFrom,
         };

@@ -14,8 +14,8 @@ use super::entity::{Octets, session};
 use crate::clock::Timestamp;
 use crate::policy::AdmittedSession;
 use crate::session::{
-    DeviceLabel, EndReason, Ended, Origin, ProviderIdentity, ProviderName, Session, SessionId,
-    Subject, UserId,
+    Authentication, DeviceLabel, EndReason, Ended, Origin, ProviderIdentity, ProviderName, Session,
+    SessionId, Subject, UserId,
 };
 use crate::store::{Digests, EndedSession, Lease, LeaseOwner, PreviousDigest, StoredSession};
 use crate::token::{Sealed, SealedTokens};
@@ -77,6 +77,9 @@ row! {
         subject: Option<String> = Subject,
         sid: Option<String> = Sid,
         account: Option<String> = Account,
+        auth_time: Option<i64> = AuthTime,
+        acr: Option<String> = Acr,
+        amr: Option<String> = Amr,
         device: String = Device,
         origin: String = Origin,
         created_at: i64 = CreatedAt,
@@ -158,6 +161,11 @@ impl TryFrom<SessionRow> for Session {
                 subject: subject.transpose()?,
                 sid: row.sid,
                 account: row.account,
+            },
+            authentication: Authentication {
+                at: row.auth_time.map(Timestamp::from_millis),
+                acr: row.acr,
+                amr: Authentication::methods_in(row.amr.as_deref()),
             },
             device: DeviceLabel::new(&row.device),
             origin: Origin::parse(&row.origin).ok_or_else(|| AttemptError::corrupt("an origin"))?,

@@ -8,21 +8,29 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, UpdateMany};
 
 use super::attempt_error::AttemptError;
-use super::convert::{digest_octets, sealed_octets};
-use super::entity::{Octets, session};
-use super::live_update::{raised_revision, renewal, update_live};
+use super::convert::{check_texts, digest_octets, revocation_row, sealed_octets};
+use super::entity::{Octets, revocation, session};
+use super::live_update::{
+    raised_revision, renewal, set_authentication, set_digests, step_up, update_live,
+};
 use super::retry::Attempt;
 use super::store::SeaOrmStore;
 use super::text;
+use super::transaction::Transaction;
 use crate::clock::Timestamp;
-use crate::session::{SecretDigest, SessionId};
-use crate::store::{SecretRotation, SessionUpdates, StoreError, TokenWrite};
+use crate::event::EventName;
+use crate::session::{Authentication, SecretDigest, SessionId};
+use crate::store::{SecretRotation, SessionUpdates, StepUpWrite, StoreError, TokenWrite};
 use session::Column;
 
 #[async_trait]
 impl SessionUpdates for SeaOrmStore {
     async fn write_tokens(&self, write: TokenWrite) -> Result<Option<u64>, StoreError> {
         self.repeat(|attempt| self.try_to_write(&write, attempt)).await
+    }
+
+    async fn step_up(&self, write: StepUpWrite) -> Result<Option<u64>, StoreError> {
+        self.repeat(|attempt| self.try_to_step_up(&write, attempt)).await
     }
 
     async fn rotate_secret(&self, rotation: SecretRotation) -> Result<bool, StoreError> {
@@ -93,7 +101,7 @@ impl SeaOrmStore {
             Err(error) => Err(error),
         };
         if let Ok(true) = updated {
-            transaction.defer(&self.renewed_sql(write));
+            transaction.defer(&self.event_sql(write, EventName::Renewed));
             transaction.commit().await?;
         } else {
             transaction.roll_back().await?;
@@ -101,13 +109,59 @@ impl SeaOrmStore {
         updated
     }
 
-    /// Returns the statement that records the event of a renewal; user and provider are copied from
+    async fn try_to_step_up(
+        &self,
+        write: &StepUpWrite,
+        attempt: Attempt,
+    ) -> Result<Option<u64>, AttemptError> {
+        let texts = [&write.sid, &write.authentication.acr, &None, &None];
+        check_texts(texts).map_err(AttemptError::new)?;
+        let mut transaction = self.begin().await?;
+        match self.step_up_within(&mut transaction, write).await {
+            Ok(true) => transaction.commit().await?,
+            Ok(false) => {
+                transaction.roll_back().await?;
+                // The new secret is known to this caller only: an earlier attempt has written it.
+                let id = write.tokens.id;
+                if !(attempt.is_uncertain && self.has_digest(id, digest_octets(&write.to)).await?) {
+                    return Ok(None);
+                }
+            }
+            Err(error) => {
+                transaction.roll_back().await?;
+                return Err(error);
+            }
+        }
+        Ok(Some(write.tokens.revision.saturating_add(1)))
+    }
+
+    async fn step_up_within(
+        &self,
+        transaction: &mut Transaction,
+        write: &StepUpWrite,
+    ) -> Result<bool, AttemptError> {
+        let connection = transaction.connection().await?;
+        let updated = step_up(write).exec(connection).await.map_err(|error| self.failed(error))?;
+        if updated.rows_affected == 0 {
+            return Ok(false);
+        }
+        if let Some(revocation) = &write.revokes {
+            let insert = revocation::Entity::insert(revocation_row(revocation));
+            let inserted = insert.exec_without_returning(connection).await;
+            inserted.map_err(|error| self.failed(error))?;
+        }
+        transaction.defer(&self.event_sql(&write.tokens, EventName::SteppedUp));
+        Ok(true)
+    }
+
+    /// Returns the statement that records the event of a write; user and provider are copied from
     /// the row.
-    fn renewed_sql(&self, write: &TokenWrite) -> String {
+    fn event_sql(&self, write: &TokenWrite, kind: EventName) -> String {
         format!(
             "INSERT INTO login_session_event (id, session_id, user_id, provider, kind, detail, at) \
-             SELECT {}, id, user_id, provider, 'renewed', NULL, {} FROM login_session WHERE id = {}",
+             SELECT {}, id, user_id, provider, '{}', NULL, {} FROM login_session WHERE id = {}",
             text::uuid(self.backend, Uuid::now_v7()),
+            kind.as_str(),
             write.now.as_millis(),
             text::uuid(self.backend, write.id.as_uuid())
         )
@@ -131,27 +185,17 @@ impl SeaOrmStore {
         rotation: &SecretRotation,
         attempt: Attempt,
     ) -> Result<bool, AttemptError> {
-        let previous = rotation.previous.as_ref();
         let to = digest_octets(&rotation.to);
-        let update = update_live(rotation.id)
-            .col_expr(Column::Digest, Expr::val(to.clone()))
-            .col_expr(
-                Column::PreviousDigest,
-                Expr::val(previous.map(|previous| digest_octets(&previous.digest))),
-            )
-            .col_expr(
-                Column::RotatedAt,
-                Expr::val(previous.map_or(rotation.now, |p| p.rotated_at).as_millis()),
-            )
-            .col_expr(
-                Column::ConfirmedAt,
-                Expr::val(previous.and_then(|p| p.confirmed_at).map(Timestamp::as_millis)),
-            )
+        let update = update_live(rotation.id);
+        let mut update = set_digests(update, &rotation.to, rotation.previous, rotation.now)
             .col_expr(Column::Revision, raised_revision())
             .filter(match &rotation.from {
                 Some(digest) => Column::Digest.eq(digest_octets(digest)),
                 None => Column::Digest.is_null(),
             });
+        if rotation.forgets_authentication {
+            update = set_authentication(update, &Authentication::default());
+        }
         if self.update(update).await? {
             return Ok(true);
         }

@@ -46,6 +46,7 @@ mod outbox;
 mod purging;
 mod sealing;
 mod secrets;
+mod step_ups;
 mod targets;
 mod times;
 mod values;
@@ -136,6 +137,7 @@ pub fn cases() -> Vec<Case> {
         writes::cases(),
         ends::cases(),
         secrets::cases(),
+        step_ups::cases(),
         leases::cases(),
         visibility::cases(),
         lookup::cases(),

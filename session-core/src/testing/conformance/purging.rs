@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::kit::{
     Nodes, Outcome, at, end_one, ensure, ensure_eq, ids, later, sign_in, sign_in_all, signed_in,
-    sorted, stored, unlimited,
+    sorted, stored, token_write, unlimited,
 };
 use crate::clock::Timestamp;
 use crate::event::{Event, EventKind, EventName};
@@ -22,6 +22,7 @@ cases! { 9:
     law_9_a_purge_keeps_events_and_outbox,
     law_9_events_are_purged_in_batches,
     law_9_timeout_candidates_are_listed_in_pages_and_in_order,
+    law_9_connections_are_listed_by_their_last_renewal,
     law_9_only_live_sessions_are_timeout_candidates,
     law_9_two_purges_at_once_delete_each_row_once,
     law_9_timeout_candidates_are_those_of_the_selected_providers,
@@ -127,11 +128,7 @@ async fn pages(
         let page =
             store.list_timeout_candidates(TimeoutQuery::new(by, until, 3).after(after)).await?;
         let Some(last) = page.last() else { return Ok(pages) };
-        let moment = match by {
-            TimeoutBasis::LastSeen => last.last_seen_at,
-            TimeoutBasis::TimeoutsFrom => last.timeouts_from,
-        };
-        after = Some((moment, last.id));
+        after = by.time_of(last).map(|moment| (moment, last.id));
         pages.push(ids(&page));
         ensure(pages.len() < 100, "the pages come to an end")?;
     }
@@ -157,6 +154,23 @@ async fn law_9_timeout_candidates_are_listed_in_pages_and_in_order(nodes: Nodes)
         ensure_eq(found, expected, "each one once, by time and id, up to and including the time")?;
     }
     Ok(())
+}
+
+async fn law_9_connections_are_listed_by_their_last_renewal(nodes: Nodes) -> Outcome {
+    let store = nodes.first();
+    let mut connections: Vec<_> =
+        (0..5_u64).map(|n| Login::of("ann", "mcp:files").at(at(n)).connection()).collect();
+    connections.extend([Login::of("ann", "okta"), Login::of("ann", "okta").imported()]);
+    sign_in_all(store, &connections).await?;
+    let [renewed, ended, stepped, late, last, login, _] = &connections[..] else { return Ok(()) };
+    store.write_tokens(token_write(&renewed.session, at(100))).await?;
+    store.write_tokens(token_write(&login.session, at(1))).await?;
+    end_one(store, ended.id(), EndReason::SignedOut, at(5)).await?;
+    let by = TimeoutBasis::ConnectionRenewed;
+    let expected = vec![vec![stepped.id(), late.id(), last.id()]];
+    ensure_eq(pages(nodes.other(), by, at(99)).await?, expected, "live connections, in order")?;
+    let expected = vec![vec![stepped.id(), late.id(), last.id()], vec![renewed.id()]];
+    ensure_eq(pages(nodes.other(), by, at(100)).await?, expected, "a renewal counts as the last")
 }
 
 async fn law_9_only_live_sessions_are_timeout_candidates(nodes: Nodes) -> Outcome {

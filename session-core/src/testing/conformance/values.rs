@@ -1,7 +1,7 @@
 //! Law 10 and the rest of a row: every value is returned as it was stored.
 
 use super::kit::{Nodes, Outcome, at, end_one, ensure, ensure_eq, outbox, signed_in, stored};
-use crate::session::{DeviceLabel, EndReason, Origin, ProviderIdentity, Session};
+use crate::session::{Authentication, DeviceLabel, EndReason, Origin, ProviderIdentity, Session};
 use crate::store::{EndTarget, TokenWrite};
 use crate::testing::sample::{self, Login};
 use crate::token::{Sealed, SealedTokens, TokenSet};
@@ -55,6 +55,8 @@ async fn law_10_the_longest_values_are_kept(nodes: Nodes) -> Outcome {
     for text in [&one, &two] {
         let mut login = Login::of(text, text);
         login.session.identity = identity(text);
+        login.session.authentication =
+            Authentication { at: Some(at(3)), acr: Some(text.clone()), amr: vec![text.clone()] };
         login.session.device = DeviceLabel::new(&"\u{1f4f1}".repeat(500));
         ensure_kept(&nodes, &login).await?;
         end_one(nodes.first(), login.id(), EndReason::SignedOut, at(5)).await?;
@@ -69,6 +71,7 @@ async fn law_10_the_longest_values_are_kept(nodes: Nodes) -> Outcome {
 async fn law_10_absent_values_stay_absent(nodes: Nodes) -> Outcome {
     let mut login = Login::of("ann", "okta").connection();
     login.session.identity = ProviderIdentity::default();
+    login.session.authentication = Authentication::default();
     login.session.device = DeviceLabel::new("");
     let row = signed_in(nodes.first(), &login).await?;
     ensure_eq(row.session, login.session, "no value is invented")?;

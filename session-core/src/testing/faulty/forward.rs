@@ -10,7 +10,8 @@ use crate::store::{
     Admission, ChangesQuery, Decide, EndTarget, EndedSession, EventLog, KeyRotation, Lease,
     LeaseOwner, MaintenanceRounds, MigratedSessions, NewSession, Partition, PendingRevocation,
     RenewalLeases, RevocationId, RevocationOutbox, Round, SecretRotation, SessionLifecycle,
-    SessionLookup, SessionUpdates, StoreError, StoredSession, TimeoutQuery, TokenWrite,
+    SessionLookup, SessionUpdates, StepUpWrite, StoreError, StoredSession, TimeoutQuery,
+    TokenWrite,
 };
 use crate::token::{Sealed, SealedTokens};
 
@@ -71,6 +72,10 @@ impl SessionLifecycle for FaultyStore {
 impl SessionUpdates for FaultyStore {
     async fn write_tokens(&self, write: TokenWrite) -> Result<Option<u64>, StoreError> {
         self.call(Method::WriteTokens, self.inner.write_tokens(write)).await
+    }
+
+    async fn step_up(&self, write: StepUpWrite) -> Result<Option<u64>, StoreError> {
+        self.call(Method::StepUp, self.inner.step_up(write)).await
     }
 
     async fn rotate_secret(&self, rotation: SecretRotation) -> Result<bool, StoreError> {

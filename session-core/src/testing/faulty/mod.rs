@@ -24,7 +24,7 @@ macro_rules! methods {
 
         impl Method {
             /// Every method.
-            pub const ALL: [Self; 34] = [$(Self::$name),+];
+            pub const ALL: [Self; 35] = [$(Self::$name),+];
         }
     };
 }
@@ -62,6 +62,7 @@ methods! {
     ResealRevocation => KeyRotation::reseal_revocation,
     RotateSecret => SessionUpdates::rotate_secret,
     SamplePerKey => KeyRotation::sample_per_key,
+    StepUp => SessionUpdates::step_up,
     Touch => SessionUpdates::touch,
     WriteTokens => SessionUpdates::write_tokens,
 }

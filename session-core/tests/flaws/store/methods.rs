@@ -10,7 +10,8 @@ use session_core::store::{
     Admission, ChangesQuery, Decide, EndTarget, EndedSession, EventLog, KeyRotation, Lease,
     LeaseOwner, MaintenanceRounds, MigratedSessions, NewSession, Partition, PendingRevocation,
     RenewalLeases, RevocationId, RevocationOutbox, Round, SecretRotation, SessionLifecycle,
-    SessionLookup, SessionUpdates, StoreError, StoredSession, TimeoutQuery, TokenWrite,
+    SessionLookup, SessionUpdates, StepUpWrite, StoreError, StoredSession, TimeoutBasis,
+    TimeoutQuery, TokenWrite,
 };
 use session_core::token::{Sealed, SealedTokens};
 use session_core::{EndReason, ProviderName, Session, SessionId, Timestamp, UserId};
@@ -62,6 +63,9 @@ impl SessionLookup for Flawed {
     ) -> Result<Vec<Session>, StoreError> {
         let after = query.after.filter(|_| self.flaw != Flaw::PagesWithoutCursor);
         let query = match self.flaw {
+            Flaw::ListsAllAsConnections if query.by == TimeoutBasis::ConnectionRenewed => {
+                TimeoutQuery::new(TimeoutBasis::TimeoutsFrom, query.until, query.limit)
+            }
             Flaw::ListsAllProviders => query.of(ProviderSelection::all()),
             _ => query,
         };
@@ -114,7 +118,20 @@ impl SessionUpdates for Flawed {
         self.inner.write_tokens(write).await
     }
 
-    async fn rotate_secret(&self, rotation: SecretRotation) -> Result<bool, StoreError> {
+    async fn step_up(&self, mut write: StepUpWrite) -> Result<Option<u64>, StoreError> {
+        match self.flaw {
+            Flaw::StepsUpAnyRevision => {
+                let row = self.inner.find(write.tokens.id).await?;
+                write.tokens.revision = row.map_or(0, |row| row.session.revision);
+            }
+            Flaw::ForgetsTheReplacedToken => write.revokes = None,
+            _ => {}
+        }
+        self.inner.step_up(write).await
+    }
+
+    async fn rotate_secret(&self, mut rotation: SecretRotation) -> Result<bool, StoreError> {
+        rotation.forgets_authentication &= self.flaw != Flaw::KeepsTheAuthentication;
         if self.flaw == Flaw::RotatesAnySecret {
             let row = self.inner.find(rotation.id).await?;
             let from = row.and_then(|row| row.digests.current);

@@ -75,6 +75,10 @@ pub(crate) enum Flaw {
     WritesAnyRevision,
     WritesInTwoSteps,
     WritesWithoutRelease,
+    StepsUpAnyRevision,
+    KeepsTheAuthentication,
+    ListsAllAsConnections,
+    ForgetsTheReplacedToken,
 }
 
 /// A store in memory that does one thing wrong.

@@ -12,12 +12,16 @@ CREATE TABLE IF NOT EXISTS login_session (
   subject VARCHAR(255) COLLATE "C" NULL,
   sid VARCHAR(255) COLLATE "C" NULL,
   account VARCHAR(255) COLLATE "C" NULL,
+  auth_time BIGINT NULL,
+  acr VARCHAR(255) COLLATE "C" NULL,
+  amr VARCHAR(255) COLLATE "C" NULL,
   device VARCHAR(255) COLLATE "C" NOT NULL,
   origin VARCHAR(16) COLLATE "C" NOT NULL,
   created_at BIGINT NOT NULL,
   last_seen_at BIGINT NOT NULL,
   timeouts_from BIGINT NOT NULL,
   renewed_at BIGINT NULL,
+  connection_renewed_at BIGINT NULL,
   revision BIGINT NOT NULL,
   ended_at BIGINT NULL,
   end_reason VARCHAR(32) COLLATE "C" NULL,
@@ -28,7 +32,7 @@ CREATE TABLE IF NOT EXISTS login_session (
   lease_heartbeat BIGINT NULL,
   lease_term_ms BIGINT NULL,
   last_seen_hour BIGINT GENERATED ALWAYS AS (last_seen_at / 3600000) STORED
-) WITH (fillfactor = 85);
+) WITH (fillfactor = 75);
 
 CREATE UNIQUE INDEX IF NOT EXISTS login_session_digest ON login_session (digest);
 CREATE INDEX IF NOT EXISTS login_session_previous_digest ON login_session (previous_digest);
@@ -36,6 +40,8 @@ CREATE INDEX IF NOT EXISTS login_session_user ON login_session (user_id, ended_a
 CREATE INDEX IF NOT EXISTS login_session_partition ON login_session (partition_key, ended_at);
 CREATE INDEX IF NOT EXISTS login_session_last_seen ON login_session (ended_at, last_seen_hour);
 CREATE INDEX IF NOT EXISTS login_session_timeouts ON login_session (ended_at, timeouts_from, id);
+CREATE INDEX IF NOT EXISTS login_session_connection ON login_session (ended_at, connection_renewed_at, id)
+  WHERE connection_renewed_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS login_session_provider ON login_session (provider, ended_at);
 CREATE INDEX IF NOT EXISTS login_session_sid ON login_session (issuer, sid);
 CREATE INDEX IF NOT EXISTS login_session_subject ON login_session (issuer, subject);

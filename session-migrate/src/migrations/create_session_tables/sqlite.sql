@@ -12,12 +12,16 @@ CREATE TABLE IF NOT EXISTS login_session (
   subject TEXT NULL,
   sid TEXT NULL,
   account TEXT NULL,
+  auth_time BIGINT NULL,
+  acr TEXT NULL,
+  amr TEXT NULL,
   device TEXT NOT NULL,
   origin TEXT NOT NULL,
   created_at BIGINT NOT NULL,
   last_seen_at BIGINT NOT NULL,
   timeouts_from BIGINT NOT NULL,
   renewed_at BIGINT NULL,
+  connection_renewed_at BIGINT NULL,
   revision BIGINT NOT NULL,
   ended_at BIGINT NULL,
   end_reason TEXT NULL,
@@ -35,6 +39,8 @@ CREATE INDEX IF NOT EXISTS login_session_user ON login_session (user_id, ended_a
 CREATE INDEX IF NOT EXISTS login_session_partition ON login_session (partition_key, ended_at);
 CREATE INDEX IF NOT EXISTS login_session_last_seen ON login_session (ended_at, last_seen_at, id);
 CREATE INDEX IF NOT EXISTS login_session_timeouts ON login_session (ended_at, timeouts_from, id);
+CREATE INDEX IF NOT EXISTS login_session_connection ON login_session (ended_at, connection_renewed_at, id)
+  WHERE connection_renewed_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS login_session_provider ON login_session (provider, ended_at);
 CREATE INDEX IF NOT EXISTS login_session_sid ON login_session (issuer, sid);
 CREATE INDEX IF NOT EXISTS login_session_subject ON login_session (issuer, subject);

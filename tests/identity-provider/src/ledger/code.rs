@@ -13,7 +13,7 @@ impl Ledger {
         let code = random_token();
         let record = Code {
             challenge: grant.challenge,
-            issued_at: grant.login.auth_time,
+            issued_at: grant.issued_at,
             login: Arc::new(grant.login),
             redirect_uri: grant.redirect_uri,
             spent: false,

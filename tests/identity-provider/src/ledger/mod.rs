@@ -143,6 +143,7 @@ mod tests {
 
     fn sign_in(ledger: &mut Ledger, now: i64) -> super::Issued {
         let login = Login {
+            acr: None,
             auth_time: now,
             client_id: "app".to_owned(),
             nonce: None,
@@ -151,7 +152,8 @@ mod tests {
             user: User::new("alice"),
         };
         let redirect_uri = "http://127.0.0.1/".to_owned();
-        let code = ledger.issue_code(CodeGrant { challenge: None, login, redirect_uri });
+        let code =
+            ledger.issue_code(CodeGrant { challenge: None, issued_at: now, login, redirect_uri });
         let presented = Redemption {
             client_id: "app",
             code: &code,

@@ -15,6 +15,8 @@ const CODE_MEMORY_MS: i64 = 600_000;
 /// One sign-in of a user at a client: a family of refresh tokens.
 #[derive(Debug)]
 pub(crate) struct Login {
+    /// The level at which the user authenticated.
+    pub(crate) acr: Option<String>,
     /// Epoch milliseconds.
     pub(crate) auth_time: i64,
     pub(crate) client_id: String,
@@ -62,6 +64,8 @@ pub(super) struct Access {
 pub(crate) struct CodeGrant {
     /// The `S256` code challenge.
     pub(crate) challenge: Option<String>,
+    /// Epoch milliseconds.
+    pub(crate) issued_at: i64,
     pub(crate) login: Login,
     pub(crate) redirect_uri: String,
 }

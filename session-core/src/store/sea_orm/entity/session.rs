@@ -42,6 +42,14 @@ pub struct Model {
     /// The provider's account id where it is not the subject.
     #[sea_orm(column_type = "String(StringLen::N(255))", nullable)]
     pub account: Option<String>,
+    /// When the user authenticated at the provider.
+    pub auth_time: Option<i64>,
+    /// The level at which the user authenticated.
+    #[sea_orm(column_type = "String(StringLen::N(255))", nullable)]
+    pub acr: Option<String>,
+    /// The methods by which the user authenticated, separated by spaces.
+    #[sea_orm(column_type = "String(StringLen::N(255))", nullable)]
+    pub amr: Option<String>,
     /// The label by which the user recognises the device.
     #[sea_orm(column_type = "String(StringLen::N(255))")]
     pub device: String,
@@ -56,6 +64,8 @@ pub struct Model {
     pub timeouts_from: i64,
     /// When its tokens were last renewed.
     pub renewed_at: Option<i64>,
+    /// The same of a tool client's connection, or its creation; null for every other session.
+    pub connection_renewed_at: Option<i64>,
     /// Raised by each write that changes what a request sees.
     pub revision: i64,
     /// When it ended; null while it is live.
