@@ -22,17 +22,16 @@ use axum::body::Body;
 use axum::http::header::COOKIE;
 use axum::http::{HeaderValue, Request, StatusCode, Uri};
 use axum::routing::get;
-use gateway::{Assertions, CALLBACK, Gateway};
+use gateway::{Assertions, CALLBACK, Gateway, LOGIN};
 use http_body_util::BodyExt as _;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use secrecy::SecretSlice;
 use session_core::manager::SignIn;
-use session_core::provider::openid::OpenIdProvider;
+use session_core::provider::openid::{DefaultHttpClient, OpenIdProvider};
 use session_core::store::memory::MemoryStore;
 use session_core::{Keyring, ProviderName, SessionManager, TokenResponse, UserId};
-use session_tower::SessionCookie;
 use session_tower::sign_in::OpenIdSignIn;
 use tokio::net::TcpListener;
 
@@ -93,7 +92,7 @@ fn bare_proxy(upstream: &str) -> Router {
 }
 
 async fn gateway(upstream: &str) -> (String, HeaderValue) {
-    let client = reqwest::Client::new();
+    let client = DefaultHttpClient::new().unwrap();
     let openid = OpenIdProvider::builder("https://id.example", "gateway", client).build().unwrap();
     let keyring = Keyring::parse(&Keyring::generate_entry("bench").unwrap()).unwrap();
     let sessions =
@@ -101,17 +100,20 @@ async fn gateway(upstream: &str) -> (String, HeaderValue) {
     let (user, name) = (UserId::new("ann").unwrap(), ProviderName::new("id").unwrap());
     let response = TokenResponse::bearer("a".repeat(900));
     let signed_in = sessions.sign_in(SignIn::new(&user, &name, response)).await.unwrap();
-    let cookie = SessionCookie::builder().dangerous_insecure().name("gateway_session");
     let public = "http://127.0.0.1:1";
     let sign_in = OpenIdSignIn::builder(sessions.clone(), public).provider(name, Arc::new(openid));
     let gateway = Gateway {
         sessions,
-        cookie: cookie.build().unwrap(),
-        sign_in: sign_in.callback_path(CALLBACK).build().unwrap(),
+        sign_in: sign_in
+            .dev(([127, 0, 0, 1], 1).into())
+            .login_path(LOGIN)
+            .callback_path(CALLBACK)
+            .build()
+            .unwrap(),
         upstream: upstream.parse().unwrap(),
         assertions: Assertions::new(public, upstream, SecretSlice::from(vec![7; 32])).unwrap(),
     };
-    let cookie = format!("gateway_session={}", signed_in.secret.expose());
+    let cookie = format!("session={}", signed_in.secret.expose());
     (serve(gateway.router().unwrap()).await, cookie.parse().unwrap())
 }
 

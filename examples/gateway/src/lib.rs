@@ -33,7 +33,6 @@ use axum::http::Uri;
 use session_core::SessionManager;
 use session_tower::outgoing::{InvalidOrigin, OutgoingLayer};
 use session_tower::sign_in::OpenIdSignIn;
-use session_tower::{InvalidLoginPath, RedirectToLogin, SessionCookie, SessionLayer};
 use tower::Layer as _;
 use tower_http::csrf::CsrfLayer;
 
@@ -41,6 +40,9 @@ pub use assertion::{Assertions, SECRET_BYTES};
 pub use headers::{ASSERTION, USER};
 
 use forward::{Forward, RepeatEmpty, client, repeat_empty};
+
+/// The path of the login, to which a page without a session leads.
+pub const LOGIN: &str = "/_gateway/login";
 
 /// The path of the callback, which is registered at the provider.
 pub const CALLBACK: &str = "/_gateway/callback";
@@ -50,9 +52,7 @@ pub const CALLBACK: &str = "/_gateway/callback";
 pub struct Gateway {
     /// The sessions.
     pub sessions: SessionManager,
-    /// The session cookie.
-    pub cookie: SessionCookie,
-    /// The sign-in, whose callback is [`CALLBACK`].
+    /// The sign-in, whose paths are [`LOGIN`] and [`CALLBACK`].
     pub sign_in: OpenIdSignIn,
     /// The origin of the application, such as `http://127.0.0.1:8080`: https, or on this machine.
     pub upstream: Uri,
@@ -60,45 +60,31 @@ pub struct Gateway {
     pub assertions: Assertions,
 }
 
-/// A gateway cannot be built.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub enum GatewayError {
-    /// The upstream is no origin that may get tokens.
-    Upstream(#[from] InvalidOrigin),
-    /// The path of the login is none of this site.
-    Login(#[from] InvalidLoginPath),
-}
-
 impl Gateway {
     /// Builds the routes.
     ///
     /// # Errors
     ///
-    /// Returns [`GatewayError`] if the upstream is another machine over plain http, or no origin.
-    pub fn router(self) -> Result<Router, GatewayError> {
+    /// Returns [`InvalidOrigin`] if the upstream is another machine over plain http, or no origin.
+    pub fn router(self) -> Result<Router, InvalidOrigin> {
+        let (layer, cookie) = (self.sign_in.session_layer(), self.sign_in.session_cookie());
         let outgoing = OutgoingLayer::new(self.sessions.clone())
-            .cookie(self.cookie.clone())
+            .cookie(cookie.clone())
             .allow(&self.upstream.to_string())?
             .repeat_with(repeat_empty as RepeatEmpty);
         let forward = Forward {
             client: outgoing.layer(client()),
-            sessions: self.sessions.clone(),
-            cookie: self.cookie.clone(),
+            sessions: self.sessions,
+            cookie,
             upstream: self.upstream,
             assertions: Arc::new(self.assertions),
         };
-        let layer = SessionLayer::new(self.sessions).with_cookie(self.cookie);
-        let required = layer
-            .clone()
-            .require_session()
-            .with_rejection_response(RedirectToLogin::to("/_gateway/login")?);
         Ok(Router::new()
-            .route_service("/_gateway/login", self.sign_in.login())
+            .route_service(LOGIN, self.sign_in.login())
             .route_service(CALLBACK, self.sign_in.callback())
             .route_service("/_gateway/logout", self.sign_in.logout())
-            .layer(layer)
-            .fallback_service(required.layer(forward))
+            .layer(layer.clone())
+            .fallback_service(layer.require_session().layer(forward))
             .layer(CsrfLayer::new())
             .route_service("/_gateway/backchannel-logout", self.sign_in.back_channel_logout()))
     }

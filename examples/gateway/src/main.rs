@@ -15,12 +15,11 @@ use std::time::Duration;
 
 use axum::http::Uri;
 use clap::Parser;
-use gateway::{Assertions, CALLBACK, Gateway, SECRET_BYTES};
+use gateway::{Assertions, CALLBACK, Gateway, LOGIN, SECRET_BYTES};
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
-use session_core::provider::openid::OpenIdProvider;
+use session_core::provider::openid::{DefaultHttpClient, OpenIdProvider};
 use session_core::store::sea_orm::SeaOrmStore;
 use session_core::{Keyring, ProviderName, SessionManager};
-use session_tower::SessionCookie;
 use session_tower::sign_in::OpenIdSignIn;
 
 type Failed = Box<dyn std::error::Error>;
@@ -85,19 +84,22 @@ async fn serve(arguments: Arguments) -> Result<(), Failed> {
         .start()
         .await?;
     let _maintenance = sessions.maintain(Duration::from_secs(60));
+    let listener = tokio::net::TcpListener::bind(arguments.listen).await?;
+    tracing::info!(address = %listener.local_addr()?, "the gateway listens");
+    let mut sign_in = OpenIdSignIn::builder(sessions.clone(), &public_url)
+        .provider(ProviderName::new(PROVIDER)?, provider)
+        .login_path(LOGIN)
+        .callback_path(CALLBACK)
+        .scope(&arguments.scope);
+    if is_plain(&public_url) {
+        sign_in = sign_in.dev(listener.local_addr()?);
+    }
     let gateway = Gateway {
         sessions: sessions.clone(),
-        cookie: cookie(&public_url)?,
-        sign_in: OpenIdSignIn::builder(sessions.clone(), &public_url)
-            .provider(ProviderName::new(PROVIDER)?, provider)
-            .callback_path(CALLBACK)
-            .scope(&arguments.scope)
-            .build()?,
+        sign_in: sign_in.build()?,
         assertions: assertions(&public_url, &arguments)?,
         upstream: arguments.upstream,
     };
-    let listener = tokio::net::TcpListener::bind(arguments.listen).await?;
-    tracing::info!(address = %listener.local_addr()?, "the gateway listens");
     let server = axum::serve(listener, gateway.router()?);
     tokio::select! {
         served = server.into_future() => served?,
@@ -108,28 +110,13 @@ async fn serve(arguments: Arguments) -> Result<(), Failed> {
 }
 
 fn provider(arguments: &Arguments) -> Result<OpenIdProvider, Failed> {
-    let is_local = is_plain(&arguments.issuer);
-    // Requests carry secrets: no redirects.
-    let http = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(Duration::from_secs(10));
-    let http = if is_local { http.no_proxy() } else { http };
-    let mut client =
-        OpenIdProvider::builder(&arguments.issuer, &arguments.client_id, http.build()?);
+    let (issuer, id) = (&arguments.issuer, &arguments.client_id);
+    let mut client = OpenIdProvider::builder(issuer, id, DefaultHttpClient::new()?);
     if let Some(secret) = &arguments.client_secret {
         client = client.with_client_secret(secret.clone());
     }
-    Ok(if is_local { client.dangerous_insecure_loopback() } else { client }.build()?)
-}
-
-/// Browsers drop a `Secure` cookie over plain http, which the sign-in allows on loopback only.
-fn cookie(public_url: &str) -> Result<SessionCookie, Failed> {
-    match is_plain(public_url) {
-        true => {
-            Ok(SessionCookie::builder().dangerous_insecure().name("gateway_session").build()?)
-        }
-        false => Ok(SessionCookie::default()),
-    }
+    // Over plain http only where the provider is on this machine.
+    Ok(client.dangerous_insecure_loopback().build()?)
 }
 
 fn is_plain(url: &str) -> bool {

@@ -83,7 +83,7 @@ async fn kinds(world: &World, id: SessionId) -> Vec<EventKind> {
 }
 
 #[tokio::test]
-async fn the_same_session_goes_on_with_new_tokens_and_a_new_secret() {
+async fn s8_the_same_session_goes_on_with_new_tokens_and_a_new_secret() {
     let (world, laptop) = signed_in().await;
     world.manager.sign_in(login(&world, "ann", "ann-sub")).await.unwrap();
     let before = world.row(&laptop).await;
@@ -107,7 +107,7 @@ async fn the_same_session_goes_on_with_new_tokens_and_a_new_secret() {
 }
 
 #[tokio::test]
-async fn the_secret_of_before_goes_on_without_the_new_authentication() {
+async fn s8_the_secret_of_before_goes_on_without_the_new_authentication() {
     let (world, laptop) = signed_in().await;
     let (_, secret) = stepped_up(&world, &laptop).await;
     let old = laptop.secret.digest();

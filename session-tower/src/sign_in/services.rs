@@ -90,14 +90,21 @@ impl OpenIdSignIn {
     #[must_use]
     pub fn session_layer(&self) -> SessionLayer {
         let layer = self.flow.layer.get_or_init(|| {
-            let layer = SessionLayer::new(self.flow.manager.clone())
-                .with_rejection_response(self.flow.to_login.clone());
-            match self.flow.public_url.is_secure() {
-                true => layer,
-                false => layer.with_cookie(SessionCookie::insecure()),
-            }
+            SessionLayer::new(self.flow.manager.clone())
+                .with_rejection_response(self.flow.to_login.clone())
+                .with_cookie(self.session_cookie())
         });
         layer.clone()
+    }
+
+    /// Returns the cookie of the [`session_layer`](Self::session_layer), which requests to other
+    /// services must leave out.
+    #[must_use]
+    pub fn session_cookie(&self) -> SessionCookie {
+        match self.flow.public_url.is_secure() {
+            true => SessionCookie::default(),
+            false => SessionCookie::insecure(),
+        }
     }
 
     /// Returns the service that begins a sign-in.

@@ -93,7 +93,7 @@ async fn the_application_cannot_set_the_session_cookie() {
     let browser = site.browser().await;
     let answer = browser.get(site.url("/set-cookies")).send().await.unwrap();
     let set: Vec<_> = answer.headers().get_all(SET_COOKIE).iter().collect();
-    assert_eq!(set, ["own=1", "gateway_session_of_mine=2"]);
+    assert_eq!(set, ["own=1", "session_of_mine=2"]);
 }
 
 #[tokio::test]

@@ -5,16 +5,15 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use gateway::{Assertions, CALLBACK, Gateway};
+use gateway::{Assertions, CALLBACK, Gateway, LOGIN};
 use identity_provider::{Client, IdentityProvider, RunningProvider};
 use reqwest::cookie::{CookieStore as _, Jar};
 use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, Url};
 use secrecy::SecretSlice;
-use session_core::provider::openid::OpenIdProvider;
+use session_core::provider::openid::{DefaultHttpClient, OpenIdProvider};
 use session_core::store::memory::MemoryStore;
 use session_core::{Keyring, ProviderName, SessionManager};
-use session_tower::SessionCookie;
 use session_tower::sign_in::OpenIdSignIn;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
@@ -140,7 +139,7 @@ async fn provider(gateway: &str) -> RunningProvider {
 }
 
 async fn gateway(address: &str, upstream: &str, provider: &RunningProvider) -> Gateway {
-    let http = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
+    let http = DefaultHttpClient::new().unwrap();
     let openid = OpenIdProvider::builder(provider.issuer().as_str(), "gateway", http)
         .dangerous_insecure_loopback()
         .with_client_secret("gateway-secret".to_owned().into())
@@ -156,15 +155,15 @@ async fn gateway(address: &str, upstream: &str, provider: &RunningProvider) -> G
         .unwrap();
     let sign_in = OpenIdSignIn::builder(sessions.clone(), address)
         .provider(ProviderName::new("id").unwrap(), openid)
+        .login_path(LOGIN)
+        .dev(address.trim_start_matches("http://").parse().unwrap())
         .callback_path(CALLBACK)
         .keep_signed_in_at_provider()
         .build()
         .unwrap();
-    let cookie = SessionCookie::builder().dangerous_insecure().name("gateway_session");
     let secret = SecretSlice::from(SECRET.as_bytes().to_vec());
     Gateway {
         sessions,
-        cookie: cookie.build().unwrap(),
         sign_in,
         upstream: upstream.parse().unwrap(),
         assertions: Assertions::new(address, upstream, secret).unwrap(),

@@ -31,8 +31,8 @@ async fn headers(headers: HeaderMap) -> Json<BTreeMap<String, String>> {
 async fn set_cookies() -> impl IntoResponse {
     AppendHeaders([
         (SET_COOKIE, "own=1"),
-        (SET_COOKIE, "gateway_session=stolen"),
-        (SET_COOKIE, "gateway_session_of_mine=2"),
+        (SET_COOKIE, "session=stolen"),
+        (SET_COOKIE, "session_of_mine=2"),
     ])
 }
 
