@@ -62,7 +62,7 @@ impl ErrorResponse {
         }
     }
 
-    const fn limit_reached(live: usize) -> Self {
+    fn limit_reached(live: usize) -> Self {
         let message = "You are signed in on too many devices: sign out on one of them first.";
         Self { live: Some(live), ..Self::new(StatusCode::CONFLICT, "limit_reached", message) }
     }
@@ -84,7 +84,7 @@ impl From<Rejection> for ErrorResponse {
         };
         Self {
             retry_after: rejection.retry_after(),
-            rejection: Some(rejection),
+            rejection: Some(rejection.clone()),
             ..Self::new(rejection.status(), rejection.error(), message)
         }
     }

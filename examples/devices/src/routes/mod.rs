@@ -86,7 +86,7 @@ fn cross_site(_: ProtectionError) -> Response {
 /// Responds when the store is unavailable or the session cannot be read: with a page to browsers.
 fn no_session(rejection: &Rejection, request: &Parts) -> Response<Bytes> {
     match wants_page(&request.headers) {
-        true => page::error(&ErrorResponse::from(*rejection)),
+        true => page::error(&ErrorResponse::from(rejection.clone())),
         false => ProblemDetails::of(rejection),
     }
 }
