@@ -71,6 +71,7 @@ impl Site {
             .await
             .unwrap();
         let sign_in = OpenIdSignIn::builder(manager.clone(), &*address)
+            .dev(listener.local_addr().unwrap())
             .provider(okta, client)
             .param("acr_values", "silver");
         let router = router(&sign_in.build().unwrap(), &manager);
