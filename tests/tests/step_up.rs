@@ -7,6 +7,7 @@
     reason = "a panic is how a test fails"
 )]
 
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +35,9 @@ use session_tower::{
     CurrentSession, RedirectToLogin, Rejection, RequireAuthenticationLayer, SessionCookie,
     SessionLayer,
 };
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
+use tokio::process::Command;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -369,4 +372,28 @@ async fn a_callback_of_another_browser_steps_nobody_up() {
     assert_eq!(thief.open(&callback).await.status(), StatusCode::BAD_REQUEST);
     assert_eq!(site.only_session().await.revision, before.revision);
     assert_eq!(location(&ann.open(&callback).await), "/password", "and Ann is not locked out");
+}
+
+/// In a real browser, where `scripts/browser` has prepared one.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_chromium_the_page_comes_back_with_the_same_session() {
+    let Ok(folder) = std::env::var("SESSION_TEST_BROWSER") else {
+        println!("not tested: Chromium (scripts/browser)");
+        return;
+    };
+    let site = Site::new().await;
+    site.browser().passes_through("/login?login_hint=ann").await;
+    let mut node = Command::new("node");
+    node.arg(format!("{folder}/step-up.mjs")).arg(&site.address).kill_on_drop(true);
+    let mut node = node.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(node.stdout.take().unwrap()).lines();
+    assert_eq!(said.next_line().await.unwrap().as_deref(), Some("signed in"));
+    let ids = async || site.sessions().await.into_iter().map(|it| it.id).collect::<Vec<_>>();
+    let before = ids().await;
+    assert_eq!(before.len(), 2, "the cap is reached");
+    site.clock.advance(MINUTE * 10);
+    node.stdin.take().unwrap().write_all(b"go on\n").await.unwrap();
+    assert_eq!(said.next_line().await.unwrap().as_deref(), Some("stepped up"));
+    assert!(node.wait().await.unwrap().success());
+    assert_eq!(ids().await, before, "the same sessions");
 }

@@ -55,7 +55,7 @@ mod tests {
     fn a_step_never_changes() {
         assert_eq!(
             SCRIPT.checksums(),
-            [0x1b11_40b4_60e1_7e00, 0x0922_a79a_db07_dcc7, 0xa111_1f38_a2d6_6900]
+            [0x0780_62ea_4b72_71d7, 0xa1b6_5cd2_c665_044d, 0x6c5c_18fc_bd0b_6f8e]
         );
     }
 

@@ -73,7 +73,7 @@ mod tests {
     fn every_index_that_is_dropped_is_created_again() {
         for dialect in [Dialect::Sqlite, Dialect::Postgres] {
             let (created, dropped) = (create_statements(dialect), drop_statements(dialect));
-            assert_eq!((created.len(), dropped.len()), (10, 10));
+            assert_eq!((created.len(), dropped.len()), (11, 11));
             assert_eq!(dropped.first().unwrap(), "DROP INDEX IF EXISTS login_session_digest");
         }
         assert_eq!(drop_statements(Dialect::Mysql), [""; 0]);

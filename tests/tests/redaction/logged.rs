@@ -14,12 +14,14 @@ impl Log {
     /// One that gets everything that this process logs, by `tracing` and by `log`.
     pub(crate) fn installed() -> Self {
         let log = Self::default();
-        tracing_subscriber::fmt()
+        let traced = tracing_subscriber::fmt()
             .with_max_level(LevelFilter::TRACE)
             .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
             .with_ansi(false)
             .with_writer(log.clone())
-            .init();
+            .finish();
+        // Not `init`, which may set a logger as well.
+        tracing::subscriber::set_global_default(traced).unwrap();
         log::set_boxed_logger(Box::new(log.clone())).unwrap();
         log::set_max_level(log::LevelFilter::Trace);
         log
