@@ -377,10 +377,7 @@ async fn a_callback_of_another_browser_steps_nobody_up() {
 /// In a real browser, where `scripts/browser` has prepared one.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_chromium_the_page_comes_back_with_the_same_session() {
-    let Ok(folder) = std::env::var("SESSION_TEST_BROWSER") else {
-        println!("not tested: Chromium (scripts/browser)");
-        return;
-    };
+    let Ok(folder) = std::env::var("SESSION_TEST_BROWSER") else { return };
     let site = Site::new().await;
     site.browser().passes_through("/login?login_hint=ann").await;
     let mut node = Command::new("node");
