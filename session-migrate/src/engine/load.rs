@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::batch::{BatchSize, Scan, ScanBatch, Stopwatch, decode_judged};
 use super::context::MoveContext;
-use super::mapped_table::MappedTable;
+use super::mapped_table::{MappedTable, over_cap_threshold};
 use super::reconcile::reconcile_sealed;
 use super::worker::Worker;
 use crate::error::MigrateError;
@@ -98,32 +98,50 @@ async fn write(
     let mut point = worker.retry_point();
     loop {
         match try_write(worker, table, &batch).await {
-            Ok(()) => return Ok(()),
+            Ok(true) => return Ok(()),
+            Ok(false) => return reconcile_batch(worker, table, batch).await,
             Err(failure) if failure.is_violation() => {
                 worker.go_back(&point);
-                let to = checkpoint_after(table, &batch);
-                return reconcile_sealed(worker, batch.rows, &to).await;
+                return reconcile_batch(worker, table, batch).await;
             }
             Err(failure) => worker.prepare_retry(&mut point, failure).await?,
         }
     }
 }
 
+async fn reconcile_batch(
+    worker: &mut Worker<'_>,
+    table: &MappedTable,
+    batch: SealedBatch,
+) -> Result<(), MigrateError> {
+    let to = checkpoint_after(table, &batch);
+    reconcile_sealed(worker, batch.rows, &to).await
+}
+
 fn checkpoint_after(table: &MappedTable, batch: &SealedBatch) -> Checkpoint {
     Checkpoint::after(table.number, batch.next.clone())
 }
 
+/// Writes a batch; returns `false`, and writes nothing, if the target holds a row of it in the other
+/// table: with a cap, a row that gets a user further on in the order is read a second time, and may be
+/// pruned there.
 async fn try_write(
     worker: &mut Worker<'_>,
     table: &MappedTable,
     batch: &SealedBatch,
-) -> Result<(), MigrateError> {
+) -> Result<bool, MigrateError> {
     let transaction = begin(&worker.context.target).await?;
+    let may_be_read_twice =
+        worker.context.options.is_online && over_cap_threshold(worker.context.cap()).is_some();
+    if may_be_read_twice && worker.target.holds_elsewhere(&transaction, batch.rows.iter()).await? {
+        return Ok(false);
+    }
     worker.target.insert(&transaction, batch.rows.iter(), worker.now()).await?;
     worker.counts.read += batch.read;
     worker.counts.empty += batch.empty;
     worker.count(batch.rows.iter());
     worker.checkpoint = checkpoint_after(table, batch);
     worker.note(&transaction).await?;
-    Ok(transaction.commit().await?)
+    transaction.commit().await?;
+    Ok(true)
 }

@@ -103,6 +103,29 @@ impl TargetTable {
         quarantine.insert(connection, self.dialect, quarantined).await
     }
 
+    /// Returns whether the target holds one of these rows in the other table than they belong to.
+    pub(crate) async fn holds_elsewhere<'a>(
+        &self,
+        connection: &impl ConnectionTrait,
+        rows: impl Iterator<Item = &'a SealedRow>,
+    ) -> Result<bool, MigrateError> {
+        let (live, quarantined): (Vec<_>, Vec<_>) =
+            rows.partition(|row| matches!(row.disposition, Disposition::Live(_)));
+        let aside = format!(
+            "SELECT COUNT(*) FROM session_move_aside WHERE state <> '{WRITE_BACK}' AND session_id IN "
+        );
+        let in_use = "SELECT COUNT(*) FROM login_session WHERE id IN ".to_owned();
+        for (sql, rows) in [(aside, live), (in_use, quarantined)] {
+            let ids: Vec<SessionId> = rows.iter().map(|row| row.id).collect();
+            for ids in ids.chunks(CHUNK) {
+                if self.naming(&sql, ids).number(connection).await? > 0 {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
     /// Returns the rows that the target holds under these ids.
     pub(crate) async fn existing_rows(
         &self,
@@ -124,7 +147,8 @@ impl TargetTable {
             let rows = self.naming(&quarantined, ids).rows(connection).await;
             for row in rows? {
                 let entry = QuarantineEntry::read(&row)?;
-                found.insert(entry.id, ExistingRow::Quarantined(Box::new(entry)));
+                // A row in both tables is in use: it is the live one that must be right.
+                found.entry(entry.id).or_insert_with(|| ExistingRow::Quarantined(Box::new(entry)));
             }
         }
         Ok(found)
