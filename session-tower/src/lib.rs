@@ -118,6 +118,8 @@
 //! Ids in comments lead to [`session_core::documentation`]: `C7` is a row of its checklist, `F13` one
 //! of its failures.
 
+#[cfg(any(feature = "devices", feature = "sign-in"))]
+mod answer;
 mod body;
 mod cache;
 mod cookie;

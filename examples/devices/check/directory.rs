@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use crate::keys::random_name;
 use crate::startup_error::StartupError;
 
 /// A new directory, removed on drop.
@@ -29,4 +28,11 @@ impl Drop for Directory {
         // The system cleans up what cannot be removed here.
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+/// Returns `kind` with 64 random bits appended.
+pub(super) fn random_name(kind: &str) -> Result<String, getrandom::Error> {
+    let mut bytes = [0_u8; 8];
+    getrandom::fill(&mut bytes)?;
+    Ok(format!("{kind}-{:016x}", u64::from_be_bytes(bytes)))
 }

@@ -7,11 +7,11 @@ use identity_provider::Control;
 use session_core::{Session, SessionManager, SessionPolicy, Timestamp, UserId};
 
 use super::browser::Browser;
-use super::directory::Directory;
+use super::directory::{Directory, random_name};
 use super::step_error::StepError;
 use crate::app::App;
 use crate::database::DatabaseUrl;
-use crate::keys::{KeySource, random_name};
+use crate::keys::KeySource;
 use crate::listener::Listen;
 use crate::settings::{CookieSettings, ProviderChoice, Settings};
 use crate::startup_error::StartupError;

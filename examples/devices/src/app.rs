@@ -52,12 +52,12 @@ impl App {
         let rows = store.sample_per_key().await;
         let rows =
             rows.map_err(|error| StartupError::caused_by("cannot read the database", error))?;
-        let keys = settings.keys.keys_for(&rows)?;
+        let keyring = settings.keys.keyring(!rows.is_empty())?;
         let (mut client, built_in) = ProviderClient::begin(&settings.provider).await?;
         if let Some(name) = &settings.provider_name {
             client.name = name.clone();
         }
-        let manager = manager(&store, keys.keyring()?, &settings, &client).await?;
+        let manager = manager(&store, keyring, &settings, &client).await?;
         let sessions =
             SessionLayer::new(manager.clone()).with_cookie(settings.cookie.session_cookie()?);
         let (stop, closing) = watch::channel(false);

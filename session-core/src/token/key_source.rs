@@ -68,8 +68,8 @@ impl Keyring {
         }
     }
 
-    /// Reads the keys from an environment variable or, for development, from a file, which is created
-    /// with a random key if it is missing, and which only its owner can read. A warning says so.
+    /// Reads the keys from an environment variable or, for development, from a
+    /// [file](Self::from_dev_file).
     ///
     /// A build without debug assertions, as `cargo build --release` makes it, uses no file: there the
     /// variable must be set.
@@ -78,24 +78,30 @@ impl Keyring {
     ///
     /// Returns [`KeySourceError`] in the cases of [`from_env`](Self::from_env), and if the file can be
     /// neither read nor created.
-    ///
-    /// # Security
-    ///
-    /// Keep the file out of version control and of backups of the database: together they contain
-    /// every token.
     pub fn from_env_or_dev_file(
         variable: &str,
         path: impl AsRef<Path>,
     ) -> Result<Self, KeySourceError> {
         Self::from_env(variable).or_else(|error| match error {
-            KeySourceError::NotSet { .. } if cfg!(debug_assertions) => {
-                Self::from_file(path.as_ref())
-            }
+            KeySourceError::NotSet { .. } if cfg!(debug_assertions) => Self::from_dev_file(path),
             other => Err(other),
         })
     }
 
-    fn from_file(path: &Path) -> Result<Self, KeySourceError> {
+    /// Reads the keys from a file, for development: it is created with a random key if it is missing,
+    /// and only its owner can read it. A warning says so.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KeySourceError`] if the file can be neither read nor created, or its keys are not
+    /// valid.
+    ///
+    /// # Security
+    ///
+    /// Keep the file out of version control and of backups of the database: together they contain
+    /// every token.
+    pub fn from_dev_file(path: impl AsRef<Path>) -> Result<Self, KeySourceError> {
+        let path = path.as_ref();
         let file = path.display();
         tracing::warn!(%file, "the sealing keys are those of a file: for development only");
         let text = match fs::read_to_string(path) {
@@ -171,7 +177,7 @@ mod tests {
         let starts: Vec<_> = (0..8)
             .map(|_| {
                 let path = path.clone();
-                std::thread::spawn(move || Keyring::from_file(&path).unwrap())
+                std::thread::spawn(move || Keyring::from_dev_file(&path).unwrap())
             })
             .collect();
         let keys: Vec<_> = starts.into_iter().map(|start| start.join().unwrap()).collect();
@@ -196,7 +202,7 @@ mod tests {
         let path = directory.0.join("dev.keys");
         for text in ["", "hunter2", "a:hunter2", "a:aHVudGVyMg=="] {
             fs::write(&path, text).unwrap();
-            let error = Keyring::from_file(&path).unwrap_err();
+            let error = Keyring::from_dev_file(&path).unwrap_err();
             assert!(error.to_string().contains("dev.keys are not valid"), "{error}");
             assert!(!format!("{error:?}").contains("unter"), "{error:?}");
             assert_eq!(fs::read_to_string(&path).unwrap(), text);

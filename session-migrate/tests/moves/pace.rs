@@ -116,6 +116,25 @@ on_every_database! {
         assert!(refused.errors.contains("returns no number"), "{refused:?}");
     }
 
+    async fn a_row_that_is_read_twice_while_it_changes_its_user_is_in_one_table(database: Database) {
+        let source = gated(database).await;
+        for (key, user) in [("a", "a"), ("z-1", "z"), ("z-2", "z")] {
+            insert(&source, key, user, "oidc", &token(700)).await;
+        }
+        let words = ["--online", "--batch", "3", "--max-sessions", "2"];
+        let tool = openwebui::tool(&source).words(&words);
+        let words = ["--yes", "--json", "--throttle-query", QUERY, "--throttle-timeout", "3600"];
+        let mut child = tool.spawn("apply", &words);
+        waits_for(&tool, &mut child, "query").await;
+        // It was read ahead, and gets a user further on in the order, where it is over the cap.
+        source.run("UPDATE oauth_session SET user_id = 'z' WHERE user_id = 'a'").await;
+        source.run("UPDATE gate SET number = 0").await;
+        ends_well(child).await;
+        assert_eq!(count(&source, "login_session WHERE user_id IN ('a', 'z')").await, 2);
+        assert_eq!(count(&source, "session_move_aside WHERE user_id = 'z'").await, 1);
+        tool.done("verify", &[]).await;
+    }
+
     async fn load_and_lag_throttle(database: Database) {
         let kind = database.kind();
         let source = openwebui::source(database, 3).await;

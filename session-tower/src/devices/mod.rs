@@ -28,5 +28,7 @@ mod html;
 mod page;
 mod text;
 
-pub use page::{DevicesFuture, DevicesPage};
+pub use page::DevicesPage;
 pub use text::DevicesText;
+
+pub use crate::answer::ServiceFuture;

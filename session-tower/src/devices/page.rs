@@ -1,41 +1,26 @@
 //! The service: shows the page, and ends what its buttons name.
 
-use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, LOCATION, ORIGIN,
-};
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN};
 use http::request::Parts;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use http_body::Body;
-use http_body_util::{BodyExt as _, Collected, Full, Limited};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use session_core::manager::ManagerErrorKind;
 use session_core::{SessionId, SessionManager};
-use tower_service::Service;
 
 use super::html::View;
 use super::text::DevicesText;
+use crate::answer::{not_allowed, ready_made_service, redirect, status};
 use crate::cookie_update::CookieUpdate;
 use crate::current::CurrentSession;
 use crate::missing_layer;
 use crate::rejection::Rejection;
 
-/// The maximum size of a form, in bytes.
-const MAX_BODY: usize = 4096;
-
 /// The page loads nothing. A form's redirect may lead to a provider, so `form-action` is not set.
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
-
-/// The response future of a [`DevicesPage`].
-pub type DevicesFuture =
-    Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
 
 /// A page that lists the user's devices and signs them out: `GET` shows it, and its forms `POST` to
 /// the same address.
@@ -88,11 +73,10 @@ impl DevicesPage {
         let sessions = self.manager.list(current.user(), Some(current.id())).await?;
         let (text, user, now) = (&*self.text, current.user(), self.manager.now());
         let view = View { text, user, sessions: &sessions, logout_path: &self.logout_path, now };
-        let mut response = Response::new(Bytes::from(view.page()));
+        let mut response = status(StatusCode::OK).map(|_| Bytes::from(view.page()));
         let headers = response.headers_mut();
         let html = HeaderValue::from_static("text/html; charset=utf-8");
         headers.insert(CONTENT_TYPE, html);
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
         Ok(response)
     }
@@ -103,7 +87,7 @@ impl DevicesPage {
         target: Target,
         page: &Uri,
     ) -> Result<Response<Bytes>, Rejection> {
-        let mut response = see_other(page.path());
+        let mut response = redirect(page.path());
         match target {
             Target::Others => drop(self.manager.end_others(current.user(), current.id()).await?),
             Target::One(id) => match self.manager.end_one(current.user(), id).await {
@@ -120,15 +104,15 @@ impl DevicesPage {
 
     async fn answer(self, head: Parts, form: Option<Bytes>) -> Response<Bytes> {
         let answer = async {
-            let current = CurrentSession::among(&head.extensions)?.clone();
+            let current = CurrentSession::among(&head.extensions)?;
             match (&head.method, form.as_deref().and_then(target)) {
-                (&Method::GET | &Method::HEAD, _) => self.show(&current).await,
+                (&Method::GET | &Method::HEAD, _) => self.show(current).await,
                 (&Method::POST, _) if !is_of_this_site(&head.headers) => {
                     Ok(status(StatusCode::FORBIDDEN))
                 }
-                (&Method::POST, Some(target)) => self.end(&current, target, &head.uri).await,
+                (&Method::POST, Some(target)) => self.end(current, target, &head.uri).await,
                 (&Method::POST, None) => Ok(status(StatusCode::BAD_REQUEST)),
-                _ => Ok(not_allowed()),
+                _ => Ok(not_allowed("GET, HEAD, POST")),
             }
         };
         answer.await.unwrap_or_else(|rejection: Rejection| {
@@ -138,30 +122,7 @@ impl DevicesPage {
     }
 }
 
-impl<B> Service<Request<B>> for DevicesPage
-where
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    type Response = Response<Full<Bytes>>;
-    type Error = Infallible;
-    type Future = DevicesFuture;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> DevicesFuture {
-        let page = self.clone();
-        let (head, body) = request.into_parts();
-        Box::pin(async move {
-            let body = Limited::new(body, MAX_BODY).collect().await;
-            let form = body.ok().map(Collected::to_bytes);
-            Ok(page.answer(head, form).await.map(Full::from))
-        })
-    }
-}
+ready_made_service!(DevicesPage);
 
 const fn is_gone(kind: ManagerErrorKind) -> bool {
     matches!(kind, ManagerErrorKind::NotFound | ManagerErrorKind::Ended(_))
@@ -186,25 +147,4 @@ fn is_of_this_site(headers: &HeaderMap) -> bool {
     let origin = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
     let origin = origin.and_then(|origin| origin.into_parts().authority);
     origin.is_some_and(|origin: Authority| text(HOST) == Some(origin.as_str()))
-}
-
-fn status(status: StatusCode) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = status;
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-fn see_other(path: &str) -> Response<Bytes> {
-    let mut response = status(StatusCode::SEE_OTHER);
-    if let Ok(path) = HeaderValue::try_from(path) {
-        response.headers_mut().insert(LOCATION, path);
-    }
-    response
-}
-
-fn not_allowed() -> Response<Bytes> {
-    let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
-    response
 }

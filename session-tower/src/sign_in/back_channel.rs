@@ -1,22 +1,14 @@
 //! Back-channel logout: the provider ends sessions (OpenID Connect Back-Channel Logout 1.0).
 
-use std::convert::Infallible;
-use std::task::{Context, Poll};
-
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body::Body;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode};
 use session_core::middleware::ErrorChain;
 use session_core::provider::openid::{LogoutToken, LogoutTokenError, LogoutTokenErrorKind};
-use tower_service::Service;
 
 use super::flow::OpenIdSignIn;
-use super::services::{ServiceFuture, not_allowed};
-
-/// The maximum size of a request, in bytes.
-const MAX_BODY: usize = 64 * 1024;
+use crate::answer::{not_allowed, ready_made_service, status};
 
 /// Ends the sessions that a provider reports as over: `POST`, with the form field `logout_token`.
 ///
@@ -74,7 +66,7 @@ impl OpenIdSignIn {
     async fn end_sessions_of(&self, token: &LogoutToken) -> Response<Bytes> {
         let (manager, known) = (&self.flow.manager, &self.flow.known_logout_tokens);
         if known.contains(token) {
-            return answer(StatusCode::OK);
+            return status(StatusCode::OK);
         }
         let (subject, sid) = (token.subject.as_ref(), token.sid.as_deref());
         match manager.end_by_provider(&token.issuer, subject, sid).await {
@@ -82,7 +74,7 @@ impl OpenIdSignIn {
                 tracing::info!(count, issuer = token.issuer, "the provider has ended sessions");
                 // Only now, so that a token whose effect failed is carried out when it comes again.
                 known.add(token, manager.now());
-                answer(StatusCode::OK)
+                status(StatusCode::OK)
             }
             Err(error) => {
                 tracing::warn!(error = %ErrorChain(&error), "a provider's logout was not carried out");
@@ -92,30 +84,14 @@ impl OpenIdSignIn {
     }
 }
 
-impl<B> Service<Request<B>> for BackChannelLogoutService
-where
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    type Response = Response<Full<Bytes>>;
-    type Error = Infallible;
-    type Future = ServiceFuture;
+ready_made_service!(BackChannelLogoutService);
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> ServiceFuture {
-        let sign_in = self.0.clone();
-        Box::pin(async move {
-            if *request.method() != Method::POST {
-                return Ok(not_allowed(&Method::POST).map(Full::from));
-            }
-            let body = Limited::new(request.into_body(), MAX_BODY).collect().await;
-            let form = body.ok().map(http_body_util::Collected::to_bytes);
-            Ok(sign_in.answer_logout_token(form).await.map(Full::from))
-        })
+impl BackChannelLogoutService {
+    async fn answer(self, head: Parts, form: Option<Bytes>) -> Response<Bytes> {
+        match head.method {
+            Method::POST => self.0.answer_logout_token(form).await,
+            _ => not_allowed("POST"),
+        }
     }
 }
 
@@ -126,24 +102,17 @@ fn logout_token(form: &[u8]) -> Option<String> {
     tokens.next().is_none().then_some(token)
 }
 
-fn answer(status: StatusCode) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = status;
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
 /// 400, as section 2.8 asks, with the reason for the provider's log.
 fn refused(description: &str) -> Response<Bytes> {
     let json = serde_json::json!({ "error": "invalid_request", "error_description": description });
-    let mut response = answer(StatusCode::BAD_REQUEST).map(|_| Bytes::from(json.to_string()));
+    let mut response = status(StatusCode::BAD_REQUEST).map(|_| Bytes::from(json.to_string()));
     let kind = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
 }
 
 fn unavailable() -> Response<Bytes> {
-    let mut response = answer(StatusCode::SERVICE_UNAVAILABLE);
+    let mut response = status(StatusCode::SERVICE_UNAVAILABLE);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
     response
 }

@@ -1,19 +1,11 @@
 //! The callback: completes a sign-in, by `GET` or, for providers that answer with a form, by `POST`.
 
-use std::convert::Infallible;
-use std::task::{Context, Poll};
-
 use bytes::Bytes;
-use http::{Method, Request, Response};
-use http_body::Body;
-use http_body_util::{BodyExt as _, Collected, Full, Limited};
-use tower_service::Service;
+use http::request::Parts;
+use http::{Method, Response};
 
 use super::flow::OpenIdSignIn;
-use super::services::{Head, ServiceFuture, not_allowed, redirect};
-
-/// The maximum size of a form, in bytes.
-const MAX_BODY: usize = 64 * 1024;
+use crate::answer::{not_allowed, ready_made_service, redirect};
 
 /// What a provider answers with (RFC 6749, section 4.1.2; RFC 9207).
 const PARAMETERS: [&str; 4] = ["code", "state", "iss", "error"];
@@ -47,35 +39,17 @@ impl OpenIdSignIn {
     }
 }
 
-impl<B> Service<Request<B>> for CallbackService
-where
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    type Response = Response<Full<Bytes>>;
-    type Error = Infallible;
-    type Future = ServiceFuture;
+ready_made_service!(CallbackService);
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> ServiceFuture {
-        let sign_in = self.0.clone();
-        let (head, body) = request.into_parts();
-        Box::pin(async move {
-            let response = match head.method {
-                Method::GET => sign_in.answer_callback(Head::of(head)).await,
-                Method::POST if sign_in.flow.has_form_post() => {
-                    let form = Limited::new(body, MAX_BODY).collect().await;
-                    // A form that is too long or cut off names no sign-in.
-                    let form = form.map(Collected::to_bytes).unwrap_or_default();
-                    sign_in.answer_form(&form)
-                }
-                _ => not_allowed(&Method::GET),
-            };
-            Ok(response.map(Full::from))
-        })
+impl CallbackService {
+    async fn answer(self, head: Parts, form: Option<Bytes>) -> Response<Bytes> {
+        match head.method {
+            Method::GET => self.0.answer_callback(head).await,
+            // A form that is too long or cut off names no sign-in.
+            Method::POST if self.0.flow.has_form_post() => {
+                self.0.answer_form(&form.unwrap_or_default())
+            }
+            _ => not_allowed("GET"),
+        }
     }
 }

@@ -68,5 +68,7 @@ pub use callback::CallbackService;
 pub use config_error::SignInConfigError;
 pub use failure::{SignInFailure, SignInFailureKind};
 pub use flow::{BeginOptions, Begun, Completed, OpenIdSignIn};
-pub use services::{LoginService, LogoutService, ServiceFuture};
+pub use services::{LoginService, LogoutService};
 pub use users::{RefusedUser, SubjectAsUser, UserOfSignIn};
+
+pub use crate::answer::ServiceFuture;

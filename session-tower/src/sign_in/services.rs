@@ -1,85 +1,50 @@
 //! The services `login` and `logout`, and what is answered at the callback.
 
-use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, LOCATION, SET_COOKIE};
+use http::header::SET_COOKIE;
 use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use http_body_util::Full;
+use http::{Extensions, HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use session_core::middleware::ErrorChain;
-use tower_service::Service;
 
 use super::failure::{SignInFailure, SignInFailureKind};
 use super::flow::{BeginOptions, OpenIdSignIn};
+use crate::answer::{not_allowed, ready_made_service, redirect, status};
 use crate::cookie::SessionCookie;
 use crate::cookie_update::CookieUpdate;
-use crate::current::{CurrentSession, InsecureCookie, NoSession};
+use crate::current::{CurrentSession, NoSession};
 use crate::layer::SessionLayer;
 use crate::missing_layer;
 use crate::redirect::accepts_pages;
 use crate::rejection::{ProblemDetails, Rejection};
 
-/// The response future of the sign-in's services.
-pub type ServiceFuture =
-    Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
+/// Begins a sign-in: `GET`, with the query parameters `provider`, `return_to` and `login_hint`. With
+/// `max_age` or `acr_values` it begins a step-up of the request's session, if it has one.
+#[derive(Debug, Clone)]
+pub struct LoginService(OpenIdSignIn);
 
-/// A request without its body, which these services do not read.
-pub(super) struct Head {
-    uri: Uri,
-    headers: HeaderMap,
-    extensions: Extensions,
-}
+/// Signs out: `POST`, which a browser sends with the session's cookie only from this site.
+#[derive(Debug, Clone)]
+pub struct LogoutService(OpenIdSignIn);
 
-impl Head {
-    pub(super) fn of(parts: Parts) -> Self {
-        Self { uri: parts.uri, headers: parts.headers, extensions: parts.extensions }
+ready_made_service!(LoginService);
+ready_made_service!(LogoutService);
+
+impl LoginService {
+    async fn answer(self, head: Parts, _: Option<Bytes>) -> Response<Bytes> {
+        match head.method {
+            Method::GET => self.0.answer_login(head).await,
+            _ => not_allowed("GET"),
+        }
     }
 }
 
-/// Declares a service that answers one method by a function of [`OpenIdSignIn`].
-macro_rules! service {
-    ($(#[$doc:meta])+ $name:ident, $method:ident, $answer:ident) => {
-        $(#[$doc])+
-        #[derive(Debug, Clone)]
-        pub struct $name(OpenIdSignIn);
-
-        impl<B> Service<Request<B>> for $name {
-            type Response = Response<Full<Bytes>>;
-            type Error = Infallible;
-            type Future = ServiceFuture;
-
-            fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-                Poll::Ready(Ok(()))
-            }
-
-            fn call(&mut self, request: Request<B>) -> ServiceFuture {
-                let sign_in = self.0.clone();
-                let (parts, _) = request.into_parts();
-                Box::pin(async move {
-                    if parts.method != Method::$method {
-                        return Ok(not_allowed(&Method::$method).map(Full::from));
-                    }
-                    let response = sign_in.$answer(Head::of(parts)).await;
-                    Ok(response.map(Full::from))
-                })
-            }
+impl LogoutService {
+    async fn answer(self, head: Parts, _: Option<Bytes>) -> Response<Bytes> {
+        match head.method {
+            Method::POST => self.0.answer_logout(head).await,
+            _ => not_allowed("POST"),
         }
-    };
-}
-
-service! {
-    /// Begins a sign-in: `GET`, with the query parameters `provider`, `return_to` and `login_hint`. With
-    /// `max_age` or `acr_values` it begins a step-up of the request's session, if it has one.
-    LoginService, GET, answer_login
-}
-
-service! {
-    /// Signs out: `POST`, which a browser sends with the session's cookie only from this site.
-    LogoutService, POST, answer_logout
+    }
 }
 
 impl OpenIdSignIn {
@@ -119,7 +84,7 @@ impl OpenIdSignIn {
         LogoutService(self.clone())
     }
 
-    async fn answer_login(self, head: Head) -> Response<Bytes> {
+    async fn answer_login(self, head: Parts) -> Response<Bytes> {
         if let Err(failure) = self.check_site(&head) {
             return self.failed(&failure, &head.headers);
         }
@@ -135,8 +100,8 @@ impl OpenIdSignIn {
         }
     }
 
-    pub(super) async fn answer_callback(self, head: Head) -> Response<Bytes> {
-        let Head { uri, headers, extensions } = &head;
+    pub(super) async fn answer_callback(self, head: Parts) -> Response<Bytes> {
+        let Parts { uri, headers, extensions, .. } = &head;
         if !is_inside_of_layer(extensions) {
             return missing_layer(uri);
         }
@@ -153,7 +118,7 @@ impl OpenIdSignIn {
         with_cookies(response, removal)
     }
 
-    async fn answer_logout(self, head: Head) -> Response<Bytes> {
+    async fn answer_logout(self, head: Parts) -> Response<Bytes> {
         if !is_inside_of_layer(&head.extensions) {
             return missing_layer(&head.uri);
         }
@@ -181,11 +146,11 @@ impl OpenIdSignIn {
     }
 
     /// Refuses to begin what a browser could not complete: it would drop the cookies.
-    fn check_site(&self, head: &Head) -> Result<(), SignInFailure> {
+    fn check_site(&self, head: &Parts) -> Result<(), SignInFailure> {
         let (public_url, extensions) = (&self.flow.public_url, &head.extensions);
-        let is_dropped = !public_url.is_secure()
-            && extensions.get::<NoSession>().is_some()
-            && extensions.get::<InsecureCookie>().is_none();
+        let has_secure_cookie =
+            extensions.get::<NoSession>().is_some_and(|found| found.has_secure_cookie);
+        let is_dropped = !public_url.is_secure() && has_secure_cookie;
         let problem = match is_dropped {
             _ if !public_url.is_asked_on_loopback(&head.headers) => {
                 "the site is in development, and is asked by another name than localhost: open it \
@@ -212,39 +177,12 @@ fn missing_layer(uri: &Uri) -> Response<Bytes> {
     ProblemDetails::of(&Rejection::MissingLayer)
 }
 
-fn status(status: StatusCode) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = status;
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-pub(super) fn redirect(location: &str) -> Response<Bytes> {
-    let Ok(mut location) = HeaderValue::try_from(location) else {
-        // A provider's address and a local path have visible ASCII characters only.
-        return status(StatusCode::INTERNAL_SERVER_ERROR);
-    };
-    // The address at the provider contains the state and the nonce, or the ID token.
-    location.set_sensitive(true);
-    let mut response = status(StatusCode::SEE_OTHER);
-    response.headers_mut().insert(LOCATION, location);
-    response
-}
-
 fn with_cookies(
     mut response: Response<Bytes>,
     cookies: impl IntoIterator<Item = HeaderValue>,
 ) -> Response<Bytes> {
     for cookie in cookies {
         response.headers_mut().append(SET_COOKIE, cookie);
-    }
-    response
-}
-
-pub(super) fn not_allowed(method: &Method) -> Response<Bytes> {
-    let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
-    if let Ok(allowed) = HeaderValue::try_from(method.as_str()) {
-        response.headers_mut().insert(ALLOW, allowed);
     }
     response
 }
