@@ -242,11 +242,12 @@ pub struct UnreadableSession;
 /// The mark of a request that the layer has found without a session, so that the extractor can tell
 /// it from one that passed no layer, and a layer further inside forgets what this one found.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct NoSession {
-    /// Whether browsers drop the layer's cookie on plain http.
-    #[cfg_attr(not(feature = "sign-in"), expect(dead_code, reason = "the sign-in checks it"))]
-    pub(crate) has_secure_cookie: bool,
-}
+pub(crate) struct NoSession;
+
+/// The mark beside [`NoSession`] of a layer whose cookie browsers keep on plain http too. It is no field
+/// of the other mark: extensions allocate for a value that has a size.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InsecureCookie;
 
 /// The digests of the request's session cookies, whether or not there are such sessions: one, or
 /// several of a name that another host can set.

@@ -8,7 +8,9 @@ use session_core::middleware::LiveSessionExt as _;
 
 use crate::cookie::Candidate;
 use crate::cookie_update::CookieUpdate;
-use crate::current::{CurrentSession, EndedSession, NoSession, PresentedCookie, UnreadableSession};
+use crate::current::{
+    CurrentSession, EndedSession, InsecureCookie, NoSession, PresentedCookie, UnreadableSession,
+};
 use crate::rejection::Rejection;
 
 /// What all values that a request presents lead to, together.
@@ -170,7 +172,10 @@ impl Outcome {
             Self::Anonymous { absence, presented, update } => {
                 extensions.remove::<CurrentSession>();
                 forget_absence(extensions);
-                extensions.insert(NoSession { has_secure_cookie });
+                extensions.insert(NoSession);
+                if !has_secure_cookie {
+                    extensions.insert(InsecureCookie);
+                }
                 match absence {
                     Absence::Ended(ended) => drop(extensions.insert(ended)),
                     Absence::Missing => {}
@@ -208,6 +213,7 @@ impl Admission {
 fn forget_absence(extensions: &mut Extensions) {
     if extensions.remove::<NoSession>().is_some() {
         extensions.remove::<EndedSession>();
+        extensions.remove::<InsecureCookie>();
         extensions.remove::<PresentedCookie>();
         extensions.remove::<UnreadableSession>();
     }

@@ -52,7 +52,7 @@ impl App {
         let rows = store.sample_per_key().await;
         let rows =
             rows.map_err(|error| StartupError::caused_by("cannot read the database", error))?;
-        let keyring = settings.keys.keyring(!rows.is_empty())?;
+        let keyring = settings.keys.keyring(&rows)?;
         let (mut client, built_in) = ProviderClient::begin(&settings.provider).await?;
         if let Some(name) = &settings.provider_name {
             client.name = name.clone();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 use session_core::Keyring;
+use session_core::store::StoredSession;
 
 use crate::startup_error::StartupError;
 
@@ -40,17 +41,29 @@ impl KeySource {
         Ok(Self::Given(text))
     }
 
-    /// Returns the keys. A new one is created only for a database without sealed rows: otherwise it
-    /// would hide that the right one is missing.
-    pub(crate) fn keyring(&self, has_rows: bool) -> Result<Keyring, StartupError> {
-        let path = match self {
-            Self::Given(text) => {
-                return Keyring::parse(text.expose_secret())
-                    .map_err(|error| StartupError::usage(VARIABLE, error));
-            }
-            Self::File(path) => path,
+    /// Returns the keys, after checking that they include the key of every sample row.
+    ///
+    /// A new key is created only for a database without rows: otherwise it would hide that the right
+    /// key is missing.
+    pub(crate) fn keyring(&self, rows: &[StoredSession]) -> Result<Keyring, StartupError> {
+        let keyring = match self {
+            Self::Given(text) => Keyring::parse(text.expose_secret())
+                .map_err(|error| StartupError::usage(VARIABLE, error))?,
+            Self::File(path) => Self::of_file(path, rows.is_empty())?,
         };
-        if has_rows && !path.exists() {
+        let is_missing = |id: &&str| !keyring.key_ids().any(|known| known == *id);
+        let mut sealed = rows.iter().filter_map(|row| row.tokens.as_ref()?.tokens.key_id());
+        match sealed.find(is_missing) {
+            None => Ok(keyring),
+            Some(id) => Err(StartupError::start(format!(
+                "the database contains sessions sealed with the key {id:?}, which was not given; \
+                 nothing was changed"
+            ))),
+        }
+    }
+
+    fn of_file(path: &Path, may_create: bool) -> Result<Keyring, StartupError> {
+        if !may_create && !path.exists() {
             return Err(StartupError::start(format!(
                 "the database contains sealed sessions, but their keys are missing: there is no \
                  {}, and {VARIABLE} is not set; nothing was changed",

@@ -8,6 +8,7 @@
     reason = "a panic is how a test fails, and nobody imports a test"
 )]
 
+mod authentication;
 mod default_client;
 mod discovery;
 mod issuer;

@@ -11,7 +11,7 @@ use super::flow::{BeginOptions, OpenIdSignIn};
 use crate::answer::{not_allowed, ready_made_service, redirect, status};
 use crate::cookie::SessionCookie;
 use crate::cookie_update::CookieUpdate;
-use crate::current::{CurrentSession, NoSession};
+use crate::current::{CurrentSession, InsecureCookie, NoSession};
 use crate::layer::SessionLayer;
 use crate::missing_layer;
 use crate::redirect::accepts_pages;
@@ -148,9 +148,9 @@ impl OpenIdSignIn {
     /// Refuses to begin what a browser could not complete: it would drop the cookies.
     fn check_site(&self, head: &Parts) -> Result<(), SignInFailure> {
         let (public_url, extensions) = (&self.flow.public_url, &head.extensions);
-        let has_secure_cookie =
-            extensions.get::<NoSession>().is_some_and(|found| found.has_secure_cookie);
-        let is_dropped = !public_url.is_secure() && has_secure_cookie;
+        let is_dropped = !public_url.is_secure()
+            && extensions.get::<NoSession>().is_some()
+            && extensions.get::<InsecureCookie>().is_none();
         let problem = match is_dropped {
             _ if !public_url.is_asked_on_loopback(&head.headers) => {
                 "the site is in development, and is asked by another name than localhost: open it \
