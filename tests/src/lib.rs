@@ -24,8 +24,3 @@ pub mod manager;
 pub mod projects;
 pub mod source;
 pub mod sources;
-
-/// The quick start of the README, compiled.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
