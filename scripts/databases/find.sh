@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # work comes from with-databases, which sources this
-# Finds the binaries of the servers and, on Debian as root, installs them.
+# Finds the binaries of the servers and one library and, on Debian as root, installs them.
 
 # Prints the folder of the newest PostgreSQL binaries.
 find_postgres() {
@@ -70,6 +70,18 @@ find_galera() {
 
 find_redis() {
   command -v redis-server || command -v valkey-server
+}
+
+# Prints the path of the library that sets the clock of a process with threads.
+find_faketime() {
+  local library
+  for library in /usr/lib/*/faketime/libfaketimeMT.so.1 /usr/lib*/faketime/libfaketimeMT.so.1 /usr/local/lib/faketime/libfaketimeMT.so.1; do
+    if [ -e "$library" ]; then
+      echo "$library"
+      return
+    fi
+  done
+  return 1
 }
 
 # Prints the program that initialises the data directory of a MariaDB server.

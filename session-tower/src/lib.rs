@@ -87,7 +87,7 @@
 //!
 //! # Routes that need a recent sign-in
 //!
-//! [`RequireAuthenticationLayer`] and [`CurrentSession::require`] let requests pass whose user has
+//! [`RequireAuthenticationLayer`], [`CurrentSession::require`] and, for axum, `FreshSession` let requests pass whose user has
 //! authenticated recently or strongly enough; others are sent to the sign-in, which lets the same
 //! session go on (step-up, RFC 9470).
 //!
@@ -159,6 +159,8 @@ pub use cookie::{
 };
 pub use cookie_update::CookieUpdate;
 pub use current::{CurrentSession, EndedSession, PresentedCookie, UnreadableSession};
+#[cfg(feature = "axum")]
+pub use extract::FreshSession;
 pub use future::ResponseFuture;
 pub use layer::SessionLayer;
 pub use redirect::{InvalidLoginPath, RedirectToLogin};

@@ -32,8 +32,8 @@ use session_tests::identity::signing_key;
 use session_tests::manager::keyring;
 use session_tower::sign_in::OpenIdSignIn;
 use session_tower::{
-    CurrentSession, RedirectToLogin, Rejection, RequireAuthenticationLayer, SessionCookie,
-    SessionLayer,
+    CurrentSession, FreshSession, RedirectToLogin, Rejection, RequireAuthenticationLayer,
+    SessionCookie, SessionLayer,
 };
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
@@ -76,6 +76,8 @@ impl Site {
         let sign_in = OpenIdSignIn::builder(manager.clone(), &*address)
             .dev(listener.local_addr().unwrap())
             .provider(okta, client)
+            .scope("profile offline_access")
+            .optional_scope("email phone")
             .param("acr_values", "silver");
         let router = router(&sign_in.build().unwrap(), &manager);
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -103,6 +105,13 @@ impl Site {
     async fn sessions(&self) -> Vec<Session> {
         let listed = self.manager.list(&UserId::new("ann").unwrap(), None).await.unwrap();
         listed.into_iter().map(|listed| listed.session).collect()
+    }
+
+    /// The scope of the only session's tokens.
+    async fn scope(&self) -> String {
+        let session = self.only_session().await;
+        let tokens = self.manager.access_token(&session.user, session.id).await.unwrap();
+        tokens.scope().unwrap().to_owned()
     }
 
     async fn only_session(&self) -> Session {
@@ -148,6 +157,8 @@ fn router(sign_in: &OpenIdSignIn, manager: &SessionManager) -> Router {
         .route("/password", get(|| async { "the form" }).layer(needs(fresh())))
         .route("/vault", get(|| async { "the vault" }).layer(needs(strong())))
         .route("/account", get(in_handler))
+        .route("/extracted", get(|_: FreshSession<300>| async { "extracted" }))
+        .with_state(manager.clone())
         .route("/me", get(|session: CurrentSession| async move { session.user().to_string() }))
         .route_service("/login", sign_in.login())
         .route_service("/callback", sign_in.callback())
@@ -213,6 +224,7 @@ async fn a_page_that_needs_a_recent_sign_in_comes_back_with_the_same_session() {
     let page = browser.open("/password?step=2").await;
     assert_eq!((page.status(), page.text().await.unwrap()), (StatusCode::OK, "the form".into()));
     assert_eq!(browser.open("/account").await.status(), StatusCode::OK);
+    assert_eq!(browser.open("/extracted").await.status(), StatusCode::OK);
 
     assert_eq!(site.sessions().await.len(), 2, "no second session");
     let after = site.store.find(before.id).await.unwrap().unwrap().session;
@@ -241,7 +253,7 @@ async fn programs_get_the_challenge_of_rfc_9470_and_nothing_that_breaks_out_of_i
     let site = Site::new().await;
     let browser = site.signed_in().await;
     let get = |path: &str| browser.http.get(format!("{}{path}", site.address)).send();
-    for path in ["/password", "/account"] {
+    for path in ["/password", "/account", "/extracted"] {
         let response = get(path).await.unwrap();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{path}");
         let challenge = response.headers()[WWW_AUTHENTICATE].to_str().unwrap();
@@ -306,6 +318,45 @@ async fn another_user_at_the_provider_is_refused_and_given_back() {
     let families = site.idp.control().families();
     let subjects: Vec<_> = families.iter().map(|family| family.subject.as_str()).collect();
     assert_eq!(subjects, ["ann"]);
+}
+
+/// Opens a login, and returns the scope that the provider is asked for.
+async fn asked_at(browser: &Browser, login: &str) -> String {
+    let at_provider = Url::parse(&location(&browser.open(login).await)).unwrap();
+    let mut asked = at_provider.query_pairs();
+    asked.find(|(name, _)| name == "scope").unwrap().1.into_owned()
+}
+
+#[tokio::test]
+async fn a_scope_that_is_needed_later_is_granted_to_the_same_session() {
+    let site = Site::new().await;
+    let browser = site.signed_in().await;
+    let before = site.only_session().await;
+    assert_eq!(site.scope().await, "openid profile offline_access");
+
+    let login = "/login?scope=email%20address&return_to=%2Fme&login_hint=ann";
+    assert_eq!(asked_at(&browser, login).await, "openid profile offline_access email");
+    let at_provider = location(&browser.open(login).await);
+    let callback = location(&browser.open(&at_provider).await);
+    assert_eq!(location(&browser.open(&callback).await), "/me");
+    assert_eq!(site.only_session().await.id, before.id);
+    assert_eq!(site.scope().await, "openid profile email offline_access");
+
+    let stepped_up = asked_at(&browser, "/login?max_age=0").await;
+    assert_eq!(stepped_up, "openid profile offline_access email", "what was granted is kept");
+    let another = asked_at(&site.browser(), "/login").await;
+    assert_eq!(another, "openid profile offline_access", "and others are not asked for it");
+}
+
+#[tokio::test]
+async fn a_response_that_does_not_name_the_scope_grants_what_was_asked_for() {
+    let site = Site::new().await;
+    let browser = site.signed_in().await;
+    site.idp.control().configure(|settings| settings.send_scope = false);
+    let at_provider = location(&browser.open("/login?scope=email&login_hint=ann").await);
+    let callback = location(&browser.open(&at_provider).await);
+    assert_eq!(location(&browser.open(&callback).await), "/");
+    assert_eq!(site.scope().await, "openid profile offline_access email");
 }
 
 #[tokio::test]

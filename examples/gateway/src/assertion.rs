@@ -45,6 +45,12 @@ impl Assertions {
         is_long.then(|| Self { issuer, audience: upstream.to_owned(), secret })
     }
 
+    /// Returns the scheme of the gateway's public address.
+    pub(crate) fn scheme(&self) -> HeaderValue {
+        let is_secure = self.issuer.url().scheme() == "https";
+        HeaderValue::from_static(if is_secure { "https" } else { "http" })
+    }
+
     /// Returns the header's value for a request of this user now.
     pub(crate) fn of(&self, user: &UserId) -> Option<HeaderValue> {
         let now = Utc::now();

@@ -2,11 +2,13 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, HttpBody as _};
+use axum::extract::ConnectInfo;
 use axum::http::header::{HOST, UPGRADE};
 use axum::http::{HeaderValue, Request, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
@@ -21,7 +23,9 @@ use session_tower::{CurrentSession, Rejection, SessionCookie, UntilEnded};
 use tower::{Service, ServiceExt as _};
 
 use crate::assertion::Assertions;
-use crate::headers::{ASSERTION, USER, ask_for_upgrade, clean_request, clean_response};
+use crate::headers::{
+    ASSERTION, USER, ask_for_upgrade, clean_request, clean_response, say_where_from,
+};
 use crate::tunnel::{is_foreign, tunnel, upgrade_of};
 
 /// The client of the upstream.
@@ -102,8 +106,10 @@ impl Forward {
         current: &CurrentSession,
         protocol: Option<HeaderValue>,
     ) -> bool {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
         let headers = request.headers_mut();
         clean_request(headers);
+        say_where_from(headers, peer, self.assertions.scheme());
         let user = HeaderValue::from_str(current.user().as_str()).ok();
         let (Some(user), Some(assertion)) = (user, self.assertions.of(current.user())) else {
             return false;

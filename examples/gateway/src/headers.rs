@@ -1,5 +1,7 @@
 //! Which headers cross the gateway.
 
+use std::net::SocketAddr;
+
 use axum::http::header::{
     CONNECTION, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
@@ -12,7 +14,9 @@ pub const USER: HeaderName = HeaderName::from_static("x-forwarded-user");
 /// The header with the signed assertion of who the user is.
 pub const ASSERTION: HeaderName = HeaderName::from_static("x-gateway-assertion");
 
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The headers of one connection (RFC 9110, section 7.6.1).
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -34,6 +38,20 @@ pub(crate) fn clean_request(headers: &mut HeaderMap) {
     }
     if let Some(host) = headers.remove(HOST) {
         headers.insert(FORWARDED_HOST, host);
+    }
+}
+
+/// Says whose connection the request came by, and how the browser reached the gateway. What the
+/// request itself says of it is removed before.
+pub(crate) fn say_where_from(
+    headers: &mut HeaderMap,
+    peer: Option<SocketAddr>,
+    scheme: HeaderValue,
+) {
+    headers.insert(FORWARDED_PROTO, scheme);
+    let peer = peer.and_then(|peer| HeaderValue::try_from(peer.ip().to_string()).ok());
+    if let Some(peer) = peer {
+        headers.insert(FORWARDED_FOR, peer);
     }
 }
 

@@ -17,9 +17,10 @@ use axum::http::Uri;
 use clap::Parser;
 use gateway::{Assertions, CALLBACK, Gateway, LOGIN, SECRET_BYTES};
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
+use session_core::policy::OnFull;
 use session_core::provider::openid::{DefaultHttpClient, OpenIdProvider};
 use session_core::store::sea_orm::SeaOrmStore;
-use session_core::{Keyring, ProviderName, SessionManager};
+use session_core::{Keyring, ProviderName, SessionManager, SessionPolicy};
 use session_tower::sign_in::OpenIdSignIn;
 
 type Failed = Box<dyn std::error::Error>;
@@ -50,6 +51,9 @@ struct Arguments {
     /// The scope that the upstream's access token needs.
     #[arg(long, default_value = "profile email offline_access")]
     scope: String,
+    /// On how many devices a user may be signed in; one more signs the first one out.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    max_sessions: u32,
     /// The database of the sessions.
     #[arg(long, default_value = "sqlite://gateway.db?mode=rwc")]
     database: String,
@@ -78,7 +82,9 @@ async fn serve(arguments: Arguments) -> Result<(), Failed> {
         arguments.public_url.clone().unwrap_or_else(|| format!("http://{}", arguments.listen));
     let provider = Arc::new(provider(&arguments)?);
     session_migrate::up(&arguments.database).await?;
+    let policy = SessionPolicy::builder().max_sessions(arguments.max_sessions);
     let sessions = SessionManager::builder(SeaOrmStore::connect(&arguments.database).await?)
+        .policy(policy.on_full(OnFull::EvictOldest).build()?)
         .keyring(Keyring::parse(arguments.session_keys.expose_secret())?)
         .provider(PROVIDER, Arc::clone(&provider))
         .start()
@@ -100,7 +106,10 @@ async fn serve(arguments: Arguments) -> Result<(), Failed> {
         assertions: assertions(&public_url, &arguments)?,
         upstream: arguments.upstream,
     };
-    let server = axum::serve(listener, gateway.router()?);
+    let server = axum::serve(
+        listener,
+        gateway.router()?.into_make_service_with_connect_info::<SocketAddr>(),
+    );
     tokio::select! {
         served = server.into_future() => served?,
         stopped = tokio::signal::ctrl_c() => stopped?,

@@ -10,6 +10,7 @@ use super::manager::{Inner, SessionManager};
 use super::renewal::{RenewalOutcome, RenewalReason, Renewed, begin, begin_for};
 use super::row;
 use crate::policy::Freshness;
+use crate::provider::ResourceGrant;
 use crate::session::{Session, SessionId, UserId};
 use crate::store::StoredSession;
 use crate::token::{Resource, ResourceToken, TokenSet};
@@ -69,8 +70,10 @@ impl SessionManager {
         Ok(renewed_until(&self.inner, &row.session, reason, None, is_other).await?.tokens)
     }
 
-    /// Returns an access token of a session for a further resource (RFC 8707), fetched with the
-    /// session's one refresh token unless a valid one is stored with the session.
+    /// Returns an access token of a session for a further resource, fetched with the session's one
+    /// refresh token (RFC 8707) or its access token (RFC 8693), as the provider's
+    /// [`resource_grant`](crate::Provider::resource_grant) says, unless a valid one is stored with the
+    /// session.
     ///
     /// All that is fetched for one session is fetched one after the other, so that no refresh token
     /// is sent twice (F24); who asks for the same shares the result. A session keeps the tokens of
@@ -105,10 +108,13 @@ impl SessionManager {
         resource: &Resource,
         rejected: &str,
     ) -> Result<ResourceToken, TokenError> {
-        let row = row::find_live(&self.inner, Some(user), id).await?;
+        let inner = &self.inner;
+        let row = row::find_live(inner, Some(user), id).await?;
+        let tokens = row::open_tokens(inner, &row)?;
         let reason = RenewalReason::Rejected(SecretString::from(rejected));
         let is_other = |token: &ResourceToken| !token.is_access_token(rejected);
-        fetched(&self.inner, &row.session, reason, resource, is_other).await
+        ready_to_exchange(inner, &row.session, &tokens).await?;
+        fetched(inner, &row.session, reason, resource, is_other).await
     }
 }
 
@@ -143,8 +149,27 @@ pub(crate) async fn resource_token(
             Ok(token.clone())
         }
         Some((_, Freshness::Expired)) | None => {
+            ready_to_exchange(inner, session, tokens).await?;
             fetched(inner, session, RenewalReason::Due, resource, |_| true).await
         }
+    }
+}
+
+/// Renews the main access token first, where it is what another one is fetched with and has expired.
+async fn ready_to_exchange(
+    inner: &Arc<Inner>,
+    session: &Session,
+    tokens: &TokenSet,
+) -> Result<(), TokenError> {
+    let provider = inner.provider(&session.provider);
+    let is_exchanged = provider.is_some_and(|of| of.resource_grant() == ResourceGrant::AccessToken);
+    let schedule = row::renewal_schedule(inner, session, tokens);
+    if !is_exchanged || schedule.freshness(inner.now()) != Freshness::Expired {
+        return Ok(());
+    }
+    match tokens.refresh_token() {
+        Some(_) => renewed(inner, session).await.map(drop),
+        None => Err(TokenError::new(TokenErrorKind::SignInNeeded)),
     }
 }
 

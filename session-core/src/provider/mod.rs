@@ -27,6 +27,17 @@ pub enum RevocationScope {
     Unknown,
 }
 
+/// What an access token for a further resource is fetched with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum ResourceGrant {
+    /// The session's access token, by token exchange (RFC 8693). It is renewed first if it has expired.
+    AccessToken,
+    /// The session's refresh token, with a resource indicator (RFC 8707).
+    #[default]
+    RefreshToken,
+}
+
 /// A token service: OpenID Connect, OAuth 2.0, or one of your own.
 ///
 /// Implementations set no timeout and do not retry: the session manager does both, and it keeps
@@ -42,8 +53,8 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// as invalid, since that ends the session.
     async fn renew(&self, tokens: &TokenSet) -> Result<TokenResponse, ProviderError>;
 
-    /// Fetches an access token for a further resource with the refresh token of these tokens (RFC 8707,
-    /// section 2.2; RFC 6749, section 6).
+    /// Fetches an access token for a further resource with the
+    /// [`resource_grant`](Self::resource_grant) of these tokens (RFC 8707, section 2.2; RFC 8693).
     ///
     /// # Errors
     ///
@@ -56,6 +67,11 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
         _resource: &Resource,
     ) -> Result<TokenResponse, ProviderError> {
         Err(ProviderError::new(ProviderErrorKind::Unsupported))
+    }
+
+    /// Returns which of a session's tokens [`renew_for`](Self::renew_for) sends.
+    fn resource_grant(&self) -> ResourceGrant {
+        ResourceGrant::RefreshToken
     }
 
     /// Revokes a refresh token (RFC 7009). Succeeds if the provider no longer knows it.

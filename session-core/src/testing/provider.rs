@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::provider::{Provider, ProviderError, ProviderErrorKind, RevocationScope};
+use crate::provider::{Provider, ProviderError, ProviderErrorKind, ResourceGrant, RevocationScope};
 use crate::testing::Gate;
 use crate::token::{Resource, TokenResponse, TokenSet};
 
@@ -55,6 +55,7 @@ pub struct ScriptedProvider {
     answers: Gate,
     revocation_requests: Gate,
     scope: RevocationScope,
+    resource_grant: ResourceGrant,
 }
 
 struct ProviderState {
@@ -101,6 +102,7 @@ impl ScriptedProvider {
             answers: Gate::new(),
             revocation_requests: Gate::new(),
             scope: RevocationScope::Unknown,
+            resource_grant: ResourceGrant::RefreshToken,
         }
     }
 
@@ -122,6 +124,13 @@ impl ScriptedProvider {
     #[must_use]
     pub const fn with_revocation_scope(mut self, scope: RevocationScope) -> Self {
         self.scope = scope;
+        self
+    }
+
+    /// Exchanges the access token for that of a further resource, on this handle.
+    #[must_use]
+    pub const fn with_token_exchange(mut self) -> Self {
+        self.resource_grant = ResourceGrant::AccessToken;
         self
     }
 
@@ -191,7 +200,8 @@ impl ScriptedProvider {
         self.lock().revoked.len()
     }
 
-    /// Returns the refresh tokens of all renewals in clear text; empty where there was none.
+    /// Returns the refresh tokens of all renewals, and the access tokens of all exchanges, in clear
+    /// text; empty where there was none.
     #[must_use]
     pub fn sent(&self) -> Vec<String> {
         self.lock().sent.clone()
@@ -323,14 +333,26 @@ impl Provider for ScriptedProvider {
         result
     }
 
-    /// Follows the same script as a renewal.
+    /// Follows the same script as a renewal; a token exchange sends the access token, and always
+    /// succeeds.
     async fn renew_for(
         &self,
         tokens: &TokenSet,
         resource: &Resource,
     ) -> Result<TokenResponse, ProviderError> {
         self.lock().resources.push(resource.clone());
-        self.renew(tokens).await
+        match self.resource_grant {
+            ResourceGrant::RefreshToken => self.renew(tokens).await,
+            ResourceGrant::AccessToken => {
+                let mut state = self.lock();
+                state.sent.push(tokens.access_token().to_owned());
+                Ok(state.response(None))
+            }
+        }
+    }
+
+    fn resource_grant(&self) -> ResourceGrant {
+        self.resource_grant
     }
 
     async fn revoke(&self, refresh_token: &SecretString) -> Result<(), ProviderError> {

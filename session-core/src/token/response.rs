@@ -133,6 +133,22 @@ impl TokenResponse {
         self
     }
 
+    /// Sets the granted scope to what was asked for, if the response does not name it (RFC 6749,
+    /// section 5.1).
+    #[cfg(feature = "openid")]
+    pub(crate) fn with_scope_if_unnamed(mut self, asked: String) -> Self {
+        self.scope = self.scope.or(Some(asked).filter(|scope| !scope.is_empty()));
+        self
+    }
+
+    /// Removes the refresh token and the ID token.
+    #[cfg(feature = "openid")]
+    pub(crate) fn without_grant(mut self) -> Self {
+        self.refresh_token = None;
+        self.id_token = None;
+        self
+    }
+
     /// Adds a field.
     #[must_use]
     pub fn with_field(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use session_core::manager::{SignedIn, TokenError, TokenErrorKind};
+use session_core::TokenResponse;
+use session_core::manager::{SignIn, SignedIn, TokenError, TokenErrorKind};
 use session_core::provider::ProviderErrorKind;
 use session_core::testing::sample::user;
-use session_core::testing::{Fault, Method, RenewalScript, ScriptedProvider};
+use session_core::testing::{Fault, Method, RenewalScript, ScriptedProvider, sample};
 use session_core::token::Resource;
 use tokio::task::JoinHandle;
 
@@ -192,4 +193,38 @@ async fn f24_a_token_that_is_due_is_served_while_it_is_renewed() {
     assert_eq!(token(&world, &laptop, "files").await.unwrap(), "at-2");
     settle().await;
     assert_eq!(token(&world, &laptop, "files").await.unwrap(), "at-3");
+}
+
+#[tokio::test]
+async fn an_exchange_sends_the_access_token_which_is_renewed_first_if_it_has_expired() {
+    let provider = ScriptedProvider::new().with_reuse_detection().with_token_exchange();
+    let world = World::of(provider).await;
+    let laptop = world.sign_in("ann").await;
+    assert_eq!(token(&world, &laptop, "files").await.unwrap(), "at-2");
+    world.clock.advance(EXPIRED);
+    assert_eq!(token(&world, &laptop, "files").await.unwrap(), "at-4");
+    assert_eq!(world.provider.sent(), ["at-1", "rt-1", "at-3"]);
+    assert_eq!(world.token(&laptop).await.unwrap(), "at-3", "the main one, renewed");
+
+    world.clock.advance(EXPIRED);
+    let id = laptop.session.id;
+    let rejected = world
+        .manager
+        .access_token_for_after_rejection(&user("ann"), id, &resource("files"), "at-4")
+        .await;
+    assert_eq!(rejected.unwrap().access_token(), "at-6", "after a 401 as well");
+    assert_eq!(world.provider.sent()[3..], ["rt-3", "at-5"]);
+}
+
+#[tokio::test]
+async fn an_exchange_needs_no_refresh_token_while_the_access_token_is_valid() {
+    let world = World::of(ScriptedProvider::new().with_token_exchange()).await;
+    let response = TokenResponse::bearer("at-0").with_expires_in(MINUTE * 5);
+    let login = SignIn::new(&user("ann"), &sample::provider("okta"), response);
+    let laptop = world.manager.sign_in(login).await.unwrap();
+    assert_eq!(token(&world, &laptop, "files").await.unwrap(), "at-1");
+    world.clock.advance(EXPIRED);
+    let error = token(&world, &laptop, "mail").await.unwrap_err();
+    assert!(error.needs_sign_in(), "{error}");
+    assert_eq!(world.provider.sent(), ["at-0"]);
 }

@@ -5,7 +5,7 @@ use openidconnect::HttpResponse;
 use serde_json::{Value, json};
 use session_core::clock::Clock;
 use session_core::provider::openid::{ClientAuthentication, OpenIdProvider};
-use session_core::provider::{Provider, ProviderError, ProviderErrorKind};
+use session_core::provider::{Provider, ProviderError, ProviderErrorKind, RevocationScope};
 use session_core::{TokenResponse, TokenSet};
 
 use crate::everything_shown;
@@ -305,7 +305,8 @@ async fn refuses_tokens_of_another_user_and_gives_them_back() {
     let response = TokenResponse::bearer("at").with_refresh_token("rt");
     let response = response.with_id_token(id_token("k1", &claims("alice"), "at"));
     let held = TokenSet::new(response, issuer.clock.now(), HOUR);
-    let provider = issuer.provider().await;
+    let provider = issuer.builder().with_revocation_scope(RevocationScope::Token);
+    let provider = provider.discover().await.unwrap();
     for (sub, expected) in [("alice", None), ("mallory", Some(ProviderErrorKind::Malformed))] {
         let id_token = id_token("k1", &claims(sub), "at");
         let answer = json!({

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use session_core::clock::Clock;
 use session_core::middleware::ErrorChain;
 use session_core::policy::authentication::RequiredAuthentication;
+use session_core::provider::RevocationScope;
 use session_core::provider::openid::{
     AuthorizationOptions, AuthorizationRequest, Callback, OpenIdProvider, PendingSignIn,
     SignInError, SignInErrorKind, SignInOutcome,
@@ -422,16 +423,22 @@ async fn passes_further_parameters_on_but_not_those_that_protect_the_sign_in() {
 }
 
 #[tokio::test]
-async fn gives_the_tokens_of_a_refused_id_token_back() {
-    let visit = Visit::at(Issuer::new()).await;
-    visit.issuer.script("/revoke", ok(&json!({})));
-    let mut claims = visit.claims();
-    claims["nonce"] = json!("another");
-    visit.answers(&id_token("k1", &claims, "at-1"));
-    assert_eq!(visit.fails(&visit.query()).await, SignInErrorKind::IdToken);
-    let revoked = visit.issuer.requests_to("/revoke");
-    assert_eq!(revoked.len(), 1, "no session will ever hold this refresh token");
-    assert_eq!(revoked[0].form["token"], "rt-1");
+async fn f38_gives_the_tokens_of_a_refused_id_token_back_if_that_revokes_nothing_else() {
+    for (scope, revocations) in
+        [(RevocationScope::Token, 1), (RevocationScope::Grant, 0), (RevocationScope::Unknown, 0)]
+    {
+        let issuer = Issuer::new();
+        issuer.script("/revoke", ok(&json!({})));
+        let provider = issuer.builder().with_revocation_scope(scope).discover().await.unwrap();
+        let visit = Visit::with(issuer, provider, AuthorizationOptions::new(CALLBACK)).await;
+        let mut claims = visit.claims();
+        claims["nonce"] = json!("another");
+        visit.answers(&id_token("k1", &claims, "at-1"));
+        assert_eq!(visit.fails(&visit.query()).await, SignInErrorKind::IdToken);
+        let revoked = visit.issuer.requests_to("/revoke");
+        assert_eq!(revoked.len(), revocations, "{scope:?}");
+        assert!(revoked.iter().all(|request| request.form["token"] == "rt-1"));
+    }
 }
 
 #[tokio::test]

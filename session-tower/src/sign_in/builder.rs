@@ -28,6 +28,7 @@ pub struct SignInBuilder {
     providers: Vec<(ProviderName, Arc<OpenIdProvider>)>,
     form_post: Vec<ProviderName>,
     scope: String,
+    optional_scope: String,
     params: Vec<(String, String)>,
     users: Option<Users>,
     home: String,
@@ -50,6 +51,7 @@ impl OpenIdSignIn {
             providers: Vec::new(),
             form_post: Vec::new(),
             scope: "profile email offline_access".to_owned(),
+            optional_scope: String::new(),
             params: Vec::new(),
             users: None,
             home: "/".to_owned(),
@@ -94,6 +96,14 @@ impl SignInBuilder {
     /// always requested.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.scope = scope.into();
+        self
+    }
+
+    /// Sets scopes, separated by spaces, that users grant only once they are needed (incremental
+    /// authorization): `/login?scope=calendar` asks for one of them beside the scope of every sign-in,
+    /// and the browser's session goes on with it. A link can ask for no other scope.
+    pub fn optional_scope(mut self, scope: impl Into<String>) -> Self {
+        self.optional_scope = scope.into();
         self
     }
 
@@ -189,6 +199,7 @@ impl SignInBuilder {
             callback_path: self.callback_path,
             providers: providers.collect(),
             scope: self.scope,
+            optional_scope: self.optional_scope,
             params: self.params,
             users,
             home: self.home,

@@ -48,6 +48,7 @@ pub(super) struct Flow {
     pub(super) callback_path: String,
     pub(super) providers: Vec<Registered>,
     pub(super) scope: String,
+    pub(super) optional_scope: String,
     pub(super) params: Vec<(String, String)>,
     pub(super) users: Users,
     pub(super) home: String,
@@ -76,6 +77,9 @@ pub struct BeginOptions {
     pub return_to: Option<String>,
     /// The user name to fill into the provider's form.
     pub login_hint: Option<String>,
+    /// The further scope to ask for, separated by spaces; only what is
+    /// [optional](super::SignInBuilder::optional_scope) is asked for.
+    pub scope: Option<String>,
     /// How recently and how strongly the user must authenticate.
     pub required: RequiredAuthentication,
 }
@@ -101,8 +105,8 @@ pub struct Completed {
 }
 
 impl BeginOptions {
-    /// Reads the parameters `provider`, `return_to`, `login_hint`, `max_age` and `acr_values` of a
-    /// query.
+    /// Reads the parameters `provider`, `return_to`, `login_hint`, `scope`, `max_age` and `acr_values`
+    /// of a query.
     ///
     /// ```
     /// use session_tower::sign_in::BeginOptions;
@@ -124,6 +128,7 @@ impl BeginOptions {
                     options.return_to = value.filter(|path| RedirectToLogin::is_local(path));
                 }
                 "login_hint" => options.login_hint = value.filter(|hint| !hint.is_empty()),
+                "scope" => options.scope = value.filter(|scope| !scope.is_empty()),
                 "max_age" => max_age = value.and_then(|seconds| seconds.parse().ok()),
                 "acr_values" => acr_values = value.unwrap_or_default(),
                 _ => {}
@@ -143,7 +148,7 @@ impl BeginOptions {
     pub(super) fn is_step_up_of(&self, current: &CurrentSession) -> bool {
         let provider = self.provider.as_deref();
         let is_same = provider.is_none_or(|name| name == current.provider().as_str());
-        !self.required.is_none() && is_same
+        (!self.required.is_none() || self.scope.is_some()) && is_same
     }
 }
 
@@ -166,8 +171,8 @@ impl OpenIdSignIn {
         self.flow.begin(options, None, headers).await
     }
 
-    /// Begins a step-up: the user of this session authenticates again, at the same provider, and the
-    /// session goes on.
+    /// Begins a step-up: the user of this session authenticates again, or grants a further scope, at
+    /// the same provider, and the session goes on. Optional scopes that it has are asked for again.
     ///
     /// # Errors
     ///
@@ -180,7 +185,7 @@ impl OpenIdSignIn {
         headers: &HeaderMap,
     ) -> Result<Begun, SignInFailure> {
         options.provider = Some(current.provider().as_str().to_owned());
-        self.flow.begin(options, Some(current.id()), headers).await
+        self.flow.begin(options, Some(current), headers).await
     }
 
     /// Completes the sign-in that the query of the callback is about, and admits the session. Also
@@ -239,18 +244,19 @@ impl Flow {
     async fn begin(
         &self,
         options: BeginOptions,
-        step_up: Option<SessionId>,
+        step_up: Option<&CurrentSession>,
         headers: &HeaderMap,
     ) -> Result<Begun, SignInFailure> {
         let registered = self.registered(options.provider.as_deref())?;
-        let asked = self.options(&options, headers);
+        let granted = step_up.and_then(|current| current.tokens().scope());
+        let asked = self.options(&options, headers).with_scope(&self.scope(&options, granted));
         let asked = if registered.uses_form_post { asked.with_form_post() } else { asked };
         let request = registered.client.authorization_request(asked).await?;
         let return_to = options.return_to.filter(|path| RedirectToLogin::is_local(path));
         let return_to = return_to.unwrap_or_else(|| self.home.clone());
         let provider = registered.name.as_str().to_owned();
         let mut record = Record::new(request.pending, provider, return_to, self.manager.now());
-        record.step_up = step_up.map(|id| id.to_string());
+        record.step_up = step_up.map(|current| current.id().to_string());
         let cookies = self.cookies.keep(&record, headers);
         let cookies = cookies.ok_or(SignInFailure::new(SignInFailureKind::Misconfigured))?;
         Ok(Begun { location: request.url, cookies })
@@ -265,10 +271,18 @@ impl Flow {
         }
     }
 
+    /// Returns the scope of every sign-in, with the optional ones that are asked for or granted.
+    fn scope(&self, asked: &BeginOptions, granted: Option<&str>) -> String {
+        let wanted = [asked.scope.as_deref(), granted].into_iter().flatten();
+        let wanted: Vec<&str> = wanted.flat_map(str::split_ascii_whitespace).collect();
+        let optional = self.optional_scope.split_ascii_whitespace();
+        let optional = optional.filter(|scope| wanted.contains(scope));
+        self.scope.split_ascii_whitespace().chain(optional).collect::<Vec<_>>().join(" ")
+    }
+
     fn options(&self, asked: &BeginOptions, headers: &HeaderMap) -> AuthorizationOptions {
         let redirect_uri = self.public_url.of(&self.callback_path, headers);
         let mut options = AuthorizationOptions::new(redirect_uri)
-            .with_scope(&self.scope)
             .with_required_authentication(asked.required.clone());
         if let Some(hint) = &asked.login_hint {
             options = options.with_login_hint(hint);
@@ -291,7 +305,13 @@ impl Flow {
         let registered = self.registered(Some(&record.provider))?;
         let required = record.pending.required_authentication().unwrap_or_default();
         let outcome = registered.client.complete(record.pending, callback).await?;
-        let user = self.users.0.user(&registered.name, &outcome).await?;
+        let user = match self.users.0.user(&registered.name, &outcome).await {
+            Ok(user) => user,
+            Err(refused) => {
+                registered.client.give_back(&outcome.tokens).await;
+                return Err(refused.into());
+            }
+        };
         let sign_in = SignIn::new(&user, &registered.name, outcome.tokens)
             .identity(outcome.identity)
             .authentication(outcome.authentication)

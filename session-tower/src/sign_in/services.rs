@@ -18,7 +18,7 @@ use crate::redirect::accepts_pages;
 use crate::rejection::{ProblemDetails, Rejection};
 
 /// Begins a sign-in: `GET`, with the query parameters `provider`, `return_to` and `login_hint`. With
-/// `max_age` or `acr_values` it begins a step-up of the request's session, if it has one.
+/// `max_age`, `acr_values` or `scope` it begins a step-up of the request's session, if it has one.
 #[derive(Debug, Clone)]
 pub struct LoginService(OpenIdSignIn);
 

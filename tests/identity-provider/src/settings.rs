@@ -35,6 +35,9 @@ pub struct Settings {
     pub rotate_refresh_tokens: bool,
     /// Whether token responses include `expires_in`, which RFC 6749 recommends. Default: on.
     pub send_expires_in: bool,
+    /// Whether token responses name the scope, which RFC 6749 leaves open where all was granted.
+    /// Default: on.
+    pub send_scope: bool,
     /// How long the token endpoint waits before it processes a request. Default: zero.
     pub token_latency: Duration,
 }
@@ -54,6 +57,7 @@ impl Default for Settings {
             reuse_grace: Duration::ZERO,
             rotate_refresh_tokens: true,
             send_expires_in: true,
+            send_scope: true,
             token_latency: Duration::ZERO,
         }
     }

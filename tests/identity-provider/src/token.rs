@@ -126,7 +126,7 @@ fn respond(
         SessionTokenResponse::new(issued.access_token, CoreTokenType::Bearer, fields);
     response.set_refresh_token(issued.refresh_token);
     let scope: Vec<_> = issued.scope.into_iter().map(Scope::new).collect();
-    response.set_scopes(Some(scope).filter(|scope| !scope.is_empty()));
+    response.set_scopes(Some(scope).filter(|scope| settings.send_scope && !scope.is_empty()));
     response.set_expires_in(settings.send_expires_in.then_some(&settings.access_token_lifetime));
     Ok((NO_STORE, Json(body(&response, settings)?)).into_response())
 }

@@ -23,6 +23,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Response, Url};
 use session_core::manager::SignIn;
 use session_core::policy::OnFull;
+use session_core::provider::RevocationScope;
 use session_core::provider::openid::{OpenIdProvider, SignInOutcome};
 use session_core::store::memory::MemoryStore;
 use session_core::{ProviderName, SessionManager, SessionPolicy, TokenResponse, UserId};
@@ -101,6 +102,7 @@ async fn client(idp: &RunningProvider) -> OpenIdProvider {
     OpenIdProvider::builder(idp.issuer().as_str(), "app", http)
         .dangerous_insecure_loopback()
         .with_client_secret("app-secret".to_owned().into())
+        .with_revocation_scope(RevocationScope::Token)
         .build()
         .unwrap()
 }
@@ -341,6 +343,9 @@ async fn the_application_names_the_user_or_refuses() {
     let refused = bob.signs_in("/login?login_hint=bob").await;
     is_refused(refused, StatusCode::FORBIDDEN, "Only &lt;Ann&gt; may.").await;
     assert_eq!(bob.user().await, None);
+    let families = site.idp.control().families();
+    assert_eq!(families.len(), 1, "the tokens of the one who was refused are given back");
+    assert_eq!(families[0].subject, "ann");
 }
 
 #[tokio::test]

@@ -52,6 +52,8 @@ async fn the_application_gets_a_token_and_the_user_but_no_cookie_of_the_gateway(
     assert!(headers["authorization"].starts_with("Bearer "), "{headers:?}");
     assert_eq!(headers["x-forwarded-user"], "ann");
     assert_eq!(headers["x-forwarded-host"], site.host());
+    assert_eq!(headers["x-forwarded-for"], "127.0.0.1");
+    assert_eq!(headers["x-forwarded-proto"], "http");
     assert_eq!(headers["cookie"], "own=1");
 
     let key = ClientSecret::new(SECRET.to_owned());
@@ -81,6 +83,7 @@ async fn nobody_says_who_the_user_is_but_the_gateway() {
     }
     request =
         request.header("authorization", "Bearer forged").header("x-forwarded-email", "root@x");
+    let request = request.header("x-forwarded-for", "root").header("x-forwarded-proto", "root");
     let request = request.header("connection", "x-forwarded-user, authorization");
     let headers = site.headers(request).await;
     assert_eq!(headers["x-forwarded-user"], "ann");

@@ -1,6 +1,7 @@
 //! A gateway that runs, with its provider, its application and its browsers.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ impl Site {
         let provider = provider(&address).await;
         let gateway = gateway(&address, &upstream, &provider).await;
         let router = gateway.router().unwrap();
+        let router = router.into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         let running = Mutex::new(Some(serve_upstream(application)));
         Self { address, upstream, provider, running }

@@ -12,7 +12,7 @@ use crate::manager::error::{DEFAULT_RETRY_AFTER, TokenError, TokenErrorKind};
 use crate::manager::manager::Inner;
 use crate::manager::row;
 use crate::policy::Freshness;
-use crate::provider::Provider;
+use crate::provider::{Provider, ResourceGrant};
 use crate::session::{Session, SessionId};
 use crate::store::StoredSession;
 use crate::token::{Resource, TokenSet};
@@ -101,7 +101,7 @@ impl RenewalAttempt<'_> {
         schedule.freshness(self.inner.now())
     }
 
-    /// Returns the provider, if it may be asked now and there is a refresh token to send.
+    /// Returns the provider, if it may be asked now and there is a token to send.
     pub(super) async fn provider_to_ask(
         &self,
         opened: &OpenedRow,
@@ -109,10 +109,9 @@ impl RenewalAttempt<'_> {
         let (inner, session) = (self.inner, &opened.row.session);
         let provider = inner.provider(&session.provider);
         let sign_in_needed = TokenError::new(TokenErrorKind::SignInNeeded);
-        let may_help = opened.tokens.refresh_token().is_some()
-            && !inner.backoff.needs_sign_in(session, inner.clock.monotonic());
-        let provider = provider.filter(|_| may_help);
-        let provider = provider.ok_or(sign_in_needed)?;
+        let may_help = !inner.backoff.needs_sign_in(session, inner.clock.monotonic());
+        let provider = provider.filter(|_| may_help).ok_or(sign_in_needed)?;
+        self.check_grant(opened, &**provider)?;
         let backoff = inner.backoff.pause(&session.provider, self.id, inner.clock.monotonic());
         let since_rejection = self.pause_after_rejection(opened);
         match backoff.max(since_rejection) {
@@ -126,6 +125,20 @@ impl RenewalAttempt<'_> {
         match row::held_by_migration(inner, session).await? {
             Some(held) => Err(TokenError::unavailable(held)),
             None => Ok(provider),
+        }
+    }
+
+    /// Checks that there is the token that is sent for another one.
+    fn check_grant(&self, opened: &OpenedRow, provider: &dyn Provider) -> Result<(), TokenError> {
+        let is_exchange =
+            self.resource.is_some() && provider.resource_grant() == ResourceGrant::AccessToken;
+        let has_refresh_token = opened.tokens.refresh_token().is_some();
+        match is_exchange {
+            true if self.freshness(opened) != Freshness::Expired => Ok(()),
+            // It has expired while this waited for its turn.
+            true if has_refresh_token => Err(TokenError::unavailable(DEFAULT_RETRY_AFTER)),
+            false if has_refresh_token => Ok(()),
+            _ => Err(TokenError::new(TokenErrorKind::SignInNeeded)),
         }
     }
 

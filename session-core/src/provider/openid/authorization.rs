@@ -103,6 +103,11 @@ impl AuthorizationOptions {
         self
     }
 
+    fn scope_text(&self) -> String {
+        let further = self.scope.iter().map(|scope| scope.as_str());
+        std::iter::once("openid").chain(further).collect::<Vec<_>>().join(" ")
+    }
+
     fn check(&self) -> Result<RedirectUrl, InvalidSetting> {
         let asks_for_level = self.required.acr_values().is_some();
         if asks_for_level && self.params.iter().any(|(name, _)| name == "acr_values") {
@@ -132,6 +137,7 @@ impl OpenIdProvider {
         let metadata = self.discovered().await?.metadata;
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let flow = CoreAuthenticationFlow::AuthorizationCode;
+        let scope = options.scope_text();
         let mut request = metadata
             .client
             .authorize_url(flow, || CsrfToken::new_random_len(32), || Nonce::new_random_len(32))
@@ -160,6 +166,7 @@ impl OpenIdProvider {
             started_at: self.transport.clock.now().as_millis(),
             max_age: options.required.max_age().map(|span| span.as_secs()),
             acr_values: options.required.acr_values(),
+            scope,
             state: SecretString::from(state.into_secret()),
             nonce: SecretString::from(nonce.secret().clone()),
             verifier: SecretString::from(verifier.into_secret()),

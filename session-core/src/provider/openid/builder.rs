@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use super::discovery::Discovery;
 use super::http_client::HttpClient;
 use super::provider::OpenIdProvider;
-use super::registration::{ClientAuthentication, Endpoint, Registration};
+use super::registration::{ClientAuthentication, Endpoint, ExchangeTarget, Registration};
 use super::setting::{InvalidSetting, SetupError};
 use super::transport::Transport;
 use crate::clock::{Clock, SystemClock};
@@ -42,6 +42,7 @@ impl OpenIdProvider {
             scope_at_renewal: Vec::new(),
             revocation_scope: RevocationScope::default(),
             accepts_untyped_logout_tokens: false,
+            token_exchange: None,
         };
         let (http, clock) = (Arc::new(http), Arc::new(SystemClock::new()));
         let transport = Transport { http, clock, timeout: DEFAULT_CALL_TIMEOUT };
@@ -78,6 +79,13 @@ impl OpenIdBuilder {
         let scopes = scope.split_ascii_whitespace();
         self.registration.scope_at_renewal =
             scopes.map(|scope| Scope::new(scope.to_owned())).collect();
+        self
+    }
+
+    /// Fetches access tokens for further resources by token exchange (RFC 8693) of the session's access
+    /// token, instead of with its refresh token and a resource indicator (RFC 8707).
+    pub const fn with_token_exchange(mut self, target: ExchangeTarget) -> Self {
+        self.registration.token_exchange = Some(target);
         self
     }
 

@@ -24,6 +24,8 @@ use crate::provider::{ProviderError, ProviderErrorKind};
 pub(super) struct Exchange<'p> {
     http: &'p dyn HttpClient,
     endpoint: &'p Uri,
+    /// In the place of the crate's.
+    grant_type: Option<&'static str>,
     seen: Mutex<Option<Result<Answer, BoxError>>>,
 }
 
@@ -31,7 +33,13 @@ impl<'p> Exchange<'p> {
     /// Creates an exchange of secrets: requests go to this endpoint and nowhere else (R3). The crate
     /// does not see the response, since it would leave copies of it in memory.
     pub(super) const fn with(http: &'p dyn HttpClient, endpoint: &'p Uri) -> Self {
-        Self { http, endpoint, seen: Mutex::new(None) }
+        Self { http, endpoint, grant_type: None, seen: Mutex::new(None) }
+    }
+
+    /// Sets the grant type, for one that the crate does not know.
+    pub(super) const fn of_grant_type(mut self, grant_type: &'static str) -> Self {
+        self.grant_type = Some(grant_type);
+        self
     }
 
     /// Returns the last response.
@@ -49,6 +57,9 @@ impl<'p> Exchange<'p> {
 
     async fn send(&self, mut request: HttpRequest) -> Result<HttpResponse, NotShown> {
         request.uri_mut().clone_from(self.endpoint);
+        if let Some(grant_type) = self.grant_type {
+            *request.body_mut() = with_grant_type(request.body(), grant_type);
+        }
         let secrets = secrets_of(&request);
         let seen = self.http.send(request).await;
         let seen = seen.map(Answer::of).map_err(|cause| without(&secrets, cause));
@@ -71,9 +82,19 @@ impl<'c> AsyncHttpClient<'c> for Exchange<'_> {
 #[error("the exchange keeps the response")]
 pub(super) struct NotShown;
 
+fn with_grant_type(form: &[u8], grant_type: &str) -> Vec<u8> {
+    let mut changed = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in form_urlencoded::parse(form) {
+        let is_type = name == "grant_type";
+        changed.append_pair(&name, if is_type { grant_type } else { &value });
+    }
+    changed.finish().into_bytes()
+}
+
 /// Returns the credentials of a request, encoded and decoded. They must not appear in an error.
 fn secrets_of(request: &HttpRequest) -> Vec<Zeroizing<String>> {
-    const SECRETS: [&str; 5] = ["client_secret", "code", "code_verifier", "refresh_token", "token"];
+    const SECRETS: [&str; 6] =
+        ["client_secret", "code", "code_verifier", "refresh_token", "subject_token", "token"];
     let mut secrets = Vec::new();
     for (name, value) in form_urlencoded::parse(request.body()) {
         if SECRETS.contains(&&*name) {

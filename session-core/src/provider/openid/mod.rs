@@ -51,6 +51,7 @@ mod setting;
 mod sign_in;
 mod sign_in_error;
 mod signature;
+mod token_exchange;
 mod transport;
 
 pub use authorization::AuthorizationOptions;
@@ -66,7 +67,7 @@ pub use logout_token_error::{LogoutTokenError, LogoutTokenErrorKind};
 pub use metadata::Endpoints;
 pub use pending::{AuthorizationRequest, Callback, PendingSignIn};
 pub use provider::OpenIdProvider;
-pub use registration::{ClientAuthentication, Endpoint};
+pub use registration::{ClientAuthentication, Endpoint, ExchangeTarget};
 pub use setting::{InvalidSetting, SetupError};
 pub use sign_in::SignInOutcome;
 pub use sign_in_error::{SignInError, SignInErrorKind};

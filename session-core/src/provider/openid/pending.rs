@@ -49,6 +49,9 @@ pub struct PendingSignIn {
     /// At which levels, separated by spaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) acr_values: Option<String>,
+    /// What was asked for, separated by spaces.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) scope: String,
     #[serde(serialize_with = "exposed")]
     pub(super) state: SecretString,
     #[serde(serialize_with = "exposed")]

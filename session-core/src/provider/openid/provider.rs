@@ -13,9 +13,10 @@ use super::id_token;
 use super::metadata::{Endpoints, Metadata};
 use super::registration::Registration;
 use super::setting::SetupError;
+use super::token_exchange::exchange_token;
 use super::transport::Transport;
 use crate::error_chain::ErrorChain;
-use crate::provider::{Provider, ProviderError, ProviderErrorKind, RevocationScope};
+use crate::provider::{Provider, ProviderError, ProviderErrorKind, ResourceGrant, RevocationScope};
 use crate::token::{Resource, TokenResponse, TokenSet};
 
 /// A client registration at an OpenID Connect provider.
@@ -113,26 +114,40 @@ impl OpenIdProvider {
         if let (Some(before), Some(after)) = (tokens.id_token(), renewed)
             && id_token::is_about_another_user(before, after)
         {
-            self.give_back(&metadata, &response).await;
+            self.revoke_unused(&metadata, &response).await;
             return Err(ProviderError::new(ProviderErrorKind::Malformed).caused_by(AnotherUser));
         }
         Ok(response)
     }
 
-    /// Returns whether the provider revokes one token alone: otherwise giving back the tokens of a
-    /// sign-in would sign its user out on every device (F38).
-    pub(super) fn revokes_one_token(&self) -> bool {
-        self.registration.revocation_scope == RevocationScope::Token
-    }
-
-    /// Revokes tokens that no session may hold.
-    pub(super) async fn give_back(&self, metadata: &Metadata, response: &TokenResponse) {
-        let Some(token) = &response.refresh_token else { return };
-        let revoked = self.transport.bounded(self.ask_to_revoke(metadata, refresh(token))).await;
-        if let Err(error) = revoked {
-            tracing::warn!(error = %ErrorChain(&error), "a refresh token that no session holds was not revoked");
+    /// Revokes the refresh token of a sign-in that does not lead to a session, for instance because the
+    /// application does not know the user.
+    ///
+    /// Does nothing where the provider may revoke more than this one token: that would sign the user
+    /// out on every device (F38). The tokens then live on at the provider, and no one has them. A
+    /// failure is logged.
+    pub async fn give_back(&self, tokens: &TokenResponse) {
+        match self.discovered().await {
+            Ok(Discovered { metadata, .. }) => self.revoke_unused(&metadata, tokens).await,
+            Err(error) => not_given_back(&error),
         }
     }
+
+    /// Revokes tokens that no session may hold, like [`give_back`](Self::give_back).
+    pub(super) async fn revoke_unused(&self, metadata: &Metadata, response: &TokenResponse) {
+        let revokes_one = self.registration.revocation_scope == RevocationScope::Token;
+        let token = response.refresh_token.as_ref().filter(|_| revokes_one);
+        let Some(token) = token else { return };
+        let revoked = self.transport.bounded(self.ask_to_revoke(metadata, refresh(token))).await;
+        if let Err(error) = revoked {
+            not_given_back(&error);
+        }
+    }
+}
+
+fn not_given_back(error: &(dyn std::error::Error + 'static)) {
+    let error = ErrorChain(error);
+    tracing::warn!(%error, "a refresh token that no session holds was not revoked");
 }
 
 #[async_trait]
@@ -147,9 +162,21 @@ impl Provider for OpenIdProvider {
         tokens: &TokenSet,
         resource: &Resource,
     ) -> Result<TokenResponse, ProviderError> {
+        if let Some(target) = self.registration.token_exchange {
+            let Discovered { metadata, .. } = self.discovered().await?;
+            let http = &*self.transport.http;
+            return exchange_token(http, &metadata, tokens, (resource, target)).await;
+        }
         let scopes = resource.scope().unwrap_or_default().split_ascii_whitespace();
         let scopes = scopes.map(|scope| Scope::new(scope.to_owned()));
         self.refresh(tokens, scopes, Some(resource.address())).await
+    }
+
+    fn resource_grant(&self) -> ResourceGrant {
+        match self.registration.token_exchange {
+            Some(_) => ResourceGrant::AccessToken,
+            None => ResourceGrant::RefreshToken,
+        }
     }
 
     async fn revoke(&self, refresh_token: &SecretString) -> Result<(), ProviderError> {

@@ -19,6 +19,25 @@ pub enum ClientAuthentication {
     Post,
 }
 
+/// The parameter of a token exchange that names the resource (RFC 8693, section 2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ExchangeTarget {
+    /// `audience`: the name of the resource at the provider, as Keycloak takes it.
+    Audience,
+    /// `resource`: the address of the resource.
+    Resource,
+}
+
+impl ExchangeTarget {
+    pub(super) const fn parameter(self) -> &'static str {
+        match self {
+            Self::Audience => "audience",
+            Self::Resource => "resource",
+        }
+    }
+}
+
 /// An endpoint of a provider, by its field in the discovery document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -62,6 +81,8 @@ pub(super) struct Registration {
     pub(super) scope_at_renewal: Vec<Scope>,
     pub(super) revocation_scope: RevocationScope,
     pub(super) accepts_untyped_logout_tokens: bool,
+    /// How tokens for further resources are asked for, if not with the refresh token.
+    pub(super) token_exchange: Option<ExchangeTarget>,
 }
 
 impl Registration {

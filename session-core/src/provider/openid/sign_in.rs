@@ -66,13 +66,11 @@ impl OpenIdProvider {
         let tokens = self.transport.bounded(exchanged).await?;
         match self.verified(&discovered, &tokens, &pending).await {
             Ok(VerifiedUser { identity, authentication, claims }) => {
+                let tokens = tokens.with_scope_if_unnamed(pending.scope);
                 Ok(SignInOutcome { tokens, identity, authentication, claims })
             }
             Err(error) => {
-                let is_users_own = error.kind() == SignInErrorKind::Authentication;
-                if !is_users_own || self.revokes_one_token() {
-                    self.give_back(&discovered.metadata, &tokens).await;
-                }
+                self.revoke_unused(&discovered.metadata, &tokens).await;
                 Err(error)
             }
         }
