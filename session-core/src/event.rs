@@ -178,9 +178,10 @@ impl EventKind {
 }
 
 impl RenewalFailure {
-    const ALL: [Self; 4] = [Self::Misconfigured, Self::Refused, Self::Throttled, Self::Unavailable];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Misconfigured, Self::Refused, Self::Throttled, Self::Unavailable];
 
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Misconfigured => "misconfigured",
             Self::Refused => "refused",

@@ -62,6 +62,7 @@
 //! | `openid` | `provider::openid`: OpenID Connect with the openidconnect crate; you choose the HTTP client |
 //! | `reqwest` | `openid` with an HTTP client on reqwest and rustls, and providers from environment variables |
 //! | `sqlite`, `postgres`, `mysql` | `store::sea_orm`: the store on these databases; you choose TLS in your own manifest |
+//! | `metrics` | [`metrics`]: counters and gauges of what happens, for the recorder that you install |
 //! | `redis` | `broadcast::RedisPubSub`: tells other nodes of changes through Redis or Valkey |
 //! | `test-util` | `testing`: a fake clock, a scripted provider, a store with faults, the conformance suite |
 //!
@@ -83,6 +84,7 @@ pub mod documentation {
 }
 pub mod event;
 pub mod manager;
+pub mod metrics;
 pub mod middleware;
 pub mod policy;
 pub mod provider;

@@ -44,6 +44,7 @@ pub use crate::error_chain::ErrorChain;
 pub use crate::manager::live::{CacheInvalidation, Validity};
 use crate::manager::live::{revalidate, touch};
 use crate::manager::{self, LiveSession, ManagerError, Resolution, SessionManager, TokenError};
+pub use crate::metrics::CacheMetrics;
 use crate::policy::rotation;
 use crate::session::{SecretDigest, UserId};
 use crate::token::{Resource, ResourceToken, SealError, Sealed, Unreadable};
@@ -123,6 +124,9 @@ pub trait SessionManagerExt: sealed::Manager {
     /// Returns a future that completes when `span` has passed on the manager's clock.
     fn sleep(&self, span: Duration) -> Sleep;
 
+    /// Returns the counters of a middleware's cache.
+    fn cache_metrics(&self) -> CacheMetrics;
+
     /// Registers a cache, which is told from now on which digests to forget. The manager keeps only
     /// a weak reference.
     fn register_cache(&self, cache: &Arc<impl CacheInvalidation>);
@@ -175,6 +179,10 @@ impl SessionManagerExt for SessionManager {
 
     fn sleep(&self, span: Duration) -> Sleep {
         self.inner().sleep(span)
+    }
+
+    fn cache_metrics(&self) -> CacheMetrics {
+        CacheMetrics::new()
     }
 
     fn register_cache(&self, cache: &Arc<impl CacheInvalidation>) {

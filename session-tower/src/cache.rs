@@ -9,7 +9,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use session_core::UserId;
 use session_core::manager::{LiveSession, ManagerError, Resolution};
-use session_core::middleware::{CacheInvalidation, LiveSessionExt as _};
+use session_core::middleware::{CacheInvalidation, CacheMetrics, LiveSessionExt as _};
 use session_core::session::SecretDigest;
 use session_core::store::{StoreError, StoreErrorKind};
 
@@ -41,6 +41,7 @@ pub(crate) struct SessionCache {
     entries: Cache<Key, Arc<LiveSession>, ByMemory, KeyState>,
     generations: Box<[Mutex<u64>]>,
     flights: Flights,
+    metrics: CacheMetrics,
     /// How long after a reading its entry is dropped.
     time_to_live: Duration,
     /// When entries were last dropped, in the manager's monotonic time.
@@ -49,13 +50,14 @@ pub(crate) struct SessionCache {
 
 impl SessionCache {
     /// Creates a cache of sessions that take about `max_bytes` of memory at most.
-    pub(crate) fn new(max_bytes: u64, max_staleness: Duration) -> Self {
+    pub(crate) fn new(max_bytes: u64, max_staleness: Duration, metrics: CacheMetrics) -> Self {
         let capacity = usize::try_from(max_bytes / TYPICAL_WEIGHT).unwrap_or(usize::MAX);
         let lifecycle = DefaultLifecycle::default();
         Self {
             entries: Cache::with(capacity, max_bytes, ByMemory, KeyState, lifecycle),
             generations: (0..SHARDS).map(|_| Mutex::new(0)).collect(),
             flights: Flights::default(),
+            metrics,
             time_to_live: max_staleness.saturating_add(STALE_RETENTION),
             swept_at: Mutex::default(),
         }
@@ -64,6 +66,11 @@ impl SessionCache {
     /// Returns the entry of a digest, whether or not it may still be served.
     pub(crate) fn get(&self, digest: &SecretDigest) -> Option<Arc<LiveSession>> {
         self.entries.get(&Key::from(digest))
+    }
+
+    /// Counts a request that was answered from the cache.
+    pub(crate) fn count_hit(&self) {
+        self.metrics.hit();
     }
 
     /// Returns what `from_entry` makes of the digest's entry, or else what `read` finds in the
@@ -87,10 +94,13 @@ impl SessionCache {
             if let Some(resolution) = known.as_ref().and_then(&from_entry) {
                 return Ok(resolution);
             }
+            self.metrics.miss();
             let generation = *self.generation(digest);
             let resolution = read(known).await?;
             match &resolution {
-                Resolution::Live(live) if !self.fill(digest, generation, live) => {}
+                Resolution::Live(live) if !self.fill(digest, generation, live) => {
+                    self.metrics.overtaken();
+                }
                 _ => return Ok(resolution),
             }
         }

@@ -139,7 +139,8 @@ impl SessionLayer {
 
 /// Creates a cache that the manager tells of ends and changes for as long as the cache is in use.
 fn registered_cache(max_bytes: u64, manager: &SessionManager) -> Arc<SessionCache> {
-    let cache = Arc::new(SessionCache::new(max_bytes, manager.policy().max_staleness()));
+    let max_staleness = manager.policy().max_staleness();
+    let cache = Arc::new(SessionCache::new(max_bytes, max_staleness, manager.cache_metrics()));
     manager.register_cache(&cache);
     cache
 }

@@ -62,6 +62,7 @@ impl Resolver {
             }
             _ => return None,
         };
+        self.cache.count_hit();
         Some(CurrentSession::new(live, candidate.digest, token_error))
     }
 
@@ -113,6 +114,7 @@ impl Resolver {
         let digest = candidate.digest;
         let live = self.cache.get(&digest);
         if let Some(resolution) = live.and_then(|live| self.cached(&live, user)) {
+            self.cache.count_hit();
             return Ok(resolution);
         }
         let (resolver, user) = (Arc::clone(self), user.cloned());

@@ -9,6 +9,7 @@ mod manager_databases;
 mod manager_moves;
 mod manager_renewal;
 mod manager_sessions;
+mod metrics;
 mod nodes;
 mod openid;
 mod outgoing;

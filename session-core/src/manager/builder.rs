@@ -17,6 +17,7 @@ use super::store_health::StoreHealth;
 use super::tasks::Tasks;
 use crate::broadcast::ChangeBroadcast;
 use crate::clock::{Clock, SystemClock};
+use crate::metrics;
 use crate::policy::{SessionPolicy, is_pattern, specificity};
 use crate::provider::Provider;
 use crate::store::SessionStore;
@@ -193,6 +194,7 @@ impl ManagerBuilder {
             notices: Notices::default(),
             unreadable_reads: AtomicU64::new(0),
         });
+        metrics::register();
         check_keys(&inner).await?;
         watcher::spawn(&inner);
         follower::spawn(&inner);

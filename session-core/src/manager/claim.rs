@@ -6,6 +6,7 @@ use super::error::{ManagerError, ManagerErrorKind};
 use super::manager::{Inner, SessionManager};
 use super::row;
 use crate::clock::Timestamp;
+use crate::metrics;
 use crate::session::{ProviderName, Session, SessionSecret, Subject, UserId};
 use crate::store::{Digests, SecretRotation, StoreError, StoreErrorKind};
 
@@ -105,6 +106,7 @@ async fn set_first_secret(
         return Ok(None);
     }
     inner.caches.forget(&Digests::first(Some(to)));
+    metrics::claimed();
     tracing::info!(session = %id, provider = %session.provider, "session claimed");
     row::note_use(inner, &row::local_state(inner, &session), now);
     session.last_seen_at = session.last_seen_at.max(now);

@@ -10,6 +10,7 @@ use super::live::LocalState;
 use super::manager::Inner;
 use crate::clock::Timestamp;
 use crate::error_chain::ErrorChain;
+use crate::metrics;
 use crate::policy::{Freshness, RenewalSchedule, keep_alive};
 use crate::session::{EndReason, Origin, Session, SessionId, UserId};
 use crate::store::{EndTarget, EndedSession, StoreError, StoredSession};
@@ -47,6 +48,7 @@ pub(super) fn open_tokens(inner: &Inner, row: &StoredSession) -> Result<TokenSet
     let sealed = row.tokens.as_ref().ok_or(Unreadable::Tampered)?;
     let Session { id, user, provider, .. } = &row.session;
     TokenSet::open(sealed, &inner.keyring, *id, user, provider).inspect_err(|error| {
+        metrics::unreadable();
         inner.unreadable_reads.fetch_add(1, Ordering::Relaxed);
         tracing::error!(session = %id, error = %ErrorChain(&error), "a session's tokens cannot be read");
     })
@@ -219,6 +221,7 @@ pub(super) fn announce_ends(inner: &Inner, ended: &[EndedSession]) {
     let monotonic = inner.clock.monotonic();
     for session in ended {
         tracing::info!(session = %session.id, reason = %session.reason, "session ended");
+        metrics::ended(session.reason);
         inner.local_states.end(session.id, session.reason, monotonic);
         inner.caches.forget(&session.digests);
         inner.announcer.announce(session.id);

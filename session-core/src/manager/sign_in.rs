@@ -7,6 +7,7 @@ use super::manager::{Inner, SessionManager};
 use super::row;
 use super::unclaimed::{NewGrant, Unclaimed};
 use crate::clock::Timestamp;
+use crate::metrics;
 use crate::policy::AdmittedSession;
 use crate::session::{
     Authentication, DeviceLabel, EndReason, Origin, ProviderIdentity, ProviderName, SecretDigest,
@@ -181,7 +182,7 @@ async fn admit(
 ) -> Result<Vec<EndedSession>, ManagerError> {
     let task = Arc::clone(inner);
     let work = async move {
-        let grant = NewGrant::of(&new);
+        let (grant, origin) = (NewGrant::of(&new), new.session.origin);
         for digest in &further {
             if let Err(error) = supersede(&task, digest, new.session.created_at).await {
                 grant.discard(&task);
@@ -190,10 +191,12 @@ async fn admit(
         }
         match task.bounded(admit_under_policy(&task, new)).await {
             Ok(Admission::Admitted { ended }) => {
+                metrics::admitted(origin);
                 row::announce_ends(&task, &ended);
                 Ok(Unclaimed::new(&task, grant, ended))
             }
             Ok(Admission::Refused { live }) => {
+                metrics::refused();
                 grant.discard(&task);
                 Err(ManagerError::new(ManagerErrorKind::LimitReached { live }))
             }

@@ -8,6 +8,7 @@ use super::row;
 use super::sign_in::{SignIn, SignedIn, new_session};
 use super::unclaimed::NewGrant;
 use crate::clock::Timestamp;
+use crate::metrics;
 use crate::policy::authentication::RequiredAuthentication;
 use crate::session::{Origin, SecretDigest, Session, SessionId, SessionSecret};
 use crate::store::{
@@ -254,5 +255,6 @@ fn announce(inner: &Inner, row: &StoredSession, to: SecretDigest) {
     inner.caches.forget(&row.digests);
     inner.caches.forget(&Digests::first(Some(to)));
     inner.announcer.announce(row.session.id);
+    metrics::stepped_up();
     tracing::info!(session = %row.session.id, provider = %row.session.provider, "session stepped up");
 }

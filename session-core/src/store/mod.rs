@@ -93,7 +93,7 @@ pub use lease::RenewalLeases;
 pub use lifecycle::{EndTarget, SessionLifecycle};
 pub use lookup::{SessionLookup, TimeoutBasis, TimeoutQuery};
 pub use migrated::MigratedSessions;
-pub use revocation::{PendingRevocation, RevocationId, RevocationOutbox};
+pub use revocation::{PendingRevocation, RevocationBacklog, RevocationId, RevocationOutbox};
 pub use round::{KEPT_ROUNDS, MaintenanceRounds, Round};
 pub use row::{Digests, EndedSession, Lease, LeaseOwner, PreviousDigest, StoredSession};
 pub use update::{SecretRotation, SessionUpdates, StepUpWrite, TokenWrite};

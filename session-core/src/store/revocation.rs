@@ -49,6 +49,13 @@ pub trait RevocationOutbox {
         due_at: Timestamp,
     ) -> Result<(), StoreError>;
 
+    /// Returns how many revocations are pending, and since when.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError`] if the store cannot answer.
+    async fn revocation_backlog(&self) -> Result<RevocationBacklog, StoreError>;
+
     /// Removes a revocation that is done, or that must not be done. Does nothing if it is not in
     /// the outbox.
     ///
@@ -56,6 +63,16 @@ pub trait RevocationOutbox {
     ///
     /// Returns [`StoreError`] if the store cannot answer.
     async fn complete_revocation(&self, id: RevocationId) -> Result<(), StoreError>;
+}
+
+/// What is in the outbox at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::exhaustive_structs, reason = "stores create it")]
+pub struct RevocationBacklog {
+    /// How many revocations are pending, due or not.
+    pub count: u64,
+    /// When the oldest of them was added.
+    pub oldest: Option<Timestamp>,
 }
 
 /// The id of a revocation in the outbox.

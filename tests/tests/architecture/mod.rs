@@ -9,12 +9,13 @@ use graph::{FileGraph, paths_from};
 const CRATES: [&str; 3] = ["session-core", "session-tower", "session-migrate"];
 
 /// The modules of the core, from the ground up.
-const CORE_LAYERS: [&str; 12] = [
+const CORE_LAYERS: [&str; 13] = [
     "error_chain",
     "clock",
     "session",
     "token",
     "event",
+    "metrics",
     "broadcast",
     "policy",
     "provider",
@@ -25,10 +26,11 @@ const CORE_LAYERS: [&str; 12] = [
 ];
 
 /// Libraries, and the only place where each may be named.
-const LIBRARY_HOMES: [(&str, &str); 6] = [
+const LIBRARY_HOMES: [(&str, &str); 7] = [
     ("quick_cache", "session-tower/src/cache"),
     ("axum_core", "session-tower/src/extract"),
     ("sea_orm", "session-core/src/store/sea_orm"),
+    ("metrics_facade", "session-core/src/metrics"),
     ("redis", "session-core/src/broadcast/pub_sub"),
     ("openidconnect", "session-core/src/provider/openid"),
     ("reqwest", "session-core/src/provider/openid/default_client"),

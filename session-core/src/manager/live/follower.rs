@@ -15,6 +15,7 @@ use crate::clock::{Sleep, Timestamp};
 use crate::error_chain::ErrorChain;
 use crate::event::{Change, ChangePosition, EventKind};
 use crate::manager::manager::Inner;
+use crate::metrics;
 use crate::session::{Session, SessionId};
 use crate::store::{ChangesQuery, StoreError};
 
@@ -136,9 +137,12 @@ impl Follower {
         self.next_look = monotonic.saturating_add(self.interval(inner));
         if !inner.local_states.may_be_served(inner.policy.max_staleness(), monotonic) {
             (self.recent, self.late) = (Progress::default(), Progress::default());
+            metrics::follower_lag(Duration::ZERO);
             return;
         }
-        if let Err(error) = self.read(inner, monotonic).await {
+        let read = self.read(inner, monotonic).await;
+        metrics::follower_lag(self.recent.lag(inner));
+        if let Err(error) = read {
             tracing::warn!(error = %ErrorChain(&error), "changes elsewhere were not read");
         }
     }
@@ -167,6 +171,11 @@ struct Progress {
 }
 
 impl Progress {
+    /// Returns how long ago all changes were read.
+    fn lag(&self, inner: &Inner) -> Duration {
+        self.read_until.map_or(Duration::ZERO, |until| inner.now().since(until))
+    }
+
     /// Reads the changes since the last look, however long ago.
     async fn read(&mut self, inner: &Inner, overlap: Duration) -> Result<(), StoreError> {
         let now = inner.now();

@@ -18,7 +18,9 @@ use rounds::{DueRound, RoundWatch};
 use super::error::ManagerError;
 use super::manager::SessionManager;
 use crate::error_chain::ErrorChain;
+use crate::metrics;
 use crate::session::SessionId;
+use crate::store::RevocationBacklog;
 
 /// How many revocations one round of maintenance processes.
 const MAX_REVOCATIONS: u64 = 500;
@@ -73,12 +75,26 @@ impl SessionManager {
             if let Err(error) = self.process_revocations(MAX_REVOCATIONS).await {
                 tracing::warn!(error = %ErrorChain(&error), "revocations were not processed");
             }
+            if let Err(error) = self.measure().await {
+                tracing::warn!(error = %ErrorChain(&error), "the outbox of revocations was not measured");
+            }
             // A clock that is far ahead would renew too early, and then not again for long.
             let is_trusted = round.is_ok_and(|round| round.is_some_and(|round| round.may_end));
             if is_trusted && let Err(error) = self.renew_connections().await {
                 tracing::warn!(error = %ErrorChain(&error), "connections were not renewed");
             }
         }
+    }
+
+    /// Sets the metrics that are not counted as they happen.
+    async fn measure(&self) -> Result<(), ManagerError> {
+        if cfg!(feature = "metrics") {
+            metrics::held(self.stats().held_sessions);
+            let backlog = self.revocation_backlog().await?;
+            let oldest = backlog.oldest.map_or(Duration::ZERO, |oldest| self.now().since(oldest));
+            metrics::revocations_pending(backlog.count, oldest);
+        }
+        Ok(())
     }
 
     async fn maintain_once(
@@ -133,6 +149,17 @@ impl SessionManager {
     /// later.
     pub async fn process_revocations(&self, limit: u64) -> Result<RevocationReport, ManagerError> {
         revocations::process(&self.inner, limit).await
+    }
+
+    /// Returns how many revocations are pending, and since when: a backlog that grows says that a
+    /// provider cannot be reached, or that a key is missing.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ManagerError`] if the store is unavailable.
+    pub async fn revocation_backlog(&self) -> Result<RevocationBacklog, ManagerError> {
+        let inner = &self.inner;
+        Ok(inner.bounded(inner.store.revocation_backlog()).await?)
     }
 
     /// Seals with the keyring's first key everything that another key has sealed: sessions and

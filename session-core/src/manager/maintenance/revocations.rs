@@ -10,6 +10,7 @@ use crate::error_chain::ErrorChain;
 use crate::manager::error::ManagerError;
 use crate::manager::manager::Inner;
 use crate::manager::renewal::MAX_REQUESTED_PAUSE;
+use crate::metrics::{self, RevocationOutcome};
 use crate::provider::{Provider, ProviderError, ProviderErrorKind, RevocationScope};
 use crate::store::{Partition, PendingRevocation, StoreError};
 use crate::token::{SealContext, SealedPart, Unreadable};
@@ -81,29 +82,35 @@ async fn process_one(
     let is_old = inner.now().since(revocation.created_at) >= MAX_AGE;
     let requested = match revoke(inner, revocation).await? {
         Revoked::Yes => {
+            metrics::revocation(RevocationOutcome::Revoked);
             report.revoked += 1;
             return complete(inner, revocation).await;
         }
         Revoked::Dropped => {
+            metrics::revocation(RevocationOutcome::Dropped);
             report.dropped += 1;
             return complete(inner, revocation).await;
         }
         Revoked::Held | Revoked::Postponed(_) if is_old => {
             tracing::warn!(session = %revocation.session, provider = %revocation.provider,
                 "a refresh token is given up after 30 days, and may be alive at its provider");
+            metrics::revocation(RevocationOutcome::Dropped);
             report.dropped += 1;
             return complete(inner, revocation).await;
         }
         Revoked::Held => {
+            metrics::revocation(RevocationOutcome::Held);
             report.held += 1;
             None
         }
         Revoked::Postponed(requested) => {
+            metrics::revocation(RevocationOutcome::Postponed);
             report.postponed += 1;
             requested
         }
         // Its key may come back, so it is never given up (F35).
         Revoked::Unreadable => {
+            metrics::revocation(RevocationOutcome::Postponed);
             report.postponed += 1;
             None
         }

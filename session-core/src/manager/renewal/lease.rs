@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error_chain::ErrorChain;
 use crate::manager::manager::Inner;
+use crate::metrics;
 use crate::session::SessionId;
 use crate::store::{Lease, LeaseOwner, StoreError, StoredSession};
 
@@ -56,6 +57,7 @@ pub(super) async fn wait_for_lease(
     if inner.abandoned_leases.contains(id, seen.owner) {
         return Ok(LeaseWait::Claimable(ClaimableLease { seen: Some(seen), is_taken_over: false }));
     }
+    metrics::lease_waited_for();
     // Counted from after the read that saw it, on this machine's monotonic clock alone.
     let mut still_since = Some(inner.clock.monotonic());
     loop {
@@ -100,7 +102,12 @@ impl ClaimableLease {
         let was_taken_over = self.is_taken_over;
         let held = HeldLease { inner, id, lease, heartbeat_at, was_taken_over, is_kept: false };
         match inner.bounded(inner.store.claim_lease(id, self.seen.as_ref(), &lease)).await {
-            Ok(Some(row)) => Ok(Some((held, row))),
+            Ok(Some(row)) => {
+                if held.was_taken_over {
+                    metrics::lease_taken_over();
+                }
+                Ok(Some((held, row)))
+            }
             Ok(None) => Ok(None),
             Err(error) => {
                 // The claim may have succeeded although its answer was lost, and no task would

@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::error_chain::ErrorChain;
 use crate::manager::error::{DEFAULT_RETRY_AFTER, TokenError, TokenErrorKind};
 use crate::manager::row;
+use crate::metrics;
 use crate::session::Session;
 use crate::store::{LeaseOwner, PendingRevocation, StoreError, StoredSession, TokenWrite};
 use crate::token::{SealContext, SealedPart, TokenResponse, TokenSet};
@@ -153,6 +154,7 @@ async fn write(
     };
     inner.caches.forget(&row.digests);
     inner.announcer.announce(attempt.id);
+    metrics::renewed();
     tracing::info!(session = %attempt.id, provider = %row.session.provider, "tokens renewed");
     let session = Session { revision, renewed_at: Some(now), ..row.session.clone() };
     Ok(WriteOutcome::Stored(Box::new(Renewed { session, tokens: Arc::new(merged) })))

@@ -4,7 +4,9 @@ use async_trait::async_trait;
 
 use super::{MemoryStore, at_most};
 use crate::clock::Timestamp;
-use crate::store::{PendingRevocation, RevocationId, RevocationOutbox, StoreError};
+use crate::store::{
+    PendingRevocation, RevocationBacklog, RevocationId, RevocationOutbox, StoreError,
+};
 
 #[async_trait]
 impl RevocationOutbox for MemoryStore {
@@ -40,6 +42,15 @@ impl RevocationOutbox for MemoryStore {
             revocation.due_at = due_at;
         }
         Ok(())
+    }
+
+    async fn revocation_backlog(&self) -> Result<RevocationBacklog, StoreError> {
+        let state = self.state();
+        let oldest = state.outbox.values().map(|revocation| revocation.created_at).min();
+        Ok(RevocationBacklog {
+            count: u64::try_from(state.outbox.len()).unwrap_or(u64::MAX),
+            oldest,
+        })
     }
 
     async fn complete_revocation(&self, id: RevocationId) -> Result<(), StoreError> {

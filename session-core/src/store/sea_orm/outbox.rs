@@ -11,7 +11,9 @@ use super::lookup::CHUNK;
 use super::store::SeaOrmStore;
 use super::transaction::Transaction;
 use crate::clock::Timestamp;
-use crate::store::{PendingRevocation, RevocationId, RevocationOutbox, StoreError};
+use crate::store::{
+    PendingRevocation, RevocationBacklog, RevocationId, RevocationOutbox, StoreError,
+};
 
 #[async_trait]
 impl RevocationOutbox for SeaOrmStore {
@@ -46,6 +48,20 @@ impl RevocationOutbox for SeaOrmStore {
                 .exec(&self.pool)
                 .await;
             postponed.map(drop).map_err(|error| self.write_failed(error))
+        })
+        .await
+    }
+
+    async fn revocation_backlog(&self) -> Result<RevocationBacklog, StoreError> {
+        let select = revocation::Entity::find()
+            .select_only()
+            .expr(Column::Id.count())
+            .expr(Column::CreatedAt.min());
+        self.repeat(|_| async {
+            let found = select.clone().into_tuple::<(i64, Option<i64>)>().one(&self.pool).await;
+            let (count, oldest) = found.map_err(|error| self.failed(error))?.unwrap_or_default();
+            let count = u64::try_from(count).unwrap_or_default();
+            Ok(RevocationBacklog { count, oldest: oldest.map(Timestamp::from_millis) })
         })
         .await
     }

@@ -8,7 +8,7 @@ use super::kit::{
 };
 use crate::policy::{AdmittedSession, Eviction, Verdict};
 use crate::session::{EndReason, Session};
-use crate::store::{Admission, PendingRevocation, RevocationId, SessionStore};
+use crate::store::{Admission, PendingRevocation, RevocationBacklog, RevocationId, SessionStore};
 use crate::testing::sample::{self, Login};
 use crate::token::{Keyring, Sealed};
 
@@ -209,10 +209,18 @@ async fn law_11_a_postponed_revocation_is_due_at_its_new_time(nodes: Nodes) -> O
 async fn law_11_a_completed_revocation_is_gone(nodes: Nodes) -> Outcome {
     let put = enqueued(nodes.first(), 2).await?;
     let Some((done, kept)) = put.split_first() else { return Ok(()) };
+    ensure_eq(nodes.other().revocation_backlog().await?.count, 2, "both are pending")?;
     nodes.first().complete_revocation(*done).await?;
     nodes.other().complete_revocation(*done).await?;
     nodes.other().postpone_revocation(*done, at(1)).await?;
-    ensure_eq(ids(&outbox(nodes.first()).await?), kept.to_vec(), "the other revocation is left")
+    let left = nodes.first().revocation_backlog().await?;
+    let later = RevocationBacklog { count: 1, oldest: Some(at(1)) };
+    ensure_eq(left, later, "the age of the oldest is known")?;
+    ensure_eq(ids(&outbox(nodes.first()).await?), kept.to_vec(), "the other revocation is left")?;
+    for id in kept {
+        nodes.first().complete_revocation(*id).await?;
+    }
+    ensure_eq(nodes.other().revocation_backlog().await?, RevocationBacklog::default(), "empty")
 }
 
 async fn law_11_live_sessions_of_a_grant_are_counted(nodes: Nodes) -> Outcome {

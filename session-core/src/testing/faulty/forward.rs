@@ -9,9 +9,9 @@ use crate::session::{EndReason, ProviderName, SecretDigest, Session, SessionId, 
 use crate::store::{
     Admission, ChangesQuery, Decide, EndTarget, EndedSession, EventLog, KeyRotation, Lease,
     LeaseOwner, MaintenanceRounds, MigratedSessions, NewSession, Partition, PendingRevocation,
-    RenewalLeases, RevocationId, RevocationOutbox, Round, SecretRotation, SessionLifecycle,
-    SessionLookup, SessionUpdates, StepUpWrite, StoreError, StoredSession, TimeoutQuery,
-    TokenWrite,
+    RenewalLeases, RevocationBacklog, RevocationId, RevocationOutbox, Round, SecretRotation,
+    SessionLifecycle, SessionLookup, SessionUpdates, StepUpWrite, StoreError, StoredSession,
+    TimeoutQuery, TokenWrite,
 };
 use crate::token::{Sealed, SealedTokens};
 
@@ -137,6 +137,10 @@ impl RevocationOutbox for FaultyStore {
         due_at: Timestamp,
     ) -> Result<(), StoreError> {
         self.call(Method::PostponeRevocation, self.inner.postpone_revocation(id, due_at)).await
+    }
+
+    async fn revocation_backlog(&self) -> Result<RevocationBacklog, StoreError> {
+        self.call(Method::RevocationBacklog, self.inner.revocation_backlog()).await
     }
 
     async fn complete_revocation(&self, id: RevocationId) -> Result<(), StoreError> {

@@ -24,7 +24,7 @@ macro_rules! methods {
 
         impl Method {
             /// Every method.
-            pub const ALL: [Self; 35] = [$(Self::$name),+];
+            pub const ALL: [Self; 36] = [$(Self::$name),+];
         }
     };
 }
@@ -60,6 +60,7 @@ methods! {
     ReleaseLease => RenewalLeases::release_lease,
     Reseal => KeyRotation::reseal,
     ResealRevocation => KeyRotation::reseal_revocation,
+    RevocationBacklog => RevocationOutbox::revocation_backlog,
     RotateSecret => SessionUpdates::rotate_secret,
     SamplePerKey => KeyRotation::sample_per_key,
     StepUp => SessionUpdates::step_up,

@@ -9,9 +9,9 @@ use session_core::session::{Origin, SecretDigest};
 use session_core::store::{
     Admission, ChangesQuery, Decide, EndTarget, EndedSession, EventLog, KeyRotation, Lease,
     LeaseOwner, MaintenanceRounds, MigratedSessions, NewSession, Partition, PendingRevocation,
-    RenewalLeases, RevocationId, RevocationOutbox, Round, SecretRotation, SessionLifecycle,
-    SessionLookup, SessionUpdates, StepUpWrite, StoreError, StoredSession, TimeoutBasis,
-    TimeoutQuery, TokenWrite,
+    RenewalLeases, RevocationBacklog, RevocationId, RevocationOutbox, Round, SecretRotation,
+    SessionLifecycle, SessionLookup, SessionUpdates, StepUpWrite, StoreError, StoredSession,
+    TimeoutBasis, TimeoutQuery, TokenWrite,
 };
 use session_core::token::{Sealed, SealedTokens};
 use session_core::{EndReason, ProviderName, Session, SessionId, Timestamp, UserId};
@@ -226,6 +226,10 @@ impl RevocationOutbox for Flawed {
         due_at: Timestamp,
     ) -> Result<(), StoreError> {
         self.inner.postpone_revocation(id, due_at).await
+    }
+
+    async fn revocation_backlog(&self) -> Result<RevocationBacklog, StoreError> {
+        self.inner.revocation_backlog().await
     }
 
     async fn complete_revocation(&self, id: RevocationId) -> Result<(), StoreError> {
