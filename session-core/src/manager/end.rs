@@ -29,11 +29,16 @@ impl SessionManager {
     /// Returns a [`ManagerError`] of the kind `NotFound` if there is no such live session or it
     /// belongs to another user (store law 6), or `Unavailable` if the store cannot be reached.
     pub async fn end_one(&self, user: &UserId, id: SessionId) -> Result<(), ManagerError> {
-        let target = EndTarget::One { id, user: Some(user.clone()) };
-        match self.end(target, EndReason::RevokedByUser).await? {
-            0 => Err(ManagerError::new(ManagerErrorKind::NotFound)),
-            _ => Ok(()),
-        }
+        self.end_only(user, id, EndReason::RevokedByUser).await
+    }
+
+    /// Ends one session of a user on behalf of an administrator (`RevokedByAdmin`).
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`end_one`](Self::end_one).
+    pub async fn end_one_as_admin(&self, user: &UserId, id: SessionId) -> Result<(), ManagerError> {
+        self.end_only(user, id, EndReason::RevokedByAdmin).await
     }
 
     /// Ends all sessions of a user but this one, and returns how many (ASVS 7.4.3).
@@ -88,6 +93,19 @@ impl SessionManager {
             sid: sid.map(str::to_owned),
         };
         self.end(target, EndReason::ProviderLogout).await
+    }
+
+    async fn end_only(
+        &self,
+        user: &UserId,
+        id: SessionId,
+        reason: EndReason,
+    ) -> Result<(), ManagerError> {
+        let target = EndTarget::One { id, user: Some(user.clone()) };
+        match self.end(target, reason).await? {
+            0 => Err(ManagerError::new(ManagerErrorKind::NotFound)),
+            _ => Ok(()),
+        }
     }
 
     async fn end(&self, target: EndTarget, reason: EndReason) -> Result<usize, ManagerError> {

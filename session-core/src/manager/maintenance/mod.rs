@@ -172,6 +172,20 @@ impl SessionManager {
     ///
     /// Returns a [`ManagerError`] if the store is unavailable, or a value cannot be sealed.
     pub async fn reseal(&self) -> Result<ResealReport, ManagerError> {
-        reseal::reseal(&self.inner).await
+        self.reseal_with(|_| {}).await
+    }
+
+    /// Seals with the keyring's first key like [`reseal`](Self::reseal), and reports after each batch
+    /// what was done so far.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`reseal`](Self::reseal); what was resealed stays so, and the next call
+    /// goes on with the rest.
+    pub async fn reseal_with(
+        &self,
+        progress: impl FnMut(ResealReport) + Send,
+    ) -> Result<ResealReport, ManagerError> {
+        reseal::reseal(&self.inner, progress).await
     }
 }

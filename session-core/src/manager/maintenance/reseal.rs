@@ -1,5 +1,7 @@
 //! Sealing keys: the check at the start, and sealing with the first key (K1).
 
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
 use super::revocations::open_sealed;
 use crate::manager::error::{ManagerError, StartError};
 use crate::manager::manager::Inner;
@@ -10,6 +12,9 @@ use crate::token::Unreadable;
 
 /// How many rows are read at a time.
 const BATCH: u64 = 200;
+
+/// How many of them are written at a time, which leaves connections to requests.
+const AT_ONCE: usize = 4;
 
 /// What resealing did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,14 +28,21 @@ pub struct ResealReport {
     pub unreadable: usize,
 }
 
-pub(super) async fn reseal(inner: &Inner) -> Result<ResealReport, ManagerError> {
+pub(super) async fn reseal(
+    inner: &Inner,
+    mut progress: impl FnMut(ResealReport) + Send,
+) -> Result<ResealReport, ManagerError> {
     let mut report = ResealReport::default();
-    reseal_sessions(inner, &mut report).await?;
-    reseal_revocations(inner, &mut report).await?;
+    reseal_sessions(inner, &mut report, &mut progress).await?;
+    reseal_revocations(inner, &mut report, &mut progress).await?;
     Ok(report)
 }
 
-async fn reseal_sessions(inner: &Inner, report: &mut ResealReport) -> Result<(), ManagerError> {
+async fn reseal_sessions(
+    inner: &Inner,
+    report: &mut ResealReport,
+    progress: &mut (impl FnMut(ResealReport) + Send),
+) -> Result<(), ManagerError> {
     let key_id = inner.keyring.sealing_key_id();
     let mut after: Option<SessionId> = None;
     loop {
@@ -38,31 +50,48 @@ async fn reseal_sessions(inner: &Inner, report: &mut ResealReport) -> Result<(),
             inner.bounded(inner.store.list_sealed_with_other_key(key_id, after, BATCH)).await?;
         let Some(last) = rows.last() else { return Ok(()) };
         after = Some(last.session.id);
-        for row in &rows {
-            reseal_session(inner, row, report).await?;
+        // Several at a time: a server that writes each commit to its disk does so for all of them.
+        let mut resealed = stream::iter(rows.iter().map(|row| reseal_session(inner, row)))
+            .buffer_unordered(AT_ONCE);
+        while let Some(outcome) = resealed.try_next().await? {
+            report.count(outcome);
+        }
+        progress(*report);
+    }
+}
+
+/// What became of one value.
+enum Outcome {
+    Overtaken,
+    Resealed,
+    Unreadable,
+}
+
+impl ResealReport {
+    fn count(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Overtaken => self.overtaken += 1,
+            Outcome::Resealed => self.resealed += 1,
+            Outcome::Unreadable => self.unreadable += 1,
         }
     }
 }
 
-async fn reseal_session(
-    inner: &Inner,
-    row: &StoredSession,
-    report: &mut ResealReport,
-) -> Result<(), ManagerError> {
-    let Ok(tokens) = row::open_tokens(inner, row) else {
-        report.unreadable += 1;
-        return Ok(());
-    };
+async fn reseal_session(inner: &Inner, row: &StoredSession) -> Result<Outcome, ManagerError> {
+    let Ok(tokens) = row::open_tokens(inner, row) else { return Ok(Outcome::Unreadable) };
     let sealed = row::seal_tokens(inner, &row.session, &tokens)?;
     let (id, revision) = (row.session.id, row.session.revision);
-    match inner.bounded(inner.store.reseal(id, revision, sealed)).await? {
-        true => report.resealed += 1,
-        false => report.overtaken += 1,
-    }
-    Ok(())
+    Ok(match inner.bounded(inner.store.reseal(id, revision, sealed)).await? {
+        true => Outcome::Resealed,
+        false => Outcome::Overtaken,
+    })
 }
 
-async fn reseal_revocations(inner: &Inner, report: &mut ResealReport) -> Result<(), ManagerError> {
+async fn reseal_revocations(
+    inner: &Inner,
+    report: &mut ResealReport,
+    progress: &mut (impl FnMut(ResealReport) + Send),
+) -> Result<(), ManagerError> {
     let key_id = inner.keyring.sealing_key_id();
     let mut after: Option<RevocationId> = None;
     loop {
@@ -71,24 +100,22 @@ async fn reseal_revocations(inner: &Inner, report: &mut ResealReport) -> Result<
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.id);
         for revocation in &page {
-            reseal_revocation(inner, revocation, report).await?;
+            report.count(reseal_revocation(inner, revocation).await?);
         }
+        progress(*report);
     }
 }
 
 async fn reseal_revocation(
     inner: &Inner,
     revocation: &PendingRevocation,
-    report: &mut ResealReport,
-) -> Result<(), ManagerError> {
+) -> Result<Outcome, ManagerError> {
     let Ok((context, plain)) = open_sealed(inner, revocation) else {
-        report.unreadable += 1;
-        return Ok(());
+        return Ok(Outcome::Unreadable);
     };
     let sealed = inner.keyring.seal(context, &plain)?;
     inner.bounded(inner.store.reseal_revocation(revocation.id, sealed)).await?;
-    report.resealed += 1;
-    Ok(())
+    Ok(Outcome::Resealed)
 }
 
 /// Checks that the keys open one stored session per key id (store law 10, F35).

@@ -56,6 +56,7 @@ mod provider_filter;
 mod retry;
 mod rounds;
 mod row;
+mod statistics;
 mod store;
 mod text;
 mod transaction;
@@ -63,4 +64,5 @@ mod update;
 
 #[cfg(feature = "postgres")]
 pub use notify::PostgresNotify;
+pub use statistics::StoreStatistics;
 pub use store::SeaOrmStore;

@@ -1,0 +1,9 @@
+//! What the command does: one function for each task.
+
+mod doctor;
+mod keys;
+mod sessions;
+
+pub(crate) use doctor::doctor;
+pub(crate) use keys::{reseal, revoke};
+pub(crate) use sessions::{end_all, end_one, list, purge, stats};

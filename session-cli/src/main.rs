@@ -1,0 +1,63 @@
+//! The command `sessions`, for operators of a service whose sessions are kept by session-core.
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a command speaks to its terminal")]
+
+mod arguments;
+mod commands;
+mod error;
+mod output;
+mod store;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser as _;
+
+use arguments::{Arguments, Task};
+use error::CliError;
+use output::Output;
+use store::OpenStore;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .with_writer(std::io::stderr)
+        .init();
+    let arguments = Arguments::parse();
+    let is_json = arguments.json;
+    match Box::pin(run(arguments)).await {
+        Ok(output) => {
+            output.print(is_json);
+            output.exit_code()
+        }
+        Err(error) => {
+            error.print(is_json);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<Output, CliError> {
+    let Arguments { database, keys, provider, json, task } = arguments;
+    let open = OpenStore::open(&database).await?;
+    if let Task::Doctor = task {
+        return commands::doctor(&open, &database, keys.as_ref()).await;
+    }
+    let retention = match task {
+        Task::Purge { older_than } => Some(DAY * older_than),
+        _ => None,
+    };
+    let manager = open.manager(keys.as_ref(), &provider, retention).await?;
+    match task {
+        Task::List { user } => commands::list(&manager, &user).await,
+        Task::End { user, session } => commands::end_one(&manager, &user, session).await,
+        Task::EndAll { user, of } => commands::end_all(&manager, &user, of.as_ref()).await,
+        Task::Stats => commands::stats(&open, &manager).await,
+        Task::Purge { .. } => commands::purge(&manager).await,
+        Task::Reseal => commands::reseal(&open, &manager, json).await,
+        Task::Revoke { limit } => commands::revoke(&manager, limit).await,
+        Task::Doctor => commands::doctor(&open, &database, keys.as_ref()).await,
+    }
+}
