@@ -51,7 +51,7 @@ async fn reseal_sessions(
         let Some(last) = rows.last() else { return Ok(()) };
         after = Some(last.session.id);
         // Several at a time: a server that writes each commit to its disk does so for all of them.
-        let mut resealed = stream::iter(rows.iter().map(|row| reseal_session(inner, row)))
+        let mut resealed = stream::iter(rows.into_iter().map(|row| reseal_session(inner, row)))
             .buffer_unordered(AT_ONCE);
         while let Some(outcome) = resealed.try_next().await? {
             report.count(outcome);
@@ -77,8 +77,8 @@ impl ResealReport {
     }
 }
 
-async fn reseal_session(inner: &Inner, row: &StoredSession) -> Result<Outcome, ManagerError> {
-    let Ok(tokens) = row::open_tokens(inner, row) else { return Ok(Outcome::Unreadable) };
+async fn reseal_session(inner: &Inner, row: StoredSession) -> Result<Outcome, ManagerError> {
+    let Ok(tokens) = row::open_tokens(inner, &row) else { return Ok(Outcome::Unreadable) };
     let sealed = row::seal_tokens(inner, &row.session, &tokens)?;
     let (id, revision) = (row.session.id, row.session.revision);
     Ok(match inner.bounded(inner.store.reseal(id, revision, sealed)).await? {
