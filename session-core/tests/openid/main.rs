@@ -16,6 +16,7 @@ mod renewal;
 mod revocation;
 mod setup;
 mod sign_in;
+mod tool_server;
 
 /// Returns everything that an error prints: `Display` and `Debug`, also of its causes.
 fn everything_shown(error: &dyn std::error::Error) -> String {

@@ -25,12 +25,13 @@ const CORE_LAYERS: [&str; 12] = [
 ];
 
 /// Libraries, and the only place where each may be named.
-const LIBRARY_HOMES: [(&str, &str); 6] = [
+const LIBRARY_HOMES: [(&str, &str); 7] = [
     ("quick_cache", "session-tower/src/cache"),
     ("axum_core", "session-tower/src/extract"),
     ("sea_orm", "session-core/src/store/sea_orm"),
     ("redis", "session-core/src/broadcast/pub_sub"),
     ("openidconnect", "session-core/src/provider/openid"),
+    ("oauth2", "session-core/src/provider/openid/tool_server"),
     ("reqwest", "session-core/src/provider/openid/default_client"),
 ];
 

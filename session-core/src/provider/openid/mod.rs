@@ -34,6 +34,7 @@ mod builder;
 #[cfg(feature = "reqwest")]
 mod default_client;
 mod discovery;
+mod document_cache;
 #[cfg(feature = "reqwest")]
 mod environment;
 mod exchange;
@@ -51,6 +52,7 @@ mod setting;
 mod sign_in;
 mod sign_in_error;
 mod signature;
+pub mod tool_server;
 mod transport;
 
 pub use authorization::AuthorizationOptions;
