@@ -23,7 +23,8 @@ const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
 
 /// A page that lists the user's devices and signs them out: `GET` shows it, and its forms `POST` to
-/// the same address.
+/// the same address. It also lists the user's connected tools, which all devices use: each is
+/// disconnected on its own, and stays when devices are signed out (F23).
 ///
 /// Stands inside of the session layer, which answers a request without a session.
 ///
