@@ -6,9 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, Uri};
 use serde::{Deserialize, Serialize};
-use session_core::ProviderName;
 use session_core::provider::openid::Callback;
 use session_core::provider::tool_server::{PendingConnection, ToolServer};
+use session_core::{ProviderName, SessionManager};
 
 use super::failure::{ConnectFailure, ConnectFailureKind};
 use crate::current::CurrentSession;
@@ -129,7 +129,7 @@ impl ToolConnections {
         let named = self.named(&record.server)?;
         let tokens = named.server.complete_connection(record.pending, callback).await?;
         let manager = &self.parts.sign_in.flow.manager;
-        let connected = manager.connect(user, &named.name, tokens).await?;
+        let connected = SessionManager::connect(manager, user, &named.name, tokens).await?;
         tracing::info!(session = %connected.session.id, server = %named.name, "a tool server was connected");
         Ok(record.return_to)
     }

@@ -17,7 +17,7 @@ async fn fails(network: &Network) -> SetupError {
 
 /// RFC 9728, section 3.3; RFC 8414, section 3.3; and the MCP specification on PKCE and on addresses.
 #[tokio::test]
-async fn r9_r3_metadata_that_lead_elsewhere_are_refused() {
+async fn r10_r3_metadata_that_lead_elsewhere_are_refused() {
     let of_tools = |field, value| (TOOLS_METADATA, field, value, tools_metadata());
     let of_server = |field, value| (SERVER_METADATA, field, value, server_metadata());
     for (address, field, value, document) in [
@@ -51,7 +51,7 @@ async fn r9_r3_metadata_that_lead_elsewhere_are_refused() {
 }
 
 #[tokio::test]
-async fn a_challenge_leads_to_no_other_origin() {
+async fn r10_a_challenge_leads_to_no_other_origin() {
     for address in [
         "https://evil.example/.well-known/oauth-protected-resource",
         "http://files.example/.well-known/oauth-protected-resource/mcp",

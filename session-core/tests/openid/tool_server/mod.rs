@@ -40,7 +40,7 @@ fn tokens() -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn a_connection_has_pkce_and_the_resource_in_each_request() {
+async fn r10_a_connection_has_pkce_and_the_resource_in_each_request() {
     let network = Network::new();
     let tools = network.tools();
     let request = tools.connection_request().await.unwrap();
@@ -185,7 +185,7 @@ async fn r7_a_code_or_refresh_token_that_is_no_longer_valid_is_told_from_trouble
 }
 
 #[tokio::test]
-async fn a_client_is_registered_once_and_at_the_named_issuer_alone() {
+async fn r10_a_client_is_registered_once_and_at_the_named_issuer_alone() {
     let network = Network::new();
     let registered = || {
         let client = session_core::provider::tool_server::RegisteredClient::new("dynamic");
