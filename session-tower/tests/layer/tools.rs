@@ -342,3 +342,48 @@ async fn what_cannot_work_is_refused_when_it_is_built() {
     let unknown = ToolConnections::builder(&sign_in(&site)).server(files(), files_at(CALLBACK));
     assert!(problem(unknown).unwrap().contains(".provider(\"mcp:files\", ..)"));
 }
+
+#[tokio::test]
+async fn in_development_a_browser_under_another_name_is_told_before_it_leaves() {
+    let site = Site::new().await;
+    let servers = Servers::new();
+    let unreachable = |_: Request<Vec<u8>>| {
+        std::future::ready(Err::<Response<Vec<u8>>, _>(std::io::Error::other("not in this test")))
+    };
+    let client = OpenIdProvider::builder(sample::ISSUER, "app", unreachable).build().unwrap();
+    let sign_in = OpenIdSignIn::builder(site.manager.clone(), "http://localhost:3000")
+        .dev("127.0.0.1:3000".parse().unwrap())
+        .provider(sample::provider("okta"), Arc::new(client))
+        .build()
+        .unwrap();
+    let server = servers.tool_server(TOOLS, "http://localhost:3000/tools/callback");
+    let tools = ToolConnections::builder(&sign_in).server(files(), server).build().unwrap();
+    let ann = site.sign_in("ann").await;
+    let connect = async |host: &str| {
+        let request = Request::post("/tools/connect").header("host", host);
+        let request = request.header(COOKIE, format!("session={}", ann.secret.expose()));
+        let request: Request<Body> = request.body(Full::from("server=mcp:files")).unwrap();
+        let service = sign_in.session_layer().layer(tools.connect());
+        Answer::of(service.oneshot(request).await.unwrap()).await
+    };
+    let begun = connect("localhost:3000").await;
+    assert_eq!(begun.status, StatusCode::SEE_OTHER, "{}", begun.text);
+    assert!(begun.new_cookie().starts_with("connect-"), "no prefix on plain http");
+    let refused = connect("127.0.0.1:3000").await;
+    assert_eq!(refused.status, StatusCode::INTERNAL_SERVER_ERROR);
+    let detail = refused.problem()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("http://localhost:3000/tools/callback"), "{detail}");
+}
+
+#[tokio::test]
+async fn an_application_answers_failures_in_its_own_words() {
+    let site = Site::new().await;
+    let tools = ToolConnections::builder(&sign_in(&site))
+        .failure_response(|failure, _| Response::new(failure.kind().code().into()))
+        .build()
+        .unwrap();
+    let it = ToolSite { site, servers: Servers::new(), tools };
+    let ann = it.site.sign_in("ann").await;
+    let answer = it.connect(&cookie(&ann.secret), &[], "server=mcp:files").await;
+    assert_eq!((answer.status, &*answer.text), (StatusCode::OK, "unknown_server"));
+}
