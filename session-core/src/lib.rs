@@ -59,7 +59,7 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `openid` | `provider::openid`: OpenID Connect with the openidconnect crate; you choose the HTTP client |
+//! | `openid` | `provider::openid`: OpenID Connect with the openidconnect crate; `provider::tool_server`: tool servers (MCP); you choose the HTTP client |
 //! | `reqwest` | `openid` with an HTTP client on reqwest and rustls, and providers from environment variables |
 //! | `sqlite`, `postgres`, `mysql` | `store::sea_orm`: the store on these databases; you choose TLS in your own manifest |
 //! | `metrics` | [`metrics`]: counters and gauges of what happens, for the recorder that you install |

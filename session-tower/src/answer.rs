@@ -6,6 +6,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
+#[cfg(feature = "sign-in")]
+use http::header::SET_COOKIE;
 use http::header::{ALLOW, CACHE_CONTROL, LOCATION};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -92,5 +94,17 @@ pub(crate) fn redirect(location: &str) -> Response<Bytes> {
     location.set_sensitive(true);
     let mut response = status(StatusCode::SEE_OTHER);
     response.headers_mut().insert(LOCATION, location);
+    response
+}
+
+/// Adds values of `Set-Cookie`.
+#[cfg(feature = "sign-in")]
+pub(crate) fn with_cookies(
+    mut response: Response<Bytes>,
+    cookies: impl IntoIterator<Item = HeaderValue>,
+) -> Response<Bytes> {
+    for cookie in cookies {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
     response
 }

@@ -96,12 +96,17 @@
 //! [`outgoing`] is a layer around an HTTP client that attaches the session's access token, renewed
 //! where needed, and sends it to allowed origins only.
 //!
+//! # Tools that users connect
+//!
+//! With the feature `sign-in`, `tools` has the routes by which a signed-in user connects a tool server
+//! (MCP) once, for all devices.
+//!
 //! # Features
 //!
 //! | feature | what it adds |
 //! |---|---|
 //! | `axum` | extractors and response parts for axum |
-//! | `sign-in` | `sign_in`: ready-made sign-in and sign-out; `outgoing::OutgoingClient` |
+//! | `sign-in` | `sign_in`: ready-made sign-in and sign-out; `tools`: ready-made connections to tool servers; `outgoing::OutgoingClient` |
 //! | `devices` | `devices`: a ready-made page of the user's devices |
 //! | `test-util` | `testing`: signed-in users for an application's own tests |
 //!
@@ -129,6 +134,8 @@ mod current;
 pub mod devices;
 #[cfg(feature = "axum")]
 mod extract;
+#[cfg(feature = "sign-in")]
+mod failure_page;
 mod flights;
 mod future;
 #[cfg(any(feature = "devices", feature = "sign-in"))]
@@ -145,11 +152,15 @@ mod redirect;
 mod rejection;
 mod require_authentication;
 mod resolve;
+#[cfg(any(feature = "devices", feature = "sign-in"))]
+mod same_site;
 mod service;
 #[cfg(feature = "sign-in")]
 pub mod sign_in;
 #[cfg(feature = "test-util")]
 pub mod testing;
+#[cfg(feature = "sign-in")]
+pub mod tools;
 mod until_ended;
 mod www_authenticate;
 

@@ -41,7 +41,9 @@ impl SessionManager {
         self.end_only(user, id, EndReason::RevokedByAdmin).await
     }
 
-    /// Ends all sessions of a user but this one, and returns how many (ASVS 7.4.3).
+    /// Ends all sessions of a user but this one, and returns how many (ASVS 7.4.3). Connections of tool
+    /// clients are no devices and stay (F23): [`end_one`](Self::end_one) ends one of them,
+    /// [`end_all`](Self::end_all) all.
     ///
     /// # Errors
     ///

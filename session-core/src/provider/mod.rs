@@ -10,6 +10,9 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 pub use error::{ProviderError, ProviderErrorKind};
+#[cfg(feature = "openid")]
+#[doc(inline)]
+pub use openid::tool_server;
 
 use crate::token::{Resource, TokenResponse, TokenSet};
 

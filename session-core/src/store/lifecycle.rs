@@ -68,7 +68,7 @@ pub enum EndTarget {
         /// The provider, or `None` for all.
         provider: Option<ProviderName>,
     },
-    /// All sessions of a user but one.
+    /// All sessions of a user but one. Connections of tool clients stay (F23).
     Others {
         /// The user.
         user: UserId,

@@ -17,6 +17,7 @@ mod revocation;
 mod setup;
 mod sign_in;
 mod token_exchange;
+mod tool_server;
 
 /// Returns everything that an error prints: `Display` and `Debug`, also of its causes.
 fn everything_shown(error: &dyn std::error::Error) -> String {

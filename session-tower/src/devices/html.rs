@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use session_core::manager::ListedSession;
+use session_core::session::Origin;
 use session_core::{Timestamp, UserId};
 
 use super::text::DevicesText;
@@ -28,21 +29,46 @@ impl View<'_> {
     pub(super) fn page(&self) -> String {
         let text = self.text;
         let title = escaped(&text.title);
-        let mut items = String::new();
-        for listed in self.sessions {
-            items.push_str(&self.item(listed));
-        }
-        let others = match self.sessions.len() {
+        let is_tool = |listed: &&ListedSession| listed.session.origin == Origin::Connection;
+        let (tools, devices): (Vec<_>, Vec<_>) = self.sessions.iter().partition(is_tool);
+        let items: String = devices.iter().map(|listed| self.item(listed)).collect();
+        let others = match devices.len() {
             0 | 1 => String::new(),
             _ => form("", "others", &text.sign_out_others, &text.sign_out_others),
         };
+        let tools = self.tools(&tools);
         let language = escaped(&text.language);
         let user = escaped(self.user.as_str());
         format!(
             "<!doctype html><html lang=\"{language}\"><meta charset=\"utf-8\"><meta \
              name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\
              <style>{STYLE}</style><main><h1>{title}</h1><p>{user}</p><ul>{items}</ul>{others}\
-             </main></html>"
+             {tools}</main></html>"
+        )
+    }
+
+    /// Shows the connections to tool servers apart: they are no devices, and end one by one (F23).
+    fn tools(&self, tools: &[&ListedSession]) -> String {
+        if tools.is_empty() {
+            return String::new();
+        }
+        let items: String = tools.iter().map(|listed| self.tool(listed)).collect();
+        let heading = escaped(&self.text.connected_tools);
+        let stay = escaped(&self.text.tools_stay);
+        format!("<h2>{heading}</h2><p>{stay}</p><ul>{items}</ul>")
+    }
+
+    fn tool(&self, listed: &ListedSession) -> String {
+        let (text, session) = (self.text, &listed.session);
+        let name = (text.tool_name)(session.provider.as_str());
+        let connected = self.moment(&text.connected, session.created_at);
+        let last_used = self.moment(&text.last_used, session.last_seen_at);
+        let label = format!("{}: {name}", text.disconnect);
+        let button = form("", &session.id.to_string(), &text.disconnect, &label);
+        let (name, provider) = (escaped(&name), escaped(session.provider.as_str()));
+        format!(
+            "<li><div><strong>{name}</strong><small>{provider} · {connected} · {last_used}\
+             </small></div>{button}</li>"
         )
     }
 

@@ -2,7 +2,8 @@
 //!
 //! [`DevicesPage`] is a service for one route inside of the [`SessionLayer`](crate::SessionLayer). It
 //! lists the sessions of the user, marks the one of this browser, and ends one of them or all others,
-//! by plain forms: without a script, and without anything from another address.
+//! by plain forms: without a script, and without anything from another address. Connections to tool
+//! servers are listed apart, and ended one by one.
 //!
 //! ```no_run
 //! use session_core::SessionManager;

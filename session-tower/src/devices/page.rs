@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN};
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::request::Parts;
-use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
+use http::{HeaderValue, Method, Response, StatusCode, Uri};
 use session_core::manager::ManagerErrorKind;
 use session_core::{SessionId, SessionManager};
 
@@ -17,13 +16,15 @@ use crate::cookie_update::CookieUpdate;
 use crate::current::CurrentSession;
 use crate::missing_layer;
 use crate::rejection::Rejection;
+use crate::same_site::is_of_this_site;
 
 /// The page loads nothing. A form's redirect may lead to a provider, so `form-action` is not set.
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
 
 /// A page that lists the user's devices and signs them out: `GET` shows it, and its forms `POST` to
-/// the same address.
+/// the same address. It also lists the user's connected tools, which all devices use: each is
+/// disconnected on its own, and stays when devices are signed out (F23).
 ///
 /// Stands inside of the session layer, which answers a request without a session.
 ///
@@ -135,16 +136,4 @@ fn target(form: &[u8]) -> Option<Target> {
         "others" => Some(Target::Others),
         id => id.parse().ok().map(Target::One),
     }
-}
-
-/// Returns whether a form was sent by a page of this site, as far as the browser says (L4).
-fn is_of_this_site(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    if let Some(site) = headers.get("sec-fetch-site") {
-        return site == "same-origin" || site == "none";
-    }
-    let Some(origin) = headers.get(ORIGIN) else { return true };
-    let origin = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
-    let origin = origin.and_then(|origin| origin.into_parts().authority);
-    origin.is_some_and(|origin: Authority| text(HOST) == Some(origin.as_str()))
 }

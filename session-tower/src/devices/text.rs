@@ -30,8 +30,20 @@ pub struct DevicesText {
     pub last_seen: String,
     /// The button that ends one session, or this one.
     pub sign_out: String,
-    /// The button that ends all other sessions.
+    /// The button that ends the sessions of all other devices.
     pub sign_out_others: String,
+    /// The heading of the connections to tool servers.
+    pub connected_tools: String,
+    /// Stands before the time at which a tool was connected.
+    pub connected: String,
+    /// Stands before the time of a tool's last use.
+    pub last_used: String,
+    /// The button that ends one connection.
+    pub disconnect: String,
+    /// Says that signing out the other devices ends no connection.
+    pub tools_stay: String,
+    /// Returns the name of a tool, from that of its provider.
+    pub tool_name: fn(&str) -> String,
     /// Says how long ago something was.
     pub ago: fn(Duration) -> String,
 }
@@ -47,9 +59,22 @@ impl Default for DevicesText {
             last_seen: "last seen".to_owned(),
             sign_out: "Sign out".to_owned(),
             sign_out_others: "Sign out all other devices".to_owned(),
+            connected_tools: "Connected tools".to_owned(),
+            connected: "connected".to_owned(),
+            last_used: "last used".to_owned(),
+            disconnect: "Disconnect".to_owned(),
+            tools_stay: "All your devices use them. Signing out does not disconnect them."
+                .to_owned(),
+            tool_name,
             ago,
         }
     }
+}
+
+/// Returns what follows the prefix of a provider's name: `files` of `mcp:files`.
+fn tool_name(provider: &str) -> String {
+    let (_, name) = provider.split_once(':').unwrap_or(("", provider));
+    name.to_owned()
 }
 
 const MINUTE: u64 = 60;

@@ -12,7 +12,7 @@ use super::config_error::SignInConfigError;
 use super::failure::{FailureResponse, SignInFailure};
 use super::flow::{Flow, OpenIdSignIn, Registered};
 use super::known_tokens::KnownTokens;
-use super::pending_cookies::PendingCookies;
+use super::pending_cookies::{PREFIX, PendingCookies};
 use super::public_url::PublicUrl;
 use super::users::{SubjectAsUser, UserOfSignIn, Users};
 use crate::redirect::RedirectToLogin;
@@ -189,8 +189,7 @@ impl SignInBuilder {
             let uses_form_post = form_post.contains(&name);
             Registered { name, client, uses_form_post }
         });
-        let cookies =
-            PendingCookies { manager: self.manager.clone(), is_secure: public_url.is_secure() };
+        let cookies = PendingCookies::new(self.manager.clone(), public_url.is_secure(), PREFIX);
         Ok(OpenIdSignIn::of(Flow {
             manager: self.manager,
             cookies,

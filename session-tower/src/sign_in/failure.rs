@@ -4,18 +4,13 @@ use std::error::Error;
 use std::fmt;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use session_core::manager::{ManagerError, ManagerErrorKind};
 use session_core::middleware::ErrorChain;
 use session_core::provider::openid::{SetupError, SignInError, SignInErrorKind};
 
 use super::users::RefusedUser;
-use crate::html::escaped;
-use crate::redirect::accepts_pages;
-
-/// The `Retry-After` of what may succeed later.
-const RETRY_SECONDS: u64 = 5;
+use crate::failure_page::FailurePage;
 
 /// A sign-in did not begin or did not complete.
 ///
@@ -162,44 +157,15 @@ impl SignInFailure {
     }
 
     fn response_with(&self, detail: Option<String>, headers: &HeaderMap) -> Response<Bytes> {
-        let (kind, body) = match accepts_pages(headers) {
-            true => ("text/html; charset=utf-8", self.page(detail)),
-            false => ("application/problem+json", self.problem(detail)),
+        let page = FailurePage {
+            heading: "Sign-in",
+            status: self.status(),
+            code: self.kind.code(),
+            message: &self.message(),
+            detail,
+            live: self.live,
         };
-        let mut response = Response::new(Bytes::from(body));
-        *response.status_mut() = self.status();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if self.kind == SignInFailureKind::Unavailable {
-            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));
-        }
-        response
-    }
-
-    fn problem(&self, detail: Option<String>) -> String {
-        let mut problem = serde_json::json!({
-            "type": "about:blank",
-            "title": self.message(),
-            "status": self.status().as_u16(),
-            "error": self.kind.code(),
-        });
-        if let Some(members) = problem.as_object_mut() {
-            members.extend(self.live.map(|live| ("live".to_owned(), live.into())));
-            members.extend(detail.map(|detail| ("detail".to_owned(), detail.into())));
-        }
-        problem.to_string()
-    }
-
-    fn page(&self, detail: Option<String>) -> String {
-        let message = escaped(&self.message());
-        let detail = detail.map(|detail| format!("<pre>{}</pre>", escaped(&detail)));
-        let detail = detail.unwrap_or_default();
-        format!(
-            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
-             content=\"width=device-width\"><title>Sign-in</title><main><h1>Sign-in</h1>\
-             <p role=\"alert\">{message}</p>{detail}</main></html>"
-        )
+        page.response(headers)
     }
 }
 

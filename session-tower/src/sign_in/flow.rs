@@ -36,14 +36,14 @@ const MAX_LOGOUT_WAIT: Duration = Duration::from_secs(2);
 /// clone.
 #[derive(Debug, Clone)]
 pub struct OpenIdSignIn {
-    pub(super) flow: Arc<Flow>,
+    pub(crate) flow: Arc<Flow>,
 }
 
 /// The settings, and what the steps of a sign-in share.
-pub(super) struct Flow {
-    pub(super) manager: SessionManager,
-    pub(super) cookies: PendingCookies,
-    pub(super) public_url: PublicUrl,
+pub(crate) struct Flow {
+    pub(crate) manager: SessionManager,
+    pub(super) cookies: PendingCookies<Record>,
+    pub(crate) public_url: PublicUrl,
     pub(super) to_login: RedirectToLogin,
     pub(super) callback_path: String,
     pub(super) providers: Vec<Registered>,
@@ -51,7 +51,7 @@ pub(super) struct Flow {
     pub(super) optional_scope: String,
     pub(super) params: Vec<(String, String)>,
     pub(super) users: Users,
-    pub(super) home: String,
+    pub(crate) home: String,
     pub(super) is_signed_out_at_provider: bool,
     pub(super) failure_response: Option<FailureResponse>,
     pub(super) known_logout_tokens: KnownTokens,

@@ -7,7 +7,7 @@ use http::{HeaderMap, Uri};
 /// The public address of the site, without a path: behind a proxy it is not the address that the
 /// server listens on, and the `Host` of a request is not trusted.
 #[derive(Debug, Clone)]
-pub(super) struct PublicUrl {
+pub(crate) struct PublicUrl {
     scheme: Scheme,
     authority: Authority,
 }
@@ -25,7 +25,7 @@ impl PublicUrl {
     }
 
     /// Returns whether the site is reached by https, so that its cookies can be `Secure`.
-    pub(super) fn is_secure(&self) -> bool {
+    pub(crate) fn is_secure(&self) -> bool {
         self.scheme == Scheme::HTTPS
     }
 
@@ -41,7 +41,7 @@ impl PublicUrl {
     ///
     /// On plain loopback it keeps the name that the browser used (`localhost`, `127.0.0.1`), because
     /// cookies belong to that name.
-    pub(super) fn of(&self, path: &str, headers: &HeaderMap) -> String {
+    pub(crate) fn of(&self, path: &str, headers: &HeaderMap) -> String {
         let host = headers.get(HOST).and_then(|host| host.to_str().ok());
         let asked = host.and_then(|host| host.parse::<Authority>().ok()).filter(|asked| {
             !self.is_secure()

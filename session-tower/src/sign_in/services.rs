@@ -1,14 +1,13 @@
 //! The services `login` and `logout`, and what is answered at the callback.
 
 use bytes::Bytes;
-use http::header::SET_COOKIE;
 use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
+use http::{Extensions, HeaderMap, Method, Response, StatusCode, Uri};
 use session_core::middleware::ErrorChain;
 
 use super::failure::{SignInFailure, SignInFailureKind};
 use super::flow::{BeginOptions, OpenIdSignIn};
-use crate::answer::{not_allowed, ready_made_service, redirect, status};
+use crate::answer::{not_allowed, ready_made_service, redirect, status, with_cookies};
 use crate::cookie::SessionCookie;
 use crate::cookie_update::CookieUpdate;
 use crate::current::{CurrentSession, InsecureCookie, NoSession};
@@ -175,14 +174,4 @@ fn is_inside_of_layer(extensions: &Extensions) -> bool {
 fn missing_layer(uri: &Uri) -> Response<Bytes> {
     missing_layer::report(&Rejection::MissingLayer, uri.path());
     ProblemDetails::of(&Rejection::MissingLayer)
-}
-
-fn with_cookies(
-    mut response: Response<Bytes>,
-    cookies: impl IntoIterator<Item = HeaderValue>,
-) -> Response<Bytes> {
-    for cookie in cookies {
-        response.headers_mut().append(SET_COOKIE, cookie);
-    }
-    response
 }

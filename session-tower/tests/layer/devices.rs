@@ -76,6 +76,36 @@ async fn l3_the_page_lists_devices_and_ends_one_or_all_others() {
 }
 
 #[tokio::test]
+async fn f23_connected_tools_are_listed_apart_and_end_one_by_one() {
+    let site = Site::new().await;
+    let (page, ann) = (page(&site), site.sign_in("ann").await);
+    assert!(!show(&page, &ann.secret).await.contains("Connected tools"), "there are none");
+    let mut tools = Vec::new();
+    for name in ["mcp:files", "mcp:mail"] {
+        let (user, provider) = (sample::user("ann"), sample::provider(name));
+        let connected = site.manager.connect(&user, &provider, site.provider.sign_in()).await;
+        tools.push(connected.unwrap().session);
+    }
+    site.advance(120);
+    let text = show(&page, &ann.secret).await;
+    let (devices, shown) = text.split_once("<h2>Connected tools</h2>").unwrap();
+    assert_eq!((devices.matches("<li>").count(), shown.matches("<li>").count()), (1, 2), "{text}");
+    assert!(!devices.contains("others"), "one device has no others: {devices}");
+    assert!(shown.contains("<strong>files</strong>") && shown.contains("mcp:mail"), "{shown}");
+    assert!(shown.contains("Signing out does not disconnect them."), "{shown}");
+    assert!(shown.contains("aria-label=\"Disconnect: files\"") && shown.contains("2 minutes ago"));
+
+    site.sign_in("ann").await;
+    let end = |target: String| ask(&page, Method::POST, &ann.secret, &[], target.leak());
+    assert_eq!(end("end=others".to_owned()).await.status, StatusCode::SEE_OTHER);
+    let text = show(&page, &ann.secret).await;
+    assert_eq!(text.matches("<li>").count(), 3, "the other device alone has ended: {text}");
+    assert!(end(format!("end={}", tools[0].id)).await.keeps_cookie());
+    let text = show(&page, &ann.secret).await;
+    assert!(!text.contains("mcp:files") && text.contains("mcp:mail"), "{text}");
+}
+
+#[tokio::test]
 async fn l4_a_form_of_another_site_ends_nothing() {
     let site = Site::new().await;
     let (page, ann) = (page(&site), site.sign_in("ann").await);
@@ -112,6 +142,10 @@ async fn what_a_browser_sends_is_escaped_and_texts_can_be_replaced() {
     text.language = "de".to_owned();
     text.title = "Deine <Geräte>".to_owned();
     text.ago = |_| "eben".to_owned();
+    text.connected_tools = "<Werkzeuge>".to_owned();
+    text.tool_name = |name| format!("<{name}>");
+    let (user, tool) = (sample::user("<b>ann</b>"), sample::provider("mcp:<i>"));
+    site.manager.connect(&user, &tool, site.provider.sign_in()).await.unwrap();
     let page = DevicesPage::new(site.manager.clone()).with_text(text).with_logout_path("/ab");
     let page = site.layer().layer(page);
     let answer = ask(&page, Method::GET, &ann.secret, &[], "").await;
@@ -119,6 +153,7 @@ async fn what_a_browser_sends_is_escaped_and_texts_can_be_replaced() {
     assert!(!html.contains("<script>") && !html.contains("<b>") && !html.contains("\" onclick"));
     assert!(html.contains("lang=\"de\"") && html.contains("Deine &lt;Geräte&gt;"));
     assert!(html.contains(">eben</time>") && html.contains("action=\"/ab\""));
+    assert!(html.contains("&lt;Werkzeuge&gt;") && html.contains("&lt;mcp:&lt;i&gt;&gt;"), "{html}");
     let policy = answer.headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
     assert!(policy.starts_with("default-src 'none'"), "{policy}");
 }

@@ -24,3 +24,4 @@ mod site;
 mod stack;
 mod streams;
 mod tokens;
+mod tools;

@@ -43,6 +43,8 @@ pub(crate) struct AuthorizationRequest {
     pub(crate) is_silent: bool,
     pub(crate) login_hint: Option<String>,
     pub(crate) nonce: Option<String>,
+    /// What the tokens are for (RFC 8707).
+    pub(crate) resource: Option<String>,
     pub(crate) target: RedirectTarget,
     pub(crate) scope: Vec<String>,
 }
@@ -75,6 +77,7 @@ impl AuthorizationRequest {
             is_silent: params.value("prompt") == Some("none"),
             login_hint: params.value("login_hint").map(str::to_owned),
             nonce: params.value("nonce").map(str::to_owned),
+            resource: params.value("resource").map(str::to_owned),
             target,
             scope: scopes(params.value("scope").unwrap_or_default()),
         })
@@ -166,7 +169,17 @@ fn check(client: &Client, params: &Params) -> Result<(), (&'static str, &'static
     if params.value("response_mode").is_some_and(|mode| mode != "query") {
         return Err(("invalid_request", "only response_mode=query is supported"));
     }
+    check_resource(params)?;
     check_challenge(client, params)
+}
+
+/// A resource is an absolute URI without a fragment (RFC 8707, 2).
+fn check_resource(params: &Params) -> Result<(), (&'static str, &'static str)> {
+    let resource = params.value("resource").map(Url::parse);
+    match resource.is_none_or(|url| url.is_ok_and(|url| url.fragment().is_none())) {
+        true => Ok(()),
+        false => Err(("invalid_target", "resource is not an absolute URI without a fragment")),
+    }
 }
 
 /// PKCE with `S256` (RFC 7636): required of public clients, checked for all.

@@ -16,6 +16,7 @@ use openidconnect::{
     ProviderMetadata, ResponseTypes, RevocationUrl, Scope, TokenUrl, UserInfoUrl,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::authorize::SCOPES;
 use crate::provider::Provider;
@@ -73,6 +74,29 @@ pub(crate) async fn configuration(State(provider): State<Provider>) -> Response 
         Ok(metadata) => Json(metadata).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
+}
+
+/// `GET /.well-known/oauth-authorization-server`: what RFC 8414 knows of the above.
+pub(crate) async fn authorization_server(State(provider): State<Provider>) -> Json<Value> {
+    let issuer = provider.issuer().as_str();
+    let endpoint = |path: &str| format!("{}/{path}", issuer.trim_end_matches('/'));
+    let auth_methods = ["client_secret_basic", "client_secret_post", "none"];
+    Json(json!({
+        "issuer": issuer,
+        "authorization_endpoint": endpoint("authorize"),
+        "token_endpoint": endpoint("token"),
+        "revocation_endpoint": endpoint("revoke"),
+        "introspection_endpoint": endpoint("introspect"),
+        "scopes_supported": SCOPES,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": auth_methods,
+        "revocation_endpoint_auth_methods_supported": auth_methods,
+        "introspection_endpoint_auth_methods_supported": auth_methods,
+        "authorization_response_iss_parameter_supported": true,
+    }))
 }
 
 /// `GET /jwks`.

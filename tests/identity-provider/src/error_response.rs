@@ -47,11 +47,15 @@ impl ErrorResponse {
 impl From<GrantError> for ErrorResponse {
     fn from(error: GrantError) -> Self {
         match error {
-            GrantError::InvalidGrant(description) => {
+            GrantError::Grant(description) => {
                 Self::new(CoreErrorResponseType::InvalidGrant, description)
             }
-            GrantError::InvalidScope(description) => {
+            GrantError::Scope(description) => {
                 Self::new(CoreErrorResponseType::InvalidScope, description)
+            }
+            GrantError::Target(description) => {
+                let error = CoreErrorResponseType::Extension("invalid_target".to_owned());
+                Self::new(error, description)
             }
         }
     }

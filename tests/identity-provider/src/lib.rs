@@ -14,10 +14,12 @@
 //! | path | content |
 //! |---|---|
 //! | `/.well-known/openid-configuration`, `/jwks` | OpenID Connect Discovery 1.0, RFC 7517 |
+//! | `/.well-known/oauth-authorization-server` | RFC 8414: for clients that want no ID token |
 //! | `/authorize`, `/login` | RFC 6749 with RFC 7636, RFC 8252, RFC 9207; the login form |
 //! | `/token` | `authorization_code` and `refresh_token` |
 //! | `/userinfo` | the protected resource (RFC 6750) |
 //! | `/revoke` | RFC 7009 |
+//! | `/introspect` | RFC 7662, with the audience that `resource` has asked for (RFC 8707) |
 //! | `/logout` | RP-Initiated Logout 1.0 |
 //! | `/stats` | [`Stats`] as JSON |
 //!
@@ -53,6 +55,7 @@ mod error_response;
 mod fault;
 mod fault_injection;
 mod id_token;
+mod introspect;
 mod key;
 mod ledger;
 mod login;

@@ -15,7 +15,7 @@ use crate::provider::Provider;
 use crate::user::accepted_name;
 
 /// The parameters of the authorization request that the form repeats. They are checked again.
-const CARRIED: [&str; 10] = [
+const CARRIED: [&str; 11] = [
     "response_type",
     "client_id",
     "redirect_uri",
@@ -26,6 +26,7 @@ const CARRIED: [&str; 10] = [
     "code_challenge_method",
     "response_mode",
     "acr_values",
+    "resource",
 ];
 
 /// Signs in the user named by `login_hint`, or shows the form; `prompt=none` never shows it.
@@ -83,6 +84,7 @@ fn sign_in(provider: &Provider, request: AuthorizationRequest, name: &str) -> Re
         auth_time: now.saturating_sub(age),
         client_id: request.client_id,
         nonce: request.nonce,
+        resource: request.resource,
         scope: request.scope,
         sid: random_token(),
         user: provider.user(name),

@@ -87,6 +87,7 @@ fn exchange(
             .value("code")
             .ok_or_else(|| ErrorResponse::invalid_request("code is missing"))?,
         redirect_uri: params.value("redirect_uri"),
+        resource: params.value("resource"),
         verifier: params.value("code_verifier"),
     };
     let settings = provider.settings();
@@ -98,9 +99,9 @@ fn renew(provider: &Provider, client_id: &str, params: &Params) -> Result<Respon
     let token = params.value("refresh_token");
     let token = token.ok_or_else(|| ErrorResponse::invalid_request("refresh_token is missing"))?;
     let scope = params.value("scope").map(|scope| scope.split(' ').map(str::to_owned).collect());
-    let settings = provider.settings();
-    let issued =
-        provider.ledger().renew(token, client_id, scope, provider.clock.now(), &settings)?;
+    let (settings, now) = (provider.settings(), provider.clock.now());
+    let resource = params.value("resource");
+    let issued = provider.ledger().renew(token, client_id, scope, resource, now, &settings)?;
     let login =
         RenewedLogin { sid: issued.login.sid.clone(), subject: issued.login.user.subject.clone() };
     let mut response = respond(provider, &settings, issued, Occasion::Renewal)?;

@@ -33,6 +33,7 @@ const LIBRARY_HOMES: [(&str, &str); 7] = [
     ("metrics_facade", "session-core/src/metrics"),
     ("redis", "session-core/src/broadcast/pub_sub"),
     ("openidconnect", "session-core/src/provider/openid"),
+    ("oauth2", "session-core/src/provider/openid/tool_server"),
     ("reqwest", "session-core/src/provider/openid/default_client"),
 ];
 

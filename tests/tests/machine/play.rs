@@ -111,7 +111,7 @@ impl Play {
             }
             What::EndOthers { user, session } => {
                 let id = self.id(self.session(session));
-                let others = |s: &Known| s.id != id && s.user == *user;
+                let others = |s: &Known| s.id != id && s.user == *user && s.provider != TOOL;
                 let expected = self.model.end_if(EndReason::RevokedByUser, now, others);
                 let ended = manager.end_others(&sample::user(USERS[*user]), id).await;
                 assert_eq!(ended.unwrap(), expected);

@@ -6,7 +6,7 @@ use session_core::event::EventKind;
 use session_core::manager::{ManagerErrorKind, Resolution, SignIn, SignedIn};
 use session_core::session::ProviderIdentity;
 use session_core::testing::sample;
-use session_core::{EndReason, SessionId};
+use session_core::{EndReason, SessionId, TokenResponse};
 use session_tests::manager::{LIFETIME, OKTA, World, policy};
 
 async fn ends(world: &World, devices: &[&SignedIn]) -> Vec<Option<EndReason>> {
@@ -51,13 +51,16 @@ async fn law_6_another_users_session_cannot_be_ended_and_looks_like_none() {
 }
 
 #[tokio::test]
-async fn l2_ending_the_others_keeps_this_one_and_other_users() {
+async fn l2_f23_ending_the_others_keeps_this_one_connected_tools_and_other_users() {
     let world = World::new().await;
+    let (ann, tool) = (sample::user("ann"), sample::provider("mcp:files"));
+    world.manager.connect(&ann, &tool, TokenResponse::bearer("at-tool")).await.unwrap();
     let (this, one, two) = (world.sign_in().await, world.sign_in().await, world.sign_in().await);
     let bob = world.sign_in_as("bob").await;
     assert_eq!(world.manager.end_others(&sample::user("ann"), this.session.id).await.unwrap(), 2);
     let ended = Some(EndReason::RevokedByUser);
     assert_eq!(ends(&world, &[&this, &one, &two, &bob]).await, [None, ended, ended, None]);
+    assert!(world.manager.find_connection(&ann, &tool).await.unwrap().is_some());
 }
 
 #[tokio::test]

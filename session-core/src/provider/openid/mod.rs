@@ -34,6 +34,7 @@ mod builder;
 #[cfg(feature = "reqwest")]
 mod default_client;
 mod discovery;
+mod document_cache;
 #[cfg(feature = "reqwest")]
 mod environment;
 mod exchange;
@@ -52,6 +53,7 @@ mod sign_in;
 mod sign_in_error;
 mod signature;
 mod token_exchange;
+pub mod tool_server;
 mod transport;
 
 pub use authorization::AuthorizationOptions;

@@ -5,8 +5,15 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
+use subtle::ConstantTimeEq;
 
+use super::answer::known_code;
+use super::sign_in_error::{DenialCode, SignInError, SignInErrorKind};
+use crate::clock::Timestamp;
 use crate::policy::authentication::RequiredAuthentication;
+
+/// How long a sign-in may take; the user may have to fetch a second factor.
+const MAX_SIGN_IN: Duration = Duration::from_secs(10 * 60);
 
 /// The address for the browser, and the record to keep until it returns.
 #[must_use]
@@ -90,7 +97,10 @@ impl fmt::Debug for PendingSignIn {
     }
 }
 
-fn exposed<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn exposed<S: Serializer>(
+    secret: &SecretString,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.expose_secret())
 }
 
@@ -134,6 +144,37 @@ impl Callback {
             }
         }
         callback
+    }
+
+    /// Checks that the callback belongs to the request with this state, which is recent enough.
+    pub(super) fn check_record(
+        &self,
+        state: &SecretString,
+        started_at: i64,
+        now: Timestamp,
+    ) -> Result<(), SignInError> {
+        let presented = self.state.as_deref().unwrap_or_default();
+        if !bool::from(presented.as_bytes().ct_eq(state.expose_secret().as_bytes())) {
+            return Err(SignInErrorKind::State.into());
+        }
+        if now.since(Timestamp::from_millis(started_at)) > MAX_SIGN_IN {
+            return Err(SignInErrorKind::Expired.into());
+        }
+        Ok(())
+    }
+
+    /// Checks that the answer is this issuer's (RFC 9207, section 2.4), and not a denial.
+    pub(super) fn check_answer(&self, issuer: &str, sends_iss: bool) -> Result<(), SignInError> {
+        if !self.iss.as_ref().map_or(!sends_iss, |iss| iss == issuer) {
+            return Err(SignInErrorKind::Issuer.into());
+        }
+        match &self.error {
+            Some(code) => {
+                let code = DenialCode(known_code(code));
+                Err(SignInError::from(SignInErrorKind::Denied).caused_by(code))
+            }
+            None => Ok(()),
+        }
     }
 }
 

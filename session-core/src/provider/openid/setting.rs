@@ -32,6 +32,9 @@ pub enum SetupError {
     /// The discovery document or the keys cannot be fetched or parsed.
     #[error("the provider's configuration cannot be fetched")]
     Discovery(#[source] ProviderError),
+    /// The application could not be registered as a client of the authorization server.
+    #[error("the client is not registered at the authorization server")]
+    Registration(#[source] ProviderError),
     /// A setting, or a field of the discovery document, is invalid.
     #[error("a setting of the provider is invalid")]
     Setting(
@@ -45,7 +48,7 @@ impl From<SetupError> for ProviderError {
     /// For a call that needs the document: a setting that is invalid must not end a session.
     fn from(error: SetupError) -> Self {
         match error {
-            SetupError::Discovery(error) => error,
+            SetupError::Discovery(error) | SetupError::Registration(error) => error,
             SetupError::Setting(setting) => {
                 Self::new(ProviderErrorKind::Misconfigured).caused_by(setting)
             }
@@ -59,14 +62,14 @@ impl SetupError {
     pub const fn field(&self) -> Option<&'static str> {
         match self {
             Self::Setting(setting) => Some(setting.field()),
-            Self::Discovery(_) => None,
+            Self::Discovery(_) | Self::Registration(_) => None,
         }
     }
 
     /// Returns whether a later attempt may succeed: the provider is unavailable or overloaded.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Discovery(error) if matches!(
+        matches!(self, Self::Discovery(error) | Self::Registration(error) if matches!(
             error.kind(),
             ProviderErrorKind::Throttled | ProviderErrorKind::Unavailable
         ))

@@ -1,16 +1,13 @@
 //! The end of a sign-in by the authorization code flow with PKCE (OpenID Connect Core, section 3.1).
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use openidconnect::{
     AuthorizationCode, EndSessionUrl, LogoutRequest, PkceCodeVerifier, PostLogoutRedirectUrl,
     RedirectUrl,
 };
 use secrecy::{ExposeSecret, SecretString};
-use subtle::ConstantTimeEq;
 
-use super::answer::known_code;
 use super::discovery::Discovered;
 use super::exchange::Exchange;
 use super::id_token::{Expected, IdTokenError, SignInClaims, VerifiedUser};
@@ -18,14 +15,10 @@ use super::metadata::Metadata;
 use super::pending::{Callback, PendingSignIn};
 use super::provider::OpenIdProvider;
 use super::setting::{InvalidSetting, SetupError};
-use super::sign_in_error::{DenialCode, SignInError, SignInErrorKind};
-use crate::clock::Timestamp;
+use super::sign_in_error::{SignInError, SignInErrorKind};
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::session::{Authentication, ProviderIdentity};
 use crate::token::TokenResponse;
-
-/// How long a sign-in may take; the user may have to fetch a second factor.
-const MAX_SIGN_IN: Duration = Duration::from_secs(10 * 60);
 
 /// A completed sign-in, from which a session is created.
 #[derive(Debug)]
@@ -58,9 +51,12 @@ impl OpenIdProvider {
         pending: PendingSignIn,
         callback: Callback,
     ) -> Result<SignInOutcome, SignInError> {
-        self.check_record(&pending, &callback)?;
+        callback.check_record(&pending.state, pending.started_at, self.transport.clock.now())?;
+        if pending.issuer != self.issuer() {
+            return Err(SignInErrorKind::Issuer.into());
+        }
         let discovered = self.discovered().await.map_err(ProviderError::from)?;
-        self.check_answer(&callback, discovered.metadata.sends_iss)?;
+        callback.check_answer(self.issuer(), discovered.metadata.sends_iss)?;
         let code = callback.code.ok_or(SignInErrorKind::MissingCode)?;
         let exchanged = self.exchange_code(&discovered.metadata, &pending, &code);
         let tokens = self.transport.bounded(exchanged).await?;
@@ -73,40 +69,6 @@ impl OpenIdProvider {
                 self.revoke_unused(&discovered.metadata, &tokens).await;
                 Err(error)
             }
-        }
-    }
-
-    /// Checks that the callback belongs to this sign-in, which is recent enough.
-    fn check_record(
-        &self,
-        pending: &PendingSignIn,
-        callback: &Callback,
-    ) -> Result<(), SignInError> {
-        let state = callback.state.as_deref().unwrap_or_default();
-        if !bool::from(state.as_bytes().ct_eq(pending.state().as_bytes())) {
-            return Err(SignInErrorKind::State.into());
-        }
-        if pending.issuer != self.issuer() {
-            return Err(SignInErrorKind::Issuer.into());
-        }
-        let started_at = Timestamp::from_millis(pending.started_at);
-        if self.transport.clock.now().since(started_at) > MAX_SIGN_IN {
-            return Err(SignInErrorKind::Expired.into());
-        }
-        Ok(())
-    }
-
-    /// Checks that the answer is this issuer's (RFC 9207), and not a denial.
-    fn check_answer(&self, callback: &Callback, sends_iss: bool) -> Result<(), SignInError> {
-        if !callback.iss.as_ref().map_or(!sends_iss, |iss| *iss == self.issuer()) {
-            return Err(SignInErrorKind::Issuer.into());
-        }
-        match &callback.error {
-            Some(code) => {
-                let code = DenialCode(known_code(code));
-                Err(SignInError::from(SignInErrorKind::Denied).caused_by(code))
-            }
-            None => Ok(()),
         }
     }
 

@@ -123,7 +123,9 @@ fn matches(target: &EndTarget, session: &Session) -> bool {
         EndTarget::AllOf { user, provider } => {
             *user == session.user && provider.as_ref().is_none_or(|p| *p == session.provider)
         }
-        EndTarget::Others { user, except } => *user == session.user && *except != session.id,
+        EndTarget::Others { user, except } => {
+            *user == session.user && *except != session.id && session.origin != Origin::Connection
+        }
         EndTarget::OfProvider { issuer, subject, sid } => {
             let identity = &session.identity;
             // A logout token without `sub` or `sid` matches no session.

@@ -215,9 +215,10 @@ fn condition(target: &EndTarget) -> Option<Condition> {
         EndTarget::AllOf { user, provider } => all
             .add(Column::UserId.eq(user.as_str()))
             .add_option(provider.as_ref().map(|name| Column::Provider.eq(name.as_str()))),
-        EndTarget::Others { user, except } => {
-            all.add(Column::UserId.eq(user.as_str())).add(Column::Id.ne(except.as_uuid()))
-        }
+        EndTarget::Others { user, except } => all
+            .add(Column::UserId.eq(user.as_str()))
+            .add(Column::Id.ne(except.as_uuid()))
+            .add(Column::Origin.ne(Origin::Connection.as_str())),
         // A logout token without `sub` or `sid` matches no session.
         EndTarget::OfProvider { subject: None, sid: None, .. } => return None,
         EndTarget::OfProvider { issuer, subject, sid } => all

@@ -33,18 +33,19 @@ impl Ledger {
     ) -> Result<Issued, GrantError> {
         let code = self.codes.get_mut(&TokenDigest::of(presented.code));
         let code = code.filter(|code| code.login.client_id == presented.client_id);
-        let code = code.ok_or(GrantError::InvalidGrant("the code is unknown"))?;
+        let code = code.ok_or(GrantError::Grant("the code is unknown"))?;
         let login = Arc::clone(&code.login);
         if code.spent {
             self.end_family(&login.sid);
             self.stats.code_reuse_detected += 1;
-            return Err(GrantError::InvalidGrant("the code was used before"));
+            return Err(GrantError::Grant("the code was used before"));
         }
         code.spent = true;
         code.check(presented, now)?;
+        let audience = login.audience(presented.resource)?;
         self.families.insert(login.sid.clone(), Arc::clone(&login));
         Ok(Issued {
-            access_token: self.issue_access_token(&login, now, settings),
+            access_token: self.issue_access_token(&login, audience, now, settings),
             refresh_token: settings.issue_refresh_tokens.then(|| self.issue_refresh_token(&login)),
             scope: login.scope.clone(),
             login,

@@ -73,6 +73,18 @@ impl Ledger {
         self.families.get(&access.sid)
     }
 
+    /// Returns what an access token is for and when it expires (epoch milliseconds), with its login, if
+    /// the token is valid now.
+    pub(crate) fn introspect(
+        &self,
+        access_token: &str,
+        now: i64,
+    ) -> Option<(Arc<Login>, Option<String>, i64)> {
+        let login = Arc::clone(self.login_of(access_token, now)?);
+        let access = self.access.get(&TokenDigest::of(access_token))?;
+        Some((login, access.audience.clone(), access.expires_at))
+    }
+
     /// Ends a login with all its tokens. Returns false if there was none.
     pub(crate) fn end_family(&mut self, sid: &str) -> bool {
         self.families.remove(sid).is_some()
@@ -107,11 +119,18 @@ impl Ledger {
         Revoked::Done
     }
 
-    fn issue_access_token(&mut self, login: &Login, now: i64, settings: &Settings) -> AccessToken {
+    fn issue_access_token(
+        &mut self,
+        login: &Login,
+        audience: Option<String>,
+        now: i64,
+        settings: &Settings,
+    ) -> AccessToken {
         self.sweep(now);
         let token = random_token();
         let expires_at = now.saturating_add(millis(settings.access_token_lifetime));
-        self.access.insert(TokenDigest::of(&token), Access { expires_at, sid: login.sid.clone() });
+        let access = Access { audience, expires_at, sid: login.sid.clone() };
+        self.access.insert(TokenDigest::of(&token), access);
         AccessToken::new(token)
     }
 
@@ -147,6 +166,7 @@ mod tests {
             auth_time: now,
             client_id: "app".to_owned(),
             nonce: None,
+            resource: None,
             scope: Vec::new(),
             sid: random_token(),
             user: User::new("alice"),
@@ -158,6 +178,7 @@ mod tests {
             client_id: "app",
             code: &code,
             redirect_uri: Some("http://127.0.0.1/"),
+            resource: None,
             verifier: None,
         };
         ledger.redeem(&presented, now, &Settings::default()).unwrap()
@@ -178,7 +199,8 @@ mod tests {
         );
         let token = valid.refresh_token.unwrap();
         let now = 10_000_000;
-        let renewed = ledger.renew(token.secret(), "app", None, now, &Settings::default()).unwrap();
+        let renewed =
+            ledger.renew(token.secret(), "app", None, None, now, &Settings::default()).unwrap();
         assert!(ledger.login_of(renewed.access_token.secret(), now).is_some());
     }
 }

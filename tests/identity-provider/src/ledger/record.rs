@@ -21,9 +21,24 @@ pub(crate) struct Login {
     pub(crate) auth_time: i64,
     pub(crate) client_id: String,
     pub(crate) nonce: Option<String>,
+    /// What its tokens are for (RFC 8707); `None` for any resource.
+    pub(crate) resource: Option<String>,
     pub(crate) scope: Vec<String>,
     pub(crate) sid: String,
     pub(crate) user: User,
+}
+
+impl Login {
+    /// Returns the audience of an access token: the resource of the login, which a request may repeat,
+    /// or else that of the request (RFC 8707, 2.2).
+    pub(super) fn audience(&self, requested: Option<&str>) -> Result<Option<String>, GrantError> {
+        match (self.resource.as_deref(), requested) {
+            (Some(granted), Some(requested)) if granted != requested => {
+                Err(GrantError::Target("resource is not that of the authorization request"))
+            }
+            (granted, requested) => Ok(granted.or(requested).map(str::to_owned)),
+        }
+    }
 }
 
 /// The tokens of a grant. Their types redact them in `Debug`.
@@ -35,11 +50,12 @@ pub(crate) struct Issued {
     pub(crate) scope: Vec<String>,
 }
 
-/// Why a grant was rejected (RFC 6749, 5.2), with the description for the client.
+/// What is invalid of a rejected grant (RFC 6749, 5.2; RFC 8707, 2), with the description for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GrantError {
-    InvalidGrant(&'static str),
-    InvalidScope(&'static str),
+    Grant(&'static str),
+    Scope(&'static str),
+    Target(&'static str),
 }
 
 /// The result of a revocation.
@@ -55,6 +71,7 @@ pub(crate) enum Revoked {
 
 #[derive(Debug)]
 pub(super) struct Access {
+    pub(super) audience: Option<String>,
     pub(super) expires_at: i64,
     pub(super) sid: String,
 }
@@ -75,6 +92,7 @@ pub(crate) struct Redemption<'a> {
     pub(crate) client_id: &'a str,
     pub(crate) code: &'a str,
     pub(crate) redirect_uri: Option<&'a str>,
+    pub(crate) resource: Option<&'a str>,
     pub(crate) verifier: Option<&'a str>,
 }
 
@@ -94,15 +112,13 @@ impl Code {
 
     pub(super) fn check(&self, presented: &Redemption<'_>, now: i64) -> Result<(), GrantError> {
         if now >= self.issued_at.saturating_add(CODE_LIFETIME_MS) {
-            return Err(GrantError::InvalidGrant("the code has expired"));
+            return Err(GrantError::Grant("the code has expired"));
         }
         if presented.redirect_uri != Some(self.redirect_uri.as_str()) {
-            return Err(GrantError::InvalidGrant(
-                "redirect_uri is not that of the authorization request",
-            ));
+            return Err(GrantError::Grant("redirect_uri is not that of the authorization request"));
         }
         if !proves_possession(self.challenge.as_deref(), presented.verifier) {
-            return Err(GrantError::InvalidGrant("code_verifier does not fit the code challenge"));
+            return Err(GrantError::Grant("code_verifier does not fit the code challenge"));
         }
         Ok(())
     }

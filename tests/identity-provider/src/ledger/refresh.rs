@@ -18,6 +18,7 @@ impl Ledger {
         refresh_token: &str,
         client_id: &str,
         scope: Option<Vec<String>>,
+        resource: Option<&str>,
         now: i64,
         settings: &Settings,
     ) -> Result<Issued, GrantError> {
@@ -25,9 +26,10 @@ impl Ledger {
         let (login, used_at) = self.refreshable(&digest, client_id)?;
         if used_at.is_some_and(|used_at| !is_within_grace(used_at, now, settings)) {
             self.end_reused(&login, now, settings);
-            return Err(GrantError::InvalidGrant("the refresh token was used before"));
+            return Err(GrantError::Grant("the refresh token was used before"));
         }
         let scope = narrowed(&login, scope)?;
+        let audience = login.audience(resource)?;
         if settings.rotate_refresh_tokens
             && let Some(refresh) = self.refresh.get_mut(&digest)
         {
@@ -36,7 +38,7 @@ impl Ledger {
         self.stats.renewals += 1;
         self.record(&login, now, RenewalOutcome::Renewed, settings);
         Ok(Issued {
-            access_token: self.issue_access_token(&login, now, settings),
+            access_token: self.issue_access_token(&login, audience, now, settings),
             refresh_token: settings.rotate_refresh_tokens.then(|| self.issue_refresh_token(&login)),
             scope,
             login,
@@ -55,16 +57,14 @@ impl Ledger {
         digest: &TokenDigest,
         client_id: &str,
     ) -> Result<(Arc<Login>, Option<i64>), GrantError> {
-        let refresh = self
-            .refresh
-            .get(digest)
-            .ok_or(GrantError::InvalidGrant("the refresh token is unknown"))?;
+        let refresh =
+            self.refresh.get(digest).ok_or(GrantError::Grant("the refresh token is unknown"))?;
         let login = self
             .families
             .get(&refresh.sid)
-            .ok_or(GrantError::InvalidGrant("the refresh token was revoked"))?;
+            .ok_or(GrantError::Grant("the refresh token was revoked"))?;
         if login.client_id != client_id {
-            return Err(GrantError::InvalidGrant("the refresh token was issued to another client"));
+            return Err(GrantError::Grant("the refresh token was issued to another client"));
         }
         Ok((Arc::clone(login), refresh.used_at))
     }
@@ -100,5 +100,5 @@ fn narrowed(login: &Login, requested: Option<Vec<String>>) -> Result<Vec<String>
     if requested.iter().all(|scope| login.scope.contains(scope)) {
         return Ok(requested);
     }
-    Err(GrantError::InvalidScope("scope exceeds what was granted"))
+    Err(GrantError::Scope("scope exceeds what was granted"))
 }

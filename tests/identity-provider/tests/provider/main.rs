@@ -7,6 +7,7 @@ mod faults;
 mod logout;
 mod program;
 mod renewal;
+mod resource;
 mod revocation;
 mod sign_in;
 mod site;
