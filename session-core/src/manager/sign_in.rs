@@ -140,8 +140,18 @@ impl SessionManager {
         provider: &ProviderName,
         tokens: TokenResponse,
     ) -> Result<Connected, ManagerError> {
-        let has_refresh_token = tokens.has_refresh_token();
-        let sign_in = SignIn::new(user, provider, tokens);
+        self.connect_with(SignIn::new(user, provider, tokens)).await
+    }
+
+    /// Connects a tool client like [`connect`](Self::connect), with what is known of the identity at
+    /// the authorization server and of the device that connects it. What it supersedes is ignored.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`sign_in`](Self::sign_in).
+    pub async fn connect_with(&self, sign_in: SignIn) -> Result<Connected, ManagerError> {
+        let has_refresh_token = sign_in.tokens.has_refresh_token();
+        let sign_in = sign_in.supersedes([]);
         let new = new_session(&self.inner, sign_in, None, Origin::Connection)?;
         let session = new.session.clone();
         let ended = admit(&self.inner, new, Vec::new()).await?;

@@ -352,7 +352,7 @@ impl Flow {
 }
 
 /// Returns the label of the browser, which its user recognises.
-fn device(headers: &HeaderMap) -> DeviceLabel {
+pub(crate) fn device(headers: &HeaderMap) -> DeviceLabel {
     let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
     agent.filter(|agent| !agent.is_empty()).map(DeviceLabel::from_user_agent).unwrap_or_default()
 }

@@ -71,6 +71,7 @@ pub use flow::{BeginOptions, Begun, Completed, OpenIdSignIn};
 pub use services::{LoginService, LogoutService};
 pub use users::{RefusedUser, SubjectAsUser, UserOfSignIn};
 
+pub(crate) use flow::device;
 pub(crate) use pending_cookies::{PendingCookies, PendingRecord};
 
 pub use crate::answer::ServiceFuture;

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, Uri};
 use serde::{Deserialize, Serialize};
+use session_core::ProviderName;
+use session_core::manager::SignIn;
 use session_core::provider::openid::Callback;
 use session_core::provider::tool_server::{PendingConnection, ToolServer};
-use session_core::{ProviderName, SessionManager};
+use session_core::session::ProviderIdentity;
 
 use super::failure::{ConnectFailure, ConnectFailureKind};
 use crate::current::CurrentSession;
 use crate::redirect::RedirectToLogin;
-use crate::sign_in::{Begun, OpenIdSignIn, PendingCookies, PendingRecord};
+use crate::sign_in::{Begun, OpenIdSignIn, PendingCookies, PendingRecord, device};
 
 /// The beginning of the cookies' names.
 const PREFIX: &str = "connect-";
@@ -110,7 +112,7 @@ impl ToolConnections {
         match self.cookies.take(&state, headers) {
             None => (Err(ConnectFailure::new(ConnectFailureKind::Unknown)), None),
             Some((record, removal)) => {
-                (self.complete_record(current, record, callback).await, Some(removal))
+                (self.complete_record(current, record, callback, headers).await, Some(removal))
             }
         }
     }
@@ -120,6 +122,7 @@ impl ToolConnections {
         current: Option<&CurrentSession>,
         record: ConnectionRecord,
         callback: Callback,
+        headers: &HeaderMap,
     ) -> Result<String, ConnectFailure> {
         let not_signed_in = ConnectFailure::new(ConnectFailureKind::NotSignedIn);
         let user = current.ok_or(not_signed_in)?.user();
@@ -129,7 +132,11 @@ impl ToolConnections {
         let named = self.named(&record.server)?;
         let tokens = named.server.complete_connection(record.pending, callback).await?;
         let manager = &self.parts.sign_in.flow.manager;
-        let connected = SessionManager::connect(manager, user, &named.name, tokens).await?;
+        let issuer = Some(named.server.issuer().to_owned());
+        let sign_in = SignIn::new(user, &named.name, tokens)
+            .identity(ProviderIdentity { issuer, ..ProviderIdentity::default() })
+            .device(device(headers));
+        let connected = manager.connect_with(sign_in).await?;
         tracing::info!(session = %connected.session.id, server = %named.name, "a tool server was connected");
         Ok(record.return_to)
     }

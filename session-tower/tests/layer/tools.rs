@@ -162,6 +162,7 @@ async fn f23_a_tool_is_connected_once_for_all_devices_and_no_browsers_end_touche
     assert!(answer.clears_cookie(), "the record is used once: {:?}", answer.set_cookie);
     let connection = it.connection("ann").await.unwrap();
     assert_eq!(connection.origin, Origin::Connection);
+    assert!(connection.identity.issuer.is_some(), "who may be sent its tokens");
     let ann = sample::user("ann");
     let token = it.site.manager.access_token(&ann, connection.id).await.unwrap();
     assert_eq!(token.access_token(), "at-tool");
