@@ -60,6 +60,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `openid` | `provider::openid`: OpenID Connect with the openidconnect crate; you choose the HTTP client |
+//! | `dpop` | `dpop`: tokens that are bound to a key of their session (RFC 9449) |
 //! | `reqwest` | `openid` with an HTTP client on reqwest and rustls, and providers from environment variables |
 //! | `sqlite`, `postgres`, `mysql` | `store::sea_orm`: the store on these databases; you choose TLS in your own manifest |
 //! | `redis` | `broadcast::RedisPubSub`: tells other nodes of changes through Redis or Valkey |
@@ -81,6 +82,8 @@ pub mod documentation {
     #[doc = include_str!("../docs/failures.md")]
     pub mod failures {}
 }
+#[cfg(feature = "dpop")]
+pub mod dpop;
 pub mod event;
 pub mod manager;
 pub mod middleware;

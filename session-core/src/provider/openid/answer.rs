@@ -116,13 +116,15 @@ fn kind_of(status: StatusCode, code: Option<&str>) -> ProviderErrorKind {
     }
 }
 
-/// RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750, RFC 7009, RFC 8628, OpenID Connect Core 3.1.2.6.
-const ERROR_CODES: [&str; 17] = [
+/// RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750, RFC 7009, RFC 8628, RFC 9449, OpenID Connect Core
+/// 3.1.2.6.
+const ERROR_CODES: [&str; 19] = [
     "access_denied",
     "account_selection_required",
     "consent_required",
     "interaction_required",
     "invalid_client",
+    "invalid_dpop_proof",
     "invalid_grant",
     "invalid_request",
     "invalid_scope",
@@ -135,6 +137,7 @@ const ERROR_CODES: [&str; 17] = [
     "unsupported_grant_type",
     "unsupported_response_type",
     "unsupported_token_type",
+    "use_dpop_nonce",
 ];
 
 /// Returns the code as a constant of this file: a provider may write anything there, even a token

@@ -13,6 +13,7 @@ use super::id_token;
 use super::metadata::{Endpoints, Metadata};
 use super::registration::Registration;
 use super::setting::SetupError;
+use super::token_binding::TokenBinding;
 use super::transport::Transport;
 use crate::error_chain::ErrorChain;
 use crate::provider::{Provider, ProviderError, ProviderErrorKind, RevocationScope};
@@ -35,6 +36,7 @@ pub struct OpenIdProvider {
     pub(super) registration: Registration,
     pub(super) transport: Transport,
     pub(super) discovery: Discovery,
+    pub(super) binding: TokenBinding,
 }
 
 impl OpenIdProvider {
@@ -100,7 +102,9 @@ impl OpenIdProvider {
         let token = tokens.refresh_token().ok_or(ProviderErrorKind::Unsupported);
         let token = RefreshToken::new(token.map_err(ProviderError::new)?.to_owned());
         let Discovered { metadata, .. } = self.discovered().await?;
-        let exchange = Exchange::with(&*self.transport.http, &metadata.endpoints.token);
+        let key = tokens.refresh_key();
+        let http = self.binding.client(&self.transport, key)?;
+        let exchange = Exchange::with(&*http, &metadata.endpoints.token);
         let request = metadata.client.exchange_refresh_token(&token);
         let mut request = request.add_scopes(scopes);
         if let Some(resource) = resource {
@@ -108,7 +112,8 @@ impl OpenIdProvider {
         }
         // The exchange keeps the response.
         let _ = request.request_async(&exchange).await;
-        let response = exchange.into_answer()?.into_token_response()?;
+        let response = exchange.into_answer()?.into_token_response()?.proven_by(key.cloned());
+        self.check_binding(&metadata, &response).await?;
         let renewed = response.id_token.as_ref().map(SecretString::expose_secret);
         if let (Some(before), Some(after)) = (tokens.id_token(), renewed)
             && id_token::is_about_another_user(before, after)
@@ -123,6 +128,20 @@ impl OpenIdProvider {
     /// sign-in would sign its user out on every device (F38).
     pub(super) fn revokes_one_token(&self) -> bool {
         self.registration.revocation_scope == RevocationScope::Token
+    }
+
+    /// Checks that tokens are bound to a key if they must be. Others are given back where that leaves
+    /// the user's other sessions alone.
+    pub(super) async fn check_binding(
+        &self,
+        metadata: &Metadata,
+        response: &TokenResponse,
+    ) -> Result<(), ProviderError> {
+        let checked = self.binding.check(response);
+        if checked.is_err() && self.revokes_one_token() {
+            self.give_back(metadata, response).await;
+        }
+        checked
     }
 
     /// Revokes tokens that no session may hold.
