@@ -77,9 +77,8 @@ impl Signing {
 impl PublicJwk {
     fn of(key: &VerifyingKey) -> Self {
         let point = key.to_sec1_point(false);
-        let coordinate = |bytes: Option<&[u8]>| {
-            Base64UrlUnpadded::encode_string(bytes.unwrap_or_default())
-        };
+        let coordinate =
+            |bytes: Option<&[u8]>| Base64UrlUnpadded::encode_string(bytes.unwrap_or_default());
         Self {
             crv: "P-256",
             kty: "EC",

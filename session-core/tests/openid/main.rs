@@ -11,7 +11,11 @@
 mod authentication;
 mod default_client;
 mod discovery;
+#[cfg(feature = "dpop")]
+mod dpop;
 mod issuer;
+#[cfg(feature = "dpop")]
+mod proof;
 mod renewal;
 mod revocation;
 mod setup;
