@@ -120,9 +120,6 @@ pub trait SessionManagerExt: sealed::Manager {
     /// Returns [`Unreadable`] if it was altered, is no such record, or its key is not known.
     fn open_record(&self, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, Unreadable>;
 
-    /// Returns the time of the manager's clock.
-    fn now(&self) -> Timestamp;
-
     /// Returns a future that completes when `span` has passed on the manager's clock.
     fn sleep(&self, span: Duration) -> Sleep;
 
@@ -174,10 +171,6 @@ impl SessionManagerExt for SessionManager {
 
     fn open_record(&self, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
         manager::open_record(self.inner(), sealed)
-    }
-
-    fn now(&self) -> Timestamp {
-        self.inner().now()
     }
 
     fn sleep(&self, span: Duration) -> Sleep {

@@ -191,7 +191,8 @@ impl TokenSet {
         self
     }
 
-    /// Returns the access token, for an `Authorization` header.
+    /// Returns the access token, for an `Authorization` header: as `Bearer`, unless it
+    /// [is bound to a key](Self::is_sender_constrained).
     #[must_use]
     pub fn access_token(&self) -> &str {
         self.access_token.expose_secret()

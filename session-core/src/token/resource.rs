@@ -139,7 +139,8 @@ impl ResourceToken {
         &self.0
     }
 
-    /// Returns the access token, for an `Authorization` header.
+    /// Returns the access token, for an `Authorization` header: as `Bearer`, unless it
+    /// [is bound to a key](Self::is_sender_constrained).
     #[must_use]
     pub fn access_token(&self) -> &str {
         self.0.access_token.expose_secret()

@@ -93,7 +93,7 @@ fn on_behalf_of(signed_in: &SignedIn, url: &str) -> Request<Body> {
 }
 
 /// Returns the `CurrentSession` of a request with this sign-in's cookie.
-async fn current(site: &Site, signed_in: &SignedIn) -> CurrentSession {
+pub(crate) async fn current(site: &Site, signed_in: &SignedIn) -> CurrentSession {
     let found = Arc::new(Mutex::new(None));
     let inner = found.clone();
     let handler = service_fn(move |request: Request<Body>| {
