@@ -8,7 +8,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::proof::ProofError;
+use super::error::ProofError;
 use crate::session::RandomnessError;
 use crate::token::DpopKey;
 

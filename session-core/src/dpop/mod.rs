@@ -2,11 +2,13 @@
 //!
 #![doc = include_str!("../../docs/dpop.md")]
 
+mod error;
 mod key;
 mod nonces;
 mod proof;
 mod target;
 
 pub use crate::token::DpopKey;
+pub use error::ProofError;
 pub use nonces::DpopNonces;
-pub use proof::{ProofError, ProofRequest};
+pub use proof::ProofRequest;

@@ -5,6 +5,7 @@ use http::{HeaderValue, Method, Uri};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::error::ProofError;
 use super::key::{PublicJwk, Signing};
 use super::target::Target;
 use crate::clock::Timestamp;
@@ -38,40 +39,15 @@ impl<'a> ProofRequest<'a> {
     }
 }
 
-/// No proof can be made. The error holds neither token nor key.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ProofError {
-    /// The address of the request is not absolute.
-    #[error("the address of a request that needs a proof must have a scheme and a host")]
-    Address,
-    /// What is stored as the key is none.
-    #[error("the key of the session's tokens is not a key of the curve P-256")]
-    InvalidKey,
-    /// The access token is not bound to a key, or comes from a provider that has not named the key.
-    #[error(
-        "no key is known to which the access token is bound: let a provider ask for bound tokens \
-         (`OpenIdBuilder::require_dpop`)"
-    )]
-    NoKey,
-    /// The operating system provides no randomness.
-    #[error("a proof cannot be made")]
-    Randomness(
-        #[from]
-        #[source]
-        RandomnessError,
-    ),
-}
-
 #[derive(Serialize)]
-struct Header {
+struct ProofHeader {
     typ: &'static str,
     alg: &'static str,
     jwk: PublicJwk,
 }
 
 #[derive(Serialize)]
-struct Claims<'a> {
+struct ProofClaims<'a> {
     jti: String,
     htm: &'a str,
     htu: String,
@@ -125,7 +101,7 @@ impl DpopKey {
         access_token: Option<&str>,
     ) -> Result<HeaderValue, ProofError> {
         let signing = Signing::of(self)?;
-        let claims = Claims {
+        let claims = ProofClaims {
             jti: random_id()?,
             htm: request.method.as_str(),
             htu: Target::of(request.uri).ok_or(ProofError::Address)?.htu(),
@@ -133,7 +109,7 @@ impl DpopKey {
             ath: access_token.map(hash),
             nonce: request.nonce,
         };
-        let header = Header { typ: "dpop+jwt", alg: "ES256", jwk: signing.public_key() };
+        let header = ProofHeader { typ: "dpop+jwt", alg: "ES256", jwk: signing.public_key() };
         let input = format!("{}.{}", part(&header), part(&claims));
         let signature = signing.sign(&input);
         let proof = HeaderValue::try_from(format!("{input}.{signature}"));

@@ -13,8 +13,6 @@ use super::caller::OutgoingToken;
 #[cfg(feature = "dpop")]
 use super::challenge::wants_nonce;
 
-type BoxError = Box<dyn Error + Send + Sync>;
-
 /// Makes proofs, with the nonces that the services have given.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Proofs {
@@ -30,7 +28,7 @@ impl Proofs {
         request: &Request<B>,
         token: &OutgoingToken,
         manager: &SessionManager,
-    ) -> Result<HeaderValue, BoxError> {
+    ) -> Result<HeaderValue, Box<dyn Error + Send + Sync>> {
         let nonce = self.nonces.of(request.uri());
         let proof = ProofRequest::new(request.method(), request.uri(), manager.now());
         let proof = proof.with_nonce(nonce.as_deref());
@@ -54,7 +52,7 @@ impl Proofs {
         _: &Request<B>,
         _: &OutgoingToken,
         _: &SessionManager,
-    ) -> Result<HeaderValue, BoxError> {
+    ) -> Result<HeaderValue, Box<dyn Error + Send + Sync>> {
         Err("session-tower is built without the feature `dpop`".into())
     }
 

@@ -9,11 +9,12 @@ use graph::{FileGraph, paths_from};
 const CRATES: [&str; 3] = ["session-core", "session-tower", "session-migrate"];
 
 /// The modules of the core, from the ground up.
-const CORE_LAYERS: [&str; 12] = [
+const CORE_LAYERS: [&str; 13] = [
     "error_chain",
     "clock",
     "session",
     "token",
+    "dpop",
     "event",
     "broadcast",
     "policy",
@@ -25,12 +26,13 @@ const CORE_LAYERS: [&str; 12] = [
 ];
 
 /// Libraries, and the only place where each may be named.
-const LIBRARY_HOMES: [(&str, &str); 6] = [
+const LIBRARY_HOMES: [(&str, &str); 7] = [
     ("quick_cache", "session-tower/src/cache"),
     ("axum_core", "session-tower/src/extract"),
     ("sea_orm", "session-core/src/store/sea_orm"),
     ("redis", "session-core/src/broadcast/pub_sub"),
     ("openidconnect", "session-core/src/provider/openid"),
+    ("p256", "session-core/src/dpop/key"),
     ("reqwest", "session-core/src/provider/openid/default_client"),
 ];
 
