@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderName, Method, Uri};
 use openidconnect::HttpResponse;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use session_core::clock::Clock;
 use session_core::dpop::{DpopKey, ProofError, ProofRequest};
@@ -363,4 +364,40 @@ fn r8_neither_debug_nor_json_shows_a_key() {
     let is_text = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let longest = shown.split(|c| !is_text(c)).map(str::len).max().unwrap();
     assert!(longest < 40, "{shown}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_proof_says_the_method_the_address_without_its_query_the_token_and_the_nonce(
+        method in "[A-Z]{1,8}",
+        path in "(/[a-zA-Z0-9%2f._~-]{0,6}){0,4}",
+        query in prop::option::of("[a-z=&?/:@]{0,12}"),
+        token in prop::option::of("[!-~]{1,40}"),
+        nonce in prop::option::of("[!#-\\[\\]-~]{1,40}"),
+        seconds in 0..4_000_000_000_i64,
+    ) {
+        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+        let uri: Uri = format!("https://api.example:8443{path}{query}").parse().unwrap();
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let now = session_core::Timestamp::from_millis(seconds * 1000 + 999);
+        let request = ProofRequest::new(&method, &uri, now).with_nonce(nonce.as_deref());
+        let key = DpopKey::generate().unwrap();
+        let proof = key.proof(&request, token.as_deref()).unwrap();
+        let proof = Proof::read(proof.to_str().unwrap()).unwrap();
+        let path = if path.is_empty() { "/" } else { &path };
+        let mut expected = json!({
+            "jti": proof.claims["jti"], "htm": method.as_str(), "iat": seconds,
+            "htu": format!("https://api.example:8443{path}"),
+        });
+        if let Some(token) = token {
+            expected["ath"] = hash(&token).into();
+        }
+        if let Some(nonce) = nonce {
+            expected["nonce"] = nonce.into();
+        }
+        prop_assert_eq!(proof.claims, expected);
+        prop_assert_eq!(proof.jkt, key.thumbprint().unwrap());
+    }
 }

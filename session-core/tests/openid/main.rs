@@ -13,6 +13,8 @@ mod default_client;
 mod discovery;
 #[cfg(feature = "dpop")]
 mod dpop;
+#[cfg(not(feature = "dpop"))]
+mod dpop_off;
 mod issuer;
 #[cfg(feature = "dpop")]
 mod proof;

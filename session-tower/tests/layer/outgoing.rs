@@ -351,3 +351,18 @@ async fn a_client_of_one_service_answers_what_its_handler_could_not_get() {
     let over = Rejection::from(get(200).await.unwrap_err());
     assert_eq!(over, Rejection::Ended(EndReason::RevokedByUser), "the request's own session");
 }
+
+#[cfg(not(feature = "dpop"))]
+#[tokio::test]
+async fn a_token_that_is_bound_to_a_key_is_not_sent_without_the_feature() {
+    let site = Site::new().await;
+    let tokens = site.provider.sign_in().with_token_type(Some("DPoP".to_owned()));
+    let login =
+        session_core::manager::SignIn::new(&sample::user("ann"), &sample::provider("okta"), tokens);
+    let signed_in = site.manager.sign_in(login).await.unwrap();
+    let resource = Resource::default();
+    let error = resource.call(&layer(&site), on_behalf_of(&signed_in, API)).await.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("feature `dpop`"), "{cause}");
+    assert!(resource.tokens().is_empty());
+}

@@ -72,14 +72,18 @@ impl TokenBinding {
 
     /// Checks that the tokens of a response are bound to a key if they must be. A provider that does
     /// not know DPoP ignores the proof (RFC 9449, section 5).
+    #[cfg(feature = "dpop")]
     pub(super) fn check(&self, response: &TokenResponse) -> Result<(), ProviderError> {
-        match self.policy {
-            #[cfg(feature = "dpop")]
-            BindingPolicy::Required if response.dpop_key.is_some() && !response.is_bound() => {
-                Err(ProviderError::new(ProviderErrorKind::Malformed).caused_by(NotBound))
-            }
-            _ => Ok(()),
+        let is_required = self.policy == BindingPolicy::Required && response.dpop_key.is_some();
+        match is_required && !response.is_bound() {
+            true => Err(ProviderError::new(ProviderErrorKind::Malformed).caused_by(NotBound)),
+            false => Ok(()),
         }
+    }
+
+    #[cfg(not(feature = "dpop"))]
+    pub(super) const fn check(&self, _: &TokenResponse) -> Result<(), ProviderError> {
+        Ok(())
     }
 }
 
