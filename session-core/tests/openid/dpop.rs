@@ -139,6 +139,7 @@ async fn r10_the_key_is_kept_at_renewals_and_in_the_row_also_under_another_seali
         let keyring = sample::keyring_of(&["new", "old"][round % 2..]);
         let sealed = held.seal(&keyring, *id, user, name).unwrap();
         held = TokenSet::open(&sealed, &keyring, *id, user, name).unwrap();
+        assert_eq!(call(&issuer, &held).jkt, jkt, "as it was sealed");
         let answer = tokens("dpop", &format!("at-{round}"), refresh);
         held = renewed(&issuer, &provider, &held, &answer).await;
         assert_eq!(call(&issuer, &held).jkt, jkt, "round {round}");

@@ -60,7 +60,7 @@ impl Answer {
     /// Succeeds if the token was revoked or was invalid already (RFC 7009, section 2.2; V2, V3).
     pub(super) fn into_revocation(self) -> Result<(), ProviderError> {
         let is_client_error = self.status.is_client_error();
-        match self.error_code() {
+        match error_code(&self.body) {
             _ if self.status.is_success() => Ok(()),
             Some("invalid_grant" | "invalid_token" | "unsupported_token_type")
                 if is_client_error && !self.asks_to_wait() =>
@@ -73,7 +73,7 @@ impl Answer {
 
     /// Returns the error of this response; a successful status counts as malformed.
     fn as_error(&self) -> ProviderError {
-        let code = self.error_code();
+        let code = error_code(&self.body);
         let cause = ErrorAnswer { status: self.status, code };
         self.error_of(kind_of(self.status, code)).caused_by(cause)
     }
@@ -85,17 +85,17 @@ impl Answer {
     fn asks_to_wait(&self) -> bool {
         matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
     }
+}
 
-    /// Returns the `error` of a JSON error response (RFC 6749, section 5.2), never a part of another
-    /// text (R4).
-    fn error_code(&self) -> Option<&'static str> {
-        if self.body.len() > MAX_BYTES {
-            return None;
-        }
-        // A map, since a struct would also be read from an array.
-        let body: Map<String, Value> = serde_json::from_slice(&self.body).ok()?;
-        body.get("error")?.as_str().map(known_code)
+/// Returns the `error` of a JSON error response (RFC 6749, section 5.2), never a part of another
+/// text (R4).
+pub(super) fn error_code(body: &[u8]) -> Option<&'static str> {
+    if body.len() > MAX_BYTES {
+        return None;
     }
+    // A map, since a struct would also be read from an array.
+    let body: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    body.get("error")?.as_str().map(known_code)
 }
 
 /// Returns the kind of an error response. Only a 4xx status with the JSON error `invalid_grant`

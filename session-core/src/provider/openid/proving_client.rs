@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use http::{HeaderName, StatusCode};
 use openidconnect::{HttpRequest, HttpResponse};
-use serde_json::{Map, Value};
 
+use super::answer::error_code;
 use super::http_client::{BoxError, HttpAnswer, HttpClient};
 use crate::clock::Clock;
 use crate::dpop::{DpopKey, DpopNonces, ProofRequest};
@@ -63,7 +63,5 @@ impl HttpClient for ProvingClient {
 /// Returns whether a token endpoint asks for a nonce (RFC 9449, section 8).
 fn wants_nonce(response: &HttpResponse) -> bool {
     let is_status = matches!(response.status(), StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED);
-    // A map, since a struct would also be read from an array.
-    let body = serde_json::from_slice::<Map<String, Value>>(response.body());
-    is_status && body.is_ok_and(|body| body.get("error") == Some(&"use_dpop_nonce".into()))
+    is_status && error_code(response.body()) == Some("use_dpop_nonce")
 }
