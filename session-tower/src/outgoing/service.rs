@@ -87,15 +87,15 @@ impl Call<'_> {
         let Self { settings, caller, kind } = self;
         let manager = &settings.manager;
         let mut token = caller.token(manager, &kind).await.map_err(OutgoingError::Token)?;
-        let (mut may_renew, mut may_take_nonce) = (true, token.is_sender_constrained());
+        let (mut may_renew, mut may_take_nonce) = (true, true);
         loop {
             authorize(&mut request, &token, settings)?;
-            let is_last = !may_renew && !may_take_nonce;
+            let is_bound = token.is_sender_constrained();
+            let is_last = !may_renew && !(is_bound && may_take_nonce);
             let again = if is_last { None } else { copy(&request, repeat) };
             let uri = request.uri().clone();
             let response = ready.call(request).await.map_err(OutgoingError::Call)?;
-            let wants_nonce =
-                token.is_sender_constrained() && settings.proofs.learn(&uri, &response);
+            let wants_nonce = is_bound && settings.proofs.learn(&uri, &response);
             if wants_nonce && may_take_nonce {
                 may_take_nonce = false;
             } else if may_renew && rejects_token(&response) {

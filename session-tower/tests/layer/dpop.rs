@@ -285,3 +285,28 @@ async fn a_bearer_token_goes_on_as_before() {
     let answer = layer(&site).repeat_cloned().layer(client).oneshot(request).await.unwrap();
     assert_eq!((answer.status(), site.provider.renewals()), (StatusCode::UNAUTHORIZED, 0));
 }
+
+#[tokio::test]
+async fn a_bearer_token_whose_successor_is_bound_to_a_key_gets_its_nonce_too() {
+    let site = Site::new().await;
+    let signed_in = site.sign_in("ann").await;
+    site.advance(61);
+    will_issue(&site, "at-2", &DpopKey::generate().unwrap());
+    let client = service_fn(|request: Request<Body>| async move {
+        let mut response = Response::new(Body::default());
+        let proof = request.headers().get(DPOP).map(|proof| proof.to_str().unwrap());
+        let nonce = proof.map(|proof| Proof::read(proof).unwrap().claims["nonce"].clone());
+        if nonce != Some("n-1".into()) {
+            *response.status_mut() = StatusCode::UNAUTHORIZED;
+        }
+        if proof.is_some() {
+            let challenge = r#"DPoP error="use_dpop_nonce""#;
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge.parse().unwrap());
+            response.headers_mut().insert(NONCE, "n-1".parse().unwrap());
+        }
+        Ok::<_, Infallible>(response)
+    });
+    let request = request(Method::GET, API, &signed_in);
+    let answer = layer(&site).repeat_cloned().layer(client).oneshot(request).await.unwrap();
+    assert_eq!((answer.status(), site.provider.renewals()), (StatusCode::OK, 1));
+}

@@ -115,8 +115,8 @@ impl OpenIdBuilder {
     /// Binds the tokens of each sign-in to a key of its own (DPoP, RFC 9449), so that they are of no
     /// use to others; see [`dpop`](crate::dpop).
     ///
-    /// Tokens that the provider has not bound are refused: a sign-in fails, and a renewal keeps the
-    /// session as it is.
+    /// Tokens that the provider has not bound are refused: a sign-in fails, and so does a renewal of
+    /// tokens that are bound. Sessions from before keep their bearer tokens.
     #[cfg(feature = "dpop")]
     pub const fn require_dpop(mut self) -> Self {
         self.binding.policy = BindingPolicy::Required;
