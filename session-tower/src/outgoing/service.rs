@@ -91,8 +91,8 @@ impl Call<'_> {
         loop {
             authorize(&mut request, &token, settings)?;
             let is_bound = token.is_sender_constrained();
-            let is_last = !may_renew && !(is_bound && may_take_nonce);
-            let again = if is_last { None } else { copy(&request, repeat) };
+            let may_repeat = may_renew || (is_bound && may_take_nonce);
+            let again = if may_repeat { copy(&request, repeat) } else { None };
             let uri = request.uri().clone();
             let response = ready.call(request).await.map_err(OutgoingError::Call)?;
             let wants_nonce = is_bound && settings.proofs.learn(&uri, &response);
