@@ -60,6 +60,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `openid` | `provider::openid`: OpenID Connect with the openidconnect crate; `provider::tool_server`: tool servers (MCP); you choose the HTTP client |
+//! | `dpop` | `dpop`: tokens that are bound to a key of their session (RFC 9449) |
 //! | `reqwest` | `openid` with an HTTP client on reqwest and rustls, and providers from environment variables |
 //! | `sqlite`, `postgres`, `mysql` | `store::sea_orm`: the store on these databases; you choose TLS in your own manifest |
 //! | `metrics` | [`metrics`]: counters and gauges of what happens, for the recorder that you install |
@@ -82,6 +83,8 @@ pub mod documentation {
     #[doc = include_str!("../docs/failures.md")]
     pub mod failures {}
 }
+#[cfg(feature = "dpop")]
+pub mod dpop;
 pub mod event;
 pub mod manager;
 pub mod metrics;

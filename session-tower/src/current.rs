@@ -111,7 +111,8 @@ impl CurrentSession {
     }
 
     /// Returns the access token if it was valid when the request arrived. Waits for nothing; see
-    /// [`fresh_tokens`](Self::fresh_tokens).
+    /// [`fresh_tokens`](Self::fresh_tokens). It is no bearer token if the tokens are
+    /// [bound to a key](TokenSet::is_sender_constrained).
     ///
     /// # Errors
     ///

@@ -1,14 +1,18 @@
-// The certified provider `oidc-provider`, with one client and its own pages for signing in.
+// The certified provider `oidc-provider`, with two clients and its own pages for signing in.
 //
 //     node provider.mjs PORT CLIENT_ADDRESS
 //
+// The public client `bound` gets tokens that are bound to a key (DPoP). With DPOP=nonce in the
+// environment, proofs must have the provider's nonce; with DPOP=off, it does not know proofs.
+//
 // Prints one line once it listens. Keys and everything that it has issued live as long as the
 // process: a restart on the same port is a provider with new keys that knows no token.
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import Provider from 'oidc-provider';
 
 const [port, site] = process.argv.slice(2);
 const issuer = `http://127.0.0.1:${port}`;
+const knowsProofs = process.env.DPOP !== 'off';
 
 // One table a kind of thing, as long as the process lives.
 const tables = new Map();
@@ -41,11 +45,23 @@ const provider = new Provider(issuer, {
     backchannel_logout_uri: `${site}/backchannel-logout`,
     grant_types: ['authorization_code', 'refresh_token'],
     response_types: ['code'],
+  }, {
+    client_id: 'bound',
+    token_endpoint_auth_method: 'none',
+    redirect_uris: [`${site}/callback`],
+    grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code'],
+    ...(knowsProofs && { dpop_bound_access_tokens: true }),
   }],
   cookies: { keys: ['for tests alone'] },
   claims: { openid: ['sub'], profile: ['name', 'preferred_username'], email: ['email'] },
   features: {
     backchannelLogout: { enabled: true },
+    dPoP: {
+      enabled: knowsProofs,
+      nonceSecret: randomBytes(32),
+      requireNonce: () => process.env.DPOP === 'nonce',
+    },
     revocation: { enabled: true },
     rpInitiatedLogout: { enabled: true },
   },

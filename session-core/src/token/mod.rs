@@ -1,6 +1,7 @@
 //! The tokens of one session, how they are merged at a renewal, and how they are sealed.
 
 mod compare;
+mod dpop_key;
 mod extra;
 mod key_source;
 mod resource;
@@ -15,8 +16,11 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use compare::same_secret;
+pub use dpop_key::DpopKey;
+use dpop_key::is_dpop;
 pub use extra::ExtraFields;
 pub use key_source::KeySourceError;
+use resource::SealableToken;
 pub use resource::{InvalidResource, Resource, ResourceToken};
 pub use response::{MalformedResponse, TokenResponse};
 use seal::TAG_BYTES;
@@ -36,6 +40,10 @@ pub struct TokenSet {
     refresh_token: Option<SecretString>,
     id_token: Option<SecretString>,
     token_type: Option<String>,
+    /// What the access token is bound to, if its type says that it is.
+    dpop_key: Option<DpopKey>,
+    /// What the refresh token may be bound to: another key after a step-up that brought no new one.
+    refresh_key: Option<DpopKey>,
     scope: Option<String>,
     received_at: Timestamp,
     expires_at: Option<Timestamp>,
@@ -74,6 +82,8 @@ impl TokenSet {
             refresh_token: response.refresh_token,
             id_token: response.id_token,
             token_type: response.token_type,
+            refresh_key: response.dpop_key.clone(),
+            dpop_key: response.dpop_key,
             scope: response.scope,
             received_at,
             expires_at: lifetime.map(|lifetime| received_at + lifetime),
@@ -99,7 +109,8 @@ impl TokenSet {
         self
     }
 
-    /// Returns the tokens after a renewal: what the response leaves out is kept (F26, R1).
+    /// Returns the tokens after a renewal: what the response leaves out is kept (F26, R1). Each token
+    /// stays bound to the key of the response that it came with (R11).
     ///
     /// ```
     /// use session_core::{Timestamp, TokenResponse, TokenSet};
@@ -120,12 +131,16 @@ impl TokenSet {
         received_at: Timestamp,
         assumed_lifetime: Duration,
     ) -> Self {
+        let brings_refresh_token = response.has_refresh_token();
         response.refresh_token = response.refresh_token.or_else(|| self.refresh_token.clone());
         response.id_token = response.id_token.or_else(|| self.id_token.clone());
         response.token_type = response.token_type.or_else(|| self.token_type.clone());
         response.scope = response.scope.or_else(|| self.scope.clone());
         response.extra.add_missing(&self.extra);
-        let renewed = Self::new(response, received_at, assumed_lifetime);
+        let mut renewed = Self::new(response, received_at, assumed_lifetime);
+        if !brings_refresh_token {
+            renewed.refresh_key.clone_from(&self.refresh_key);
+        }
         Self { resource_tokens: self.resource_tokens.clone(), ..renewed }
     }
 
@@ -156,6 +171,9 @@ impl TokenSet {
         let token = ResourceToken::new(resource, &response, received_at, assumed_lifetime);
         let mut tokens = self.clone();
         resource::add(&mut tokens.resource_tokens, token);
+        if response.has_refresh_token() {
+            tokens.refresh_key = response.dpop_key;
+        }
         tokens.refresh_token = response.refresh_token.or(tokens.refresh_token);
         tokens.id_token = response.id_token.or(tokens.id_token);
         tokens
@@ -173,7 +191,8 @@ impl TokenSet {
         self
     }
 
-    /// Returns the access token, for an `Authorization` header.
+    /// Returns the access token, for an `Authorization` header: as `Bearer`, unless it
+    /// [is bound to a key](Self::is_sender_constrained).
     #[must_use]
     pub fn access_token(&self) -> &str {
         self.access_token.expose_secret()
@@ -195,6 +214,25 @@ impl TokenSet {
     #[must_use]
     pub fn token_type(&self) -> Option<&str> {
         self.token_type.as_deref()
+    }
+
+    /// Returns whether the access token is bound to a key (DPoP, RFC 9449): it is sent with a proof,
+    /// and never as a bearer token.
+    #[must_use]
+    pub fn is_sender_constrained(&self) -> bool {
+        is_dpop(self.token_type())
+    }
+
+    /// Returns the key that the access token is bound to.
+    #[cfg(feature = "openid")]
+    pub(crate) fn dpop_key(&self) -> Option<&DpopKey> {
+        self.dpop_key.as_ref().filter(|_| self.is_sender_constrained())
+    }
+
+    /// Returns the key that the refresh token may be bound to, and is sent with.
+    #[cfg(feature = "openid")]
+    pub(crate) const fn refresh_key(&self) -> Option<&DpopKey> {
+        self.refresh_key.as_ref()
     }
 
     /// Returns the granted scope, separated by spaces.
@@ -271,6 +309,8 @@ impl TokenSet {
             + secret(Some(self.access_token()))
             + secret(self.refresh_token())
             + secret(self.id_token())
+            + secret(self.dpop_key.as_ref().map(DpopKey::encoded))
+            + secret(self.refresh_key.as_ref().map(DpopKey::encoded))
             + self.scope.as_ref().map_or(0, String::len)
             + self.extra.memory()
             + self.resource_tokens.iter().map(ResourceToken::memory).sum::<usize>()
@@ -337,11 +377,13 @@ impl TokenSet {
             access_token: self.access_token(),
             id_token: self.id_token(),
             token_type: self.token_type.as_deref(),
+            dpop_key: &self.dpop_key,
+            refresh_key: &self.refresh_key,
             scope: self.scope(),
             received_at: self.received_at.as_millis(),
             expires_at: self.expires_at.map(Timestamp::as_millis),
             extra: &self.extra,
-            resource_tokens: &self.resource_tokens,
+            resource_tokens: self.resource_tokens.iter().map(ResourceToken::sealable).collect(),
         };
         serde_json::to_vec(&plain).map(Zeroizing::new).map_err(|_| SealError)
     }
@@ -353,11 +395,13 @@ impl TokenSet {
             refresh_token: None,
             id_token: plain.id_token,
             token_type: plain.token_type,
+            dpop_key: plain.dpop_key,
+            refresh_key: plain.refresh_key,
             scope: plain.scope,
             received_at: Timestamp::from_millis(plain.received_at),
             expires_at: plain.expires_at.map(Timestamp::from_millis),
             extra: plain.extra,
-            resource_tokens: plain.resource_tokens,
+            resource_tokens: plain.resource_tokens.into_iter().map(ResourceToken::opened).collect(),
         })
     }
 }
@@ -400,12 +444,16 @@ struct Plain<'a> {
     access_token: &'a str,
     id_token: Option<&'a str>,
     token_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "dpop_key::exposed")]
+    dpop_key: &'a Option<DpopKey>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "dpop_key::exposed")]
+    refresh_key: &'a Option<DpopKey>,
     scope: Option<&'a str>,
     received_at: i64,
     expires_at: Option<i64>,
     extra: &'a ExtraFields,
-    #[serde(skip_serializing_if = "<[ResourceToken]>::is_empty")]
-    resource_tokens: &'a [ResourceToken],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    resource_tokens: Vec<&'a SealableToken>,
 }
 
 #[derive(Deserialize)]
@@ -413,10 +461,12 @@ struct PlainOwned {
     access_token: SecretString,
     id_token: Option<SecretString>,
     token_type: Option<String>,
+    dpop_key: Option<DpopKey>,
+    refresh_key: Option<DpopKey>,
     scope: Option<String>,
     received_at: i64,
     expires_at: Option<i64>,
     extra: ExtraFields,
     #[serde(default)]
-    resource_tokens: Vec<ResourceToken>,
+    resource_tokens: Vec<SealableToken>,
 }

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::compare::same_secret;
+use super::dpop_key::{self, DpopKey, is_dpop};
 use super::response::TokenResponse;
 use crate::clock::Timestamp;
 
@@ -87,11 +88,22 @@ pub struct InvalidResource;
 /// # Security
 ///
 /// `Debug` prints no token, and the token is wiped on drop.
+#[derive(Clone)]
+pub struct ResourceToken(SealableToken);
+
+/// The parts of a token for one resource, which serialize for their sealing alone.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct ResourceToken {
+pub(super) struct SealableToken {
     resource: Resource,
     #[serde(serialize_with = "exposed")]
     access_token: SecretString,
+    token_type: Option<String>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "dpop_key::exposed"
+    )]
+    dpop_key: Option<DpopKey>,
     scope: Option<String>,
     /// Epoch milliseconds.
     received_at: i64,
@@ -108,19 +120,30 @@ impl ResourceToken {
         assumed_lifetime: Duration,
     ) -> Self {
         let expires_at = received_at + response.expires_in().unwrap_or(assumed_lifetime);
-        Self {
+        Self(SealableToken {
             resource: resource.clone(),
             access_token: response.access_token.clone(),
+            token_type: response.token_type.clone(),
+            dpop_key: response.dpop_key.clone(),
             scope: response.scope.clone(),
             received_at: received_at.as_millis(),
             expires_at: expires_at.as_millis(),
-        }
+        })
     }
 
-    /// Returns the access token, for an `Authorization` header.
+    pub(super) const fn opened(parts: SealableToken) -> Self {
+        Self(parts)
+    }
+
+    pub(super) const fn sealable(&self) -> &SealableToken {
+        &self.0
+    }
+
+    /// Returns the access token, for an `Authorization` header: as `Bearer`, unless it
+    /// [is bound to a key](Self::is_sender_constrained).
     #[must_use]
     pub fn access_token(&self) -> &str {
-        self.access_token.expose_secret()
+        self.0.access_token.expose_secret()
     }
 
     /// Returns whether this is the access token, compared in constant time.
@@ -131,40 +154,54 @@ impl ResourceToken {
     /// Returns what the token is for.
     #[must_use]
     pub const fn resource(&self) -> &Resource {
-        &self.resource
+        &self.0.resource
     }
 
     /// Returns the granted scope, if the provider has named it.
     #[must_use]
     pub fn scope(&self) -> Option<&str> {
-        self.scope.as_deref()
+        self.0.scope.as_deref()
+    }
+
+    /// Returns whether the token is bound to a key (DPoP, RFC 9449): it is sent with a proof, and
+    /// never as a bearer token.
+    #[must_use]
+    pub fn is_sender_constrained(&self) -> bool {
+        is_dpop(self.0.token_type.as_deref())
+    }
+
+    /// Returns the key that the token is bound to.
+    #[cfg(feature = "dpop")]
+    pub(crate) fn dpop_key(&self) -> Option<&DpopKey> {
+        self.0.dpop_key.as_ref().filter(|_| self.is_sender_constrained())
     }
 
     /// Returns when the token was received.
     #[must_use]
     pub const fn received_at(&self) -> Timestamp {
-        Timestamp::from_millis(self.received_at)
+        Timestamp::from_millis(self.0.received_at)
     }
 
     /// Returns when the token expires.
     #[must_use]
     pub const fn expires_at(&self) -> Timestamp {
-        Timestamp::from_millis(self.expires_at)
+        Timestamp::from_millis(self.0.expires_at)
     }
 
     /// Returns about how many bytes of memory the token takes.
     pub(super) fn memory(&self) -> usize {
-        let texts = [self.resource.scope(), self.scope()].into_iter().flatten().map(str::len);
+        let texts = [self.resource().scope(), self.scope()].into_iter().flatten().map(str::len);
         size_of::<Self>()
             + self.access_token().len()
-            + self.resource.address.len()
+            + self.resource().address.len()
+            + self.0.dpop_key.as_ref().map_or(0, |key| key.encoded().len())
             + texts.sum::<usize>()
     }
 }
 
 /// Adds a token in the place of one for the same resource; drops the oldest beyond the bounds.
 pub(super) fn add(tokens: &mut Vec<ResourceToken>, token: ResourceToken) {
-    tokens.retain(|known| known.resource != token.resource);
+    tokens.retain(|known| known.resource() != token.resource());
     tokens.push(token);
     let is_too_much = |tokens: &[ResourceToken]| {
         let bytes = tokens.iter().map(ResourceToken::memory).sum::<usize>();
@@ -178,7 +215,7 @@ pub(super) fn add(tokens: &mut Vec<ResourceToken>, token: ResourceToken) {
 impl fmt::Debug for ResourceToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResourceToken")
-            .field("resource", &self.resource)
+            .field("resource", self.resource())
             .field("expires_at", &self.expires_at())
             .finish_non_exhaustive()
     }

@@ -9,6 +9,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::dpop_key::DpopKey;
+#[cfg(feature = "dpop")]
+use super::dpop_key::is_dpop;
 use super::extra::ExtraFields;
 
 /// The maximum lifetime that is accepted, in seconds: ten years.
@@ -29,6 +32,8 @@ const MAX_LIFETIME: u64 = 10 * 365 * 24 * 60 * 60;
 pub struct TokenResponse {
     pub(crate) access_token: SecretString,
     pub(crate) token_type: Option<String>,
+    /// What the tokens are bound to, as the request proved it.
+    pub(crate) dpop_key: Option<DpopKey>,
     expires_in: Value,
     pub(crate) refresh_token: Option<SecretString>,
     pub(crate) scope: Option<String>,
@@ -61,12 +66,32 @@ impl TokenResponse {
         Self {
             access_token: SecretString::from(access_token.into()),
             token_type: Some("Bearer".to_owned()),
+            dpop_key: None,
             expires_in: Value::Null,
             refresh_token: None,
             scope: None,
             id_token: None,
             extra: ExtraFields::default(),
         }
+    }
+
+    /// Creates a response of type `DPoP` with this access token, which is bound to this key, and
+    /// nothing else.
+    #[cfg(feature = "dpop")]
+    #[must_use]
+    pub fn dpop(access_token: impl Into<String>, key: DpopKey) -> Self {
+        let token_type = Some("DPoP".to_owned());
+        Self { token_type, ..Self::bearer(access_token) }.with_dpop_key(key)
+    }
+
+    /// Sets the key whose proof was sent with the request, for a
+    /// [`Provider`](crate::Provider) of your own: the tokens are bound to it as far as their type says
+    /// so.
+    #[cfg(feature = "dpop")]
+    #[must_use]
+    pub fn with_dpop_key(mut self, key: DpopKey) -> Self {
+        self.dpop_key = Some(key);
+        self
     }
 
     /// Parses the JSON object that a token endpoint sent.
@@ -86,8 +111,16 @@ impl TokenResponse {
         }
         let KnownFields { access_token, token_type, expires_in, refresh_token, scope, id_token } =
             known;
-        let response =
-            Self { access_token, token_type, expires_in, refresh_token, scope, id_token, extra };
+        let response = Self {
+            access_token,
+            token_type,
+            dpop_key: None,
+            expires_in,
+            refresh_token,
+            scope,
+            id_token,
+            extra,
+        };
         let is_empty = response.access_token.expose_secret().is_empty();
         if is_empty { Err(MalformedResponse) } else { Ok(response.without_empty_fields()) }
     }
@@ -176,6 +209,18 @@ impl TokenResponse {
             _ => None,
         };
         seconds.filter(|s| (1..=MAX_LIFETIME).contains(s)).map(Duration::from_secs)
+    }
+
+    /// Sets the key whose possession the request has proven.
+    #[cfg(feature = "openid")]
+    pub(crate) fn proven_by(self, dpop_key: Option<DpopKey>) -> Self {
+        Self { dpop_key, ..self }
+    }
+
+    /// Returns whether the access token is bound to a key.
+    #[cfg(feature = "dpop")]
+    pub(crate) fn is_bound(&self) -> bool {
+        is_dpop(self.token_type.as_deref())
     }
 
     /// Removes empty fields: some providers send `""` for what they do not give, which must not

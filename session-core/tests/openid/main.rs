@@ -11,7 +11,13 @@
 mod authentication;
 mod default_client;
 mod discovery;
+#[cfg(feature = "dpop")]
+mod dpop;
+#[cfg(not(feature = "dpop"))]
+mod dpop_off;
 mod issuer;
+#[cfg(feature = "dpop")]
+mod proof;
 mod renewal;
 mod revocation;
 mod setup;

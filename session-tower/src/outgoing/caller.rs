@@ -47,6 +47,13 @@ impl OutgoingToken {
             Self::Resource(token) => token.access_token(),
         }
     }
+
+    pub(super) fn is_sender_constrained(&self) -> bool {
+        match self {
+            Self::Main(tokens) => tokens.is_sender_constrained(),
+            Self::Resource(token) => token.is_sender_constrained(),
+        }
+    }
 }
 
 /// On whose behalf one request is made.

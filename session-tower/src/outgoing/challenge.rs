@@ -1,4 +1,4 @@
-//! Whether a response says that the access token is rejected (RFC 6750, section 3).
+//! What a response says of the access token and its proof (RFC 6750, section 3; RFC 9449, section 7.1).
 
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, Response, StatusCode};
@@ -9,6 +9,13 @@ use http::{HeaderMap, Response, StatusCode};
 pub(super) fn rejects_token<B>(response: &Response<B>) -> bool {
     response.status() == StatusCode::UNAUTHORIZED
         && errors(response.headers()).all(|error| error.eq_ignore_ascii_case("invalid_token"))
+}
+
+/// Returns whether a response asks for the nonce that it gives (RFC 9449, section 9).
+#[cfg(feature = "dpop")]
+pub(super) fn wants_nonce<B>(response: &Response<B>) -> bool {
+    response.status() == StatusCode::UNAUTHORIZED
+        && errors(response.headers()).any(|error| error == "use_dpop_nonce")
 }
 
 /// Returns the `error` parameters of the challenges.
@@ -65,6 +72,9 @@ mod tests {
             &[r#"Bearer error="insufficient_user_authentication", max_age="5""#]
         ));
         assert!(!is_rejected(401, &[r#"Bearer error="invalid_request""#]));
+        assert!(is_rejected(401, &["Bearer", r#"DPoP error="invalid_token", algs="ES256""#]));
+        assert!(!is_rejected(401, &[r#"DPoP error="use_dpop_nonce""#]));
+        assert!(!is_rejected(401, &["Bearer", r#"DPoP error="invalid_dpop_proof""#]));
         assert!(!is_rejected(403, &[r#"Bearer error="insufficient_scope""#]));
         assert!(!is_rejected(200, &[]));
         assert!(is_rejected(401, &[r#"Bearer error_description="error=invalid_request""#]));

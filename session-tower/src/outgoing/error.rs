@@ -1,5 +1,6 @@
 //! Why a call on behalf of a session failed.
 
+use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
@@ -18,6 +19,10 @@ pub enum OutgoingError<E> {
     Token(TokenError),
     /// The provider has issued an access token that no header can carry.
     MalformedToken,
+    /// The access token is bound to a key (DPoP, RFC 9449), and no proof can be made with it: the
+    /// request was not sent. The cause says why: no key is known, or this crate is built without the
+    /// feature `dpop`.
+    NoProof(Box<dyn Error + Send + Sync>),
     /// The client failed.
     Call(E),
 }
@@ -67,17 +72,21 @@ impl<E> fmt::Display for OutgoingError<E> {
             Self::MalformedToken => {
                 f.write_str("the access token has characters that no header carries")
             }
+            Self::NoProof(_) => f.write_str(
+                "the access token is bound to a key, and is not sent without a proof (DPoP)",
+            ),
             Self::Call(_) => f.write_str("the call to the other service failed"),
         }
     }
 }
 
-impl<E: std::error::Error + 'static> std::error::Error for OutgoingError<E> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl<E: Error + 'static> Error for OutgoingError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::NotAllowed { .. } | Self::MalformedToken => None,
             // Its text is this error's text.
             Self::Token(error) => error.source(),
+            Self::NoProof(error) => Some(&**error),
             Self::Call(error) => Some(error),
         }
     }

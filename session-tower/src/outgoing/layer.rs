@@ -7,6 +7,7 @@ use session_core::token::Resource;
 use tower_layer::Layer;
 
 use super::origin::{AllowedOrigins, InvalidOrigin};
+use super::proof::Proofs;
 use super::repeat::{Cloned, Never};
 use super::service::OutgoingService;
 use super::settings::Settings;
@@ -25,7 +26,8 @@ impl OutgoingLayer {
     #[must_use]
     pub fn new(manager: SessionManager) -> Self {
         let (origins, cookie) = (AllowedOrigins::default(), SessionCookie::default());
-        let settings = Settings { manager, origins, cookie, passes_others: false };
+        let proofs = Proofs::default();
+        let settings = Settings { manager, origins, cookie, passes_others: false, proofs };
         Self { settings: Arc::new(settings), repeat: Never }
     }
 }
@@ -81,14 +83,15 @@ impl<R> OutgoingLayer<R> {
         self
     }
 
-    /// Repeats a request once whose token was rejected; its body must be cheap to clone, such as
+    /// Repeats a request once whose token was rejected, and once whose proof lacks the service's nonce
+    /// (DPoP); its body must be cheap to clone, such as
     /// `Full<Bytes>`.
     #[must_use]
     pub fn repeat_cloned(self) -> OutgoingLayer<Cloned> {
         self.repeat_with(Cloned)
     }
 
-    /// Repeats a request once whose token was rejected, if `repeat` has made a copy of its body.
+    /// Repeats a request as [`repeat_cloned`](Self::repeat_cloned) does, if `repeat` has made a copy of its body.
     #[must_use]
     pub fn repeat_with<T>(self, repeat: T) -> OutgoingLayer<T> {
         OutgoingLayer { settings: self.settings, repeat }

@@ -48,6 +48,16 @@
 //! Where that is all, `OutgoingClient` (feature `sign-in`) is the layer around an HTTP client of one
 //! other service: `calendar.get(&session, "/today").await?` in a handler.
 //!
+//! # Tokens that are bound to a key
+//!
+//! A token of the type `DPoP` (RFC 9449) is sent with a proof for each request, as
+//! `Authorization: DPoP`, by the feature `dpop`; without it the request is refused. It never becomes a
+//! bearer token. If the service wants a nonce in the proof (401 with `use_dpop_nonce`), the request is
+//! repeated with it, and the nonce is remembered for the next ones. See `session_core::dpop`.
+//!
+//! A proof is for the address that this layer sees: put layers that change a request's method or
+//! address outside of it.
+//!
 //! # With other clients
 //!
 //! reqwest's client is a service of its own requests and responses, which convert:
@@ -59,6 +69,7 @@
 //! that follows redirects by itself, as reqwest does by default, must drop the header when the host
 //! changes (reqwest does), or not follow.
 
+mod authorize;
 mod caller;
 mod challenge;
 #[cfg(feature = "sign-in")]
@@ -66,6 +77,7 @@ mod client;
 mod error;
 mod layer;
 mod origin;
+mod proof;
 mod repeat;
 mod service;
 mod settings;

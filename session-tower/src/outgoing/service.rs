@@ -1,15 +1,15 @@
-//! One call: the token, the request, and the second try.
+//! One call: the token, the request, and further tries.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::AUTHORIZATION;
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
 use tower_service::Service;
 
-use super::caller::{Caller, OutgoingToken};
+use super::authorize::authorize;
+use super::caller::Caller;
 use super::challenge::rejects_token;
 use super::error::OutgoingError;
 use super::origin::TokenKind;
@@ -84,39 +84,40 @@ impl Call<'_> {
         S: Service<Request<B>, Response = Response<A>>,
         R: Repeat<B>,
     {
-        let manager = &self.settings.manager;
-        let token = self.caller.token(manager, &self.kind).await.map_err(OutgoingError::Token)?;
-        authorize(&mut request, &token)?;
-        let second = copy(&request, repeat);
-        let response = ready.call(request).await.map_err(OutgoingError::Call)?;
-        if !rejects_token(&response) {
-            return Ok(response);
+        let Self { settings, caller, kind } = self;
+        let manager = &settings.manager;
+        let mut token = caller.token(manager, &kind).await.map_err(OutgoingError::Token)?;
+        let (mut may_renew, mut may_take_nonce) = (true, true);
+        loop {
+            authorize(&mut request, &token, settings)?;
+            let is_bound = token.is_sender_constrained();
+            let may_repeat = may_renew || (is_bound && may_take_nonce);
+            let again = if may_repeat { copy(&request, repeat) } else { None };
+            let uri = request.uri().clone();
+            let response = ready.call(request).await.map_err(OutgoingError::Call)?;
+            let wants_nonce = is_bound && settings.proofs.learn(&uri, &response);
+            if wants_nonce && may_take_nonce {
+                may_take_nonce = false;
+            } else if may_renew && rejects_token(&response) {
+                may_renew = false;
+                // Also if this request cannot be repeated: the next one finds another token.
+                let renewed = caller.token_after_rejection(manager, &kind, &token).await;
+                if again.is_some() {
+                    token = renewed.map_err(OutgoingError::Token)?;
+                }
+            } else {
+                return Ok(response);
+            }
+            let Some(again) = again else { return Ok(response) };
+            request = again;
+            std::future::poll_fn(|context| ready.poll_ready(context))
+                .await
+                .map_err(OutgoingError::Call)?;
         }
-        // Also if this request cannot be repeated: the next one finds another token.
-        let renewed = self.caller.token_after_rejection(manager, &self.kind, &token).await;
-        let Some(mut second) = second else { return Ok(response) };
-        let renewed = renewed.map_err(OutgoingError::Token)?;
-        authorize(&mut second, &renewed)?;
-        std::future::poll_fn(|context| ready.poll_ready(context))
-            .await
-            .map_err(OutgoingError::Call)?;
-        ready.call(second).await.map_err(OutgoingError::Call)
     }
 }
 
-/// Sets the `Authorization` header, in place of one that the request had.
-fn authorize<B, E>(
-    request: &mut Request<B>,
-    token: &OutgoingToken,
-) -> Result<(), OutgoingError<E>> {
-    let bearer = HeaderValue::try_from(format!("Bearer {}", token.as_str()));
-    let mut bearer = bearer.map_err(|_| OutgoingError::MalformedToken)?;
-    bearer.set_sensitive(true);
-    request.headers_mut().insert(AUTHORIZATION, bearer);
-    Ok(())
-}
-
-/// Copies a request for a second try, if its body can be copied.
+/// Copies a request for another try, if its body can be copied.
 fn copy<B>(request: &Request<B>, repeat: &impl Repeat<B>) -> Option<Request<B>> {
     let mut copy = Request::new(repeat.repeat(request.body())?);
     *copy.method_mut() = request.method().clone();

@@ -6,6 +6,7 @@ use session_core::SessionManager;
 use super::caller::Caller;
 use super::error::OutgoingError;
 use super::origin::{AllowedOrigins, TokenKind};
+use super::proof::Proofs;
 use crate::cookie::SessionCookie;
 
 /// The settings, shared by the services.
@@ -15,6 +16,7 @@ pub(super) struct Settings {
     pub(super) origins: AllowedOrigins,
     pub(super) cookie: SessionCookie,
     pub(super) passes_others: bool,
+    pub(super) proofs: Proofs,
 }
 
 impl Settings {

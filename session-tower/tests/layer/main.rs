@@ -10,6 +10,8 @@ mod configuration;
 mod connections;
 mod cookies;
 mod devices;
+#[cfg(feature = "dpop")]
+mod dpop;
 mod ended;
 mod extractors;
 mod interop;
@@ -17,6 +19,10 @@ mod legacy;
 mod order;
 mod outage;
 mod outgoing;
+#[cfg(feature = "dpop")]
+#[path = "../../../session-core/tests/openid/proof.rs"]
+#[allow(unreachable_pub, reason = "the tests of the core use it too")]
+mod proof;
 mod redaction;
 mod several;
 mod sign_in;

@@ -93,7 +93,7 @@ fn on_behalf_of(signed_in: &SignedIn, url: &str) -> Request<Body> {
 }
 
 /// Returns the `CurrentSession` of a request with this sign-in's cookie.
-async fn current(site: &Site, signed_in: &SignedIn) -> CurrentSession {
+pub(crate) async fn current(site: &Site, signed_in: &SignedIn) -> CurrentSession {
     let found = Arc::new(Mutex::new(None));
     let inner = found.clone();
     let handler = service_fn(move |request: Request<Body>| {
@@ -350,4 +350,19 @@ async fn a_client_of_one_service_answers_what_its_handler_could_not_get() {
     site.advance(3600);
     let over = Rejection::from(get(200).await.unwrap_err());
     assert_eq!(over, Rejection::Ended(EndReason::RevokedByUser), "the request's own session");
+}
+
+#[cfg(not(feature = "dpop"))]
+#[tokio::test]
+async fn a_token_that_is_bound_to_a_key_is_not_sent_without_the_feature() {
+    let site = Site::new().await;
+    let tokens = site.provider.sign_in().with_token_type(Some("DPoP".to_owned()));
+    let login =
+        session_core::manager::SignIn::new(&sample::user("ann"), &sample::provider("okta"), tokens);
+    let signed_in = site.manager.sign_in(login).await.unwrap();
+    let resource = Resource::default();
+    let error = resource.call(&layer(&site), on_behalf_of(&signed_in, API)).await.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("feature `dpop`"), "{cause}");
+    assert!(resource.tokens().is_empty());
 }

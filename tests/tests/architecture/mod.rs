@@ -9,11 +9,12 @@ use graph::{FileGraph, paths_from};
 const CRATES: [&str; 3] = ["session-core", "session-tower", "session-migrate"];
 
 /// The modules of the core, from the ground up.
-const CORE_LAYERS: [&str; 13] = [
+const CORE_LAYERS: [&str; 14] = [
     "error_chain",
     "clock",
     "session",
     "token",
+    "dpop",
     "event",
     "metrics",
     "broadcast",
@@ -26,7 +27,7 @@ const CORE_LAYERS: [&str; 13] = [
 ];
 
 /// Libraries, and the only place where each may be named.
-const LIBRARY_HOMES: [(&str, &str); 7] = [
+const LIBRARY_HOMES: [(&str, &str); 9] = [
     ("quick_cache", "session-tower/src/cache"),
     ("axum_core", "session-tower/src/extract"),
     ("sea_orm", "session-core/src/store/sea_orm"),
@@ -34,6 +35,7 @@ const LIBRARY_HOMES: [(&str, &str); 7] = [
     ("redis", "session-core/src/broadcast/pub_sub"),
     ("openidconnect", "session-core/src/provider/openid"),
     ("oauth2", "session-core/src/provider/openid/tool_server"),
+    ("p256", "session-core/src/dpop/key"),
     ("reqwest", "session-core/src/provider/openid/default_client"),
 ];
 

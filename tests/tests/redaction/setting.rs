@@ -16,6 +16,7 @@ use session_core::session::SessionSecret;
 use session_core::store::SessionLookup as _;
 use session_core::store::sea_orm::SeaOrmStore;
 use session_core::testing::{FakeClock, sample};
+use session_core::token::{SealContext, SealedPart};
 use session_core::{Keyring, SessionManager, SessionPolicy, TokenSet};
 use session_tests::database::{Database, Kind, Link};
 use session_tower::{CurrentSession, PresentedCookie, SessionLayer};
@@ -62,6 +63,8 @@ impl Setting {
             .dangerous_insecure_loopback()
             .with_client_secret(CLIENT_SECRET.to_owned().into())
             .with_clock(Arc::new(clock.clone()))
+            // This provider binds nothing: the keys are there, and are sealed with the tokens.
+            .prefer_dpop()
             .discover()
             .await;
         let provider = Arc::new(provider.unwrap());
@@ -136,6 +139,13 @@ impl Setting {
             let Ok(tokens) = TokenSet::open(sealed, &keyring, id, user, provider) else { continue };
             self.log.show(&tokens);
             self.secrets.add_tokens(&tokens);
+            // Only what is sealed shows a key.
+            let context = SealContext { session: id, user, provider, part: SealedPart::Tokens };
+            let plain = keyring.open(context, &sealed.tokens).unwrap();
+            let plain: serde_json::Value = serde_json::from_slice(&plain).unwrap();
+            for field in ["dpop_key", "refresh_key"] {
+                self.secrets.add("a key of DPoP", plain[field].as_str().unwrap());
+            }
         }
     }
 

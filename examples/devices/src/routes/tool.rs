@@ -8,6 +8,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::TryStreamExt as _;
+use session_core::TokenSet;
 use session_tower::{CurrentSession, Rejection};
 
 use crate::error_response::ErrorResponse;
@@ -22,12 +23,11 @@ pub(crate) async fn tool(
     current: CurrentSession,
 ) -> Result<Response, ErrorResponse> {
     let tokens = current.fresh_tokens(&state.manager).await?;
-    let token = tokens.access_token();
-    let mut answer = ask(&state, token).await?;
+    let mut answer = ask(&state, &tokens).await?;
     if answer.status() == StatusCode::UNAUTHORIZED {
-        let renewed =
-            state.manager.access_token_after_rejection(current.user(), current.id(), token).await;
-        answer = ask(&state, renewed.map_err(Rejection::of_own_token)?.access_token()).await?;
+        let (user, id, rejected) = (current.user(), current.id(), tokens.access_token());
+        let renewed = state.manager.access_token_after_rejection(user, id, rejected).await;
+        answer = ask(&state, &*renewed.map_err(Rejection::of_own_token)?).await?;
     }
     match answer.status() {
         status if status.is_success() => passed_on(answer).await,
@@ -49,13 +49,17 @@ const UNAVAILABLE: &str = "The tool cannot be reached right now.";
 const REFUSED: ErrorResponse =
     ErrorResponse::new(StatusCode::BAD_GATEWAY, "tool_refused", "The tool rejected the request.");
 
-async fn ask(state: &AppState, token: &str) -> Result<reqwest::Response, ErrorResponse> {
+async fn ask(state: &AppState, tokens: &TokenSet) -> Result<reqwest::Response, ErrorResponse> {
+    if tokens.is_sender_constrained() {
+        tracing::warn!("the access token is bound to a key: call the tool through `outgoing`");
+        return Err(REFUSED);
+    }
     let endpoints = state.provider.openid.endpoints().await.map_err(|error| {
         tracing::warn!(%error, "the provider's endpoints are not known");
         ErrorResponse::unavailable(UNAVAILABLE, None)
     })?;
     let userinfo = endpoints.userinfo.ok_or(REFUSED)?.to_string();
-    let request = state.provider.http.get(userinfo).bearer_auth(token);
+    let request = state.provider.http.get(userinfo).bearer_auth(tokens.access_token());
     request.send().await.map_err(|error| {
         tracing::warn!(error = %error.without_url(), "the tool could not be reached");
         ErrorResponse::unavailable(UNAVAILABLE, None)

@@ -8,6 +8,8 @@
 )]
 
 mod browser;
+#[cfg(feature = "dpop")]
+mod dpop;
 mod world;
 
 use std::time::Duration;

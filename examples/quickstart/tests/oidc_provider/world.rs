@@ -50,19 +50,28 @@ impl World {
 
     /// Asks the provider's program about its tokens.
     pub(crate) async fn tokens(&self) -> serde_json::Value {
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let url = format!("{}/test/tokens", self.issuer);
-        http.get(url).send().await.unwrap().json().await.unwrap()
+        tokens_of(&self.issuer).await
     }
 }
 
+pub(crate) async fn tokens_of(issuer: &str) -> serde_json::Value {
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    http.get(format!("{issuer}/test/tokens")).send().await.unwrap().json().await.unwrap()
+}
+
 async fn start_provider(issuer: &str, site: &str) -> Child {
+    start_provider_with(issuer, site, "on").await
+}
+
+/// Starts the provider, which knows proofs (DPoP): `on`, `off`, or with a `nonce` only.
+pub(crate) async fn start_provider_with(issuer: &str, site: &str, proofs: &str) -> Child {
     let installed = Path::new(PROVIDER).join("node_modules/oidc-provider");
     assert!(installed.exists(), "oidc-provider is not installed: run scripts/oidc-provider");
     let port = issuer.rsplit(':').next().unwrap();
     let mut provider = Command::new("node")
         .args(["provider.mjs", port, site])
         .current_dir(PROVIDER)
+        .env("DPOP", proofs)
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
@@ -108,7 +117,7 @@ async fn start_application(issuer: &str, site: &str, folder: &Path) -> Child {
 }
 
 /// Two ports of this machine that were free a moment ago.
-fn free_ports() -> [u16; 2] {
+pub(crate) fn free_ports() -> [u16; 2] {
     let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     [bind(), bind()].map(|listener| listener.local_addr().unwrap().port())
 }

@@ -60,7 +60,7 @@ impl Answer {
     /// Succeeds if the token was revoked or was invalid already (RFC 7009, section 2.2; V2, V3).
     pub(super) fn into_revocation(self) -> Result<(), ProviderError> {
         let is_client_error = self.status.is_client_error();
-        match self.error_code() {
+        match error_code(&self.body) {
             _ if self.status.is_success() => Ok(()),
             Some("invalid_grant" | "invalid_token" | "unsupported_token_type")
                 if is_client_error && !self.asks_to_wait() =>
@@ -73,7 +73,7 @@ impl Answer {
 
     /// Returns the error of this response; a successful status counts as malformed.
     fn as_error(&self) -> ProviderError {
-        let code = self.error_code();
+        let code = error_code(&self.body);
         let cause = ErrorAnswer { status: self.status, code };
         self.error_of(kind_of(self.status, code)).caused_by(cause)
     }
@@ -85,17 +85,17 @@ impl Answer {
     fn asks_to_wait(&self) -> bool {
         matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
     }
+}
 
-    /// Returns the `error` of a JSON error response (RFC 6749, section 5.2), never a part of another
-    /// text (R4).
-    fn error_code(&self) -> Option<&'static str> {
-        if self.body.len() > MAX_BYTES {
-            return None;
-        }
-        // A map, since a struct would also be read from an array.
-        let body: Map<String, Value> = serde_json::from_slice(&self.body).ok()?;
-        body.get("error")?.as_str().map(known_code)
+/// Returns the `error` of a JSON error response (RFC 6749, section 5.2), never a part of another
+/// text (R4).
+pub(super) fn error_code(body: &[u8]) -> Option<&'static str> {
+    if body.len() > MAX_BYTES {
+        return None;
     }
+    // A map, since a struct would also be read from an array.
+    let body: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    body.get("error")?.as_str().map(known_code)
 }
 
 /// Returns the kind of an error response. Only a 4xx status with the JSON error `invalid_grant`
@@ -116,13 +116,15 @@ fn kind_of(status: StatusCode, code: Option<&str>) -> ProviderErrorKind {
     }
 }
 
-/// RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750, RFC 7009, RFC 8628, OpenID Connect Core 3.1.2.6.
-const ERROR_CODES: [&str; 17] = [
+/// RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750, RFC 7009, RFC 8628, RFC 9449, OpenID Connect Core
+/// 3.1.2.6.
+const ERROR_CODES: [&str; 19] = [
     "access_denied",
     "account_selection_required",
     "consent_required",
     "interaction_required",
     "invalid_client",
+    "invalid_dpop_proof",
     "invalid_grant",
     "invalid_request",
     "invalid_scope",
@@ -135,6 +137,7 @@ const ERROR_CODES: [&str; 17] = [
     "unsupported_grant_type",
     "unsupported_response_type",
     "unsupported_token_type",
+    "use_dpop_nonce",
 ];
 
 /// Returns the code as a constant of this file: a provider may write anything there, even a token

@@ -12,6 +12,9 @@ use super::http_client::HttpClient;
 use super::provider::OpenIdProvider;
 use super::registration::{ClientAuthentication, Endpoint, ExchangeTarget, Registration};
 use super::setting::{InvalidSetting, SetupError};
+#[cfg(feature = "dpop")]
+use super::token_binding::BindingPolicy;
+use super::token_binding::TokenBinding;
 use super::transport::Transport;
 use crate::clock::{Clock, SystemClock};
 use crate::provider::RevocationScope;
@@ -23,6 +26,7 @@ const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct OpenIdBuilder {
     registration: Registration,
     transport: Transport,
+    binding: TokenBinding,
 }
 
 impl OpenIdProvider {
@@ -46,7 +50,7 @@ impl OpenIdProvider {
         };
         let (http, clock) = (Arc::new(http), Arc::new(SystemClock::new()));
         let transport = Transport { http, clock, timeout: DEFAULT_CALL_TIMEOUT };
-        OpenIdBuilder { registration, transport }
+        OpenIdBuilder { registration, transport, binding: TokenBinding::default() }
     }
 }
 
@@ -116,6 +120,29 @@ impl OpenIdBuilder {
         self
     }
 
+    /// Binds the tokens of each sign-in to a key of its own (DPoP, RFC 9449), so that they are of no
+    /// use to others; see [`dpop`](crate::dpop).
+    ///
+    /// Tokens that the provider has not bound are refused: a sign-in fails, and so does a renewal of
+    /// tokens that are bound. Sessions from before keep their bearer tokens.
+    #[cfg(feature = "dpop")]
+    pub const fn require_dpop(mut self) -> Self {
+        self.binding.policy = BindingPolicy::Required;
+        self
+    }
+
+    /// Binds tokens like [`require_dpop`](Self::require_dpop) if the provider does so, and accepts
+    /// bearer tokens of one that does not.
+    ///
+    /// # Security
+    ///
+    /// Whether tokens are bound is then the provider's decision, which may change without a notice.
+    #[cfg(feature = "dpop")]
+    pub const fn prefer_dpop(mut self) -> Self {
+        self.binding.policy = BindingPolicy::Preferred;
+        self
+    }
+
     /// Allows an issuer at an http address on loopback, such as a provider for development.
     ///
     /// # Security
@@ -137,8 +164,9 @@ impl OpenIdBuilder {
     /// client id or secret.
     pub fn build(self) -> Result<OpenIdProvider, InvalidSetting> {
         self.registration.check()?;
-        let Self { registration, transport } = self;
-        Ok(OpenIdProvider { registration, transport, discovery: Discovery::default() })
+        let Self { registration, transport, binding } = self;
+        let discovery = Discovery::default();
+        Ok(OpenIdProvider { registration, transport, discovery, binding })
     }
 
     /// Builds the provider and fetches the discovery document and the keys, for a start that is to

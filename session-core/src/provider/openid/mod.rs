@@ -46,12 +46,15 @@ mod logout_token_error;
 mod metadata;
 mod pending;
 mod provider;
+#[cfg(feature = "dpop")]
+mod proving_client;
 mod registration;
 mod retry_after;
 mod setting;
 mod sign_in;
 mod sign_in_error;
 mod signature;
+mod token_binding;
 mod token_exchange;
 pub mod tool_server;
 mod transport;

@@ -13,6 +13,7 @@ use super::id_token;
 use super::metadata::{Endpoints, Metadata};
 use super::registration::Registration;
 use super::setting::SetupError;
+use super::token_binding::TokenBinding;
 use super::token_exchange::exchange_token;
 use super::transport::Transport;
 use crate::error_chain::ErrorChain;
@@ -36,6 +37,7 @@ pub struct OpenIdProvider {
     pub(super) registration: Registration,
     pub(super) transport: Transport,
     pub(super) discovery: Discovery,
+    pub(super) binding: TokenBinding,
 }
 
 impl OpenIdProvider {
@@ -101,7 +103,9 @@ impl OpenIdProvider {
         let token = tokens.refresh_token().ok_or(ProviderErrorKind::Unsupported);
         let token = RefreshToken::new(token.map_err(ProviderError::new)?.to_owned());
         let Discovered { metadata, .. } = self.discovered().await?;
-        let exchange = Exchange::with(&*self.transport.http, &metadata.endpoints.token);
+        let key = tokens.refresh_key();
+        let http = self.binding.client(&self.transport, key)?;
+        let exchange = Exchange::with(&*http, &metadata.endpoints.token);
         let request = metadata.client.exchange_refresh_token(&token);
         let mut request = request.add_scopes(scopes);
         if let Some(resource) = resource {
@@ -109,7 +113,8 @@ impl OpenIdProvider {
         }
         // The exchange keeps the response.
         let _ = request.request_async(&exchange).await;
-        let response = exchange.into_answer()?.into_token_response()?;
+        let response = exchange.into_answer()?.into_token_response()?.proven_by(key.cloned());
+        self.check_binding(&metadata, &response).await?;
         let renewed = response.id_token.as_ref().map(SecretString::expose_secret);
         if let (Some(before), Some(after)) = (tokens.id_token(), renewed)
             && id_token::is_about_another_user(before, after)
@@ -118,6 +123,19 @@ impl OpenIdProvider {
             return Err(ProviderError::new(ProviderErrorKind::Malformed).caused_by(AnotherUser));
         }
         Ok(response)
+    }
+
+    /// Checks that tokens are bound to a key if they must be. Others are given back.
+    pub(super) async fn check_binding(
+        &self,
+        metadata: &Metadata,
+        response: &TokenResponse,
+    ) -> Result<(), ProviderError> {
+        let checked = self.binding.check(response);
+        if checked.is_err() {
+            self.revoke_unused(metadata, response).await;
+        }
+        checked
     }
 
     /// Revokes the refresh token of a sign-in that does not lead to a session, for instance because the
@@ -164,8 +182,12 @@ impl Provider for OpenIdProvider {
     ) -> Result<TokenResponse, ProviderError> {
         if let Some(target) = self.registration.token_exchange {
             let Discovered { metadata, .. } = self.discovered().await?;
-            let http = &*self.transport.http;
-            return exchange_token(http, &metadata, tokens, (resource, target)).await;
+            let key = tokens.dpop_key();
+            let http = self.binding.client(&self.transport, key)?;
+            let exchanged = exchange_token(&*http, &metadata, tokens, (resource, target)).await?;
+            let response = exchanged.proven_by(key.cloned());
+            self.check_binding(&metadata, &response).await?;
+            return Ok(response);
         }
         let scopes = resource.scope().unwrap_or_default().split_ascii_whitespace();
         let scopes = scopes.map(|scope| Scope::new(scope.to_owned()));

@@ -40,7 +40,7 @@ impl OpenIdProvider {
     /// Checks the state in constant time and the issuer (RFC 9207), exchanges the code with the
     /// PKCE verifier, and verifies the ID token: signature, issuer, audience, expiry, nonce, the
     /// hash of the access token where there is one, and the required authentication. If the key is unknown, the issuer's keys are
-    /// fetched again.
+    /// fetched again. If tokens are to be bound to a key (DPoP), the exchange makes it.
     ///
     /// # Errors
     ///
@@ -60,6 +60,7 @@ impl OpenIdProvider {
         let code = callback.code.ok_or(SignInErrorKind::MissingCode)?;
         let exchanged = self.exchange_code(&discovered.metadata, &pending, &code);
         let tokens = self.transport.bounded(exchanged).await?;
+        self.check_binding(&discovered.metadata, &tokens).await?;
         match self.verified(&discovered, &tokens, &pending).await {
             Ok(VerifiedUser { identity, authentication, claims }) => {
                 let tokens = tokens.with_scope_if_unnamed(pending.scope);
@@ -83,7 +84,9 @@ impl OpenIdProvider {
             .map_err(|_| ProviderError::new(ProviderErrorKind::Misconfigured))?;
         let verifier = PkceCodeVerifier::new(pending.verifier.expose_secret().to_owned());
         let code = AuthorizationCode::new(code.expose_secret().to_owned());
-        let exchange = Exchange::with(&*self.transport.http, &metadata.endpoints.token);
+        let key = self.binding.new_key()?;
+        let http = self.binding.client(&self.transport, key.as_ref())?;
+        let exchange = Exchange::with(&*http, &metadata.endpoints.token);
         let request = metadata
             .client
             .exchange_code(code)
@@ -91,7 +94,7 @@ impl OpenIdProvider {
             .set_redirect_uri(Cow::Owned(redirect_url));
         // The exchange keeps the response.
         let _ = request.request_async(&exchange).await;
-        exchange.into_answer()?.into_token_response()
+        Ok(exchange.into_answer()?.into_token_response()?.proven_by(key))
     }
 
     async fn verified(
