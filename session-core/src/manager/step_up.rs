@@ -15,7 +15,7 @@ use crate::store::{
     Digests, PendingRevocation, PreviousDigest, StepUpWrite, StoreError, StoreErrorKind,
     StoredSession, TokenWrite,
 };
-use crate::token::TokenSet;
+use crate::token::{TokenResponse, TokenSet};
 
 /// How often a row that changes meanwhile is read again.
 const MAX_ROUNDS: u32 = 16;
@@ -166,7 +166,8 @@ async fn write(
         let Ok(tokens) = row::open_tokens(inner, &row) else {
             return Ok(Written::NotThisSession);
         };
-        if is_already_done(&row, &authenticated.required, now) {
+        let has_scope = has_scope_of(&tokens, &authenticated.sign_in.tokens);
+        if has_scope && is_already_done(&row, &authenticated.required, now) {
             return Ok(Written::AlreadyDone);
         }
         let previous = PreviousDigest { digest: presented, rotated_at: now, confirmed_at: None };
@@ -208,6 +209,13 @@ fn is_same_user(session: &Session, authenticated: &Authenticated) -> bool {
         && session.provider == authenticated.new.provider
         && (known.subject.is_none() || known.subject == new.subject)
         && (known.issuer.is_none() || known.issuer == new.issuer)
+}
+
+/// Returns whether the session has each scope that was granted now.
+fn has_scope_of(tokens: &TokenSet, granted: &TokenResponse) -> bool {
+    let known: Vec<&str> = tokens.scope().unwrap_or_default().split_ascii_whitespace().collect();
+    let granted = granted.scope.as_deref().unwrap_or_default();
+    granted.split_ascii_whitespace().all(|scope| known.contains(&scope))
 }
 
 /// Returns whether another tab has just achieved what is required: its new secret is on the way to

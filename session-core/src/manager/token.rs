@@ -145,7 +145,11 @@ pub(crate) async fn resource_token(
     match known {
         Some((token, Freshness::Fresh)) => Ok(token.clone()),
         Some((token, Freshness::Due)) => {
-            drop(begin_for(inner, session, RenewalReason::Due, Some(resource)));
+            // The main one first, where it is what another one is fetched with.
+            let of = Some(resource).filter(|_| !needs_main_token(inner, session, tokens));
+            if of.is_some() || tokens.refresh_token().is_some() {
+                drop(begin_for(inner, session, RenewalReason::Due, of));
+            }
             Ok(token.clone())
         }
         Some((_, Freshness::Expired)) | None => {
@@ -155,22 +159,36 @@ pub(crate) async fn resource_token(
     }
 }
 
-/// Renews the main access token first, where it is what another one is fetched with and has expired.
+/// Renews the main access token first, where it is what another one is fetched with and is due.
 async fn ready_to_exchange(
     inner: &Arc<Inner>,
     session: &Session,
     tokens: &TokenSet,
 ) -> Result<(), TokenError> {
+    if !needs_main_token(inner, session, tokens) {
+        return Ok(());
+    }
+    let is_expired =
+        row::renewal_schedule(inner, session, tokens).freshness(inner.now()) == Freshness::Expired;
+    match (tokens.refresh_token(), is_expired) {
+        (Some(_), true) => renewed(inner, session).await.map(drop),
+        // It is valid still: a renewal that fails is no reason to fail here.
+        (Some(_), false) => {
+            let _ = renewed(inner, session).await;
+            Ok(())
+        }
+        (None, true) => Err(TokenError::new(TokenErrorKind::SignInNeeded)),
+        (None, false) => Ok(()),
+    }
+}
+
+/// Returns whether the access token is exchanged for others, and does not last: a provider refuses one
+/// that expires on the way to it.
+fn needs_main_token(inner: &Inner, session: &Session, tokens: &TokenSet) -> bool {
     let provider = inner.provider(&session.provider);
     let is_exchanged = provider.is_some_and(|of| of.resource_grant() == ResourceGrant::AccessToken);
     let schedule = row::renewal_schedule(inner, session, tokens);
-    if !is_exchanged || schedule.freshness(inner.now()) != Freshness::Expired {
-        return Ok(());
-    }
-    match tokens.refresh_token() {
-        Some(_) => renewed(inner, session).await.map(drop),
-        None => Err(TokenError::new(TokenErrorKind::SignInNeeded)),
-    }
+    is_exchanged && schedule.freshness(inner.now()) != Freshness::Fresh
 }
 
 async fn fetched(

@@ -333,8 +333,8 @@ impl Provider for ScriptedProvider {
         result
     }
 
-    /// Follows the same script as a renewal; a token exchange sends the access token, and always
-    /// succeeds.
+    /// Follows the same script as a renewal; a token exchange sends the access token, and fails only if
+    /// the script says so.
     async fn renew_for(
         &self,
         tokens: &TokenSet,
@@ -346,7 +346,12 @@ impl Provider for ScriptedProvider {
             ResourceGrant::AccessToken => {
                 let mut state = self.lock();
                 state.sent.push(tokens.access_token().to_owned());
-                Ok(state.response(None))
+                match state.script.pop_front() {
+                    Some(RenewalScript::Fail(kind, wait)) => {
+                        Err(ProviderError::new(kind).retry_after(wait))
+                    }
+                    _ => Ok(state.response(None)),
+                }
             }
         }
     }

@@ -174,6 +174,16 @@ impl TokenResponse {
         self
     }
 
+    /// Sets the type of the token to that of the one it takes the place of, if the response does not
+    /// name it and that one was bound to a key: a bound token must not be taken for a bearer token.
+    #[cfg(feature = "openid")]
+    pub(crate) fn with_type_of(mut self, sent: &super::TokenSet) -> Self {
+        if self.token_type.is_none() && sent.is_sender_constrained() {
+            self.token_type = sent.token_type().map(str::to_owned);
+        }
+        self
+    }
+
     /// Removes the refresh token and the ID token.
     #[cfg(feature = "openid")]
     pub(crate) fn without_grant(mut self) -> Self {

@@ -217,6 +217,44 @@ async fn an_exchange_sends_the_access_token_which_is_renewed_first_if_it_has_exp
 }
 
 #[tokio::test]
+async fn law_4_the_trouble_of_one_exchange_is_not_that_of_the_provider() {
+    for kind in [ProviderErrorKind::Misconfigured, ProviderErrorKind::Malformed] {
+        let provider = ScriptedProvider::new().with_reuse_detection().with_token_exchange();
+        let world = World::of(provider).await;
+        let (laptop, other) = (world.sign_in("ann").await, world.sign_in("bob").await);
+        for _ in 0..3 {
+            world.provider.script(RenewalScript::Fail(kind, None));
+        }
+        for name in ["files", "mail", "calendar"] {
+            let error = token(&world, &laptop, name).await.unwrap_err();
+            assert_eq!(error.kind(), TokenErrorKind::ResourceRefused, "{kind:?}");
+        }
+        world.clock.advance(EXPIRED);
+        assert!(world.token(&laptop).await.is_ok(), "{kind:?}: nothing waits for it");
+        assert!(world.token(&other).await.is_ok(), "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_main_token_that_is_due_is_renewed_before_it_is_exchanged() {
+    let provider = ScriptedProvider::new().with_reuse_detection().with_token_exchange();
+    let world = World::of(provider).await;
+    let laptop = world.sign_in("ann").await;
+    world.clock.advance(EXPIRED - SECOND);
+    token(&world, &laptop, "files").await.unwrap();
+    assert_eq!(world.provider.sent(), ["rt-1", "at-2"]);
+    // Both are due: each request costs one renewal of the main token at most, and no lease in vain.
+    world.clock.advance(EXPIRED - SECOND);
+    for _ in 0..5 {
+        token(&world, &laptop, "files").await.unwrap();
+        settle().await;
+    }
+    let sent = world.provider.sent();
+    let mains = sent.iter().filter(|token| token.starts_with("rt-")).count();
+    assert_eq!(mains, 2, "{sent:?}");
+}
+
+#[tokio::test]
 async fn an_exchange_needs_no_refresh_token_while_the_access_token_is_valid() {
     let world = World::of(ScriptedProvider::new().with_token_exchange()).await;
     let response = TokenResponse::bearer("at-0").with_expires_in(MINUTE * 5);

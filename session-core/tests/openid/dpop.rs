@@ -232,11 +232,11 @@ async fn r11_a_nonce_that_the_provider_wants_is_sent_with_the_next_proof_and_rem
 async fn r6_a_refresh_token_is_sent_again_for_a_nonce_alone_and_once() {
     let refused = |error: &str| with_header(json(400, &json!({ "error": error })), NONCE, "n");
     for (answers, sent, kind) in [
-        (vec![wants_nonce("n-1"), wants_nonce("n-2")], 2, ProviderErrorKind::Rejected),
+        (vec![wants_nonce("n-1"), wants_nonce("n-2")], 2, ProviderErrorKind::Unavailable),
         (vec![wants_nonce("n-1"), refused("invalid_grant")], 2, ProviderErrorKind::Refused),
         (vec![refused("invalid_grant")], 1, ProviderErrorKind::Refused),
-        (vec![refused("invalid_dpop_proof")], 1, ProviderErrorKind::Rejected),
-        (vec![json(400, &json!({"error": "use_dpop_nonce"}))], 1, ProviderErrorKind::Rejected),
+        (vec![refused("invalid_dpop_proof")], 1, ProviderErrorKind::Unavailable),
+        (vec![json(400, &json!({"error": "use_dpop_nonce"}))], 1, ProviderErrorKind::Unavailable),
         (vec![json(503, &json!({"error": "use_dpop_nonce"}))], 1, ProviderErrorKind::Unavailable),
         (
             vec![with_header(json(400, &json!(["use_dpop_nonce"])), NONCE, "n")],

@@ -165,7 +165,8 @@ impl SessionManager {
     /// Seals with the keyring's first key everything that another key has sealed: sessions and
     /// pending revocations.
     ///
-    /// Once nothing is left unreadable, the other keys can be removed. May run beside requests, and
+    /// Once nothing was overtaken or is left unreadable, and no node seals with another key any more, the
+    /// other keys can be removed. May run beside requests, and
     /// be repeated after it was interrupted.
     ///
     /// # Errors

@@ -13,6 +13,9 @@ use crate::token::Unreadable;
 /// How many rows are read at a time.
 const BATCH: u64 = 200;
 
+/// How often everything is gone through while values change.
+const MAX_PASSES: u32 = 8;
+
 /// How many of them are written at a time, which leaves connections to requests.
 const AT_ONCE: usize = 4;
 
@@ -22,7 +25,8 @@ const AT_ONCE: usize = 4;
 pub struct ResealReport {
     /// Values that the first key has sealed now.
     pub resealed: usize,
-    /// Values that changed meanwhile; the change has sealed them with the first key.
+    /// Values that changed meanwhile in the last pass, of eight at most: some may still need another
+    /// key. Resealing again takes care of them.
     pub overtaken: usize,
     /// Values that no key opens; they are kept.
     pub unreadable: usize,
@@ -33,8 +37,15 @@ pub(super) async fn reseal(
     mut progress: impl FnMut(ResealReport) + Send,
 ) -> Result<ResealReport, ManagerError> {
     let mut report = ResealReport::default();
-    reseal_sessions(inner, &mut report, &mut progress).await?;
-    reseal_revocations(inner, &mut report, &mut progress).await?;
+    for _ in 0..MAX_PASSES {
+        (report.overtaken, report.unreadable) = (0, 0);
+        reseal_sessions(inner, &mut report, &mut progress).await?;
+        reseal_revocations(inner, &mut report, &mut progress).await?;
+        // What changed meanwhile may have kept its old seal, as at a rotation of the secret.
+        if report.overtaken == 0 {
+            break;
+        }
+    }
     Ok(report)
 }
 

@@ -112,7 +112,7 @@ impl RenewalAttempt<'_> {
         let sign_in_needed = TokenError::new(TokenErrorKind::SignInNeeded);
         let may_help = !inner.backoff.needs_sign_in(session, inner.clock.monotonic());
         let provider = provider.filter(|_| may_help).ok_or(sign_in_needed)?;
-        self.check_grant(opened, &**provider)?;
+        self.check_grant(opened)?;
         let backoff = inner.backoff.pause(&session.provider, self.id, inner.clock.monotonic());
         let since_rejection = self.pause_after_rejection(opened);
         match backoff.max(since_rejection) {
@@ -129,10 +129,16 @@ impl RenewalAttempt<'_> {
         }
     }
 
+    /// Returns whether the access token is exchanged for that of a resource.
+    pub(super) fn is_exchange(&self, opened: &OpenedRow) -> bool {
+        let provider = self.inner.provider(&opened.row.session.provider);
+        self.resource.is_some()
+            && provider.is_some_and(|of| of.resource_grant() == ResourceGrant::AccessToken)
+    }
+
     /// Checks that there is the token that is sent for another one.
-    fn check_grant(&self, opened: &OpenedRow, provider: &dyn Provider) -> Result<(), TokenError> {
-        let is_exchange =
-            self.resource.is_some() && provider.resource_grant() == ResourceGrant::AccessToken;
+    fn check_grant(&self, opened: &OpenedRow) -> Result<(), TokenError> {
+        let is_exchange = self.is_exchange(opened);
         let has_refresh_token = opened.tokens.refresh_token().is_some();
         match is_exchange {
             true if self.freshness(opened) != Freshness::Expired => Ok(()),

@@ -26,6 +26,7 @@ struct FetchedTokens {
     received_at: Timestamp,
     /// The tokens that were sent to get it.
     sent: Arc<TokenSet>,
+    is_exchange: bool,
 }
 
 impl FetchedTokens {
@@ -55,7 +56,8 @@ pub(super) async fn persist(
     lease: &mut HeldLease<'_>,
 ) -> Result<Renewed, TokenError> {
     let received_at = attempt.inner.now();
-    let fetched = FetchedTokens { response, received_at, sent: opened.tokens };
+    let is_exchange = attempt.is_exchange(&opened);
+    let fetched = FetchedTokens { response, received_at, sent: opened.tokens, is_exchange };
     let mut row = opened.row;
     let (mut pause, mut refused) = (MIN_PAUSE, 0);
     loop {
@@ -134,7 +136,9 @@ async fn write(
     let Ok(stored) = row::open_tokens(inner, row) else {
         return Ok(WriteOutcome::Over(TokenError::new(TokenErrorKind::Unreadable)));
     };
-    if !stored.has_refresh_token_of(&fetched.sent) {
+    // What was exchanged for a token of before belongs to the authentication of before.
+    let is_exchanged = fetched.is_exchange && !stored.is_access_token(fetched.sent.access_token());
+    if is_exchanged || !stored.has_refresh_token_of(&fetched.sent) {
         let (session, tokens) = (row.session.clone(), Arc::new(stored));
         return Ok(WriteOutcome::Overtaken(Box::new(Renewed { session, tokens })));
     }

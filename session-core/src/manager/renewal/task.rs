@@ -186,10 +186,16 @@ async fn conclude(
 ) -> RenewalOutcome {
     match answer {
         Ok(response) => {
-            attempt.inner.backoff.succeeded(&opened.row.session.provider, attempt.id);
+            // An exchange says nothing of the refresh token.
+            if !attempt.is_exchange(&opened) {
+                attempt.inner.backoff.succeeded(&opened.row.session.provider, attempt.id);
+            }
             persist(attempt, opened, response, lease).await
         }
-        Err(error) if attempt.resource.is_some() && is_about_resource(error.kind()) => {
+        Err(error)
+            if attempt.resource.is_some()
+                && is_about_resource(error.kind(), attempt.is_exchange(&opened)) =>
+        {
             Err(resource_refused(attempt, &opened, error))
         }
         Err(error) if error.is_refused() => refused(attempt, opened, lease).await,
@@ -199,12 +205,15 @@ async fn conclude(
 
 /// Returns whether an error may be that of the resource or scope alone: it says nothing of the
 /// session's own token (F24), and ends nothing. Some providers answer `invalid_grant` to what the user
-/// has not consented to.
-const fn is_about_resource(kind: ProviderErrorKind) -> bool {
-    matches!(
-        kind,
-        ProviderErrorKind::Refused | ProviderErrorKind::Rejected | ProviderErrorKind::Unsupported
-    )
+/// has not consented to, and `unauthorized_client` where this client may not exchange tokens.
+const fn is_about_resource(kind: ProviderErrorKind, is_exchange: bool) -> bool {
+    match kind {
+        ProviderErrorKind::Refused
+        | ProviderErrorKind::Rejected
+        | ProviderErrorKind::Unsupported => true,
+        ProviderErrorKind::Malformed | ProviderErrorKind::Misconfigured => is_exchange,
+        ProviderErrorKind::Throttled | ProviderErrorKind::Unavailable => false,
+    }
 }
 
 fn resource_refused(

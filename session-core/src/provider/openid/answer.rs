@@ -107,6 +107,10 @@ fn kind_of(status: StatusCode, code: Option<&str>) -> ProviderErrorKind {
         (408 | 500..=599, _) | (400..=499, Some("server_error" | "temporarily_unavailable")) => {
             ProviderErrorKind::Unavailable
         }
+        // They speak of the proof, as of this node's clock, and not of the token.
+        (400..=499, Some("invalid_dpop_proof" | "use_dpop_nonce")) => {
+            ProviderErrorKind::Unavailable
+        }
         (400..=499, Some("invalid_grant")) => ProviderErrorKind::Refused,
         (400..=499, Some("invalid_client" | "unauthorized_client")) => {
             ProviderErrorKind::Misconfigured

@@ -107,6 +107,8 @@ impl OpenIdProvider {
         let http = self.binding.client(&self.transport, key)?;
         let exchange = Exchange::with(&*http, &metadata.endpoints.token);
         let request = metadata.client.exchange_refresh_token(&token);
+        let scopes: Vec<Scope> = scopes.collect();
+        let asked = scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ");
         let mut request = request.add_scopes(scopes);
         if let Some(resource) = resource {
             request = request.add_extra_param("resource", resource.to_owned());
@@ -114,12 +116,13 @@ impl OpenIdProvider {
         // The exchange keeps the response.
         let _ = request.request_async(&exchange).await;
         let response = exchange.into_answer()?.into_token_response()?.proven_by(key.cloned());
-        self.check_binding(&metadata, &response).await?;
+        let response = response.with_scope_if_unnamed(asked).with_type_of(tokens);
+        self.check_renewed_binding(&metadata, &response, tokens).await?;
         let renewed = response.id_token.as_ref().map(SecretString::expose_secret);
         if let (Some(before), Some(after)) = (tokens.id_token(), renewed)
             && id_token::is_about_another_user(before, after)
         {
-            self.revoke_unused(&metadata, &response).await;
+            self.revoke_unused_of(&metadata, &response, tokens).await;
             return Err(ProviderError::new(ProviderErrorKind::Malformed).caused_by(AnotherUser));
         }
         Ok(response)
@@ -136,6 +139,35 @@ impl OpenIdProvider {
             self.revoke_unused(metadata, response).await;
         }
         checked
+    }
+
+    /// Checks the tokens of a renewal like [`check_binding`](Self::check_binding).
+    async fn check_renewed_binding(
+        &self,
+        metadata: &Metadata,
+        response: &TokenResponse,
+        sent: &TokenSet,
+    ) -> Result<(), ProviderError> {
+        let checked = self.binding.check(response);
+        if checked.is_err() {
+            self.revoke_unused_of(metadata, response, sent).await;
+        }
+        checked
+    }
+
+    /// Revokes the refresh token of a renewal that is refused, unless it is the one that was sent: the
+    /// session holds that one still.
+    async fn revoke_unused_of(
+        &self,
+        metadata: &Metadata,
+        response: &TokenResponse,
+        sent: &TokenSet,
+    ) {
+        let is_sent = response.refresh_token.as_ref().map(SecretString::expose_secret)
+            == sent.refresh_token();
+        if !is_sent {
+            self.revoke_unused(metadata, response).await;
+        }
     }
 
     /// Revokes the refresh token of a sign-in that does not lead to a session, for instance because the
@@ -185,7 +217,7 @@ impl Provider for OpenIdProvider {
             let key = tokens.dpop_key();
             let http = self.binding.client(&self.transport, key)?;
             let exchanged = exchange_token(&*http, &metadata, tokens, (resource, target)).await?;
-            let response = exchanged.proven_by(key.cloned());
+            let response = exchanged.proven_by(key.cloned()).with_type_of(tokens);
             self.check_binding(&metadata, &response).await?;
             return Ok(response);
         }
