@@ -14,6 +14,10 @@ pub(crate) enum CliError {
     NoDatabase,
     #[error("SESSION_KEYS is not set: set it as the service has it")]
     NoKeys,
+    #[error(
+        "give --provider NAME=ISSUER,CLIENT_ID for each provider whose tokens are to be revoked"
+    )]
+    NoProvider,
     #[error("the sealing keys are not valid")]
     Keys(#[from] KeyringError),
     #[error("the sessions cannot be opened")]

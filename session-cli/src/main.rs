@@ -45,6 +45,9 @@ async fn run(arguments: Arguments) -> Result<Output, CliError> {
     if let Task::Doctor = task {
         return commands::doctor(&open, &database, keys.as_ref()).await;
     }
+    if provider.is_empty() && matches!(task, Task::Revoke { .. }) {
+        return Err(CliError::NoProvider);
+    }
     let retention = match task {
         Task::Purge { older_than } => Some(DAY * older_than),
         _ => None,
@@ -56,7 +59,10 @@ async fn run(arguments: Arguments) -> Result<Output, CliError> {
         Task::EndAll { user, of } => commands::end_all(&manager, &user, of.as_ref()).await,
         Task::Stats => commands::stats(&open, &manager).await,
         Task::Purge { .. } => commands::purge(&manager).await,
-        Task::Reseal => commands::reseal(&open, &manager, json).await,
+        Task::Reseal => {
+            let first = store::keyring(keys.as_ref())?;
+            commands::reseal(&open, &manager, first.sealing_key_id(), json).await
+        }
         Task::Revoke { limit } => commands::revoke(&manager, limit).await,
         Task::Doctor => commands::doctor(&open, &database, keys.as_ref()).await,
     }

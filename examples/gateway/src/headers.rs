@@ -75,7 +75,9 @@ pub(crate) fn clean_response(headers: &mut HeaderMap, cookie: &str) {
 fn forged(headers: &HeaderMap) -> Vec<HeaderName> {
     let is_forged = |name: &&HeaderName| {
         let name = name.as_str().replace('_', "-");
-        name.starts_with("x-forwarded-") || name == ASSERTION.as_str()
+        let is_of_proxy = ["forwarded", "x-real-ip", ASSERTION.as_str()].contains(&name.as_str());
+        let prefixes = ["x-forwarded-", "x-auth-request-"];
+        is_of_proxy || prefixes.iter().any(|prefix| name.starts_with(prefix))
     };
     headers.keys().filter(is_forged).cloned().collect()
 }

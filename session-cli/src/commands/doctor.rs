@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde_json::json;
 use session_core::clock::{Clock as _, SystemClock};
+use session_core::manager::StartError;
 use session_core::store::{MaintenanceRounds as _, RevocationOutbox as _};
 
 use crate::error::CliError;
@@ -42,7 +43,7 @@ pub(crate) async fn doctor(
     database: &SecretString,
     keys: Option<&SecretString>,
 ) -> Result<Output, CliError> {
-    let schema = schema(database).await?;
+    let schema = schema(open, database).await?;
     let mut findings = vec![schema];
     if findings.iter().all(|finding| finding.is_well) {
         findings.push(sealing_keys(open, keys).await?);
@@ -59,14 +60,17 @@ pub(crate) async fn doctor(
 }
 
 /// Checks that every step of the schema was applied.
-async fn schema(database: &SecretString) -> Result<Finding, CliError> {
+async fn schema(open: &OpenStore, database: &SecretString) -> Result<Finding, CliError> {
     let steps = session_migrate::status(database.expose_secret()).await?;
     let missing: Vec<_> = steps.iter().filter(|step| !step.is_applied).collect();
+    let is_other = missing.len() == steps.len() && open.store.statistics().await.is_ok();
     let message = match missing.first() {
+        // The application's own migrator keeps a list of its own.
+        _ if is_other => "the tables are there, recorded by another migrator".to_owned(),
         None => format!("all {} steps are applied", steps.len()),
         Some(step) => format!("{} is not applied: run `session-migrate up`", step.name),
     };
-    Ok(Finding::new("schema", missing.is_empty(), message))
+    Ok(Finding::new("schema", missing.is_empty() || is_other, message))
 }
 
 /// Checks that the keys open what is stored.
@@ -85,7 +89,12 @@ async fn sealing_keys(open: &OpenStore, keys: Option<&SecretString>) -> Result<F
     }
     // Opens one session for each key.
     if let Err(error) = open.manager(Some(keys), &[], None).await {
-        let message = format!("{error}: a key is not the one that its id stands for");
+        let message = match &error {
+            CliError::Start(StartError::WrongKey { key_id, .. }) => {
+                format!("the key {key_id} is not the one that has sealed under this id")
+            }
+            other => other.to_string(),
+        };
         return Ok(Finding::new("sealing keys", false, message));
     }
     let old: u64 = used.iter().filter(|(id, _)| id != first.sealing_key_id()).map(|(_, n)| n).sum();

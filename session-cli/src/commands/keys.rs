@@ -15,6 +15,7 @@ const STEP: usize = 10_000;
 pub(crate) async fn reseal(
     open: &OpenStore,
     manager: &SessionManager,
+    first: &str,
     is_json: bool,
 ) -> Result<Output, CliError> {
     let total: u64 = open.store.statistics().await?.sealing_keys.iter().map(|(_, n)| *n).sum();
@@ -27,11 +28,21 @@ pub(crate) async fn reseal(
         }
     });
     let ResealReport { resealed, overtaken, unreadable, .. } = report.await?;
-    let text = format!(
+    let left = open.store.statistics().await?.sealing_keys;
+    let left: u64 = left.iter().filter(|(id, _)| id != first).map(|(_, count)| *count).sum();
+    let mut text = format!(
         "{resealed} values sealed with the first key, {overtaken} changed meanwhile, {unreadable} opened by no key"
     );
-    let json = json!({ "resealed": resealed, "overtaken": overtaken, "unreadable": unreadable });
-    Ok(Output { is_well: unreadable == 0, ..Output::new(json, text) })
+    if left > 0 {
+        text += &format!(
+            "; {left} still need another key: keep it, and run this again once every node has the new \
+             key first"
+        );
+    }
+    let json = json!({
+        "resealed": resealed, "overtaken": overtaken, "unreadable": unreadable, "left": left,
+    });
+    Ok(Output { is_well: left == 0, ..Output::new(json, text) })
 }
 
 /// Revokes tokens of ended sessions at the providers that were given.

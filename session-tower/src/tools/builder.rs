@@ -63,8 +63,8 @@ impl ToolConnectionsBuilder {
     ///
     /// # Errors
     ///
-    /// Returns [`ToolConfigError`] if a name is there twice or is none of the manager's, or a redirect
-    /// URI is not of the site's public address.
+    /// Returns [`ToolConfigError`] if a name is there twice or is none of the manager's, a redirect URI
+    /// is not of the site's public address, or two authorization servers have the same one.
     pub fn build(self) -> Result<ToolConnections, ToolConfigError> {
         for (at, one) in self.servers.iter().enumerate() {
             if let Some(problem) = self.problem_of(one, at) {
@@ -82,6 +82,17 @@ impl ToolConnectionsBuilder {
         let name = one.name.as_str();
         if self.servers.iter().skip(at + 1).any(|other| other.name == one.name) {
             return Some("is there twice".to_owned());
+        }
+        let is_mixed_up = |other: &&NamedServer| {
+            other.server.redirect_uri() == one.server.redirect_uri()
+                && other.server.issuer() != one.server.issuer()
+        };
+        if let Some(other) = self.servers.iter().find(is_mixed_up) {
+            return Some(format!(
+                "has the redirect URI of {:?}, whose authorization server is another one: give each \
+                 authorization server its own, so that one cannot answer for the other (mix-up)",
+                other.name.as_str()
+            ));
         }
         if !self.sign_in.flow.manager.has_provider(&one.name) {
             return Some(format!(

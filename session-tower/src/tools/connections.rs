@@ -104,17 +104,29 @@ impl ToolConnections {
     pub(super) async fn complete(
         &self,
         current: Option<&CurrentSession>,
-        query: &str,
+        at: &Uri,
         headers: &HeaderMap,
     ) -> (Result<String, ConnectFailure>, Option<HeaderValue>) {
-        let callback = Callback::from_query(query);
+        let callback = Callback::from_query(at.query().unwrap_or_default());
         let state = callback.state.clone().unwrap_or_default();
         match self.cookies.take(&state, headers) {
             None => (Err(ConnectFailure::new(ConnectFailureKind::Unknown)), None),
             Some((record, removal)) => {
-                (self.complete_record(current, record, callback, headers).await, Some(removal))
+                let completed = match self.is_callback_of(&record, at) {
+                    true => self.complete_record(current, record, callback, headers).await,
+                    false => Err(ConnectFailure::new(ConnectFailureKind::Unknown)),
+                };
+                (completed, Some(removal))
             }
         }
+    }
+
+    /// Returns whether the browser came back where this record's authorization server sends it. A router
+    /// in between may have taken the beginning of the path.
+    fn is_callback_of(&self, record: &ConnectionRecord, at: &Uri) -> bool {
+        let named = self.named(&record.server);
+        let expected = named.map(|named| named.server.redirect_uri().parse::<Uri>());
+        expected.is_ok_and(|uri| uri.is_ok_and(|uri| uri.path().ends_with(at.path())))
     }
 
     async fn complete_record(

@@ -33,7 +33,9 @@ impl ToolConnections {
         ConnectService(self.clone())
     }
 
-    /// Returns the service that completes a connection. It stands at the path of the redirect URI.
+    /// Returns the service that completes a connection. It stands at the path of each redirect URI, and
+    /// refuses an answer that comes in at another server's: so one authorization server cannot pass on
+    /// what another has issued (mix-up, RFC 9700, section 4.4).
     #[must_use]
     pub fn callback(&self) -> ConnectCallbackService {
         ConnectCallbackService(self.clone())
@@ -75,8 +77,7 @@ impl ConnectCallbackService {
             Err(missing @ Rejection::MissingLayer) => return rejected(missing, &head),
             Err(_) => None,
         };
-        let query = head.uri.query().unwrap_or_default();
-        let (completed, removal) = self.0.complete(current, query, &head.headers).await;
+        let (completed, removal) = self.0.complete(current, &head.uri, &head.headers).await;
         let response = match completed {
             Ok(return_to) => redirect(&return_to),
             Err(failure) => self.0.failed(&failure, &head.headers),

@@ -71,12 +71,16 @@ impl Servers {
     }
 
     fn tool_server(&self, url: &str, redirect_uri: &str) -> Arc<ToolServer> {
+        self.tool_server_of("https://id.example", url, redirect_uri)
+    }
+
+    fn tool_server_of(&self, issuer: &str, url: &str, redirect_uri: &str) -> Arc<ToolServer> {
         let servers = self.clone();
         let http = move |request: Request<Vec<u8>>| {
             let response = servers.respond(&request);
             async move { Ok::<_, std::io::Error>(response) }
         };
-        let builder = ToolServer::builder(url, "https://id.example", http);
+        let builder = ToolServer::builder(url, issuer, http);
         let builder = builder.with_redirect_uri(redirect_uri);
         Arc::new(builder.with_registration(RegisteredClient::new("app")).build().unwrap())
     }
@@ -126,7 +130,11 @@ impl ToolSite {
     }
 
     async fn callback(&self, cookies: &str, query: &str) -> Answer {
-        let request = Request::get(format!("/tools/callback?{query}")).header(COOKIE, cookies);
+        self.callback_at("/tools/callback", cookies, query).await
+    }
+
+    async fn callback_at(&self, path: &str, cookies: &str, query: &str) -> Answer {
+        let request = Request::get(format!("{path}?{query}")).header(COOKIE, cookies);
         let request: Request<Body> =
             request.header(ACCEPT, "text/html").body(Body::default()).unwrap();
         let service = self.site.layer().layer(self.tools.callback());
@@ -318,6 +326,17 @@ async fn failures_are_told_apart_and_leave_no_connection() {
 }
 
 #[tokio::test]
+async fn r9_an_answer_at_another_server_s_redirect_uri_is_refused_before_the_code_is_sent() {
+    let it = ToolSite::new().await;
+    let laptop = it.site.sign_in("ann").await;
+    let (pending, query) = it.begin(&laptop.secret).await;
+    let both = format!("{}; {pending}", cookie(&laptop.secret));
+    let answer = it.callback_at("/tools/callback-of-another", &both, &query).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text);
+    assert_eq!(it.connection("ann").await, None);
+}
+
+#[tokio::test]
 async fn what_cannot_work_is_refused_when_it_is_built() {
     let site = Site::new().await;
     let servers = Servers::new();
@@ -332,6 +351,10 @@ async fn what_cannot_work_is_refused_when_it_is_built() {
         let problem = problem(tools().server(files(), files_at(elsewhere))).unwrap();
         assert!(problem.contains("no path of the site"), "{problem}");
     }
+    let other_issuer = servers.tool_server_of("https://other.example", TOOLS, CALLBACK);
+    let mail = sample::provider("mcp:mail");
+    let mixed = tools().server(files(), files_at(CALLBACK)).server(mail, other_issuer);
+    assert!(problem(mixed).unwrap().contains("mix-up"));
     let bare =
         session_core::SessionManager::builder(session_core::store::memory::MemoryStore::new())
             .keyring(crate::site::keyring())

@@ -1,12 +1,14 @@
 //! Refresh tokens of ended sessions are revoked at their provider, beside all requests (law 11).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use session_core::manager::{RevocationReport, SignIn};
 use session_core::provider::{ProviderErrorKind, RevocationScope};
+use session_core::session::ProviderIdentity;
 use session_core::testing::{Fault, Method, ScriptedProvider, sample};
-use session_core::{EndReason, TokenResponse};
-use session_tests::manager::{World, policy, settle};
+use session_core::{EndReason, SessionManager, TokenResponse};
+use session_tests::manager::{World, keyring, policy, settle};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -287,4 +289,48 @@ async fn v1_an_access_token_that_never_expires_is_revoked_in_place_of_a_refresh_
     }
     assert_eq!(process(&world).await, (1, 0, 0));
     assert_eq!(world.provider.revoked(), ["at-endless"]);
+}
+
+#[tokio::test]
+async fn f38_a_grant_may_be_that_of_several_tool_servers_with_one_issuer() {
+    let world = World::new().await;
+    let user = sample::user("ann");
+    let connect = async |name: &str, issuer: &str| {
+        let identity =
+            ProviderIdentity { issuer: Some(issuer.to_owned()), ..ProviderIdentity::default() };
+        let sign_in = SignIn::new(&user, &sample::provider(name), world.provider.sign_in());
+        world.manager.connect_with(sign_in.identity(identity)).await.unwrap().session
+    };
+    let files = connect("mcp:files", "https://id.example").await;
+    let mail = connect("mcp:mail", "https://id.example").await;
+    let other = connect("mcp:other", "https://other.example").await;
+    world.manager.end_one(&user, files.id).await.unwrap();
+    world.manager.end_one(&user, other.id).await.unwrap();
+    let report = world.manager.process_revocations(10).await.unwrap();
+    assert_eq!((report.held, report.revoked), (1, 1), "the grant may be that of the mail too");
+    world.manager.end_one(&user, mail.id).await.unwrap();
+    world.clock.advance(Duration::from_secs(3600));
+    assert_eq!(world.manager.process_revocations(10).await.unwrap().revoked, 2);
+}
+
+#[tokio::test]
+async fn a_process_without_the_provider_gives_no_revocation_up() {
+    let world = World::new().await;
+    let laptop = world.sign_in().await;
+    world.manager.end_one(&laptop.session.user, laptop.session.id).await.unwrap();
+    let elsewhere = SessionManager::builder(Arc::clone(world.sessions()))
+        .keyring(keyring())
+        .clock(world.clock.clone())
+        .start()
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        let report = elsewhere.process_revocations(10).await.unwrap();
+        assert_eq!((report.postponed, report.dropped), (1, 0));
+        world.clock.advance(Duration::from_secs(31 * 24 * 3600));
+    }
+    elsewhere.process_revocations(10).await.unwrap();
+    // It is due again soon, for a process that has the provider.
+    world.clock.advance(Duration::from_secs(60));
+    assert_eq!(world.manager.process_revocations(10).await.unwrap().revoked, 1);
 }

@@ -83,6 +83,8 @@ async fn nobody_says_who_the_user_is_but_the_gateway() {
     }
     request =
         request.header("authorization", "Bearer forged").header("x-forwarded-email", "root@x");
+    let request = request.header("forwarded", "for=root").header("x-real-ip", "root");
+    let request = request.header("x-auth-request-user", "root");
     let request = request.header("x-forwarded-for", "root").header("x-forwarded-proto", "root");
     let request = request.header("connection", "x-forwarded-user, authorization");
     let headers = site.headers(request).await;

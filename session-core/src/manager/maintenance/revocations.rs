@@ -12,6 +12,7 @@ use crate::manager::manager::Inner;
 use crate::manager::renewal::MAX_REQUESTED_PAUSE;
 use crate::metrics::{self, RevocationOutcome};
 use crate::provider::{Provider, ProviderError, ProviderErrorKind, RevocationScope};
+use crate::session::Session;
 use crate::store::{Partition, PendingRevocation, StoreError};
 use crate::token::{SealContext, SealedPart, Unreadable};
 
@@ -47,6 +48,8 @@ enum Revoked {
     Dropped,
     /// Another session uses the grant, which the provider would revoke as a whole.
     Held,
+    /// No provider of that name was added to this manager: another node may have it.
+    NotHere,
     Postponed(Option<Duration>),
     /// The key that sealed the token is missing.
     Unreadable,
@@ -108,6 +111,13 @@ async fn process_one(
             report.postponed += 1;
             requested
         }
+        // It is not this process's to give up, nor to keep from another for long.
+        Revoked::NotHere => {
+            metrics::revocation(RevocationOutcome::Postponed);
+            report.postponed += 1;
+            let due_at = inner.now() + MIN_PAUSE;
+            return inner.bounded(inner.store.postpone_revocation(revocation.id, due_at)).await;
+        }
         // Its key may come back, so it is never given up (F35).
         Revoked::Unreadable => {
             metrics::revocation(RevocationOutcome::Postponed);
@@ -125,8 +135,7 @@ async fn complete(inner: &Inner, revocation: &PendingRevocation) -> Result<(), S
 
 async fn revoke(inner: &Inner, revocation: &PendingRevocation) -> Result<Revoked, StoreError> {
     let Some(provider) = inner.provider(&revocation.provider) else {
-        // Another node, with a newer or older configuration, may know the provider.
-        return Ok(Revoked::Postponed(None));
+        return Ok(Revoked::NotHere);
     };
     if provider.revocation_scope() != RevocationScope::Token
         && may_be_in_use(inner, revocation).await?
@@ -157,14 +166,20 @@ async fn may_be_in_use(inner: &Inner, revocation: &PendingRevocation) -> Result<
         return Ok(true);
     }
     let mut live = inner.bounded(inner.store.list(user)).await?;
+    let ended = inner.bounded(inner.store.find_all(&[revocation.session])).await?;
+    let issuer = ended.first().and_then(|row| row.identity.issuer.as_ref());
+    // Several tool servers have one authorization server, which may know one grant for all of them.
+    let is_of_issuer = |one: &Session| issuer.is_some() && one.identity.issuer.as_ref() == issuer;
+    if live.iter().any(|one| one.provider != *provider && is_of_issuer(one)) {
+        return Ok(true);
+    }
     live.retain(|session| session.provider == *provider);
     if live.is_empty() || live.iter().any(|session| session.identity.subject.is_none()) {
         return Ok(!live.is_empty());
     }
-    let rows = inner.bounded(inner.store.find_all(&[revocation.session])).await?;
     let unknown = Partition::of(user, provider, None);
     // If the row is purged, only the partition is left, which says less.
-    Ok(rows.first().map_or(*partition == unknown, |row| row.identity.subject.is_none()))
+    Ok(ended.first().map_or(*partition == unknown, |row| row.identity.subject.is_none()))
 }
 
 async fn ask_to_revoke(

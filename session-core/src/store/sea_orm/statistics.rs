@@ -1,8 +1,11 @@
 //! Numbers about what is stored, for operators.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use std::collections::BTreeMap;
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use serde::Serialize;
 
+use super::entity::revocation;
 use super::entity::session::{self, Column};
 use super::store::SeaOrmStore;
 use crate::store::StoreError;
@@ -15,7 +18,7 @@ pub struct StoreStatistics {
     pub live: Vec<(String, u64)>,
     /// Sessions that have ended and are not purged yet, by reason.
     pub ended: Vec<(String, u64)>,
-    /// Sessions with tokens, by the id of the key that has sealed them.
+    /// Sessions with tokens and pending revocations, by the id of the key that has sealed them.
     pub sealing_keys: Vec<(String, u64)>,
 }
 
@@ -29,8 +32,27 @@ impl SeaOrmStore {
         Ok(StoreStatistics {
             live: self.count_by(Column::Provider, Column::EndedAt.is_null()).await?,
             ended: self.count_by(Column::EndReason, Column::EndedAt.is_not_null()).await?,
-            sealing_keys: self.count_by(Column::SealKey, Column::SealKey.is_not_null()).await?,
+            sealing_keys: self.count_keys().await?,
         })
+    }
+
+    async fn count_keys(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        let mut keys: BTreeMap<String, u64> = self
+            .count_by(Column::SealKey, Column::SealKey.is_not_null())
+            .await?
+            .into_iter()
+            .collect();
+        let key = revocation::Column::SealKey;
+        let query = revocation::Entity::find()
+            .select_only()
+            .column(key)
+            .expr(revocation::Column::Id.count())
+            .filter(key.is_not_null())
+            .group_by(key);
+        for (id, count) in self.counted(&query).await? {
+            *keys.entry(id).or_default() += count;
+        }
+        Ok(keys.into_iter().collect())
     }
 
     async fn count_by(
@@ -45,6 +67,13 @@ impl SeaOrmStore {
             .filter(which)
             .group_by(column)
             .order_by_asc(column);
+        self.counted(&query).await
+    }
+
+    async fn counted<E: EntityTrait>(
+        &self,
+        query: &Select<E>,
+    ) -> Result<Vec<(String, u64)>, StoreError> {
         let rows = self
             .repeat(|_| async {
                 let rows = query.clone().into_tuple::<(Option<String>, i64)>().all(&self.pool);

@@ -61,10 +61,11 @@ impl ToolServerNames {
                 ProviderError::new(ProviderErrorKind::Unavailable).caused_by(cause)
             })
         };
-        let response = transport.bounded(call).await.map_err(SetupError::Discovery)?;
-        let is_challenge = response.status() == StatusCode::UNAUTHORIZED;
+        // A server that asks for no token may answer with a stream that does not end.
+        let response = transport.bounded(call).await.ok();
+        let challenge = response.filter(|response| response.status() == StatusCode::UNAUTHORIZED);
         let none = HeaderMap::new();
-        Ok(Challenge::of(if is_challenge { response.headers() } else { &none }))
+        Ok(Challenge::of(challenge.as_ref().map_or(&none, |response| response.headers())))
     }
 
     /// Fetches the metadata from their well-known address (section 3.1), or from that of the origin,

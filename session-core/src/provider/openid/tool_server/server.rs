@@ -87,7 +87,9 @@ impl ToolServer {
         &self,
         metadata: &AuthorizationServerMetadata,
     ) -> Result<&RegisteredClient, SetupError> {
-        let register = || self.registration.register(metadata, &self.redirect_uri);
+        // One that hangs must not keep every connection waiting.
+        let register =
+            || self.transport.bounded(self.registration.register(metadata, &self.redirect_uri));
         self.registered.get_or_try_init(register).await.map_err(|error| {
             // A refusal is about the client here, and must not end a connection.
             SetupError::Registration(match error.is_refused() {
