@@ -223,6 +223,13 @@ impl TokenSet {
         is_dpop(self.token_type())
     }
 
+    /// Returns the type of an access token that is bound to a key: what takes its place must not be
+    /// taken for a bearer token.
+    #[cfg(feature = "openid")]
+    pub(crate) fn bound_type(&self) -> Option<&str> {
+        self.token_type().filter(|_| self.is_sender_constrained())
+    }
+
     /// Returns the key that the access token is bound to.
     #[cfg(feature = "openid")]
     pub(crate) fn dpop_key(&self) -> Option<&DpopKey> {

@@ -175,12 +175,10 @@ impl TokenResponse {
     }
 
     /// Sets the type of the token to that of the one it takes the place of, if the response does not
-    /// name it and that one was bound to a key: a bound token must not be taken for a bearer token.
+    /// name it.
     #[cfg(feature = "openid")]
-    pub(crate) fn with_type_of(mut self, sent: &super::TokenSet) -> Self {
-        if self.token_type.is_none() && sent.is_sender_constrained() {
-            self.token_type = sent.token_type().map(str::to_owned);
-        }
+    pub(crate) fn with_type_if_unnamed(mut self, before: Option<&str>) -> Self {
+        self.token_type = self.token_type.or_else(|| before.map(str::to_owned));
         self
     }
 

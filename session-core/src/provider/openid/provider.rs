@@ -116,7 +116,8 @@ impl OpenIdProvider {
         // The exchange keeps the response.
         let _ = request.request_async(&exchange).await;
         let response = exchange.into_answer()?.into_token_response()?.proven_by(key.cloned());
-        let response = response.with_scope_if_unnamed(asked).with_type_of(tokens);
+        let response =
+            response.with_scope_if_unnamed(asked).with_type_if_unnamed(tokens.bound_type());
         self.check_renewed_binding(&metadata, &response, tokens).await?;
         let renewed = response.id_token.as_ref().map(SecretString::expose_secret);
         if let (Some(before), Some(after)) = (tokens.id_token(), renewed)
@@ -217,7 +218,8 @@ impl Provider for OpenIdProvider {
             let key = tokens.dpop_key();
             let http = self.binding.client(&self.transport, key)?;
             let exchanged = exchange_token(&*http, &metadata, tokens, (resource, target)).await?;
-            let response = exchanged.proven_by(key.cloned()).with_type_of(tokens);
+            let response =
+                exchanged.proven_by(key.cloned()).with_type_if_unnamed(tokens.bound_type());
             self.check_binding(&metadata, &response).await?;
             return Ok(response);
         }
