@@ -97,3 +97,6 @@ assert.ok((await open("/_gateway/logout", { method: "POST" })).ok);
 await closed;
 console.log("signed out: the web socket is closed");
 assert.equal((await open("/settings")).status, 401);
+// The refused socket's connection stays open.
+foreign.terminate();
+process.exit(0);
