@@ -77,7 +77,13 @@ const deployed = await open("/flows", {
   body: JSON.stringify(flow),
 });
 assert.ok(deployed.ok, `deployed: ${deployed.status}`);
-assert.equal((await open("/hello")).status, 200);
+// The flow starts a moment after it was deployed.
+let hello = await open("/hello");
+for (let tries = 0; hello.status === 404 && tries < 100; tries += 1) {
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  hello = await open("/hello");
+}
+assert.equal(hello.status, 200);
 const headers = JSON.parse((await said).msg);
 assert.match(headers.authorization, /^Bearer ./);
 assert.equal(headers["x-forwarded-user"], "ann");
