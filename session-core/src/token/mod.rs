@@ -287,6 +287,12 @@ impl TokenSet {
         same_secret(self.access_token(), token)
     }
 
+    /// Returns whether this is the refresh token, compared in constant time.
+    #[cfg(feature = "openid")]
+    pub(crate) fn is_refresh_token(&self, token: &str) -> bool {
+        self.refresh_token().is_some_and(|mine| same_secret(mine, token))
+    }
+
     /// Returns whether both have the same refresh token, or none, compared in constant time.
     #[must_use]
     pub fn has_refresh_token_of(&self, other: &Self) -> bool {

@@ -207,6 +207,20 @@ async fn r11_an_exchange_proves_the_key_of_the_access_token_and_its_token_has_th
 }
 
 #[tokio::test]
+async fn r11_a_refresh_token_that_comes_back_with_an_unbound_token_stays_the_session_s() {
+    let issuer = Issuer::new();
+    let (held, _) = signed_in(&issuer).await;
+    let builder = issuer.builder().require_dpop().with_revocation_scope(RevocationScope::Token);
+    let provider = builder.build().unwrap();
+    for (refresh, revocations) in [("rt-1", 0), ("rt-2", 1)] {
+        issuer.script("/revoke", ok(&json!({})));
+        issuer.script("/token", ok(&tokens("Bearer", "at-2", Some(refresh))));
+        assert_eq!(provider.renew(&held).await.unwrap_err().kind(), ProviderErrorKind::Malformed);
+        assert_eq!(issuer.requests_to("/revoke").len(), revocations, "{refresh}");
+    }
+}
+
+#[tokio::test]
 async fn r11_a_nonce_that_the_provider_wants_is_sent_with_the_next_proof_and_remembered() {
     let issuer = Issuer::new();
     issuer.script("/token", wants_nonce("n-1"));

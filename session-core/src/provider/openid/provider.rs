@@ -118,57 +118,30 @@ impl OpenIdProvider {
         let response = exchange.into_answer()?.into_token_response()?.proven_by(key.cloned());
         let response =
             response.with_scope_if_unnamed(asked).with_type_if_unnamed(tokens.bound_type());
-        self.check_renewed_binding(&metadata, &response, tokens).await?;
+        self.check_binding(&metadata, &response, Some(tokens)).await?;
         let renewed = response.id_token.as_ref().map(SecretString::expose_secret);
         if let (Some(before), Some(after)) = (tokens.id_token(), renewed)
             && id_token::is_about_another_user(before, after)
         {
-            self.revoke_unused_of(&metadata, &response, tokens).await;
+            self.revoke_unused(&metadata, &response, Some(tokens)).await;
             return Err(ProviderError::new(ProviderErrorKind::Malformed).caused_by(AnotherUser));
         }
         Ok(response)
     }
 
-    /// Checks that tokens are bound to a key if they must be. Others are given back.
+    /// Checks that tokens are bound to a key if they must be. Others are given back, like those of
+    /// [`revoke_unused`](Self::revoke_unused).
     pub(super) async fn check_binding(
         &self,
         metadata: &Metadata,
         response: &TokenResponse,
+        sent: Option<&TokenSet>,
     ) -> Result<(), ProviderError> {
         let checked = self.binding.check(response);
         if checked.is_err() {
-            self.revoke_unused(metadata, response).await;
+            self.revoke_unused(metadata, response, sent).await;
         }
         checked
-    }
-
-    /// Checks the tokens of a renewal like [`check_binding`](Self::check_binding).
-    async fn check_renewed_binding(
-        &self,
-        metadata: &Metadata,
-        response: &TokenResponse,
-        sent: &TokenSet,
-    ) -> Result<(), ProviderError> {
-        let checked = self.binding.check(response);
-        if checked.is_err() {
-            self.revoke_unused_of(metadata, response, sent).await;
-        }
-        checked
-    }
-
-    /// Revokes the refresh token of a renewal that is refused, unless it is the one that was sent: the
-    /// session holds that one still.
-    async fn revoke_unused_of(
-        &self,
-        metadata: &Metadata,
-        response: &TokenResponse,
-        sent: &TokenSet,
-    ) {
-        let is_sent = response.refresh_token.as_ref().map(SecretString::expose_secret)
-            == sent.refresh_token();
-        if !is_sent {
-            self.revoke_unused(metadata, response).await;
-        }
     }
 
     /// Revokes the refresh token of a sign-in that does not lead to a session, for instance because the
@@ -179,15 +152,25 @@ impl OpenIdProvider {
     /// failure is logged.
     pub async fn give_back(&self, tokens: &TokenResponse) {
         match self.discovered().await {
-            Ok(Discovered { metadata, .. }) => self.revoke_unused(&metadata, tokens).await,
+            Ok(Discovered { metadata, .. }) => self.revoke_unused(&metadata, tokens, None).await,
             Err(error) => not_given_back(&error),
         }
     }
 
-    /// Revokes tokens that no session may hold, like [`give_back`](Self::give_back).
-    pub(super) async fn revoke_unused(&self, metadata: &Metadata, response: &TokenResponse) {
+    /// Revokes tokens that no session may hold, like [`give_back`](Self::give_back); but not a refresh
+    /// token that was sent and comes back, which the session holds still.
+    pub(super) async fn revoke_unused(
+        &self,
+        metadata: &Metadata,
+        response: &TokenResponse,
+        sent: Option<&TokenSet>,
+    ) {
         let revokes_one = self.registration.revocation_scope == RevocationScope::Token;
-        let token = response.refresh_token.as_ref().filter(|_| revokes_one);
+        let is_sent = |token: &SecretString| {
+            sent.is_some_and(|sent| sent.is_refresh_token(token.expose_secret()))
+        };
+        let token = response.refresh_token.as_ref();
+        let token = token.filter(|token| revokes_one && !is_sent(token));
         let Some(token) = token else { return };
         let revoked = self.transport.bounded(self.ask_to_revoke(metadata, refresh(token))).await;
         if let Err(error) = revoked {
@@ -220,7 +203,7 @@ impl Provider for OpenIdProvider {
             let exchanged = exchange_token(&*http, &metadata, tokens, (resource, target)).await?;
             let response =
                 exchanged.proven_by(key.cloned()).with_type_if_unnamed(tokens.bound_type());
-            self.check_binding(&metadata, &response).await?;
+            self.check_binding(&metadata, &response, Some(tokens)).await?;
             return Ok(response);
         }
         let scopes = resource.scope().unwrap_or_default().split_ascii_whitespace();

@@ -60,14 +60,14 @@ impl OpenIdProvider {
         let code = callback.code.ok_or(SignInErrorKind::MissingCode)?;
         let exchanged = self.exchange_code(&discovered.metadata, &pending, &code);
         let tokens = self.transport.bounded(exchanged).await?;
-        self.check_binding(&discovered.metadata, &tokens).await?;
+        self.check_binding(&discovered.metadata, &tokens, None).await?;
         match self.verified(&discovered, &tokens, &pending).await {
             Ok(VerifiedUser { identity, authentication, claims }) => {
                 let tokens = tokens.with_scope_if_unnamed(pending.scope);
                 Ok(SignInOutcome { tokens, identity, authentication, claims })
             }
             Err(error) => {
-                self.revoke_unused(&discovered.metadata, &tokens).await;
+                self.revoke_unused(&discovered.metadata, &tokens, None).await;
                 Err(error)
             }
         }

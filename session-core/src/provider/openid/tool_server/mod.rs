@@ -11,11 +11,11 @@
 //! # async fn example(
 //! #     http: impl session_core::provider::openid::HttpClient,
 //! #     query: &str,
+//! #     sessions: session_core::SessionManager,
 //! # ) -> Result<(), Box<dyn std::error::Error>> {
 //! use session_core::provider::openid::Callback;
 //! use session_core::provider::tool_server::{RegisteredClient, ToolServer};
 //! use session_core::{ProviderName, UserId};
-//! # let sessions: session_core::SessionManager = unimplemented!();
 //!
 //! let files = ToolServer::builder("https://files.example/mcp", "https://id.example", http)
 //!     .with_redirect_uri("https://app.example/tools/callback")
