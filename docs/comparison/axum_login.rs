@@ -1,6 +1,6 @@
 //! Sign-in, a call to another service, devices and sign-out with axum-login.
 //!
-//! Not a part of the workspace: it was compiled once, with
+//! Not a part of the workspace: it was compiled and run once, with
 //!
 //! ```toml
 //! [dependencies]
