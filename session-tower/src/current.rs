@@ -7,7 +7,7 @@ use http::Extensions;
 use session_core::manager::{EndedSignal, LiveSession, TokenError};
 use session_core::middleware::{ErrorChain, SessionManagerExt as _};
 use session_core::policy::authentication::RequiredAuthentication;
-use session_core::session::SecretDigest;
+use session_core::session::{SecretDigest, SessionData};
 use session_core::token::{Resource, ResourceToken};
 use session_core::{
     EndReason, ProviderName, Session, SessionId, SessionManager, Timestamp, TokenSet, UserId,
@@ -184,6 +184,14 @@ impl CurrentSession {
     #[must_use]
     pub fn tokens(&self) -> &TokenSet {
         self.live.tokens()
+    }
+
+    /// Returns what the application keeps with the session, such as the user's name: see
+    /// `UserOfSignIn::data` of the ready-made sign-in, and
+    /// [`SignIn::data`](session_core::manager::SignIn::data).
+    #[must_use]
+    pub fn data(&self) -> &SessionData {
+        self.tokens().data()
     }
 
     /// Returns the time of the last use that this process knows of. This request is a use.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
-use crate::html::escaped;
+use crate::html::{self, escaped};
 use crate::redirect::accepts_pages;
 
 /// The `Retry-After` of what may succeed later.
@@ -28,22 +28,17 @@ pub(crate) struct FailurePage<'a> {
 impl FailurePage<'_> {
     pub(crate) fn response(self, headers: &HeaderMap) -> Response<Bytes> {
         let status = self.status;
-        let (kind, body) = match accepts_pages(headers) {
-            true => ("text/html; charset=utf-8", self.page()),
-            false => ("application/problem+json", self.problem()),
+        let mut response = match accepts_pages(headers) {
+            true => self.page(),
+            false => self.problem(),
         };
-        let mut response = Response::new(Bytes::from(body));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));
         }
         response
     }
 
-    fn problem(self) -> String {
+    fn problem(self) -> Response<Bytes> {
         let mut problem = serde_json::json!({
             "type": "about:blank",
             "title": self.message,
@@ -54,17 +49,18 @@ impl FailurePage<'_> {
             members.extend(self.live.map(|live| ("live".to_owned(), live.into())));
             members.extend(self.detail.map(|detail| ("detail".to_owned(), detail.into())));
         }
-        problem.to_string()
+        let mut response = Response::new(Bytes::from(problem.to_string()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
     }
 
-    fn page(self) -> String {
-        let (heading, message) = (self.heading, escaped(self.message));
+    fn page(self) -> Response<Bytes> {
         let detail = self.detail.map(|detail| format!("<pre>{}</pre>", escaped(&detail)));
-        let detail = detail.unwrap_or_default();
-        format!(
-            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
-             content=\"width=device-width\"><title>{heading}</title><main><h1>{heading}</h1>\
-             <p role=\"alert\">{message}</p>{detail}</main></html>"
-        )
+        let (message, detail) = (escaped(self.message), detail.unwrap_or_default());
+        let html = format!("<p role=\"alert\">{message}</p>{detail}");
+        html::page(self.status, "en", self.heading, &html)
     }
 }

@@ -106,7 +106,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `axum` | extractors and response parts for axum |
-//! | `sign-in` | `sign_in`: ready-made sign-in and sign-out; `tools`: ready-made connections to tool servers; `outgoing::OutgoingClient` |
+//! | `sign-in` | all of `devices`; `sign_in`: ready-made sign-in and sign-out; `tools`: ready-made connections to tool servers; `outgoing::OutgoingClient` |
 //! | `devices` | `devices`: a ready-made page of the user's devices |
 //! | `dpop` | `outgoing` sends tokens that are bound to a key, with a proof for each request (RFC 9449) |
 //! | `test-util` | `testing`: signed-in users for an application's own tests |
@@ -126,7 +126,7 @@
 //! Ids in comments lead to [`session_core::documentation`]: `C7` is a row of its checklist, `F13` one
 //! of its failures.
 
-#[cfg(any(feature = "devices", feature = "sign-in"))]
+#[cfg(feature = "devices")]
 mod answer;
 mod body;
 mod cache;
@@ -143,10 +143,10 @@ mod flights;
 mod future;
 #[cfg(all(feature = "axum", feature = "devices", feature = "sign-in", feature = "test-util"))]
 pub mod guide;
-#[cfg(any(feature = "devices", feature = "sign-in"))]
+#[cfg(feature = "devices")]
 mod html;
 mod layer;
-#[cfg(any(feature = "axum", feature = "devices", feature = "sign-in"))]
+#[cfg(any(feature = "axum", feature = "devices"))]
 mod missing_layer;
 mod outage_log;
 mod outcome;
@@ -157,7 +157,7 @@ mod redirect;
 mod rejection;
 mod require_authentication;
 mod resolve;
-#[cfg(any(feature = "devices", feature = "sign-in"))]
+#[cfg(feature = "devices")]
 mod same_site;
 mod service;
 #[cfg(feature = "sign-in")]

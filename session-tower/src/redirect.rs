@@ -87,6 +87,12 @@ impl RedirectToLogin {
         path.starts_with('/') && !path.starts_with("//") && path.bytes().all(is_allowed)
     }
 
+    /// Returns the path.
+    #[cfg(feature = "sign-in")]
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     fn location(&self, rejection: &Rejection, request: &Parts) -> Option<HeaderValue> {
         let mut location = self.path.clone();
         let mut add = |name: &str, value: &str| {

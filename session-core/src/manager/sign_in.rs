@@ -11,7 +11,7 @@ use crate::metrics;
 use crate::policy::AdmittedSession;
 use crate::session::{
     Authentication, DeviceLabel, EndReason, Origin, ProviderIdentity, ProviderName, SecretDigest,
-    Session, SessionId, SessionSecret, UserId,
+    Session, SessionData, SessionId, SessionSecret, UserId,
 };
 use crate::store::{Admission, EndTarget, EndedSession, NewSession, StoreError};
 use crate::token::{TokenResponse, TokenSet};
@@ -26,6 +26,7 @@ pub struct SignIn {
     pub(super) identity: ProviderIdentity,
     pub(super) authentication: Authentication,
     device: DeviceLabel,
+    pub(super) data: Option<SessionData>,
     pub(super) supersedes: Vec<SecretDigest>,
 }
 
@@ -39,6 +40,7 @@ impl SignIn {
             identity: ProviderIdentity::default(),
             authentication: Authentication::default(),
             device: DeviceLabel::default(),
+            data: None,
             supersedes: Vec::new(),
         }
     }
@@ -58,6 +60,13 @@ impl SignIn {
     /// Sets the label by which the user recognises the device.
     pub fn device(mut self, device: DeviceLabel) -> Self {
         self.device = device;
+        self
+    }
+
+    /// Sets what the application keeps with the session (default: nothing). At a step-up it takes the
+    /// place of what was kept before.
+    pub fn data(mut self, data: SessionData) -> Self {
+        self.data = Some(data);
         self
     }
 
@@ -165,7 +174,8 @@ pub(super) fn new_session(
     digest: Option<SecretDigest>,
     origin: Origin,
 ) -> Result<NewSession, ManagerError> {
-    let SignIn { user, provider, tokens, identity, authentication, device, supersedes } = sign_in;
+    let SignIn { user, provider, tokens, identity, authentication, device, data, supersedes } =
+        sign_in;
     let is_registered = inner.provider(&provider).is_some();
     // A manager without providers renews nothing, and a token that cannot be renewed needs none.
     if !is_registered && !inner.providers.is_empty() && tokens.has_refresh_token() {
@@ -176,7 +186,8 @@ pub(super) fn new_session(
         .with_identity(identity.storable())
         .with_authentication(authentication.storable())
         .with_device(device);
-    let tokens = TokenSet::new(tokens, now, inner.policy.renewal().assumed_lifetime);
+    let tokens = TokenSet::new(tokens, now, inner.policy.renewal().assumed_lifetime)
+        .with_data(data.unwrap_or_default());
     inner.notices.report(&session.provider, &tokens, is_registered);
     let tokens = row::seal_tokens(inner, &session, &tokens)?;
     let superseded = supersedes.first().copied();

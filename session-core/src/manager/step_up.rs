@@ -238,6 +238,8 @@ fn step_up_write(
     let merged = tokens.renewed(response, now, inner.policy.renewal().assumed_lifetime);
     // They were issued for the authentication of before.
     let merged = merged.without_resource_tokens();
+    let data = authenticated.sign_in.data.as_ref().unwrap_or_else(|| tokens.data());
+    let merged = merged.with_data(data.clone());
     let replaced = (!merged.has_revocable_of(tokens))
         .then(|| row.tokens.as_ref().and_then(|sealed| sealed.refresh_token.clone()))
         .flatten();

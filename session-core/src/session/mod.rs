@@ -1,6 +1,7 @@
 //! The session: one login in one browser or device, without its tokens.
 
 mod authentication;
+mod data;
 mod device;
 mod end;
 mod id;
@@ -8,6 +9,7 @@ mod secret;
 mod serialize;
 
 pub use authentication::Authentication;
+pub use data::{InvalidSessionData, SessionData};
 pub use device::DeviceLabel;
 pub use end::{EndReason, Ended};
 pub use id::{InvalidName, ProviderName, SessionId, Subject, UserId};

@@ -7,27 +7,26 @@ mod key_source;
 mod resource;
 mod response;
 mod seal;
+mod sealed_tokens;
 
 use std::fmt;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use compare::same_secret;
 pub use dpop_key::DpopKey;
 use dpop_key::is_dpop;
 pub use extra::ExtraFields;
 pub use key_source::KeySourceError;
-use resource::SealableToken;
 pub use resource::{InvalidResource, Resource, ResourceToken};
 pub use response::{MalformedResponse, TokenResponse};
-use seal::TAG_BYTES;
 pub use seal::{Keyring, KeyringError, SealContext, SealError, Sealed, SealedPart, Unreadable};
+pub(crate) use sealed_tokens::SealTags;
+pub use sealed_tokens::SealedTokens;
 
 use crate::clock::Timestamp;
-use crate::session::{ProviderName, SessionId, UserId};
+use crate::session::SessionData;
 
 /// The access, refresh and ID token of one session, with the other fields of the token response.
 ///
@@ -50,6 +49,8 @@ pub struct TokenSet {
     extra: ExtraFields,
     /// For further resources, the oldest first.
     resource_tokens: Vec<ResourceToken>,
+    /// What the application keeps with the session: sealed with its tokens, and gone with them.
+    data: SessionData,
 }
 
 impl TokenSet {
@@ -89,6 +90,7 @@ impl TokenSet {
             expires_at: lifetime.map(|lifetime| received_at + lifetime),
             extra: response.extra,
             resource_tokens: Vec::new(),
+            data: SessionData::default(),
         }
     }
 
@@ -141,7 +143,8 @@ impl TokenSet {
         if !brings_refresh_token {
             renewed.refresh_key.clone_from(&self.refresh_key);
         }
-        Self { resource_tokens: self.resource_tokens.clone(), ..renewed }
+        let (resource_tokens, data) = (self.resource_tokens.clone(), self.data.clone());
+        Self { resource_tokens, data, ..renewed }
     }
 
     /// Returns the tokens after a renewal for a further resource (RFC 8707): the main access token
@@ -177,6 +180,19 @@ impl TokenSet {
         tokens.refresh_token = response.refresh_token.or(tokens.refresh_token);
         tokens.id_token = response.id_token.or(tokens.id_token);
         tokens
+    }
+
+    /// Sets what the application keeps with the session.
+    #[must_use]
+    pub fn with_data(mut self, data: SessionData) -> Self {
+        self.data = data;
+        self
+    }
+
+    /// Returns what the application keeps with the session.
+    #[must_use]
+    pub const fn data(&self) -> &SessionData {
+        &self.data
     }
 
     /// Returns the access token for a further resource, if there is one; it may have expired.
@@ -326,96 +342,8 @@ impl TokenSet {
             + secret(self.refresh_key.as_ref().map(DpopKey::encoded))
             + self.scope.as_ref().map_or(0, String::len)
             + self.extra.memory()
+            + self.data.memory()
             + self.resource_tokens.iter().map(ResourceToken::memory).sum::<usize>()
-    }
-
-    /// Seals the tokens for the row of this session.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`SealError`] if the operating system provides no randomness.
-    pub fn seal(
-        &self,
-        keyring: &Keyring,
-        session: SessionId,
-        user: &UserId,
-        provider: &ProviderName,
-    ) -> Result<SealedTokens, SealError> {
-        let context = |part| SealContext { session, user, provider, part };
-        let revocable =
-            self.revocable().map(|(part, token)| keyring.seal(context(part), token.as_bytes()));
-        Ok(SealedTokens {
-            tokens: keyring.seal(context(SealedPart::Tokens), &self.to_plain()?)?,
-            refresh_token: revocable.transpose()?,
-        })
-    }
-
-    /// Returns the token that is to be revoked when the session ends: the refresh token, or an
-    /// access token that without it would be valid for ever.
-    fn revocable(&self) -> Option<(SealedPart, &str)> {
-        let endless = self.expires_at.is_none().then_some(self.access_token());
-        let refresh = self.refresh_token().map(|token| (SealedPart::RefreshToken, token));
-        refresh.or(endless.map(|token| (SealedPart::AccessToken, token)))
-    }
-
-    /// Opens the tokens that are sealed in the row of this session.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`Unreadable`] if the keyring lacks the key, if a part was changed, or if it was
-    /// sealed for another row.
-    pub fn open(
-        sealed: &SealedTokens,
-        keyring: &Keyring,
-        session: SessionId,
-        user: &UserId,
-        provider: &ProviderName,
-    ) -> Result<Self, Unreadable> {
-        let context = |part| SealContext { session, user, provider, part };
-        let plain = keyring.open(context(SealedPart::Tokens), &sealed.tokens)?;
-        let mut tokens = Self::from_plain(&plain)?;
-        let Some(sealed) = &sealed.refresh_token else { return Ok(tokens) };
-        let may_be_access_token = tokens.expires_at.is_none();
-        if may_be_access_token && keyring.open(context(SealedPart::AccessToken), sealed).is_ok() {
-            return Ok(tokens);
-        }
-        let plain = keyring.open(context(SealedPart::RefreshToken), sealed)?;
-        let token = std::str::from_utf8(&plain).map_err(|_| Unreadable::Tampered)?;
-        tokens.refresh_token = Some(SecretString::from(token));
-        Ok(tokens)
-    }
-
-    fn to_plain(&self) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let plain = Plain {
-            access_token: self.access_token(),
-            id_token: self.id_token(),
-            token_type: self.token_type.as_deref(),
-            dpop_key: &self.dpop_key,
-            refresh_key: &self.refresh_key,
-            scope: self.scope(),
-            received_at: self.received_at.as_millis(),
-            expires_at: self.expires_at.map(Timestamp::as_millis),
-            extra: &self.extra,
-            resource_tokens: self.resource_tokens.iter().map(ResourceToken::sealable).collect(),
-        };
-        serde_json::to_vec(&plain).map(Zeroizing::new).map_err(|_| SealError)
-    }
-
-    fn from_plain(bytes: &[u8]) -> Result<Self, Unreadable> {
-        let plain: PlainOwned = serde_json::from_slice(bytes).map_err(|_| Unreadable::Tampered)?;
-        Ok(Self {
-            access_token: plain.access_token,
-            refresh_token: None,
-            id_token: plain.id_token,
-            token_type: plain.token_type,
-            dpop_key: plain.dpop_key,
-            refresh_key: plain.refresh_key,
-            scope: plain.scope,
-            received_at: Timestamp::from_millis(plain.received_at),
-            expires_at: plain.expires_at.map(Timestamp::from_millis),
-            extra: plain.extra,
-            resource_tokens: plain.resource_tokens.into_iter().map(ResourceToken::opened).collect(),
-        })
     }
 }
 
@@ -428,58 +356,4 @@ impl fmt::Debug for TokenSet {
             .field("has_id_token", &self.id_token.is_some())
             .finish_non_exhaustive()
     }
-}
-
-/// The tokens of a session as they are stored in its row: two sealed values, since the token that
-/// is to be revoked leaves the row when the session ends (store law 11).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SealedTokens {
-    /// All but the refresh token.
-    pub tokens: Sealed,
-    /// The refresh token; without one, an access token that never expires.
-    pub refresh_token: Option<Sealed>,
-}
-
-impl SealedTokens {
-    /// Returns the authentication tags of both values: they differ wherever the sealed bytes were
-    /// written anew, so that a row whose tags are known need not be opened again.
-    pub(crate) fn tags(&self) -> SealTags {
-        SealTags(self.tokens.tag(), self.refresh_token.as_ref().and_then(Sealed::tag))
-    }
-}
-
-/// The authentication tags of a row's sealed values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SealTags(Option<[u8; TAG_BYTES]>, Option<[u8; TAG_BYTES]>);
-
-#[derive(Serialize)]
-struct Plain<'a> {
-    access_token: &'a str,
-    id_token: Option<&'a str>,
-    token_type: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "dpop_key::exposed")]
-    dpop_key: &'a Option<DpopKey>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "dpop_key::exposed")]
-    refresh_key: &'a Option<DpopKey>,
-    scope: Option<&'a str>,
-    received_at: i64,
-    expires_at: Option<i64>,
-    extra: &'a ExtraFields,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    resource_tokens: Vec<&'a SealableToken>,
-}
-
-#[derive(Deserialize)]
-struct PlainOwned {
-    access_token: SecretString,
-    id_token: Option<SecretString>,
-    token_type: Option<String>,
-    dpop_key: Option<DpopKey>,
-    refresh_key: Option<DpopKey>,
-    scope: Option<String>,
-    received_at: i64,
-    expires_at: Option<i64>,
-    extra: ExtraFields,
-    #[serde(default)]
-    resource_tokens: Vec<SealableToken>,
 }

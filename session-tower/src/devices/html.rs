@@ -1,20 +1,13 @@
-//! The page's HTML.
+//! The list of sessions in HTML, for the page of devices and for the choice at a full cap.
 
-use std::fmt::Write as _;
-
+use bytes::Bytes;
+use http::{Response, StatusCode};
 use session_core::manager::ListedSession;
 use session_core::session::Origin;
-use session_core::{Timestamp, UserId};
+use session_core::{Session, Timestamp, UserId};
 
 use super::text::DevicesText;
-use crate::html::escaped;
-
-const STYLE: &str = ":root{color-scheme:light dark;font:1rem/1.5 system-ui,sans-serif}\
-body{max-width:40rem;margin:2rem auto;padding:0 1rem}ul{list-style:none;padding:0}\
-li{display:flex;flex-wrap:wrap;gap:.5rem 1rem;align-items:center;padding:.75rem 0;\
-border-bottom:1px solid color-mix(in srgb,currentColor 25%,transparent)}\
-li>div{flex:1 1 16rem}small{display:block}button{font:inherit;padding:.4rem .8rem}\
-em{font-style:normal;font-weight:normal;border:1px solid;border-radius:1rem;padding:0 .5rem}";
+use crate::html::{self, escaped};
 
 /// What is shown.
 pub(super) struct View<'a> {
@@ -25,26 +18,52 @@ pub(super) struct View<'a> {
     pub(super) now: Timestamp,
 }
 
+/// A form of one button.
+pub(crate) struct Button<'a> {
+    /// The address that it is sent to; empty for the page's own.
+    pub(crate) path: &'a str,
+    /// The value of the form's field `end`.
+    pub(crate) end: &'a str,
+    /// What it says, and more fully to those who do not see where it stands.
+    pub(crate) says: &'a str,
+    pub(crate) label: &'a str,
+    /// Further fields, as HTML.
+    pub(crate) fields: &'a str,
+}
+
 impl View<'_> {
-    pub(super) fn page(&self) -> String {
+    pub(super) fn page(&self) -> Response<Bytes> {
+        html::page(StatusCode::OK, &self.text.language, &self.text.title, &self.content())
+    }
+
+    /// Returns what stands below the heading.
+    pub(super) fn content(&self) -> String {
         let text = self.text;
-        let title = escaped(&text.title);
         let is_tool = |listed: &&ListedSession| listed.session.origin == Origin::Connection;
         let (tools, devices): (Vec<_>, Vec<_>) = self.sessions.iter().partition(is_tool);
         let items: String = devices.iter().map(|listed| self.item(listed)).collect();
         let others = match devices.len() {
             0 | 1 => String::new(),
-            _ => form("", "others", &text.sign_out_others, &text.sign_out_others),
+            _ => Button::own("others", &text.sign_out_others, &text.sign_out_others).form(),
         };
-        let tools = self.tools(&tools);
-        let language = escaped(&text.language);
-        let user = escaped(self.user.as_str());
-        format!(
-            "<!doctype html><html lang=\"{language}\"><meta charset=\"utf-8\"><meta \
-             name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\
-             <style>{STYLE}</style><main><h1>{title}</h1><p>{user}</p><ul>{items}</ul>{others}\
-             {tools}</main></html>"
-        )
+        let (user, tools) = (escaped(self.user.as_str()), self.tools(&tools));
+        format!("<p>{user}</p><ul class=\"devices\">{items}</ul>{others}{tools}")
+    }
+
+    fn item(&self, listed: &ListedSession) -> String {
+        let (text, session) = (self.text, &listed.session);
+        let (id, label) = (session.id.to_string(), device_label(text, session, self.now));
+        match listed.is_current {
+            true => {
+                let mark = format!(" <em>{}</em>", escaped(&text.this_device));
+                let (says, label) = (text.sign_out.as_str(), label.as_str());
+                let button = Button { path: self.logout_path, end: "", says, label, fields: "" };
+                device_item(text, session, self.now, &mark, &button)
+            }
+            false => {
+                device_item(text, session, self.now, "", &Button::own(&id, &text.sign_out, &label))
+            }
+        }
     }
 
     /// Shows the connections to tool servers apart: they are no devices, and end one by one (F23).
@@ -55,71 +74,78 @@ impl View<'_> {
         let items: String = tools.iter().map(|listed| self.tool(listed)).collect();
         let heading = escaped(&self.text.connected_tools);
         let stay = escaped(&self.text.tools_stay);
-        format!("<h2>{heading}</h2><p>{stay}</p><ul>{items}</ul>")
+        format!("<h2>{heading}</h2><p>{stay}</p><ul class=\"tools\">{items}</ul>")
     }
 
     fn tool(&self, listed: &ListedSession) -> String {
         let (text, session) = (self.text, &listed.session);
         let name = (text.tool_name)(session.provider.as_str());
-        let connected = self.moment(&text.connected, session.created_at);
-        let last_used = self.moment(&text.last_used, session.last_seen_at);
+        let connected = moment(text, &text.connected, session.created_at, self.now);
+        let last_used = moment(text, &text.last_used, session.last_seen_at, self.now);
         let label = format!("{}: {name}", text.disconnect);
-        let button = form("", &session.id.to_string(), &text.disconnect, &label);
+        let button = Button::own(&session.id.to_string(), &text.disconnect, &label).form();
         let (name, provider) = (escaped(&name), escaped(session.provider.as_str()));
         format!(
             "<li><div><strong>{name}</strong><small>{provider} · {connected} · {last_used}\
              </small></div>{button}</li>"
         )
     }
+}
 
-    fn item(&self, listed: &ListedSession) -> String {
-        let (text, session) = (self.text, &listed.session);
-        let name = match session.device.as_str() {
-            "" => &text.unknown_device,
-            name => name,
-        };
-        let mark = match listed.is_current {
-            true => format!(" <em>{}</em>", escaped(&text.this_device)),
-            false => String::new(),
-        };
-        let signed_in = self.moment(&text.signed_in, session.created_at);
-        let last_seen = self.moment(&text.last_seen, session.last_seen_at);
-        // Two devices of one name are told apart by the times.
-        let label = format!(
-            "{}: {name}, {} {}",
-            text.sign_out,
-            text.signed_in,
-            (text.ago)(self.now.since(session.created_at))
-        );
-        let button = match listed.is_current {
-            true => form(self.logout_path, "", &text.sign_out, &label),
-            false => form("", &session.id.to_string(), &text.sign_out, &label),
-        };
-        let (name, provider) = (escaped(name), escaped(session.provider.as_str()));
-        format!(
-            "<li><div><strong>{name}</strong>{mark}<small>{provider} · {signed_in} · {last_seen}\
-             </small></div>{button}</li>"
-        )
-    }
+/// Shows a device: its name, a mark (HTML), its provider and times, and the button that ends it.
+pub(crate) fn device_item(
+    text: &DevicesText,
+    session: &Session,
+    now: Timestamp,
+    mark: &str,
+    button: &Button<'_>,
+) -> String {
+    let signed_in = moment(text, &text.signed_in, session.created_at, now);
+    let last_seen = moment(text, &text.last_seen, session.last_seen_at, now);
+    let (name, provider) = (escaped(name_of(text, session)), escaped(session.provider.as_str()));
+    let current = if mark.is_empty() { "" } else { " aria-current=\"true\"" };
+    let button = button.form();
+    format!(
+        "<li{current}><div><strong>{name}</strong>{mark}<small>{provider} · {signed_in} · \
+         {last_seen}</small></div>{button}</li>"
+    )
+}
 
-    fn moment(&self, what: &str, at: Timestamp) -> String {
-        let ago = escaped(&(self.text.ago)(self.now.since(at)));
-        format!("{} <time datetime=\"{at}\" title=\"{at}\">{ago}</time>", escaped(what))
+/// Returns what a device's button says to those who hear it: two devices of one name are told apart
+/// by the times.
+pub(crate) fn device_label(text: &DevicesText, session: &Session, now: Timestamp) -> String {
+    let (name, ago) = (name_of(text, session), (text.ago)(now.since(session.created_at)));
+    format!("{}: {name}, {} {ago}", text.sign_out, text.signed_in)
+}
+
+fn name_of<'a>(text: &'a DevicesText, session: &'a Session) -> &'a str {
+    match session.device.as_str() {
+        "" => &text.unknown_device,
+        name => name,
     }
 }
 
-/// Builds a form of one button; without a path it is sent to the page's own address.
-fn form(path: &str, end: &str, button: &str, label: &str) -> String {
-    let (button, label) = (escaped(button), escaped(label));
-    let mut html = "<form method=\"post\"".to_owned();
-    if !path.is_empty() {
-        // Writing to a string cannot fail.
-        let _ = write!(html, " action=\"{}\"", escaped(path));
+fn moment(text: &DevicesText, what: &str, at: Timestamp, now: Timestamp) -> String {
+    let ago = escaped(&(text.ago)(now.since(at)));
+    format!("{} <time datetime=\"{at}\" title=\"{at}\">{ago}</time>", escaped(what))
+}
+
+impl<'a> Button<'a> {
+    /// Returns a button of a form that is sent to the page's own address.
+    const fn own(end: &'a str, says: &'a str, label: &'a str) -> Self {
+        Self { path: "", end, says, label, fields: "" }
     }
-    let _ = write!(
-        html,
-        "><button name=\"end\" value=\"{}\" aria-label=\"{label}\">{button}</button></form>",
-        escaped(end)
-    );
-    html
+
+    pub(crate) fn form(&self) -> String {
+        let action = match self.path {
+            "" => String::new(),
+            path => format!(" action=\"{}\"", escaped(path)),
+        };
+        let (end, says, label) = (escaped(self.end), escaped(self.says), escaped(self.label));
+        let fields = self.fields;
+        format!(
+            "<form method=\"post\"{action}>{fields}<button name=\"end\" value=\"{end}\" \
+             aria-label=\"{label}\">{says}</button></form>"
+        )
+    }
 }

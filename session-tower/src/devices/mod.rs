@@ -29,6 +29,8 @@ mod html;
 mod page;
 mod text;
 
+#[cfg(feature = "sign-in")]
+pub(crate) use html::{Button, device_item, device_label};
 pub use page::DevicesPage;
 pub use text::DevicesText;
 

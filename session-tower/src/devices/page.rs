@@ -1,9 +1,10 @@
 //! The service: shows the page, and ends what its buttons name.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, Uri};
 use session_core::manager::ManagerErrorKind;
@@ -14,13 +15,10 @@ use super::text::DevicesText;
 use crate::answer::{not_allowed, ready_made_service, redirect, status};
 use crate::cookie_update::CookieUpdate;
 use crate::current::CurrentSession;
+use crate::html::escaped;
 use crate::missing_layer;
 use crate::rejection::Rejection;
 use crate::same_site::is_of_this_site;
-
-/// The page loads nothing. A form's redirect may lead to a provider, so `form-action` is not set.
-const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
 
 /// A page that lists the user's devices and signs them out: `GET` shows it, and its forms `POST` to
 /// the same address. It also lists the user's connected tools, which all devices use: each is
@@ -41,6 +39,17 @@ pub struct DevicesPage {
     manager: SessionManager,
     text: Arc<DevicesText>,
     logout_path: Arc<str>,
+    document: Option<Document>,
+}
+
+/// The document of an application, around what the page shows.
+#[derive(Clone)]
+struct Document(Arc<dyn Fn(&str, &str) -> String + Send + Sync>);
+
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Document")
+    }
 }
 
 /// What a button ends.
@@ -53,7 +62,7 @@ impl DevicesPage {
     /// Creates the page of this manager's sessions.
     #[must_use]
     pub fn new(manager: SessionManager) -> Self {
-        Self { manager, text: Arc::default(), logout_path: Arc::from("/logout") }
+        Self { manager, text: Arc::default(), logout_path: Arc::from("/logout"), document: None }
     }
 
     /// Sets what the page says (default: English).
@@ -70,15 +79,41 @@ impl DevicesPage {
         self
     }
 
+    /// Sets the document around the list, from its title and its HTML, which are escaped already: for
+    /// an application with a style, a menu and a `Content-Security-Policy` of its own. Devices are
+    /// `ul.devices > li`, this one with `aria-current`; tools are `ul.tools > li`.
+    ///
+    /// ```
+    /// use session_core::SessionManager;
+    /// use session_tower::devices::DevicesPage;
+    ///
+    /// # fn page(manager: SessionManager) -> DevicesPage {
+    /// DevicesPage::new(manager).with_document(|title, html| {
+    ///     format!(
+    ///         "<!doctype html><title>{title}</title><link rel=stylesheet href=/style.css>\
+    ///          <nav>…</nav><main><h1>{title}</h1>{html}</main>"
+    ///     )
+    /// })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_document(
+        mut self,
+        document: impl Fn(&str, &str) -> String + Send + Sync + 'static,
+    ) -> Self {
+        self.document = Some(Document(Arc::new(document)));
+        self
+    }
+
     async fn show(&self, current: &CurrentSession) -> Result<Response<Bytes>, Rejection> {
         let sessions = self.manager.list(current.user(), Some(current.id())).await?;
         let (text, user, now) = (&*self.text, current.user(), self.manager.now());
         let view = View { text, user, sessions: &sessions, logout_path: &self.logout_path, now };
-        let mut response = status(StatusCode::OK).map(|_| Bytes::from(view.page()));
-        let headers = response.headers_mut();
+        let Some(document) = &self.document else { return Ok(view.page()) };
+        let html = (document.0)(&escaped(&text.title), &view.content());
+        let mut response = status(StatusCode::OK).map(|_| Bytes::from(html));
         let html = HeaderValue::from_static("text/html; charset=utf-8");
-        headers.insert(CONTENT_TYPE, html);
-        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+        response.headers_mut().insert(CONTENT_TYPE, html);
         Ok(response)
     }
 

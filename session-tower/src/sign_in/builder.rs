@@ -11,9 +11,11 @@ use session_core::{ProviderName, SessionManager};
 use super::config_error::SignInConfigError;
 use super::failure::{FailureResponse, SignInFailure};
 use super::flow::{Flow, OpenIdSignIn, Registered};
+use super::full_cap;
 use super::known_tokens::KnownTokens;
 use super::pending_cookies::{PREFIX, PendingCookies};
 use super::public_url::PublicUrl;
+use super::text::SignInText;
 use super::users::{SubjectAsUser, UserOfSignIn, Users};
 use crate::redirect::RedirectToLogin;
 
@@ -34,6 +36,7 @@ pub struct SignInBuilder {
     home: String,
     is_signed_out_at_provider: bool,
     failure_response: Option<FailureResponse>,
+    text: SignInText,
     /// The address that the server listens on, in development.
     dev: Option<SocketAddr>,
 }
@@ -57,6 +60,7 @@ impl OpenIdSignIn {
             home: "/".to_owned(),
             is_signed_out_at_provider: true,
             failure_response: None,
+            text: SignInText::default(),
             dev: None,
         }
     }
@@ -135,12 +139,19 @@ impl SignInBuilder {
     }
 
     /// Sets how a failed sign-in is answered, from the failure and the request's headers (default:
-    /// [`SignInFailure::response`], a plain page or a problem document).
+    /// [`SignInFailure::response`], a plain page or a problem document). A browser whose user has the
+    /// maximum number of devices is answered with [a choice](OpenIdSignIn::choose_device) instead.
     pub fn failure_response(
         mut self,
         response: impl Fn(&SignInFailure, &HeaderMap) -> Response<Bytes> + Send + Sync + 'static,
     ) -> Self {
         self.failure_response = Some(FailureResponse(Box::new(response)));
+        self
+    }
+
+    /// Sets what the pages of the sign-in say (default: English).
+    pub fn text(mut self, text: SignInText) -> Self {
+        self.text = text;
         self
     }
 
@@ -190,9 +201,13 @@ impl SignInBuilder {
             Registered { name, client, uses_form_post }
         });
         let cookies = PendingCookies::new(self.manager.clone(), public_url.is_secure(), PREFIX);
+        let choices =
+            PendingCookies::new(self.manager.clone(), public_url.is_secure(), full_cap::PREFIX);
         Ok(OpenIdSignIn::of(Flow {
             manager: self.manager,
             cookies,
+            choices,
+            text: self.text,
             public_url,
             to_login,
             callback_path: self.callback_path,

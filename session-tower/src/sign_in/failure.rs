@@ -9,6 +9,7 @@ use session_core::manager::{ManagerError, ManagerErrorKind};
 use session_core::middleware::ErrorChain;
 use session_core::provider::openid::{SetupError, SignInError, SignInErrorKind};
 
+use super::full_cap::FullCap;
 use super::users::RefusedUser;
 use crate::failure_page::FailurePage;
 
@@ -23,6 +24,8 @@ pub struct SignInFailure {
     message: Option<String>,
     /// The number of the user's sessions, if the cap is reached.
     live: Option<usize>,
+    /// Whose devices the user may choose from then.
+    full_cap: Option<Box<FullCap>>,
     #[source]
     source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -119,12 +122,21 @@ impl fmt::Display for SignInFailureKind {
 
 impl SignInFailure {
     pub(super) const fn new(kind: SignInFailureKind) -> Self {
-        Self { kind, message: None, live: None, source: None }
+        Self { kind, message: None, live: None, full_cap: None, source: None }
     }
 
     pub(super) fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(cause.into());
         self
+    }
+
+    pub(super) fn at_full_cap(mut self, full: FullCap) -> Self {
+        self.full_cap = Some(Box::new(full));
+        self
+    }
+
+    pub(super) fn full_cap(&self) -> Option<&FullCap> {
+        self.full_cap.as_deref()
     }
 
     /// Returns the kind.

@@ -16,9 +16,11 @@ use session_core::session::DeviceLabel;
 use session_core::{ProviderName, SessionId, SessionManager};
 
 use super::failure::{FailureResponse, SignInFailure, SignInFailureKind};
+use super::full_cap::{Choice, FullCap};
 use super::known_tokens::KnownTokens;
 use super::pending_cookies::{PendingCookies, Record};
 use super::public_url::PublicUrl;
+use super::text::SignInText;
 use super::users::Users;
 use crate::current::{CurrentSession, PresentedCookie};
 use crate::layer::SessionLayer;
@@ -43,6 +45,8 @@ pub struct OpenIdSignIn {
 pub(crate) struct Flow {
     pub(crate) manager: SessionManager,
     pub(super) cookies: PendingCookies<Record>,
+    pub(super) choices: PendingCookies<Choice>,
+    pub(super) text: SignInText,
     pub(crate) public_url: PublicUrl,
     pub(super) to_login: RedirectToLogin,
     pub(super) callback_path: String,
@@ -312,15 +316,25 @@ impl Flow {
                 return Err(refused.into());
             }
         };
+        let data = self.users.0.data(&outcome);
+        let full = FullCap {
+            user: user.clone(),
+            provider: registered.name.clone(),
+            identity: outcome.identity.clone(),
+            return_to: record.return_to.clone(),
+        };
         let sign_in = SignIn::new(&user, &registered.name, outcome.tokens)
             .identity(outcome.identity)
             .authentication(outcome.authentication)
             .device(device(headers))
             .supersedes(presented.iter().flat_map(PresentedCookie::digests));
+        // A step-up whose ID token has no such claims keeps what is known.
+        let sign_in = if data.is_empty() { sign_in } else { sign_in.data(data) };
         let outcome = match record.step_up.and_then(|id| id.parse::<SessionId>().ok()) {
-            Some(id) => self.manager.step_up(StepUp::new(id, sign_in).required(required)).await?,
-            None => StepUpOutcome::SignedIn(self.manager.sign_in(sign_in).await?),
+            Some(id) => self.manager.step_up(StepUp::new(id, sign_in).required(required)).await,
+            None => self.manager.sign_in(sign_in).await.map(StepUpOutcome::SignedIn),
         };
+        let outcome = outcome.map_err(|error| full.beside(error))?;
         Ok(Completed { outcome, return_to: record.return_to })
     }
 

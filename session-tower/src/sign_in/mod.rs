@@ -29,7 +29,9 @@
 //!
 //! ```text
 //! GET  /login?return_to=/devices   one sealed cookie for this tab; redirect to the provider
+//! GET  /login?reason=evicted       says why the browser was signed out; a link to the sign-in
 //! GET  /callback?code=…&state=…    checks, tokens, session; redirect to return_to
+//! POST /login                      ends the device that a user at a full cap has chosen
 //! POST /logout                     ends the session; the browser goes to the provider's logout
 //! POST /backchannel-logout         ends what the provider says is over: [`back_channel_logout`]
 //! ```
@@ -56,10 +58,12 @@ mod callback;
 mod config_error;
 mod failure;
 mod flow;
+mod full_cap;
 mod known_tokens;
 mod pending_cookies;
 mod public_url;
 mod services;
+mod text;
 mod users;
 
 pub use back_channel::BackChannelLogoutService;
@@ -69,6 +73,7 @@ pub use config_error::SignInConfigError;
 pub use failure::{SignInFailure, SignInFailureKind};
 pub use flow::{BeginOptions, Begun, Completed, OpenIdSignIn};
 pub use services::{LoginService, LogoutService};
+pub use text::SignInText;
 pub use users::{RefusedUser, SubjectAsUser, UserOfSignIn};
 
 pub(crate) use flow::device;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Response, StatusCode, Uri};
+use session_core::EndReason;
 use session_core::middleware::ErrorChain;
 
 use super::failure::{SignInFailure, SignInFailureKind};
@@ -11,6 +12,7 @@ use crate::answer::{not_allowed, ready_made_service, redirect, status, with_cook
 use crate::cookie::SessionCookie;
 use crate::cookie_update::CookieUpdate;
 use crate::current::{CurrentSession, InsecureCookie, NoSession};
+use crate::html::{self, escaped};
 use crate::layer::SessionLayer;
 use crate::missing_layer;
 use crate::redirect::accepts_pages;
@@ -18,6 +20,12 @@ use crate::rejection::{ProblemDetails, Rejection};
 
 /// Begins a sign-in: `GET`, with the query parameters `provider`, `return_to` and `login_hint`. With
 /// `max_age`, `acr_values` or `scope` it begins a step-up of the request's session, if it has one.
+///
+/// With `reason`, by which [`RedirectToLogin`](crate::RedirectToLogin) says why a session has ended, a
+/// browser gets a page that tells its user: at once at the provider, which may sign in without a
+/// word, the user would never learn of it.
+///
+/// By `POST` it takes the [device to sign out](OpenIdSignIn::choose_device).
 #[derive(Debug, Clone)]
 pub struct LoginService(OpenIdSignIn);
 
@@ -29,10 +37,11 @@ ready_made_service!(LoginService);
 ready_made_service!(LogoutService);
 
 impl LoginService {
-    async fn answer(self, head: Parts, _: Option<Bytes>) -> Response<Bytes> {
+    async fn answer(self, head: Parts, form: Option<Bytes>) -> Response<Bytes> {
         match head.method {
             Method::GET => self.0.answer_login(head).await,
-            _ => not_allowed("GET"),
+            Method::POST => self.0.answer_choice(&form.unwrap_or_default(), &head.headers).await,
+            _ => not_allowed("GET, POST"),
         }
     }
 }
@@ -87,7 +96,11 @@ impl OpenIdSignIn {
         if let Err(failure) = self.check_site(&head) {
             return self.failed(&failure, &head.headers);
         }
-        let options = BeginOptions::from_query(head.uri.query().unwrap_or_default());
+        let query = head.uri.query().unwrap_or_default();
+        if let Some(page) = self.tell_reason(query).filter(|_| accepts_pages(&head.headers)) {
+            return page;
+        }
+        let options = BeginOptions::from_query(query);
         let current = head.extensions.get::<CurrentSession>();
         let begun = match current.filter(|current| options.is_step_up_of(current)) {
             Some(current) => self.begin_step_up(current, options, &head.headers).await,
@@ -97,6 +110,27 @@ impl OpenIdSignIn {
             Ok(begun) => with_cookies(redirect(&begun.location), begun.cookies),
             Err(failure) => self.failed(&failure, &head.headers),
         }
+    }
+
+    /// Tells why the browser's session has ended, with a link to the sign-in that it was on its way to.
+    fn tell_reason(&self, query: &str) -> Option<Response<Bytes>> {
+        let mut rest = form_urlencoded::Serializer::new(String::new());
+        let mut reason = None;
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "reason" => reason = EndReason::parse(&value),
+                _ => drop(rest.append_pair(&name, &value)),
+            }
+        }
+        let text = &self.flow.text;
+        let ended = escaped(&(text.ended)(reason?));
+        let path = self.flow.to_login.path();
+        let path = path.split('?').next().unwrap_or(path);
+        let again = escaped(&format!("{path}?{}", rest.finish()));
+        let says = escaped(&text.sign_in_again);
+        let html = format!("<p role=\"status\">{ended}</p><p><a href=\"{again}\">{says}</a></p>");
+        let language = &text.devices.language;
+        Some(html::page(StatusCode::OK, language, &text.signed_out, &html))
     }
 
     pub(super) async fn answer_callback(self, head: Parts) -> Response<Bytes> {
@@ -112,7 +146,7 @@ impl OpenIdSignIn {
                 response.extensions_mut().insert(CookieUpdate::stepped_up(&completed.outcome));
                 response
             }
-            Err(failure) => self.failed(&failure, headers),
+            Err(failure) => self.failed_or_choice(&failure, headers).await,
         };
         with_cookies(response, removal)
     }
@@ -131,7 +165,19 @@ impl OpenIdSignIn {
         response
     }
 
-    fn failed(&self, failure: &SignInFailure, headers: &HeaderMap) -> Response<Bytes> {
+    async fn failed_or_choice(
+        &self,
+        failure: &SignInFailure,
+        headers: &HeaderMap,
+    ) -> Response<Bytes> {
+        match accepts_pages(headers) {
+            true => self.choose_device(failure, headers).await,
+            false => None,
+        }
+        .unwrap_or_else(|| self.failed(failure, headers))
+    }
+
+    pub(super) fn failed(&self, failure: &SignInFailure, headers: &HeaderMap) -> Response<Bytes> {
         match failure.status().is_server_error() {
             true => tracing::warn!(error = %ErrorChain(failure), "a sign-in failed"),
             false => tracing::info!(error = %ErrorChain(failure), "a sign-in failed"),

@@ -1,10 +1,13 @@
 //! Who has signed in: the application names the user, or refuses.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use session_core::provider::openid::SignInOutcome;
+use serde_json::Value;
+use session_core::provider::openid::{SignInClaims, SignInOutcome};
+use session_core::session::SessionData;
 use session_core::{ProviderName, UserId};
 
 /// Names the application's user for a verified sign-in: by the subject alone, or by what the
@@ -40,6 +43,27 @@ pub trait UserOfSignIn: Send + Sync + 'static {
         provider: &ProviderName,
         outcome: &SignInOutcome,
     ) -> Result<UserId, RefusedUser>;
+
+    /// Returns what is kept with the session, for
+    /// [`CurrentSession::data`](crate::CurrentSession::data) (default: the claims `name`,
+    /// `preferred_username`, `email` and `email_verified`, as far as the provider sends them and they
+    /// fit).
+    fn data(&self, outcome: &SignInOutcome) -> SessionData {
+        profile(&outcome.claims)
+    }
+}
+
+/// Returns the usual claims about a user, without those that are not there.
+fn profile(claims: &SignInClaims) -> SessionData {
+    let claims = [
+        ("name", claims.name.clone().map(Value::from)),
+        ("preferred_username", claims.preferred_username.clone().map(Value::from)),
+        ("email", claims.email.clone().map(Value::from)),
+        ("email_verified", claims.email_verified.map(Value::from)),
+    ];
+    let claims = claims.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    // What does not fit is not kept: the sign-in is worth more.
+    SessionData::new(&claims.collect::<BTreeMap<_, _>>()).unwrap_or_default()
 }
 
 /// The application refuses a sign-in.
