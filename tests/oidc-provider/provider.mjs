@@ -43,6 +43,7 @@ const provider = new Provider(issuer, {
     redirect_uris: [`${site}/callback`],
     post_logout_redirect_uris: [`${site}/`],
     backchannel_logout_uri: `${site}/backchannel-logout`,
+    backchannel_logout_session_required: true,
     grant_types: ['authorization_code', 'refresh_token'],
     response_types: ['code'],
   }, {

@@ -41,10 +41,25 @@ impl Browser {
 
     /// Signs in as this user, without a form, and checks that the browser ends on the page.
     pub(super) async fn sign_in(&self, copy: &str, user: &str) -> Result<(), StepError> {
+        let (status, path) = self.lands(copy, user).await?;
+        same("the last response of the sign-in", (status, path.as_str()), (StatusCode::OK, "/"))
+    }
+
+    /// Signs in among others, and returns whether the browser was told at once that it was evicted.
+    pub(super) async fn is_evicted_at_once(
+        &self,
+        copy: &str,
+        user: &str,
+    ) -> Result<bool, StepError> {
+        let (status, path) = self.lands(copy, user).await?;
+        same("the last response of the sign-in", status, StatusCode::OK)?;
+        Ok(path == "/login")
+    }
+
+    async fn lands(&self, copy: &str, user: &str) -> Result<(StatusCode, String), StepError> {
         let request = self.client.get(format!("{copy}/login")).query(&[("login_hint", user)]);
         let response = request.header(ACCEPT, "text/html").send().await?;
-        let (status, path) = (response.status(), response.url().path().to_owned());
-        same("the last response of the sign-in", (status, path.as_str()), (StatusCode::OK, "/"))
+        Ok((response.status(), response.url().path().to_owned()))
     }
 
     /// Creates a device and signs it in.
@@ -82,7 +97,7 @@ impl Browser {
     /// Returns the id of the session that this device has.
     pub(super) async fn session_id(&self, copy: &str) -> Result<String, StepError> {
         let me = self.get(format!("{copy}/api/me")).await?.with_status(StatusCode::OK)?;
-        me.text("session_id")
+        me.text("id")
     }
 
     /// Calls the tool, and returns the provider's `sid` of the login whose token was used.

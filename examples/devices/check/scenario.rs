@@ -1,6 +1,7 @@
 //! What the steps work with: the copies, the devices and the provider.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use identity_provider::Control;
@@ -47,12 +48,9 @@ impl Scenario {
     /// Starts the first copy, on this database or on a new SQLite file.
     pub(super) async fn start(database: Option<DatabaseUrl>) -> Result<Self, StartupError> {
         let directory = if database.is_none() { Some(Directory::new()?) } else { None };
-        let in_directory = |directory: &Directory| {
-            DatabaseUrl::sqlite_file(&directory.path().join("devices.sqlite"))
-        };
-        let own = directory.as_ref().map(in_directory);
-        let database = database.or(own).unwrap_or_else(DatabaseUrl::in_working_directory);
-        let settings = settings(database)?;
+        let path = directory.as_ref().map_or(Path::new(""), Directory::path);
+        let database = database.unwrap_or_else(|| DatabaseUrl::file_in(path));
+        let settings = settings(database, KeySource::from_environment(path))?;
         let first = App::start(settings.clone()).await?;
         let provider = first.provider().map(|provider| provider.control().clone());
         let no_provider = || StartupError::start("the built-in provider is missing");
@@ -145,7 +143,7 @@ impl Scenario {
     }
 }
 
-fn settings(database: DatabaseUrl) -> Result<Settings, StartupError> {
+fn settings(database: DatabaseUrl, keys: KeySource) -> Result<Settings, StartupError> {
     let policy = SessionPolicy::builder()
         .max_sessions(MAX_SESSIONS)
         .max_staleness(MAX_STALENESS)
@@ -154,7 +152,7 @@ fn settings(database: DatabaseUrl) -> Result<Settings, StartupError> {
         .map_err(|error| StartupError::caused_by("the policy of the check is invalid", error))?;
     Ok(Settings {
         listen: Listen::ANYWHERE,
-        keys: KeySource::from_environment(&database.directory())?,
+        keys,
         database,
         provider: ProviderChoice::BuiltIn {
             listen: Listen::ANYWHERE,

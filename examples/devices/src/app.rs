@@ -8,18 +8,18 @@ use axum::Router;
 use identity_provider::RunningProvider;
 use session_core::manager::{Maintenance, StartError};
 use session_core::{Keyring, SessionManager, SessionStore};
-use session_tower::SessionLayer;
+use session_tower::devices::DevicesPage;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::listener::Listen;
+use crate::page;
 use crate::provider_client::ProviderClient;
-use crate::routes;
+use crate::routes::{self, AppState};
 use crate::settings::Settings;
 use crate::sign_in::sign_in;
 use crate::startup_error::StartupError;
-use crate::state::AppState;
 
 /// How often ended sessions are purged and their tokens revoked. Short, so that it can be watched.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
@@ -34,6 +34,8 @@ const RENEWAL_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct App {
     state: Arc<AppState>,
+    store: Arc<dyn SessionStore>,
+    address: SocketAddr,
     stop: watch::Sender<bool>,
     server: JoinHandle<std::io::Result<()>>,
     provider: Option<RunningProvider>,
@@ -49,36 +51,39 @@ impl App {
             StartupError::caused_by("cannot read the address of the listener", error)
         })?;
         let store = settings.database.open().await?;
-        let rows = store.sample_per_key().await;
-        let rows =
-            rows.map_err(|error| StartupError::caused_by("cannot read the database", error))?;
-        let keyring = settings.keys.keyring(&rows)?;
+        let keyring = settings.keys.keyring(&*store).await?;
         let (mut client, built_in) = ProviderClient::begin(&settings.provider).await?;
         if let Some(name) = &settings.provider_name {
             client.name = name.clone();
         }
         let manager = manager(&store, keyring, &settings, &client).await?;
-        let sessions =
-            SessionLayer::new(manager.clone()).with_cookie(settings.cookie.session_cookie()?);
+        let sign_in = sign_in(&manager, &client, address)?;
+        let sessions = sign_in.session_layer().with_cookie(settings.cookie.session_cookie()?);
         let (stop, closing) = watch::channel(false);
         let state = Arc::new(AppState {
+            devices: DevicesPage::new(manager.clone()).with_document(page::devices),
             manager,
-            store,
             provider: client,
-            address,
             has_built_in_provider: built_in.is_some(),
             closing: closing.clone(),
         });
-        let sign_in = sign_in(&state.manager, &state.provider, address)?;
         let router = routes::router(Arc::clone(&state), &sign_in, sessions);
         let server = tokio::spawn(serve(listener, router, closing));
         let maintenance = state.manager.maintain(MAINTENANCE_INTERVAL);
-        Ok(Self { state, stop, server, provider: built_in, _maintenance: maintenance })
+        Ok(Self {
+            state,
+            store,
+            address,
+            stop,
+            server,
+            provider: built_in,
+            _maintenance: maintenance,
+        })
     }
 
     /// The address that it listens on.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.state.address
+        self.address
     }
 
     /// The issuer that users sign in with.
@@ -93,7 +98,7 @@ impl App {
 
     /// The session store.
     pub(crate) fn store(&self) -> &Arc<dyn SessionStore> {
-        &self.state.store
+        &self.store
     }
 
     /// The session manager.

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
@@ -19,8 +20,8 @@ use crate::startup_error::StartupError;
 /// A web application that lists the user's devices: each signs in, and can be signed out, separately.
 ///
 /// Sealing keys are read from the variable SESSION_KEYS (id:base64 of 32 bytes, separated by commas;
-/// the first one seals), else from the file devices.keys in the directory of the SQLite file or the
-/// working directory, which the first start creates. Logs go to stderr, filtered by RUST_LOG.
+/// the first one seals), else from the file devices.keys in the working directory, which the first
+/// start creates. Logs go to stderr, filtered by RUST_LOG.
 #[derive(Debug, Parser)]
 #[command(name = "devices", version)]
 pub(crate) struct Arguments {
@@ -28,7 +29,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
 
-    /// sqlite:FILE, postgres://… or mysql://… [default: sqlite:devices.sqlite]
+    /// sqlite:FILE, postgres://… or mysql://… [default: sqlite:devices.sqlite?mode=rwc]
     #[arg(long, value_name = "URL", value_parser = secret)]
     database_url: Option<SecretString>,
 
@@ -107,10 +108,11 @@ fn secret(text: &str) -> Result<SecretString, Infallible> {
 impl Arguments {
     /// Validates the arguments and the environment.
     pub(crate) fn settings(&self) -> Result<Settings, StartupError> {
-        let database = self.database()?.unwrap_or_else(DatabaseUrl::in_working_directory);
+        let here = Path::new("");
+        let database = self.database()?.unwrap_or_else(|| DatabaseUrl::file_in(here));
         Ok(Settings {
             listen: self.listen.map_or(Listen::From(3000), Listen::At),
-            keys: KeySource::from_environment(&database.directory())?,
+            keys: KeySource::from_environment(here),
             database,
             provider: self.provider()?,
             provider_name: self.provider_name()?,
@@ -142,7 +144,7 @@ impl Arguments {
         if client_id.trim().is_empty() {
             return Err(StartupError::usage("--client-id", "must not be empty"));
         }
-        let issuer = issuer.parse().map_err(|error| StartupError::usage("--issuer", error))?;
+        let issuer = issuer.clone();
         let client_secret = self.client_secret.clone();
         Ok(ProviderChoice::External { issuer, client_id: client_id.clone(), client_secret })
     }

@@ -1,76 +1,62 @@
 //! The sealing keys: from the variable `SESSION_KEYS`, or from a file that the first start creates.
 
-use std::env::{self, VarError};
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
-use session_core::Keyring;
-use session_core::store::StoredSession;
+use session_core::{Keyring, SessionStore};
 
 use crate::startup_error::StartupError;
 
 /// The variable: `id:base64 of 32 bytes`, separated by commas; the first key seals.
 const VARIABLE: &str = "SESSION_KEYS";
 
-/// The file, in the same format.
-const FILE: &str = "devices.keys";
-
 /// The source of the keys.
 #[derive(Debug, Clone)]
 pub(crate) enum KeySource {
-    /// A file, created for a database without sealed rows.
+    /// A file in the same format, created for a database without sessions.
     File(PathBuf),
-    /// Text that was given and parses.
+    /// Text that was given.
     Given(SecretString),
 }
 
 impl KeySource {
-    /// Uses the variable if it is set, else the file in this directory.
-    pub(crate) fn from_environment(directory: &Path) -> Result<Self, StartupError> {
-        match env::var(VARIABLE) {
-            Ok(text) => Self::given(text),
-            Err(VarError::NotPresent) => Ok(Self::File(directory.join(FILE))),
-            Err(VarError::NotUnicode(_)) => Err(StartupError::usage(VARIABLE, "must be UTF-8")),
-        }
+    /// Uses the variable if it is set, else the file `devices.keys` in this directory.
+    pub(crate) fn from_environment(directory: &Path) -> Self {
+        let given = std::env::var_os(VARIABLE).map(|text| text.to_string_lossy().into_owned());
+        let file = || Self::File(directory.join("devices.keys"));
+        given.map_or_else(file, |text| Self::Given(text.into()))
     }
 
-    pub(crate) fn given(text: String) -> Result<Self, StartupError> {
-        let text = SecretString::from(text);
-        Keyring::parse(text.expose_secret())
-            .map_err(|error| StartupError::usage(VARIABLE, error))?;
-        Ok(Self::Given(text))
-    }
-
-    /// Returns the keys, after checking that they include the key of every sample row.
-    ///
-    /// A new key is created only for a database without rows: otherwise it would hide that the right
-    /// key is missing.
-    pub(crate) fn keyring(&self, rows: &[StoredSession]) -> Result<Keyring, StartupError> {
+    /// Returns the keys, if they include the key of every sealed session. A new key is created only for
+    /// a database without sessions: otherwise it would hide that the right one is missing.
+    pub(crate) async fn keyring(&self, store: &dyn SessionStore) -> Result<Keyring, StartupError> {
+        let rows = store.sample_per_key().await;
+        let rows =
+            rows.map_err(|error| StartupError::caused_by("cannot read the database", error))?;
         let keyring = match self {
             Self::Given(text) => Keyring::parse(text.expose_secret())
                 .map_err(|error| StartupError::usage(VARIABLE, error))?,
-            Self::File(path) => Self::of_file(path, rows.is_empty())?,
+            Self::File(path) if !rows.is_empty() && !path.exists() => {
+                return Err(missing(&format!(
+                    "there is no {}, and {VARIABLE} is not set",
+                    path.display()
+                )));
+            }
+            Self::File(path) => Keyring::from_dev_file(path).map_err(|error| {
+                StartupError::caused_by("cannot use the file of sealing keys", error)
+            })?,
         };
-        let is_missing = |id: &&str| !keyring.key_ids().any(|known| known == *id);
         let mut sealed = rows.iter().filter_map(|row| row.tokens.as_ref()?.tokens.key_id());
-        match sealed.find(is_missing) {
+        match sealed.find(|id| !keyring.key_ids().any(|known| known == *id)) {
             None => Ok(keyring),
-            Some(id) => Err(StartupError::start(format!(
-                "the database contains sessions sealed with the key {id:?}, which was not given; \
-                 nothing was changed"
-            ))),
+            Some(id) => Err(missing(&format!("the key {id:?} was not given"))),
         }
     }
+}
 
-    fn of_file(path: &Path, may_create: bool) -> Result<Keyring, StartupError> {
-        if !may_create && !path.exists() {
-            return Err(StartupError::start(format!(
-                "the database contains sealed sessions, but their keys are missing: there is no \
-                 {}, and {VARIABLE} is not set; nothing was changed",
-                path.display()
-            )));
-        }
-        Keyring::from_dev_file(path)
-            .map_err(|error| StartupError::caused_by("cannot use the file of sealing keys", error))
-    }
+fn missing(why: &str) -> StartupError {
+    StartupError::start(format!(
+        "the database contains sealed sessions, but not all of their keys are here: {why}; nothing \
+         was changed"
+    ))
 }

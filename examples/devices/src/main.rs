@@ -13,7 +13,6 @@
 mod app;
 mod cli;
 mod database;
-mod error_response;
 mod keys;
 mod listener;
 mod page;
@@ -22,7 +21,6 @@ mod routes;
 mod settings;
 mod sign_in;
 mod startup_error;
-mod state;
 
 // Not a part of the application: `--check` drives it from outside, over HTTP.
 #[path = "../check/mod.rs"]

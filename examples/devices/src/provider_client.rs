@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use identity_provider::{Client, IdentityProvider, RunningProvider};
-use reqwest::redirect::Policy;
 use secrecy::SecretString;
 use session_core::ProviderName;
 use session_core::provider::RevocationScope;
-use session_core::provider::openid::{InvalidSetting, OpenIdProvider};
+use session_core::provider::openid::{DefaultHttpClient, InvalidSetting, OpenIdProvider};
 use url::{Host, Url};
 
 use crate::listener::Listen;
@@ -19,9 +18,6 @@ use crate::startup_error::StartupError;
 const BUILT_IN_ID: &str = "devices";
 const BUILT_IN_SECRET: &str = "devices-secret";
 
-/// The timeout of each request to a provider.
-const TIMEOUT: Duration = Duration::from_secs(10);
-
 /// The client registration at an identity provider, ready for sign-ins.
 #[derive(Debug)]
 pub(crate) struct ProviderClient {
@@ -29,8 +25,6 @@ pub(crate) struct ProviderClient {
     pub(crate) openid: Arc<OpenIdProvider>,
     /// The provider name in every session.
     pub(crate) name: ProviderName,
-    /// The HTTP client for requests to the provider.
-    pub(crate) http: reqwest::Client,
 }
 
 impl ProviderClient {
@@ -41,40 +35,33 @@ impl ProviderClient {
         match choice {
             ProviderChoice::BuiltIn { listen, access_token_lifetime, auto_login } => {
                 let running = built_in(*listen, *access_token_lifetime, *auto_login).await?;
-                let issuer = running.issuer().url().clone();
                 let secret = Some(SecretString::from(BUILT_IN_SECRET));
-                let client = Self::new(&issuer, BUILT_IN_ID, secret)?;
+                let client = Self::new(running.issuer().as_str(), BUILT_IN_ID, secret)?;
                 Ok((client, Some(running)))
             }
             ProviderChoice::External { issuer, client_id, client_secret } => {
-                let client = Self::new(issuer, client_id, client_secret.clone())?;
-                Ok((client, None))
+                Ok((Self::new(issuer, client_id, client_secret.clone())?, None))
             }
         }
     }
 
-    fn new(
-        issuer: &Url,
-        client_id: &str,
-        client_secret: Option<SecretString>,
-    ) -> Result<Self, StartupError> {
-        let is_built_in = client_id == BUILT_IN_ID && is_loopback(issuer);
-        let http = http_client(is_loopback(issuer))
+    fn new(issuer: &str, id: &str, secret: Option<SecretString>) -> Result<Self, StartupError> {
+        let url = Url::parse(issuer).map_err(|error| StartupError::usage("--issuer", error))?;
+        let is_built_in = id == BUILT_IN_ID && is_loopback(&url);
+        let http = DefaultHttpClient::new()
             .map_err(|error| StartupError::caused_by("cannot create an HTTP client", error))?;
         // The built-in provider revokes one login at a time; for others this is unknown.
         let scope = if is_built_in { RevocationScope::Token } else { RevocationScope::Unknown };
-        let mut client = OpenIdProvider::builder(text_of(issuer), client_id, http.clone())
-            .with_revocation_scope(scope);
-        if let Some(secret) = client_secret {
-            client = client.with_client_secret(secret);
-        }
-        if is_loopback(issuer) {
-            client = client.dangerous_insecure_loopback();
-        }
+        let client = OpenIdProvider::builder(issuer, id, http)
+            .with_revocation_scope(scope)
+            .dangerous_insecure_loopback();
+        let client = match secret {
+            Some(secret) => client.with_client_secret(secret),
+            None => client,
+        };
         // The provider is asked at the first sign-in: sessions are served while it is away.
-        let openid = client.build().map_err(unusable)?;
-        let name = provider_name(issuer, is_built_in)?;
-        Ok(Self { openid: Arc::new(openid), name, http })
+        let openid = client.build().map_err(|setting| unusable(&setting))?;
+        Ok(Self { openid: Arc::new(openid), name: provider_name(&url, is_built_in)? })
     }
 }
 
@@ -110,26 +97,12 @@ fn provider_name(issuer: &Url, is_built_in: bool) -> Result<ProviderName, Startu
     ProviderName::new(name).map_err(|error| StartupError::usage("--issuer", error))
 }
 
-fn unusable(setting: InvalidSetting) -> StartupError {
+fn unusable(setting: &InvalidSetting) -> StartupError {
     match setting.field() {
         "client_id" => StartupError::usage("--client-id", "must not be empty"),
         "client_secret" => StartupError::usage("--client-secret", "must not be empty"),
         _ => StartupError::usage("--issuer", setting),
     }
-}
-
-/// Formats the issuer as it names itself, without the slash that `Url` adds to an empty path.
-fn text_of(issuer: &Url) -> String {
-    match issuer.path() {
-        "/" => issuer.as_str().trim_end_matches('/').to_owned(),
-        _ => issuer.as_str().to_owned(),
-    }
-}
-
-fn http_client(is_local: bool) -> reqwest::Result<reqwest::Client> {
-    // Requests carry the client secret and tokens; following a redirect would leak them.
-    let builder = reqwest::Client::builder().redirect(Policy::none()).timeout(TIMEOUT);
-    if is_local { builder.no_proxy().build() } else { builder.build() }
 }
 
 pub(crate) fn is_loopback(url: &Url) -> bool {
@@ -153,12 +126,5 @@ mod tests {
         assert_eq!(name("http://127.0.0.1:3001", true), name("http://localhost:3002", true));
         assert_eq!(name("https://id.example/realms/a", false), "id.example");
         assert_eq!(name("https://id.example:8443", false), "id.example:8443");
-    }
-
-    #[test]
-    fn an_issuer_is_spelled_as_it_names_itself() {
-        let text = |url: &str| text_of(&Url::parse(url).unwrap());
-        assert_eq!(text("http://127.0.0.1:3001"), "http://127.0.0.1:3001");
-        assert_eq!(text("https://id.example/realms/a/"), "https://id.example/realms/a/");
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use secrecy::SecretString;
 use session_core::{ProviderName, SessionPolicy};
 use session_tower::{LegacyFormat, SessionCookie};
-use url::Url;
 
 use crate::database::DatabaseUrl;
 use crate::keys::KeySource;
@@ -31,7 +30,7 @@ pub(crate) enum ProviderChoice {
     /// A provider in this process, for development.
     BuiltIn { listen: Listen, access_token_lifetime: Duration, auto_login: bool },
     /// Any other provider; it may be the built-in one of another copy.
-    External { issuer: Url, client_id: String, client_secret: Option<SecretString> },
+    External { issuer: String, client_id: String, client_secret: Option<SecretString> },
 }
 
 /// The session cookie.

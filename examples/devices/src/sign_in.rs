@@ -1,18 +1,13 @@
-//! The sign-in: session-tower's, with the pages of this application.
+//! The sign-in: session-tower's.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::http::HeaderMap;
-use axum::response::Response;
 use session_core::SessionManager;
-use session_tower::sign_in::{OpenIdSignIn, SignInFailure};
+use session_tower::sign_in::OpenIdSignIn;
 
-use crate::page;
 use crate::provider_client::ProviderClient;
 use crate::startup_error::StartupError;
-use crate::state::wants_page;
 
 /// Builds the sign-in. The user id is the provider's `sub`, the only name that is never reassigned.
 ///
@@ -26,14 +21,6 @@ pub(crate) fn sign_in(
         .dev(address)
         .provider(client.name.clone(), Arc::clone(&client.openid))
         .keep_signed_in_at_provider()
-        .failure_response(failed)
         .build()
         .map_err(|error| StartupError::caused_by("cannot prepare sign-ins", error))
-}
-
-fn failed(failure: &SignInFailure, headers: &HeaderMap) -> Response<Bytes> {
-    match wants_page(headers) {
-        true => page::notice(failure.status(), &failure.message()),
-        false => failure.response(headers),
-    }
 }

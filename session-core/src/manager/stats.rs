@@ -2,7 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
+use uuid::Uuid;
+
+use super::error::ManagerError;
 use super::manager::SessionManager;
+use crate::session::SessionId;
 
 /// Numbers about one manager at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +23,18 @@ pub struct ManagerStats {
 
 /// # Numbers
 impl SessionManager {
+    /// Checks whether the store answers, for a health check of a load balancer: by one short query.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ManagerError`] that [is transient](ManagerError::is_transient) if it does not, within
+    /// the policy's `store_timeout`; at once, while it is known to be away.
+    pub async fn check_store(&self) -> Result<(), ManagerError> {
+        let no_session = SessionId::from_uuid(Uuid::nil());
+        self.inner.bounded(self.inner.store.find(no_session)).await?;
+        Ok(())
+    }
+
     /// Returns numbers about this manager, without asking the store.
     ///
     /// ```

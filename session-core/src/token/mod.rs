@@ -319,18 +319,6 @@ impl TokenSet {
         }
     }
 
-    /// Returns whether both have the same token that is to be revoked when the session ends, or none,
-    /// compared in constant time.
-    pub(crate) fn has_revocable_of(&self, other: &Self) -> bool {
-        match (self.revocable(), other.revocable()) {
-            (Some((mine, token)), Some((theirs, other))) => {
-                mine == theirs && same_secret(token, other)
-            }
-            (None, None) => true,
-            _ => false,
-        }
-    }
-
     /// Returns about how many bytes of memory the tokens take.
     pub(crate) fn memory(&self) -> usize {
         let secret = |token: Option<&str>| token.map_or(0, str::len);

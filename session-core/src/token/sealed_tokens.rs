@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::TokenSet;
+use super::compare::same_secret;
 use super::dpop_key::{self, DpopKey};
 use super::extra::ExtraFields;
 use super::resource::{ResourceToken, SealableToken};
@@ -56,9 +57,21 @@ impl TokenSet {
         })
     }
 
+    /// Returns whether both have the same token that is to be revoked when the session ends, or none,
+    /// compared in constant time.
+    pub(crate) fn has_revocable_of(&self, other: &Self) -> bool {
+        match (self.revocable(), other.revocable()) {
+            (Some((mine, token)), Some((theirs, other))) => {
+                mine == theirs && same_secret(token, other)
+            }
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
     /// Returns the token that is to be revoked when the session ends: the refresh token, or an
     /// access token that without it would be valid for ever.
-    pub(super) fn revocable(&self) -> Option<(SealedPart, &str)> {
+    fn revocable(&self) -> Option<(SealedPart, &str)> {
         let endless = self.expires_at.is_none().then_some(self.access_token());
         let refresh = self.refresh_token().map(|token| (SealedPart::RefreshToken, token));
         refresh.or(endless.map(|token| (SealedPart::AccessToken, token)))

@@ -130,8 +130,10 @@ impl SignInFailure {
         self
     }
 
+    /// Keeps whose devices fill the cap, if that is the failure.
     pub(super) fn at_full_cap(mut self, full: FullCap) -> Self {
-        self.full_cap = Some(Box::new(full));
+        let is_full = self.kind == SignInFailureKind::LimitReached;
+        self.full_cap = is_full.then(|| Box::new(full));
         self
     }
 

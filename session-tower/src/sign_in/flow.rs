@@ -5,9 +5,10 @@ use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::{Either, select};
 use http::header::USER_AGENT;
-use http::{Extensions, HeaderMap, HeaderValue};
+use http::{Extensions, HeaderMap, HeaderValue, Response};
 use session_core::manager::{SignIn, StepUp, StepUpOutcome};
 use session_core::middleware::{ErrorChain, SessionManagerExt as _};
 use session_core::policy::authentication::RequiredAuthentication;
@@ -240,6 +241,21 @@ impl OpenIdSignIn {
     }
 }
 
+impl OpenIdSignIn {
+    pub(super) fn failed(&self, failure: &SignInFailure, headers: &HeaderMap) -> Response<Bytes> {
+        match failure.status().is_server_error() {
+            true => tracing::warn!(error = %ErrorChain(failure), "a sign-in failed"),
+            false => tracing::info!(error = %ErrorChain(failure), "a sign-in failed"),
+        }
+        match &self.flow.failure_response {
+            Some(configured) => configured.0(failure, headers),
+            // In development the cause stands on the page, not only in the log.
+            None if !self.flow.public_url.is_secure() => failure.explained_response(headers),
+            None => failure.response(headers),
+        }
+    }
+}
+
 impl Flow {
     pub(super) fn has_form_post(&self) -> bool {
         self.providers.iter().any(|registered| registered.uses_form_post)
@@ -334,7 +350,7 @@ impl Flow {
             Some(id) => self.manager.step_up(StepUp::new(id, sign_in).required(required)).await,
             None => self.manager.sign_in(sign_in).await.map(StepUpOutcome::SignedIn),
         };
-        let outcome = outcome.map_err(|error| full.beside(error))?;
+        let outcome = outcome.map_err(|error| SignInFailure::from(error).at_full_cap(full))?;
         Ok(Completed { outcome, return_to: record.return_to })
     }
 

@@ -1,30 +1,15 @@
-//! The choice of a user who has the maximum number of devices where the policy refuses one more: the
-//! one to sign out (F21).
+//! A sign-in that the cap refused, and the choice that its user gets.
 
-use std::time::Duration;
-
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::{Deserialize, Serialize};
-use session_core::manager::{ListedSession, ManagerError, ManagerErrorKind};
-use session_core::session::{Origin, ProviderIdentity, SessionSecret};
+use session_core::manager::ListedSession;
+use session_core::session::{Origin, ProviderIdentity};
 use session_core::store::Partition;
-use session_core::{ProviderName, SessionId, Timestamp, UserId};
+use session_core::{ProviderName, Timestamp, UserId};
 
-use super::failure::{SignInFailure, SignInFailureKind};
-use super::flow::OpenIdSignIn;
 use super::pending_cookies::PendingRecord;
-use crate::answer::{redirect, status, with_cookies};
-use crate::devices::{Button, device_item, device_label};
-use crate::html::{self, escaped};
-use crate::same_site::is_of_this_site;
 
 /// The beginning of the names of the cookies of a choice.
 pub(super) const PREFIX: &str = "full-cap-";
-
-/// How long a user may take to choose: who has proven who they are may sign out their own devices
-/// for as long as a sign-in may take.
-const LIFETIME: Duration = Duration::from_secs(600);
 
 /// A sign-in that the cap refused.
 #[derive(Debug)]
@@ -40,20 +25,11 @@ pub(super) struct FullCap {
 #[serde(deny_unknown_fields)]
 pub(super) struct Choice {
     /// What the form must repeat.
-    choice: String,
-    user: String,
-    provider: String,
-    return_to: String,
+    pub(super) choice: String,
+    pub(super) user: String,
+    pub(super) provider: String,
+    pub(super) return_to: String,
     offered_at: i64,
-}
-
-/// What a user has chosen.
-struct Chosen {
-    choice: Choice,
-    user: UserId,
-    device: SessionId,
-    /// Removes the cookie.
-    removal: HeaderValue,
 }
 
 impl PendingRecord for Choice {
@@ -67,15 +43,8 @@ impl PendingRecord for Choice {
 }
 
 impl FullCap {
-    /// Keeps what a choice needs beside a refusal by the cap.
-    pub(super) fn beside(self, error: ManagerError) -> SignInFailure {
-        let is_full = matches!(error.kind(), ManagerErrorKind::LimitReached { .. });
-        let failure = SignInFailure::from(error);
-        if is_full { failure.at_full_cap(self) } else { failure }
-    }
-
     /// Returns whether this session counts to the cap.
-    fn counts(&self, listed: &ListedSession) -> bool {
+    pub(super) fn counts(&self, listed: &ListedSession) -> bool {
         let partition =
             Partition::of(&self.user, &self.provider, self.identity.cap_subject().as_ref());
         listed.session.origin == Origin::Login
@@ -83,100 +52,14 @@ impl FullCap {
     }
 }
 
-impl OpenIdSignIn {
-    /// Returns a page on which the user chooses the device to sign out, if this is the failure of a
-    /// sign-in that the policy refused because the user has the maximum number of devices
-    /// ([`OnFull::Reject`](session_core::policy::OnFull::Reject)). The choice is posted to the
-    /// [login](super::SignInBuilder::login_path), which goes on with the sign-in.
-    ///
-    /// The [callback](Self::callback) answers browsers with it; routes of one's own call it after
-    /// [`complete`](Self::complete).
-    ///
-    /// # Security
-    ///
-    /// The user has just authenticated at the provider, and sees what every device of theirs does. The
-    /// choice is sealed, bound to this browser and user, made once, and ends within ten minutes.
-    pub async fn choose_device(
-        &self,
-        failure: &SignInFailure,
-        headers: &HeaderMap,
-    ) -> Option<Response<Bytes>> {
-        let full = failure.full_cap()?;
-        let listed = self.flow.manager.list(&full.user, None).await.ok()?;
-        let devices: Vec<_> = listed.into_iter().filter(|listed| full.counts(listed)).collect();
-        let choice = SessionSecret::generate().ok()?.expose().to_owned();
-        let now = self.flow.manager.now();
-        let page = self.page_of_choice(&devices, &choice, now);
-        let record = Choice {
+impl Choice {
+    pub(super) fn new(full: &FullCap, choice: String, now: Timestamp) -> Self {
+        Self {
             choice,
             user: full.user.as_str().to_owned(),
             provider: full.provider.as_str().to_owned(),
             return_to: full.return_to.clone(),
             offered_at: now.as_millis(),
-        };
-        let cookies = self.flow.choices.keep(&record, headers)?;
-        (!devices.is_empty()).then(|| with_cookies(page, cookies))
-    }
-
-    fn page_of_choice(
-        &self,
-        devices: &[ListedSession],
-        choice: &str,
-        now: Timestamp,
-    ) -> Response<Bytes> {
-        let text = &self.flow.text;
-        let fields = format!("<input type=\"hidden\" name=\"choice\" value=\"{choice}\">");
-        let item = |listed: &ListedSession| {
-            let (session, says) = (&listed.session, text.devices.sign_out.as_str());
-            let (id, label) = (session.id.to_string(), device_label(&text.devices, session, now));
-            let path = self.flow.to_login.path();
-            let button = Button { path, end: &id, says, label: &label, fields: &fields };
-            device_item(&text.devices, session, now, "", &button)
-        };
-        let items: String = devices.iter().map(item).collect();
-        let explained = escaped(&text.choose_device);
-        let html = format!("<p role=\"alert\">{explained}</p><ul class=\"devices\">{items}</ul>");
-        html::page(StatusCode::CONFLICT, &text.devices.language, &text.too_many_devices, &html)
-    }
-
-    /// Ends the device that the form names, and goes on with the sign-in.
-    pub(super) async fn answer_choice(&self, form: &[u8], headers: &HeaderMap) -> Response<Bytes> {
-        if !is_of_this_site(headers) {
-            return status(StatusCode::FORBIDDEN);
         }
-        let Some(Chosen { choice, user, device, removal }) = self.chosen(form, headers) else {
-            return self.failed(&SignInFailure::new(SignInFailureKind::Unknown), headers);
-        };
-        match self.flow.manager.end_one(&user, device).await {
-            Ok(()) => tracing::info!(session = %device, "a user made room for a sign-in"),
-            // It has ended meanwhile: the sign-in finds whether there is room.
-            Err(error) if !error.is_transient() => {}
-            // The cookie stays, so that the same button can be pressed again.
-            Err(error) => return self.failed(&error.into(), headers),
-        }
-        with_cookies(redirect(&self.login_again(&choice)), [removal])
-    }
-
-    fn chosen(&self, form: &[u8], headers: &HeaderMap) -> Option<Chosen> {
-        let field = |wanted: &str| {
-            form_urlencoded::parse(form).find(|(name, _)| name == wanted).map(|(_, value)| value)
-        };
-        let state = field("choice")?;
-        let (choice, removal) = self.flow.choices.take(&state, headers)?;
-        let age = self.flow.manager.now().since(Timestamp::from_millis(choice.offered_at));
-        let is_made = choice.choice == *state && age <= LIFETIME;
-        is_made.then_some(())?;
-        let (user, device) = (UserId::new(&choice.user).ok()?, field("end")?.parse().ok()?);
-        Some(Chosen { choice, user, device, removal })
-    }
-
-    /// Returns the address of the login that the cap refused.
-    fn login_again(&self, choice: &Choice) -> String {
-        let path = self.flow.to_login.path();
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("provider", &choice.provider);
-        query.append_pair("return_to", &choice.return_to);
-        let separator = if path.contains('?') { '&' } else { '?' };
-        format!("{path}{separator}{}", query.finish())
     }
 }

@@ -55,6 +55,7 @@
 mod back_channel;
 mod builder;
 mod callback;
+mod choose_device;
 mod config_error;
 mod failure;
 mod flow;

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Response, StatusCode, Uri};
 use session_core::EndReason;
-use session_core::middleware::ErrorChain;
 
 use super::failure::{SignInFailure, SignInFailureKind};
 use super::flow::{BeginOptions, OpenIdSignIn};
@@ -21,9 +20,9 @@ use crate::rejection::{ProblemDetails, Rejection};
 /// Begins a sign-in: `GET`, with the query parameters `provider`, `return_to` and `login_hint`. With
 /// `max_age`, `acr_values` or `scope` it begins a step-up of the request's session, if it has one.
 ///
-/// With `reason`, by which [`RedirectToLogin`](crate::RedirectToLogin) says why a session has ended, a
-/// browser gets a page that tells its user: at once at the provider, which may sign in without a
-/// word, the user would never learn of it.
+/// With a `reason`, by which [`RedirectToLogin`](crate::RedirectToLogin) says why a session has ended, a
+/// browser that another device, an administrator, the provider or the cap has signed out gets a page that tells its user: the
+/// provider may sign in without a word.
 ///
 /// By `POST` it takes the [device to sign out](OpenIdSignIn::choose_device).
 #[derive(Debug, Clone)]
@@ -123,7 +122,7 @@ impl OpenIdSignIn {
             }
         }
         let text = &self.flow.text;
-        let ended = escaped(&(text.ended)(reason?));
+        let ended = escaped(&(text.ended)(reason.filter(|reason| is_told(*reason))?));
         let path = self.flow.to_login.path();
         let path = path.split('?').next().unwrap_or(path);
         let again = escaped(&format!("{path}?{}", rest.finish()));
@@ -177,19 +176,6 @@ impl OpenIdSignIn {
         .unwrap_or_else(|| self.failed(failure, headers))
     }
 
-    pub(super) fn failed(&self, failure: &SignInFailure, headers: &HeaderMap) -> Response<Bytes> {
-        match failure.status().is_server_error() {
-            true => tracing::warn!(error = %ErrorChain(failure), "a sign-in failed"),
-            false => tracing::info!(error = %ErrorChain(failure), "a sign-in failed"),
-        }
-        match &self.flow.failure_response {
-            Some(configured) => configured.0(failure, headers),
-            // In development the cause stands on the page, not only in the log.
-            None if !self.flow.public_url.is_secure() => failure.explained_response(headers),
-            None => failure.response(headers),
-        }
-    }
-
     /// Refuses to begin what a browser could not complete: it would drop the cookies.
     fn check_site(&self, head: &Parts) -> Result<(), SignInFailure> {
         let (public_url, extensions) = (&self.flow.public_url, &head.extensions);
@@ -209,6 +195,14 @@ impl OpenIdSignIn {
         };
         Err(SignInFailure::new(SignInFailureKind::Misconfigured).caused_by(problem))
     }
+}
+
+/// Returns whether the browser was signed out from elsewhere: a user who is let in again without a word
+/// would not learn of it, and a device that was signed out from afar would be back at once. After a time
+/// limit or a refused renewal, the sign-in is all that there is to say.
+const fn is_told(reason: EndReason) -> bool {
+    use EndReason::{Evicted, ProviderLogout, Replaced, RevokedByAdmin, RevokedByUser};
+    matches!(reason, Evicted | ProviderLogout | Replaced | RevokedByAdmin | RevokedByUser)
 }
 
 /// The layer notes each request that it has looked at.

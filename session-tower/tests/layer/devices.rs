@@ -45,7 +45,7 @@ async fn l3_the_page_lists_devices_and_ends_one_or_all_others() {
     let bob = site.sign_in("bob").await;
     site.advance(120);
     let text = show(&page, &ann.secret).await;
-    assert_eq!((text.matches("<li>").count(), text.matches("this device").count()), (3, 1));
+    assert_eq!((text.matches("</li>").count(), text.matches("this device").count()), (3, 1));
     assert!(text.contains("2 minutes ago") && text.contains("okta"), "{text}");
     for secret in [&ann.secret, &phone.secret, &tablet.secret] {
         assert!(!text.contains(secret.expose()));
@@ -59,14 +59,14 @@ async fn l3_the_page_lists_devices_and_ends_one_or_all_others() {
         (StatusCode::SEE_OTHER, &"/devices".parse().unwrap())
     );
     assert!(ended.keeps_cookie());
-    assert_eq!(show(&page, &ann.secret).await.matches("<li>").count(), 2);
+    assert_eq!(show(&page, &ann.secret).await.matches("</li>").count(), 2);
     // An id that has ended, or of another user, is no error, and ends nothing.
     for gone in [phone.session.id, bob.session.id] {
         assert_eq!(end(format!("end={gone}")).await.status, StatusCode::SEE_OTHER);
     }
-    assert_eq!(show(&page, &bob.secret).await.matches("<li>").count(), 1);
+    assert_eq!(show(&page, &bob.secret).await.matches("</li>").count(), 1);
     assert_eq!(end("end=others".to_owned()).await.status, StatusCode::SEE_OTHER);
-    assert_eq!(show(&page, &ann.secret).await.matches("<li>").count(), 1);
+    assert_eq!(show(&page, &ann.secret).await.matches("</li>").count(), 1);
     for form in ["", "end=", "end=all", "other=x"] {
         assert_eq!(end(form.to_owned()).await.status, StatusCode::BAD_REQUEST, "{form}");
     }
@@ -89,7 +89,11 @@ async fn f23_connected_tools_are_listed_apart_and_end_one_by_one() {
     site.advance(120);
     let text = show(&page, &ann.secret).await;
     let (devices, shown) = text.split_once("<h2>Connected tools</h2>").unwrap();
-    assert_eq!((devices.matches("<li>").count(), shown.matches("<li>").count()), (1, 2), "{text}");
+    assert_eq!(
+        (devices.matches("</li>").count(), shown.matches("</li>").count()),
+        (1, 2),
+        "{text}"
+    );
     assert!(!devices.contains("others"), "one device has no others: {devices}");
     assert!(shown.contains("<strong>files</strong>") && shown.contains("mcp:mail"), "{shown}");
     assert!(shown.contains("Signing out does not disconnect them."), "{shown}");
@@ -99,7 +103,7 @@ async fn f23_connected_tools_are_listed_apart_and_end_one_by_one() {
     let end = |target: String| ask(&page, Method::POST, &ann.secret, &[], target.leak());
     assert_eq!(end("end=others".to_owned()).await.status, StatusCode::SEE_OTHER);
     let text = show(&page, &ann.secret).await;
-    assert_eq!(text.matches("<li>").count(), 3, "the other device alone has ended: {text}");
+    assert_eq!(text.matches("</li>").count(), 3, "the other device alone has ended: {text}");
     assert!(end(format!("end={}", tools[0].id)).await.keeps_cookie());
     let text = show(&page, &ann.secret).await;
     assert!(!text.contains("mcp:files") && text.contains("mcp:mail"), "{text}");
@@ -121,7 +125,7 @@ async fn l4_a_form_of_another_site_ends_nothing() {
         let answer = ask(&page, Method::POST, &ann.secret, &foreign, "end=others").await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{foreign:?}");
     }
-    assert_eq!(show(&page, &ann.secret).await.matches("<li>").count(), 2);
+    assert_eq!(show(&page, &ann.secret).await.matches("</li>").count(), 2);
     for own in [[(fetch_site, "same-origin")], [(ORIGIN, "https://app.example")]] {
         let answer = ask(&page, Method::POST, &ann.secret, &own, "end=others").await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{own:?}");

@@ -39,7 +39,7 @@ impl Answer {
 
     fn listed(&self) -> Vec<String> {
         let devices = self.json.as_array().map(Vec::as_slice).unwrap_or_default();
-        let id = |device: &Value| Some(device.get("session_id")?.as_str()?.to_owned());
+        let id = |device: &Value| Some(device.get("id")?.as_str()?.to_owned());
         devices.iter().filter_map(id).collect()
     }
 }
@@ -100,7 +100,7 @@ impl Browser {
         let mut operation = self.begin(action, process, Some(login));
         let answer = self.send(method, &self.url(process, path), &login.cookie).await;
         if let Some(answer) = answer.as_ref().filter(|answer| answer.status.is_success()) {
-            operation.session = answer.text("session_id");
+            operation.session = answer.text("id");
             operation.answered_user = answer.text("user").or_else(|| answer.text("sub"));
             operation.sid = answer.text("sid");
             operation.listed = answer.listed();

@@ -53,19 +53,26 @@ pub(super) async fn ends_elsewhere(scenario: &mut Scenario) -> StepResult {
 /// However the sign-ins interleave, ten devices are signed in afterwards.
 pub(super) async fn cap_over_both(scenario: &mut Scenario) -> StepResult {
     let (first, second, user) = (scenario.copy()?, scenario.second_copy()?, scenario.user("dave"));
-    let sign_ins = (0..20).map(|number| {
+    let sign_ins = (0..20).map(async |number| {
         let copy = if number % 2 == 0 { &first } else { &second };
-        Browser::signed_in(copy, &user)
+        let device = Browser::new()?;
+        let is_evicted = device.is_evicted_at_once(copy, &user).await?;
+        Ok::<_, StepError>((device, is_evicted))
     });
     let devices = try_join_all(sign_ins).await?;
     let live = scenario.sessions("dave").await?.len();
     same("live sessions", u32::try_from(live).ok(), Some(MAX_SESSIONS))?;
     let (mut served, mut evicted) = (0, 0);
     scenario.until(scenario.manager()?.now() + MAX_STALENESS).await?;
-    for device in devices {
+    for (device, is_evicted) in devices {
         let reply = device.get(format!("{first}/api/me")).await?;
         match reply.status {
             StatusCode::OK => served += 1,
+            // It is told once.
+            _ if is_evicted => {
+                reply.with_reason("no_session")?;
+                evicted += 1;
+            }
             _ => {
                 reply.with_reason("evicted")?;
                 evicted += 1;

@@ -21,7 +21,7 @@ pub(super) async fn wrong_key(scenario: &mut Scenario) -> StepResult {
     for id in ["another-key", id] {
         let no_key = |error: KeyringError| StepError::new(error.to_string());
         let entry = Keyring::generate_entry(id).map_err(no_key)?;
-        let keys = KeySource::given(entry.to_string())?;
+        let keys = KeySource::Given(entry.to_string().into());
         match App::start(Settings { keys, ..scenario.settings.clone() }).await {
             Ok(app) => {
                 app.shutdown().await;

@@ -10,7 +10,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use serde_json::json;
 use session_tower::CurrentSession;
 
-use crate::state::AppState;
+use super::AppState;
 
 /// The interval of the comments that keep the connection open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

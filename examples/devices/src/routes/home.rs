@@ -1,24 +1,25 @@
-//! `GET /`: the page "Your devices".
+//! `/`: the page "Your devices".
 
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::response::Response;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
 use session_tower::{CurrentSession, EndedSession};
+use tower::ServiceExt as _;
 
-use crate::error_response::ErrorResponse;
+use super::AppState;
 use crate::page;
-use crate::state::AppState;
 
-/// Shows the user's devices; without a session, the sign-in link and why the last session ended.
+/// Shows the user's devices, and ends those that a form names. Without a session it shows the link to
+/// the sign-in; a browser whose session has ended is sent there to be told why.
 pub(crate) async fn home(
     State(state): State<Arc<AppState>>,
     current: Option<CurrentSession>,
     ended: Option<EndedSession>,
-) -> Result<Response, ErrorResponse> {
-    let Some(current) = current else {
-        return Ok(page::signed_out(ended.map(|ended| ended.reason), state.has_built_in_provider));
-    };
-    let listed = state.manager.list(current.user(), Some(current.id())).await?;
-    Ok(page::devices(current.user(), &listed, state.manager.now()))
+    request: Request,
+) -> Response {
+    match current.is_some() || ended.is_some() {
+        true => state.devices.clone().oneshot(request).await.into_response(),
+        false => page::signed_out(state.has_built_in_provider),
+    }
 }

@@ -1,38 +1,46 @@
-//! The routes: `/api/*` for programs, forms for the page.
+//! The routes: `/api/*` for programs, `/` for people.
 
 mod events;
-mod forms;
-mod health;
 mod home;
-mod me;
 mod sessions;
 mod tool;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
+use session_core::SessionManager;
+use session_tower::devices::DevicesPage;
 use session_tower::sign_in::OpenIdSignIn;
-use session_tower::{ProblemDetails, Rejection, SessionLayer};
-use tower_http::csrf::{CsrfLayer, ProtectionError};
+use session_tower::{Rejection, SessionLayer};
+use tokio::sync::watch;
+use tower_http::csrf::CsrfLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
-use crate::error_response::ErrorResponse;
-use crate::page;
-use crate::state::{AppState, wants_page};
+use crate::provider_client::ProviderClient;
 
 /// The Content-Security-Policy: no scripts, no frames, nothing from other origins.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
      base-uri 'none'; frame-ancestors 'none'";
+
+/// The state that all routes share.
+#[derive(Debug)]
+pub(crate) struct AppState {
+    pub(crate) manager: SessionManager,
+    pub(crate) provider: ProviderClient,
+    pub(crate) devices: DevicesPage,
+    /// Whether to offer user names on the page: the built-in provider asks for no password.
+    pub(crate) has_built_in_provider: bool,
+    /// Becomes true when open streams must close.
+    pub(crate) closing: watch::Receiver<bool>,
+}
 
 /// Builds the router. Requests from other sites are rejected before the session is looked up, so
 /// that they do not count as its activity.
@@ -42,25 +50,23 @@ pub(crate) fn router(
     sessions: SessionLayer,
 ) -> Router {
     let with_sessions = Router::new()
-        .route("/", get(home::home))
+        .route("/", get(home::home).post(home::home))
         .route_service("/login", sign_in.login())
         .route_service("/callback", sign_in.callback())
         .route_service("/logout", sign_in.logout())
-        .route("/api/me", get(me::me))
+        .route("/api/me", get(sessions::me))
         .route("/api/tool", get(tool::tool))
         .route("/api/events", get(events::events))
         .route("/api/sessions", get(sessions::list))
         .route("/api/sessions/{id}", delete(sessions::end_one))
         .route("/api/sessions/end-others", post(sessions::end_others))
-        .route("/sessions/{id}/end", post(forms::end_one))
-        .route("/sessions/end-others", post(forms::end_others))
-        .layer(sessions.with_rejection_response(no_session));
+        .layer(sessions);
     Router::new()
-        .route("/healthz", get(health::health))
+        .route("/healthz", get(health))
         .route("/style.css", get(style))
         .merge(with_sessions)
         .with_state(state)
-        .layer(CsrfLayer::new().with_rejection_response(cross_site))
+        .layer(CsrfLayer::new())
         .layer(header(CACHE_CONTROL, "no-store"))
         .layer(header(CONTENT_SECURITY_POLICY, POLICY))
         .layer(header(REFERRER_POLICY, "same-origin"))
@@ -78,20 +84,13 @@ fn span(request: &Request) -> tracing::Span {
     tracing::info_span!("request", method = %request.method(), path = request.uri().path())
 }
 
-fn cross_site(_: ProtectionError) -> Response {
-    let message = "Requests from other sites are rejected.";
-    ErrorResponse::new(StatusCode::FORBIDDEN, "cross_site", message).into_response()
-}
-
-/// Responds when the store is unavailable or the session cannot be read: with a page to browsers.
-fn no_session(rejection: &Rejection, request: &Parts) -> Response<Bytes> {
-    match wants_page(&request.headers) {
-        true => page::error(&ErrorResponse::from(rejection.clone())),
-        false => ProblemDetails::of(rejection),
-    }
+/// Answers whether this copy can reach the session store.
+async fn health(State(state): State<Arc<AppState>>) -> Result<&'static str, Rejection> {
+    state.manager.check_store().await?;
+    Ok("ok\n")
 }
 
 async fn style() -> Response {
     let headers = [(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "max-age=300")];
-    (headers, include_str!("../page/style.css")).into_response()
+    (headers, include_str!("../style.css")).into_response()
 }

@@ -33,6 +33,12 @@ impl Browser {
         self.0.request(method, url).header(name, value).send().await.unwrap()
     }
 
+    /// Sends a form as the page does, and follows to the page that is shown then.
+    pub(crate) async fn post_form(&self, url: &str, fields: &[(&str, &str)]) -> Response {
+        let form = self.0.post(url).form(fields).header("Accept", "text/html");
+        form.send().await.unwrap()
+    }
+
     pub(crate) async fn json(&self, url: &str) -> (StatusCode, Value) {
         let response = self.get(url).await;
         (response.status(), response.json().await.unwrap())
@@ -47,6 +53,6 @@ impl Browser {
     pub(crate) async fn session_id(&self, copy: &str) -> String {
         let (status, me) = self.me(copy).await;
         assert_eq!(status, StatusCode::OK, "{me}");
-        me["session_id"].as_str().unwrap().to_owned()
+        me["id"].as_str().unwrap().to_owned()
     }
 }

@@ -119,7 +119,9 @@ async fn b4_a_logout_at_the_provider_ends_that_device_and_no_other() {
     phone.submit(asks.form(0).with("logout", "yes")).await;
     let laptop = laptop.open(world.page("/devices")).await;
     assert_eq!(laptop.text.matches("Firefox on Linux</strong>").count(), 1, "{laptop:?}");
-    let phone = phone.open(world.page("/")).await;
+    let told = phone.open(world.page("/")).await;
+    assert!(told.text.contains("signed out at the identity provider"), "{told:?}");
+    let phone = phone.open(told.link("Sign in again")).await;
     assert!(phone.url.path().starts_with("/interaction/"), "{phone:?}");
 }
 
