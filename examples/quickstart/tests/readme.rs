@@ -46,6 +46,10 @@ fn the_comparison_says_how_many_lines_the_programs_have() {
     let ours = lines(MAIN);
     let sums = format!("| **all** | **{ours}** | **{axum_login}** | **{tower_sessions}** |");
     assert!(page.contains(&sums), "the page should say: {sums}");
+    let told = format!(
+        "has {ours} lines; the same with axum-login has {axum_login}, and\nwith tower-sessions {tower_sessions}"
+    );
+    assert!(README.contains(&told), "the README should say: {told}");
     let table = page.split_once("| set-up: ").unwrap().1.split_once("| **all**").unwrap().0;
     let numbers = |row: &str| -> Vec<usize> {
         let cells = row.split('|').skip(1).map(|cell| cell.split(',').next().unwrap().trim());
