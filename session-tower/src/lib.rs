@@ -139,7 +139,6 @@ mod extract;
 mod failure_page;
 mod flights;
 mod future;
-#[cfg(feature = "devices")]
 mod html;
 mod layer;
 #[cfg(any(feature = "axum", feature = "devices"))]
