@@ -8,6 +8,7 @@
 )]
 
 mod development;
+mod known_user;
 
 use std::sync::Arc;
 use std::time::Duration;
