@@ -125,6 +125,14 @@
 //! Ids in comments lead to [`session_core::documentation`]: `C7` is a row of its checklist, `F13` one
 //! of its failures.
 
+// Marks what needs a feature, on docs.rs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+/// The README's example is a test.
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 #[cfg(any(feature = "devices", feature = "sign-in"))]
 mod answer;
 mod body;
