@@ -72,6 +72,14 @@
 //! `F13` is an entry of the [failures](documentation::failures) that this workspace avoids, `C7` a
 //! row of the [security checklist](documentation::checklist), and "store law 4" a law of [`store`].
 
+// Marks what needs a feature, on docs.rs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 pub mod broadcast;
 pub mod clock;
 mod error_chain;

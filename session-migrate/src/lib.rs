@@ -93,6 +93,14 @@
 //!
 //! Ids in comments, such as `F13`, lead to [`session_core::documentation`].
 
+// Marks what needs a feature, on docs.rs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 pub mod cap;
 
 pub mod capture;

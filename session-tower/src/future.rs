@@ -11,6 +11,7 @@ use http::header::VARY;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
+use session_core::UserId;
 use session_core::session::SecretDigest;
 use tower_service::Service;
 
@@ -77,11 +78,11 @@ where
     pub(crate) fn resolving(
         resolver: Arc<Resolver>,
         presented: PresentedValues,
+        user: Option<UserId>,
         ready: S,
         request: Request<ReqBody>,
     ) -> Self {
         let first = presented.first();
-        let user = resolver.known_user(request.extensions());
         let shared = Arc::clone(&resolver);
         let outcome = Box::pin(shared.resolve(presented, user));
         let pending = Some(Box::new(Pending { outcome, ready, request }));

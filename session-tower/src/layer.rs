@@ -3,13 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::Extensions;
+use session_core::SessionManager;
 use session_core::middleware::SessionManagerExt as _;
-use session_core::{SessionManager, UserId};
 use tower_layer::Layer;
 
 use crate::cache::SessionCache;
 use crate::cookie::SessionCookie;
+use crate::known_user::{Binding, KnownUser};
 use crate::rejection::{ProblemDetails, RejectionResponse};
 use crate::resolve::Resolver;
 use crate::service::SessionService;
@@ -60,7 +60,7 @@ impl SessionLayer {
             manager,
             cookie: SessionCookie::default(),
             cache,
-            known_user: None,
+            binding: Binding::default(),
             is_session_required: false,
             is_fresh_token_required: false,
             rejection_response: Arc::new(ProblemDetails),
@@ -85,19 +85,23 @@ impl SessionLayer {
         self.with(|resolver| resolver.cache = registered_cache(bytes, &resolver.manager))
     }
 
-    /// Binds the session to the user whom the application already knows, by a function of the
-    /// request's extensions. Without a known user the cookie alone decides.
+    /// Binds sessions to the user whom the application already knows. A request for which it knows
+    /// none has no session, whatever its cookie says.
+    ///
+    /// What the application names the user by must be in the request before it gets here: its own
+    /// layer stands outside of this one.
     ///
     /// # Security
     ///
     /// The cookie of another user's session is answered like an unknown one, so that the answer
     /// does not tell whether there is such a session (store law 6, S4).
     #[must_use]
-    pub fn with_user(
-        self,
-        known_user: impl Fn(&Extensions) -> Option<UserId> + Send + Sync + 'static,
-    ) -> Self {
-        self.with(|resolver| resolver.known_user = Some(Arc::new(known_user)))
+    pub fn with_user(self, known_user: impl KnownUser) -> Self {
+        self.with_binding(Binding::to(known_user))
+    }
+
+    pub(crate) fn with_binding(self, binding: Binding) -> Self {
+        self.with(|resolver| resolver.binding = binding)
     }
 
     /// Rejects requests without a live session: 401, with the reason if the session has ended.

@@ -24,6 +24,7 @@
 //! | malformed, oversized or unknown | nothing; the cookie is cleared | 401 `no_session`; the cookie is cleared |
 //! | malformed, and its name has no prefix | nothing: another application's value is kept | 401 `no_session` |
 //! | of another user than the one [known](SessionLayer::with_user), or unknown | nothing; the cookie is kept | 401 `no_session` |
+//! | any, of a request for which the application [knows](SessionLayer::with_user) no user | nothing; the store is not asked, the cookie is kept | 401 `no_session` |
 //! | two, of different live sessions | nothing | 401 `no_session` |
 //! | any, while the store is unavailable | the request is rejected: 503 with `Retry-After` | the same |
 //! | of a session whose tokens cannot be decrypted | [`UnreadableSession`]; the cookie is kept | 503 `unreadable`; the cookie is kept |
@@ -126,6 +127,14 @@
 //! Ids in comments lead to [`session_core::documentation`]: `C7` is a row of its checklist, `F13` one
 //! of its failures.
 
+// Marks what needs a feature, on docs.rs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+/// The README's example is a test.
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 #[cfg(feature = "devices")]
 mod answer;
 mod body;
@@ -143,8 +152,8 @@ mod flights;
 mod future;
 #[cfg(all(feature = "axum", feature = "devices", feature = "sign-in", feature = "test-util"))]
 pub mod guide;
-#[cfg(feature = "devices")]
 mod html;
+mod known_user;
 mod layer;
 #[cfg(any(feature = "axum", feature = "devices"))]
 mod missing_layer;
@@ -178,6 +187,7 @@ pub use current::{CurrentSession, EndedSession, PresentedCookie, UnreadableSessi
 #[cfg(feature = "axum")]
 pub use extract::FreshSession;
 pub use future::ResponseFuture;
+pub use known_user::KnownUser;
 pub use layer::SessionLayer;
 pub use redirect::{InvalidLoginPath, RedirectToLogin};
 pub use rejection::{ProblemDetails, Rejection, RejectionResponse};

@@ -1,11 +1,12 @@
 //! The redirect of unauthenticated navigations to a login path.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CACHE_CONTROL, LOCATION, VARY};
+use http::header::{ACCEPT, CACHE_CONTROL, LOCATION, RETRY_AFTER, VARY};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
+use crate::html;
 use crate::rejection::{ProblemDetails, Rejection, RejectionResponse};
 
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
@@ -20,8 +21,9 @@ const VARIES_BY: &str = "cookie, accept, sec-fetch-mode, sec-fetch-dest";
 /// of the request as `return_to`.
 ///
 /// A navigation is a `GET` or `HEAD` of a browser for a page, by `Accept` and, where it is sent,
-/// `Sec-Fetch-Mode` and `Sec-Fetch-Dest`. Programs, scripts, other methods, and rejections other than
-/// 401 are answered with a [`ProblemDetails`].
+/// `Sec-Fetch-Mode` and `Sec-Fetch-Dest`. Where it is rejected with another status than 401, such as
+/// 503, a short page says so. Programs, scripts and other methods are answered with a
+/// [`ProblemDetails`].
 ///
 /// # Security
 ///
@@ -120,10 +122,11 @@ impl RedirectToLogin {
 
 impl RejectionResponse for RedirectToLogin {
     fn response(&self, rejection: &Rejection, request: &Parts) -> Response<Bytes> {
-        let is_redirected = rejection.status() == StatusCode::UNAUTHORIZED
-            && is_navigation(&request.method, &request.headers);
+        let is_navigation = is_navigation(&request.method, &request.headers);
+        let is_redirected = rejection.status() == StatusCode::UNAUTHORIZED && is_navigation;
         let location = is_redirected.then(|| self.location(rejection, request)).flatten();
         let mut response = match location {
+            None if is_navigation && !is_redirected => page(rejection),
             None => ProblemDetails::of(rejection),
             Some(location) => {
                 let mut response = Response::new(Bytes::new());
@@ -141,6 +144,23 @@ impl RejectionResponse for RedirectToLogin {
     fn applies_to(&self, method: &Method, headers: &HeaderMap) -> bool {
         is_navigation(method, headers)
     }
+}
+
+/// Says to a person why a page cannot be shown.
+fn page(rejection: &Rejection) -> Response<Bytes> {
+    let message = match rejection {
+        Rejection::Unavailable { .. } => "This is not possible right now. Please try again.",
+        Rejection::Unreadable => "Your sign-in cannot be read right now. Please try again later.",
+        Rejection::BadGateway => "Another service did not answer. Please try again.",
+        Rejection::LimitReached => "You are signed in on too many devices.",
+        Rejection::NotFound => "There is no such session.",
+        _ => "This page does not work. Please tell the operator.",
+    };
+    let html = format!("<p role=\"alert\">{message}</p>");
+    let mut response = html::page(rejection.status(), "en", "That did not work", &html);
+    let retry_after = ProblemDetails::of::<Bytes>(rejection).headers_mut().remove(RETRY_AFTER);
+    response.headers_mut().extend(retry_after.map(|value| (RETRY_AFTER, value)));
+    response
 }
 
 /// Returns whether a browser asks for a page to show it.

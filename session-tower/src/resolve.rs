@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::{Extensions, Request};
+use http::Request;
 use session_core::manager::{
     LiveSession, ManagerError, ManagerErrorKind, Resolution, Rotation, TokenErrorKind,
 };
@@ -15,14 +15,12 @@ use crate::cache::SessionCache;
 use crate::cookie::{Candidate, PresentedValues, SessionCookie};
 use crate::cookie_update::CookieUpdate;
 use crate::current::{CurrentSession, EndedSession, PresentedCookie};
+use crate::known_user::Binding;
 use crate::outage_log::OutageLog;
 use crate::outcome::{Lookups, Outcome};
 use crate::preflight::is_preflight;
 use crate::recent::RecentSignIns;
 use crate::rejection::RejectionResponse;
-
-/// Returns the user whom the application already knows, from the request's extensions.
-pub(crate) type KnownUser = Arc<dyn Fn(&Extensions) -> Option<UserId> + Send + Sync>;
 
 /// What all requests of a layer share.
 #[derive(Clone)]
@@ -30,7 +28,7 @@ pub(crate) struct Resolver {
     pub(crate) manager: SessionManager,
     pub(crate) cookie: SessionCookie,
     pub(crate) cache: Arc<SessionCache>,
-    pub(crate) known_user: Option<KnownUser>,
+    pub(crate) binding: Binding,
     pub(crate) is_session_required: bool,
     pub(crate) is_fresh_token_required: bool,
     pub(crate) rejection_response: Arc<dyn RejectionResponse>,
@@ -39,16 +37,35 @@ pub(crate) struct Resolver {
 }
 
 impl Resolver {
-    /// Returns the session of a request with one cookie if the cache holds it and it may be served
-    /// as it is. Takes no lock, waits for nothing and allocates nothing.
-    pub(crate) fn try_cached(
+    /// Returns the outcome of a request if no store is needed for it: there is nothing to look up, or
+    /// the cache holds the session. Otherwise returns the user whose session it must be, if any.
+    pub(crate) fn outcome_now<B>(
         &self,
         presented: &PresentedValues,
-        extensions: &Extensions,
+        request: &Request<B>,
+    ) -> Result<Outcome, Option<UserId>> {
+        if presented.is_none() {
+            return Ok(Outcome::keeping_cookie(None));
+        }
+        let Ok(user) = self.binding.user(request.headers(), request.extensions()) else {
+            return Ok(Outcome::keeping_cookie(PresentedCookie::among(presented)));
+        };
+        match self.try_cached(presented, user.as_ref()) {
+            Some(current) => Ok(Outcome::Session { current, needs_new_secret: false }),
+            None => Err(user),
+        }
+    }
+
+    /// Returns the session of a request with one cookie if the cache holds it and it may be served
+    /// as it is. Takes no lock, waits for nothing and allocates nothing.
+    fn try_cached(
+        &self,
+        presented: &PresentedValues,
+        user: Option<&UserId>,
     ) -> Option<CurrentSession> {
         let candidate = presented.single()?;
         let live = self.cache.get(&candidate.digest)?;
-        if is_other_users(&live, self.known_user(extensions).as_ref()) {
+        if is_other_users(&live, user) {
             return None;
         }
         // Checked before the validity, which counts as a use.
@@ -68,10 +85,6 @@ impl Resolver {
 
     pub(crate) fn requires_session<B>(&self, request: &Request<B>) -> bool {
         self.is_session_required && !is_preflight(request)
-    }
-
-    pub(crate) fn known_user(&self, extensions: &Extensions) -> Option<UserId> {
-        self.known_user.as_ref().and_then(|known_user| known_user(extensions))
     }
 
     /// Resolves the request's session where the cache alone cannot.
@@ -226,6 +239,7 @@ impl fmt::Debug for Resolver {
             .field("manager", &self.manager)
             .field("cookie", &self.cookie)
             .field("cache", &self.cache)
+            .field("binding", &self.binding)
             .field("is_session_required", &self.is_session_required)
             .finish_non_exhaustive()
     }

@@ -9,7 +9,6 @@ use tower_service::Service;
 
 use crate::body::ResponseBody;
 use crate::future::ResponseFuture;
-use crate::outcome::Outcome;
 use crate::resolve::Resolver;
 
 /// The service that [`SessionLayer`](crate::SessionLayer) wraps around another one.
@@ -42,25 +41,23 @@ where
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let resolver = Arc::clone(&self.resolver);
         let presented = resolver.cookie.presented(request.headers());
-        let known = if presented.is_none() {
-            Some(Outcome::keeping_cookie(None))
-        } else {
-            let current = resolver.try_cached(&presented, request.extensions());
-            current.map(|current| Outcome::Session { current, needs_new_secret: false })
-        };
-        if let Some(outcome) = known {
-            let future =
-                ResponseFuture::new(resolver, outcome, presented.first(), &mut self.inner, request);
-            if future.is_rejected() {
-                // The readiness that is not used is given back.
-                self.inner = self.inner.clone();
+        let user = match resolver.outcome_now(&presented, &request) {
+            Err(user) => user,
+            Ok(outcome) => {
+                let first = presented.first();
+                let future =
+                    ResponseFuture::new(resolver, outcome, first, &mut self.inner, request);
+                if future.is_rejected() {
+                    // The readiness that is not used is given back.
+                    self.inner = self.inner.clone();
+                }
+                return future;
             }
-            return future;
-        }
+        };
         // The future takes the service that is ready; its clone is asked for readiness again.
         let clone = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, clone);
-        ResponseFuture::resolving(resolver, presented, ready, request)
+        ResponseFuture::resolving(resolver, presented, user, ready, request)
     }
 }
 

@@ -1,7 +1,9 @@
-//! The files of the workspace: dependencies between modules, the checklist, and plain words.
+//! The files of the workspace: dependencies between modules, the checklist, what is published, and plain
+//! words.
 
 mod architecture;
 mod checklist;
+mod packages;
 mod words;
 
 /// The programs are listed in `Cargo.toml`, so a new file would not be found by itself.

@@ -17,6 +17,7 @@ use super::pending_cookies::{PREFIX, PendingCookies};
 use super::public_url::PublicUrl;
 use super::text::SignInText;
 use super::users::{SubjectAsUser, UserOfSignIn, Users};
+use crate::known_user::{Binding, KnownUser};
 use crate::redirect::RedirectToLogin;
 
 /// Builds an [`OpenIdSignIn`].
@@ -33,6 +34,7 @@ pub struct SignInBuilder {
     optional_scope: String,
     params: Vec<(String, String)>,
     users: Option<Users>,
+    binding: Binding,
     home: String,
     is_signed_out_at_provider: bool,
     failure_response: Option<FailureResponse>,
@@ -57,6 +59,7 @@ impl OpenIdSignIn {
             optional_scope: String::new(),
             params: Vec::new(),
             users: None,
+            binding: Binding::default(),
             home: "/".to_owned(),
             is_signed_out_at_provider: true,
             failure_response: None,
@@ -124,6 +127,20 @@ impl SignInBuilder {
         self
     }
 
+    /// Connects sessions for the user whom the application knows already, and binds the
+    /// [`session_layer`](OpenIdSignIn::session_layer) to that user, as
+    /// [`SessionLayer::with_user`](crate::SessionLayer::with_user) does. A request for which it knows
+    /// none begins and completes no sign-in; neither does one of another user than the one who began.
+    /// With [`users`](Self::users) both must name the same user; without it, any account at the
+    /// provider may be connected.
+    ///
+    /// The application's own layer stands outside of the session layer. A cookie of its own must be
+    /// `SameSite=Lax`: a strict one does not come with the redirect from the provider.
+    pub fn known_user(mut self, known_user: impl KnownUser) -> Self {
+        self.binding = Binding::to(known_user);
+        self
+    }
+
     /// Sets the path that a browser gets to without a `return_to`, and after a sign-out (default:
     /// `/`).
     pub fn home(mut self, path: impl Into<String>) -> Self {
@@ -174,8 +191,8 @@ impl SignInBuilder {
     ///
     /// Returns [`SignInConfigError`] if the public address is not https (or, in [`dev`](Self::dev),
     /// not http on loopback), a path is not of this site, there is no provider or one that the manager
-    /// does not have, or there are several and it is not said who names users: two providers may give
-    /// different people the same subject.
+    /// does not have, or there are several and neither who names users nor a known user is set: two
+    /// providers may give different people the same subject.
     pub fn build(self) -> Result<OpenIdSignIn, SignInConfigError> {
         let invalid = SignInConfigError::new;
         let public_url = self.checked_public_url()?;
@@ -189,8 +206,9 @@ impl SignInBuilder {
             .map_err(|_| invalid("login_path", "must be a path of this site"))?;
         let users = match (self.users, self.providers.len()) {
             (_, 0) => return Err(invalid("provider", "is missing")),
-            (Some(users), _) => users,
-            (None, 1) => Users(Arc::new(SubjectAsUser)),
+            (Some(users), _) => Some(users),
+            (None, _) if self.binding.is_set() => None,
+            (None, 1) => Some(Users(Arc::new(SubjectAsUser))),
             (None, _) => {
                 return Err(invalid("users", "must be set where there are several providers"));
             }
@@ -216,6 +234,7 @@ impl SignInBuilder {
             optional_scope: self.optional_scope,
             params: self.params,
             users,
+            binding: self.binding,
             home: self.home,
             is_signed_out_at_provider: self.is_signed_out_at_provider,
             failure_response: self.failure_response,

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use session_core::manager::ListedSession;
 use session_core::session::SessionSecret;
@@ -82,11 +83,18 @@ impl OpenIdSignIn {
     }
 
     /// Ends the device that the form names, and goes on with the sign-in.
-    pub(super) async fn answer_choice(&self, form: &[u8], headers: &HeaderMap) -> Response<Bytes> {
+    pub(super) async fn answer_choice(&self, form: &[u8], head: &Parts) -> Response<Bytes> {
+        let headers = &head.headers;
         if !is_of_this_site(headers) {
             return status(StatusCode::FORBIDDEN);
         }
-        let Some(Chosen { choice, user, device, removal }) = self.chosen(form, headers) else {
+        let known = match self.flow.known_user(headers, &head.extensions) {
+            Ok(known) => known,
+            Err(failure) => return self.failed(&failure, headers),
+        };
+        let chosen = self.chosen(form, headers);
+        let chosen = chosen.filter(|it| known.as_ref().is_none_or(|known| *known == it.user));
+        let Some(Chosen { choice, user, device, removal }) = chosen else {
             return self.failed(&SignInFailure::new(SignInFailureKind::Unknown), headers);
         };
         match self.flow.manager.end_one(&user, device).await {

@@ -47,6 +47,8 @@ pub enum SignInFailureKind {
     /// The sign-in cannot be begun or completed, by a fault of the application or its registration
     /// at the provider: 500.
     Misconfigured,
+    /// The session would be for the user whom the application knows, and it knows none: 401.
+    NotSignedIn,
     /// Another user has authenticated than the one whose session was to go on: 403.
     OtherUser,
     /// The application refuses the user: 403.
@@ -65,6 +67,7 @@ impl SignInFailureKind {
             Self::Denied | Self::Expired | Self::Invalid | Self::Unknown => StatusCode::BAD_REQUEST,
             Self::LimitReached => StatusCode::CONFLICT,
             Self::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NotSignedIn => StatusCode::UNAUTHORIZED,
             Self::InsufficientAuthentication | Self::OtherUser | Self::Refused => {
                 StatusCode::FORBIDDEN
             }
@@ -83,6 +86,7 @@ impl SignInFailureKind {
             Self::Invalid => "sign_in_failed",
             Self::LimitReached => "limit_reached",
             Self::Misconfigured => "internal",
+            Self::NotSignedIn => "not_signed_in",
             Self::OtherUser => "other_user",
             Self::Refused => "user_refused",
             Self::Unavailable => "unavailable",
@@ -105,6 +109,7 @@ impl fmt::Display for SignInFailureKind {
                 "You are signed in on too many devices. Sign out on one of them first."
             }
             Self::Misconfigured => "The sign-in does not work. Please tell the operator.",
+            Self::NotSignedIn => "You are not signed in to this site. Please sign in to it first.",
             Self::OtherUser => {
                 "You have confirmed another account than the one you are signed in with. Please sign \
                  out first to change it."

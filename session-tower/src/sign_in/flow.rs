@@ -9,12 +9,14 @@ use bytes::Bytes;
 use futures_util::future::{Either, select};
 use http::header::USER_AGENT;
 use http::{Extensions, HeaderMap, HeaderValue, Response};
-use session_core::manager::{SignIn, StepUp, StepUpOutcome};
+use session_core::manager::{ManagerError, SignIn, StepUp, StepUpOutcome};
 use session_core::middleware::{ErrorChain, SessionManagerExt as _};
 use session_core::policy::authentication::RequiredAuthentication;
-use session_core::provider::openid::{AuthorizationOptions, Callback, OpenIdProvider};
+use session_core::provider::openid::{
+    AuthorizationOptions, Callback, OpenIdProvider, SignInOutcome,
+};
 use session_core::session::DeviceLabel;
-use session_core::{ProviderName, SessionId, SessionManager};
+use session_core::{ProviderName, SessionId, SessionManager, UserId};
 
 use super::failure::{FailureResponse, SignInFailure, SignInFailureKind};
 use super::full_cap::{Choice, FullCap};
@@ -22,8 +24,9 @@ use super::known_tokens::KnownTokens;
 use super::pending_cookies::{PendingCookies, Record};
 use super::public_url::PublicUrl;
 use super::text::SignInText;
-use super::users::Users;
+use super::users::{SubjectAsUser, UserOfSignIn as _, Users};
 use crate::current::{CurrentSession, PresentedCookie};
+use crate::known_user::{Binding, NoUser};
 use crate::layer::SessionLayer;
 use crate::redirect::RedirectToLogin;
 use crate::rejection::Rejection;
@@ -55,7 +58,9 @@ pub(crate) struct Flow {
     pub(super) scope: String,
     pub(super) optional_scope: String,
     pub(super) params: Vec<(String, String)>,
-    pub(super) users: Users,
+    /// `None`: the known user alone.
+    pub(super) users: Option<Users>,
+    pub(super) binding: Binding,
     pub(crate) home: String,
     pub(super) is_signed_out_at_provider: bool,
     pub(super) failure_response: Option<FailureResponse>,
@@ -165,15 +170,21 @@ impl OpenIdSignIn {
     /// Begins a sign-in in this browser: keeps its record in a cookie, and returns the address at the
     /// provider.
     ///
+    /// The extensions are those of the request, for the user whom the application
+    /// [knows](super::SignInBuilder::known_user).
+    ///
     /// # Errors
     ///
-    /// Returns [`SignInFailure`] if there is no such provider, or it cannot be reached.
+    /// Returns [`SignInFailure`] if there is no such provider, it cannot be reached, or the application
+    /// knows no user for whom the session would be.
     pub async fn begin(
         &self,
         options: BeginOptions,
         headers: &HeaderMap,
+        extensions: &Extensions,
     ) -> Result<Begun, SignInFailure> {
-        self.flow.begin(options, None, headers).await
+        let known_user = self.flow.known_user(headers, extensions)?;
+        self.flow.begin(options, None, known_user, headers).await
     }
 
     /// Begins a step-up: the user of this session authenticates again, or grants a further scope, at
@@ -190,7 +201,8 @@ impl OpenIdSignIn {
         headers: &HeaderMap,
     ) -> Result<Begun, SignInFailure> {
         options.provider = Some(current.provider().as_str().to_owned());
-        self.flow.begin(options, Some(current), headers).await
+        let known_user = self.flow.binding.is_set().then(|| current.user().clone());
+        self.flow.begin(options, Some(current), known_user, headers).await
     }
 
     /// Completes the sign-in that the query of the callback is about, and admits the session. Also
@@ -203,7 +215,7 @@ impl OpenIdSignIn {
     /// # Errors
     ///
     /// Returns [`SignInFailure`] if this browser did not begin the sign-in, a check fails, the
-    /// application refuses the user, or the policy refuses one more session.
+    /// application refuses the user or knows another one, or the policy refuses one more session.
     pub async fn complete(
         &self,
         query: &str,
@@ -215,8 +227,7 @@ impl OpenIdSignIn {
         match self.flow.cookies.take(&state, headers) {
             None => (Err(SignInFailure::new(SignInFailureKind::Unknown)), None),
             Some((record, removal)) => {
-                let presented = PresentedCookie::of(extensions);
-                let completed = self.flow.complete(record, callback, headers, presented).await;
+                let completed = self.flow.complete(record, callback, headers, extensions).await;
                 (completed, Some(removal))
             }
         }
@@ -265,6 +276,7 @@ impl Flow {
         &self,
         options: BeginOptions,
         step_up: Option<&CurrentSession>,
+        known_user: Option<UserId>,
         headers: &HeaderMap,
     ) -> Result<Begun, SignInFailure> {
         let registered = self.registered(options.provider.as_deref())?;
@@ -277,6 +289,7 @@ impl Flow {
         let provider = registered.name.as_str().to_owned();
         let mut record = Record::new(request.pending, provider, return_to, self.manager.now());
         record.step_up = step_up.map(|current| current.id().to_string());
+        record.known_user = known_user.map(|user| user.as_str().to_owned());
         let cookies = self.cookies.keep(&record, headers);
         let cookies = cookies.ok_or(SignInFailure::new(SignInFailureKind::Misconfigured))?;
         Ok(Begun { location: request.url, cookies })
@@ -320,19 +333,28 @@ impl Flow {
         record: Record,
         callback: Callback,
         headers: &HeaderMap,
-        presented: Option<PresentedCookie>,
+        extensions: &Extensions,
     ) -> Result<Completed, SignInFailure> {
+        let known_user = self.known_user(headers, extensions)?;
+        if record.known_user.as_deref() != known_user.as_ref().map(UserId::as_str) {
+            // The browser has another user since. The code stays unused.
+            return Err(SignInFailure::new(SignInFailureKind::Unknown));
+        }
+        let presented = PresentedCookie::of(extensions);
         let registered = self.registered(Some(&record.provider))?;
         let required = record.pending.required_authentication().unwrap_or_default();
         let outcome = registered.client.complete(record.pending, callback).await?;
-        let user = match self.users.0.user(&registered.name, &outcome).await {
+        let user = match self.user_of(&registered.name, &outcome, known_user).await {
             Ok(user) => user,
             Err(refused) => {
                 registered.client.give_back(&outcome.tokens).await;
-                return Err(refused.into());
+                return Err(refused);
             }
         };
-        let data = self.users.0.data(&outcome);
+        let data = match &self.users {
+            Some(users) => users.0.data(&outcome),
+            None => SubjectAsUser.data(&outcome),
+        };
         let full = FullCap {
             user: user.clone(),
             provider: registered.name.clone(),
@@ -346,12 +368,54 @@ impl Flow {
             .supersedes(presented.iter().flat_map(PresentedCookie::digests));
         // A step-up whose ID token has no such claims keeps what is known.
         let sign_in = if data.is_empty() { sign_in } else { sign_in.data(data) };
-        let outcome = match record.step_up.and_then(|id| id.parse::<SessionId>().ok()) {
+        let admitted = self.admit(record.step_up, sign_in, required).await;
+        let outcome = admitted.map_err(|error| SignInFailure::from(error).at_full_cap(full))?;
+        Ok(Completed { outcome, return_to: record.return_to })
+    }
+
+    /// Lets the session of a step-up go on, or admits a new one.
+    async fn admit(
+        &self,
+        step_up: Option<String>,
+        sign_in: SignIn,
+        required: RequiredAuthentication,
+    ) -> Result<StepUpOutcome, ManagerError> {
+        match step_up.and_then(|id| id.parse::<SessionId>().ok()) {
             Some(id) => self.manager.step_up(StepUp::new(id, sign_in).required(required)).await,
             None => self.manager.sign_in(sign_in).await.map(StepUpOutcome::SignedIn),
+        }
+    }
+
+    /// Returns the user whom the application knows; `None` if sessions are not bound to one.
+    pub(super) fn known_user(
+        &self,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<Option<UserId>, SignInFailure> {
+        self.binding.user(headers, extensions).map_err(|NoUser| {
+            SignInFailure::new(SignInFailureKind::NotSignedIn).caused_by(
+                "the application knows no user of the request: no user is signed in to it, its own \
+                 layer does not stand outside of these routes, or its cookie is `SameSite=Strict`, \
+                 which browsers do not send with a redirect from the provider",
+            )
+        })
+    }
+
+    /// Returns the user who has signed in; where the application knows one, it must be that one.
+    async fn user_of(
+        &self,
+        provider: &ProviderName,
+        outcome: &SignInOutcome,
+        known: Option<UserId>,
+    ) -> Result<UserId, SignInFailure> {
+        let Some(users) = &self.users else {
+            return known.ok_or(SignInFailure::new(SignInFailureKind::NotSignedIn));
         };
-        let outcome = outcome.map_err(|error| SignInFailure::from(error).at_full_cap(full))?;
-        Ok(Completed { outcome, return_to: record.return_to })
+        let user = users.0.user(provider, outcome).await?;
+        match known {
+            Some(known) if known != user => Err(SignInFailure::new(SignInFailureKind::OtherUser)),
+            _ => Ok(user),
+        }
     }
 
     /// Returns the address of the provider's logout; `None` if there is none, or it cannot be asked

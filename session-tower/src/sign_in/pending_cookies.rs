@@ -39,6 +39,9 @@ pub(super) struct Record {
     /// The session that is to go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) step_up: Option<String>,
+    /// The application's user who began it, where sessions are bound to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) known_user: Option<String>,
 }
 
 /// What a browser keeps until it returns from a provider. Records of two kinds have different fields, so
@@ -184,7 +187,8 @@ impl Record {
         return_to: String,
         now: Timestamp,
     ) -> Self {
-        Self { pending, provider, return_to, started_at: now.as_millis(), step_up: None }
+        let started_at = now.as_millis();
+        Self { pending, provider, return_to, started_at, step_up: None, known_user: None }
     }
 }
 

@@ -39,7 +39,7 @@ impl LoginService {
     async fn answer(self, head: Parts, form: Option<Bytes>) -> Response<Bytes> {
         match head.method {
             Method::GET => self.0.answer_login(head).await,
-            Method::POST => self.0.answer_choice(&form.unwrap_or_default(), &head.headers).await,
+            Method::POST => self.0.answer_choice(&form.unwrap_or_default(), &head).await,
             _ => not_allowed("GET, POST"),
         }
     }
@@ -57,12 +57,14 @@ impl LogoutService {
 impl OpenIdSignIn {
     /// Returns the layer for these services and the routes that need sessions. Its cookie fits the
     /// public address: `__Host-session`, or `session` on plain http in development. It sends a browser
-    /// that asks for a page without a session to the [login](super::SignInBuilder::login_path). All
-    /// layers that it returns share one cache.
+    /// that asks for a page without a session to the [login](super::SignInBuilder::login_path), and
+    /// binds sessions to the [known user](super::SignInBuilder::known_user). All layers that it returns
+    /// share one cache.
     #[must_use]
     pub fn session_layer(&self) -> SessionLayer {
         let layer = self.flow.layer.get_or_init(|| {
             SessionLayer::new(self.flow.manager.clone())
+                .with_binding(self.flow.binding.clone())
                 .with_rejection_response(self.flow.to_login.clone())
                 .with_cookie(self.session_cookie())
         });
@@ -103,7 +105,7 @@ impl OpenIdSignIn {
         let current = head.extensions.get::<CurrentSession>();
         let begun = match current.filter(|current| options.is_step_up_of(current)) {
             Some(current) => self.begin_step_up(current, options, &head.headers).await,
-            None => self.begin(options, &head.headers).await,
+            None => self.begin(options, &head.headers, &head.extensions).await,
         };
         match begun {
             Ok(begun) => with_cookies(redirect(&begun.location), begun.cookies),

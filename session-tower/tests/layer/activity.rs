@@ -50,7 +50,7 @@ async fn anonymous_and_refused_requests_are_not_a_use_of_a_session() {
     let bobs = {
         use session_core::testing::sample;
         use tower::{Layer, service_fn};
-        let only_bob = |_: &http::Extensions| Some(sample::user("bob"));
+        let only_bob = |_: &http::HeaderMap, _: &http::Extensions| Some(sample::user("bob"));
         site.layer().with_user(only_bob).layer(service_fn(crate::site::show_user))
     };
     let (ann, bob) = (cookie(&ann.secret), cookie(&bob.secret));

@@ -172,7 +172,7 @@ async fn f15_a_fill_that_is_older_than_the_entry_is_dropped() {
     let cookie = cookie(&ann.secret);
     // A layer that knows the user does not share the reading of one that does not.
     let layer = site.layer();
-    let bound = token(layer.clone().with_user(|_| Some(sample::user("ann"))));
+    let bound = token(layer.clone().with_user(|_: &_, _: &_| Some(sample::user("ann"))));
     let service = token(layer);
     site.store.set_next(Method::FindByDigest, Fault::HangAfter);
     let reading = spawn(&bound, &cookie);

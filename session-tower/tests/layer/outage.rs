@@ -5,7 +5,10 @@ use std::time::Duration;
 use session_core::store::{KeyRotation as _, SessionLookup as _};
 use session_core::testing::{Fault, Method, sample};
 
-use crate::site::{Answer, Site, cookie, send, spawn};
+use session_tower::RedirectToLogin;
+use tower::{Layer as _, ServiceExt as _};
+
+use crate::site::{Answer, Site, cookie, request, send, show_user, spawn};
 
 fn is_unavailable(answer: &Answer, error: &str) -> bool {
     answer.status == 503
@@ -164,4 +167,27 @@ async fn k2_an_unreadable_session_keeps_its_browser_from_neither_signing_in_nor_
     assert_eq!(send("GET", "/me", &new).await.text, "ann");
     let row = site.store.find(ann.session.id).await.unwrap().unwrap();
     assert_eq!(row.session.ended.unwrap().reason, session_core::EndReason::Superseded);
+}
+
+#[tokio::test]
+async fn a_person_gets_a_page_of_an_outage_and_a_program_a_problem() {
+    let site = Site::new().await;
+    let ann = cookie(&site.sign_in("ann").await.secret);
+    site.store.set_all(Fault::AWAY);
+    let answers = RedirectToLogin::to("/login").unwrap();
+    let layer = site.layer().require_session().with_rejection_response(answers);
+    let service = layer.layer(tower::service_fn(show_user));
+    for (accept, kind) in
+        [("text/html", "text/html; charset=utf-8"), ("*/*", "application/problem+json")]
+    {
+        let mut request = request(&[&ann]);
+        request.headers_mut().insert("accept", accept.parse().unwrap());
+        let answer = Answer::of(service.clone().oneshot(request).await.unwrap()).await;
+        assert_eq!((answer.status.as_u16(), answer.keeps_cookie()), (503, true));
+        assert_eq!(
+            (&answer.headers["content-type"], &answer.headers["retry-after"]),
+            (&kind.parse().unwrap(), &"1".parse().unwrap())
+        );
+        assert_eq!(answer.text.contains("<p role=\"alert\">"), accept == "text/html");
+    }
 }

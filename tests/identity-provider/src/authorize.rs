@@ -53,6 +53,7 @@ pub(crate) struct AuthorizationRequest {
 pub(crate) struct RedirectTarget {
     pub(crate) redirect_uri: String,
     state: Option<String>,
+    uses_form_post: bool,
 }
 
 /// Why an authorization request is rejected.
@@ -95,16 +96,21 @@ impl RedirectTarget {
         Ok(Self {
             redirect_uri: redirect_uri.to_owned(),
             state: params.value("state").map(str::to_owned),
+            uses_form_post: params.value("response_mode") == Some("form_post"),
         })
     }
 
-    /// Redirects the browser with these parameters, the `state` and the `iss` (RFC 9207).
+    /// Sends the browser to the client with these parameters, the `state` and the `iss` (RFC 9207).
     pub(crate) fn redirect(&self, issuer: &IssuerUrl, params: &[(&str, &str)]) -> Response {
         let Ok(mut url) = Url::parse(&self.redirect_uri) else {
             return AuthorizationError::Page("The redirect URI is not registered.")
                 .into_response(issuer);
         };
         let state = self.state.as_deref().map(|state| ("state", state));
+        if self.uses_form_post {
+            let answer = params.iter().copied().chain(state).chain([("iss", issuer.as_str())]);
+            return page::form_post(&self.redirect_uri, answer);
+        }
         url.query_pairs_mut()
             .extend_pairs(params)
             .extend_pairs(state)
@@ -166,8 +172,8 @@ fn check(client: &Client, params: &Params) -> Result<(), (&'static str, &'static
         }
         None => return Err(("invalid_request", "response_type is missing")),
     }
-    if params.value("response_mode").is_some_and(|mode| mode != "query") {
-        return Err(("invalid_request", "only response_mode=query is supported"));
+    if params.value("response_mode").is_some_and(|mode| mode != "query" && mode != "form_post") {
+        return Err(("invalid_request", "only response_mode=query and form_post are supported"));
     }
     check_resource(params)?;
     check_challenge(client, params)

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::authorize::SCOPES;
 use crate::provider::Provider;
 
-const CLAIMS: [&str; 12] = [
+const CLAIMS: [&str; 13] = [
     "sub",
     "iss",
     "aud",
@@ -34,6 +34,7 @@ const CLAIMS: [&str; 12] = [
     "name",
     "preferred_username",
     "email",
+    "email_verified",
 ];
 
 /// The metadata that the openidconnect crate leaves to extensions.
@@ -89,7 +90,7 @@ pub(crate) async fn authorization_server(State(provider): State<Provider>) -> Js
         "introspection_endpoint": endpoint("introspect"),
         "scopes_supported": SCOPES,
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": ["query", "form_post"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": auth_methods,
@@ -135,7 +136,10 @@ fn metadata(issuer: &IssuerUrl) -> Result<Metadata, ParseError> {
         .set_scopes_supported(Some(
             SCOPES.iter().map(|scope| Scope::new((*scope).to_owned())).collect(),
         ))
-        .set_response_modes_supported(Some(vec![CoreResponseMode::Query]))
+        .set_response_modes_supported(Some(vec![
+            CoreResponseMode::Query,
+            CoreResponseMode::FormPost,
+        ]))
         .set_grant_types_supported(Some(vec![
             CoreGrantType::AuthorizationCode,
             CoreGrantType::RefreshToken,

@@ -93,6 +93,7 @@ pub(crate) fn standard_claims(user: &User) -> StandardClaims<CoreGenderClaim> {
         .set_name(Some(LocalizedClaim::from(EndUserName::new(user.name.clone()))))
         .set_preferred_username(Some(EndUserUsername::new(user.subject.clone())))
         .set_email(Some(EndUserEmail::new(user.email.clone())))
+        .set_email_verified(Some(user.is_email_verified))
 }
 
 fn time(epoch_ms: i64) -> DateTime<Utc> {

@@ -40,6 +40,27 @@ pub(crate) fn message(status: StatusCode, title: &str, text: &str) -> Response {
     page(status, title, &format!("<p>{}</p>", escape(text)))
 }
 
+/// Builds the form that carries an answer to the client (OAuth 2.0 Form Post Response Mode). Without
+/// a script, so the user sends it.
+pub(crate) fn form_post<'a>(
+    redirect_uri: &str,
+    answer: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Response {
+    let field = |(name, value): (&str, &str)| {
+        format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">", escape(value))
+    };
+    let fields: String = answer.map(field).collect();
+    let action = escape(redirect_uri);
+    page(
+        StatusCode::OK,
+        "Signed in",
+        &format!(
+            "<form method=\"post\" action=\"{action}\">{fields}\
+             <button type=\"submit\">Continue</button></form>"
+        ),
+    )
+}
+
 /// Escapes text for an element or a quoted attribute.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

@@ -9,6 +9,7 @@ pub struct User {
     pub(crate) subject: String,
     pub(crate) name: String,
     pub(crate) email: String,
+    pub(crate) is_email_verified: bool,
 }
 
 /// The maximum length of a name.
@@ -30,7 +31,7 @@ impl User {
         let subject = subject.into();
         let email =
             if subject.contains('@') { subject.clone() } else { format!("{subject}@example.test") };
-        Self { name: subject.clone(), email, subject }
+        Self { name: subject.clone(), email, is_email_verified: true, subject }
     }
 
     /// Sets the full name, the `name` claim.
@@ -44,6 +45,14 @@ impl User {
     #[must_use]
     pub fn email(mut self, email: impl Into<String>) -> Self {
         self.email = email.into();
+        self
+    }
+
+    /// Sets the `email` claim to an address that the user has only typed: `email_verified` is false.
+    #[must_use]
+    pub fn unverified_email(mut self, email: impl Into<String>) -> Self {
+        self.email = email.into();
+        self.is_email_verified = false;
         self
     }
 }

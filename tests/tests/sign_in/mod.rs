@@ -9,6 +9,7 @@
 
 mod development;
 mod full_cap;
+mod known_user;
 mod told;
 
 use std::sync::Arc;

@@ -76,7 +76,7 @@ async fn the_client_is_told_of_its_errors_with_state_and_issuer() {
     let cases: [(&[Change<'_>], &str); 9] = [
         (&[("response_type", None)], "invalid_request"),
         (&[("response_type", Some("token"))], "unsupported_response_type"),
-        (&[("response_mode", Some("form_post"))], "invalid_request"),
+        (&[("response_mode", Some("fragment"))], "invalid_request"),
         (&[("code_challenge_method", Some("plain"))], "invalid_request"),
         (&[("code_challenge_method", None)], "invalid_request"),
         (&[("code_challenge", Some("short"))], "invalid_request"),
@@ -90,6 +90,26 @@ async fn the_client_is_told_of_its_errors_with_state_and_issuer() {
         assert_eq!(param(&back, "state").as_deref(), Some("xyz"));
         assert_eq!(param(&back, "iss").as_deref(), Some(site.provider.issuer().as_str()));
         assert_eq!(param(&back, "code"), None);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_may_come_in_a_form() {
+    let site = Site::start().await;
+    let form_post = ("response_mode", Some("form_post"));
+    for (changes, field) in
+        [(&[form_post][..], "code"), (&[form_post, ("code_challenge", None)], "error")]
+    {
+        let answer = authorize(&site, changes).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        let page = answer.text().await.unwrap();
+        let issuer = format!("name=\"iss\" value=\"{}\"", site.provider.issuer().as_str());
+        let action = format!("action=\"{CALLBACK}\"");
+        for part in
+            [&*issuer, &action, "name=\"state\" value=\"xyz\"", &format!("name=\"{field}\"")]
+        {
+            assert!(page.contains(part), "{part} in {page}");
+        }
     }
 }
 

@@ -42,7 +42,8 @@ async fn signs_in_from_discovery_to_userinfo() {
     let userinfo: Value = site.userinfo(tokens.access_token().secret()).await.json().await.unwrap();
     let sid = &claims.additional_claims().sid;
     let expected = json!({
-        "sub": "alice", "name": "alice", "preferred_username": "alice", "email": "alice@example.test", "sid": sid,
+        "sub": "alice", "name": "alice", "preferred_username": "alice", "email": "alice@example.test",
+        "email_verified": true, "sid": sid,
     });
     assert_eq!(userinfo, expected);
 }

@@ -1,0 +1,57 @@
+//! Two OpenID providers to choose from, one of which answers with a form, as Apple does. A person who
+//! signs in at both is one user: see [`Accounts`], and what it says about trust.
+//!
+//! | path | what it does |
+//! |---|---|
+//! | `/` | who is signed in, and where |
+//! | `/choose` | the page to choose a provider from, to which the session layer sends browsers |
+//! | `/login?provider=…`, `/callback` | the ready-made sign-in |
+//! | `/devices` | the user's devices, whichever provider each signed in at |
+
+mod accounts;
+
+use axum::Router;
+use axum::extract::RawQuery;
+use axum::response::Html;
+use axum::routing::get;
+use session_core::SessionManager;
+use session_tower::CurrentSession;
+use session_tower::devices::DevicesPage;
+use session_tower::sign_in::{BeginOptions, OpenIdSignIn};
+use tower_http::csrf::CsrfLayer;
+
+pub use accounts::Accounts;
+
+/// Builds the routes.
+pub fn router(sessions: SessionManager, sign_in: &OpenIdSignIn) -> Router {
+    Router::new()
+        .route("/", get(home))
+        .route("/choose", get(choose))
+        .route_service("/devices", DevicesPage::new(sessions))
+        .route_service("/login", sign_in.login())
+        .route_service("/logout", sign_in.logout())
+        .layer(CsrfLayer::new())
+        // The provider's page sends its form here, so no protection stands in front of it.
+        .route_service("/callback", sign_in.callback())
+        .layer(sign_in.session_layer())
+}
+
+async fn home(session: CurrentSession) -> String {
+    format!("{} at {}", session.user(), session.provider())
+}
+
+/// Offers the providers, and keeps the page that the browser came for.
+async fn choose(RawQuery(query): RawQuery) -> Html<String> {
+    let return_to = BeginOptions::from_query(&query.unwrap_or_default()).return_to;
+    let return_to = escape(&return_to.unwrap_or_else(|| "/".to_owned()));
+    Html(format!(
+        "<!doctype html><title>Sign in</title><form action=/login>\
+         <input type=hidden name=return_to value=\"{return_to}\">\
+         <button name=provider value=okta>Sign in with Okta</button> \
+         <button name=provider value=apple>Sign in with Apple</button></form>"
+    ))
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
+}
