@@ -122,6 +122,8 @@
 //!   layer outside of this one that logs request headers should mark `Cookie` as sensitive too
 //!   (tower-http's `SetSensitiveRequestHeadersLayer`).
 //!
+//! The `guide` (with all features) leads from the first sign-in to operating many nodes.
+//!
 //! Ids in comments lead to [`session_core::documentation`]: `C7` is a row of its checklist, `F13` one
 //! of its failures.
 
@@ -148,6 +150,8 @@ mod extract;
 mod failure_page;
 mod flights;
 mod future;
+#[cfg(all(feature = "axum", feature = "devices", feature = "sign-in", feature = "test-util"))]
+pub mod guide;
 mod html;
 mod known_user;
 mod layer;

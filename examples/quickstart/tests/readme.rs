@@ -31,3 +31,30 @@ fn the_readme_names_the_dependencies_of_the_example() {
     let version = concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
     assert_eq!(version, "0.1", "the README names the version 0.1");
 }
+
+/// Counts the lines that are neither blank nor a comment.
+fn lines(program: &str) -> usize {
+    let lines = program.lines().map(str::trim);
+    lines.filter(|line| !line.is_empty() && !line.starts_with("//")).count()
+}
+
+#[test]
+fn the_comparison_says_how_many_lines_the_programs_have() {
+    let page = include_str!("../../../docs/comparison.md");
+    let axum_login = lines(include_str!("../../../docs/comparison/axum_login.rs"));
+    let tower_sessions = lines(include_str!("../../../docs/comparison/tower_sessions.rs"));
+    let ours = lines(MAIN);
+    let sums = format!("| **all** | **{ours}** | **{axum_login}** | **{tower_sessions}** |");
+    assert!(page.contains(&sums), "the page should say: {sums}");
+    let told = format!(
+        "has {ours} lines; the same with axum-login has {axum_login}, and\nwith tower-sessions {tower_sessions}"
+    );
+    assert!(README.contains(&told), "the README should say: {told}");
+    let table = page.split_once("| set-up: ").unwrap().1.split_once("| **all**").unwrap().0;
+    let numbers = |row: &str| -> Vec<usize> {
+        let cells = row.split('|').skip(1).map(|cell| cell.split(',').next().unwrap().trim());
+        cells.filter_map(|cell| cell.parse().ok()).collect()
+    };
+    let first: usize = table.lines().map(|row| numbers(row).last().copied().unwrap_or(0)).sum();
+    assert_eq!(first, tower_sessions, "the parts of the last column");
+}
