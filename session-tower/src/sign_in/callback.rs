@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Response};
 
+use super::choose_device::is_choice;
 use super::flow::OpenIdSignIn;
 use crate::answer::{not_allowed, ready_made_service, redirect};
 
@@ -17,6 +18,8 @@ const PARAMETERS: [&str; 4] = ["code", "state", "iss", "error"];
 /// a redirect to the same address with its fields in the query, to which the browser comes with the
 /// cookies of the pending sign-in and of the session that it supersedes. A protection against
 /// cross-site requests must let the form pass.
+///
+/// A user at a full cap [posts the device](OpenIdSignIn::choose_device) to sign out to it as well.
 #[derive(Debug, Clone)]
 pub struct CallbackService(OpenIdSignIn);
 
@@ -45,6 +48,9 @@ impl CallbackService {
     async fn answer(self, head: Parts, form: Option<Bytes>) -> Response<Bytes> {
         match head.method {
             Method::GET => self.0.answer_callback(head).await,
+            Method::POST if form.as_deref().is_some_and(is_choice) => {
+                self.0.answer_choice(&form.unwrap_or_default(), &head).await
+            }
             // A form that is too long or cut off names no sign-in.
             Method::POST if self.0.flow.has_form_post() => {
                 self.0.answer_form(&form.unwrap_or_default())

@@ -11,7 +11,7 @@ use session_core::session::SessionSecret;
 use session_core::{SessionId, Timestamp, UserId};
 
 use super::failure::{SignInFailure, SignInFailureKind};
-use super::flow::OpenIdSignIn;
+use super::flow::{BeginOptions, OpenIdSignIn};
 use super::full_cap::Choice;
 use super::pending_cookies::PendingRecord as _;
 use crate::answer::{redirect, status, with_cookies};
@@ -32,13 +32,18 @@ struct Chosen {
     removal: HeaderValue,
 }
 
+/// Returns whether this form is a choice, and not the answer of a provider.
+pub(super) fn is_choice(form: &[u8]) -> bool {
+    form_urlencoded::parse(form).any(|(name, _)| name == "choice")
+}
+
 impl OpenIdSignIn {
     /// Returns a page on which the user chooses the device to sign out, if this is the failure of a
     /// sign-in that the policy refused because the user has the maximum number of devices
     /// ([`OnFull::Reject`](session_core::policy::OnFull::Reject)). The choice is posted to the
-    /// [login](super::SignInBuilder::login_path), which goes on with the sign-in.
+    /// [callback](Self::callback), which goes on with the sign-in.
     ///
-    /// The [callback](Self::callback) answers browsers with it; routes of one's own call it after
+    /// The callback answers browsers with it; routes of one's own call it after
     /// [`complete`](Self::complete).
     ///
     /// # Security
@@ -72,7 +77,7 @@ impl OpenIdSignIn {
         let item = |listed: &ListedSession| {
             let (session, says) = (&listed.session, text.devices.sign_out.as_str());
             let (id, label) = (session.id.to_string(), device_label(&text.devices, session, now));
-            let path = self.flow.to_login.path();
+            let path = &self.flow.callback_path;
             let button = Button { path, end: &id, says, label: &label, fields: &fields };
             device_item(&text.devices, session, now, "", &button)
         };
@@ -104,7 +109,21 @@ impl OpenIdSignIn {
             // The cookie stays, so that the same button can be pressed again.
             Err(error) => return self.failed(&error.into(), headers),
         }
-        with_cookies(redirect(&self.login_again(&choice)), [removal])
+        let response = self.begin_again(choice, head).await;
+        with_cookies(response, [removal])
+    }
+
+    /// Begins the sign-in that the cap refused once more: the provider knows the user by now.
+    async fn begin_again(&self, choice: Choice, head: &Parts) -> Response<Bytes> {
+        let options = BeginOptions {
+            provider: Some(choice.provider),
+            return_to: Some(choice.return_to),
+            ..BeginOptions::default()
+        };
+        match self.begin(options, &head.headers, &head.extensions).await {
+            Ok(begun) => with_cookies(redirect(&begun.location), begun.cookies),
+            Err(failure) => self.failed(&failure, &head.headers),
+        }
     }
 
     fn chosen(&self, form: &[u8], headers: &HeaderMap) -> Option<Chosen> {
@@ -118,15 +137,5 @@ impl OpenIdSignIn {
         is_made.then_some(())?;
         let (user, device) = (UserId::new(&choice.user).ok()?, field("end")?.parse().ok()?);
         Some(Chosen { choice, user, device, removal })
-    }
-
-    /// Returns the address of the login that the cap refused.
-    fn login_again(&self, choice: &Choice) -> String {
-        let path = self.flow.to_login.path();
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("provider", &choice.provider);
-        query.append_pair("return_to", &choice.return_to);
-        let separator = if path.contains('?') { '&' } else { '?' };
-        format!("{path}{separator}{}", query.finish())
     }
 }

@@ -31,7 +31,7 @@
 //! GET  /login?return_to=/devices   one sealed cookie for this tab; redirect to the provider
 //! GET  /login?reason=evicted       says why the browser was signed out; a link to the sign-in
 //! GET  /callback?code=…&state=…    checks, tokens, session; redirect to return_to
-//! POST /login                      ends the device that a user at a full cap has chosen
+//! POST /callback                   ends the device that a user at a full cap has chosen
 //! POST /logout                     ends the session; the browser goes to the provider's logout
 //! POST /backchannel-logout         ends what the provider says is over: [`back_channel_logout`]
 //! ```

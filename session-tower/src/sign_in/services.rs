@@ -23,8 +23,6 @@ use crate::rejection::{ProblemDetails, Rejection};
 /// With a `reason`, by which [`RedirectToLogin`](crate::RedirectToLogin) says why a session has ended, a
 /// browser that another device, an administrator, the provider or the cap has signed out gets a page that tells its user: the
 /// provider may sign in without a word.
-///
-/// By `POST` it takes the [device to sign out](OpenIdSignIn::choose_device).
 #[derive(Debug, Clone)]
 pub struct LoginService(OpenIdSignIn);
 
@@ -36,11 +34,10 @@ ready_made_service!(LoginService);
 ready_made_service!(LogoutService);
 
 impl LoginService {
-    async fn answer(self, head: Parts, form: Option<Bytes>) -> Response<Bytes> {
+    async fn answer(self, head: Parts, _: Option<Bytes>) -> Response<Bytes> {
         match head.method {
             Method::GET => self.0.answer_login(head).await,
-            Method::POST => self.0.answer_choice(&form.unwrap_or_default(), &head).await,
-            _ => not_allowed("GET, POST"),
+            _ => not_allowed("GET"),
         }
     }
 }
