@@ -7,6 +7,7 @@
     reason = "a panic is how a test fails"
 )]
 
+mod chromium;
 mod development;
 mod full_cap;
 mod known_user;
@@ -51,16 +52,24 @@ impl Site {
     }
 
     async fn with(change: impl FnOnce(SignInBuilder) -> SignInBuilder) -> Self {
+        Self::named("127.0.0.1", 10, change).await
+    }
+
+    /// A site of this host name, where a user may have this number of devices.
+    async fn named(
+        host: &str,
+        max_sessions: u32,
+        change: impl FnOnce(SignInBuilder) -> SignInBuilder,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listens = listener.local_addr().unwrap();
-        let address = format!("http://{listens}");
+        let address = format!("http://{host}:{}", listens.port());
         let idp = provider(&address).await;
         let okta = ProviderName::new("okta").unwrap();
         let client = Arc::new(client(&idp).await);
+        let policy = SessionPolicy::builder().max_sessions(max_sessions).on_full(OnFull::Reject);
         let manager = SessionManager::builder(MemoryStore::new())
-            .policy(
-                SessionPolicy::builder().max_sessions(10).on_full(OnFull::Reject).build().unwrap(),
-            )
+            .policy(policy.build().unwrap())
             .keyring(keyring())
             .provider("okta", Arc::clone(&client))
             .provider("github", Arc::clone(&client))
