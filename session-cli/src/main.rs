@@ -55,8 +55,15 @@ async fn run(arguments: Arguments) -> Result<Output, CliError> {
     let manager = open.manager(keys.as_ref(), &provider, retention).await?;
     match task {
         Task::List { user } => commands::list(&manager, &user).await,
-        Task::End { user, session } => commands::end_one(&manager, &user, session).await,
-        Task::EndAll { user, of } => commands::end_all(&manager, &user, of.as_ref()).await,
+        Task::End { user, session, actor } => {
+            commands::end_one(&manager, &user, session, actor.into_actor()).await
+        }
+        Task::EndAll { user, of, actor } => {
+            commands::end_all(&manager, &user, of.as_ref(), actor.into_actor()).await
+        }
+        Task::History { user, days, limit } => {
+            commands::history(&open, &user, DAY * days, limit).await
+        }
         Task::Stats => commands::stats(&open, &manager).await,
         Task::Purge { .. } => commands::purge(&manager).await,
         Task::Reseal => {

@@ -92,12 +92,26 @@ on_every_database! {
         let id = laptop.session.id.to_string();
         let (code, refused) = service.run(OLD, &["end", "bob", &id]);
         assert_eq!(code, Some(1), "it is another user's: {refused}");
-        service.succeeds(&["end", "ann", &id]);
+        service.succeeds(&["end", "ann", &id, "--actor", "alice@ops"]);
         let ended = service.manager.resolve(&laptop.secret.digest(), None).await.unwrap();
         let Resolution::Ended { ended, .. } = ended else { panic!("{ended:?}") };
         assert_eq!(ended.reason, EndReason::RevokedByAdmin);
         assert_eq!(service.succeeds(&["end-all", "ann", "--of", "github"])["ended"], 0);
         assert_eq!(service.succeeds(&["end-all", "ann"])["ended"], 1);
+
+        let history = service.succeeds(&["history", "ann"]);
+        let (phone_id, actor) = (phone.session.id.to_string(), |event: &Value| {
+            (event["session"].clone(), event["kind"].clone(), event["actor"].clone())
+        });
+        let by = |session: &str, kind: &str, by: Value| (session.into(), kind.into(), by);
+        let events: Vec<_> = history["events"].as_array().unwrap().iter().map(actor).collect();
+        let of_system = whoami::username().map_or(Value::Null, Value::from);
+        assert_eq!(events[0], by(&phone_id, "ended", of_system), "{history}");
+        assert_eq!(events[1], by(&id, "ended", "alice@ops".into()), "{history}");
+        assert!(events[2..].iter().all(|(_, _, actor)| actor.is_null()), "{history}");
+        assert_eq!(events.len(), 4, "of this user alone: {history}");
+        let newest = service.succeeds(&["history", "ann", "--limit", "1"]);
+        assert_eq!(newest["events"].as_array().unwrap()[0], history["events"][0]);
 
         let stats = service.succeeds(&["stats"]);
         assert_eq!(stats["live"]["okta"], 1);

@@ -9,8 +9,8 @@ mod serialize;
 
 pub use authentication::Authentication;
 pub use device::DeviceLabel;
-pub use end::{EndReason, Ended};
-pub use id::{InvalidName, ProviderName, SessionId, Subject, UserId};
+pub use end::{EndCause, EndReason, Ended};
+pub use id::{Actor, InvalidName, ProviderName, SessionId, Subject, UserId};
 pub use secret::{RandomnessError, SecretDigest, SessionSecret};
 
 use crate::clock::Timestamp;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
-use crate::session::{EndReason, ProviderName, SessionId, Subject, UserId};
+use crate::session::{EndCause, ProviderName, SessionId, Subject, UserId};
 use crate::store::{Admission, Decide, EndedSession, NewSession, StoreError};
 
 /// Admits, ends and purges sessions.
@@ -32,7 +32,7 @@ pub trait SessionLifecycle {
     ///
     /// In one effect for all of them: stores the reason and the time, moves the refresh tokens to
     /// the outbox, removes the other tokens and the leases, raises the revisions, and records the
-    /// events. Sessions that have ended already keep their reason and are not returned. A
+    /// events, with the actor. Sessions that have ended already keep their reason and are not returned. A
     /// repetition ends what is still live.
     ///
     /// # Errors
@@ -42,7 +42,7 @@ pub trait SessionLifecycle {
     async fn end(
         &self,
         target: EndTarget,
-        reason: EndReason,
+        cause: EndCause,
         now: Timestamp,
     ) -> Result<Vec<EndedSession>, StoreError>;
 

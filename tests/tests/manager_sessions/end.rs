@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use session_core::event::EventKind;
 use session_core::manager::{ManagerErrorKind, Resolution, SignIn, SignedIn};
-use session_core::session::ProviderIdentity;
+use session_core::session::{Actor, EndCause, ProviderIdentity};
 use session_core::testing::sample;
 use session_core::{EndReason, SessionId, TokenResponse};
 use session_tests::manager::{LIFETIME, OKTA, World, policy};
@@ -162,6 +162,23 @@ async fn a1_the_events_record_the_whole_life_of_a_session() {
         assert_eq!((event.user.as_str(), event.provider.as_str()), ("ann", OKTA));
     }
     assert_eq!(events[2].at, world.manager.now());
+}
+
+#[tokio::test]
+async fn a1_an_administrators_end_tells_which_administrator() {
+    let world = World::new().await;
+    let devices = [world.sign_in().await, world.sign_in().await, world.sign_in().await];
+    let (ann, alice) = (sample::user("ann"), Actor::new("alice@ops").unwrap());
+    world.manager.end_one_as_admin(&ann, devices[0].session.id, alice.clone()).await.unwrap();
+    world.manager.end_one_as_admin(&ann, devices[1].session.id, None).await.unwrap();
+    world.manager.end_all(&ann, None, EndCause::by_admin(alice.clone())).await.unwrap();
+    let mut ends = Vec::new();
+    for device in &devices {
+        let last = world.sessions().events(device.session.id).await.unwrap().pop().unwrap();
+        assert_eq!(last.kind, EventKind::Ended(EndReason::RevokedByAdmin));
+        ends.push(last.actor);
+    }
+    assert_eq!(ends, [Some(alice.clone()), None, Some(alice)]);
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ async fn fill(store: &SeaOrmStore) -> Vec<Login> {
         // Half of the sessions have ended; their refresh tokens are in the outbox.
         let half = of_user.iter().step_by(2).map(|login| {
             let one = EndTarget::One { id: login.id(), user: None };
-            store.end(one, EndReason::SignedOut, login.session.created_at)
+            store.end(one, EndReason::SignedOut.into(), login.session.created_at)
         });
         futures_util::future::join_all(half).await.into_iter().for_each(|one| drop(one.unwrap()));
         if user.ends_with('7') {
@@ -183,7 +183,7 @@ async fn ends(store: &SeaOrmStore, logins: &[Login], now: Timestamp) {
         EndTarget::One { id: logins[100].id(), user: Some(user) },
     ];
     for target in targets {
-        let ended = store.end(target.clone(), EndReason::RevokedByAdmin, now).await.unwrap();
+        let ended = store.end(target.clone(), EndReason::RevokedByAdmin.into(), now).await.unwrap();
         assert!(!ended.is_empty(), "{target:?} matches no session");
     }
 }
@@ -209,7 +209,7 @@ async fn maintain(store: &SeaOrmStore, login: &Login, now: Timestamp) {
     }
     assert_eq!(store.list_rounds(2).await.unwrap().len(), 2);
     let unused = logins_unused(login);
-    store.end(unused, EndReason::Idle, now).await.unwrap();
+    store.end(unused, EndReason::Idle.into(), now).await.unwrap();
     let before = sample::now() + Duration::from_secs(1);
     assert_eq!(store.purge_ended(before, 20).await.unwrap(), 20);
     assert_eq!(store.purge_events(EventName::Created, before, 20).await.unwrap(), 20);

@@ -47,7 +47,7 @@ async fn ensure_ends(nodes: &Nodes, all: &[Login], target: EndTarget, named: &[&
     for login in all {
         before.push(stored(nodes.first(), login.id()).await?);
     }
-    let ended = nodes.other().end(target, EndReason::RevokedByUser, at(9)).await?;
+    let ended = nodes.other().end(target, EndReason::RevokedByUser.into(), at(9)).await?;
     let expected = sorted(named.iter().map(|login| login.id()).collect());
     ensure_eq(ended_ids(&ended), expected.clone(), "exactly the named sessions end")?;
     for row in before {
@@ -117,7 +117,7 @@ async fn law_11_a_session_of_the_provider_ends(nodes: Nodes) -> Outcome {
         subject: Some(sample::subject("ben-subject")),
         sid: Some("sid-2".to_owned()),
     };
-    let ended = nodes.first().end(mismatch, EndReason::ProviderLogout, at(9)).await?;
+    let ended = nodes.first().end(mismatch, EndReason::ProviderLogout.into(), at(9)).await?;
     ensure_eq(ended, Vec::new(), "if both are named, both must match (B4)")
 }
 
@@ -149,7 +149,7 @@ async fn law_11_an_unused_or_unchanged_session_ends(nodes: Nodes) -> Outcome {
         nodes.first().complete_revocation(revocation.id).await?;
     }
     let target = EndTarget::Unchanged { id: two.id(), revision: two.session.revision };
-    nodes.first().end(target, EndReason::RenewalRefused, at(9)).await?;
+    nodes.first().end(target, EndReason::RenewalRefused.into(), at(9)).await?;
     let out = outbox(nodes.first()).await?;
     let out: Vec<_> = out.iter().map(|revocation| revocation.session).collect();
     ensure(out.iter().all(|id| *id != one.id()), "a completed revocation stays gone")?;
@@ -165,7 +165,7 @@ async fn law_11_many_unused_sessions_end_at_once(nodes: Nodes) -> Outcome {
     let sessions = vec![read(one), read(two), read(three), used, read(one)];
     ensure_ends(&nodes, &all, EndTarget::Unused { sessions }, &[one, two, three]).await?;
     let none = EndTarget::Unused { sessions: Vec::new() };
-    let ended = nodes.first().end(none, EndReason::Idle, at(9)).await?;
+    let ended = nodes.first().end(none, EndReason::Idle.into(), at(9)).await?;
     ensure_eq(ended, Vec::new(), "no session is named")
 }
 
@@ -205,7 +205,7 @@ async fn law_11_without_a_refresh_token_nothing_moves_out(nodes: Nodes) -> Outco
     let login = Login::of("ann", "okta").with_tokens(tokens);
     let target = EndTarget::One { id: login.id(), user: None };
     sign_in_all(nodes.first(), std::slice::from_ref(&login)).await?;
-    let ended = nodes.first().end(target, EndReason::SignedOut, at(9)).await?;
+    let ended = nodes.first().end(target, EndReason::SignedOut.into(), at(9)).await?;
     ensure_eq(ended.len(), 1, "it ends")?;
     ensure_eq(stored(nodes.first(), login.id()).await?.tokens, None, "its tokens go")?;
     ensure_eq(outbox(nodes.other()).await?, Vec::new(), "and there is nothing to revoke")
@@ -230,7 +230,7 @@ async fn law_11_racing_ends_move_one_token_out(nodes: Nodes) -> Outcome {
     ];
     let ended = nodes
         .at_once(targets, |node, target| async move {
-            Ok(node.end(target, EndReason::SignedOut, at(9)).await?)
+            Ok(node.end(target, EndReason::SignedOut.into(), at(9)).await?)
         })
         .await?;
     let ended = ended_ids(&ended.concat());
