@@ -3,7 +3,7 @@
 use super::error::{ManagerError, ManagerErrorKind};
 use super::manager::SessionManager;
 use super::row;
-use crate::session::{Actor, EndCause, EndReason, ProviderName, SessionId, Subject, UserId};
+use crate::session::{Actor, EndCause, EndReason, ProviderLogout, ProviderName, SessionId, UserId};
 use crate::store::EndTarget;
 
 /// # Ending sessions
@@ -93,9 +93,8 @@ impl SessionManager {
         self.end(target, cause.into()).await
     }
 
-    /// Ends the sessions that a provider reports as over, and returns how many: those of a `sid`,
-    /// or all of a subject (OpenID Connect Back-Channel Logout, B4). Without either it matches no
-    /// session.
+    /// Ends the browser sessions that a provider reports as over, and returns how many: those of a
+    /// `sid`, or all of a subject (OpenID Connect Back-Channel Logout, B4).
     ///
     /// # Errors
     ///
@@ -103,22 +102,9 @@ impl SessionManager {
     ///
     /// # Security
     ///
-    /// The caller must have validated the logout token.
-    pub async fn end_by_provider(
-        &self,
-        issuer: &str,
-        subject: Option<&Subject>,
-        sid: Option<&str>,
-    ) -> Result<usize, ManagerError> {
-        if subject.is_none() && sid.is_none() {
-            return Ok(0);
-        }
-        let target = EndTarget::OfProvider {
-            issuer: issuer.to_owned(),
-            subject: subject.cloned(),
-            sid: sid.map(str::to_owned),
-        };
-        self.end(target, EndReason::ProviderLogout.into()).await
+    /// The caller must have validated the report, such as a logout token.
+    pub async fn end_by_provider(&self, logout: ProviderLogout) -> Result<usize, ManagerError> {
+        self.end(EndTarget::OfProvider(logout), EndReason::ProviderLogout.into()).await
     }
 
     async fn end_only(

@@ -4,6 +4,7 @@ mod authentication;
 mod device;
 mod end;
 mod id;
+mod provider_logout;
 mod secret;
 mod serialize;
 
@@ -11,6 +12,7 @@ pub use authentication::Authentication;
 pub use device::DeviceLabel;
 pub use end::{EndCause, EndReason, Ended};
 pub use id::{Actor, InvalidName, ProviderName, SessionId, Subject, UserId};
+pub use provider_logout::ProviderLogout;
 pub use secret::{RandomnessError, SecretDigest, SessionSecret};
 
 use crate::clock::Timestamp;

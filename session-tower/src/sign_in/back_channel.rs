@@ -26,8 +26,10 @@ impl OpenIdSignIn {
     ///
     /// # Security
     ///
-    /// A token that is presented again is answered 200 and has no effect in the process that has
-    /// seen it, for as long as it is valid: at most ten minutes.
+    /// A token that is presented again is answered 200 and ends nothing that the user has begun since
+    /// (B5): a `sid` is over for good, and of a subject only sessions end that were created before the
+    /// token was issued, in every process. The clocks may differ by a minute; within that minute the
+    /// process that has carried a token out remembers its `jti`.
     #[must_use]
     pub fn back_channel_logout(&self) -> BackChannelLogoutService {
         BackChannelLogoutService(self.clone())
@@ -68,8 +70,7 @@ impl OpenIdSignIn {
         if known.contains(token) {
             return status(StatusCode::OK);
         }
-        let (subject, sid) = (token.subject.as_ref(), token.sid.as_deref());
-        match manager.end_by_provider(&token.issuer, subject, sid).await {
+        match manager.end_by_provider(token.logout()).await {
             Ok(count) => {
                 tracing::info!(count, issuer = token.issuer, "the provider has ended sessions");
                 // Only now, so that a token whose effect failed is carried out when it comes again.

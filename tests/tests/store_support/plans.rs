@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait as _, 
 use session_core::Timestamp;
 use session_core::event::{ChangePosition, EventName};
 use session_core::policy::{OnFull, ProviderSelection};
-use session_core::session::{EndReason, SessionId};
+use session_core::session::{EndReason, ProviderLogout, SessionId};
 use session_core::store::sea_orm::SeaOrmStore;
 use session_core::store::sea_orm::entity::{Octets, admission_lock};
 use session_core::store::{
@@ -167,19 +167,16 @@ async fn call_every_method(store: &SeaOrmStore, logins: &[Login]) {
 
 async fn ends(store: &SeaOrmStore, logins: &[Login], now: Timestamp) {
     let (user, provider) = (logins[100].session.user.clone(), sample::provider("okta"));
+    let by_issuer = || ProviderLogout::new(sample::ISSUER);
     let targets = [
         EndTarget::AllOf { user: logins[90].session.user.clone(), provider: Some(provider) },
         EndTarget::Others { user: user.clone(), except: logins[100].id() },
-        EndTarget::OfProvider {
-            issuer: sample::ISSUER.to_owned(),
-            subject: None,
-            sid: Some("user-20 1".to_owned()),
-        },
-        EndTarget::OfProvider {
-            issuer: sample::ISSUER.to_owned(),
-            subject: Some(sample::subject("user-21")),
-            sid: None,
-        },
+        EndTarget::OfProvider(by_issuer().with_sid("user-20 1".to_owned())),
+        EndTarget::OfProvider(by_issuer().with_subject(sample::subject("user-21"))),
+        EndTarget::OfProvider(
+            by_issuer().with_subject(sample::subject("user-22")).created_until(now),
+        ),
+        EndTarget::OfProvider(by_issuer().with_user(logins[110].session.user.clone())),
         EndTarget::One { id: logins[100].id(), user: Some(user) },
     ];
     for target in targets {

@@ -13,7 +13,7 @@ use super::provider::OpenIdProvider;
 use super::signature::JwsHeader;
 use crate::clock::Timestamp;
 use crate::provider::ProviderError;
-use crate::session::Subject;
+use crate::session::{ProviderLogout, Subject};
 
 /// The maximum length of a token, in bytes.
 const MAX_BYTES: usize = 16 * 1024;
@@ -43,8 +43,26 @@ pub struct LogoutToken {
     pub sid: Option<String>,
     /// The token's own id (`jti`), by which one that is presented again is recognised.
     pub id: String,
+    /// When it was issued, by the provider's clock.
+    pub issued_at: Timestamp,
     /// Until when it must be recognised; afterwards it is refused as too old.
     pub expires_at: Timestamp,
+}
+
+impl LogoutToken {
+    /// Returns the sessions to end: those of the `sid`, or else the subject's that were created before
+    /// the token was issued. The clocks may differ by a minute.
+    ///
+    /// A `sid` is over for good; a subject signs in again, and a token that is delivered once more, to
+    /// whichever process, must not end that (B5).
+    #[must_use]
+    pub fn logout(&self) -> ProviderLogout {
+        let logout = ProviderLogout::new(&*self.issuer).with_subject(self.subject.clone());
+        match &self.sid {
+            Some(sid) => logout.with_sid(sid.clone()),
+            None => logout.created_until(self.issued_at + LEEWAY),
+        }
+    }
 }
 
 /// The claims, before they are checked.
@@ -80,8 +98,9 @@ impl OpenIdProvider {
     ///
     /// # Security
     ///
-    /// A token that was verified once is verified again: remember its `id` until `expires_at`, as
-    /// the ready-made sign-out of `session-tower` does (B5).
+    /// A token that was verified once is verified again. Ending what [`LogoutToken::logout`] names is
+    /// safe to repeat: a session that began more than a minute after the token was issued is not
+    /// among it (B5).
     pub async fn verify_logout_token(&self, token: &str) -> Result<LogoutToken, LogoutTokenError> {
         let parts = TokenParts::of(token)?;
         let claims: LogoutClaims = json(parts.payload)?;
@@ -144,7 +163,7 @@ impl LogoutClaims {
         }
         let issuer = self.iss.unwrap_or_default();
         let expires_at = expires_at.min(issued_at + MAX_AGE) + LEEWAY;
-        Ok(LogoutToken { issuer, subject, sid: self.sid, id, expires_at })
+        Ok(LogoutToken { issuer, subject, sid: self.sid, id, issued_at, expires_at })
     }
 }
 

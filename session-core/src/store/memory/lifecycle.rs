@@ -93,7 +93,7 @@ impl Tables {
                 let rows = sessions.iter().filter_map(|(id, _)| self.rows.get(*id));
                 rows.filter(matching).map(id_of).collect()
             }
-            EndTarget::OfProvider { .. } => self.rows.live().filter(matching).map(id_of).collect(),
+            EndTarget::OfProvider(_) => self.rows.live().filter(matching).map(id_of).collect(),
         }
     }
 
@@ -124,15 +124,16 @@ fn matches(target: &EndTarget, session: &Session) -> bool {
         EndTarget::Others { user, except } => {
             *user == session.user && *except != session.id && session.origin != Origin::Connection
         }
-        EndTarget::OfProvider { issuer, subject, sid } => {
+        EndTarget::OfProvider(logout) => {
             let identity = &session.identity;
-            // A logout token without `sub` or `sid` matches no session.
-            (subject.is_some() || sid.is_some())
+            !logout.is_empty()
                 // A logout at the provider concerns browsers; tool clients have their own grants (B4).
                 && session.origin != Origin::Connection
-                && identity.issuer.as_ref() == Some(issuer)
-                && (subject.is_none() || *subject == identity.subject)
-                && (sid.is_none() || *sid == identity.sid)
+                && identity.issuer.as_ref() == Some(&logout.issuer)
+                && (logout.subject.is_none() || logout.subject == identity.subject)
+                && (logout.sid.is_none() || logout.sid == identity.sid)
+                && logout.user.as_ref().is_none_or(|user| *user == session.user)
+                && logout.created_until.is_none_or(|moment| session.created_at <= moment)
         }
         EndTarget::One { id, user } => {
             *id == session.id && user.as_ref().is_none_or(|user| *user == session.user)

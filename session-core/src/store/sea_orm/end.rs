@@ -18,7 +18,7 @@ use super::store::SeaOrmStore;
 use super::text;
 use super::transaction::Transaction;
 use crate::clock::Timestamp;
-use crate::session::{Actor, EndCause, EndReason, Origin};
+use crate::session::{Actor, EndCause, EndReason, Origin, ProviderLogout};
 use crate::store::{EndTarget, EndedSession};
 
 /// A live session that is about to end.
@@ -231,14 +231,7 @@ fn condition(target: &EndTarget) -> Option<Condition> {
             .add(Column::UserId.eq(user.as_str()))
             .add(Column::Id.ne(except.as_uuid()))
             .add(Column::Origin.ne(Origin::Connection.as_str())),
-        // A logout token without `sub` or `sid` matches no session.
-        EndTarget::OfProvider { subject: None, sid: None, .. } => return None,
-        EndTarget::OfProvider { issuer, subject, sid } => all
-            .add(Column::Issuer.eq(issuer.as_str()))
-            // A logout at the provider concerns browsers; tool clients have their own grants (B4).
-            .add(Column::Origin.ne(Origin::Connection.as_str()))
-            .add_option(subject.as_ref().map(|subject| Column::Subject.eq(subject.as_str())))
-            .add_option(sid.as_ref().map(|sid| Column::Sid.eq(sid.as_str()))),
+        EndTarget::OfProvider(logout) => return of_provider(logout),
         EndTarget::One { id, user } => all
             .add(Column::Id.eq(id.as_uuid()))
             .add_option(user.as_ref().map(|user| Column::UserId.eq(user.as_str()))),
@@ -258,4 +251,19 @@ fn condition(target: &EndTarget) -> Option<Condition> {
             all.add(Column::Id.eq(id.as_uuid())).add(Column::Revision.eq(signed(*revision)))
         }
     })
+}
+
+fn of_provider(logout: &ProviderLogout) -> Option<Condition> {
+    use session::Column;
+
+    let ProviderLogout { issuer, subject, sid, user, created_until } = logout;
+    let condition = Condition::all()
+        .add(Column::Issuer.eq(issuer.as_str()))
+        // A logout at the provider concerns browsers; tool clients have their own grants (B4).
+        .add(Column::Origin.ne(Origin::Connection.as_str()))
+        .add_option(subject.as_ref().map(|subject| Column::Subject.eq(subject.as_str())))
+        .add_option(sid.as_ref().map(|sid| Column::Sid.eq(sid.as_str())))
+        .add_option(user.as_ref().map(|user| Column::UserId.eq(user.as_str())))
+        .add_option(created_until.map(|moment| Column::CreatedAt.lte(moment.as_millis())));
+    (!logout.is_empty()).then_some(condition)
 }

@@ -5,7 +5,7 @@ use super::kit::{
     sign_in_all, signed_in, sorted, stored,
 };
 use crate::policy::OnFull;
-use crate::session::{EndReason, ProviderName, UserId};
+use crate::session::{EndReason, ProviderLogout, ProviderName, UserId};
 use crate::store::EndTarget;
 use crate::testing::sample::{self, Login};
 
@@ -134,26 +134,24 @@ async fn law_6_provider_names_are_compared_byte_for_byte(nodes: Nodes) -> Outcom
 async fn law_6_subjects_are_compared_byte_for_byte(nodes: Nodes) -> Outcome {
     let logins = ALIKE.map(|name| Login::of("ann", "okta").subject(Some(name)).sid(name));
     sign_in_all(nodes.first(), &logins).await?;
-    let issuer = || sample::ISSUER.to_owned();
+    let issuer = || ProviderLogout::new(sample::ISSUER);
     let [by_subject, by_sid, rest @ ..] = &logins;
     let subject = by_subject.session.identity.subject.clone();
-    let target = EndTarget::OfProvider { issuer: issuer(), subject, sid: None };
+    let target = EndTarget::OfProvider(issuer().with_subject(subject));
     let ended = nodes.other().end(target, EndReason::ProviderLogout.into(), at(5)).await?;
     let ended: Vec<_> = ended.iter().map(|ended| ended.id).collect();
     ensure_eq(ended, vec![by_subject.id()], "one subject ends")?;
     let sid = by_sid.session.identity.sid.clone();
-    let target = EndTarget::OfProvider { issuer: issuer(), subject: None, sid };
+    let target = EndTarget::OfProvider(issuer().with_sid(sid));
     let ended = nodes.other().end(target, EndReason::ProviderLogout.into(), at(5)).await?;
     let ended: Vec<_> = ended.iter().map(|ended| ended.id).collect();
     ensure_eq(ended, vec![by_sid.id()], "one session of the provider ends")?;
     let left = nodes.first().list(&by_sid.session.user).await?;
     let expected = sorted(rest.iter().map(Login::id).collect());
     ensure_eq(sorted(ids(&left)), expected, "similar ones stay")?;
-    let upper = EndTarget::OfProvider {
-        issuer: sample::ISSUER.to_uppercase(),
-        subject: rest.first().and_then(|login| login.session.identity.subject.clone()),
-        sid: None,
-    };
+    let left = rest.first().and_then(|login| login.session.identity.subject.clone());
+    let upper = ProviderLogout::new(sample::ISSUER.to_uppercase()).with_subject(left);
+    let upper = EndTarget::OfProvider(upper);
     let ended = nodes.first().end(upper, EndReason::ProviderLogout.into(), at(5)).await?;
     ensure(ended.is_empty(), "a similar issuer is another issuer")
 }

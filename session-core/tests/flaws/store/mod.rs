@@ -31,6 +31,7 @@ pub(crate) enum Flaw {
     EndsAllOfAnIssuer,
     EndsChangedOnes,
     EndsForAnyUser,
+    EndsLaterSessions,
     EndsOneProviderAsAll,
     EndsSiblings,
     EndsUsedOnes,
@@ -345,8 +346,12 @@ impl Flawed {
             (Flaw::EndsOneProviderAsAll, EndTarget::AllOf { user, .. }) => {
                 EndTarget::AllOf { user, provider: None }
             }
-            (Flaw::EndsAllOfAnIssuer, EndTarget::OfProvider { issuer, subject, .. }) => {
-                EndTarget::OfProvider { issuer, subject, sid: None }
+            (Flaw::EndsLaterSessions, EndTarget::OfProvider(mut logout)) => {
+                logout.created_until = None;
+                EndTarget::OfProvider(logout)
+            }
+            (Flaw::EndsAllOfAnIssuer, EndTarget::OfProvider(logout)) => {
+                EndTarget::OfProvider(logout.with_sid(None))
             }
             (_, target) => target,
         }
