@@ -60,6 +60,8 @@ mod known_tokens;
 mod pending_cookies;
 mod public_url;
 mod services;
+#[cfg(feature = "shared-signals")]
+pub mod signals;
 mod users;
 
 pub use back_channel::BackChannelLogoutService;
