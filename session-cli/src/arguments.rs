@@ -1,12 +1,15 @@
 //! The command line.
 
 use std::convert::Infallible;
+use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 use session_core::session::Actor;
 use session_core::{ProviderName, SessionId, UserId};
+
+use crate::output::print_error;
 
 /// Lists and ends sessions, seals them with a new key, and checks a deployment.
 ///
@@ -35,6 +38,22 @@ pub(crate) struct Arguments {
 
     #[command(subcommand)]
     pub(crate) task: Task,
+}
+
+impl Arguments {
+    /// Parses the command line, or prints why that fails, as JSON where that is asked for.
+    pub(crate) fn read() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            // The arguments are not known, but whether this is one of them is.
+            let is_json = std::env::args_os().any(|argument| argument == "--json");
+            let text = error.render().to_string();
+            match is_json && error.use_stderr() {
+                true => print_error(text.trim_start_matches("error: ").trim_end(), true),
+                false => drop(error.print()),
+            }
+            u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+        })
+    }
 }
 
 #[derive(Debug, Subcommand)]

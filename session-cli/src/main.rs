@@ -1,5 +1,4 @@
 //! The command `sessions`, for operators of a service whose sessions are kept by session-core.
-#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a command speaks to its terminal")]
 
 mod arguments;
 mod commands;
@@ -9,8 +8,6 @@ mod store;
 
 use std::process::ExitCode;
 use std::time::Duration;
-
-use clap::Parser as _;
 
 use arguments::{Arguments, Task};
 use error::CliError;
@@ -25,7 +22,10 @@ async fn main() -> ExitCode {
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
         .with_writer(std::io::stderr)
         .init();
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::read() {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
     let is_json = arguments.json;
     match Box::pin(run(arguments)).await {
         Ok(output) => {

@@ -10,3 +10,4 @@
 mod operator;
 mod reseal;
 mod service;
+mod terminal;
