@@ -1,4 +1,10 @@
 //! Signals of a provider beside back-channel logout: which are refused, and what an accepted one ends.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a panic is how a test fails"
+)]
 
 mod events;
 mod revocation;
