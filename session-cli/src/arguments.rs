@@ -1,11 +1,15 @@
 //! The command line.
 
 use std::convert::Infallible;
+use std::process::ExitCode;
 use std::str::FromStr;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
+use session_core::session::Actor;
 use session_core::{ProviderName, SessionId, UserId};
+
+use crate::output::print_error;
 
 /// Lists and ends sessions, seals them with a new key, and checks a deployment.
 ///
@@ -36,6 +40,22 @@ pub(crate) struct Arguments {
     pub(crate) task: Task,
 }
 
+impl Arguments {
+    /// Parses the command line, or prints why that fails, as JSON where that is asked for.
+    pub(crate) fn read() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            // The arguments are not known, but whether this is one of them is.
+            let is_json = std::env::args_os().any(|argument| argument == "--json");
+            let text = error.render().to_string();
+            match is_json && error.use_stderr() {
+                true => print_error(text.trim_start_matches("error: ").trim_end(), true),
+                false => drop(error.print()),
+            }
+            u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+        })
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
     /// Lists the live sessions of a user
@@ -49,6 +69,8 @@ pub(crate) enum Task {
         user: UserArgument,
         /// The session's id, as `list` prints it
         session: SessionId,
+        #[command(flatten)]
+        actor: ActorArgument,
     },
     /// Ends all sessions of a user, or those of one provider
     EndAll {
@@ -57,6 +79,19 @@ pub(crate) enum Task {
         /// Only sessions of this provider
         #[arg(long = "of", value_name = "PROVIDER", value_parser = provider_name)]
         of: Option<ProviderName>,
+        #[command(flatten)]
+        actor: ActorArgument,
+    },
+    /// Lists what happened to the sessions of a user, and who ended them
+    History {
+        /// The application's id of the user
+        user: UserArgument,
+        /// How many days back
+        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+        days: u32,
+        /// How many events at most, the newest first
+        #[arg(long, default_value_t = 1000)]
+        limit: u64,
     },
     /// Counts sessions by provider and key, and pending revocations
     Stats,
@@ -76,6 +111,22 @@ pub(crate) enum Task {
     },
     /// Checks the schema, the keys, the clock and the outbox
     Doctor,
+}
+
+/// Who ends sessions.
+#[derive(Debug, Args)]
+pub(crate) struct ActorArgument {
+    /// Who ends them, for the audit trail; the operating system's user if it is not given
+    #[arg(long, value_name = "NAME", value_parser = actor_name)]
+    actor: Option<Actor>,
+}
+
+impl ActorArgument {
+    /// Returns who it is, if that is known.
+    pub(crate) fn into_actor(self) -> Option<Actor> {
+        let of_system = || Actor::new(whoami::username().ok()?).ok();
+        self.actor.or_else(of_system)
+    }
 }
 
 /// The id of a user.
@@ -114,6 +165,10 @@ impl FromStr for ProviderArgument {
 
 fn provider_name(text: &str) -> Result<ProviderName, session_core::session::InvalidName> {
     ProviderName::new(text)
+}
+
+fn actor_name(text: &str) -> Result<Actor, session_core::session::InvalidName> {
+    Actor::new(text)
 }
 
 fn secret(text: &str) -> Result<SecretString, Infallible> {

@@ -7,6 +7,8 @@ use session_core::store::StoreError;
 use session_core::token::KeyringError;
 use session_migrate::MigrateError;
 
+use crate::output::print_error;
+
 /// A command that failed. No address of a database and no key is part of it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
@@ -45,9 +47,6 @@ impl CliError {
             text = format!("{text}: {next}");
             cause = next.source();
         }
-        match is_json {
-            true => println!("{}", serde_json::json!({ "error": text })),
-            false => eprintln!("error: {text}"),
-        }
+        print_error(&text, is_json);
     }
 }

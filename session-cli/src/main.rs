@@ -1,5 +1,4 @@
 //! The command `sessions`, for operators of a service whose sessions are kept by session-core.
-#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a command speaks to its terminal")]
 
 mod arguments;
 mod commands;
@@ -9,8 +8,6 @@ mod store;
 
 use std::process::ExitCode;
 use std::time::Duration;
-
-use clap::Parser as _;
 
 use arguments::{Arguments, Task};
 use error::CliError;
@@ -25,7 +22,10 @@ async fn main() -> ExitCode {
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
         .with_writer(std::io::stderr)
         .init();
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::read() {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
     let is_json = arguments.json;
     match Box::pin(run(arguments)).await {
         Ok(output) => {
@@ -55,8 +55,15 @@ async fn run(arguments: Arguments) -> Result<Output, CliError> {
     let manager = open.manager(keys.as_ref(), &provider, retention).await?;
     match task {
         Task::List { user } => commands::list(&manager, &user).await,
-        Task::End { user, session } => commands::end_one(&manager, &user, session).await,
-        Task::EndAll { user, of } => commands::end_all(&manager, &user, of.as_ref()).await,
+        Task::End { user, session, actor } => {
+            commands::end_one(&manager, &user, session, actor.into_actor()).await
+        }
+        Task::EndAll { user, of, actor } => {
+            commands::end_all(&manager, &user, of.as_ref(), actor.into_actor()).await
+        }
+        Task::History { user, days, limit } => {
+            commands::history(&open, &user, DAY * days, limit).await
+        }
         Task::Stats => commands::stats(&open, &manager).await,
         Task::Purge { .. } => commands::purge(&manager).await,
         Task::Reseal => {

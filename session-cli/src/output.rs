@@ -1,5 +1,6 @@
 //! What a command prints.
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use serde_json::Value;
@@ -20,12 +21,31 @@ impl Output {
 
     pub(crate) fn print(&self, is_json: bool) {
         match is_json {
-            true => println!("{}", self.json),
-            false => println!("{}", self.text.trim_end()),
+            true => print(&self.json.to_string()),
+            false => print(self.text.trim_end()),
         }
     }
 
     pub(crate) const fn exit_code(&self) -> ExitCode {
         if self.is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+/// Prints a line. A reader that has gone away, as `head` does, has all it wants.
+pub(crate) fn print(line: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}
+
+/// Prints a line beside the output.
+pub(crate) fn print_aside(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Prints an error, as JSON to the output or as text beside it.
+pub(crate) fn print_error(text: &str, is_json: bool) {
+    match is_json {
+        true => print(&serde_json::json!({ "error": text }).to_string()),
+        false => print_aside(&format!("error: {text}")),
     }
 }

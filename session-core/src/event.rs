@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use crate::session::{EndReason, ProviderName, Session, SessionId, UserId};
+use crate::session::{Actor, EndReason, ProviderName, Session, SessionId, UserId};
 
 /// Something that happened to a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Event {
     pub provider: ProviderName,
     /// What happened.
     pub kind: EventKind,
+    /// Who did it, where that was given: an administrator, by name.
+    pub actor: Option<Actor>,
     /// When, by the clock of the node where it happened.
     pub at: Timestamp,
 }
@@ -26,7 +28,14 @@ impl Event {
     #[must_use]
     pub fn new(session: &Session, kind: EventKind, at: Timestamp) -> Self {
         let Session { id, user, provider, .. } = session;
-        Self { session: *id, user: user.clone(), provider: provider.clone(), kind, at }
+        Self { session: *id, user: user.clone(), provider: provider.clone(), kind, actor: None, at }
+    }
+
+    /// Sets who did it.
+    #[must_use]
+    pub fn by(mut self, actor: Option<Actor>) -> Self {
+        self.actor = actor;
+        self
     }
 }
 

@@ -62,6 +62,7 @@
 //! | `openid` | `provider::openid`: OpenID Connect with the openidconnect crate; `provider::tool_server`: tool servers (MCP); you choose the HTTP client |
 //! | `dpop` | `dpop`: tokens that are bound to a key of their session (RFC 9449) |
 //! | `reqwest` | `openid` with an HTTP client on reqwest and rustls, and providers from environment variables |
+//! | `shared-signals` | `provider::openid::signals`: security events of a provider (CAEP), and Global Token Revocation |
 //! | `sqlite`, `postgres`, `mysql` | `store::sea_orm`: the store on these databases; you choose TLS in your own manifest |
 //! | `metrics` | [`metrics`]: counters and gauges of what happens, for the recorder that you install |
 //! | `redis` | `broadcast::RedisPubSub`: tells other nodes of changes through Redis or Valkey |

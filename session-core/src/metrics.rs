@@ -11,8 +11,8 @@
 //! | `session_ended_total` | counter | `reason` | sessions that this node ended, also those that a sign-in evicted |
 //! | `session_claimed_total` | counter | | migrated sessions that a device claimed |
 //! | `session_stepped_up_total` | counter | | sessions whose user authenticated again |
-//! | `session_renewals_total` | counter | `outcome` | renewals: `renewed`, or why they failed |
-//! | `session_lease_waits_total` | counter | | renewals that waited for another node's lease |
+//! | `session_renewals_total` | counter | `outcome` | renewals that asked the provider: `renewed`, or why they failed; `resource_refused` for a token of a further resource, `not_stored` for tokens that the store refuses |
+//! | `session_lease_waits_total` | counter | | renewals that waited for another node's lease, however often it changed hands |
 //! | `session_lease_takeovers_total` | counter | | leases taken over from a node that stood still |
 //! | `session_unreadable_total` | counter | | rows whose tokens did not open (F35) |
 //! | `session_cache_lookups_total` | counter | `outcome` | requests with a cookie: `hit`, `miss`, and `overtaken` readings |
@@ -33,6 +33,8 @@ const ENDED: &str = "session_ended_total";
 const CLAIMED: &str = "session_claimed_total";
 const STEPPED_UP: &str = "session_stepped_up_total";
 const RENEWALS: &str = "session_renewals_total";
+const RESOURCE_REFUSED: &str = "resource_refused";
+const NOT_STORED: &str = "not_stored";
 const LEASE_WAITS: &str = "session_lease_waits_total";
 const LEASE_TAKEOVERS: &str = "session_lease_takeovers_total";
 const UNREADABLE: &str = "session_unreadable_total";
@@ -74,7 +76,8 @@ pub(crate) fn register() {
     for reason in EndReason::ALL {
         add(ENDED, Some(("reason", reason.as_str())), 0);
     }
-    for outcome in RenewalFailure::ALL.map(RenewalFailure::as_str).into_iter().chain(["renewed"]) {
+    let failures = RenewalFailure::ALL.map(RenewalFailure::as_str);
+    for outcome in failures.into_iter().chain(["renewed", RESOURCE_REFUSED, NOT_STORED]) {
         add(RENEWALS, Some(("outcome", outcome)), 0);
     }
     for outcome in RevocationOutcome::ALL {
@@ -115,6 +118,16 @@ pub(crate) fn renewed() {
 
 pub(crate) fn renewal_failed(failure: RenewalFailure) {
     add(RENEWALS, Some(("outcome", failure.as_str())), 1);
+}
+
+/// Counts a renewal that got no token for a further resource.
+pub(crate) fn resource_refused() {
+    add(RENEWALS, Some(("outcome", RESOURCE_REFUSED)), 1);
+}
+
+/// Counts a renewal whose tokens the store refuses for good.
+pub(crate) fn not_stored() {
+    add(RENEWALS, Some(("outcome", NOT_STORED)), 1);
 }
 
 pub(crate) fn lease_waited_for() {

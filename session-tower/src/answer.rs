@@ -6,9 +6,9 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
-#[cfg(feature = "sign-in")]
-use http::header::SET_COOKIE;
 use http::header::{ALLOW, CACHE_CONTROL, LOCATION};
+#[cfg(feature = "sign-in")]
+use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
@@ -74,6 +74,14 @@ pub(crate) fn status(status: StatusCode) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = status;
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Answers what may succeed in a moment.
+#[cfg(feature = "sign-in")]
+pub(crate) fn unavailable() -> Response<Bytes> {
+    let mut response = status(StatusCode::SERVICE_UNAVAILABLE);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
     response
 }
 

@@ -108,6 +108,7 @@
 //! |---|---|
 //! | `axum` | extractors and response parts for axum |
 //! | `sign-in` | all of `devices`; `sign_in`: ready-made sign-in and sign-out; `tools`: ready-made connections to tool servers; `outgoing::OutgoingClient` |
+//! | `shared-signals` | `sign_in::signals`: services for CAEP's `session-revoked` and Global Token Revocation |
 //! | `devices` | `devices`: a ready-made page of the user's devices |
 //! | `dpop` | `outgoing` sends tokens that are bound to a key, with a proof for each request (RFC 9449) |
 //! | `test-util` | `testing`: signed-in users for an application's own tests |

@@ -21,10 +21,13 @@ use session_core::manager::SignIn;
 use session_core::provider::openid::OpenIdProvider;
 use session_core::session::ProviderIdentity;
 use session_core::store::memory::MemoryStore;
+use session_core::store::sea_orm::SeaOrmStore;
 use session_core::testing::{FakeClock, Fault, FaultyStore, Method, sample};
-use session_core::{EndReason, ProviderName, Session, SessionManager, TokenResponse};
+use session_core::{EndReason, ProviderName, Session, SessionManager, SessionStore, TokenResponse};
+use session_tests::database::Migrated;
 use session_tests::identity::{provider, signing_key};
 use session_tests::manager::keyring;
+use session_tests::on_every_database;
 use session_tower::sign_in::{BackChannelLogoutService, OpenIdSignIn};
 use tower::ServiceExt as _;
 
@@ -36,7 +39,29 @@ struct Site {
     clock: FakeClock,
     store: FaultyStore,
     manager: SessionManager,
+    openid: Arc<OpenIdProvider>,
     logout: BackChannelLogoutService,
+}
+
+/// Starts a process of the site.
+async fn node(
+    store: impl SessionStore,
+    clock: &FakeClock,
+    openid: &Arc<OpenIdProvider>,
+) -> (SessionManager, BackChannelLogoutService) {
+    let manager = SessionManager::builder(store)
+        .keyring(keyring())
+        .clock(clock.clone())
+        .provider("*", Arc::clone(openid))
+        .start()
+        .await
+        .unwrap();
+    let okta = ProviderName::new("okta").unwrap();
+    let sign_in = OpenIdSignIn::builder(manager.clone(), "https://app.example")
+        .provider(okta, Arc::clone(openid))
+        .build()
+        .unwrap();
+    (manager, sign_in.back_channel_logout())
 }
 
 impl Site {
@@ -57,20 +82,14 @@ impl Site {
         }
         let openid = Arc::new(openid.build().unwrap());
         let store = FaultyStore::new(MemoryStore::new());
-        let manager = SessionManager::builder(store.clone())
-            .keyring(keyring())
-            .clock(clock.clone())
-            .provider("*", Arc::clone(&openid))
-            .start()
-            .await
-            .unwrap();
-        let okta = ProviderName::new("okta").unwrap();
-        let sign_in = OpenIdSignIn::builder(manager.clone(), "https://app.example")
-            .provider(okta, openid)
-            .build()
-            .unwrap();
-        let logout = sign_in.back_channel_logout();
-        Self { idp, key: signing_key(), clock, store, manager, logout }
+        let (manager, logout) = node(store.clone(), &clock, &openid).await;
+        Self { idp, key: signing_key(), clock, store, manager, openid, logout }
+    }
+
+    /// Returns this site as another process serves it, on another store.
+    async fn on(mut self, store: impl SessionStore) -> Self {
+        (self.manager, self.logout) = node(store, &self.clock, &self.openid).await;
+        self
     }
 
     fn issuer(&self) -> String {
@@ -293,6 +312,48 @@ async fn b5_a_token_once_more_ends_no_session_that_began_later() {
     site.clock.advance(Duration::from_secs(300));
     assert_eq!(site.send(&token).await.0, StatusCode::BAD_REQUEST, "too old by now");
     assert!(site.is_live(&again).await);
+}
+
+on_every_database! {
+    async fn b5_a_token_that_reaches_another_process_once_more_ends_no_later_session(
+        database: Migrated
+    ) {
+        let connect = || async { SeaOrmStore::connect(database.url()).await.unwrap() };
+        let mut here = Site::new().await.on(connect().await).await;
+        let (_, there) = node(connect().await, &here.clock, &here.openid).await;
+        let (laptop, phone) =
+            (here.sign_in("sub-1", "sid-1").await, here.sign_in("sub-1", "sid-2").await);
+        let claims = with(&with(&here.claims("x"), "sid", Value::Null), "sub", json!("sub-1"));
+        let token = here.signed(&claims);
+        assert_eq!(here.send(&token).await.0, StatusCode::OK);
+        assert!(!here.is_live(&laptop).await && !here.is_live(&phone).await);
+        // The clocks may differ by a minute: until then it could be one of those that are over.
+        here.clock.advance(Duration::from_secs(61));
+        let again = here.sign_in("sub-1", "sid-3").await;
+        here.logout = there;
+        assert_eq!(here.send(&token).await.0, StatusCode::OK, "the provider tries again");
+        assert!(here.is_live(&again).await);
+        // A new token of the provider ends it, and so does one by its `sid`.
+        let fresh = with(&with(&here.claims("y"), "sid", Value::Null), "sub", json!("sub-1"));
+        assert_eq!(here.send(&here.signed(&fresh)).await.0, StatusCode::OK);
+        assert!(!here.is_live(&again).await);
+    }
+}
+
+#[tokio::test]
+async fn b5_a_provider_whose_clock_is_behind_ends_sessions_all_the_same() {
+    let site = Site::new().await;
+    let laptop = site.sign_in("sub-1", "sid-1").await;
+    let now = site.clock.now().as_millis() / 1000;
+    let claims = with(&with(&site.claims("x"), "sid", Value::Null), "sub", json!("sub-1"));
+    let behind = with(&claims, "iat", json!(now - 59));
+    assert_eq!(site.send(&site.signed(&behind)).await.0, StatusCode::OK);
+    assert!(!site.is_live(&laptop).await);
+    // By a `sid` the time does not matter: it is over for good.
+    let phone = site.sign_in("sub-1", "sid-2").await;
+    let long_behind = with(&site.claims("sid-2"), "iat", json!(now - 500));
+    assert_eq!(site.send(&site.signed(&long_behind)).await.0, StatusCode::OK);
+    assert!(!site.is_live(&phone).await);
 }
 
 #[tokio::test]

@@ -14,4 +14,5 @@ mod nodes;
 mod openid;
 mod outgoing;
 mod sign_in;
+mod signals;
 mod step_up;

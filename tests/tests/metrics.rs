@@ -12,9 +12,10 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use session_core::manager::{SignIn, SignedIn, StepUp};
 use session_core::policy::{OnFull, Rule};
 use session_core::provider::ProviderErrorKind;
-use session_core::session::Origin;
-use session_core::store::NewSession;
+use session_core::session::{Origin, SecretDigest};
+use session_core::store::{NewSession, SecretRotation, StoreErrorKind};
 use session_core::testing::{Fault, Method, RenewalScript, sample};
+use session_core::token::Resource;
 use session_core::{EndReason, Keyring, Session, SessionId, SessionManager};
 use session_tests::manager::{LIFETIME, OKTA, Step, World, policy, settle};
 use session_tower::SessionLayer;
@@ -141,6 +142,77 @@ async fn renewals_are_counted_by_outcome_and_so_is_waiting_for_another_node() {
     assert!(world.token(&laptop).await.is_err());
     scrape.is("session_renewals_total{outcome=\"refused\"}", 1);
     scrape.is("session_ended_total{reason=\"renewal_refused\"}", 1);
+}
+
+#[tokio::test]
+async fn a_renewal_that_waits_is_counted_once_however_often_the_row_changes() {
+    let recorder = recorder();
+    let (scrape, _guard) = Scrape::begin(&recorder);
+    let (world, laptop) = World::expired().await;
+    let there = world.another().await;
+    world.provider.answers().close();
+    let here = world.token_later(&laptop);
+    until(&world, SECOND / 10, || world.provider.answers().held() == 1).await;
+    let elsewhere = there.token_later(&laptop);
+    until(&world, SECOND / 10, || scrape.value("session_lease_waits_total") > 0.5).await;
+    for secret in ["one", "two", "three"] {
+        // The row changes, and the lease stays.
+        let (id, now) = (laptop.session.id, world.manager.now());
+        let from = world.row(id).await.digests.current;
+        let rotated = SecretRotation::new(id, from, SecretDigest::of(secret), now);
+        assert!(world.sessions().rotate_secret(rotated).await.unwrap());
+        let reads = there.store.calls(Method::Find);
+        until(&world, SECOND / 10, || there.store.calls(Method::Find) > reads + 2).await;
+    }
+    world.provider.answers().open();
+    until(&world, SECOND / 10, || here.is_finished() && elsewhere.is_finished()).await;
+    scrape.is("session_renewals_total{outcome=\"renewed\"}", 1);
+    scrape.is("session_lease_waits_total", 1);
+}
+
+#[tokio::test]
+async fn a_late_answer_is_counted_as_what_it_says_and_none_as_unavailable() {
+    let recorder = recorder();
+    let (scrape, _guard) = Scrape::begin(&recorder);
+    let (world, laptop) = World::expired().await;
+    let timeout = policy().build().unwrap().renewal().provider_timeout;
+    world.provider.answers().close();
+    let waiting = world.token_later(&laptop);
+    until(&world, SECOND / 10, || world.provider.answers().held() == 1).await;
+    Step(SECOND).pass(&world.clock, timeout + SECOND).await;
+    world.provider.answers().open();
+    until(&world, SECOND, || scrape.value("session_renewals_total{outcome=\"renewed\"}") > 0.5)
+        .await;
+    scrape.is("session_renewals_total{outcome=\"unavailable\"}", 0);
+    drop(waiting);
+
+    world.clock.advance(LIFETIME);
+    world.provider.requests().close();
+    drop(world.token_later(&laptop));
+    until(&world, SECOND, || scrape.value("session_renewals_total{outcome=\"unavailable\"}") > 0.5)
+        .await;
+    scrape.is("session_renewals_total{outcome=\"unavailable\"}", 1);
+    scrape.is("session_renewals_total{outcome=\"renewed\"}", 1);
+}
+
+#[tokio::test]
+async fn refused_resources_and_tokens_that_the_store_refuses_are_counted() {
+    let recorder = recorder();
+    let (scrape, _guard) = Scrape::begin(&recorder);
+    let (world, laptop) = World::due().await;
+    let (user, id) = (&laptop.session.user, laptop.session.id);
+    let files = Resource::new("https://files.example").unwrap();
+    world.provider.script(RenewalScript::Fail(ProviderErrorKind::Rejected, None));
+    assert!(world.manager.access_token_for(user, id, &files).await.is_err());
+    scrape.is("session_renewals_total{outcome=\"resource_refused\"}", 1);
+
+    let (world, laptop) = World::expired().await;
+    world.store.set(Method::WriteTokens, Fault::Before(StoreErrorKind::Rejected));
+    let waiting = world.token_later(&laptop);
+    until(&world, SECOND / 10, || waiting.is_finished()).await;
+    scrape.is("session_renewals_total{outcome=\"not_stored\"}", 1);
+    scrape.is("session_renewals_total{outcome=\"renewed\"}", 0);
+    assert_eq!(world.end_reason(laptop.session.id).await, None);
 }
 
 #[tokio::test]

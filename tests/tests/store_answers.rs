@@ -124,7 +124,7 @@ at_every_message! {
         let mut logins = [stage.login(user).await.id(), stage.login(user).await.id()];
         let all = EndTarget::AllOf { user: sample::user(user), provider: None };
         break_now();
-        let ended = stage.store.end(all, EndReason::RevokedByUser, sample::now()).await.unwrap();
+        let ended = stage.store.end(all, EndReason::RevokedByUser.into(), sample::now()).await.unwrap();
         let broke = stage.saboteur.disarm();
         let mut ended: Vec<_> = ended.iter().map(|ended| ended.id).collect();
         ended.sort_unstable();
@@ -216,7 +216,7 @@ at_every_message! {
         let login = stage.login(user).await;
         let now = sample::now();
         let all = EndTarget::AllOf { user: login.session.user.clone(), provider: None };
-        stage.direct.end(all, EndReason::SignedOut, now).await.unwrap();
+        stage.direct.end(all, EndReason::SignedOut.into(), now).await.unwrap();
         let until = now + Duration::from_secs(60);
         break_now();
         let claimed = stage.store.claim_revocations(now, until, 10).await.unwrap();

@@ -233,7 +233,7 @@ async fn a_dead_connection_is_not_an_error() {
                 1 => drop(store.find(login.id()).await.unwrap().unwrap()),
                 2 => store.touch(login.id(), at).await.unwrap(),
                 3 => drop(admit(&store, &Login::of("ann", "okta"), &policy).await.unwrap()),
-                _ => drop(store.end(all_of_ann(), EndReason::SignedOut, at).await.unwrap()),
+                _ => drop(store.end(all_of_ann(), EndReason::SignedOut.into(), at).await.unwrap()),
             }
         }
         assert!(store.list(&sample::user("ann")).await.unwrap().is_empty());

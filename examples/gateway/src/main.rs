@@ -25,6 +25,9 @@ use session_tower::sign_in::OpenIdSignIn;
 
 type Failed = Box<dyn std::error::Error>;
 
+/// How long requests in progress may take after the gateway is asked to end.
+const MAX_DRAIN: Duration = Duration::from_secs(5);
+
 /// The provider's name in every session.
 const PROVIDER: &str = "gateway";
 
@@ -78,6 +81,8 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(arguments: Arguments) -> Result<(), Failed> {
+    // Registered first, so that a signal during the start is not lost.
+    let stop_signal = stop_signal()?;
     let public_url =
         arguments.public_url.clone().unwrap_or_else(|| format!("http://{}", arguments.listen));
     let provider = Arc::new(provider(&arguments)?);
@@ -106,16 +111,45 @@ async fn serve(arguments: Arguments) -> Result<(), Failed> {
         assertions: assertions(&public_url, &arguments)?,
         upstream: arguments.upstream,
     };
-    let server = axum::serve(
-        listener,
-        gateway.router()?.into_make_service_with_connect_info::<SocketAddr>(),
-    );
+    let service = gateway.router()?.into_make_service_with_connect_info::<SocketAddr>();
+    let stopping = tokio_util::sync::CancellationToken::new();
+    let stop = stopping.clone();
+    let served = axum::serve(listener, service).with_graceful_shutdown(async move {
+        stop_signal.await;
+        tracing::info!("the gateway shuts down");
+        stop.cancel();
+    });
     tokio::select! {
-        served = server.into_future() => served?,
-        stopped = tokio::signal::ctrl_c() => stopped?,
+        served = served.into_future() => served?,
+        // Web sockets and streams do not end by themselves.
+        () = async { stopping.cancelled().await; tokio::time::sleep(MAX_DRAIN).await; } => {}
     }
     sessions.shutdown(Duration::from_secs(10)).await;
     Ok(())
+}
+
+/// Returns what completes when the process is asked to end, by Ctrl-C or, as service managers do it, by
+/// SIGTERM.
+#[cfg(unix)]
+fn stop_signal() -> Result<impl Future<Output = ()>, Failed> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn stop_signal() -> Result<impl Future<Output = ()>, Failed> {
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
 }
 
 fn provider(arguments: &Arguments) -> Result<OpenIdProvider, Failed> {

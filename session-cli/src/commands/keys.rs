@@ -5,7 +5,7 @@ use session_core::SessionManager;
 use session_core::manager::ResealReport;
 
 use crate::error::CliError;
-use crate::output::Output;
+use crate::output::{Output, print_aside};
 use crate::store::OpenStore;
 
 /// After how many values progress is told.
@@ -24,7 +24,7 @@ pub(crate) async fn reseal(
         let count = done.resealed + done.overtaken + done.unreadable;
         if !is_json && count >= told + STEP {
             told = count;
-            eprintln!("{count} of at most {total} values");
+            print_aside(&format!("{count} of at most {total} values"));
         }
     });
     let ResealReport { resealed, overtaken, unreadable, .. } = report.await?;

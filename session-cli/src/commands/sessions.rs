@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use serde_json::json;
-use session_core::{EndReason, ProviderName, SessionId, SessionManager};
+use session_core::session::{Actor, EndCause};
+use session_core::{ProviderName, SessionId, SessionManager};
 
 use crate::arguments::UserArgument;
 use crate::error::CliError;
@@ -38,8 +39,9 @@ pub(crate) async fn end_one(
     manager: &SessionManager,
     user: &UserArgument,
     session: SessionId,
+    actor: Option<Actor>,
 ) -> Result<Output, CliError> {
-    manager.end_one_as_admin(&user.0, session).await?;
+    manager.end_one_as_admin(&user.0, session, actor).await?;
     Ok(ended(1))
 }
 
@@ -48,8 +50,9 @@ pub(crate) async fn end_all(
     manager: &SessionManager,
     user: &UserArgument,
     of: Option<&ProviderName>,
+    actor: Option<Actor>,
 ) -> Result<Output, CliError> {
-    Ok(ended(manager.end_all(&user.0, of, EndReason::RevokedByAdmin).await?))
+    Ok(ended(manager.end_all(&user.0, of, EndCause::by_admin(actor)).await?))
 }
 
 fn ended(count: usize) -> Output {

@@ -3,7 +3,7 @@
 use super::error::{ManagerError, ManagerErrorKind};
 use super::manager::SessionManager;
 use super::row;
-use crate::session::{EndReason, ProviderName, SessionId, Subject, UserId};
+use crate::session::{Actor, EndCause, EndReason, ProviderLogout, ProviderName, SessionId, UserId};
 use crate::store::EndTarget;
 
 /// # Ending sessions
@@ -19,7 +19,7 @@ impl SessionManager {
     /// Returns a [`ManagerError`] if the store is unavailable; the session may then still be live.
     pub async fn sign_out(&self, user: &UserId, id: SessionId) -> Result<bool, ManagerError> {
         let target = EndTarget::One { id, user: Some(user.clone()) };
-        Ok(self.end(target, EndReason::SignedOut).await? > 0)
+        Ok(self.end(target, EndReason::SignedOut.into()).await? > 0)
     }
 
     /// Ends one session of a user from another device.
@@ -29,16 +29,22 @@ impl SessionManager {
     /// Returns a [`ManagerError`] of the kind `NotFound` if there is no such live session or it
     /// belongs to another user (store law 6), or `Unavailable` if the store cannot be reached.
     pub async fn end_one(&self, user: &UserId, id: SessionId) -> Result<(), ManagerError> {
-        self.end_only(user, id, EndReason::RevokedByUser).await
+        self.end_only(user, id, EndReason::RevokedByUser.into()).await
     }
 
-    /// Ends one session of a user on behalf of an administrator (`RevokedByAdmin`).
+    /// Ends one session of a user on behalf of an administrator (`RevokedByAdmin`), whose name is
+    /// recorded with the end if it is given (A1).
     ///
     /// # Errors
     ///
     /// Returns the errors of [`end_one`](Self::end_one).
-    pub async fn end_one_as_admin(&self, user: &UserId, id: SessionId) -> Result<(), ManagerError> {
-        self.end_only(user, id, EndReason::RevokedByAdmin).await
+    pub async fn end_one_as_admin(
+        &self,
+        user: &UserId,
+        id: SessionId,
+        actor: impl Into<Option<Actor>> + Send,
+    ) -> Result<(), ManagerError> {
+        self.end_only(user, id, EndCause::by_admin(actor)).await
     }
 
     /// Ends all sessions of a user but this one, and returns how many (ASVS 7.4.3). Connections of tool
@@ -50,11 +56,29 @@ impl SessionManager {
     /// Returns a [`ManagerError`] if the store is unavailable.
     pub async fn end_others(&self, user: &UserId, but: SessionId) -> Result<usize, ManagerError> {
         let target = EndTarget::Others { user: user.clone(), except: but };
-        self.end(target, EndReason::RevokedByUser).await
+        self.end(target, EndReason::RevokedByUser.into()).await
     }
 
     /// Ends all sessions of a user, or those of one provider, and returns how many. For "sign out
-    /// everywhere", an administrator (`RevokedByAdmin`), or a deleted account (ASVS 7.4.2, 7.4.5).
+    /// everywhere", an administrator ([`EndCause::by_admin`]), or a deleted account (ASVS 7.4.2,
+    /// 7.4.5).
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// use session_core::session::{Actor, EndCause};
+    /// use session_core::store::memory::MemoryStore;
+    /// use session_core::testing::sample;
+    /// use session_core::{EndReason, SessionManager};
+    ///
+    /// let manager =
+    ///     SessionManager::builder(MemoryStore::new()).keyring(sample::keyring()).start().await?;
+    /// let ann = sample::user("ann");
+    /// let alice = EndCause::by_admin(Actor::new("alice@ops")?);
+    /// assert_eq!(manager.end_all(&ann, None, alice).await?, 0);
+    /// assert_eq!(manager.end_all(&ann, None, EndReason::SignedOut).await?, 0);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     ///
@@ -63,15 +87,14 @@ impl SessionManager {
         &self,
         user: &UserId,
         provider: Option<&ProviderName>,
-        reason: EndReason,
+        cause: impl Into<EndCause> + Send,
     ) -> Result<usize, ManagerError> {
         let target = EndTarget::AllOf { user: user.clone(), provider: provider.cloned() };
-        self.end(target, reason).await
+        self.end(target, cause.into()).await
     }
 
-    /// Ends the sessions that a provider reports as over, and returns how many: those of a `sid`,
-    /// or all of a subject (OpenID Connect Back-Channel Logout, B4). Without either it matches no
-    /// session.
+    /// Ends the browser sessions that a provider reports as over, and returns how many: those of a
+    /// `sid`, or all of a subject (OpenID Connect Back-Channel Logout, B4).
     ///
     /// # Errors
     ///
@@ -79,38 +102,25 @@ impl SessionManager {
     ///
     /// # Security
     ///
-    /// The caller must have validated the logout token.
-    pub async fn end_by_provider(
-        &self,
-        issuer: &str,
-        subject: Option<&Subject>,
-        sid: Option<&str>,
-    ) -> Result<usize, ManagerError> {
-        if subject.is_none() && sid.is_none() {
-            return Ok(0);
-        }
-        let target = EndTarget::OfProvider {
-            issuer: issuer.to_owned(),
-            subject: subject.cloned(),
-            sid: sid.map(str::to_owned),
-        };
-        self.end(target, EndReason::ProviderLogout).await
+    /// The caller must have validated the report, such as a logout token.
+    pub async fn end_by_provider(&self, logout: ProviderLogout) -> Result<usize, ManagerError> {
+        self.end(EndTarget::OfProvider(logout), EndReason::ProviderLogout.into()).await
     }
 
     async fn end_only(
         &self,
         user: &UserId,
         id: SessionId,
-        reason: EndReason,
+        cause: EndCause,
     ) -> Result<(), ManagerError> {
         let target = EndTarget::One { id, user: Some(user.clone()) };
-        match self.end(target, reason).await? {
+        match self.end(target, cause).await? {
             0 => Err(ManagerError::new(ManagerErrorKind::NotFound)),
             _ => Ok(()),
         }
     }
 
-    async fn end(&self, target: EndTarget, reason: EndReason) -> Result<usize, ManagerError> {
-        Ok(row::end(&self.inner, target, reason, self.inner.now()).await?.len())
+    async fn end(&self, target: EndTarget, cause: EndCause) -> Result<usize, ManagerError> {
+        Ok(row::end(&self.inner, target, cause, self.inner.now()).await?.len())
     }
 }

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::error_chain::ErrorChain;
 use crate::metrics;
 use crate::policy::{Freshness, RenewalSchedule, keep_alive};
-use crate::session::{EndReason, Origin, Session, SessionId, UserId};
+use crate::session::{EndCause, EndReason, Origin, Session, SessionId, UserId};
 use crate::store::{EndTarget, EndedSession, StoreError, StoredSession};
 use crate::token::{ResourceToken, SealError, SealedTokens, TokenSet, Unreadable};
 
@@ -161,16 +161,16 @@ pub(super) fn note_use(inner: &Arc<Inner>, state: &Arc<LocalState>, now: Timesta
 pub(super) async fn end(
     inner: &Arc<Inner>,
     target: EndTarget,
-    reason: EndReason,
+    cause: impl Into<EndCause>,
     now: Timestamp,
 ) -> Result<Vec<EndedSession>, ManagerError> {
-    let task = Arc::clone(inner);
+    let (task, cause) = (Arc::clone(inner), cause.into());
     let work = async move {
         let named = match &target {
             EndTarget::One { id, .. } => Some(*id),
             _ => None,
         };
-        let ended = task.bounded(task.store.end(target, reason, now)).await?;
+        let ended = task.bounded(task.store.end(target, cause, now)).await?;
         announce_ends(&task, &ended);
         if let Some(id) = named.filter(|_| ended.is_empty()) {
             // It may have ended elsewhere: then it must not be served here after this call either.

@@ -257,7 +257,7 @@ async fn supersede(
         return Ok(());
     };
     let target = EndTarget::One { id: row.session.id, user: None };
-    let ended = inner.bounded(inner.store.end(target, EndReason::Superseded, now)).await?;
+    let ended = inner.bounded(inner.store.end(target, EndReason::Superseded.into(), now)).await?;
     row::announce_ends(inner, &ended);
     Ok(())
 }

@@ -1,7 +1,8 @@
-//! The reason why a session ended.
+//! Why a session ended, and who ended it.
 
 use std::fmt;
 
+use super::id::Actor;
 use crate::clock::Timestamp;
 
 /// The reason why a session ended; readable until the session is purged (store law 7).
@@ -79,6 +80,38 @@ impl EndReason {
 impl fmt::Display for EndReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// Why sessions are ended, and who does it, as far as that is known.
+///
+/// ```
+/// use session_core::session::{Actor, EndCause};
+/// use session_core::EndReason;
+///
+/// let cause = EndCause::by_admin(Actor::new("alice@ops").unwrap());
+/// assert_eq!(cause.reason, EndReason::RevokedByAdmin);
+/// assert_eq!(EndCause::from(EndReason::SignedOut).actor, None);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndCause {
+    /// The reason.
+    pub reason: EndReason,
+    /// Who ends them, where it is not the user or the provider that the reason names.
+    pub actor: Option<Actor>,
+}
+
+impl EndCause {
+    /// Creates the cause of an end by an administrator, whose name is recorded if it is given.
+    #[must_use]
+    pub fn by_admin(actor: impl Into<Option<Actor>>) -> Self {
+        Self { reason: EndReason::RevokedByAdmin, actor: actor.into() }
+    }
+}
+
+impl From<EndReason> for EndCause {
+    fn from(reason: EndReason) -> Self {
+        Self { reason, actor: None }
     }
 }
 

@@ -166,6 +166,39 @@ pub struct ProviderName(Arc<str>);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject(Arc<str>);
 
+/// Who does something on behalf of a user, for the audit trail: `alice@ops`, or the name of a job.
+///
+/// ```
+/// use session_core::session::Actor;
+///
+/// assert_eq!(Actor::new("alice@ops").unwrap().as_str(), "alice@ops");
+/// assert!(Actor::new("").is_err());
+/// ```
+///
+/// # Security
+///
+/// It is stored and shown as it is: never use a secret.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Actor(Arc<str>);
+
+impl Actor {
+    /// Creates an actor.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidName`] if the text is empty, longer than 255 bytes, or has control
+    /// characters.
+    pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidName> {
+        checked(text.as_ref(), "actor").map(Self)
+    }
+
+    /// Returns the text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl UserId {
     /// Creates a user id.
     ///
@@ -217,6 +250,18 @@ impl Subject {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Actor({:?})", &*self.0)
     }
 }
 

@@ -5,14 +5,16 @@ mod data;
 mod device;
 mod end;
 mod id;
+mod provider_logout;
 mod secret;
 mod serialize;
 
 pub use authentication::Authentication;
 pub use data::{InvalidSessionData, SessionData};
 pub use device::DeviceLabel;
-pub use end::{EndReason, Ended};
-pub use id::{InvalidName, ProviderName, SessionId, Subject, UserId};
+pub use end::{EndCause, EndReason, Ended};
+pub use id::{Actor, InvalidName, ProviderName, SessionId, Subject, UserId};
+pub use provider_logout::ProviderLogout;
 pub use secret::{RandomnessError, SecretDigest, SessionSecret};
 
 use crate::clock::Timestamp;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
-use crate::session::{EndReason, ProviderName, SessionId, Subject, UserId};
+use crate::session::{EndCause, ProviderLogout, ProviderName, SessionId, UserId};
 use crate::store::{Admission, Decide, EndedSession, NewSession, StoreError};
 
 /// Admits, ends and purges sessions.
@@ -32,7 +32,7 @@ pub trait SessionLifecycle {
     ///
     /// In one effect for all of them: stores the reason and the time, moves the refresh tokens to
     /// the outbox, removes the other tokens and the leases, raises the revisions, and records the
-    /// events. Sessions that have ended already keep their reason and are not returned. A
+    /// events, with the actor. Sessions that have ended already keep their reason and are not returned. A
     /// repetition ends what is still live.
     ///
     /// # Errors
@@ -42,7 +42,7 @@ pub trait SessionLifecycle {
     async fn end(
         &self,
         target: EndTarget,
-        reason: EndReason,
+        cause: EndCause,
         now: Timestamp,
     ) -> Result<Vec<EndedSession>, StoreError>;
 
@@ -75,17 +75,9 @@ pub enum EndTarget {
         /// The session that stays.
         except: SessionId,
     },
-    /// The browser sessions that a logout token names (OpenID Connect Back-Channel Logout, B4):
-    /// those of a `sid`, or all of a subject. Connections of tool clients stay. A logout token
-    /// without `sub` or `sid` matches no session.
-    OfProvider {
-        /// The issuer.
-        issuer: String,
-        /// The subject, if the token names one.
-        subject: Option<Subject>,
-        /// The session at the provider, if the token names one.
-        sid: Option<String>,
-    },
+    /// The browser sessions that a provider reports as over (OpenID Connect Back-Channel Logout, B4).
+    /// Connections of tool clients stay. A report that names no session matches none.
+    OfProvider(ProviderLogout),
     /// One session.
     One {
         /// The session.

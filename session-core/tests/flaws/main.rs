@@ -13,7 +13,7 @@ use session_core::testing::conformance;
 use store::{Flaw, Flawed};
 
 /// Each flaw, with a law that it breaks.
-const FLAWS: [(Flaw, u8); 61] = [
+const FLAWS: [(Flaw, u8); 63] = [
     (Flaw::AdmitsInTwoSteps, 1),
     (Flaw::CountsAllPartitionsTogether, 1),
     (Flaw::EvictsOneOnly, 1),
@@ -58,6 +58,7 @@ const FLAWS: [(Flaw, u8); 61] = [
     (Flaw::EndsUsedOnes, 7),
     (Flaw::EndsChangedOnes, 7),
     (Flaw::ForgetsReasons, 7),
+    (Flaw::ForgetsActors, 7),
     (Flaw::ReversesEvents, 7),
     (Flaw::PagesChangesWithoutCursor, 7),
     (Flaw::HidesRenewals, 7),
@@ -72,6 +73,7 @@ const FLAWS: [(Flaw, u8); 61] = [
     (Flaw::ClaimsRevocationsForAll, 11),
     (Flaw::DropsRefreshTokens, 11),
     (Flaw::EndsAllOfAnIssuer, 11),
+    (Flaw::EndsLaterSessions, 11),
     (Flaw::EndsOneProviderAsAll, 11),
     (Flaw::EnqueuesTwice, 11),
     (Flaw::ForgetsTheReplacedToken, 3),

@@ -55,7 +55,7 @@ mod tests {
     fn a_step_never_changes() {
         assert_eq!(
             SCRIPT.checksums(),
-            [0x0780_62ea_4b72_71d7, 0xa1b6_5cd2_c665_044d, 0x6c5c_18fc_bd0b_6f8e]
+            [0xeb08_2927_8464_52de, 0x10c0_53b5_33a3_0e7a, 0xb018_974e_ec68_4a16]
         );
     }
 

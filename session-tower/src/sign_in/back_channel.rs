@@ -1,14 +1,14 @@
 //! Back-channel logout: the provider ends sessions (OpenID Connect Back-Channel Logout 1.0).
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use session_core::middleware::ErrorChain;
 use session_core::provider::openid::{LogoutToken, LogoutTokenError, LogoutTokenErrorKind};
 
 use super::flow::OpenIdSignIn;
-use crate::answer::{not_allowed, ready_made_service, status};
+use crate::answer::{not_allowed, ready_made_service, status, unavailable};
 
 /// Ends the sessions that a provider reports as over: `POST`, with the form field `logout_token`.
 ///
@@ -26,8 +26,10 @@ impl OpenIdSignIn {
     ///
     /// # Security
     ///
-    /// A token that is presented again is answered 200 and has no effect in the process that has
-    /// seen it, for as long as it is valid: at most ten minutes.
+    /// A token that is presented again is answered 200 and ends nothing that the user has begun since
+    /// (B5): a `sid` is over for good, and of a subject only sessions end that were created before the
+    /// token was issued, in every process. The clocks may differ by a minute; within that minute the
+    /// process that has carried a token out remembers its `jti`.
     #[must_use]
     pub fn back_channel_logout(&self) -> BackChannelLogoutService {
         BackChannelLogoutService(self.clone())
@@ -65,15 +67,14 @@ impl OpenIdSignIn {
 
     async fn end_sessions_of(&self, token: &LogoutToken) -> Response<Bytes> {
         let (manager, known) = (&self.flow.manager, &self.flow.known_logout_tokens);
-        if known.contains(token) {
+        if known.contains(&token.issuer, &token.id) {
             return status(StatusCode::OK);
         }
-        let (subject, sid) = (token.subject.as_ref(), token.sid.as_deref());
-        match manager.end_by_provider(&token.issuer, subject, sid).await {
+        match manager.end_by_provider(token.logout()).await {
             Ok(count) => {
                 tracing::info!(count, issuer = token.issuer, "the provider has ended sessions");
                 // Only now, so that a token whose effect failed is carried out when it comes again.
-                known.add(token, manager.now());
+                known.add(&token.issuer, &token.id, token.expires_at, manager.now());
                 status(StatusCode::OK)
             }
             Err(error) => {
@@ -108,11 +109,5 @@ fn refused(description: &str) -> Response<Bytes> {
     let mut response = status(StatusCode::BAD_REQUEST).map(|_| Bytes::from(json.to_string()));
     let kind = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, kind);
-    response
-}
-
-fn unavailable() -> Response<Bytes> {
-    let mut response = status(StatusCode::SERVICE_UNAVAILABLE);
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
     response
 }

@@ -1,27 +1,34 @@
-//! The logout tokens that were carried out.
+//! The tokens that were carried out.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use session_core::Timestamp;
-use session_core::provider::openid::LogoutToken;
 
-/// The ids of logout tokens that were carried out, until each of them is too old (B5).
+/// The ids of tokens that were carried out, until each of them is too old (B5).
 #[derive(Debug, Default)]
-pub(super) struct KnownTokens(Mutex<HashMap<String, Timestamp>>);
+pub(super) struct KnownTokens(Mutex<HashMap<TokenKey, Timestamp>>);
+
+/// The issuer of a token, and its own id.
+type TokenKey = (String, String);
 
 impl KnownTokens {
-    pub(super) fn contains(&self, token: &LogoutToken) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&Self::key(token))
+    pub(super) fn contains(&self, issuer: &str, id: &str) -> bool {
+        self.locked().contains_key(&key(issuer, id))
     }
 
-    pub(super) fn add(&self, token: &LogoutToken, now: Timestamp) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, expires_at| now < *expires_at);
-        known.insert(Self::key(token), token.expires_at);
+    /// Remembers a token, and returns whether it was not known.
+    pub(super) fn add(&self, issuer: &str, id: &str, until: Timestamp, now: Timestamp) -> bool {
+        let mut known = self.locked();
+        known.retain(|_, until| now < *until);
+        known.insert(key(issuer, id), until).is_none()
     }
 
-    fn key(token: &LogoutToken) -> String {
-        format!("{} {}", token.issuer, token.id)
+    fn locked(&self) -> MutexGuard<'_, HashMap<TokenKey, Timestamp>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn key(issuer: &str, id: &str) -> TokenKey {
+    (issuer.to_owned(), id.to_owned())
 }

@@ -64,6 +64,8 @@ mod known_tokens;
 mod pending_cookies;
 mod public_url;
 mod services;
+#[cfg(feature = "shared-signals")]
+pub mod signals;
 mod text;
 mod users;
 

@@ -183,7 +183,7 @@ async fn a_session_that_ends_before_its_rotation_gets_no_cookie() {
     site.store
         .end(
             session_core::store::EndTarget::One { id, user: None },
-            EndReason::RevokedByAdmin,
+            EndReason::RevokedByAdmin.into(),
             sample::now(),
         )
         .await

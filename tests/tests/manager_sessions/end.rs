@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use session_core::event::EventKind;
 use session_core::manager::{ManagerErrorKind, Resolution, SignIn, SignedIn};
-use session_core::session::ProviderIdentity;
+use session_core::session::{Actor, EndCause, ProviderIdentity, ProviderLogout};
 use session_core::testing::sample;
 use session_core::{EndReason, SessionId, TokenResponse};
 use session_tests::manager::{LIFETIME, OKTA, World, policy};
@@ -105,9 +105,10 @@ async fn b4_b5_f40_a_sid_names_its_rows_and_a_subject_all_of_its_issuers() {
     let plain = world.sign_in().await;
     let all = [&one, &two, &elsewhere, &bob, &plain];
     let end = async |subject: Option<&str>, sid: Option<&str>| {
-        let subject = subject.map(sample::subject);
-        let issuer = "https://a.example";
-        world.manager.end_by_provider(issuer, subject.as_ref(), sid).await.unwrap()
+        let logout = ProviderLogout::new("https://a.example")
+            .with_subject(subject.map(sample::subject))
+            .with_sid(sid.map(str::to_owned));
+        world.manager.end_by_provider(logout).await.unwrap()
     };
     let over = Some(EndReason::ProviderLogout);
 
@@ -129,8 +130,8 @@ async fn b4_tool_clients_are_untouched_by_a_sign_out_at_the_provider() {
     let (ann, mcp) = (sample::user("ann"), sample::provider("mcp:github"));
     let tool = world.manager.connect(&ann, &mcp, sample::response()).await.unwrap();
     let laptop = by(&world, "ann", "https://a.example", "s", "1").await;
-    let subject = sample::subject("s");
-    let ended = world.manager.end_by_provider("https://a.example", Some(&subject), None).await;
+    let subject = ProviderLogout::new("https://a.example").with_subject(sample::subject("s"));
+    let ended = world.manager.end_by_provider(subject).await;
     assert_eq!(ended.unwrap(), 1);
     assert_eq!(ends(&world, &[&laptop]).await, [Some(EndReason::ProviderLogout)]);
     assert_eq!(world.end_reason(tool.session.id).await, None);
@@ -143,7 +144,8 @@ async fn b7_a_purge_keeps_what_a_sign_out_at_the_provider_needs() {
     // Its access token expired long ago and was not renewed.
     world.clock.advance(LIFETIME * 100);
     world.manager.purge().await.unwrap();
-    let ended = world.manager.end_by_provider("https://a.example", None, Some("1")).await;
+    let sid = ProviderLogout::new("https://a.example").with_sid("1".to_owned());
+    let ended = world.manager.end_by_provider(sid).await;
     assert_eq!(ended.unwrap(), 1);
     assert_eq!(ends(&world, &[&laptop]).await, [Some(EndReason::ProviderLogout)]);
 }
@@ -162,6 +164,23 @@ async fn a1_the_events_record_the_whole_life_of_a_session() {
         assert_eq!((event.user.as_str(), event.provider.as_str()), ("ann", OKTA));
     }
     assert_eq!(events[2].at, world.manager.now());
+}
+
+#[tokio::test]
+async fn a1_an_administrators_end_tells_which_administrator() {
+    let world = World::new().await;
+    let devices = [world.sign_in().await, world.sign_in().await, world.sign_in().await];
+    let (ann, alice) = (sample::user("ann"), Actor::new("alice@ops").unwrap());
+    world.manager.end_one_as_admin(&ann, devices[0].session.id, alice.clone()).await.unwrap();
+    world.manager.end_one_as_admin(&ann, devices[1].session.id, None).await.unwrap();
+    world.manager.end_all(&ann, None, EndCause::by_admin(alice.clone())).await.unwrap();
+    let mut ends = Vec::new();
+    for device in &devices {
+        let last = world.sessions().events(device.session.id).await.unwrap().pop().unwrap();
+        assert_eq!(last.kind, EventKind::Ended(EndReason::RevokedByAdmin));
+        ends.push(last.actor);
+    }
+    assert_eq!(ends, [Some(alice.clone()), None, Some(alice)]);
 }
 
 #[tokio::test]

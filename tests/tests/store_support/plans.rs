@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait as _, 
 use session_core::Timestamp;
 use session_core::event::{ChangePosition, EventName};
 use session_core::policy::{OnFull, ProviderSelection};
-use session_core::session::{EndReason, SessionId};
+use session_core::session::{EndReason, ProviderLogout, SessionId};
 use session_core::store::sea_orm::SeaOrmStore;
 use session_core::store::sea_orm::entity::{Octets, admission_lock};
 use session_core::store::{
@@ -78,7 +78,7 @@ async fn fill(store: &SeaOrmStore) -> Vec<Login> {
         // Half of the sessions have ended; their refresh tokens are in the outbox.
         let half = of_user.iter().step_by(2).map(|login| {
             let one = EndTarget::One { id: login.id(), user: None };
-            store.end(one, EndReason::SignedOut, login.session.created_at)
+            store.end(one, EndReason::SignedOut.into(), login.session.created_at)
         });
         futures_util::future::join_all(half).await.into_iter().for_each(|one| drop(one.unwrap()));
         if user.ends_with('7') {
@@ -167,23 +167,20 @@ async fn call_every_method(store: &SeaOrmStore, logins: &[Login]) {
 
 async fn ends(store: &SeaOrmStore, logins: &[Login], now: Timestamp) {
     let (user, provider) = (logins[100].session.user.clone(), sample::provider("okta"));
+    let by_issuer = || ProviderLogout::new(sample::ISSUER);
     let targets = [
         EndTarget::AllOf { user: logins[90].session.user.clone(), provider: Some(provider) },
         EndTarget::Others { user: user.clone(), except: logins[100].id() },
-        EndTarget::OfProvider {
-            issuer: sample::ISSUER.to_owned(),
-            subject: None,
-            sid: Some("user-20 1".to_owned()),
-        },
-        EndTarget::OfProvider {
-            issuer: sample::ISSUER.to_owned(),
-            subject: Some(sample::subject("user-21")),
-            sid: None,
-        },
+        EndTarget::OfProvider(by_issuer().with_sid("user-20 1".to_owned())),
+        EndTarget::OfProvider(by_issuer().with_subject(sample::subject("user-21"))),
+        EndTarget::OfProvider(
+            by_issuer().with_subject(sample::subject("user-22")).created_until(now),
+        ),
+        EndTarget::OfProvider(by_issuer().with_user(logins[110].session.user.clone())),
         EndTarget::One { id: logins[100].id(), user: Some(user) },
     ];
     for target in targets {
-        let ended = store.end(target.clone(), EndReason::RevokedByAdmin, now).await.unwrap();
+        let ended = store.end(target.clone(), EndReason::RevokedByAdmin.into(), now).await.unwrap();
         assert!(!ended.is_empty(), "{target:?} matches no session");
     }
 }
@@ -209,7 +206,7 @@ async fn maintain(store: &SeaOrmStore, login: &Login, now: Timestamp) {
     }
     assert_eq!(store.list_rounds(2).await.unwrap().len(), 2);
     let unused = logins_unused(login);
-    store.end(unused, EndReason::Idle, now).await.unwrap();
+    store.end(unused, EndReason::Idle.into(), now).await.unwrap();
     let before = sample::now() + Duration::from_secs(1);
     assert_eq!(store.purge_ended(before, 20).await.unwrap(), 20);
     assert_eq!(store.purge_events(EventName::Created, before, 20).await.unwrap(), 20);

@@ -8,6 +8,8 @@
 )]
 
 mod processes;
+#[cfg(unix)]
+mod shutdown;
 mod tool;
 
 use std::sync::Arc;
@@ -74,7 +76,7 @@ impl Device {
 
 #[tokio::test]
 async fn every_call_has_its_token_until_the_device_s_own_session_ends() {
-    let folder = Folder::new();
+    let folder = Folder::new("story");
     let clock = SharedClock::new(&folder);
     let provider = provider(&clock);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -19,6 +19,19 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// Asks the process to end, as service managers do.
+    #[cfg(unix)]
+    pub(crate) fn terminate(&self) {
+        let kill = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+    }
+
+    /// Returns how the process has ended, if it has.
+    #[cfg(unix)]
+    pub(crate) fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Kills the process, as `kill -9` does.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -37,8 +50,9 @@ impl Drop for Process {
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    pub(crate) fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("gateway-story-{}", std::process::id()));
+    pub(crate) fn new(name: &str) -> Self {
+        let name = format!("gateway-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
         fs::create_dir(&path).unwrap();
         Self(path)
     }

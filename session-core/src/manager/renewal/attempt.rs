@@ -11,7 +11,6 @@ use crate::event::{Event, EventKind, RenewalFailure};
 use crate::manager::error::{DEFAULT_RETRY_AFTER, TokenError, TokenErrorKind};
 use crate::manager::manager::Inner;
 use crate::manager::row;
-use crate::metrics;
 use crate::policy::Freshness;
 use crate::provider::{Provider, ResourceGrant};
 use crate::session::{Session, SessionId};
@@ -174,7 +173,6 @@ impl RenewalAttempt<'_> {
 
     /// Records a failure in the session's events.
     pub(super) async fn record(&self, session: &Session, failure: RenewalFailure) {
-        metrics::renewal_failed(failure);
         let event = Event::new(session, EventKind::RenewalFailed(failure), self.inner.now());
         if let Err(error) = self.inner.bounded(self.inner.store.record(event)).await {
             tracing::warn!(error = %ErrorChain(&error), "a failed renewal was not recorded");

@@ -48,6 +48,7 @@ pub(super) struct ClaimableLease {
 pub(super) async fn wait_for_lease(
     inner: &Inner,
     row: &StoredSession,
+    has_waited: &mut bool,
 ) -> Result<LeaseWait, StoreError> {
     let id = row.session.id;
     let Some(mut seen) = row.lease else {
@@ -57,7 +58,10 @@ pub(super) async fn wait_for_lease(
     if inner.abandoned_leases.contains(id, seen.owner) {
         return Ok(LeaseWait::Claimable(ClaimableLease { seen: Some(seen), is_taken_over: false }));
     }
-    metrics::lease_waited_for();
+    // Once for a renewal, however often the row changes meanwhile.
+    if !std::mem::replace(has_waited, true) {
+        metrics::lease_waited_for();
+    }
     // Counted from after the read that saw it, on this machine's monotonic clock alone.
     let mut still_since = Some(inner.clock.monotonic());
     loop {

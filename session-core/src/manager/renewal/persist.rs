@@ -95,6 +95,7 @@ async fn give_up(
     error: StoreError,
 ) -> TokenError {
     tracing::error!(session = %attempt.id, error = %ErrorChain(&error), "renewed tokens cannot be stored: given up");
+    metrics::not_stored();
     let inner = attempt.inner;
     inner.backoff.delay_session(attempt.id, inner.clock.monotonic());
     if !fetched.tokens().has_refresh_token_of(&fetched.sent) {

@@ -9,6 +9,7 @@ use super::single_flight::Renewed;
 use crate::event::RenewalFailure;
 use crate::manager::error::{DEFAULT_RETRY_AFTER, TokenError, TokenErrorKind};
 use crate::manager::row;
+use crate::metrics;
 use crate::session::EndReason;
 use crate::store::EndTarget;
 
@@ -18,6 +19,7 @@ pub(super) async fn refused(
     opened: OpenedRow,
     lease: &mut HeldLease<'_>,
 ) -> Result<Renewed, TokenError> {
+    metrics::renewal_failed(RenewalFailure::Refused);
     attempt.record(&opened.row.session, RenewalFailure::Refused).await;
     // The former owner may have rotated the token, and still be trying to write it.
     if lease.was_taken_over && !outwait_former_owner(attempt, &opened, lease).await {

@@ -16,6 +16,7 @@ use crate::event::RenewalFailure;
 use crate::manager::error::{DEFAULT_RETRY_AFTER, TokenError, TokenErrorKind};
 use crate::manager::manager::Inner;
 use crate::manager::row;
+use crate::metrics;
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::session::{Origin, ProviderName, Session};
 use crate::store::StoredSession;
@@ -98,13 +99,14 @@ async fn run(attempt: &RenewalAttempt<'_>, known: &Session) -> RenewalOutcome {
             return outcome;
         }
     }
+    let mut has_waited = false;
     for _ in 0..MAX_ROUNDS {
         let opened = attempt.read().await?;
         if !attempt.is_needed(&opened) {
             return Ok(opened.into_renewed());
         }
         attempt.provider_to_ask(&opened).await?;
-        let claimable = match wait_for_lease(inner, &opened.row).await? {
+        let claimable = match wait_for_lease(inner, &opened.row, &mut has_waited).await? {
             LeaseWait::Claimable(claimable) => claimable,
             LeaseWait::RowChanged => continue,
             LeaseWait::ShuttingDown => break,
@@ -173,6 +175,8 @@ async fn renew(
     if let Some(answer) = lease.with_heartbeats(late).await {
         return conclude(attempt, opened, answer, lease).await.map(Some);
     }
+    // Only now: an answer that is late counts as what it says.
+    metrics::renewal_failed(RenewalFailure::Unavailable);
     lease.keep();
     Err(error)
 }
@@ -199,7 +203,10 @@ async fn conclude(
             Err(resource_refused(attempt, &opened, error))
         }
         Err(error) if error.is_refused() => refused(attempt, opened, lease).await,
-        Err(error) => Err(failed(attempt, &opened, error).await),
+        Err(error) => {
+            metrics::renewal_failed(failure(error.kind()));
+            Err(failed(attempt, &opened, error).await)
+        }
     }
 }
 
@@ -221,6 +228,7 @@ fn resource_refused(
     opened: &OpenedRow,
     error: ProviderError,
 ) -> TokenError {
+    metrics::resource_refused();
     let (inner, id) = (attempt.inner, attempt.id);
     if let Some(resource) = &attempt.resource {
         inner.refused_resources.add(id, resource, inner.clock.monotonic());

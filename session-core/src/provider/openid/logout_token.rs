@@ -3,26 +3,14 @@
 
 use std::time::Duration;
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
-use openidconnect::core::CoreJsonWebKeySet;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::logout_token_error::{LogoutTokenError, LogoutTokenErrorKind as Kind};
 use super::provider::OpenIdProvider;
-use super::signature::JwsHeader;
+use super::signed_token::{Audience, LEEWAY, SignatureRule, SignedToken, instant, own_id};
 use crate::clock::Timestamp;
-use crate::provider::ProviderError;
-use crate::session::Subject;
-
-/// The maximum length of a token, in bytes.
-const MAX_BYTES: usize = 16 * 1024;
-
-/// The maximum length of the token's own id, in bytes: it is remembered.
-const MAX_ID_BYTES: usize = 256;
-
-/// How far the provider's clock and ours may differ.
-const LEEWAY: Duration = Duration::from_secs(60);
+use crate::session::{ProviderLogout, Subject};
 
 /// How old a token may be: providers try again for a while.
 const MAX_AGE: Duration = Duration::from_secs(10 * 60);
@@ -43,8 +31,26 @@ pub struct LogoutToken {
     pub sid: Option<String>,
     /// The token's own id (`jti`), by which one that is presented again is recognised.
     pub id: String,
+    /// When it was issued, by the provider's clock.
+    pub issued_at: Timestamp,
     /// Until when it must be recognised; afterwards it is refused as too old.
     pub expires_at: Timestamp,
+}
+
+impl LogoutToken {
+    /// Returns the sessions to end: those of the `sid`, or else the subject's that were created before
+    /// the token was issued. The clocks may differ by a minute.
+    ///
+    /// A `sid` is over for good; a subject signs in again, and a token that is delivered once more, to
+    /// whichever process, must not end that (B5).
+    #[must_use]
+    pub fn logout(&self) -> ProviderLogout {
+        let logout = ProviderLogout::new(&*self.issuer).with_subject(self.subject.clone());
+        match &self.sid {
+            Some(sid) => logout.with_sid(sid.clone()),
+            None => logout.created_until(self.issued_at + LEEWAY),
+        }
+    }
 }
 
 /// The claims, before they are checked.
@@ -61,13 +67,6 @@ struct LogoutClaims {
     nonce: Option<Value>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Several(Vec<String>),
-}
-
 impl OpenIdProvider {
     /// Verifies a logout token that this provider has sent: its type, algorithm and signature, the
     /// issuer, the audience, its age, and that it is about a logout. If the key is unknown, the
@@ -80,41 +79,22 @@ impl OpenIdProvider {
     ///
     /// # Security
     ///
-    /// A token that was verified once is verified again: remember its `id` until `expires_at`, as
-    /// the ready-made sign-out of `session-tower` does (B5).
+    /// A token that was verified once is verified again. Ending what [`LogoutToken::logout`] names is
+    /// safe to repeat: a session that began more than a minute after the token was issued is not
+    /// among it (B5).
     pub async fn verify_logout_token(&self, token: &str) -> Result<LogoutToken, LogoutTokenError> {
-        let parts = TokenParts::of(token)?;
-        let claims: LogoutClaims = json(parts.payload)?;
+        let token = SignedToken::of(token)?;
+        let claims: LogoutClaims = token.unverified()?;
         // First, so that another provider's token costs nothing.
         if claims.iss.as_deref() != Some(self.issuer()) {
             return Err(Kind::Issuer.into());
         }
-        self.check_signature(&parts).await?;
+        let accepts_untyped = self.registration.accepts_untyped_logout_tokens;
+        let rule =
+            SignatureRule { typ: "logout+jwt", accepts_untyped, accepts_secret: true, keys: None };
+        self.check_signature(&token, rule).await?;
         let client_id = &self.registration.client_id;
         claims.checked(client_id, self.transport.clock.now())
-    }
-
-    async fn check_signature(&self, parts: &TokenParts<'_>) -> Result<(), LogoutTokenError> {
-        let header: JwsHeader = json(parts.header)?;
-        if !header.is_typed("logout+jwt", self.registration.accepts_untyped_logout_tokens) {
-            return Err(Kind::Type.into());
-        }
-        let discovered = self.discovered().await.map_err(ProviderError::from)?;
-        let check = &discovered.metadata.id_token;
-        let algorithm = check.algorithm(&header.alg).ok_or(Kind::Algorithm)?;
-        let signature = decoded(parts.signature)?;
-        let is_signed = |keys: &CoreJsonWebKeySet| {
-            check.is_signed(&header, &algorithm, parts.signed.as_bytes(), &signature, keys)
-        };
-        let keys = discovered.keys.current();
-        if is_signed(&keys) {
-            return Ok(());
-        }
-        let newer = discovered.keys.newer_than(&keys, &self.transport).await?;
-        match newer.is_some_and(|newer| is_signed(&newer)) {
-            true => Ok(()),
-            false => Err(Kind::Signature.into()),
-        }
     }
 }
 
@@ -130,8 +110,7 @@ impl LogoutClaims {
         if is_early || now >= expires_at + LEEWAY || now >= issued_at + MAX_AGE + LEEWAY {
             return Err(Kind::Time.into());
         }
-        let id = self.jti.filter(|id| !id.is_empty() && id.len() <= MAX_ID_BYTES);
-        let id = id.ok_or_else(|| missing("jti"))?;
+        let id = own_id(self.jti).ok_or_else(|| missing("jti"))?;
         if !self.events.is_some_and(|events| events.get(EVENT).is_some_and(Value::is_object)) {
             return Err(Kind::Event.into());
         }
@@ -144,52 +123,6 @@ impl LogoutClaims {
         }
         let issuer = self.iss.unwrap_or_default();
         let expires_at = expires_at.min(issued_at + MAX_AGE) + LEEWAY;
-        Ok(LogoutToken { issuer, subject, sid: self.sid, id, expires_at })
+        Ok(LogoutToken { issuer, subject, sid: self.sid, id, issued_at, expires_at })
     }
-}
-
-impl Audience {
-    fn contains(&self, client_id: &str) -> bool {
-        match self {
-            Self::One(one) => one == client_id,
-            Self::Several(several) => several.iter().any(|one| one == client_id),
-        }
-    }
-}
-
-/// The parts of a token, still encoded.
-struct TokenParts<'a> {
-    header: &'a str,
-    payload: &'a str,
-    signature: &'a str,
-    /// What is signed: the first two.
-    signed: &'a str,
-}
-
-impl<'a> TokenParts<'a> {
-    fn of(token: &'a str) -> Result<Self, LogoutTokenError> {
-        let malformed = || LogoutTokenError::from(Kind::Malformed);
-        if token.len() > MAX_BYTES {
-            return Err(malformed());
-        }
-        let (signed, signature) = token.rsplit_once('.').ok_or_else(malformed)?;
-        let (header, payload) = signed.split_once('.').ok_or_else(malformed)?;
-        Ok(Self { header, payload, signature, signed })
-    }
-}
-
-fn decoded(part: &str) -> Result<Vec<u8>, LogoutTokenError> {
-    Base64UrlUnpadded::decode_vec(part).map_err(|_| Kind::Malformed.into())
-}
-
-fn json<T: for<'de> Deserialize<'de>>(part: &str) -> Result<T, LogoutTokenError> {
-    serde_json::from_slice(&decoded(part)?).map_err(|_| Kind::Malformed.into())
-}
-
-/// Converts seconds since the Unix epoch, if they are a time of this era.
-#[expect(clippy::cast_possible_truncation, reason = "checked to be in range")]
-fn instant(seconds: f64) -> Option<Timestamp> {
-    const MAX_SECONDS: f64 = 253_402_300_799.0;
-    let is_time = seconds.is_finite() && (0.0..=MAX_SECONDS).contains(&seconds);
-    is_time.then(|| Timestamp::from_millis((seconds * 1000.0) as i64))
 }

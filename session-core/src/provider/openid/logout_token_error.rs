@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use super::signed_token::SignedTokenError;
+#[cfg(doc)]
 use crate::provider::ProviderError;
 
 /// A logout token is refused, or cannot be verified now. Never contains the token.
@@ -88,8 +90,18 @@ impl From<LogoutTokenErrorKind> for LogoutTokenError {
     }
 }
 
-impl From<ProviderError> for LogoutTokenError {
-    fn from(error: ProviderError) -> Self {
-        Self { kind: LogoutTokenErrorKind::Unavailable, source: Some(Box::new(error)) }
+impl From<SignedTokenError> for LogoutTokenError {
+    fn from(error: SignedTokenError) -> Self {
+        let kind = match error {
+            SignedTokenError::Algorithm => LogoutTokenErrorKind::Algorithm,
+            SignedTokenError::Malformed => LogoutTokenErrorKind::Malformed,
+            SignedTokenError::Signature => LogoutTokenErrorKind::Signature,
+            SignedTokenError::Type => LogoutTokenErrorKind::Type,
+            SignedTokenError::Unavailable(error) => {
+                let source = Some(Box::new(error).into());
+                return Self { kind: LogoutTokenErrorKind::Unavailable, source };
+            }
+        };
+        kind.into()
     }
 }

@@ -53,7 +53,10 @@ mod retry_after;
 mod setting;
 mod sign_in;
 mod sign_in_error;
+#[cfg(feature = "shared-signals")]
+pub mod signals;
 mod signature;
+mod signed_token;
 mod token_binding;
 mod token_exchange;
 pub mod tool_server;

@@ -5,9 +5,9 @@ use async_trait::async_trait;
 use super::rows::Row;
 use super::{MemoryStore, Tables, at_most, count};
 use crate::clock::Timestamp;
-use crate::event::EventKind;
+use crate::event::{Event, EventKind};
 use crate::policy::Verdict;
-use crate::session::{EndReason, Ended, Origin, SecretDigest, Session, SessionId};
+use crate::session::{EndCause, EndReason, Ended, Origin, SecretDigest, Session, SessionId};
 use crate::store::{
     Admission, Decide, Digests, EndTarget, EndedSession, NewSession, PendingRevocation,
     SessionLifecycle, StoreError, StoredSession,
@@ -33,19 +33,20 @@ impl SessionLifecycle for MemoryStore {
         let superseded = superseded.map(|id| (id, EndReason::Superseded));
         let evicted = evictions.iter().filter(|one| admitted.iter().any(|it| it.id == one.id));
         let leaving = superseded.into_iter().chain(evicted.map(|one| (one.id, one.reason)));
-        let ended = leaving.filter_map(|(id, reason)| state.end_one(id, reason, now)).collect();
+        let ended =
+            leaving.filter_map(|(id, reason)| state.end_one(id, &reason.into(), now)).collect();
         Ok(Admission::Admitted { ended })
     }
 
     async fn end(
         &self,
         target: EndTarget,
-        reason: EndReason,
+        cause: EndCause,
         now: Timestamp,
     ) -> Result<Vec<EndedSession>, StoreError> {
         let mut state = self.state();
         let ids = state.ids_of(&target);
-        Ok(ids.into_iter().filter_map(|id| state.end_one(id, reason, now)).collect())
+        Ok(ids.into_iter().filter_map(|id| state.end_one(id, &cause, now)).collect())
     }
 
     async fn purge_ended(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
@@ -92,24 +93,21 @@ impl Tables {
                 let rows = sessions.iter().filter_map(|(id, _)| self.rows.get(*id));
                 rows.filter(matching).map(id_of).collect()
             }
-            EndTarget::OfProvider { .. } => self.rows.live().filter(matching).map(id_of).collect(),
+            EndTarget::OfProvider(_) => self.rows.live().filter(matching).map(id_of).collect(),
         }
     }
 
     /// Ends a live session: law 7 keeps the reason, law 11 moves the refresh token out.
-    fn end_one(
-        &mut self,
-        id: SessionId,
-        reason: EndReason,
-        now: Timestamp,
-    ) -> Option<EndedSession> {
+    fn end_one(&mut self, id: SessionId, cause: &EndCause, now: Timestamp) -> Option<EndedSession> {
+        let reason = cause.reason;
         let row = self.rows.live_mut(id)?;
         let refresh_token = row.tokens.take().and_then(|tokens| tokens.refresh_token);
         row.lease = None;
         row.session.revision += 1;
         row.session.ended = Some(Ended { at: now, reason });
         let (session, digests) = (row.session.clone(), row.digests);
-        self.record(&session, EventKind::Ended(reason), now);
+        let event = Event::new(&session, EventKind::Ended(reason), now);
+        self.add_event(event.by(cause.actor.clone()));
         if let Some(refresh_token) = refresh_token {
             let revocation = PendingRevocation::new(&session, refresh_token, now);
             self.outbox.insert(revocation.id, revocation);
@@ -126,15 +124,16 @@ fn matches(target: &EndTarget, session: &Session) -> bool {
         EndTarget::Others { user, except } => {
             *user == session.user && *except != session.id && session.origin != Origin::Connection
         }
-        EndTarget::OfProvider { issuer, subject, sid } => {
+        EndTarget::OfProvider(logout) => {
             let identity = &session.identity;
-            // A logout token without `sub` or `sid` matches no session.
-            (subject.is_some() || sid.is_some())
+            !logout.is_empty()
                 // A logout at the provider concerns browsers; tool clients have their own grants (B4).
                 && session.origin != Origin::Connection
-                && identity.issuer.as_ref() == Some(issuer)
-                && (subject.is_none() || *subject == identity.subject)
-                && (sid.is_none() || *sid == identity.sid)
+                && identity.issuer.as_ref() == Some(&logout.issuer)
+                && (logout.subject.is_none() || logout.subject == identity.subject)
+                && (logout.sid.is_none() || logout.sid == identity.sid)
+                && logout.user.as_ref().is_none_or(|user| *user == session.user)
+                && logout.created_until.is_none_or(|moment| session.created_at <= moment)
         }
         EndTarget::One { id, user } => {
             *id == session.id && user.as_ref().is_none_or(|user| *user == session.user)

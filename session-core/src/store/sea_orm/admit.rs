@@ -144,7 +144,7 @@ impl SeaOrmStore {
                 text::octets(self.backend, &login.partition)
             ));
         }
-        for sql in ending_sql(self.backend, &leaving, login.new.session.created_at) {
+        for sql in ending_sql(self.backend, &leaving, None, login.new.session.created_at) {
             transaction.defer(&sql);
         }
         let ended: Result<_, _> = leaving.into_iter().map(Leaving::into_ended).collect();

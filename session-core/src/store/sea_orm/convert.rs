@@ -10,7 +10,7 @@ use super::entity::{Octets, event, revocation, session};
 
 use crate::clock::{Timestamp, millis};
 use crate::event::{Event, EventKind};
-use crate::session::{InvalidName, ProviderName, SecretDigest, SessionId, UserId};
+use crate::session::{Actor, InvalidName, ProviderName, SecretDigest, SessionId, UserId};
 use crate::store::{
     NewSession, Partition, PendingRevocation, RevocationId, StoreError, StoreErrorKind,
 };
@@ -129,6 +129,7 @@ pub(super) fn event_row(event: &Event) -> event::ActiveModel {
         provider: Set(event.provider.as_str().to_owned()),
         kind: Set(kind.to_owned()),
         detail: Set(detail.map(str::to_owned)),
+        actor: Set(event.actor.as_ref().map(|actor| actor.as_str().to_owned())),
         at: Set(event.at.as_millis()),
     }
 }
@@ -140,6 +141,7 @@ pub(super) fn event(row: event::Model) -> Result<Event, AttemptError> {
         user: name(UserId::new(row.user_id), "a user id")?,
         provider: name(ProviderName::new(row.provider), "a provider's name")?,
         kind: kind.ok_or_else(|| AttemptError::corrupt("an event's kind"))?,
+        actor: row.actor.map(|actor| name(Actor::new(actor), "an actor")).transpose()?,
         at: Timestamp::from_millis(row.at),
     })
 }

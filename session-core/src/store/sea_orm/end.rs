@@ -18,7 +18,7 @@ use super::store::SeaOrmStore;
 use super::text;
 use super::transaction::Transaction;
 use crate::clock::Timestamp;
-use crate::session::{EndReason, Origin};
+use crate::session::{Actor, EndCause, EndReason, Origin, ProviderLogout};
 use crate::store::{EndTarget, EndedSession};
 
 /// A live session that is about to end.
@@ -37,7 +37,7 @@ impl Leaving {
 /// An end that is carried out.
 pub(super) struct Ending {
     pub(super) condition: Condition,
-    pub(super) reason: EndReason,
+    pub(super) cause: EndCause,
     pub(super) now: Timestamp,
     /// What an attempt whose outcome is unknown may have ended.
     uncertain: Mutex<Vec<EndedSession>>,
@@ -48,11 +48,11 @@ pub(super) struct Ending {
 
 impl Ending {
     /// Returns `None` if the target matches no session.
-    pub(super) fn new(target: &EndTarget, reason: EndReason, now: Timestamp) -> Option<Self> {
+    pub(super) fn new(target: &EndTarget, cause: EndCause, now: Timestamp) -> Option<Self> {
         let condition = condition(target)?;
         Some(Self {
             condition,
-            reason,
+            cause,
             now,
             uncertain: Mutex::default(),
             #[cfg(feature = "postgres")]
@@ -115,9 +115,10 @@ impl SeaOrmStore {
             .all(transaction.connection().await?)
             .await;
         let rows = rows.map_err(|error| self.failed(error))?;
-        let leaving = |row| Leaving { row, reason: ending.reason };
+        let leaving = |row| Leaving { row, reason: ending.cause.reason };
         let leaving: Vec<_> = rows.into_iter().map(leaving).collect();
-        for sql in ending_sql(self.backend, &leaving, ending.now) {
+        let actor = ending.cause.actor.as_ref();
+        for sql in ending_sql(self.backend, &leaving, actor, ending.now) {
             transaction.defer(&sql);
         }
         leaving.into_iter().map(Leaving::into_ended).collect()
@@ -170,12 +171,23 @@ impl SeaOrmStore {
 ///
 /// The entry in the outbox has an id of its own: a row that was removed and comes again, as by a
 /// repeated migration, may find an entry of its former life.
-pub(super) fn ending_sql(backend: DbBackend, leaving: &[Leaving], now: Timestamp) -> Vec<String> {
-    leaving.chunks(CHUNK).flat_map(|some| ending_sql_of(backend, some, now)).collect()
+pub(super) fn ending_sql(
+    backend: DbBackend,
+    leaving: &[Leaving],
+    actor: Option<&Actor>,
+    now: Timestamp,
+) -> Vec<String> {
+    leaving.chunks(CHUNK).flat_map(|some| ending_sql_of(backend, some, actor, now)).collect()
 }
 
-fn ending_sql_of(backend: DbBackend, leaving: &[Leaving], now: Timestamp) -> Vec<String> {
+fn ending_sql_of(
+    backend: DbBackend,
+    leaving: &[Leaving],
+    actor: Option<&Actor>,
+    now: Timestamp,
+) -> Vec<String> {
     let now = now.as_millis();
+    let actor = actor.map_or("NULL".to_owned(), |actor| text::text(backend, actor.as_str()));
     let id = |one: &Leaving| text::uuid(backend, one.row.row.id);
     let ids = leaving.iter().map(id).collect::<Vec<_>>().join(", ");
     let case = |value: &dyn Fn(&Leaving) -> String| {
@@ -198,8 +210,8 @@ fn ending_sql_of(backend: DbBackend, leaving: &[Leaving], now: Timestamp) -> Vec
     );
     let new_id = case(&|_| text::uuid(backend, Uuid::now_v7()));
     let events = format!(
-        "INSERT INTO login_session_event (id, session_id, user_id, provider, kind, detail, at) \
-         SELECT {new_id}, id, user_id, provider, 'ended', end_reason, {now} FROM login_session \
+        "INSERT INTO login_session_event (id, session_id, user_id, provider, kind, detail, actor, at) \
+         SELECT {new_id}, id, user_id, provider, 'ended', end_reason, {actor}, {now} FROM login_session \
          WHERE id IN ({ids})"
     );
     let has_refresh_token = leaving.iter().any(|one| one.row.has_refresh_token);
@@ -219,14 +231,7 @@ fn condition(target: &EndTarget) -> Option<Condition> {
             .add(Column::UserId.eq(user.as_str()))
             .add(Column::Id.ne(except.as_uuid()))
             .add(Column::Origin.ne(Origin::Connection.as_str())),
-        // A logout token without `sub` or `sid` matches no session.
-        EndTarget::OfProvider { subject: None, sid: None, .. } => return None,
-        EndTarget::OfProvider { issuer, subject, sid } => all
-            .add(Column::Issuer.eq(issuer.as_str()))
-            // A logout at the provider concerns browsers; tool clients have their own grants (B4).
-            .add(Column::Origin.ne(Origin::Connection.as_str()))
-            .add_option(subject.as_ref().map(|subject| Column::Subject.eq(subject.as_str())))
-            .add_option(sid.as_ref().map(|sid| Column::Sid.eq(sid.as_str()))),
+        EndTarget::OfProvider(logout) => return of_provider(logout),
         EndTarget::One { id, user } => all
             .add(Column::Id.eq(id.as_uuid()))
             .add_option(user.as_ref().map(|user| Column::UserId.eq(user.as_str()))),
@@ -246,4 +251,19 @@ fn condition(target: &EndTarget) -> Option<Condition> {
             all.add(Column::Id.eq(id.as_uuid())).add(Column::Revision.eq(signed(*revision)))
         }
     })
+}
+
+fn of_provider(logout: &ProviderLogout) -> Option<Condition> {
+    use session::Column;
+
+    let ProviderLogout { issuer, subject, sid, user, created_until } = logout;
+    let condition = Condition::all()
+        .add(Column::Issuer.eq(issuer.as_str()))
+        // A logout at the provider concerns browsers; tool clients have their own grants (B4).
+        .add(Column::Origin.ne(Origin::Connection.as_str()))
+        .add_option(subject.as_ref().map(|subject| Column::Subject.eq(subject.as_str())))
+        .add_option(sid.as_ref().map(|sid| Column::Sid.eq(sid.as_str())))
+        .add_option(user.as_ref().map(|user| Column::UserId.eq(user.as_str())))
+        .add_option(created_until.map(|moment| Column::CreatedAt.lte(moment.as_millis())));
+    (!logout.is_empty()).then_some(condition)
 }

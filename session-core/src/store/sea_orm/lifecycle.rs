@@ -14,7 +14,7 @@ use super::lookup::CHUNK;
 use super::retry::Attempt;
 use super::store::SeaOrmStore;
 use crate::clock::Timestamp;
-use crate::session::EndReason;
+use crate::session::EndCause;
 use crate::store::{
     Admission, Decide, EndTarget, EndedSession, NewSession, SessionLifecycle, StoreError,
 };
@@ -40,10 +40,10 @@ impl SessionLifecycle for SeaOrmStore {
     async fn end(
         &self,
         target: EndTarget,
-        reason: EndReason,
+        cause: EndCause,
         now: Timestamp,
     ) -> Result<Vec<EndedSession>, StoreError> {
-        let Some(ending) = Ending::new(&target, reason, now) else { return Ok(Vec::new()) };
+        let Some(ending) = Ending::new(&target, cause, now) else { return Ok(Vec::new()) };
         self.repeat(|attempt| self.attempt_end(&ending, attempt)).await
     }
 

@@ -37,6 +37,7 @@ mod end;
 pub mod entity;
 mod error_class;
 mod events;
+mod history;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod keeper;
 mod key_rotation;

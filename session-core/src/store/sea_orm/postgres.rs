@@ -19,7 +19,7 @@ use super::retry::Attempt;
 use super::row::{ENDING_COLUMNS, EndingRow};
 use super::store::SeaOrmStore;
 use crate::policy::rotation;
-use crate::session::EndReason;
+use crate::session::{Actor, EndReason};
 use crate::store::{Admission, EndedSession, TokenWrite};
 
 /// What [`ENDING`] and its callers need of a row.
@@ -28,7 +28,8 @@ const LEAVING_COLUMNS: &str = "session.id, session.user_id, session.provider, se
     session.last_seen_at, session.timeouts_from, session.partition_key, \
     session.sealed_refresh_token, session.seal_key";
 
-/// Ends the rows of the `WITH` query `leaving`, which has locked them: `$now` is the time, and
+/// Ends the rows of the `WITH` query `leaving`, which has locked them: `$now` is the time, `$actor` who
+/// does it, and
 /// `$new_id` a new UUID as text, whose last eight digits number what is inserted.
 const ENDING: &str = "\
     outbox AS (INSERT INTO provider_revocation (id, session_id, user_id, provider, partition_key, \
@@ -39,8 +40,9 @@ const ENDING: &str = "\
         sealed_tokens = NULL, sealed_refresh_token = NULL, seal_key = NULL, lease_owner = NULL, \
         lease_heartbeat = NULL, lease_term_ms = NULL, revision = login_session.revision + 1 \
         FROM leaving WHERE login_session.id = leaving.id), \
-    ended AS (INSERT INTO login_session_event (id, session_id, user_id, provider, kind, detail, at) \
-        SELECT $numbered, id, user_id, provider, 'ended', reason, $now FROM leaving)";
+    ended AS (INSERT INTO login_session_event \
+        (id, session_id, user_id, provider, kind, detail, actor, at) \
+        SELECT $numbered, id, user_id, provider, 'ended', reason, $actor, $now FROM leaving)";
 
 const NUMBERED: &str =
     "(substr($new_id, 1, 28) || lpad(to_hex(row_number() OVER ()), 8, '0'))::uuid";
@@ -185,7 +187,7 @@ fn admission_statement(
     let ids: Vec<Uuid> = leaving.iter().map(|one| one.id.as_uuid()).collect();
     let reasons: Vec<String> = leaving.iter().map(|one| one.reason.as_str().to_owned()).collect();
     let (ids, reasons) = (parts.bind(ids), parts.bind(reasons));
-    let ending = parts.ending(login.new.session.created_at.as_millis(), Uuid::now_v7());
+    let ending = parts.ending(None, login.new.session.created_at.as_millis(), Uuid::now_v7());
     let new_id = parts.bind(Uuid::now_v7());
     let (columns, values) = new_row(&mut parts, login, &admission);
     let sql = format!(
@@ -234,9 +236,9 @@ fn end_statement(ending: &Ending, new_id: Uuid) -> Statement {
         .order_by_asc(Column::Id)
         .lock_exclusive();
     let mut parts = BoundSql::new(locked.build(DbBackend::Postgres));
-    let reason = parts.bind(ending.reason.as_str());
+    let reason = parts.bind(ending.cause.reason.as_str());
     let locked = std::mem::take(&mut parts.sql);
-    let ends = parts.ending(ending.now.as_millis(), new_id);
+    let ends = parts.ending(ending.cause.actor.as_ref(), ending.now.as_millis(), new_id);
     let sql = format!(
         "WITH leaving AS (SELECT locked.*, {reason}::text AS reason FROM ({locked}) AS locked), \
          {ends} SELECT {ENDING_COLUMNS}, reason FROM leaving"
@@ -250,7 +252,7 @@ fn ended_by_statement(ending: &Ending, new_id: Uuid) -> Statement {
         Uuid::from_u128(new_id.as_u128() & !u128::from(u32::MAX) | u128::from(number))
     };
     let values: [Value; 3] =
-        [numbered(0).into(), numbered(u32::MAX).into(), ending.reason.as_str().into()];
+        [numbered(0).into(), numbered(u32::MAX).into(), ending.cause.reason.as_str().into()];
     let sql = format!(
         "SELECT {ENDING_COLUMNS}, $3::text AS reason FROM login_session WHERE id IN \
          (SELECT session_id FROM login_session_event WHERE id BETWEEN $1 AND $2)"
@@ -276,10 +278,11 @@ impl BoundSql {
     }
 
     /// Returns [`ENDING`] with its values.
-    fn ending(&mut self, now: i64, new_id: Uuid) -> String {
+    fn ending(&mut self, actor: Option<&Actor>, now: i64, new_id: Uuid) -> String {
+        let actor = self.bind(actor.map(Actor::as_str));
         let (now, new_id) = (self.bind(now), self.bind(new_id.to_string()));
         let numbered = NUMBERED.replace("$new_id", &new_id);
-        ENDING.replace("$numbered", &numbered).replace("$now", &now)
+        ENDING.replace("$numbered", &numbered).replace("$actor", &actor).replace("$now", &now)
     }
 
     fn statement(self, sql: String) -> Statement {

@@ -16,15 +16,29 @@ pub(super) fn uuid(backend: DbBackend, uuid: Uuid) -> String {
 }
 
 pub(super) fn octets(backend: DbBackend, octets: &Octets) -> String {
-    let mut hexadecimal = String::with_capacity(octets.0.len() * 2);
-    for byte in &octets.0 {
-        // Writing to a string cannot fail.
-        let _ = write!(hexadecimal, "{byte:02x}");
-    }
+    let hexadecimal = hexadecimal(&octets.0);
     match backend {
         DbBackend::Postgres => format!("'\\x{hexadecimal}'::bytea"),
         _ => format!("x'{hexadecimal}'"),
     }
+}
+
+pub(super) fn text(backend: DbBackend, text: &str) -> String {
+    let hexadecimal = hexadecimal(text.as_bytes());
+    match backend {
+        DbBackend::Postgres => format!("convert_from('\\x{hexadecimal}'::bytea, 'UTF8')"),
+        DbBackend::Sqlite => format!("CAST(x'{hexadecimal}' AS TEXT)"),
+        _ => format!("_utf8mb4 x'{hexadecimal}'"),
+    }
+}
+
+fn hexadecimal(octets: &[u8]) -> String {
+    let mut text = String::with_capacity(octets.len() * 2);
+    for byte in octets {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// The clause that locks the selected rows; SQLite has one writer, and no such clause.

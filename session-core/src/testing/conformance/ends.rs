@@ -68,7 +68,7 @@ async fn law_7_the_first_end_stays(nodes: Nodes) -> Outcome {
         EndTarget::Unchanged { id, revision: first.session.revision },
     ];
     for target in targets {
-        let again = nodes.other().end(target, EndReason::SignedOut, at(10)).await?;
+        let again = nodes.other().end(target, EndReason::SignedOut.into(), at(10)).await?;
         ensure_eq(again, Vec::new(), "an ended session does not end again")?;
     }
     ensure_eq(stored(nodes.first(), id).await?, first, "the first reason stays")?;
@@ -88,7 +88,7 @@ async fn race_of_ends(nodes: &Nodes) -> Outcome {
     let id = login.id();
     let told = nodes
         .at_once(EndReason::ALL.to_vec(), move |node, reason| async move {
-            Ok(node.end(EndTarget::One { id, user: None }, reason, at(9)).await?)
+            Ok(node.end(EndTarget::One { id, user: None }, reason.into(), at(9)).await?)
         })
         .await?;
     let told: Vec<_> = told.into_iter().flatten().map(|ended| ended.reason).collect();
@@ -141,11 +141,11 @@ async fn law_7_an_idle_end_does_not_end_a_session_that_was_used(nodes: Nodes) ->
     let id = login.id();
     let read = EndTarget::Unused { sessions: vec![(id, login.session.last_seen_at)] };
     nodes.other().touch(id, at(5)).await?;
-    let ended = nodes.first().end(read, EndReason::Idle, at(9)).await?;
+    let ended = nodes.first().end(read, EndReason::Idle.into(), at(9)).await?;
     ensure_eq(ended, Vec::new(), "it was used since it was read")?;
     ensure(stored(nodes.first(), id).await?.session.is_live(), "it is live")?;
     let fresh = EndTarget::Unused { sessions: vec![(id, at(5))] };
-    let ended = nodes.first().end(fresh, EndReason::Idle, at(9)).await?;
+    let ended = nodes.first().end(fresh, EndReason::Idle.into(), at(9)).await?;
     ensure_eq(ended_ids(&ended), vec![id], "an end after a fresh read ends it")
 }
 
@@ -156,12 +156,12 @@ async fn law_7_an_end_by_revision_does_not_end_a_session_that_changed(nodes: Nod
     nodes.other().touch(id, at(1)).await?;
     let revision = nodes.other().write_tokens(token_write(&read.session, at(2))).await?;
     let stale = EndTarget::Unchanged { id, revision: read.session.revision };
-    let ended = nodes.first().end(stale, EndReason::RenewalRefused, at(9)).await?;
+    let ended = nodes.first().end(stale, EndReason::RenewalRefused.into(), at(9)).await?;
     ensure_eq(ended, Vec::new(), "the loser of a race ends nothing (F8)")?;
     ensure(stored(nodes.first(), id).await?.session.is_live(), "it is live")?;
     let fresh = EndTarget::Unchanged { id, revision: revision.unwrap_or(0) };
     nodes.other().touch(id, at(3)).await?;
-    let ended = nodes.first().end(fresh, EndReason::RenewalRefused, at(9)).await?;
+    let ended = nodes.first().end(fresh, EndReason::RenewalRefused.into(), at(9)).await?;
     ensure_eq(ended_ids(&ended), vec![id], "a touch does not change the revision")
 }
 
@@ -175,7 +175,7 @@ async fn law_7_of_an_idle_end_and_a_touch_only_one_wins(nodes: Nodes) -> Outcome
             .at_once(is_end, move |node, is_end| async move {
                 if is_end {
                     let target = EndTarget::Unused { sessions: vec![(id, last_seen_at)] };
-                    return Ok(node.end(target, EndReason::Idle, at(9)).await?.len());
+                    return Ok(node.end(target, EndReason::Idle.into(), at(9)).await?.len());
                 }
                 node.touch(id, at(5)).await?;
                 Ok(0)

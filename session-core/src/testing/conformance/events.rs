@@ -1,30 +1,25 @@
 //! Law 7 for the audit trail: what happened to a session, in order (A1).
 
 use super::kit::{
-    Nodes, Outcome, at, capped, end_one, ensure, ensure_eq, sign_in, sign_in_all, signed_in,
-    token_write,
+    Nodes, Outcome, Violation, at, capped, end_one, ensure, ensure_eq, sign_in, sign_in_all,
+    signed_in, token_write,
 };
 use crate::event::{Change, Event, EventKind, RenewalFailure};
 use crate::policy::OnFull;
-use crate::session::{EndReason, Session};
-use crate::store::ChangesQuery;
+use crate::session::{Actor, EndCause, EndReason, Session};
+use crate::store::{ChangesQuery, EndTarget};
 use crate::testing::sample::Login;
 
 cases! { 7:
     law_7_the_events_of_a_session_are_recorded_in_order,
     law_7_every_kind_of_event_comes_back,
+    law_7_who_ended_a_session_is_recorded,
     law_7_ends_by_a_login_are_recorded,
     law_7_ends_and_renewals_are_listed_in_pages_and_in_order,
 }
 
 fn event(session: &Session, kind: EventKind, second: u64) -> Event {
-    Event {
-        session: session.id,
-        user: session.user.clone(),
-        provider: session.provider.clone(),
-        kind,
-        at: at(second),
-    }
+    Event::new(session, kind, at(second))
 }
 
 async fn law_7_the_events_of_a_session_are_recorded_in_order(nodes: Nodes) -> Outcome {
@@ -66,6 +61,41 @@ async fn law_7_every_kind_of_event_comes_back(nodes: Nodes) -> Outcome {
     }
     let recorded = nodes.other().events(session.id).await?;
     ensure_eq(recorded, events, "each with its detail")
+}
+
+async fn law_7_who_ended_a_session_is_recorded(nodes: Nodes) -> Outcome {
+    let store = nodes.first();
+    let logins = [Login::of("ann", "okta"), Login::of("ann", "google"), Login::of("bob", "okta")];
+    sign_in_all(store, &logins).await?;
+    let [laptop, phone, other] = &logins;
+    // Quotes, backslashes and any script: nothing of it is a statement's.
+    let names = ["alice@ops", "O'Brien \\' \"; --", "администратор 管理者 🛂"];
+    for (name, second) in names.into_iter().zip(10..) {
+        let actor = Actor::new(name).map_err(|error| Violation::new(error.to_string()))?;
+        let login = Login::of("cleo", "okta");
+        signed_in(store, &login).await?;
+        let target = EndTarget::One { id: login.id(), user: None };
+        store.end(target, EndCause::by_admin(actor.clone()), at(second)).await?;
+        let ended = EventKind::Ended(EndReason::RevokedByAdmin);
+        let expected = event(&login.session, ended, second).by(Some(actor.clone()));
+        let last = nodes.other().events(login.id()).await?.pop();
+        ensure_eq(last, Some(expected.clone()), "with the name, byte for byte")?;
+        let noted = event(&login.session, EventKind::Renewed, 99).by(Some(actor));
+        store.record(noted.clone()).await?;
+        let last = nodes.other().events(login.id()).await?.pop();
+        ensure_eq(last, Some(noted), "an event that is recorded by itself keeps its actor")?;
+    }
+    let actor = Actor::new("alice@ops").map_err(|error| Violation::new(error.to_string()))?;
+    let all = EndTarget::AllOf { user: laptop.session.user.clone(), provider: None };
+    store.end(all, EndCause::by_admin(actor.clone()), at(30)).await?;
+    for login in [laptop, phone] {
+        let last = nodes.other().events(login.id()).await?.pop();
+        let last = last.and_then(|event| event.actor);
+        ensure_eq(last, Some(actor.clone()), "each of several ends has it")?;
+    }
+    end_one(store, other.id(), EndReason::SignedOut, at(31)).await?;
+    let events = nodes.other().events(other.id()).await?;
+    ensure(events.iter().all(|event| event.actor.is_none()), "where none was given, there is none")
 }
 
 async fn law_7_ends_by_a_login_are_recorded(nodes: Nodes) -> Outcome {

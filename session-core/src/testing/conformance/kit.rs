@@ -30,7 +30,7 @@ pub struct Violation {
 
 impl Violation {
     #[track_caller]
-    fn new(message: String) -> Self {
+    pub(super) fn new(message: String) -> Self {
         Self { message, location: Location::caller() }
     }
 }
@@ -256,7 +256,7 @@ pub(super) async fn end_one(
     reason: EndReason,
     now: Timestamp,
 ) -> Outcome<EndedSession> {
-    let ended = store.end(EndTarget::One { id, user: None }, reason, now).await?;
+    let ended = store.end(EndTarget::One { id, user: None }, reason.into(), now).await?;
     let one = ended.into_iter().next();
     one.ok_or_else(|| Violation::new(format!("session {id} was not live")))
 }

@@ -5,7 +5,7 @@ use super::kit::{
     sign_in_all, signed_in, sorted, stored,
 };
 use crate::policy::OnFull;
-use crate::session::{EndReason, ProviderName, UserId};
+use crate::session::{EndReason, ProviderLogout, ProviderName, UserId};
 use crate::store::EndTarget;
 use crate::testing::sample::{self, Login};
 
@@ -80,12 +80,12 @@ async fn law_6_one_session_is_ended_for_its_user_only(nodes: Nodes) -> Outcome {
     let id = login.id();
     for stranger in ["ben", "Ann", "ann "] {
         let target = EndTarget::One { id, user: Some(sample::user(stranger)) };
-        let ended = nodes.other().end(target, EndReason::RevokedByUser, at(5)).await?;
+        let ended = nodes.other().end(target, EndReason::RevokedByUser.into(), at(5)).await?;
         ensure_eq(ended, Vec::new(), "the session of another user counts as absent (S4)")?;
     }
     ensure_eq(stored(nodes.first(), id).await?, before, "it does not change")?;
     let target = EndTarget::One { id, user: Some(login.session.user) };
-    let ended = nodes.other().end(target, EndReason::RevokedByUser, at(5)).await?;
+    let ended = nodes.other().end(target, EndReason::RevokedByUser.into(), at(5)).await?;
     ensure_eq(ended.len(), 1, "its own user ends it")
 }
 
@@ -103,7 +103,7 @@ async fn law_6_user_ids_are_compared_byte_for_byte(nodes: Nodes) -> Outcome {
     for login in &logins {
         let user = UserId::clone(&login.session.user);
         let target = EndTarget::AllOf { user, provider: None };
-        let ended = nodes.first().end(target, EndReason::RevokedByAdmin, at(5)).await?;
+        let ended = nodes.first().end(target, EndReason::RevokedByAdmin.into(), at(5)).await?;
         ensure_eq(ended.len(), 1, "each is ended alone")?;
     }
     Ok(())
@@ -124,7 +124,7 @@ async fn law_6_provider_names_are_compared_byte_for_byte(nodes: Nodes) -> Outcom
     for login in &logins {
         let provider = Some(ProviderName::clone(&login.session.provider));
         let target = EndTarget::AllOf { user: login.session.user.clone(), provider };
-        let ended = nodes.first().end(target, EndReason::RevokedByUser, at(5)).await?;
+        let ended = nodes.first().end(target, EndReason::RevokedByUser.into(), at(5)).await?;
         let ended: Vec<_> = ended.iter().map(|ended| ended.id).collect();
         ensure_eq(ended, vec![login.id()], "each is ended alone")?;
     }
@@ -134,26 +134,24 @@ async fn law_6_provider_names_are_compared_byte_for_byte(nodes: Nodes) -> Outcom
 async fn law_6_subjects_are_compared_byte_for_byte(nodes: Nodes) -> Outcome {
     let logins = ALIKE.map(|name| Login::of("ann", "okta").subject(Some(name)).sid(name));
     sign_in_all(nodes.first(), &logins).await?;
-    let issuer = || sample::ISSUER.to_owned();
+    let issuer = || ProviderLogout::new(sample::ISSUER);
     let [by_subject, by_sid, rest @ ..] = &logins;
     let subject = by_subject.session.identity.subject.clone();
-    let target = EndTarget::OfProvider { issuer: issuer(), subject, sid: None };
-    let ended = nodes.other().end(target, EndReason::ProviderLogout, at(5)).await?;
+    let target = EndTarget::OfProvider(issuer().with_subject(subject));
+    let ended = nodes.other().end(target, EndReason::ProviderLogout.into(), at(5)).await?;
     let ended: Vec<_> = ended.iter().map(|ended| ended.id).collect();
     ensure_eq(ended, vec![by_subject.id()], "one subject ends")?;
     let sid = by_sid.session.identity.sid.clone();
-    let target = EndTarget::OfProvider { issuer: issuer(), subject: None, sid };
-    let ended = nodes.other().end(target, EndReason::ProviderLogout, at(5)).await?;
+    let target = EndTarget::OfProvider(issuer().with_sid(sid));
+    let ended = nodes.other().end(target, EndReason::ProviderLogout.into(), at(5)).await?;
     let ended: Vec<_> = ended.iter().map(|ended| ended.id).collect();
     ensure_eq(ended, vec![by_sid.id()], "one session of the provider ends")?;
     let left = nodes.first().list(&by_sid.session.user).await?;
     let expected = sorted(rest.iter().map(Login::id).collect());
     ensure_eq(sorted(ids(&left)), expected, "similar ones stay")?;
-    let upper = EndTarget::OfProvider {
-        issuer: sample::ISSUER.to_uppercase(),
-        subject: rest.first().and_then(|login| login.session.identity.subject.clone()),
-        sid: None,
-    };
-    let ended = nodes.first().end(upper, EndReason::ProviderLogout, at(5)).await?;
+    let left = rest.first().and_then(|login| login.session.identity.subject.clone());
+    let upper = ProviderLogout::new(sample::ISSUER.to_uppercase()).with_subject(left);
+    let upper = EndTarget::OfProvider(upper);
+    let ended = nodes.first().end(upper, EndReason::ProviderLogout.into(), at(5)).await?;
     ensure(ended.is_empty(), "a similar issuer is another issuer")
 }

@@ -101,7 +101,8 @@ async fn law_9_events_are_purged_in_batches(nodes: Nodes) -> Outcome {
     for second in 0..7 {
         let (user, provider) = (session.user.clone(), session.provider.clone());
         let kind = EventKind::Renewed;
-        let event = Event { session: session.id, user, provider, kind, at: at(second) };
+        let event =
+            Event { session: session.id, user, provider, kind, actor: None, at: at(second) };
         nodes.first().record(event).await?;
     }
     for (deleted, what) in

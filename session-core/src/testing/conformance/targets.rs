@@ -5,7 +5,7 @@ use super::kit::{
     sign_in_all, signed_in, sorted, stored,
 };
 use crate::policy::{Limit, OnFull, SessionPolicy};
-use crate::session::{EndReason, SessionId};
+use crate::session::{EndReason, ProviderLogout, SessionId};
 use crate::store::EndTarget;
 use crate::testing::sample::{self, Login};
 use crate::token::{TokenResponse, TokenSet};
@@ -17,6 +17,8 @@ cases! { 11:
     law_11_one_ends,
     law_11_a_session_of_the_provider_ends,
     law_11_a_subject_of_the_provider_ends,
+    law_11_of_a_subject_only_earlier_sessions_end,
+    law_11_a_user_of_the_provider_ends,
     law_11_a_logout_without_subject_and_sid_ends_no_session,
     law_11_an_unused_or_unchanged_session_ends,
     law_11_many_unused_sessions_end_at_once,
@@ -47,7 +49,7 @@ async fn ensure_ends(nodes: &Nodes, all: &[Login], target: EndTarget, named: &[&
     for login in all {
         before.push(stored(nodes.first(), login.id()).await?);
     }
-    let ended = nodes.other().end(target, EndReason::RevokedByUser, at(9)).await?;
+    let ended = nodes.other().end(target, EndReason::RevokedByUser.into(), at(9)).await?;
     let expected = sorted(named.iter().map(|login| login.id()).collect());
     ensure_eq(ended_ids(&ended), expected.clone(), "exactly the named sessions end")?;
     for row in before {
@@ -106,37 +108,51 @@ async fn law_11_one_ends(nodes: Nodes) -> Outcome {
 async fn law_11_a_session_of_the_provider_ends(nodes: Nodes) -> Outcome {
     let all = logins();
     let [one, ..] = &all;
-    let target = EndTarget::OfProvider {
-        issuer: sample::ISSUER.to_owned(),
-        subject: one.session.identity.subject.clone(),
-        sid: Some("sid-1".to_owned()),
-    };
+    let of_ann = by_issuer().with_subject(one.session.identity.subject.clone());
+    let target = EndTarget::OfProvider(of_ann.with_sid("sid-1".to_owned()));
     ensure_ends(&nodes, &all, target, &[one]).await?;
-    let mismatch = EndTarget::OfProvider {
-        issuer: sample::ISSUER.to_owned(),
-        subject: Some(sample::subject("ben-subject")),
-        sid: Some("sid-2".to_owned()),
-    };
-    let ended = nodes.first().end(mismatch, EndReason::ProviderLogout, at(9)).await?;
+    let of_ben = by_issuer().with_subject(sample::subject("ben-subject"));
+    let mismatch = EndTarget::OfProvider(of_ben.with_sid("sid-2".to_owned()));
+    let ended = nodes.first().end(mismatch, EndReason::ProviderLogout.into(), at(9)).await?;
     ensure_eq(ended, Vec::new(), "if both are named, both must match (B4)")
 }
 
 async fn law_11_a_subject_of_the_provider_ends(nodes: Nodes) -> Outcome {
     let all = logins();
     let [one, two, ..] = &all;
-    let target = EndTarget::OfProvider {
-        issuer: sample::ISSUER.to_owned(),
-        subject: one.session.identity.subject.clone(),
-        sid: None,
-    };
+    let of_ann = by_issuer().with_subject(one.session.identity.subject.clone());
+    ensure_ends(&nodes, &all, EndTarget::OfProvider(of_ann), &[one, two]).await
+}
+
+async fn law_11_of_a_subject_only_earlier_sessions_end(nodes: Nodes) -> Outcome {
+    let [early, same, late] = [10, 20, 21].map(|second| Login::of("ann", "okta").at(at(second)));
+    let all = [early, same, late];
+    let [early, same, ..] = &all;
+    let of_ann = by_issuer().with_subject(early.session.identity.subject.clone());
+    let target = EndTarget::OfProvider(of_ann.created_until(at(20)));
+    ensure_ends(&nodes, &all, target, &[early, same]).await
+}
+
+async fn law_11_a_user_of_the_provider_ends(nodes: Nodes) -> Outcome {
+    let all = logins();
+    let [one, two, ..] = &all;
+    let target = EndTarget::OfProvider(by_issuer().with_user(sample::user("ann")));
     ensure_ends(&nodes, &all, target, &[one, two]).await
+}
+
+fn by_issuer() -> ProviderLogout {
+    ProviderLogout::new(sample::ISSUER)
 }
 
 async fn law_11_a_logout_without_subject_and_sid_ends_no_session(nodes: Nodes) -> Outcome {
     let all = logins();
-    let issuer = sample::ISSUER.to_owned();
-    let target = EndTarget::OfProvider { issuer, subject: None, sid: None };
-    ensure_ends(&nodes, &all, target, &[]).await
+    ensure_ends(&nodes, &all, EndTarget::OfProvider(by_issuer()), &[]).await?;
+    let at_no_time = by_issuer().created_until(at(1_000));
+    let ended = nodes
+        .first()
+        .end(EndTarget::OfProvider(at_no_time), EndReason::ProviderLogout.into(), at(9))
+        .await?;
+    ensure_eq(ended, Vec::new(), "a time alone names no session")
 }
 
 async fn law_11_an_unused_or_unchanged_session_ends(nodes: Nodes) -> Outcome {
@@ -149,7 +165,7 @@ async fn law_11_an_unused_or_unchanged_session_ends(nodes: Nodes) -> Outcome {
         nodes.first().complete_revocation(revocation.id).await?;
     }
     let target = EndTarget::Unchanged { id: two.id(), revision: two.session.revision };
-    nodes.first().end(target, EndReason::RenewalRefused, at(9)).await?;
+    nodes.first().end(target, EndReason::RenewalRefused.into(), at(9)).await?;
     let out = outbox(nodes.first()).await?;
     let out: Vec<_> = out.iter().map(|revocation| revocation.session).collect();
     ensure(out.iter().all(|id| *id != one.id()), "a completed revocation stays gone")?;
@@ -165,7 +181,7 @@ async fn law_11_many_unused_sessions_end_at_once(nodes: Nodes) -> Outcome {
     let sessions = vec![read(one), read(two), read(three), used, read(one)];
     ensure_ends(&nodes, &all, EndTarget::Unused { sessions }, &[one, two, three]).await?;
     let none = EndTarget::Unused { sessions: Vec::new() };
-    let ended = nodes.first().end(none, EndReason::Idle, at(9)).await?;
+    let ended = nodes.first().end(none, EndReason::Idle.into(), at(9)).await?;
     ensure_eq(ended, Vec::new(), "no session is named")
 }
 
@@ -205,7 +221,7 @@ async fn law_11_without_a_refresh_token_nothing_moves_out(nodes: Nodes) -> Outco
     let login = Login::of("ann", "okta").with_tokens(tokens);
     let target = EndTarget::One { id: login.id(), user: None };
     sign_in_all(nodes.first(), std::slice::from_ref(&login)).await?;
-    let ended = nodes.first().end(target, EndReason::SignedOut, at(9)).await?;
+    let ended = nodes.first().end(target, EndReason::SignedOut.into(), at(9)).await?;
     ensure_eq(ended.len(), 1, "it ends")?;
     ensure_eq(stored(nodes.first(), login.id()).await?.tokens, None, "its tokens go")?;
     ensure_eq(outbox(nodes.other()).await?, Vec::new(), "and there is nothing to revoke")
@@ -221,16 +237,12 @@ async fn law_11_racing_ends_move_one_token_out(nodes: Nodes) -> Outcome {
         EndTarget::AllOf { user: ann(), provider: Some(sample::provider("okta")) },
         EndTarget::Others { user: ann(), except: two.id() },
         EndTarget::One { id: one.id(), user: None },
-        EndTarget::OfProvider {
-            issuer: sample::ISSUER.to_owned(),
-            subject: one.session.identity.subject.clone(),
-            sid: None,
-        },
+        EndTarget::OfProvider(by_issuer().with_subject(one.session.identity.subject.clone())),
         EndTarget::AllOf { user: ann(), provider: None },
     ];
     let ended = nodes
         .at_once(targets, |node, target| async move {
-            Ok(node.end(target, EndReason::SignedOut, at(9)).await?)
+            Ok(node.end(target, EndReason::SignedOut.into(), at(9)).await?)
         })
         .await?;
     let ended = ended_ids(&ended.concat());

@@ -82,6 +82,7 @@ async fn law_8_absurd_clocks_break_nothing(nodes: Nodes) -> Outcome {
         user: login.session.user.clone(),
         provider: login.session.provider.clone(),
         kind: EventKind::Renewed,
+        actor: None,
         at: past,
     };
     store.record(event).await?;

@@ -112,7 +112,7 @@ async fn law_10_any_bytes_are_kept(nodes: Nodes) -> Outcome {
         ensure(row.tokens.as_ref() == Some(&write.tokens), "every byte is kept")?;
         let user = Some(read.user);
         let target = EndTarget::One { id: read.id, user };
-        nodes.first().end(target, EndReason::SignedOut, at(2)).await?;
+        nodes.first().end(target, EndReason::SignedOut.into(), at(2)).await?;
         let out = outbox(nodes.other()).await?;
         let moved = out.iter().find(|revocation| revocation.session == read.id);
         let moved = moved.map(|revocation| &revocation.refresh_token);
@@ -131,7 +131,7 @@ async fn law_10_values_are_never_statements(nodes: Nodes) -> Outcome {
     for name in names {
         let user = sample::user(name);
         let target = EndTarget::AllOf { user, provider: Some(sample::provider(name)) };
-        let ended = nodes.first().end(target, EndReason::SignedOut, at(5)).await?;
+        let ended = nodes.first().end(target, EndReason::SignedOut.into(), at(5)).await?;
         ensure_eq(ended.len(), 1, "each name is one session")?;
     }
     Ok(())

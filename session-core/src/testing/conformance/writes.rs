@@ -83,7 +83,7 @@ async fn law_3_a_write_never_inserts(nodes: Nodes) -> Outcome {
     store.touch(id, at(2)).await?;
     store.confirm_rotation(id, &sample::secret().digest(), at(3)).await?;
     let target = EndTarget::One { id, user: None };
-    let ended = store.end(target, EndReason::SignedOut, at(4)).await?;
+    let ended = store.end(target, EndReason::SignedOut.into(), at(4)).await?;
     ensure_eq(ended, Vec::new(), "nothing ends")?;
     ensure_eq(store.find(id).await?, None, "no row is created (F13)")?;
     ensure_eq(store.events(id).await?, Vec::new(), "no event is recorded")

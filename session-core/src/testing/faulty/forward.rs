@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::{FaultyStore, Method};
 use crate::clock::Timestamp;
 use crate::event::{Change, Event, EventName};
-use crate::session::{EndReason, ProviderName, SecretDigest, Session, SessionId, UserId};
+use crate::session::{EndCause, ProviderName, SecretDigest, Session, SessionId, UserId};
 use crate::store::{
     Admission, ChangesQuery, Decide, EndTarget, EndedSession, EventLog, KeyRotation, Lease,
     LeaseOwner, MaintenanceRounds, MigratedSessions, NewSession, Partition, PendingRevocation,
@@ -57,10 +57,10 @@ impl SessionLifecycle for FaultyStore {
     async fn end(
         &self,
         target: EndTarget,
-        reason: EndReason,
+        cause: EndCause,
         now: Timestamp,
     ) -> Result<Vec<EndedSession>, StoreError> {
-        self.call(Method::End, self.inner.end(target, reason, now)).await
+        self.call(Method::End, self.inner.end(target, cause, now)).await
     }
 
     async fn purge_ended(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use session_core::event::{Change, Event, EventName};
 use session_core::policy::ProviderSelection;
+use session_core::session::EndCause;
 use session_core::session::{Origin, SecretDigest};
 use session_core::store::{
     Admission, ChangesQuery, Decide, EndTarget, EndedSession, EventLog, KeyRotation, Lease,
@@ -14,7 +15,7 @@ use session_core::store::{
     TimeoutBasis, TimeoutQuery, TokenWrite,
 };
 use session_core::token::{Sealed, SealedTokens};
-use session_core::{EndReason, ProviderName, Session, SessionId, Timestamp, UserId};
+use session_core::{ProviderName, Session, SessionId, Timestamp, UserId};
 
 use super::{Flaw, Flawed};
 
@@ -82,10 +83,10 @@ impl SessionLifecycle for Flawed {
     async fn end(
         &self,
         target: EndTarget,
-        reason: EndReason,
+        cause: EndCause,
         now: Timestamp,
     ) -> Result<Vec<EndedSession>, StoreError> {
-        self.end_flawed(target, reason, now).await
+        self.end_flawed(target, cause, now).await
     }
 
     async fn purge_ended(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {

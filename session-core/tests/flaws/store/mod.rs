@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use session_core::policy::{AdmittedSession, Eviction, Verdict};
+use session_core::session::EndCause;
 use session_core::store::memory::MemoryStore;
 use session_core::store::{
     Admission, Decide, EndTarget, EndedSession, NewSession, RevocationId, RevocationOutbox,
@@ -30,6 +31,7 @@ pub(crate) enum Flaw {
     EndsAllOfAnIssuer,
     EndsChangedOnes,
     EndsForAnyUser,
+    EndsLaterSessions,
     EndsOneProviderAsAll,
     EndsSiblings,
     EndsUsedOnes,
@@ -39,6 +41,7 @@ pub(crate) enum Flaw {
     FoldsCase,
     ForgetsClaimedMigrated,
     ForgetsOtherKeys,
+    ForgetsActors,
     ForgetsReasons,
     ForgetsTheBrowser,
     HoldsAllImported,
@@ -159,7 +162,7 @@ impl Flawed {
                 let now = new.session.created_at;
                 let admission = self.inner.admit(new, decide).await?;
                 let target = EndTarget::Others { user, except };
-                self.inner.end(target, EndReason::Evicted, now).await?;
+                self.inner.end(target, EndReason::Evicted.into(), now).await?;
                 Ok(admission)
             }
             Flaw::TouchesSiblings => {
@@ -213,7 +216,7 @@ impl Flawed {
         let admission = self.inner.admit(new, decide).await?;
         if matches!(&admission, Admission::Admitted { ended } if !ended.is_empty()) {
             let target = EndTarget::One { id, user: None };
-            self.inner.end(target, EndReason::Evicted, now).await?;
+            self.inner.end(target, EndReason::Evicted.into(), now).await?;
         }
         Ok(admission)
     }
@@ -266,14 +269,14 @@ impl Flawed {
         let end = held.map(|row| EndTarget::One { id: row.session.id, user: None });
         let mut first = Vec::new();
         if let Some(target) = end.clone().filter(|_| self.flaw == Flaw::SupersedesOnRefusal) {
-            first = self.inner.end(target, EndReason::Superseded, now).await?;
+            first = self.inner.end(target, EndReason::Superseded.into(), now).await?;
         }
         let Admission::Admitted { mut ended } = self.inner.admit(new.clone(), decide).await? else {
             let live = self.present(&new).await?.len();
             return Ok(Admission::Refused { live });
         };
         if let Some(target) = end.filter(|_| self.flaw == Flaw::SupersedesAfterTheCount) {
-            ended.extend(self.inner.end(target, EndReason::Superseded, now).await?);
+            ended.extend(self.inner.end(target, EndReason::Superseded.into(), now).await?);
         }
         first.extend(ended);
         Ok(Admission::Admitted { ended: first })
@@ -293,15 +296,18 @@ impl Flawed {
     async fn end_flawed(
         &self,
         target: EndTarget,
-        reason: EndReason,
+        mut cause: EndCause,
         now: Timestamp,
     ) -> Result<Vec<EndedSession>, StoreError> {
         let target = self.aimed(target);
-        let reason = match self.flaw {
-            Flaw::ForgetsReasons if reason == EndReason::Evicted => EndReason::SignedOut,
-            _ => reason,
-        };
-        let ended = self.inner.end(target, reason, now).await?;
+        match self.flaw {
+            Flaw::ForgetsReasons if cause.reason == EndReason::Evicted => {
+                cause.reason = EndReason::SignedOut;
+            }
+            Flaw::ForgetsActors => cause.actor = None,
+            _ => {}
+        }
+        let ended = self.inner.end(target, cause, now).await?;
         for one in &ended {
             let due = self.inner.claim_revocations(now, now, u64::MAX).await?;
             let Some(own) = due.into_iter().find(|revocation| revocation.session == one.id) else {
@@ -340,8 +346,12 @@ impl Flawed {
             (Flaw::EndsOneProviderAsAll, EndTarget::AllOf { user, .. }) => {
                 EndTarget::AllOf { user, provider: None }
             }
-            (Flaw::EndsAllOfAnIssuer, EndTarget::OfProvider { issuer, subject, .. }) => {
-                EndTarget::OfProvider { issuer, subject, sid: None }
+            (Flaw::EndsLaterSessions, EndTarget::OfProvider(mut logout)) => {
+                logout.created_until = None;
+                EndTarget::OfProvider(logout)
+            }
+            (Flaw::EndsAllOfAnIssuer, EndTarget::OfProvider(logout)) => {
+                EndTarget::OfProvider(logout.with_sid(None))
             }
             (_, target) => target,
         }

@@ -53,6 +53,7 @@ CREATE TABLE IF NOT EXISTS login_session_event (
   provider TEXT NOT NULL,
   kind TEXT NOT NULL,
   detail TEXT NULL,
+  actor TEXT NULL,
   at BIGINT NOT NULL
 );
 

@@ -19,6 +19,8 @@ pub struct Model {
     pub kind: String,
     /// The reason, for kinds that have one.
     pub detail: Option<String>,
+    /// Who did it, where that was given.
+    pub actor: Option<String>,
     /// When, in milliseconds since the Unix epoch.
     pub at: i64,
 }
