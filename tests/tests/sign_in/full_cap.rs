@@ -39,7 +39,7 @@ impl Browser {
     }
 }
 
-fn choice_of(page: &str) -> &str {
+pub(super) fn choice_of(page: &str) -> &str {
     let (_, rest) = page.split_once("name=\"choice\" value=\"").unwrap();
     rest.split('"').next().unwrap()
 }

@@ -4,6 +4,7 @@ use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use reqwest::redirect::Policy;
 use session_core::UserId;
 
+use super::full_cap::choice_of;
 use super::{Browser, OnlyAnn, Site, is_refused, location};
 
 fn by_proxy(headers: &HeaderMap, _: &Extensions) -> Option<UserId> {
@@ -51,4 +52,29 @@ async fn s4_nobody_signs_in_where_the_application_knows_nobody() {
     let site = Site::with(|sign_in| sign_in.known_user(by_proxy)).await;
     let refused = site.browser().open("/login?login_hint=ann").await;
     is_refused(refused, StatusCode::UNAUTHORIZED, "not signed in to this site").await;
+}
+
+#[tokio::test]
+async fn s4_the_choice_at_a_full_cap_is_the_known_users_alone() {
+    let site = Site::with(|sign_in| sign_in.known_user(by_proxy)).await;
+    for _ in 0..10 {
+        browser_of(&site, "u-1").signs_in("/login?login_hint=ann").await;
+    }
+    let browser = browser_of(&site, "u-1");
+    let page = browser.signs_in("/login?login_hint=ann").await.text().await.unwrap();
+    let user = UserId::new("u-1").unwrap();
+    let ids = async || {
+        let listed = site.manager.list(&user, None).await.unwrap();
+        listed.iter().map(|one| one.session.id.to_string()).collect::<Vec<_>>()
+    };
+    let before = ids().await;
+    let form = [("choice", choice_of(&page)), ("end", &before[0])];
+    let choose = |user: &'static str| {
+        let post = browser.http.post(format!("{}/callback", site.address)).form(&form);
+        post.header("remote-user", user).header("accept", "text/html").send()
+    };
+    is_refused(choose("u-2").await.unwrap(), StatusCode::BAD_REQUEST, "not started").await;
+    assert_eq!(ids().await, before, "the browser has another user since");
+    location(&choose("u-1").await.unwrap());
+    assert_eq!(ids().await.len(), 9);
 }
