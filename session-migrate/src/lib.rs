@@ -8,11 +8,13 @@
 //!
 //! # Creating the tables
 //!
-//! On SQLite, PostgreSQL, MySQL 8 and MariaDB there are three ways:
+//! On SQLite, PostgreSQL, MySQL 8 and MariaDB there are four ways:
 //!
 //! - the command: `session-migrate up --to postgres://…`, which `cargo install session-migrate
 //!   --features cli` installs;
 //! - [`up`], which does the same: one process migrates at a time, and running it again is safe;
+//! - the files `sql/sqlite.sql`, `postgres.sql`, `mysql.sql` and `mariadb.sql` of this crate, for a migrator
+//!   of another kind: they make the same tables, and record it, so that the others find nothing to do;
 //! - [`migrations`], the steps for an application's own migrator:
 //!
 //! ```

@@ -17,7 +17,7 @@ use identity_provider::{RunningProvider, SigningKey};
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 use session_core::clock::Clock as _;
-use session_core::manager::SignIn;
+use session_core::manager::{Resolution, SignIn, SignedIn};
 use session_core::provider::openid::OpenIdProvider;
 use session_core::session::ProviderIdentity;
 use session_core::store::memory::MemoryStore;
@@ -26,7 +26,7 @@ use session_core::testing::{FakeClock, Fault, FaultyStore, Method, sample};
 use session_core::{EndReason, ProviderName, Session, SessionManager, SessionStore, TokenResponse};
 use session_tests::database::Migrated;
 use session_tests::identity::{provider, signing_key};
-use session_tests::manager::keyring;
+use session_tests::manager::{keyring, until_real};
 use session_tests::on_every_database;
 use session_tower::sign_in::{BackChannelLogoutService, OpenIdSignIn};
 use tower::ServiceExt as _;
@@ -101,6 +101,10 @@ impl Site {
     }
 
     async fn sign_in_from(&self, issuer: &str, subject: &str, sid: &str) -> Session {
+        self.signed_in(issuer, subject, sid).await.session
+    }
+
+    async fn signed_in(&self, issuer: &str, subject: &str, sid: &str) -> SignedIn {
         let tokens = TokenResponse::bearer("at");
         let identity = ProviderIdentity {
             issuer: Some(issuer.to_owned()),
@@ -109,7 +113,7 @@ impl Site {
             account: None,
         };
         let login = SignIn::new(&sample::user("ann"), &sample::provider("okta"), tokens);
-        self.manager.sign_in(login.identity(identity)).await.unwrap().session
+        self.manager.sign_in(login.identity(identity)).await.unwrap()
     }
 
     /// Claims that are valid now, for a `sid`.
@@ -197,6 +201,44 @@ async fn b4_a_sub_ends_all_of_that_subject_and_no_tool_clients() {
     assert_eq!(site.send(&site.signed(&claims)).await.0, StatusCode::OK);
     assert!(!site.is_live(&laptop).await && !site.is_live(&phone).await);
     assert!(site.is_live(&other).await && site.is_live(&tool.session).await);
+}
+
+/// Each node holds the session, as its cache does; the logout comes to one of them.
+#[tokio::test]
+async fn b4_a_logout_is_seen_on_every_node_within_the_bound_and_by_its_session_alone() {
+    let site = Site::new().await;
+    let issuer = site.issuer();
+    let laptop = site.signed_in(&issuer, "sub-1", "sid-1").await;
+    let phone = site.signed_in(&issuer, "sub-1", "sid-2").await;
+    let (mut nodes, mut held) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        let (manager, _) = node(site.store.clone(), &site.clock, &site.openid).await;
+        let mut signals = Vec::new();
+        for secret in [&laptop.secret, &phone.secret] {
+            match manager.resolve(&secret.digest(), None).await.unwrap() {
+                Resolution::Live(live) => signals.push((live.ended_signal(), live)),
+                other => panic!("{other:?}"),
+            }
+        }
+        held.push(signals);
+        nodes.push(manager);
+    }
+    let (status, _) = site.send(&site.signed(&site.claims("sid-1"))).await;
+    assert_eq!(status, StatusCode::OK);
+    let interval = nodes[0].policy().follow_interval();
+    assert!(interval * 2 < nodes[0].policy().max_staleness());
+    until_real("every node has seen it", async || {
+        // Each looks once an interval, from when it began.
+        held.iter().all(|signals| signals[0].0.reason() == Some(EndReason::ProviderLogout)) || {
+            if site.clock.now() < laptop.session.created_at + interval * 2 {
+                site.clock.advance(interval);
+            }
+            false
+        }
+    })
+    .await;
+    assert!(site.clock.now() <= laptop.session.created_at + interval * 2);
+    assert!(held.iter().all(|signals| signals[1].0.reason().is_none()), "the phone stays");
 }
 
 #[tokio::test]

@@ -38,6 +38,16 @@ const SESSION_MOVE: &str = "id uuid, state text, phase text, is_paused integer, 
 const SESSION_MOVE_ASIDE: &str = "session_id uuid, move_id uuid, state text, reason text?, \
     user_id text?, provider text?, sealed_row bytes, seal_key text, set_aside_at integer";
 
+/// Returns the file for those who do not use SeaORM.
+fn sql_file(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Sqlite => include_str!("../../session-migrate/sql/sqlite.sql"),
+        Kind::Postgres => include_str!("../../session-migrate/sql/postgres.sql"),
+        Kind::MariaDb => include_str!("../../session-migrate/sql/mariadb.sql"),
+        Kind::MySql => include_str!("../../session-migrate/sql/mysql.sql"),
+    }
+}
+
 on_every_database! {
     async fn the_tables_are_those_of_the_entities(kind: Kind) {
         let pool = migrated(kind).await;
@@ -71,6 +81,21 @@ on_every_database! {
         assert_eq!(of_table(&pool, kind, "login_session").await, of_entity::<session::Entity>());
         assert_eq!(of_table(&pool, kind, "session_move_aside").await, of_text(SESSION_MOVE_ASIDE));
         assert!(session_migrate::up(database.url()).await.unwrap().is_empty(), "nothing is left");
+    }
+
+    async fn the_sql_files_make_the_same_tables(kind: Kind) {
+        let database = Database::create(kind).await;
+        let pool = database.connect().await;
+        for statement in sql_file(kind).split(';').map(str::trim).filter(|text| !text.is_empty()) {
+            pool.execute_unprepared(statement).await.unwrap();
+        }
+        let steps = session_migrate::status(database.url()).await.unwrap();
+        assert!(steps.iter().all(|step| step.is_applied), "{steps:?}");
+        assert!(session_migrate::up(database.url()).await.unwrap().is_empty(), "nothing is left");
+        assert_eq!(of_table(&pool, kind, "login_session").await, of_entity::<session::Entity>());
+        assert_eq!(of_table(&pool, kind, "session_move").await, of_text(SESSION_MOVE));
+        let policy = capped(1, OnFull::EvictOldest);
+        admit(&SeaOrmStore::new(pool), &Login::of("ann", "okta"), &policy).await.unwrap();
     }
 
     async fn one_of_many_processes_migrates(kind: Kind) {

@@ -4,6 +4,8 @@ mod add_moves;
 mod create_session_tables;
 mod runner;
 mod script;
+#[cfg(test)]
+mod sql_files;
 mod steps;
 
 pub(crate) use runner::{Direction, Runner};

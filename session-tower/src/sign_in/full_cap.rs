@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use session_core::manager::ListedSession;
-use session_core::session::{Origin, ProviderIdentity};
+use session_core::session::ProviderIdentity;
 use session_core::store::Partition;
 use session_core::{ProviderName, Timestamp, UserId};
 
@@ -43,12 +43,11 @@ impl PendingRecord for Choice {
 }
 
 impl FullCap {
-    /// Returns whether this session counts to the cap.
+    /// Returns whether this session counts to the cap, however it came to be.
     pub(super) fn counts(&self, listed: &ListedSession) -> bool {
-        let partition =
-            Partition::of(&self.user, &self.provider, self.identity.cap_subject().as_ref());
-        listed.session.origin == Origin::Login
-            && Partition::of_session(&listed.session) == partition
+        let subject = self.identity.cap_subject();
+        let partition = Partition::of(&self.user, &self.provider, subject.as_ref());
+        Partition::of_session(&listed.session) == partition
     }
 }
 

@@ -73,6 +73,20 @@ async fn f21_a_choice_ends_only_devices_of_the_user_who_has_authenticated() {
 }
 
 #[tokio::test]
+async fn f21_what_does_not_fill_the_cap_is_not_offered() {
+    let site = Site::new().await;
+    let (ann, github) = (UserId::new("ann").unwrap(), ProviderName::new("github").unwrap());
+    let elsewhere = SignIn::new(&ann, &github, TokenResponse::bearer("at"));
+    let elsewhere = site.manager.sign_in(elsewhere).await.unwrap().session.id.to_string();
+    for _ in 0..10 {
+        site.browser().signs_in("/login?login_hint=ann").await;
+    }
+    let page = site.browser().signs_in("/login?login_hint=ann").await.text().await.unwrap();
+    assert_eq!(page.matches("name=\"end\"").count(), 10);
+    assert!(!page.contains(&elsewhere), "{page}");
+}
+
+#[tokio::test]
 async fn f21_a_choice_is_of_its_browser_and_made_once() {
     let (site, browser, page) = full().await;
     let ids: Vec<_> = site.devices().await.iter().map(|one| one.session.id.to_string()).collect();

@@ -42,6 +42,24 @@ impl SeaOrmStore {
     /// Turn off `test_before_acquire` where you open the pool: the store does not need it, and it
     /// costs a round trip at each use. On SQLite use WAL mode, and for a database in memory a pool
     /// of one connection that never closes.
+    ///
+    /// A pool of SQLx 0.9 becomes a connection of SeaORM by `into`:
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sea_orm::sqlx; // the application's own `sqlx` is the same one
+    /// use session_core::store::sea_orm::SeaOrmStore;
+    ///
+    /// let pool = sqlx::SqlitePool::connect("sqlite::memory:").await?;
+    /// let store = SeaOrmStore::new(pool.into());
+    /// assert!(store.connection().ping().await.is_ok());
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "sqlite"))]
+    /// # fn main() {}
+    /// ```
     #[must_use]
     pub fn new(connection: DatabaseConnection) -> Self {
         let backend = connection.get_database_backend();
