@@ -44,7 +44,10 @@ pub struct DevicesPage {
 
 /// The document of an application, around what the page shows.
 #[derive(Clone)]
-struct Document(Arc<dyn Fn(&str, &str) -> String + Send + Sync>);
+struct Document(Arc<Write>);
+
+/// Writes a document around a title and HTML.
+type Write = dyn Fn(&str, &str) -> String + Send + Sync;
 
 impl fmt::Debug for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
