@@ -70,8 +70,9 @@ impl SessionManager {
     /// use session_core::testing::sample;
     /// use session_core::{EndReason, SessionManager};
     ///
+    /// let keyring = sample::keyring().clone();
     /// let manager =
-    ///     SessionManager::builder(MemoryStore::new()).keyring(sample::keyring()).start().await?;
+    ///     SessionManager::builder(MemoryStore::new()).keyring(keyring).start().await?;
     /// let ann = sample::user("ann");
     /// let alice = EndCause::by_admin(Actor::new("alice@ops")?);
     /// assert_eq!(manager.end_all(&ann, None, alice).await?, 0);
