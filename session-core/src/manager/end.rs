@@ -67,12 +67,12 @@ impl SessionManager {
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
     /// use session_core::session::{Actor, EndCause};
     /// use session_core::store::memory::MemoryStore;
-    /// use session_core::testing::sample;
-    /// use session_core::{EndReason, SessionManager};
+    /// use session_core::{EndReason, Keyring, SessionManager, UserId};
     ///
+    /// let keyring = Keyring::parse(&Keyring::generate_entry("example")?)?;
     /// let manager =
-    ///     SessionManager::builder(MemoryStore::new()).keyring(sample::keyring()).start().await?;
-    /// let ann = sample::user("ann");
+    ///     SessionManager::builder(MemoryStore::new()).keyring(keyring).start().await?;
+    /// let ann = UserId::new("ann")?;
     /// let alice = EndCause::by_admin(Actor::new("alice@ops")?);
     /// assert_eq!(manager.end_all(&ann, None, alice).await?, 0);
     /// assert_eq!(manager.end_all(&ann, None, EndReason::SignedOut).await?, 0);
