@@ -102,10 +102,11 @@ async fn sign_out(
     mut auth: AuthSession<Users>,
     session: Option<CurrentSession>,
     headers: HeaderMap,
-) -> Result<(CookieUpdate, Redirect), Failure> {
+) -> Result<(Option<CookieUpdate>, Redirect), Failure> {
     let address = app.sign_in.sign_out(session.as_ref(), &headers).await?;
     auth.logout().await?;
-    Ok((CookieUpdate::signed_out(), Redirect::to(&address)))
+    // The cookie of another user's session is kept.
+    Ok((session.map(|_| CookieUpdate::signed_out()), Redirect::to(&address)))
 }
 
 /// Calls the service with this browser's access token. A browser without a session is sent to

@@ -9,12 +9,14 @@ use session_core::{ProviderName, UserId};
 use session_tower::sign_in::{RefusedUser, UserOfSignIn};
 
 /// The users, found by their accounts. A person who signs in at a second provider is found by the
-/// e-mail address, once; from then on by the account itself.
+/// e-mail address of the first, once; from then on by the account itself.
 ///
 /// # Security
 ///
 /// - An account is its issuer and subject. The subject alone may be another person's at another
-///   provider, and an address may be given to another person one day: neither is an id.
+///   provider, and an address may be given to another person one day: neither is an id. So an
+///   address never joins a second account of the provider that the user has one at, and counts only
+///   while it is the user's: the last sign-in says which one it is.
 /// - An address joins an account to a user only if the provider says that it has verified it
 ///   (`email_verified`), **and** is one that the application trusts to do so. A provider at which
 ///   a user can set any address would otherwise open every user's account (as "nOAuth" did).
@@ -30,6 +32,16 @@ pub struct Accounts {
 struct Table {
     by_account: HashMap<(String, String), UserId>,
     by_email: HashMap<String, UserId>,
+}
+
+impl Table {
+    /// Returns whom this address joins an account of this issuer to.
+    fn joined(&self, issuer: &str, email: &str) -> Option<UserId> {
+        let user = self.by_email.get(email)?;
+        let mut accounts = self.by_account.iter();
+        let has_one_there = accounts.any(|((known, _), owner)| known == issuer && owner == user);
+        (!has_one_there).then(|| user.clone())
+    }
 }
 
 impl Accounts {
@@ -55,19 +67,19 @@ impl UserOfSignIn for Accounts {
         let claims = &outcome.claims;
         let is_trusted = claims.email_verified == Some(true)
             && self.trusted_for_email.iter().any(|trusted| trusted == provider);
-        let email = claims.email.as_deref().filter(|_| is_trusted).map(str::to_lowercase);
+        let email = claims.email.as_deref().filter(|_| is_trusted).map(str::to_ascii_lowercase);
         // In a database: one transaction, with unique indexes on account and address.
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = table.by_account.get(&account);
-        let known = known.or_else(|| table.by_email.get(email.as_ref()?)).cloned();
-        let user = match known {
+        let known = table.by_account.get(&account).cloned();
+        let user = match known.or_else(|| table.joined(&account.0, email.as_ref()?)) {
             Some(user) => user,
             None => UserId::new(format!("user-{}", table.by_account.len() + 1))
                 .map_err(|_| RefusedUser::UNKNOWN)?,
         };
         table.by_account.insert(account, user.clone());
         if let Some(email) = email {
-            table.by_email.entry(email).or_insert_with(|| user.clone());
+            table.by_email.retain(|_, owner| *owner != user);
+            table.by_email.insert(email, user.clone());
         }
         Ok(user)
     }

@@ -10,14 +10,16 @@
 
 mod accounts;
 
+use std::borrow::Cow;
+
 use axum::Router;
 use axum::extract::RawQuery;
-use axum::response::Html;
+use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use session_core::SessionManager;
 use session_tower::CurrentSession;
 use session_tower::devices::DevicesPage;
-use session_tower::sign_in::{BeginOptions, OpenIdSignIn};
+use session_tower::sign_in::OpenIdSignIn;
 use tower_http::csrf::CsrfLayer;
 
 pub use accounts::Accounts;
@@ -40,16 +42,25 @@ async fn home(session: CurrentSession) -> String {
     format!("{} at {}", session.user(), session.provider())
 }
 
-/// Offers the providers, and keeps the page that the browser came for.
-async fn choose(RawQuery(query): RawQuery) -> Html<String> {
-    let return_to = BeginOptions::from_query(&query.unwrap_or_default()).return_to;
-    let return_to = escape(&return_to.unwrap_or_else(|| "/".to_owned()));
+/// Offers the providers, and passes on what the sign-in was asked for. A browser that was signed out is
+/// told why by the login, before it comes here.
+async fn choose(RawQuery(query): RawQuery) -> Response {
+    let query = query.unwrap_or_default();
+    let asked: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+    let field = |(name, value): &(Cow<'_, str>, Cow<'_, str>)| {
+        let (name, value) = (escape(name), escape(value));
+        format!("<input type=hidden name=\"{name}\" value=\"{value}\">")
+    };
+    if asked.iter().any(|(name, _)| name == "reason") {
+        return Redirect::to(&format!("/login?{query}")).into_response();
+    }
+    let fields: String = asked.iter().map(field).collect();
     Html(format!(
-        "<!doctype html><title>Sign in</title><form action=/login>\
-         <input type=hidden name=return_to value=\"{return_to}\">\
+        "<!doctype html><title>Sign in</title><form action=/login>{fields}\
          <button name=provider value=okta>Sign in with Okta</button> \
          <button name=provider value=apple>Sign in with Apple</button></form>"
     ))
+    .into_response()
 }
 
 fn escape(text: &str) -> String {

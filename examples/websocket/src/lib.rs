@@ -22,6 +22,7 @@ use session_tower::devices::DevicesPage;
 use session_tower::sign_in::OpenIdSignIn;
 use session_tower::{CurrentSession, UntilEnded};
 use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 use tower_http::csrf::CsrfLayer;
 
@@ -84,9 +85,14 @@ async fn talk(app: App, session: CurrentSession, socket: WebSocket) {
     loop {
         let step = tokio::select! {
             received = incoming.next() => app.hear(&session, received.and_then(Result::ok)),
-            Ok(text) = room.recv() => match timeout(MAX_SEND, outgoing.send(text.into())).await {
-                Ok(Ok(())) => ControlFlow::Continue(()),
-                _ => ControlFlow::Break(()),
+            said = room.recv() => match said {
+                Ok(text) => match timeout(MAX_SEND, outgoing.send(text.into())).await {
+                    Ok(Ok(())) => ControlFlow::Continue(()),
+                    _ => ControlFlow::Break(()),
+                },
+                // A slow browser misses what was said meanwhile.
+                Err(RecvError::Lagged(_)) => ControlFlow::Continue(()),
+                Err(RecvError::Closed) => ControlFlow::Break(()),
             },
         };
         if step.is_break() {

@@ -34,7 +34,7 @@ use serde_json::{Map, Value};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "Map<String, Value>", into = "Map<String, Value>")]
 pub struct SessionData(Map<String, Value>);
 
 /// A value cannot be kept with a session.
@@ -62,11 +62,7 @@ impl SessionData {
         let Ok(Value::Object(fields)) = serde_json::to_value(value) else {
             return Err(InvalidSessionData::NoObject);
         };
-        let data = Self(fields);
-        match data.written().len() {
-            ..=Self::MAX_BYTES => Ok(data),
-            bytes => Err(InvalidSessionData::TooLong(bytes)),
-        }
+        Self::try_from(fields)
     }
 
     /// Returns the value of this name.
@@ -93,12 +89,38 @@ impl SessionData {
 
     /// Returns about how many bytes of memory the values take.
     pub(crate) fn memory(&self) -> usize {
-        // A value in memory takes more than it does when it is written.
-        if self.is_empty() { 0 } else { self.written().len() * 2 }
+        self.0.iter().map(|(name, value)| name.len() + memory_of(value)).sum()
     }
+}
 
-    fn written(&self) -> String {
-        serde_json::to_string(&self.0).unwrap_or_default()
+/// Returns about how many bytes of memory a value takes.
+pub(crate) fn memory_of(value: &Value) -> usize {
+    let inner = match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(memory_of).sum(),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| name.len() + memory_of(value)).sum()
+        }
+        _ => 0,
+    };
+    size_of::<Value>() + inner
+}
+
+impl TryFrom<Map<String, Value>> for SessionData {
+    type Error = InvalidSessionData;
+
+    fn try_from(fields: Map<String, Value>) -> Result<Self, InvalidSessionData> {
+        match serde_json::to_vec(&fields).map(|written| written.len()) {
+            Ok(..=Self::MAX_BYTES) => Ok(Self(fields)),
+            Ok(bytes) => Err(InvalidSessionData::TooLong(bytes)),
+            Err(_) => Err(InvalidSessionData::NoObject),
+        }
+    }
+}
+
+impl From<SessionData> for Map<String, Value> {
+    fn from(data: SessionData) -> Self {
+        data.0
     }
 }
 

@@ -10,6 +10,7 @@ mod secret;
 mod serialize;
 
 pub use authentication::Authentication;
+pub(crate) use data::memory_of;
 pub use data::{InvalidSessionData, SessionData};
 pub use device::DeviceLabel;
 pub use end::{EndCause, EndReason, Ended};

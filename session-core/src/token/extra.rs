@@ -7,6 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
+use crate::session::memory_of;
+
 /// Fields of a token response, each as the provider wrote it: a number keeps all its digits, also
 /// where no type of this language holds them.
 ///
@@ -85,19 +87,6 @@ impl ExtraFields {
         let values = self.values.iter().map(|(name, value)| name.len() + memory_of(value));
         texts.sum::<usize>() + values.sum::<usize>()
     }
-}
-
-/// Returns about how many bytes of memory a field of a token response takes.
-fn memory_of(value: &Value) -> usize {
-    let inner = match value {
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(memory_of).sum(),
-        Value::Object(fields) => {
-            fields.iter().map(|(name, value)| name.len() + memory_of(value)).sum()
-        }
-        _ => 0,
-    };
-    size_of::<Value>() + inner
 }
 
 impl PartialEq for ExtraFields {

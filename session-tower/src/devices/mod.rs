@@ -32,6 +32,8 @@ mod text;
 #[cfg(feature = "sign-in")]
 pub(crate) use html::{Button, device_item, device_label};
 pub use page::DevicesPage;
+#[cfg(feature = "sign-in")]
+pub(crate) use page::is_gone;
 pub use text::DevicesText;
 
 pub use crate::answer::ServiceFuture;

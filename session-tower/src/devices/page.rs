@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, X_FRAME_OPTIONS};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, Uri};
 use session_core::manager::ManagerErrorKind;
@@ -117,6 +117,8 @@ impl DevicesPage {
         let mut response = status(StatusCode::OK).map(|_| Bytes::from(html));
         let html = HeaderValue::from_static("text/html; charset=utf-8");
         response.headers_mut().insert(CONTENT_TYPE, html);
+        // Beside whatever policy the application sets: no frame leads a click to a button.
+        response.headers_mut().insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
         Ok(response)
     }
 
@@ -163,7 +165,8 @@ impl DevicesPage {
 
 ready_made_service!(DevicesPage);
 
-const fn is_gone(kind: ManagerErrorKind) -> bool {
+/// Returns whether the session that a user names is over already, or not the user's.
+pub(crate) const fn is_gone(kind: ManagerErrorKind) -> bool {
     matches!(kind, ManagerErrorKind::NotFound | ManagerErrorKind::Ended(_))
 }
 

@@ -220,7 +220,8 @@ impl SignInBuilder {
         });
         let cookies = PendingCookies::new(self.manager.clone(), public_url.is_secure(), PREFIX);
         let choices =
-            PendingCookies::new(self.manager.clone(), public_url.is_secure(), full_cap::PREFIX);
+            PendingCookies::new(self.manager.clone(), public_url.is_secure(), full_cap::PREFIX)
+                .with_max_open(full_cap::MAX_OPEN);
         Ok(OpenIdSignIn::of(Flow {
             manager: self.manager,
             cookies,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use session_core::manager::ListedSession;
-use session_core::session::SessionSecret;
+use session_core::manager::{ListedSession, ManagerError};
+use session_core::session::{Origin, SessionSecret};
 use session_core::{SessionId, Timestamp, UserId};
 
 use super::failure::{SignInFailure, SignInFailureKind};
@@ -15,12 +15,11 @@ use super::flow::{BeginOptions, OpenIdSignIn};
 use super::full_cap::Choice;
 use super::pending_cookies::PendingRecord as _;
 use crate::answer::{redirect, status, with_cookies};
-use crate::devices::{Button, device_item, device_label};
+use crate::devices::{Button, device_item, device_label, is_gone};
 use crate::html::{self, escaped};
 use crate::same_site::is_of_this_site;
 
-/// How long a user may take to choose: who has proven who they are may sign out their own devices
-/// for as long as a sign-in may take.
+/// How long a user may take to choose after the authentication: as long as for a sign-in.
 const LIFETIME: Duration = Duration::from_secs(600);
 
 /// What a user has chosen.
@@ -43,13 +42,14 @@ impl OpenIdSignIn {
     /// ([`OnFull::Reject`](session_core::policy::OnFull::Reject)). The choice is posted to the
     /// [callback](Self::callback), which goes on with the sign-in.
     ///
-    /// The callback answers browsers with it; routes of one's own call it after
-    /// [`complete`](Self::complete).
+    /// The callback answers browsers with it. A route of one's own calls it after
+    /// [`complete`](Self::complete), and leaves `POST` at that path to the callback.
     ///
     /// # Security
     ///
     /// The user has just authenticated at the provider, and sees what every device of theirs does. The
-    /// choice is sealed, bound to this browser and user, made once, and ends within ten minutes.
+    /// choice is sealed, bound to this browser and user, leaves the browser when it is made, and ends within ten
+    /// minutes. Only what fills the cap can be chosen.
     pub async fn choose_device(
         &self,
         failure: &SignInFailure,
@@ -57,12 +57,13 @@ impl OpenIdSignIn {
     ) -> Option<Response<Bytes>> {
         let full = failure.full_cap()?;
         let listed = self.flow.manager.list(&full.user, None).await.ok()?;
-        let devices: Vec<_> = listed.into_iter().filter(|listed| full.counts(listed)).collect();
-        let choice = SessionSecret::generate().ok()?.expose().to_owned();
+        let secret = SessionSecret::generate().ok()?.expose().to_owned();
         let now = self.flow.manager.now();
-        let page = self.page_of_choice(&devices, &choice, now);
-        let record = Choice::new(full, choice, now);
-        let cookies = self.flow.choices.keep(&record, headers)?;
+        let choice = Choice::new(full, secret, now);
+        let devices: Vec<_> =
+            listed.into_iter().filter(|listed| choice.offers(&listed.session)).collect();
+        let cookies = self.flow.choices.keep(&choice, headers)?;
+        let page = self.page_of_choice(&devices, &choice.choice, now);
         (!devices.is_empty()).then(|| with_cookies(page, cookies))
     }
 
@@ -75,7 +76,11 @@ impl OpenIdSignIn {
         let text = &self.flow.text;
         let fields = format!("<input type=\"hidden\" name=\"choice\" value=\"{choice}\">");
         let item = |listed: &ListedSession| {
-            let (session, says) = (&listed.session, text.devices.sign_out.as_str());
+            let session = &listed.session;
+            let says = match session.origin {
+                Origin::Connection => text.devices.disconnect.as_str(),
+                _ => text.devices.sign_out.as_str(),
+            };
             let (id, label) = (session.id.to_string(), device_label(&text.devices, session, now));
             let path = &self.flow.callback_path;
             let button = Button { path, end: &id, says, label: &label, fields: &fields };
@@ -102,24 +107,34 @@ impl OpenIdSignIn {
         let Some(Chosen { choice, user, device, removal }) = chosen else {
             return self.failed(&SignInFailure::new(SignInFailureKind::Unknown), headers);
         };
-        match self.flow.manager.end_one(&user, device).await {
+        match self.end_offered(&choice, &user, device).await {
             Ok(()) => tracing::info!(session = %device, "a user made room for a sign-in"),
             // It has ended meanwhile: the sign-in finds whether there is room.
-            Err(error) if !error.is_transient() => {}
+            Err(error) if is_gone(error.kind()) => {}
             // The cookie stays, so that the same button can be pressed again.
             Err(error) => return self.failed(&error.into(), headers),
         }
-        let response = self.begin_again(choice, head).await;
+        let response = self.begin_again(&choice, head).await;
         with_cookies(response, [removal])
     }
 
+    /// Ends what fills the cap, and nothing else.
+    async fn end_offered(
+        &self,
+        choice: &Choice,
+        user: &UserId,
+        device: SessionId,
+    ) -> Result<(), ManagerError> {
+        let listed = self.flow.manager.list(user, None).await?;
+        match listed.iter().any(|it| it.session.id == device && choice.offers(&it.session)) {
+            true => self.flow.manager.end_one(user, device).await,
+            false => Ok(()),
+        }
+    }
+
     /// Begins the sign-in that the cap refused once more: the provider knows the user by now.
-    async fn begin_again(&self, choice: Choice, head: &Parts) -> Response<Bytes> {
-        let options = BeginOptions {
-            provider: Some(choice.provider),
-            return_to: Some(choice.return_to),
-            ..BeginOptions::default()
-        };
+    async fn begin_again(&self, choice: &Choice, head: &Parts) -> Response<Bytes> {
+        let options = BeginOptions::from_query(&choice.query);
         match self.begin(options, &head.headers, &head.extensions).await {
             Ok(begun) => with_cookies(redirect(&begun.location), begun.cookies),
             Err(failure) => self.failed(&failure, &head.headers),

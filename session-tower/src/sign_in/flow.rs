@@ -19,7 +19,7 @@ use session_core::session::DeviceLabel;
 use session_core::{ProviderName, SessionId, SessionManager, UserId};
 
 use super::failure::{FailureResponse, SignInFailure, SignInFailureKind};
-use super::full_cap::{Choice, FullCap};
+use super::full_cap::{Choice, FullCap, query_of};
 use super::known_tokens::KnownTokens;
 use super::pending_cookies::{PendingCookies, Record};
 use super::public_url::PublicUrl;
@@ -288,6 +288,7 @@ impl Flow {
         let return_to = return_to.unwrap_or_else(|| self.home.clone());
         let provider = registered.name.as_str().to_owned();
         let mut record = Record::new(request.pending, provider, return_to, self.manager.now());
+        record.scope = options.scope;
         record.step_up = step_up.map(|current| current.id().to_string());
         record.known_user = known_user.map(|user| user.as_str().to_owned());
         let cookies = self.cookies.keep(&record, headers);
@@ -359,15 +360,17 @@ impl Flow {
             user: user.clone(),
             provider: registered.name.clone(),
             identity: outcome.identity.clone(),
-            return_to: record.return_to.clone(),
+            query: query_of(&record.provider, &record.return_to, &required, record.scope),
         };
         let sign_in = SignIn::new(&user, &registered.name, outcome.tokens)
             .identity(outcome.identity)
             .authentication(outcome.authentication)
             .device(device(headers))
             .supersedes(presented.iter().flat_map(PresentedCookie::digests));
-        // A step-up whose ID token has no such claims keeps what is known.
-        let sign_in = if data.is_empty() { sign_in } else { sign_in.data(data) };
+        let sign_in = match data {
+            Some(data) => sign_in.data(data),
+            None => sign_in,
+        };
         let admitted = self.admit(record.step_up, sign_in, required).await;
         let outcome = admitted.map_err(|error| SignInFailure::from(error).at_full_cap(full))?;
         Ok(Completed { outcome, return_to: record.return_to })

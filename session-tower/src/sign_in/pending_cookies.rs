@@ -36,6 +36,9 @@ pub(super) struct Record {
     pub(super) provider: String,
     pub(super) return_to: String,
     pub(super) started_at: i64,
+    /// The further scope that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) scope: Option<String>,
     /// The session that is to go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) step_up: Option<String>,
@@ -73,6 +76,7 @@ pub(crate) struct PendingCookies<R> {
     is_secure: bool,
     /// The beginning of the names.
     prefix: &'static str,
+    max_open: usize,
     record: PhantomData<fn(R)>,
 }
 
@@ -94,7 +98,13 @@ impl<R: PendingRecord> PendingCookies<R> {
         is_secure: bool,
         prefix: &'static str,
     ) -> Self {
-        Self { manager, is_secure, prefix, record: PhantomData }
+        Self { manager, is_secure, prefix, max_open: MAX_PENDING, record: PhantomData }
+    }
+
+    /// Sets how many records a browser may have (default: ten).
+    pub(super) const fn with_max_open(mut self, max_open: usize) -> Self {
+        self.max_open = max_open;
+        self
     }
 
     /// Returns the headers that keep this sign-in, and remove the oldest ones if there are too many.
@@ -122,7 +132,7 @@ impl<R: PendingRecord> PendingCookies<R> {
             .map(|(name, value)| (self.open(value).map(|record| record.started_at()), name))
             .collect();
         present.sort_unstable();
-        let excess = (present.len() + 1).saturating_sub(MAX_PENDING);
+        let excess = (present.len() + 1).saturating_sub(self.max_open);
         present.into_iter().take(excess).map(|(_, name)| name.to_owned()).collect()
     }
 
@@ -188,7 +198,15 @@ impl Record {
         now: Timestamp,
     ) -> Self {
         let started_at = now.as_millis();
-        Self { pending, provider, return_to, started_at, step_up: None, known_user: None }
+        Self {
+            pending,
+            provider,
+            return_to,
+            started_at,
+            scope: None,
+            step_up: None,
+            known_user: None,
+        }
     }
 }
 

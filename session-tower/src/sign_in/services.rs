@@ -95,11 +95,13 @@ impl OpenIdSignIn {
             return self.failed(&failure, &head.headers);
         }
         let query = head.uri.query().unwrap_or_default();
-        if let Some(page) = self.tell_reason(query).filter(|_| accepts_pages(&head.headers)) {
-            return page;
-        }
         let options = BeginOptions::from_query(query);
         let current = head.extensions.get::<CurrentSession>();
+        // A browser that is signed in has not been signed out, whatever a link says.
+        let is_told = current.is_none() && accepts_pages(&head.headers);
+        if let Some(page) = self.tell_reason(query).filter(|_| is_told) {
+            return page;
+        }
         let begun = match current.filter(|current| options.is_step_up_of(current)) {
             Some(current) => self.begin_step_up(current, options, &head.headers).await,
             None => self.begin(options, &head.headers, &head.extensions).await,
@@ -154,12 +156,22 @@ impl OpenIdSignIn {
             return missing_layer(&head.uri);
         }
         let current = head.extensions.get::<CurrentSession>();
+        // A cookie may be there all the same, of the user whom the application knew before: its session
+        // is live, and ends only for that user.
+        if let (None, Err(failure)) =
+            (current, self.flow.known_user(&head.headers, &head.extensions))
+        {
+            return self.failed(&failure, &head.headers);
+        }
         let mut response = match self.sign_out(current, &head.headers).await {
             Ok(location) if accepts_pages(&head.headers) => redirect(&location),
             Ok(_) => status(StatusCode::NO_CONTENT),
             Err(rejection) => return ProblemDetails::of(&rejection),
         };
-        response.extensions_mut().insert(CookieUpdate::signed_out());
+        // Another user's cookie is kept, as the layer keeps it.
+        if current.is_some() || !self.flow.binding.is_set() {
+            response.extensions_mut().insert(CookieUpdate::signed_out());
+        }
         response
     }
 

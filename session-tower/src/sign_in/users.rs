@@ -47,9 +47,10 @@ pub trait UserOfSignIn: Send + Sync + 'static {
     /// Returns what is kept with the session, for
     /// [`CurrentSession::data`](crate::CurrentSession::data) (default: the claims `name`,
     /// `preferred_username`, `email` and `email_verified`, as far as the provider sends them and they
-    /// fit).
-    fn data(&self, outcome: &SignInOutcome) -> SessionData {
-        profile(&outcome.claims)
+    /// fit). `None` leaves what a step-up finds: return empty data to take it away.
+    fn data(&self, outcome: &SignInOutcome) -> Option<SessionData> {
+        let profile = profile(&outcome.claims);
+        (!profile.is_empty()).then_some(profile)
     }
 }
 
@@ -61,9 +62,17 @@ fn profile(claims: &SignInClaims) -> SessionData {
         ("email", claims.email.clone().map(Value::from)),
         ("email_verified", claims.email_verified.map(Value::from)),
     ];
-    let claims = claims.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    // What does not fit is not kept: the sign-in is worth more.
-    SessionData::new(&claims.collect::<BTreeMap<_, _>>()).unwrap_or_default()
+    let mut kept = BTreeMap::new();
+    let mut data = SessionData::default();
+    for (name, value) in claims.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+        kept.insert(name, value);
+        match SessionData::new(&kept) {
+            Ok(longer) => data = longer,
+            // What does not fit is not kept: the sign-in is worth more.
+            Err(_) => drop(kept.remove(name)),
+        }
+    }
+    data
 }
 
 /// The application refuses a sign-in.

@@ -2,6 +2,7 @@
 
 use session_core::EndReason;
 use session_core::manager::ListedSession;
+use session_core::session::{ProviderIdentity, Subject};
 
 use super::*;
 
@@ -68,7 +69,8 @@ async fn f21_a_choice_ends_only_devices_of_the_user_who_has_authenticated() {
     let of_bob = site.manager.list(&UserId::new("bob").unwrap(), None).await.unwrap();
     let id = of_bob[0].session.id.to_string();
     assert!(!page.contains(&id));
-    browser.chooses(choice_of(&page), &id).await;
+    location(&browser.chooses(choice_of(&page), &id).await);
+    assert_eq!(site.devices().await.len(), 10);
     assert_eq!(bob.user().await.as_deref(), Some("bob"));
 }
 
@@ -78,12 +80,41 @@ async fn f21_what_does_not_fill_the_cap_is_not_offered() {
     let (ann, github) = (UserId::new("ann").unwrap(), ProviderName::new("github").unwrap());
     let elsewhere = SignIn::new(&ann, &github, TokenResponse::bearer("at"));
     let elsewhere = site.manager.sign_in(elsewhere).await.unwrap().session.id.to_string();
+    // A connection of the same account fills the cap as well as a browser does.
+    let identity = ProviderIdentity {
+        issuer: Some(site.idp.issuer().as_str().to_owned()),
+        subject: Some(Subject::new("ann").unwrap()),
+        ..ProviderIdentity::default()
+    };
+    let okta = ProviderName::new("okta").unwrap();
+    let tool = SignIn::new(&ann, &okta, TokenResponse::bearer("at")).identity(identity);
+    let tool = site.manager.connect_with(tool).await.unwrap().session.id.to_string();
+    for _ in 0..9 {
+        site.browser().signs_in("/login?login_hint=ann").await;
+    }
+    let browser = site.browser();
+    let page = browser.signs_in("/login?login_hint=ann").await.text().await.unwrap();
+    assert_eq!(page.matches("name=\"end\"").count(), 10);
+    assert!(!page.contains(&elsewhere) && page.contains(&tool), "{page}");
+    browser.chooses(choice_of(&page), &elsewhere).await;
+    assert_eq!(site.devices().await.len(), 11, "what was not offered is not ended");
+}
+
+#[tokio::test]
+async fn f21_the_sign_in_goes_on_as_it_was_asked_for() {
+    let site = Site::with(|sign_in| sign_in.optional_scope("calendar")).await;
     for _ in 0..10 {
         site.browser().signs_in("/login?login_hint=ann").await;
     }
-    let page = site.browser().signs_in("/login?login_hint=ann").await.text().await.unwrap();
-    assert_eq!(page.matches("name=\"end\"").count(), 10);
-    assert!(!page.contains(&elsewhere), "{page}");
+    let browser = site.browser();
+    let refused = browser.signs_in("/login?login_hint=ann&scope=calendar&max_age=60").await;
+    let page = refused.text().await.unwrap();
+    let id = site.devices().await[0].session.id.to_string();
+    let at_provider = location(&browser.chooses(choice_of(&page), &id).await);
+    assert!(
+        at_provider.contains("max_age=60") && at_provider.contains("calendar"),
+        "{at_provider}"
+    );
 }
 
 #[tokio::test]

@@ -78,3 +78,19 @@ async fn s4_the_choice_at_a_full_cap_is_the_known_users_alone() {
     location(&choose("u-1").await.unwrap());
     assert_eq!(ids().await.len(), 9);
 }
+
+#[tokio::test]
+async fn s4_a_sign_out_of_another_user_ends_and_clears_nothing() {
+    let site = Site::with(|sign_in| sign_in.known_user(by_proxy)).await;
+    let browser = browser_of(&site, "u-1");
+    browser.signs_in("/login?login_hint=ann").await;
+    let logout = || browser.http.post(format!("{}/logout", site.address));
+    let answer = logout().header("remote-user", "").send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "the application knows no user");
+    assert!(!answer.headers().contains_key("set-cookie"));
+    let answer = logout().header("remote-user", "u-2").send().await.unwrap();
+    assert!(!answer.headers().contains_key("set-cookie"), "{answer:?}");
+    assert_eq!(browser.user().await.as_deref(), Some("u-1"));
+    logout().send().await.unwrap();
+    assert_eq!(site.sessions("u-1").await, 0);
+}

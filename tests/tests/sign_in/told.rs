@@ -35,6 +35,10 @@ async fn a_reason_that_a_link_makes_up_is_not_shown() {
     let made_up = "/login?reason=%3Cscript%3Ealert(1)%3C%2Fscript%3E&login_hint=ann";
     let signed_in = site.browser().signs_in(made_up).await;
     assert_eq!(location(&signed_in), "/");
+    let signed_in = site.browser();
+    signed_in.signs_in("/login?login_hint=ann").await;
+    let told = signed_in.open("/login?reason=revoked_by_admin").await;
+    assert_eq!(told.status(), StatusCode::SEE_OTHER, "it has not been signed out");
     let quoted = "/login?reason=evicted&return_to=%2F%22%3E%3Cscript%3E&%22%3E%3Cb%3E=1";
     let page = site.browser().open(quoted).await.text().await.unwrap();
     assert!(!page.contains("<script>") && !page.contains("<b>"), "{page}");
@@ -75,8 +79,8 @@ impl UserOfSignIn for Keeps {
         Ok(UserId::new("staff-1").unwrap())
     }
 
-    fn data(&self, _: &SignInOutcome) -> SessionData {
-        self.0.clone()
+    fn data(&self, _: &SignInOutcome) -> Option<SessionData> {
+        Some(self.0.clone())
     }
 }
 
