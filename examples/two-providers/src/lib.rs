@@ -17,9 +17,9 @@ use axum::extract::RawQuery;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use session_core::SessionManager;
-use session_tower::CurrentSession;
 use session_tower::devices::DevicesPage;
 use session_tower::sign_in::OpenIdSignIn;
+use session_tower::{CurrentSession, RedirectToLogin};
 use tower_http::csrf::CsrfLayer;
 
 pub use accounts::Accounts;
@@ -54,7 +54,10 @@ async fn choose(RawQuery(query): RawQuery) -> Response {
     if asked.iter().any(|(name, _)| name == "reason") {
         return Redirect::to(&format!("/login?{query}")).into_response();
     }
-    let fields: String = asked.iter().map(field).collect();
+    let stays = |(name, value): &&(_, Cow<'_, str>)| {
+        *name != "return_to" || RedirectToLogin::is_local(value)
+    };
+    let fields: String = asked.iter().filter(stays).map(field).collect();
     Html(format!(
         "<!doctype html><title>Sign in</title><form action=/login>{fields}\
          <button name=provider value=okta>Sign in with Okta</button> \

@@ -68,6 +68,7 @@ async fn provider(address: &str) -> (RunningProvider, Arc<OpenIdProvider>) {
         .client(client.redirect_uri(format!("{address}/callback")))
         .user(User::new("ann.okta").email("Ann@example.test"))
         .user(User::new("ann.apple").email("ann@example.test"))
+        .user(User::new("bert").email("ann@example.test"))
         .user(User::new("eve").unverified_email("ann@example.test"))
         .auto_login(true)
         .build()
@@ -134,6 +135,16 @@ async fn one_person_at_two_providers_is_one_user() {
     assert_eq!(site.signs_in("okta", "ann.okta").await, "user-1 at okta", "as before");
 }
 
+/// Bert has got the address that was Ann's, at the provider where she has her account.
+#[tokio::test]
+async fn an_address_that_another_person_has_now_opens_no_account() {
+    let site = Site::trusting(&["okta", "apple"]).await;
+    assert_eq!(site.signs_in("okta", "ann.okta").await, "user-1 at okta");
+    assert_eq!(site.signs_in("okta", "bert").await, "user-2 at okta");
+    assert_eq!(site.signs_in("apple", "bert").await, "user-2 at apple", "it is Bert's now");
+    assert_eq!(site.signs_in("okta", "ann.okta").await, "user-1 at okta");
+}
+
 #[tokio::test]
 async fn an_address_that_is_not_verified_opens_no_account() {
     let site = Site::trusting(&["okta", "apple"]).await;
@@ -163,8 +174,14 @@ async fn a_page_without_a_session_leads_to_the_choice_and_back() {
     let choice = location(&browser.open("/devices?sort=%22name").await);
     assert!(choice.starts_with("/choose?return_to="), "{choice}");
     let page = browser.open(&choice).await.text().await.unwrap();
-    assert!(page.contains("name=return_to value=\"/devices?sort="), "{page}");
+    assert!(page.contains("name=\"return_to\" value=\"/devices?sort="), "{page}");
     assert!(page.contains("value=okta") && page.contains("value=apple"));
-    let elsewhere = browser.open("/choose?return_to=https%3A%2F%2Fevil.example").await;
-    assert!(elsewhere.text().await.unwrap().contains("value=\"/\""));
+    let asked = "max_age=60&return_to=https%3A%2F%2Fevil.example&%22%3E%3Cscript%3E=1";
+    let page = browser.open(&format!("/choose?{asked}")).await.text().await.unwrap();
+    assert!(page.contains("name=\"max_age\" value=\"60\"") && !page.contains("evil"), "{page}");
+    assert!(!page.contains("<script>"), "{page}");
+    let told = location(&browser.open("/choose?reason=evicted&return_to=%2Fa").await);
+    assert_eq!(told, "/login?reason=evicted&return_to=%2Fa");
+    let told = browser.open(&told).await.text().await.unwrap();
+    assert!(told.contains("href=\"/choose?return_to=%2Fa\""), "{told}");
 }

@@ -89,21 +89,32 @@ impl SessionData {
 
     /// Returns about how many bytes of memory the values take.
     pub(crate) fn memory(&self) -> usize {
-        self.0.iter().map(|(name, value)| name.len() + memory_of(value)).sum()
+        let mut bytes = 0;
+        for (name, value) in &self.0 {
+            bytes += name.len() + memory_of(value);
+        }
+        bytes
     }
 }
 
 /// Returns about how many bytes of memory a value takes.
 pub(crate) fn memory_of(value: &Value) -> usize {
-    let inner = match value {
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(memory_of).sum(),
-        Value::Object(fields) => {
-            fields.iter().map(|(name, value)| name.len() + memory_of(value)).sum()
+    let mut bytes = size_of::<Value>();
+    match value {
+        Value::String(text) => bytes += text.len(),
+        Value::Array(items) => {
+            for item in items {
+                bytes += memory_of(item);
+            }
         }
-        _ => 0,
-    };
-    size_of::<Value>() + inner
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                bytes += name.len() + memory_of(value);
+            }
+        }
+        _ => {}
+    }
+    bytes
 }
 
 impl TryFrom<Map<String, Value>> for SessionData {
