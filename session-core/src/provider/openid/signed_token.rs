@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use openidconnect::JwsSigningAlgorithm as _;
-use openidconnect::core::{CoreJsonWebKeySet, CoreJwsSigningAlgorithm};
+use openidconnect::core::CoreJsonWebKeySet;
+#[cfg(feature = "shared-signals")]
+use openidconnect::core::CoreJwsSigningAlgorithm;
 use serde::Deserialize;
 
 use super::keys::KeySet;
