@@ -54,6 +54,7 @@ CREATE TABLE IF NOT EXISTS login_session_event (
   provider VARCHAR(255) NOT NULL,
   kind VARCHAR(32) NOT NULL,
   detail VARCHAR(32) NULL,
+  actor VARCHAR(255) NULL,
   at BIGINT NOT NULL,
   KEY login_session_event_kind (kind, at),
   KEY login_session_event_session (session_id, at, id)

@@ -66,6 +66,7 @@ CREATE TABLE IF NOT EXISTS login_session_event (
   provider TEXT NOT NULL,
   kind TEXT NOT NULL,
   detail TEXT NULL,
+  actor TEXT NULL,
   at BIGINT NOT NULL
 );
 
