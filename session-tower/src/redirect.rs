@@ -1,7 +1,7 @@
 //! The redirect of unauthenticated navigations to a login path.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CACHE_CONTROL, LOCATION, RETRY_AFTER, VARY};
+use http::header::{ACCEPT, CACHE_CONTROL, LOCATION, VARY};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
@@ -158,8 +158,7 @@ fn page(rejection: &Rejection) -> Response<Bytes> {
     };
     let html = format!("<p role=\"alert\">{message}</p>");
     let mut response = html::page(rejection.status(), "en", "That did not work", &html);
-    let retry_after = ProblemDetails::of::<Bytes>(rejection).headers_mut().remove(RETRY_AFTER);
-    response.headers_mut().extend(retry_after.map(|value| (RETRY_AFTER, value)));
+    response.headers_mut().extend(rejection.retry_after_header());
     response
 }
 

@@ -138,6 +138,13 @@ impl Rejection {
         }
     }
 
+    /// Returns the header that says so, in seconds: rounded up, so that no client comes back too early.
+    pub(crate) fn retry_after_header(&self) -> Option<(HeaderName, HeaderValue)> {
+        let wait = self.retry_after()?;
+        let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+        Some((RETRY_AFTER, HeaderValue::from(seconds.max(1))))
+    }
+
     /// Returns the response for a handler: a [`ProblemDetails`], in whose place the layer puts the
     /// response that [it is configured with](crate::SessionLayer::with_rejection_response). If it
     /// tells why the session has ended, it clears the cookie.
@@ -328,11 +335,7 @@ impl ProblemDetails {
             };
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
-        if let Some(wait) = rejection.retry_after() {
-            // Rounded up, so that no client comes back too early.
-            let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
-        }
+        headers.extend(rejection.retry_after_header());
         response
     }
 }

@@ -10,7 +10,7 @@ use session_core::manager::{Maintenance, StartError};
 use session_core::{Keyring, SessionManager, SessionStore};
 use session_tower::devices::DevicesPage;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
 use crate::listener::Listen;
@@ -62,6 +62,7 @@ impl App {
         let (stop, closing) = watch::channel(false);
         let state = Arc::new(AppState {
             devices: DevicesPage::new(manager.clone()).with_document(page::devices),
+            tool: OnceCell::new(),
             manager,
             provider: client,
             has_built_in_provider: built_in.is_some(),

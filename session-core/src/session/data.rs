@@ -34,7 +34,7 @@ use serde_json::{Map, Value};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Map<String, Value>", into = "Map<String, Value>")]
+#[serde(try_from = "Map<String, Value>")]
 pub struct SessionData(Map<String, Value>);
 
 /// A value cannot be kept with a session.
@@ -126,12 +126,6 @@ impl TryFrom<Map<String, Value>> for SessionData {
             Ok(bytes) => Err(InvalidSessionData::TooLong(bytes)),
             Err(_) => Err(InvalidSessionData::NoObject),
         }
-    }
-}
-
-impl From<SessionData> for Map<String, Value> {
-    fn from(data: SessionData) -> Self {
-        data.0
     }
 }
 

@@ -53,17 +53,13 @@ impl View<'_> {
     fn item(&self, listed: &ListedSession) -> String {
         let (text, session) = (self.text, &listed.session);
         let (id, label) = (session.id.to_string(), device_label(text, session, self.now));
-        match listed.is_current {
-            true => {
-                let mark = format!(" <em>{}</em>", escaped(&text.this_device));
-                let (says, label) = (text.sign_out.as_str(), label.as_str());
-                let button = Button { path: self.logout_path, end: "", says, label, fields: "" };
-                device_item(text, session, self.now, &mark, &button)
-            }
-            false => {
-                device_item(text, session, self.now, "", &Button::own(&id, &text.sign_out, &label))
-            }
-        }
+        let mark = format!(" <em>{}</em>", escaped(&text.this_device));
+        let (path, end, mark) = match listed.is_current {
+            true => (self.logout_path, "", &*mark),
+            false => ("", &*id, ""),
+        };
+        let button = Button { path, end, says: &text.sign_out, label: &label, fields: "" };
+        device_item(text, session, self.now, mark, &button)
     }
 
     /// Shows the connections to tool servers apart: they are no devices, and end one by one (F23).

@@ -98,8 +98,8 @@ impl OpenIdSignIn {
         let options = BeginOptions::from_query(query);
         let current = head.extensions.get::<CurrentSession>();
         // A browser that is signed in has not been signed out, whatever a link says.
-        let is_told = current.is_none() && accepts_pages(&head.headers);
-        if let Some(page) = self.tell_reason(query).filter(|_| is_told) {
+        let shows_pages = current.is_none() && accepts_pages(&head.headers);
+        if let Some(page) = self.tell_reason(query).filter(|_| shows_pages) {
             return page;
         }
         let begun = match current.filter(|current| options.is_step_up_of(current)) {

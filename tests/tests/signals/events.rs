@@ -319,7 +319,11 @@ async fn b8_a_transmitter_of_its_own_is_known_by_its_issuer_and_keys() {
         &keys,
         audience,
     );
-    receiver.service = receiver.service.with_transmitter(&okta, transmitter.unwrap());
+    let transmitter = transmitter.unwrap();
+    let other = SignalTransmitter::of_provider(&receiver.site.openid, audience);
+    let misspelt = ProviderName::new("otka").unwrap();
+    assert!(receiver.service.clone().with_transmitter(&misspelt, other).is_err());
+    receiver.service = receiver.service.with_transmitter(&okta, transmitter).unwrap();
     let laptop = receiver.site.sign_in("ann", "sub-1", "sid-1").await;
     let claims = receiver.claims(&receiver.site.iss_sub("sub-1"));
     let claims = with(&claims, "iss", json!("https://events.example"));

@@ -17,9 +17,10 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
 use session_core::SessionManager;
 use session_tower::devices::DevicesPage;
+use session_tower::outgoing::OutgoingClient;
 use session_tower::sign_in::OpenIdSignIn;
 use session_tower::{Rejection, SessionLayer};
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use tower_http::csrf::CsrfLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
@@ -36,6 +37,8 @@ pub(crate) struct AppState {
     pub(crate) manager: SessionManager,
     pub(crate) provider: ProviderClient,
     pub(crate) devices: DevicesPage,
+    /// The client of the service that `/api/tool` calls, and the path there.
+    pub(crate) tool: OnceCell<(OutgoingClient, String)>,
     /// Whether to offer user names on the page: the built-in provider asks for no password.
     pub(crate) has_built_in_provider: bool,
     /// Becomes true when open streams must close.

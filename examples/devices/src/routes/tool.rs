@@ -19,8 +19,9 @@ pub(crate) async fn tool(
     State(state): State<Arc<AppState>>,
     current: CurrentSession,
 ) -> Result<Response, Rejection> {
-    let (client, path) = userinfo(&state).await?;
-    let answer = client.get(&current, &path).await?;
+    // Made at the first call, so that the application starts while the provider is away.
+    let (client, path) = state.tool.get_or_try_init(|| userinfo(&state)).await?;
+    let answer = client.get(&current, path).await?;
     match answer.status() {
         status if status.is_success() => {
             Ok(([(CONTENT_TYPE, "application/json")], answer.into_body()).into_response())

@@ -18,6 +18,7 @@ use session_core::session::ProviderLogout;
 
 use super::target::{NoTarget, UserLookup, UserOfSignal};
 use crate::answer::{not_allowed, ready_made_service, status, unavailable};
+use crate::sign_in::config_error::SignInConfigError;
 use crate::sign_in::flow::OpenIdSignIn;
 use crate::sign_in::known_tokens::KnownTokens;
 
@@ -74,16 +75,25 @@ impl OpenIdSignIn {
 
 impl SecurityEventService {
     /// Adds a transmitter with an issuer and keys of its own, which speaks of the users of a provider.
-    /// One for a provider that the sign-in does not have is ignored.
-    #[must_use]
-    pub fn with_transmitter(mut self, provider: &ProviderName, it: SignalTransmitter) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SignInConfigError`] if the sign-in does not have that provider: its events would be
+    /// refused.
+    pub fn with_transmitter(
+        mut self,
+        provider: &ProviderName,
+        it: SignalTransmitter,
+    ) -> Result<Self, SignInConfigError> {
         let mut known = self.sign_in.flow.providers.iter();
-        if let Some(registered) = known.find(|registered| registered.name == *provider) {
-            let (name, client) = (provider.clone(), Arc::clone(&registered.client));
-            let added = AcceptedTransmitter { name, client, transmitter: Arc::new(it) };
-            Arc::make_mut(&mut self.transmitters).push(added);
-        }
-        self
+        let registered = known.find(|registered| registered.name == *provider);
+        let registered = registered.ok_or_else(|| {
+            SignInConfigError::new("provider", format!("{provider} is not one of the sign-in's"))
+        })?;
+        let (name, client) = (provider.clone(), Arc::clone(&registered.client));
+        let added = AcceptedTransmitter { name, client, transmitter: Arc::new(it) };
+        Arc::make_mut(&mut self.transmitters).push(added);
+        Ok(self)
     }
 
     /// Sets who names users by other identifiers than a subject of the provider (default: such events
