@@ -56,6 +56,30 @@ for (const [name, page] of Object.entries({ desktop, phone })) {
 }
 console.log("two devices, each knows itself; axe-core finds nothing, light and dark");
 
+// The list stays current by itself while somebody looks at it, and keeps the focus.
+await desktop.clock.install();
+await desktop.reload();
+await desktop.locator("li", { hasText: "iPhone" }).locator("button").focus();
+const tablet = await signIn({ viewport: { width: 800, height: 400 } });
+assert.equal(await desktop.locator("li").count(), 2);
+await desktop.clock.runFor("00:11");
+await desktop.locator("li").nth(2).waitFor();
+assert.match(await desktop.evaluate("document.activeElement.ariaLabel"), /iPhone/);
+await tablet.request.post(`${application}/logout`, { headers: { origin: application }, maxRedirects: 0 });
+await desktop.clock.runFor("00:11");
+await desktop.locator("li").nth(2).waitFor({ state: "detached" });
+// Nobody looks any more: five minutes later the page asks no more.
+await desktop.clock.fastForward("06:00");
+let asked = 0;
+desktop.on("request", () => asked++);
+await desktop.clock.runFor("01:00");
+assert.equal(asked, 0);
+const question = desktop.waitForRequest(`${application}/devices`);
+await desktop.mouse.move(10, 10);
+await desktop.clock.runFor("00:11");
+await question;
+console.log("the list follows the other devices, and rests when nobody looks");
+
 // By keyboard alone.
 const end = desktop.locator("li", { hasText: "iPhone" }).locator("button");
 await end.focus();

@@ -44,20 +44,17 @@ pub trait KeyRotation {
         limit: u64,
     ) -> Result<Vec<PendingRevocation>, StoreError>;
 
-    /// Replaces the sealed tokens if the session is live and has this revision (law 3); returns
-    /// whether it did.
+    /// Replaces the sealed tokens of each of these sessions that is live and has the revision that
+    /// was read (law 3); returns of how many it did.
     ///
-    /// The revision stays, since no request sees a difference. May be repeated.
+    /// The revision stays, since no request sees a difference. All that can be written is written
+    /// in one transaction, so that a disk is waited for once; the caller gives few enough that no
+    /// request waits long for a row. May be repeated.
     ///
     /// # Errors
     ///
     /// Returns [`StoreError`] if the store cannot answer.
-    async fn reseal(
-        &self,
-        id: SessionId,
-        revision: u64,
-        tokens: SealedTokens,
-    ) -> Result<bool, StoreError>;
+    async fn reseal(&self, sessions: Vec<Reseal>) -> Result<usize, StoreError>;
 
     /// Replaces the sealed refresh token of a revocation. Does nothing if it is not in the outbox.
     /// May be repeated.
@@ -66,4 +63,24 @@ pub trait KeyRotation {
     ///
     /// Returns [`StoreError`] if the store cannot answer.
     async fn reseal_revocation(&self, id: RevocationId, sealed: Sealed) -> Result<(), StoreError>;
+}
+
+/// Holds tokens that were sealed anew, for a session as it was read.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Reseal {
+    /// The session.
+    pub id: SessionId,
+    /// The revision that was read.
+    pub revision: u64,
+    /// The tokens.
+    pub tokens: SealedTokens,
+}
+
+impl Reseal {
+    /// Creates a write of these tokens over the revision that was read.
+    #[must_use]
+    pub const fn new(id: SessionId, revision: u64, tokens: SealedTokens) -> Self {
+        Self { id, revision, tokens }
+    }
 }

@@ -88,7 +88,7 @@ use std::fmt;
 pub use admission::{Admission, Decide, NewSession, Partition};
 pub use error::{StoreError, StoreErrorKind};
 pub use event::{ChangesQuery, EventLog};
-pub use key_rotation::KeyRotation;
+pub use key_rotation::{KeyRotation, Reseal};
 pub use lease::RenewalLeases;
 pub use lifecycle::{EndTarget, SessionLifecycle};
 pub use lookup::{SessionLookup, TimeoutBasis, TimeoutQuery};

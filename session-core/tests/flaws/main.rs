@@ -13,7 +13,7 @@ use session_core::testing::conformance;
 use store::{Flaw, Flawed};
 
 /// Each flaw, with a law that it breaks.
-const FLAWS: [(Flaw, u8); 63] = [
+const FLAWS: [(Flaw, u8); 64] = [
     (Flaw::AdmitsInTwoSteps, 1),
     (Flaw::CountsAllPartitionsTogether, 1),
     (Flaw::EvictsOneOnly, 1),
@@ -31,6 +31,7 @@ const FLAWS: [(Flaw, u8); 63] = [
     (Flaw::TouchesSiblings, 2),
     (Flaw::ResealsAnyRevision, 3),
     (Flaw::ResealsAsRenewal, 3),
+    (Flaw::ResealsAllOrNone, 3),
     (Flaw::RotatesAnySecret, 3),
     (Flaw::WritesAnyRevision, 3),
     (Flaw::WritesInTwoSteps, 3),

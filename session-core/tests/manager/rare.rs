@@ -8,7 +8,9 @@ use session_core::middleware::SessionManagerExt as _;
 use session_core::provider::{ProviderErrorKind, RevocationScope};
 use session_core::session::ProviderIdentity;
 use session_core::store::memory::MemoryStore;
-use session_core::store::{KeyRotation as _, Lease, RenewalLeases as _, SessionLookup as _};
+use session_core::store::{
+    KeyRotation as _, Lease, RenewalLeases as _, Reseal, SessionLookup as _,
+};
 use session_core::testing::sample::{provider as named, subject, user};
 use session_core::testing::{
     FakeClock, Fault, FaultyStore, Method, RenewalScript, ScriptedProvider,
@@ -154,6 +156,7 @@ async fn law_10_one_altered_row_does_not_prove_a_wrong_key_among_many_rows_of_ot
     let mut bytes = tokens.tokens.as_bytes().to_vec();
     *bytes.last_mut().unwrap() ^= 1;
     tokens.tokens = Sealed::from_bytes(bytes);
-    assert!(store.reseal(changed.id, row.session.revision, tokens).await.unwrap());
+    let altered = Reseal::new(changed.id, row.session.revision, tokens);
+    assert_eq!(store.reseal(vec![altered]).await.unwrap(), 1);
     assert!(start(&both).await.is_ok());
 }

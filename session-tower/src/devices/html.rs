@@ -1,11 +1,13 @@
 //! The list of sessions in HTML, for the page of devices and for the choice at a full cap.
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::header::CONTENT_SECURITY_POLICY;
+use http::{HeaderValue, Response, StatusCode};
 use session_core::manager::ListedSession;
 use session_core::session::Origin;
 use session_core::{Session, Timestamp, UserId};
 
+use super::live::{self, LIVE_SCRIPT};
 use super::text::DevicesText;
 use crate::html::{self, escaped};
 
@@ -33,7 +35,11 @@ pub(crate) struct Button<'a> {
 
 impl View<'_> {
     pub(super) fn page(&self) -> Response<Bytes> {
-        html::page(StatusCode::OK, &self.text.language, &self.text.title, &self.content())
+        let html = format!("{}<script>{LIVE_SCRIPT}</script>", self.content());
+        let mut page = html::page(StatusCode::OK, &self.text.language, &self.text.title, &html);
+        let policy = HeaderValue::from_static(live::POLICY);
+        page.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+        page
     }
 
     /// Returns what stands below the heading.
@@ -47,7 +53,10 @@ impl View<'_> {
             _ => Button::own("others", &text.sign_out_others, &text.sign_out_others).form(),
         };
         let (user, tools) = (escaped(self.user.as_str()), self.tools(&tools));
-        format!("<p>{user}</p><ul class=\"devices\">{items}</ul>{others}{tools}")
+        format!(
+            "<p>{user}</p><div id=\"sessions\"><ul class=\"devices\">{items}</ul>{others}{tools}\
+             </div>"
+        )
     }
 
     fn item(&self, listed: &ListedSession) -> String {

@@ -2,8 +2,8 @@
 //!
 //! [`DevicesPage`] is a service for one route inside of the [`SessionLayer`](crate::SessionLayer). It
 //! lists the sessions of the user, marks the one of this browser, and ends one of them or all others,
-//! by plain forms: without a script, and without anything from another address. Connections to tool
-//! servers are listed apart, and ended one by one.
+//! by plain forms, and without anything from another address. Connections to tool servers are listed
+//! apart, and ended one by one. Where scripts run, the list stays current by itself ([`LIVE_SCRIPT`]).
 //!
 //! ```no_run
 //! use session_core::SessionManager;
@@ -26,11 +26,13 @@
 //! and [`end_others`](session_core::SessionManager::end_others); what they return serializes.
 
 mod html;
+mod live;
 mod page;
 mod text;
 
 #[cfg(feature = "sign-in")]
 pub(crate) use html::{Button, device_item, device_label};
+pub use live::LIVE_SCRIPT;
 pub use page::DevicesPage;
 #[cfg(feature = "sign-in")]
 pub(crate) use page::is_gone;

@@ -1,12 +1,14 @@
 //! The ready-made page of devices.
 
+use base64ct::{Base64, Encoding as _};
 use http::header::{CONTENT_SECURITY_POLICY, COOKIE, LOCATION, ORIGIN};
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use http_body_util::Full;
 use session_core::session::DeviceLabel;
 use session_core::session::SessionSecret;
 use session_core::testing::sample;
-use session_tower::devices::{DevicesPage, DevicesText};
+use session_tower::devices::{DevicesPage, DevicesText, LIVE_SCRIPT};
+use sha2::{Digest as _, Sha256};
 use tower::{Layer, ServiceExt as _};
 
 use crate::site::{Answer, Body, Site, SiteService, cookie};
@@ -154,12 +156,16 @@ async fn what_a_browser_sends_is_escaped_and_texts_can_be_replaced() {
     let page = site.layer().layer(page);
     let answer = ask(&page, Method::GET, &ann.secret, &[], "").await;
     let html = &answer.text;
+    let html = &html.replace(&format!("<script>{LIVE_SCRIPT}</script>"), "");
     assert!(!html.contains("<script>") && !html.contains("<b>") && !html.contains("\" onclick"));
     assert!(html.contains("lang=\"de\"") && html.contains("Deine &lt;Geräte&gt;"));
     assert!(html.contains(">eben</time>") && html.contains("action=\"/ab\""));
     assert!(html.contains("&lt;Werkzeuge&gt;") && html.contains("&lt;mcp:&lt;i&gt;&gt;"), "{html}");
     let policy = answer.headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
     assert!(policy.starts_with("default-src 'none'"), "{policy}");
+    // The browser runs this script and no other.
+    let hash = Base64::encode_string(&Sha256::digest(LIVE_SCRIPT));
+    assert!(policy.contains(&format!("script-src 'sha256-{hash}';")), "{policy}, and not {hash}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use session_core::store::{KeyRotation as _, SessionLookup as _};
+use session_core::store::{KeyRotation as _, Reseal, SessionLookup as _};
 use session_core::testing::{Fault, Method, sample};
 
 use session_tower::RedirectToLogin;
@@ -79,7 +79,8 @@ async fn tamper(site: &Site, victim: session_core::SessionId) {
     let other = site.sign_in("other").await.session.id;
     let foreign = site.store.find(other).await.unwrap().unwrap().tokens.unwrap();
     let revision = site.store.find(victim).await.unwrap().unwrap().session.revision;
-    assert!(site.store.reseal(victim, revision, foreign).await.unwrap());
+    let swapped = Reseal::new(victim, revision, foreign);
+    assert_eq!(site.store.reseal(vec![swapped]).await.unwrap(), 1);
 }
 
 #[tokio::test]

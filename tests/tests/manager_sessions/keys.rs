@@ -7,7 +7,7 @@ use session_core::manager::{
     ManagerErrorKind, Resolution, SignIn, SignedIn, StartError, TokenErrorKind,
 };
 use session_core::store::memory::MemoryStore;
-use session_core::store::{KeyRotation as _, SessionLookup as _};
+use session_core::store::{KeyRotation as _, Reseal, SessionLookup as _};
 use session_core::testing::{FakeClock, ScriptedProvider, sample};
 use session_core::{Keyring, SessionManager};
 use session_tests::manager::{OKTA, policy, rows_of};
@@ -113,8 +113,8 @@ async fn k2_swapped_rows_are_unreadable_and_one_changed_row_does_not_stop_the_st
         keys.store.find(rows[1]).await.unwrap().unwrap().tokens.unwrap(),
     ];
     let [first, second] = tokens;
-    assert!(keys.store.reseal(rows[0], 1, second).await.unwrap());
-    assert!(keys.store.reseal(rows[1], 1, first).await.unwrap());
+    let swapped = vec![Reseal::new(rows[0], 1, second), Reseal::new(rows[1], 1, first)];
+    assert_eq!(keys.store.reseal(swapped).await.unwrap(), 2);
     let manager = keys.start(&[&key]).await.unwrap();
     for device in [&laptop, &phone] {
         let error = manager.resolve(&device.secret.digest(), None).await.unwrap_err();

@@ -7,6 +7,7 @@ use session_core::EndReason;
 use session_core::manager::Resolution;
 use session_core::middleware::{SessionManagerExt as _, Validity};
 use session_core::session::SecretDigest;
+use session_core::store::Reseal;
 use session_core::testing::{Fault, Method, sample};
 use session_tests::manager::{World, keyring, settle};
 
@@ -176,8 +177,8 @@ async fn tokens_are_opened_again_only_if_the_row_has_changed() {
         &laptop.session.user,
         &laptop.session.provider,
     );
-    let resealed = world.sessions().reseal(laptop.session.id, 1, sealed.unwrap()).await;
-    assert!(resealed.unwrap());
+    let anew = Reseal::new(laptop.session.id, 1, sealed.unwrap());
+    assert_eq!(world.sessions().reseal(vec![anew]).await.unwrap(), 1);
     let third = again(&second).await;
     assert!(!Arc::ptr_eq(second.tokens(), third.tokens()), "sealed anew, opened again");
     assert_eq!(third.tokens().access_token(), first.tokens().access_token());

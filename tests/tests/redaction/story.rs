@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use identity_provider::{Endpoint, Fault, ScriptedResponse};
 use serde_json::json;
 use session_core::manager::Rotation;
-use session_core::store::{KeyRotation as _, SessionLookup as _};
+use session_core::store::{KeyRotation as _, Reseal, SessionLookup as _};
 use session_core::testing::sample;
 use session_core::{EndReason, Keyring, Session};
 use session_tests::manager::{rows_of, until_real};
@@ -143,7 +143,8 @@ pub(crate) async fn changed_rows(setting: &mut Setting) {
         [other.tokens.clone().unwrap(), one.tokens.clone().unwrap()],
     );
     for ((id, revision), tokens) in ids.into_iter().zip(revisions).zip(tokens) {
-        assert!(setting.store.reseal(id, revision, tokens).await.unwrap());
+        let moved = Reseal::new(id, revision, tokens);
+        assert_eq!(setting.store.reseal(vec![moved]).await.unwrap(), 1);
     }
     let device = &setting.devices[3];
     assert_eq!(setting.request_of(&device.secret).await, StatusCode::SERVICE_UNAVAILABLE);

@@ -11,7 +11,7 @@ use session_core::session::{EndReason, ProviderLogout, SessionId};
 use session_core::store::sea_orm::SeaOrmStore;
 use session_core::store::sea_orm::entity::{Octets, admission_lock};
 use session_core::store::{
-    ChangesQuery, EndTarget, Lease, PendingRevocation, Round, SecretRotation, StepUpWrite,
+    ChangesQuery, EndTarget, Lease, PendingRevocation, Reseal, Round, SecretRotation, StepUpWrite,
     TimeoutBasis, TimeoutQuery, TokenWrite,
 };
 use session_core::store::{
@@ -111,7 +111,8 @@ async fn seal_with_an_old_key(store: &SeaOrmStore, logins: &[Login]) {
     let old = sample::keyring_of(&["old"]);
     let login = &logins[1];
     let sealed = sample::sealed_by(&old, &login.tokens, &login.session);
-    assert!(store.reseal(login.id(), 1, sealed.clone()).await.unwrap());
+    let anew = Reseal::new(login.id(), 1, sealed.clone());
+    assert_eq!(store.reseal(vec![anew]).await.unwrap(), 1);
     let sealed_otherwise = store.list_revocations_sealed_with_other_key("old", None, 1).await;
     let revocation = sealed_otherwise.unwrap()[0].id;
     store.reseal_revocation(revocation, sealed.refresh_token.unwrap()).await.unwrap();
@@ -144,7 +145,7 @@ async fn call_every_method(store: &SeaOrmStore, logins: &[Login]) {
     let tokens = sample::sealed(&sample::tokens(), &two.session);
     let write = TokenWrite::new(two.id(), 1, tokens.clone(), now);
     assert_eq!(store.write_tokens(write).await.unwrap(), Some(2));
-    assert!(store.reseal(two.id(), 2, tokens).await.unwrap());
+    assert_eq!(store.reseal(vec![Reseal::new(two.id(), 2, tokens)]).await.unwrap(), 1);
     let (from, to) = (two.digest(), sample::secret().digest());
     let rotation = SecretRotation::new(two.id(), from, to, sample::now());
     assert!(store.rotate_secret(rotation).await.unwrap());

@@ -1,13 +1,11 @@
 //! Sealing keys: the check at the start, and sealing with the first key (K1).
 
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-
 use super::revocations::open_sealed;
 use crate::manager::error::{ManagerError, StartError};
 use crate::manager::manager::Inner;
 use crate::manager::row;
 use crate::session::SessionId;
-use crate::store::{PendingRevocation, RevocationId, StoreError, StoredSession};
+use crate::store::{PendingRevocation, Reseal, RevocationId, StoreError, StoredSession};
 use crate::token::Unreadable;
 
 /// How many rows are read at a time.
@@ -16,8 +14,9 @@ const BATCH: u64 = 200;
 /// How often everything is gone through while values change.
 const MAX_PASSES: u32 = 8;
 
-/// How many of them are written at a time, which leaves connections to requests.
-const AT_ONCE: usize = 4;
+/// How many of them are written in one transaction: a request waits for a few milliseconds at most
+/// where it writes to one of these rows, or to any on SQLite.
+const WRITTEN: usize = 50;
 
 /// What resealing did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,41 +60,26 @@ async fn reseal_sessions(
             inner.bounded(inner.store.list_sealed_with_other_key(key_id, after, BATCH)).await?;
         let Some(last) = rows.last() else { return Ok(()) };
         after = Some(last.session.id);
-        // Several at a time: a server that writes each commit to its disk does so for all of them.
-        let mut resealed = stream::iter(rows.into_iter().map(|row| reseal_session(inner, row)))
-            .buffer_unordered(AT_ONCE);
-        while let Some(outcome) = resealed.try_next().await? {
-            report.count(outcome);
+        for rows in rows.chunks(WRITTEN) {
+            let sealed = seal_anew(inner, rows)?;
+            let opened = sealed.len();
+            let resealed = inner.bounded(inner.store.reseal(sealed)).await?;
+            report.resealed += resealed;
+            report.overtaken += opened.saturating_sub(resealed);
+            report.unreadable += rows.len() - opened;
         }
         progress(*report);
     }
 }
 
-/// What became of one value.
-enum Outcome {
-    Overtaken,
-    Resealed,
-    Unreadable,
-}
-
-impl ResealReport {
-    fn count(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Overtaken => self.overtaken += 1,
-            Outcome::Resealed => self.resealed += 1,
-            Outcome::Unreadable => self.unreadable += 1,
-        }
-    }
-}
-
-async fn reseal_session(inner: &Inner, row: StoredSession) -> Result<Outcome, ManagerError> {
-    let Ok(tokens) = row::open_tokens(inner, &row) else { return Ok(Outcome::Unreadable) };
-    let sealed = row::seal_tokens(inner, &row.session, &tokens)?;
-    let (id, revision) = (row.session.id, row.session.revision);
-    Ok(match inner.bounded(inner.store.reseal(id, revision, sealed)).await? {
-        true => Outcome::Resealed,
-        false => Outcome::Overtaken,
-    })
+/// Seals with the first key what any key opens.
+fn seal_anew(inner: &Inner, rows: &[StoredSession]) -> Result<Vec<Reseal>, ManagerError> {
+    let opened = rows.iter().filter_map(|row| Some((row, row::open_tokens(inner, row).ok()?)));
+    let sealed = opened.map(|(StoredSession { session, .. }, tokens)| {
+        let sealed = row::seal_tokens(inner, session, &tokens)?;
+        Ok(Reseal::new(session.id, session.revision, sealed))
+    });
+    sealed.collect()
 }
 
 async fn reseal_revocations(
@@ -111,22 +95,24 @@ async fn reseal_revocations(
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.id);
         for revocation in &page {
-            report.count(reseal_revocation(inner, revocation).await?);
+            match reseal_revocation(inner, revocation).await? {
+                true => report.resealed += 1,
+                false => report.unreadable += 1,
+            }
         }
         progress(*report);
     }
 }
 
+/// Returns whether any key opens it.
 async fn reseal_revocation(
     inner: &Inner,
     revocation: &PendingRevocation,
-) -> Result<Outcome, ManagerError> {
-    let Ok((context, plain)) = open_sealed(inner, revocation) else {
-        return Ok(Outcome::Unreadable);
-    };
+) -> Result<bool, ManagerError> {
+    let Ok((context, plain)) = open_sealed(inner, revocation) else { return Ok(false) };
     let sealed = inner.keyring.seal(context, &plain)?;
     inner.bounded(inner.store.reseal_revocation(revocation.id, sealed)).await?;
-    Ok(Outcome::Resealed)
+    Ok(true)
 }
 
 /// Checks that the keys open one stored session per key id (store law 10, F35).

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 
 use super::{MemoryStore, at_most};
 use crate::session::SessionId;
-use crate::store::{KeyRotation, PendingRevocation, RevocationId, StoreError, StoredSession};
+use crate::store::{
+    KeyRotation, PendingRevocation, Reseal, RevocationId, StoreError, StoredSession,
+};
 use crate::token::{Sealed, SealedTokens};
 
 #[async_trait]
@@ -49,15 +51,16 @@ impl KeyRotation for MemoryStore {
         Ok(other.take(at_most(limit)).cloned().collect())
     }
 
-    async fn reseal(
-        &self,
-        id: SessionId,
-        revision: u64,
-        tokens: SealedTokens,
-    ) -> Result<bool, StoreError> {
-        let mut state = self.state();
-        let row = state.rows.live_mut(id).filter(|row| row.session.revision == revision);
-        Ok(row.map(|row| row.tokens = Some(tokens)).is_some())
+    async fn reseal(&self, sessions: Vec<Reseal>) -> Result<usize, StoreError> {
+        let (mut state, mut resealed) = (self.state(), 0);
+        for Reseal { id, revision, tokens } in sessions {
+            let row = state.rows.live_mut(id).filter(|row| row.session.revision == revision);
+            if let Some(row) = row {
+                row.tokens = Some(tokens);
+                resealed += 1;
+            }
+        }
+        Ok(resealed)
     }
 
     async fn reseal_revocation(&self, id: RevocationId, sealed: Sealed) -> Result<(), StoreError> {

@@ -7,14 +7,18 @@ use sea_orm::{
     Select,
 };
 
+use super::attempt_error::AttemptError;
 use super::convert::{self, seal_key, sealed_octets, signed};
 use super::entity::{revocation, session};
 use super::live_update::{set_tokens, update_live};
 use super::row::StoredRow;
 use super::store::SeaOrmStore;
+use super::transaction::Transaction;
 use crate::session::SessionId;
-use crate::store::{KeyRotation, PendingRevocation, RevocationId, StoreError, StoredSession};
-use crate::token::{Sealed, SealedTokens};
+use crate::store::{
+    KeyRotation, PendingRevocation, Reseal, RevocationId, StoreError, StoredSession,
+};
+use crate::token::Sealed;
 
 #[async_trait]
 impl KeyRotation for SeaOrmStore {
@@ -74,17 +78,10 @@ impl KeyRotation for SeaOrmStore {
         Ok(found)
     }
 
-    async fn reseal(
-        &self,
-        id: SessionId,
-        revision: u64,
-        tokens: SealedTokens,
-    ) -> Result<bool, StoreError> {
-        self.repeat(|_| {
-            let update = set_tokens(update_live(id), &tokens);
-            self.update(update.filter(session::Column::Revision.eq(signed(revision))))
-        })
-        .await
+    async fn reseal(&self, mut sessions: Vec<Reseal>) -> Result<usize, StoreError> {
+        // Two that reseal at once take the rows in one order, and none waits for the other's.
+        sessions.sort_unstable_by_key(|session| session.id);
+        self.repeat(|_| self.try_to_reseal(&sessions)).await
     }
 
     async fn reseal_revocation(&self, id: RevocationId, sealed: Sealed) -> Result<(), StoreError> {
@@ -104,6 +101,32 @@ impl KeyRotation for SeaOrmStore {
 }
 
 impl SeaOrmStore {
+    async fn try_to_reseal(&self, sessions: &[Reseal]) -> Result<usize, AttemptError> {
+        let mut transaction = self.begin().await?;
+        match self.reseal_within(&mut transaction, sessions).await {
+            Ok(resealed) => transaction.commit().await.map(|()| resealed),
+            Err(error) => {
+                transaction.roll_back().await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn reseal_within(
+        &self,
+        transaction: &mut Transaction,
+        sessions: &[Reseal],
+    ) -> Result<usize, AttemptError> {
+        let mut resealed = 0;
+        for Reseal { id, revision, tokens } in sessions {
+            let update = set_tokens(update_live(*id), tokens)
+                .filter(session::Column::Revision.eq(signed(*revision)));
+            let updated = update.exec(transaction.connection().await?).await;
+            resealed += updated.map_err(|error| self.failed(error))?.rows_affected;
+        }
+        Ok(usize::try_from(resealed).unwrap_or(usize::MAX))
+    }
+
     /// Returns the distinct key ids in a column, with one index lookup for each.
     async fn key_ids<E: EntityTrait>(&self, column: E::Column) -> Result<Vec<String>, StoreError> {
         let mut keys: Vec<String> = Vec::new();

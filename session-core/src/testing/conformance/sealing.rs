@@ -3,7 +3,7 @@
 use super::kit::{Nodes, Outcome, at, end_one, ensure, ensure_eq, sign_in_all, sorted, stored};
 use crate::policy::Verdict;
 use crate::session::{EndReason, SessionId};
-use crate::store::{SessionStore, StoredSession};
+use crate::store::{Reseal, SessionStore, StoredSession};
 use crate::testing::sample::{self, Login};
 use crate::token::{Keyring, TokenSet};
 
@@ -111,8 +111,8 @@ async fn law_10_resealing_moves_to_the_new_key(nodes: Nodes) -> Outcome {
     let new = sample::keyring_of(&["new"]);
     for row in store.list_sealed_with_other_key("new", None, 100).await? {
         let tokens = sample::sealed_by(&new, &sample::tokens(), &row.session);
-        let fits = store.reseal(row.session.id, row.session.revision, tokens).await?;
-        ensure(fits, "the revision matches")?;
+        let resealed = Reseal::new(row.session.id, row.session.revision, tokens);
+        ensure_eq(store.reseal(vec![resealed]).await?, 1, "the revision matches")?;
     }
     let left = nodes.other().list_sealed_with_other_key("new", None, 100).await?;
     ensure_eq(left, Vec::new(), "the old key is no longer in use")?;

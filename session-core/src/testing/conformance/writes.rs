@@ -6,7 +6,7 @@ use super::kit::{
 };
 use crate::event::EventKind;
 use crate::session::{EndReason, SessionId};
-use crate::store::{EndTarget, StoredSession, TokenWrite};
+use crate::store::{EndTarget, Reseal, StoredSession, TokenWrite};
 use crate::testing::sample::{self, Login};
 
 cases! { 3:
@@ -22,6 +22,7 @@ cases! { 3:
     law_3_of_many_touches_the_latest_stays,
     law_3_resealing_keeps_the_revision,
     law_3_resealing_does_not_change_a_newer_revision,
+    law_3_resealing_many_leaves_out_what_changed,
 }
 
 async fn law_3_a_token_write_raises_the_revision(nodes: Nodes) -> Outcome {
@@ -79,7 +80,8 @@ async fn law_3_a_write_never_inserts(nodes: Nodes) -> Outcome {
     let written = store.write_tokens(token_write(&absent.session, at(1))).await?;
     ensure_eq(written, None, "nothing is written")?;
     let tokens = sample::sealed(&absent.tokens, &absent.session);
-    ensure(!store.reseal(id, absent.session.revision, tokens).await?, "nothing is re-sealed")?;
+    let anew = Reseal::new(id, absent.session.revision, tokens);
+    ensure_eq(store.reseal(vec![anew]).await?, 0, "nothing is re-sealed")?;
     store.touch(id, at(2)).await?;
     store.confirm_rotation(id, &sample::secret().digest(), at(3)).await?;
     let target = EndTarget::One { id, user: None };
@@ -185,7 +187,8 @@ async fn law_3_resealing_keeps_the_revision(nodes: Nodes) -> Outcome {
     let before = signed_in(nodes.first(), &Login::of("ann", "okta")).await?;
     let (id, revision) = (before.session.id, before.session.revision);
     let anew = sample::sealed(&sample::tokens(), &before.session);
-    ensure(nodes.first().reseal(id, revision, anew.clone()).await?, "the revision matches")?;
+    let resealed = nodes.first().reseal(vec![Reseal::new(id, revision, anew.clone())]).await?;
+    ensure_eq(resealed, 1, "the revision matches")?;
     let expected = StoredSession { tokens: Some(anew), ..before };
     ensure_eq(stored(nodes.other(), id).await?, expected, "only the sealed values change")?;
     ensure_eq(nodes.first().events(id).await?.len(), 1, "nothing is recorded")
@@ -202,14 +205,37 @@ async fn law_3_resealing_does_not_change_a_newer_revision(nodes: Nodes) -> Outco
         let now = stored(store, login.id()).await?;
         let anew = sample::sealed(&login.tokens, &login.session);
         let read = login.session.revision;
-        ensure(
-            !nodes.other().reseal(login.id(), read, anew).await?,
-            "the revision does not match",
-        )?;
+        let resealed = nodes.other().reseal(vec![Reseal::new(login.id(), read, anew)]).await?;
+        ensure_eq(resealed, 0, "the revision does not match")?;
         ensure_eq(stored(store, login.id()).await?, now, "nothing changes")?;
     }
     let row = stored(store, ended.id()).await?;
     let anew = sample::sealed(&ended.tokens, &ended.session);
-    let fits = store.reseal(ended.id(), row.session.revision, anew).await?;
-    ensure(!fits, "an ended session takes no tokens, whatever its revision")
+    let resealed = store.reseal(vec![Reseal::new(ended.id(), row.session.revision, anew)]).await?;
+    ensure_eq(resealed, 0, "an ended session takes no tokens, whatever its revision")
+}
+
+async fn law_3_resealing_many_leaves_out_what_changed(nodes: Nodes) -> Outcome {
+    let store = nodes.first();
+    let logins: Vec<_> = (0..5).map(|n| Login::of(&format!("user-{n}"), "okta")).collect();
+    sign_in_all(store, &logins).await?;
+    let sealed = |login: &Login| sample::sealed(&sample::tokens(), &login.session);
+    let anew = |login: &Login| Reseal::new(login.id(), login.session.revision, sealed(login));
+    let all: Vec<_> = logins.iter().map(anew).collect();
+    let [_, renewed, ended, ..] = logins.as_slice() else { return Ok(()) };
+    store.write_tokens(token_write(&renewed.session, at(1))).await?;
+    end_one(store, ended.id(), EndReason::SignedOut, at(1)).await?;
+    let mut expected = Vec::new();
+    for Reseal { id, revision, tokens } in &all {
+        let row = stored(store, *id).await?;
+        let fits = row.session.is_live() && row.session.revision == *revision;
+        let kept = row.tokens.clone();
+        expected
+            .push(StoredSession { tokens: if fits { Some(tokens.clone()) } else { kept }, ..row });
+    }
+    ensure_eq(nodes.other().reseal(all).await?, 3, "the others are resealed")?;
+    for row in expected {
+        ensure_eq(stored(store, row.session.id).await?, row, "and what changed is as it was")?;
+    }
+    ensure_eq(store.reseal(Vec::new()).await?, 0, "none is no error")
 }

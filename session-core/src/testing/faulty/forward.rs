@@ -9,11 +9,11 @@ use crate::session::{EndCause, ProviderName, SecretDigest, Session, SessionId, U
 use crate::store::{
     Admission, ChangesQuery, Decide, EndTarget, EndedSession, EventLog, KeyRotation, Lease,
     LeaseOwner, MaintenanceRounds, MigratedSessions, NewSession, Partition, PendingRevocation,
-    RenewalLeases, RevocationBacklog, RevocationId, RevocationOutbox, Round, SecretRotation,
-    SessionLifecycle, SessionLookup, SessionUpdates, StepUpWrite, StoreError, StoredSession,
-    TimeoutQuery, TokenWrite,
+    RenewalLeases, Reseal, RevocationBacklog, RevocationId, RevocationOutbox, Round,
+    SecretRotation, SessionLifecycle, SessionLookup, SessionUpdates, StepUpWrite, StoreError,
+    StoredSession, TimeoutQuery, TokenWrite,
 };
-use crate::token::{Sealed, SealedTokens};
+use crate::token::Sealed;
 
 #[async_trait]
 impl SessionLookup for FaultyStore {
@@ -238,13 +238,8 @@ impl KeyRotation for FaultyStore {
         .await
     }
 
-    async fn reseal(
-        &self,
-        id: SessionId,
-        revision: u64,
-        tokens: SealedTokens,
-    ) -> Result<bool, StoreError> {
-        self.call(Method::Reseal, self.inner.reseal(id, revision, tokens)).await
+    async fn reseal(&self, sessions: Vec<Reseal>) -> Result<usize, StoreError> {
+        self.call(Method::Reseal, self.inner.reseal(sessions)).await
     }
 
     async fn reseal_revocation(&self, id: RevocationId, sealed: Sealed) -> Result<(), StoreError> {

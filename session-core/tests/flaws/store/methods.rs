@@ -10,11 +10,11 @@ use session_core::session::{Origin, SecretDigest};
 use session_core::store::{
     Admission, ChangesQuery, Decide, EndTarget, EndedSession, EventLog, KeyRotation, Lease,
     LeaseOwner, MaintenanceRounds, MigratedSessions, NewSession, Partition, PendingRevocation,
-    RenewalLeases, RevocationBacklog, RevocationId, RevocationOutbox, Round, SecretRotation,
-    SessionLifecycle, SessionLookup, SessionUpdates, StepUpWrite, StoreError, StoredSession,
-    TimeoutBasis, TimeoutQuery, TokenWrite,
+    RenewalLeases, Reseal, RevocationBacklog, RevocationId, RevocationOutbox, Round,
+    SecretRotation, SessionLifecycle, SessionLookup, SessionUpdates, StepUpWrite, StoreError,
+    StoredSession, TimeoutBasis, TimeoutQuery, TokenWrite,
 };
-use session_core::token::{Sealed, SealedTokens};
+use session_core::token::Sealed;
 use session_core::{ProviderName, Session, SessionId, Timestamp, UserId};
 
 use super::{Flaw, Flawed};
@@ -358,24 +358,33 @@ impl KeyRotation for Flawed {
         self.inner.list_revocations_sealed_with_other_key(key_id, after, limit).await
     }
 
-    async fn reseal(
-        &self,
-        id: SessionId,
-        revision: u64,
-        tokens: SealedTokens,
-    ) -> Result<bool, StoreError> {
+    async fn reseal(&self, mut sessions: Vec<Reseal>) -> Result<usize, StoreError> {
         match self.flaw {
             Flaw::ResealsAsRenewal => {
-                let now = Timestamp::from_millis(0);
-                let write = TokenWrite::new(id, revision, tokens, now);
-                Ok(self.inner.write_tokens(write).await?.is_some())
+                let (now, mut resealed) = (Timestamp::from_millis(0), 0);
+                for Reseal { id, revision, tokens, .. } in sessions {
+                    let write = TokenWrite::new(id, revision, tokens, now);
+                    resealed += usize::from(self.inner.write_tokens(write).await?.is_some());
+                }
+                Ok(resealed)
             }
             Flaw::ResealsAnyRevision => {
-                let row = self.inner.find(id).await?;
-                let revision = row.map_or(revision, |row| row.session.revision);
-                self.inner.reseal(id, revision, tokens).await
+                for session in &mut sessions {
+                    let row = self.inner.find(session.id).await?;
+                    session.revision = row.map_or(session.revision, |row| row.session.revision);
+                }
+                self.inner.reseal(sessions).await
             }
-            _ => self.inner.reseal(id, revision, tokens).await,
+            Flaw::ResealsAllOrNone => {
+                for session in &sessions {
+                    let row = self.inner.find(session.id).await?;
+                    if row.is_none_or(|row| row.session.revision != session.revision) {
+                        return Ok(0);
+                    }
+                }
+                self.inner.reseal(sessions).await
+            }
+            _ => self.inner.reseal(sessions).await,
         }
     }
 

@@ -58,6 +58,7 @@ pub(crate) enum Flaw {
     RaisesForAnyOwner,
     ReadsFromACache,
     ReleasesForAnyOwner,
+    ResealsAllOrNone,
     ResealsAnyRevision,
     ResealsAsRenewal,
     ReversesEvents,
