@@ -14,7 +14,9 @@ use crate::database::RunDatabase;
 use crate::error::BenchError;
 use crate::history::{self, HistoryWriter, Record, Run};
 use crate::options::Options;
-use crate::processes::{CAP, LEASE, MAX_STALENESS, STORE_TIMEOUT, TestProcess, find_devices};
+use crate::processes::{
+    CAP, FakeClock, LEASE, MAX_STALENESS, STORE_TIMEOUT, TestProcess, find_devices,
+};
 use crate::provider::{RunClock, RunProvider};
 use crate::report::Report;
 use crate::schedule::Schedule;
@@ -91,7 +93,7 @@ async fn cause_faults(
     site: &Arc<Site>,
     provider: &Arc<RunProvider>,
 ) -> Result<(), BenchError> {
-    let plan = Schedule::plan(options.seed, options.duration(), site.processes.len(), LEASE);
+    let plan = Schedule::plan(options.seed, options.duration(), options.database, LEASE);
     let provider = faults::on_provider(Arc::clone(site), Arc::clone(provider), plan.provider);
     let (_, caused, ()) = tokio::join!(
         sleep(options.duration()),
@@ -120,7 +122,8 @@ async fn start_site(
     let mut processes = Vec::new();
     for (number, link) in database.links.iter().enumerate() {
         let log = folder.join(format!("process-{number}.log"));
-        let process = TestProcess::new(&program, provider.issuer(), link, log)?;
+        let clock = FakeClock::of(number, database.links.len(), options.clocks_apart)?;
+        let process = TestProcess::new(&program, provider.issuer(), link, log, clock)?;
         // One after the other: the first creates the tables.
         process.start(&client).await?;
         processes.push(process);

@@ -6,12 +6,15 @@ use url::Url;
 
 use crate::error::BenchError;
 use crate::options::DatabaseChoice;
+use crate::primary::Primary;
 
-/// The database of a run; it is dropped with this value, except that of a cluster.
+/// The database of a run; it is dropped with this value, except that of several servers.
 #[derive(Debug)]
 pub(crate) struct RunDatabase {
     /// One for each process.
     pub(crate) links: Vec<DatabaseLink>,
+    /// None where one server is all.
+    primary: Option<Primary>,
     _database: Option<Database>,
 }
 
@@ -28,6 +31,7 @@ impl RunDatabase {
     pub(crate) async fn create(choice: DatabaseChoice, run: &str) -> Result<Self, BenchError> {
         let kind = match choice {
             DatabaseChoice::Galera => return Self::on_cluster(run).await,
+            DatabaseChoice::Patroni => return Self::under_patroni(run, choice.processes()).await,
             DatabaseChoice::Sqlite => Kind::Sqlite,
             DatabaseChoice::Postgres => Kind::Postgres,
             DatabaseChoice::Mariadb => Kind::MariaDb,
@@ -38,27 +42,58 @@ impl RunDatabase {
         }
         let database = Database::create(kind).await;
         let links = (0..choice.processes()).map(|_| DatabaseLink::to(database.url()));
-        Ok(Self { links: links.collect::<Result<_, _>>()?, _database: Some(database) })
+        let links = links.collect::<Result<_, _>>()?;
+        Ok(Self { links, primary: None, _database: Some(database) })
     }
 
     async fn on_cluster(run: &str) -> Result<Self, BenchError> {
         let servers = galera_urls()
             .ok_or_else(|| BenchError::new("there is no Galera cluster: run ./scripts/chaos"))?;
-        let failed = BenchError::because("cannot create a database on the cluster");
+        Self::on_servers(&servers, &format!("CREATE DATABASE {run} CHARACTER SET utf8mb4"), run)
+            .await
+    }
+
+    async fn under_patroni(run: &str, processes: usize) -> Result<Self, BenchError> {
+        let (Some(url), Some(nodes)) = (variable("PATRONI_URL"), variable("PATRONI_NODES")) else {
+            return Err(BenchError::new("there is no Patroni: run ./scripts/chaos"));
+        };
+        let servers = vec![url; processes];
+        let database = Self::on_servers(&servers, &format!("CREATE DATABASE {run}"), run).await?;
+        Ok(Self { primary: Some(Primary::parse(&nodes, client()?)), ..database })
+    }
+
+    /// Creates a database on the first of these servers, which the others have as well.
+    async fn on_servers(servers: &[String], create: &str, run: &str) -> Result<Self, BenchError> {
+        let failed = BenchError::because("cannot create a database");
         if let Some(first) = servers.first() {
             let mut options = ConnectOptions::new(first);
             options.max_connections(1).sqlx_logging(false);
             let connection = sea_orm::Database::connect(options).await.map_err(&failed)?;
-            let sql = format!("CREATE DATABASE {run} CHARACTER SET utf8mb4");
-            connection.execute_unprepared(&sql).await.map_err(&failed)?;
+            connection.execute_unprepared(create).await.map_err(&failed)?;
         }
         let urls = servers.iter().map(|server| {
             let mut url = Url::parse(server).map_err(BenchError::because("no address"))?;
             url.set_path(run);
             DatabaseLink::to(url.as_str())
         });
-        Ok(Self { links: urls.collect::<Result<_, _>>()?, _database: None })
+        Ok(Self { links: urls.collect::<Result<_, _>>()?, primary: None, _database: None })
     }
+
+    /// Returns the primary, which only one database has.
+    pub(crate) fn primary(&self) -> Result<&Primary, BenchError> {
+        self.primary.as_ref().ok_or_else(|| BenchError::new("the database has no standby"))
+    }
+}
+
+/// Returns what `scripts/chaos` says about its servers.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(format!("SESSION_TEST_{name}")).ok()
+}
+
+/// Creates a client of Patroni.
+fn client() -> Result<reqwest::Client, BenchError> {
+    let client = reqwest::Client::builder().no_proxy().tls_built_in_root_certs(false).build();
+    client.map_err(BenchError::because("cannot create a client"))
 }
 
 impl DatabaseLink {

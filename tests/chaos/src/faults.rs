@@ -27,16 +27,37 @@ pub(crate) async fn on_processes(
     for fault in planned {
         sleep(fault.after).await;
         let start = site.clock.now();
-        for process in &fault.processes {
-            begin(&site, fault.kind, *process).await?;
-        }
-        sleep(fault.lasts).await;
-        for process in &fault.processes {
-            heal(&site, fault.kind, *process).await?;
+        match fault.kind.is_of_primary() {
+            true => change_primary(&site, fault.kind).await?,
+            false => disturb(&site, &fault).await?,
         }
         for process in fault.processes {
             record(&site, start, fault.kind, Some(process));
         }
+        if fault.kind.is_of_primary() {
+            // Until then no other fault may hit the primary: what it confirms is nowhere else.
+            site.database.primary()?.until_safe().await?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns once another server serves.
+async fn change_primary(site: &Site, kind: FaultKind) -> Result<(), BenchError> {
+    let primary = site.database.primary()?;
+    match kind {
+        FaultKind::KillPrimary => primary.kill().await,
+        _ => primary.switch().await,
+    }
+}
+
+async fn disturb(site: &Site, fault: &PlannedFault) -> Result<(), BenchError> {
+    for process in &fault.processes {
+        begin(site, fault.kind, *process).await?;
+    }
+    sleep(fault.lasts).await;
+    for process in &fault.processes {
+        heal(site, fault.kind, *process).await?;
     }
     Ok(())
 }

@@ -116,6 +116,10 @@ pub enum FaultKind {
     CutDatabase,
     /// The connections of a process to the database carried nothing.
     FreezeDatabase,
+    /// The database's primary was killed, and its standby took its place.
+    KillPrimary,
+    /// The database's primary and its standby changed places.
+    SwitchPrimary,
     /// The provider's token endpoint answered slowly.
     SlowProvider,
     /// The provider's token endpoint answered 503.
@@ -128,6 +132,20 @@ pub enum FaultKind {
     LostAnswers,
     /// No fault of the schedule: the machine was too busy to run the bench itself.
     Stall,
+}
+
+impl FaultKind {
+    /// Returns whether a process had no database meanwhile.
+    #[must_use]
+    pub const fn is_of_database(self) -> bool {
+        matches!(self, Self::CutDatabase | Self::FreezeDatabase) || self.is_of_primary()
+    }
+
+    /// Returns whether the database had no primary meanwhile.
+    #[must_use]
+    pub const fn is_of_primary(self) -> bool {
+        matches!(self, Self::KillPrimary | Self::SwitchPrimary)
+    }
 }
 
 /// A fault, from before its beginning until everything was in order again.

@@ -15,6 +15,7 @@ mod database;
 mod error;
 mod faults;
 mod options;
+mod primary;
 mod processes;
 mod provider;
 mod report;

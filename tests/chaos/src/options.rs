@@ -10,8 +10,9 @@ const MIN_SECONDS: u64 = 5;
 
 /// Runs processes, browsers and faults on one database, and checks what the browsers saw.
 ///
-/// The servers are those of SESSION_TEST_POSTGRES_URL, SESSION_TEST_MYSQL_URL and
-/// SESSION_TEST_GALERA_URLS, which scripts/chaos starts.
+/// The servers are those of SESSION_TEST_POSTGRES_URL, SESSION_TEST_MYSQL_URL,
+/// SESSION_TEST_GALERA_URLS, SESSION_TEST_PATRONI_URL and SESSION_TEST_PATRONI_NODES, which
+/// scripts/chaos starts.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "chaos", version)]
 pub struct Options {
@@ -34,6 +35,10 @@ pub struct Options {
     /// How many browsers there are, four for each user
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(4..))]
     pub browsers: u32,
+
+    /// How far apart the clocks of the first and the last process are, by libfaketime
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=600))]
+    pub clocks_apart: i64,
 
     /// The program `devices` [default: beside this program]
     #[arg(long, value_name = "FILE")]
@@ -59,6 +64,8 @@ pub enum DatabaseChoice {
     Mariadb,
     /// Three nodes of MariaDB with Galera, one for each process
     Galera,
+    /// PostgreSQL under Patroni, whose primary is killed and replaced
+    Patroni,
 }
 
 impl Options {

@@ -54,6 +54,42 @@ struct DevicesCommand {
     program: PathBuf,
     arguments: Vec<String>,
     log: PathBuf,
+    clock: Option<FakeClock>,
+}
+
+/// A clock that is ahead of the machine's, or behind it.
+#[derive(Clone, Debug)]
+pub(crate) struct FakeClock {
+    library: String,
+    offset_seconds: i64,
+}
+
+impl FakeClock {
+    /// Returns the clock of one of several processes, from the latest to the earliest; none where all
+    /// have the machine's.
+    pub(crate) fn of(
+        process: usize,
+        processes: usize,
+        apart_seconds: i64,
+    ) -> Result<Option<Self>, BenchError> {
+        if apart_seconds == 0 {
+            return Ok(None);
+        }
+        let library = std::env::var("SESSION_TEST_FAKETIME")
+            .map_err(|_| BenchError::new("there is no libfaketime: run ./scripts/chaos"))?;
+        let steps = |number| i64::try_from(number).unwrap_or(i64::MAX);
+        let last = steps(processes.saturating_sub(1)).max(1);
+        let offset_seconds = apart_seconds / 2 - apart_seconds * steps(process) / last;
+        Ok(Some(Self { library, offset_seconds }))
+    }
+
+    /// A timer runs as it does without it.
+    fn set(&self, command: &mut Command) {
+        command
+            .env("LD_PRELOAD", &self.library)
+            .env("FAKETIME", format!("{:+}s", self.offset_seconds))
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    }
 }
 
 impl TestProcess {
@@ -63,6 +99,7 @@ impl TestProcess {
         issuer: &str,
         link: &DatabaseLink,
         log: PathBuf,
+        clock: Option<FakeClock>,
     ) -> Result<Self, BenchError> {
         let port = free_port()?;
         let address = format!("127.0.0.1:{port}");
@@ -79,7 +116,7 @@ impl TestProcess {
             ["--lease-seconds", &lease],
         ];
         let arguments: Vec<String> = arguments.concat().into_iter().map(str::to_owned).collect();
-        let command = DevicesCommand { program: program.to_owned(), arguments, log };
+        let command = DevicesCommand { program: program.to_owned(), arguments, log, clock };
         Ok(Self { address, command, child: Mutex::default(), is_away: AtomicBool::new(true) })
     }
 
@@ -145,7 +182,11 @@ impl DevicesCommand {
     fn spawn(&self) -> Result<Child, BenchError> {
         let failed = BenchError::because("cannot write the log of a process");
         let log = File::options().create(true).append(true).open(&self.log).map_err(failed)?;
-        Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        if let Some(clock) = &self.clock {
+            clock.set(&mut command);
+        }
+        command
             .args(&self.arguments)
             .env("SESSION_KEYS", KEYS)
             .stdin(Stdio::null())

@@ -7,6 +7,10 @@ use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::history::FaultKind;
+use crate::options::DatabaseChoice;
+
+/// What a plan reckons with for a failover, until the old primary follows the new one.
+const FAILOVER: Duration = Duration::from_secs(15);
 
 /// A fault that is to be caused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,9 +33,9 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     /// Plans for as long as faults are caused.
-    pub(crate) fn plan(seed: u64, lasts: Duration, processes: usize, lease: Duration) -> Self {
+    pub(crate) fn plan(seed: u64, lasts: Duration, on: DatabaseChoice, lease: Duration) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let on_processes = |random: &mut StdRng| process_fault(random, processes, lease);
+        let on_processes = |random: &mut StdRng| process_fault(random, on, lease);
         Self {
             processes: fill(&mut random, lasts, on_processes),
             provider: fill(&mut random, lasts, provider_fault),
@@ -58,29 +62,33 @@ fn fill(
     planned
 }
 
-fn process_fault(random: &mut StdRng, processes: usize, lease: Duration) -> PlannedFault {
-    // A file has no connection that could be cut.
-    let kinds: &[FaultKind] = match processes {
-        1 => &[FaultKind::Kill, FaultKind::Kill, FaultKind::Freeze],
-        _ => &[
-            FaultKind::Kill,
-            FaultKind::Kill,
-            FaultKind::Freeze,
-            FaultKind::CutDatabase,
-            FaultKind::FreezeDatabase,
-        ],
-    };
-    let kind = kinds.choose(random).copied().unwrap_or(FaultKind::Kill);
+/// Returns what can happen to the processes and to this database.
+const fn process_faults(on: DatabaseChoice) -> &'static [FaultKind] {
+    use FaultKind::{CutDatabase, Freeze, FreezeDatabase, Kill, KillPrimary, SwitchPrimary};
+
+    match on {
+        // A file has no connection that could be cut.
+        DatabaseChoice::Sqlite => &[Kill, Kill, Freeze],
+        DatabaseChoice::Patroni => {
+            &[Kill, Freeze, CutDatabase, FreezeDatabase, KillPrimary, KillPrimary, SwitchPrimary]
+        }
+        _ => &[Kill, Kill, Freeze, CutDatabase, FreezeDatabase],
+    }
+}
+
+fn process_fault(random: &mut StdRng, on: DatabaseChoice, lease: Duration) -> PlannedFault {
+    let kind = process_faults(on).choose(random).copied().unwrap_or(FaultKind::Kill);
     let lasts = match kind {
         FaultKind::Kill => between(random, 0, 2_000),
         FaultKind::Freeze if random.gen_ratio(1, 3) => lease + between(random, 1_000, 4_000),
         FaultKind::Freeze => between(random, 200, 2_500),
+        // As long as the standby needs.
+        FaultKind::KillPrimary | FaultKind::SwitchPrimary => FAILOVER,
         _ => between(random, 300, 6_000),
     };
-    let one = random.gen_range(0..processes);
-    let is_of_all = matches!(kind, FaultKind::CutDatabase | FaultKind::FreezeDatabase)
-        && random.gen_ratio(1, 3);
-    let processes = if is_of_all { (0..processes).collect() } else { vec![one] };
+    let one = random.gen_range(0..on.processes());
+    let is_of_all = kind.is_of_primary() || (kind.is_of_database() && random.gen_ratio(1, 3));
+    let processes = if is_of_all { (0..on.processes()).collect() } else { vec![one] };
     PlannedFault { after: between(random, 1_500, 7_000), kind, lasts, processes }
 }
 
@@ -109,7 +117,8 @@ mod tests {
 
     #[test]
     fn a_seed_gives_the_same_plan_and_another_seed_another_one() {
-        let plan = |seed| Schedule::plan(seed, Duration::from_secs(120), 3, LEASE);
+        let plan =
+            |seed| Schedule::plan(seed, Duration::from_secs(120), DatabaseChoice::Postgres, LEASE);
         assert_eq!(plan(1).processes, plan(1).processes);
         assert_ne!(plan(1).processes, plan(2).processes);
         assert_ne!(plan(1).provider, plan(2).provider);
@@ -118,7 +127,7 @@ mod tests {
     #[test]
     fn a_plan_fits_and_has_faults_of_every_kind() {
         let lasts = Duration::from_secs(1200);
-        let plan = Schedule::plan(7, lasts, 3, LEASE);
+        let plan = Schedule::plan(7, lasts, DatabaseChoice::Patroni, LEASE);
         let both = [&plan.processes, &plan.provider];
         for lane in both {
             let used: Duration = lane.iter().map(|fault| fault.after + fault.lasts).sum();
@@ -127,8 +136,8 @@ mod tests {
         let mut kinds: Vec<_> = both.into_iter().flatten().map(|fault| fault.kind).collect();
         kinds.sort_unstable();
         kinds.dedup();
-        assert_eq!(kinds.len(), 9);
-        let alone = Schedule::plan(7, lasts, 1, LEASE).processes;
+        assert_eq!(kinds.len(), 11);
+        let alone = Schedule::plan(7, lasts, DatabaseChoice::Sqlite, LEASE).processes;
         let is_of_process =
             |fault: &PlannedFault| matches!(fault.kind, FaultKind::Kill | FaultKind::Freeze);
         assert!(alone.iter().all(is_of_process));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::millis;
-use crate::history::{Action, Fault, FaultKind, Operation, Record, Renewal, Run};
+use crate::history::{Action, Fault, Operation, Record, Renewal, Run};
 
 /// The reasons of a 401 that say that a session has ended.
 pub(super) const END_REASONS: [&str; 4] =
@@ -193,8 +193,10 @@ impl<'a> Timeline<'a> {
     /// Returns whether a process lost its database for some of the time.
     pub(super) fn is_cut_off(&self, process: usize, from: u64, to: u64) -> bool {
         self.faults.iter().any(|fault| {
-            let is_cut = matches!(fault.kind, FaultKind::CutDatabase | FaultKind::FreezeDatabase);
-            is_cut && fault.process == Some(process) && fault.start <= to && fault.end >= from
+            fault.kind.is_of_database()
+                && fault.process == Some(process)
+                && fault.start <= to
+                && fault.end >= from
         })
     }
 }

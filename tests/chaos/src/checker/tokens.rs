@@ -63,7 +63,7 @@ fn was_frozen(timeline: &Timeline<'_>, from: u64, to: u64) -> bool {
 }
 
 fn is_outage(fault: &&Fault) -> bool {
-    matches!(fault.kind, FaultKind::CutDatabase | FaultKind::FreezeDatabase)
+    fault.kind.is_of_database()
 }
 
 fn overlaps(fault: &Fault, from: u64, to: u64) -> bool {
