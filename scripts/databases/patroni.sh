@@ -32,14 +32,14 @@ start_patroni() { # folder of the binaries
     patroni_settings "$node" "$folder/$node" "$1" "$etcd" "$api" "$secret" >"$folder/$node/patroni.yml"
     chmod 644 "$folder/$node/patroni.yml" # only the account can enter its folder
     launch "PostgreSQL under Patroni ($node)" "$folder/$node" "$user" "no action. I am (node$node)" \
-      env PATRONI_POSTGRESQL_LISTEN=127.0.0.1:PORT PATRONI_POSTGRESQL_CONNECT_ADDRESS=127.0.0.1:PORT \
+      env --default-signal=QUIT PATRONI_POSTGRESQL_LISTEN=127.0.0.1:PORT PATRONI_POSTGRESQL_CONNECT_ADDRESS=127.0.0.1:PORT \
       "$here/databases/end-at-quit" "$folder/$node/data" patroni "$folder/$node/patroni.yml"
     servers_of_haproxy+="  server node$node 127.0.0.1:$port check port ${api#*:}"$'\n'
     nodes+=("http://$api=$folder/$node/data")
   done
   haproxy_settings "$servers_of_haproxy" >"$folder/haproxy.cfg"
   chmod 644 "$folder/haproxy.cfg"
-  launch HAProxy "$folder" "$user" "polling mechanism" env LISTEN=PORT "$here/databases/end-at-quit" none "$(command -v haproxy)" -V -db -f "$folder/haproxy.cfg"
+  launch HAProxy "$folder" "$user" "polling mechanism" env --default-signal=QUIT LISTEN=PORT "$here/databases/end-at-quit" none "$(command -v haproxy)" -V -db -f "$folder/haproxy.cfg"
   url="postgres://session:$secret@127.0.0.1:$port/postgres"
 }
 
