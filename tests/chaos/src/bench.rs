@@ -103,7 +103,7 @@ async fn cause_faults(
     caused
 }
 
-async fn start_site(
+pub(crate) async fn start_site(
     options: &Options,
     folder: &Path,
     provider: &RunProvider,
@@ -152,7 +152,7 @@ fn description(options: &Options) -> Run {
     }
 }
 
-fn output_folder(options: &Options) -> Result<PathBuf, BenchError> {
+pub(crate) fn output_folder(options: &Options) -> Result<PathBuf, BenchError> {
     let name = format!("chaos-{:?}-{}-{}", options.database, options.seed, std::process::id());
     let folder =
         options.output.clone().unwrap_or_else(|| std::env::temp_dir().join(name.to_lowercase()));

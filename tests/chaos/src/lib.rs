@@ -13,6 +13,7 @@ mod browsing;
 mod cookies;
 mod database;
 mod error;
+mod expiry;
 mod faults;
 mod options;
 mod primary;
@@ -25,5 +26,6 @@ mod watched_end;
 
 pub use bench::run;
 pub use error::BenchError;
+pub use expiry::{Expiry, at_expiry};
 pub use options::{DatabaseChoice, Options};
 pub use report::Report;

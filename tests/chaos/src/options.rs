@@ -48,6 +48,10 @@ pub struct Options {
     #[arg(long, value_name = "FOLDER")]
     pub output: Option<PathBuf>,
 
+    /// Send so many requests at once when a token has expired, and run nothing else
+    #[arg(long, value_name = "REQUESTS")]
+    pub at_expiry: Option<usize>,
+
     /// Check this history again, and run nothing
     #[arg(long, value_name = "FILE")]
     pub check: Option<PathBuf>,

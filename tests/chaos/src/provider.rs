@@ -11,7 +11,7 @@ use crate::error::BenchError;
 use crate::history::{HistoryWriter, Record, Renewal, RenewalOutcome};
 
 /// How long an access token is valid: each session is renewed all the time.
-const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_secs(4);
+pub(crate) const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_secs(4);
 
 /// The clock of a run: the time since its start, and its start for whom a date is needed.
 #[derive(Clone, Copy, Debug)]

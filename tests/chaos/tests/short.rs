@@ -38,3 +38,23 @@ async fn nothing_is_lost_on_postgres() {
 async fn nothing_is_lost_on_mariadb() {
     run_short(Kind::MariaDb, "mariadb", "4").await;
 }
+
+/// Sends requests to three processes at once when the token has expired.
+async fn run_at_expiry(kind: Kind, name: &str) {
+    if !kind.is_available() {
+        return;
+    }
+    let options = Options::parse_from(["chaos", "--database", name, "--seed", "9"]);
+    let seen = chaos::at_expiry(&options, 300).await.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((seen.served, seen.renewals), (300, 1), "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_renew_once_together_on_postgres() {
+    run_at_expiry(Kind::Postgres, "postgres").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_renew_once_together_on_mariadb() {
+    run_at_expiry(Kind::MariaDb, "mariadb").await;
+}
