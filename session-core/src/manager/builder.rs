@@ -10,9 +10,7 @@ use super::live::{CacheRegistry, LocalStates, follower, watcher};
 use super::maintenance::check_keys;
 use super::manager::{Inner, SessionManager};
 use super::notices::Notices;
-use super::renewal::{
-    AbandonedLeases, MigrationHold, ProviderBackoff, RefusedResources, SingleFlight,
-};
+use super::renewal::{AbandonedLeases, MigrationHold, Pauses, ProviderBackoff, SingleFlight};
 use super::store_health::StoreHealth;
 use super::tasks::Tasks;
 use crate::broadcast::ChangeBroadcast;
@@ -183,7 +181,8 @@ impl ManagerBuilder {
             renewals: SingleFlight::default(),
             backoff,
             abandoned_leases: AbandonedLeases::default(),
-            refused_resources: RefusedResources::default(),
+            refused_resources: Pauses::default(),
+            rejections: Pauses::default(),
             migration_hold: MigrationHold::default(),
             local_states: LocalStates::default(),
             caches: CacheRegistry::default(),

@@ -8,18 +8,16 @@ use std::time::Duration;
 use super::live::announcer::Announcer;
 use super::live::{CacheRegistry, LocalStates};
 use super::notices::Notices;
-use super::renewal::{
-    AbandonedLeases, MigrationHold, ProviderBackoff, RefusedResources, SingleFlight,
-};
+use super::renewal::{AbandonedLeases, MigrationHold, Pauses, ProviderBackoff, SingleFlight};
 use super::store_health::StoreHealth;
 use super::tasks::Tasks;
 use crate::broadcast::ChangeBroadcast;
 use crate::clock::{Clock, Sleep, Timestamp};
 use crate::policy::{SessionPolicy, matches_pattern};
 use crate::provider::Provider;
-use crate::session::ProviderName;
+use crate::session::{ProviderName, SessionId};
 use crate::store::{SessionStore, StoreError, StoreErrorKind};
-use crate::token::Keyring;
+use crate::token::{Keyring, Resource};
 
 /// Signs users in, finds their sessions, keeps their tokens fresh, and signs them out.
 ///
@@ -62,7 +60,10 @@ pub(crate) struct Inner {
     pub(super) renewals: SingleFlight,
     pub(super) backoff: ProviderBackoff,
     pub(super) abandoned_leases: AbandonedLeases,
-    pub(super) refused_resources: RefusedResources,
+    /// Resources for which a provider gives a session no token.
+    pub(super) refused_resources: Pauses<(SessionId, Resource)>,
+    /// Renewals because a resource server, of the main resource or another one, rejected a token.
+    pub(super) rejections: Pauses<(SessionId, Option<Resource>)>,
     pub(super) migration_hold: MigrationHold,
     pub(super) local_states: LocalStates,
     pub(crate) caches: CacheRegistry,

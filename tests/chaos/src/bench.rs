@@ -56,7 +56,7 @@ async fn record(options: &Options) -> Result<PathBuf, BenchError> {
     let history = Arc::new(HistoryWriter::create(&file).map_err(&failed)?);
     history.write(&Record::Run(description(options)));
     let clock = RunClock::start();
-    let provider = Arc::new(RunProvider::start(clock).await?);
+    let provider = Arc::new(RunProvider::start(clock, options.clocks_apart()).await?);
     let site = start_site(options, &folder, &provider, Arc::clone(&history), clock).await?;
     let recording = tokio::spawn(keep_recording(Arc::clone(&provider), Arc::clone(&history)));
     let watching = tokio::spawn(faults::watch_machine(Arc::clone(&site)));

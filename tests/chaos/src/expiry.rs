@@ -48,7 +48,7 @@ pub async fn at_expiry(options: &Options, requests: usize) -> Result<Expiry, Ben
     let failed = BenchError::because("cannot write the history");
     let history = HistoryWriter::create(&folder.join("history.jsonl")).map_err(failed)?;
     let clock = RunClock::start();
-    let provider = RunProvider::start(clock).await?;
+    let provider = RunProvider::start(clock, Duration::ZERO).await?;
     let site = start_site(options, &folder, &provider, Arc::new(history), clock).await?;
     let browser = Browser { site, number: 0, user: "ann".to_owned(), is_final: false };
     let login = browser.sign_in(0, None).await;

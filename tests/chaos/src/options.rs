@@ -73,6 +73,12 @@ pub enum DatabaseChoice {
 }
 
 impl Options {
+    /// Returns how far apart the clocks are.
+    #[must_use]
+    pub fn clocks_apart(&self) -> Duration {
+        Duration::from_secs(self.clocks_apart.unsigned_abs())
+    }
+
     /// Returns how long faults are caused.
     #[must_use]
     pub fn duration(&self) -> Duration {

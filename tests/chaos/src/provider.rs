@@ -53,11 +53,13 @@ pub(crate) struct RunProvider {
 
 impl RunProvider {
     /// Starts the provider, which signs in the user named by `login_hint`.
-    pub(crate) async fn start(clock: RunClock) -> Result<Self, BenchError> {
+    /// Its access tokens are valid for longer than the clocks of the processes differ, as it has to
+    /// be: one whose clock is behind learns of an expiry by a rejection alone, and by few of them.
+    pub(crate) async fn start(clock: RunClock, clocks_apart: Duration) -> Result<Self, BenchError> {
         let failed = BenchError::because("the identity provider cannot listen");
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(&failed)?;
         let provider = IdentityProvider::builder()
-            .access_token_lifetime(ACCESS_TOKEN_LIFETIME)
+            .access_token_lifetime(ACCESS_TOKEN_LIFETIME + clocks_apart)
             .auto_login(true)
             .clock(move || clock.epoch_ms())
             .configure(|settings| settings.record_renewals = true)

@@ -69,6 +69,30 @@ async fn f29_a_server_that_rejects_each_new_token_gets_one_in_an_interval() {
 }
 
 #[tokio::test]
+async fn f29_a_clock_that_is_ahead_elsewhere_keeps_no_rejected_token() {
+    let there = World::new().await;
+    let clock = there.clock.clone();
+    let here = there.another_at(session_core::testing::FakeClock::new()).await;
+    clock.advance(SECOND * 60);
+    let id = there.sign_in().await.session.id;
+    assert_eq!(after(&there, id, "at-1").await.unwrap(), "at-2");
+    // Received in a minute, as it seems here.
+    assert_eq!(after(&here, id, "at-2").await.unwrap(), "at-3");
+    let too_soon = after(&here, id, "at-3").await.unwrap_err();
+    assert_eq!(too_soon, TokenErrorKind::Unavailable { retry_after: SECOND * 10 });
+    // Received a minute ago, as it seems there; but each process renews once in an interval.
+    let too_soon = after(&there, id, "at-3").await.unwrap_err();
+    assert_eq!(too_soon, TokenErrorKind::Unavailable { retry_after: SECOND * 10 });
+    clock.advance(SECOND * 10);
+    assert_eq!(after(&there, id, "at-3").await.unwrap(), "at-4");
+    let too_soon = after(&here, id, "at-4").await.unwrap_err();
+    assert_eq!(too_soon, TokenErrorKind::Unavailable { retry_after: SECOND * 10 });
+    here.clock.advance(SECOND * 10);
+    assert_eq!(after(&here, id, "at-4").await.unwrap(), "at-5");
+    assert_eq!(here.provider.renewals(), 4);
+}
+
+#[tokio::test]
 async fn an_expired_token_is_renewed_whatever_the_interval_and_whichever_was_rejected() {
     let provider = session_core::testing::ScriptedProvider::new().with_lifetime(Some(SECOND * 5));
     let world = World::of(session_tests::manager::policy(), provider).await;

@@ -166,9 +166,23 @@ impl RenewalAttempt<'_> {
         if !is_for_rejection || freshness == Freshness::Expired || is_first {
             return None;
         }
-        let passed = self.inner.now().since(received_at);
-        let left = self.inner.policy.renewal().min_interval.saturating_sub(passed);
+        // A time that lies ahead was told by another clock. It keeps nobody waiting for as long as the
+        // clocks differ: this process then counts its own renewals alone.
+        let (inner, now) = (self.inner, self.inner.now());
+        let passed = now.since(received_at).max(received_at.since(now));
+        let left = inner.policy.renewal().min_interval.saturating_sub(passed);
+        let own = (self.id, self.resource.clone());
+        let left = left.max(inner.rejections.left(&own, inner.clock.monotonic()));
         (!left.is_zero()).then_some(left)
+    }
+
+    /// Remembers that this process has renewed because of a rejection.
+    pub(super) fn note_rejection(&self) {
+        if matches!(self.reason, RenewalReason::Rejected(_)) {
+            let (inner, own) = (self.inner, (self.id, self.resource.clone()));
+            let lasts = inner.policy.renewal().min_interval;
+            inner.rejections.begin(own, lasts, inner.clock.monotonic());
+        }
     }
 
     /// Records a failure in the session's events.

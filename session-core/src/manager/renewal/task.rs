@@ -26,6 +26,9 @@ use crate::token::{Resource, TokenResponse};
 /// meanwhile before it gives up.
 const LATE_LOOKS: u32 = 8;
 
+/// How long a provider is not asked again for a resource that it has refused a session.
+const PAUSE_OF_RESOURCE: Duration = Duration::from_secs(60);
+
 /// Returns the renewal of a session: the one in progress, or a new one in a task of its own.
 /// Dropping it does not stop the task.
 ///
@@ -48,8 +51,10 @@ pub(in crate::manager) fn begin_for(
     resource: Option<&Resource>,
 ) -> Result<PendingRenewal, TokenError> {
     let id = session.id;
-    if resource.is_some_and(|of| inner.refused_resources.contains(id, of, inner.clock.monotonic()))
-    {
+    let now = inner.clock.monotonic();
+    let is_refused =
+        |of: &Resource| !inner.refused_resources.left(&(id, of.clone()), now).is_zero();
+    if resource.is_some_and(is_refused) {
         return Err(TokenError::new(TokenErrorKind::ResourceRefused));
     }
     if let Some(pending) = inner.renewals.in_progress(id) {
@@ -194,6 +199,7 @@ async fn conclude(
             if !attempt.is_exchange(&opened) {
                 attempt.inner.backoff.succeeded(&opened.row.session.provider, attempt.id);
             }
+            attempt.note_rejection();
             persist(attempt, opened, response, lease).await
         }
         Err(error)
@@ -231,7 +237,8 @@ fn resource_refused(
     metrics::resource_refused();
     let (inner, id) = (attempt.inner, attempt.id);
     if let Some(resource) = &attempt.resource {
-        inner.refused_resources.add(id, resource, inner.clock.monotonic());
+        let now = inner.clock.monotonic();
+        inner.refused_resources.begin((id, resource.clone()), PAUSE_OF_RESOURCE, now);
         let (provider, address) = (&opened.row.session.provider, resource.address());
         tracing::warn!(session = %id, %provider, resource = address, error = %ErrorChain(&error), "no access token for a resource");
     }
