@@ -113,7 +113,10 @@ impl WriteBack<'_> {
         match (is_renewed(&examined.row, opened), self.renewed) {
             (Some(false), _) => Ok(Decision::Nothing),
             (Some(true), Renewed::WriteBack) => {
-                Ok(Decision::Write(Box::new(renewed_tokens(opened, existing.renewed_at))))
+                Ok(match renewed_tokens(opened, existing.renewed_at) {
+                    Ok(tokens) => Decision::Write(Box::new(tokens)),
+                    Err(why) => Decision::Unwritten(why),
+                })
             }
             (Some(true), Renewed::Discard) => {
                 Ok(Decision::Unwritten("its tokens were renewed in the target"))
@@ -232,11 +235,18 @@ pub(super) fn is_renewed(row: &SourceRow, opened: &TokenSet) -> Option<bool> {
     )
 }
 
-/// Returns the tokens of a session as they are written into the source.
-pub(super) fn renewed_tokens(opened: &TokenSet, renewed_at: Option<i64>) -> RenewedTokens {
+/// Returns the tokens of a session as they are written into the source, or why they must not be: a
+/// token that is bound to a key is of no use to an application that does not have the key.
+pub(super) fn renewed_tokens(
+    opened: &TokenSet,
+    renewed_at: Option<i64>,
+) -> Result<RenewedTokens, &'static str> {
+    if opened.is_sender_constrained() {
+        return Err("its tokens are bound to a DPoP key that only the target has");
+    }
     let secret = |token: Option<&str>| token.map(|token| Zeroizing::new(token.to_owned()));
     let renewed_at = renewed_at.map(session_core::Timestamp::from_millis);
-    RenewedTokens {
+    Ok(RenewedTokens {
         access: Zeroizing::new(opened.access_token().to_owned()),
         refresh: secret(opened.refresh_token()),
         id: secret(opened.id_token()),
@@ -245,5 +255,5 @@ pub(super) fn renewed_tokens(opened: &TokenSet, renewed_at: Option<i64>) -> Rene
         extra: opened.extra().clone(),
         expires_at: opened.expires_at(),
         renewed_at: renewed_at.unwrap_or_else(|| opened.received_at()),
-    }
+    })
 }
