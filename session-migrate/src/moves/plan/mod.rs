@@ -7,7 +7,7 @@ pub use report::{Estimate, Plan, PlannedMapping, PrunedRow};
 
 use digest::PlanDigest;
 
-use super::preflight::preflight;
+use super::preflight::obstacles;
 use crate::capture::CaptureOwner;
 use crate::engine::{
     Captures, MappedTable, MoveContext, Scan, Stopwatch, decode, over_cap_threshold,
@@ -48,9 +48,8 @@ pub(super) async fn plan(context: &MoveContext) -> Result<Plan, MigrateError> {
         plan.mappings.push(planned);
     }
     plan.finish(context, watch.lap(context.clock()), &digest);
-    if let Err(error) = preflight(context).await {
-        plan.warnings.push(format!("an apply will be refused: {error}"));
-    }
+    let obstacles = obstacles(context).await?.into_iter();
+    plan.warnings.extend(obstacles.map(|found| format!("an apply will be refused: {found}")));
     Ok(plan)
 }
 

@@ -27,6 +27,7 @@ use crate::sql::Cell;
 use crate::sql::Dialect;
 use crate::sql::Query;
 use crate::sql::Schema;
+use crate::sql::other_encoding;
 
 /// A row as it is stored.
 #[derive(Debug)]
@@ -290,18 +291,14 @@ impl SourceTable {
 }
 
 /// Refuses a SQLite file in UTF-16: its texts, as bytes, are not those that a digest is made of, and
-/// not those that this process compares.
+/// not those that this process compares. A server translates.
 async fn require_utf8(
     connection: &DatabaseConnection,
     dialect: Dialect,
 ) -> Result<(), SourceError> {
-    if dialect != Dialect::Sqlite {
-        return Ok(());
-    }
-    let sql = "SELECT COUNT(*) FROM pragma_encoding WHERE encoding <> 'UTF-8'";
-    match Query::new(dialect, sql).number(connection).await? {
-        0 => Ok(()),
-        _ => Err(SourceError::new(SourceErrorKind::Encoding)),
+    match (dialect, other_encoding(connection).await?) {
+        (Dialect::Sqlite, Some(_)) => Err(SourceError::new(SourceErrorKind::Encoding)),
+        _ => Ok(()),
     }
 }
 
