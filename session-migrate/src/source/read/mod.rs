@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
 
 pub(crate) use by_user::UserOrder;
+use by_user::UserPage;
 pub use by_user::{ListOn, UserCursor};
 pub(crate) use decode::{json, moment, walk, within};
 pub use page::{Cursor, InvalidCursor};
@@ -232,9 +233,22 @@ impl SourceTable {
         after: Option<&UserCursor>,
         limit_rows: u32,
     ) -> Result<(Vec<RawRow>, Option<UserCursor>), SourceError> {
-        let pages = by_user::pages(&self.bound, connection, order, after, limit_rows);
-        let (pages, next) = pages.await?;
+        let page = UserPage { limit: limit_rows, more_than: None };
+        let (pages, next) = by_user::pages(&self.bound, connection, order, after, page).await?;
         Ok((pages.into_iter().map(RawRow).collect(), next))
+    }
+
+    /// Reads the rows of those users and providers among the same ones that have more than `more_than`.
+    pub(crate) async fn over_cap_by_user(
+        &self,
+        connection: &DatabaseConnection,
+        order: &UserOrder,
+        after: Option<&UserCursor>,
+        (limit, more_than): (u32, u32),
+    ) -> Result<(Vec<RawRow>, Option<UserCursor>), SourceError> {
+        let page = UserPage { limit, more_than: Some(more_than) };
+        let (pages, next) = by_user::pages(&self.bound, connection, order, after, page).await?;
+        Ok((self.over_cap(pages.into_iter().map(RawRow).collect(), more_than), next))
     }
 
     /// Returns the rows of those users and providers that have more than `more_than` of them.
