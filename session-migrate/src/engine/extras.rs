@@ -29,6 +29,15 @@ pub(crate) struct Totals {
     pub(crate) unclaimed: u64,
 }
 
+/// Counts the rows of the mapped tables.
+pub(crate) async fn count_rows(context: &MoveContext) -> Result<u64, MigrateError> {
+    let mut rows = 0;
+    for table in &context.tables {
+        rows += table.source.count(&context.source).await?;
+    }
+    Ok(rows)
+}
+
 /// Counts the rows of this move in the target.
 pub(crate) async fn totals(context: &MoveContext) -> Result<Totals, MigrateError> {
     let (dialect, target) = (context.dialect(), &context.target);

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::plan::count_rows;
-use crate::engine::MoveContext;
+use crate::engine::{MoveContext, count_rows};
 use crate::error::MigrateError;
 use crate::sql::pool::sqlite_path;
 use crate::sql::{Dialect, Query, sqlite_file};

@@ -8,10 +8,12 @@ use super::failback::AddedRows;
 use super::manifest::journal;
 use super::proof::prove_keys;
 use crate::engine::{
-    Comparison, Examined, Findings, MoveContext, Outcome, RowState, SurplusRows, Totals, totals,
+    Comparison, Examined, Findings, MoveContext, Outcome, RowState, SurplusRows, Totals,
+    count_rows, totals,
 };
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::Phase;
+use crate::progress::Activity;
 use crate::source::SourceRow;
 use crate::target::{ExistingRow, hex};
 
@@ -140,9 +142,11 @@ pub(super) async fn verify(
         Some(_) => AddedRows::of(context).await?,
         None => AddedRows::default(),
     };
+    context.progress.begin_activity(Activity::Verify, count_rows(context).await?);
     let mut comparison = Comparison::new(context, is_open)?;
     while let Some((_, examined)) = comparison.next().await? {
         context.check_cancelled()?;
+        context.progress.add_rows(examined.len());
         for mut examined in examined {
             if added.ids.contains(&examined.id) {
                 continue;

@@ -8,9 +8,12 @@ use session_core::{SessionId, TokenSet};
 use zeroize::Zeroizing;
 
 use super::report::{LostSignIn, RollbackReport};
-use crate::engine::{Captures, Comparison, Examined, MappedTable, MoveContext, extra_ids, totals};
+use crate::engine::{
+    Captures, Comparison, Examined, MappedTable, MoveContext, count_rows, extra_ids, totals,
+};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::options::Renewed;
+use crate::progress::Activity;
 use crate::source::{RenewedTokens, RowTokens, SourceRow};
 use crate::sql::{Query, begin};
 use crate::target::{ExistingRow, TargetRow, is_quarantined_as, seal_stored, uuid_literal};
@@ -40,9 +43,11 @@ pub(super) async fn write_back(
     let is_blocked = captures.iter().next().is_some() && captures.unblocked().await?.is_none();
     let mut of = WriteBack { context, captures, renewed, is_blocked, report, unwritten: 0 };
     let (mut source_rows, mut found) = (0, 0);
+    context.progress.begin_activity(Activity::WriteBack, count_rows(context).await?);
     let mut comparison = Comparison::new(context, true)?;
     while let Some((table, examined)) = comparison.next().await? {
         context.check_cancelled()?;
+        context.progress.add_rows(examined.len());
         source_rows += examined.len() as u64;
         found += examined.iter().filter(|examined| examined.existing.is_some()).count() as u64;
         of.batch(table, &examined).await?;

@@ -163,7 +163,9 @@ impl World {
 
     fn story(&self) -> String {
         let from = self.log.len().saturating_sub(25);
-        self.log[from..].join("\n")
+        let step = self.log.iter().rev().find(|line| line.starts_with("-- step"));
+        let step = step.map_or("", String::as_str);
+        format!("{step}:\n{}", self.log[from..].join("\n"))
     }
 
     async fn step(&mut self) {
