@@ -36,7 +36,8 @@ pub(super) async fn obstacles(context: &MoveContext) -> Result<Vec<String>, Migr
         [backup(context).await?, target(context).await?].into_iter().flatten().collect();
     let mut found = unwritable(&uses);
     found.extend(online_source(context).await?);
-    found.extend(shortages(&uses, system::volume));
+    let volume = |folder: &Path| system::volume(folder).map(|(id, free)| Volume { id, free });
+    found.extend(shortages(&uses, volume));
     Ok(found)
 }
 
@@ -129,15 +130,14 @@ mod system {
 
     use rustix::fs::{Access, access, statvfs};
 
-    use super::Volume;
-
     pub(super) fn may_write(path: &Path) -> bool {
         path.to_str().is_none_or(|path| access(path, Access::WRITE_OK).is_ok())
     }
 
-    pub(super) fn volume(folder: &Path) -> Option<Volume> {
+    /// Returns the id of a folder's file system, and how many bytes are free there.
+    pub(super) fn volume(folder: &Path) -> Option<(u64, u64)> {
         let (of, space) = (std::fs::metadata(folder).ok()?, statvfs(folder.to_str()?).ok()?);
-        Some(Volume { id: of.dev(), free: space.f_bavail.saturating_mul(space.f_frsize) })
+        Some((of.dev(), space.f_bavail.saturating_mul(space.f_frsize)))
     }
 }
 
@@ -146,13 +146,11 @@ mod system {
 mod system {
     use std::path::Path;
 
-    use super::Volume;
-
     pub(super) fn may_write(_: &Path) -> bool {
         true
     }
 
-    pub(super) fn volume(_: &Path) -> Option<Volume> {
+    pub(super) fn volume(_: &Path) -> Option<(u64, u64)> {
         None
     }
 }
