@@ -45,7 +45,7 @@ pub enum MigrateErrorKind {
     Phase,
     /// The source cannot be read as it is mapped.
     Source,
-    /// A server's settings do not allow the move.
+    /// A server's settings, a right or the disk do not allow the move.
     Settings,
     /// The plan is out of date.
     StalePlan,
@@ -82,7 +82,7 @@ impl fmt::Display for MigrateErrorKind {
             Self::Phase => "not allowed in this phase",
             Self::Source => "the source cannot be read",
             Self::SourceKeys => "the source's keys are not those that the move was begun with",
-            Self::Settings => "a setting of the server does not allow the move",
+            Self::Settings => "the move would fail half-way",
             Self::StalePlan => "the plan is out of date: run `session-migrate plan` again",
             Self::Statement => "a statement failed",
             Self::Target => "the target's tables cannot hold the sessions",

@@ -130,7 +130,7 @@ pub use journal::Phase;
 pub use migrations::{Migrator, Step, steps as migrations};
 pub use moves::{Approval, FailbackMode, Move, status as move_status, unblock, unblockable};
 pub use options::{Layout, MoveOptions, Renewed};
-pub use progress::Progress;
+pub use progress::{Activity, Progress};
 pub use settings::{MoveSettings, OnThrottleTimeout, Wait};
 pub use step::MoveSessions;
 

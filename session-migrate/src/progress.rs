@@ -8,12 +8,42 @@ use tokio::sync::watch;
 use crate::journal::{Counts, FailbackCounts, Phase};
 use crate::settings::Wait;
 
+/// What a process does that does not carry a move on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Activity {
+    /// Reads and opens every row for a plan.
+    Plan,
+    /// Compares both sides.
+    Verify,
+    /// Writes renewed tokens back into the source.
+    WriteBack,
+    /// Removes the move's rows from the target.
+    Remove,
+}
+
+impl Activity {
+    /// Returns its name for people.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Verify => "verify",
+            Self::WriteBack => "write back",
+            Self::Remove => "remove",
+        }
+    }
+}
+
 /// The progress of a move, as its process sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
     /// The current phase.
     pub phase: Phase,
+    /// What this process does instead of carrying the move on. Then `read` and `expected` among the
+    /// counts are those of the activity.
+    pub activity: Option<Activity>,
     /// How many rows were processed so far, by all processes together.
     pub counts: Counts,
     /// How long this process has worked, without pauses.
@@ -41,6 +71,7 @@ impl Progress {
         };
         Self {
             phase: Phase::Load,
+            activity: None,
             counts,
             worked: Duration::ZERO,
             is_paused: false,
@@ -72,6 +103,20 @@ impl ProgressSender {
     /// Changes the progress, and sends it.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Progress)) {
         self.0.send_modify(change);
+    }
+
+    /// Sends that an activity begins, which has so many rows.
+    pub(crate) fn begin_activity(&self, activity: Activity, rows: u64) {
+        self.update(|progress| {
+            progress.activity = Some(activity);
+            (progress.counts.read, progress.counts.expected) = (0, rows);
+        });
+    }
+
+    /// Sends that an activity has dealt with more rows.
+    pub(crate) fn add_rows(&self, rows: usize) {
+        let rows = u64::try_from(rows).unwrap_or(0);
+        self.update(|progress| progress.counts.read += rows);
     }
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<Progress> {

@@ -63,6 +63,7 @@ struct ProviderState {
     otherwise: RenewalScript,
     revocation_script: VecDeque<(ProviderErrorKind, Option<Duration>)>,
     lifetime: Option<Duration>,
+    token_type: String,
     detects_reuse: bool,
     issued: u64,
     begun: u64,
@@ -85,6 +86,7 @@ impl ScriptedProvider {
             otherwise: RenewalScript::Rotate,
             revocation_script: VecDeque::new(),
             lifetime: Some(Duration::from_secs(300)),
+            token_type: "Bearer".to_owned(),
             detects_reuse: false,
             issued: 0,
             begun: 0,
@@ -137,6 +139,11 @@ impl ScriptedProvider {
     /// Sets the lifetime of further access tokens; `None` omits `expires_in`.
     pub fn set_lifetime(&self, lifetime: Option<Duration>) {
         self.lock().lifetime = lifetime;
+    }
+
+    /// Sets the type of further access tokens (default `Bearer`).
+    pub fn set_token_type(&self, token_type: &str) {
+        self.lock().token_type = token_type.to_owned();
     }
 
     /// Appends to the script what happens to one renewal.
@@ -279,7 +286,8 @@ impl ProviderState {
     /// Creates new tokens; with a refresh token if it has a family.
     fn response(&mut self, family: Option<u64>) -> TokenResponse {
         self.issued += 1;
-        let mut response = TokenResponse::bearer(format!("at-{}", self.issued));
+        let mut response = TokenResponse::bearer(format!("at-{}", self.issued))
+            .with_token_type(Some(self.token_type.clone()));
         if let Some(lifetime) = self.lifetime {
             response = response.with_expires_in(lifetime);
         }

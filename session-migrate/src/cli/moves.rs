@@ -18,7 +18,9 @@ pub(crate) async fn plan(
     is_strict: bool,
 ) -> Result<CommandOutput, CliError> {
     let moving = Move::new(args.options()?);
+    let display = ProgressDisplay::start(moving.progress());
     let plan = moving.plan().await?;
+    drop(display);
     let statements = if sql { moving.statements().await? } else { Vec::new() };
     let is_success = !plan.is_unreadable();
     let text = match args.json {
@@ -81,6 +83,8 @@ pub(crate) async fn verify(
     is_strict: bool,
 ) -> Result<CommandOutput, CliError> {
     let (moving, json) = (Move::new(args.options()?), args.json);
+    // Rows show by themselves how far it has come.
+    let display = (!rows).then(|| ProgressDisplay::start(moving.progress()));
     let (mut out, cancel) = (std::io::stdout().lock(), moving.cancellation());
     let (mut listed, mut is_closed) = (0_u64, false);
     if rows && json {
@@ -104,6 +108,7 @@ pub(crate) async fn verify(
         }
     });
     let report = report.await;
+    drop(display);
     let report = match report {
         Err(_) if is_closed => return Ok(CommandOutput::success(String::new())),
         Ok(report) => report,
@@ -140,15 +145,12 @@ pub(crate) async fn rollback(args: &BackArgs, is_abort: bool) -> Result<CommandO
         Err(error) if is_abort && error.kind() == MigrateErrorKind::NoMove => {}
         Err(error) => return Err(error.into()),
     }
-    if is_abort {
-        let report = stoppable(&moving, moving.abort(renewed)).await?;
-        let is_success = report.is_done;
-        return Ok(CommandOutput {
-            is_success,
-            ..CommandOutput::of(&report, args.json, show::rollback)
-        });
-    }
-    let report = stoppable(&moving, moving.rollback(renewed)).await?;
+    let display = ProgressDisplay::start(moving.progress());
+    let report = match is_abort {
+        true => stoppable(&moving, moving.abort(renewed)).await?,
+        false => stoppable(&moving, moving.rollback(renewed)).await?,
+    };
+    drop(display);
     let is_success = report.is_done;
     Ok(CommandOutput { is_success, ..CommandOutput::of(&report, args.json, show::rollback) })
 }

@@ -7,6 +7,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use session_migrate::{Phase, Progress};
 use tokio::sync::watch;
 
+/// How long an activity lasts before a line is printed for it: most take less.
+const ACTIVITY_DELAY: Duration = Duration::from_secs(2);
+
 /// Shows the progress of a move on standard error until it is dropped.
 #[derive(Debug)]
 pub(crate) struct ProgressDisplay(tokio::task::JoinHandle<()>);
@@ -39,27 +42,45 @@ async fn draw(mut progress: watch::Receiver<Progress>) {
         let now = *progress.borrow_and_update();
         bar.set_length(now.counts.expected.max(now.counts.read));
         bar.set_position(now.counts.read);
-        bar.set_prefix(now.phase.to_string());
+        bar.set_prefix(label(&now));
         bar.set_message(message(&now));
     }
     bar.finish_and_clear();
 }
 
-/// Prints one line for each phase, and one when a pause or a wait begins or ends.
+/// Returns the activity or, where there is none, the phase.
+fn label(now: &Progress) -> String {
+    now.activity.map_or_else(|| now.phase.to_string(), |activity| activity.as_str().to_owned())
+}
+
+/// Prints one line for each phase or activity, and one when a pause or a wait begins or ends.
 async fn print(mut progress: watch::Receiver<Progress>) {
     let mut last = None;
     while progress.changed().await.is_ok() {
         let now = *progress.borrow_and_update();
-        let state = (now.phase, now.is_paused, now.waits_for);
+        let state = (now.phase, now.activity, now.is_paused, now.waits_for);
         if last.replace(state) != Some(state) {
+            if now.activity.is_some() {
+                let is_over = progress.wait_for(|next| next.activity != now.activity);
+                if tokio::time::timeout(ACTIVITY_DELAY, is_over).await.is_ok() {
+                    progress.mark_changed();
+                    continue;
+                }
+            }
             let (read, expected) = (now.counts.read, now.counts.expected);
-            eprintln!("{}: {read} of {expected} rows, {}", now.phase, message(&now));
+            match now.activity {
+                Some(_) => eprintln!("{}: {expected} rows", label(&now)),
+                None => eprintln!("{}: {read} of {expected} rows, {}", label(&now), message(&now)),
+            }
         }
     }
 }
 
 /// The rate and the remaining time, both without pauses.
 fn message(now: &Progress) -> String {
+    if now.activity.is_some() {
+        return String::new();
+    }
     if let Some(of) = now.failback {
         let (renewed, added, ended) = (of.written_back, of.added, of.ended);
         return format!("failback: {renewed} renewals, {added} new sessions, {ended} ends");

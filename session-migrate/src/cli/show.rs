@@ -152,7 +152,14 @@ pub(crate) fn row(row: &RowReport) -> String {
 
 pub(crate) fn rollback(report: &RollbackReport) -> String {
     if report.was.is_none() {
-        return "there is no move to take back".to_owned();
+        let tables = match report.has_empty_tables {
+            true => {
+                "\nthe session tables are there and empty: if an apply that was killed has left them, \
+                 and not the application's migrations, `session-migrate down` drops them"
+            }
+            false => "",
+        };
+        return format!("there is no move to take back{tables}");
     }
     let mut text = format!(
         "{} rows removed from the target, {} written back into the source",

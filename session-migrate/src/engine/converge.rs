@@ -7,10 +7,10 @@ use super::captures::Captures;
 use super::catch_up::{Until, catch_up};
 use super::compare::Comparison;
 use super::examine::{Examined, Outcome};
-use super::extras::{extra_ids, totals};
+use super::extras::{SurplusRows, totals};
 use super::findings::Findings;
 use super::mapped_table::MappedTable;
-use super::reconcile::{SourceState, reconcile, remove};
+use super::reconcile::{SourceState, reconcile, remove, remove_quarantined};
 use super::worker::Worker;
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::Phase;
@@ -89,16 +89,11 @@ async fn compare_and_repair(worker: &mut Worker<'_>) -> Result<Findings, Migrate
         watch.lap(context.clock());
     }
     let totals = totals(context).await?;
-    let held = totals.live + totals.quarantined;
-    worker.held = held;
-    // The rows that were missing exist by now; rows beyond those are not in the source.
-    if findings.mismatches > 0 || held != findings.found_live + findings.found_quarantined {
-        let extra = extra_ids(context, findings.source_rows).await?;
-        for id in &extra {
-            findings.differs(id.to_string(), "it is missing in the source");
-        }
-        remove(worker, &extra).await?;
-    }
+    worker.held = totals.rows();
+    let surplus = SurplusRows::of(context, &findings, totals).await?;
+    surplus.add_to(&mut findings);
+    remove(worker, &surplus.without_source).await?;
+    remove_quarantined(worker, &surplus.stray).await?;
     Ok(findings)
 }
 
@@ -121,11 +116,7 @@ pub(crate) async fn confirm(
         revoke_ended(worker, &examined, |ended_at| ended_at <= opened_at).await?;
     }
     let totals = totals(context).await?;
-    if totals.live + totals.quarantined != findings.found_live + findings.found_quarantined {
-        for id in extra_ids(context, findings.source_rows).await? {
-            findings.differs(id.to_string(), "it is missing in the source");
-        }
-    }
+    SurplusRows::of(context, &findings, totals).await?.add_to(&mut findings);
     if findings.mismatches > 0 {
         let detail = format!(
             "{} rows differ although the target is open, because they were changed in a way that no \

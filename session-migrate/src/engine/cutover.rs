@@ -3,6 +3,7 @@
 use super::captures::Captures;
 use super::catch_up::{Until, catch_up};
 use super::converge::converge;
+use super::extras::count_rows;
 use super::findings::Findings;
 use super::worker::Worker;
 use crate::error::{MigrateError, MigrateErrorKind};
@@ -50,11 +51,7 @@ async fn converge_blocked(
 /// Returns whether both sides have the same number of rows, as far as rows have tokens: what a
 /// database changes without firing a trigger, such as `TRUNCATE`, shows here.
 async fn is_complete(worker: &Worker<'_>, compared: &Findings) -> Result<bool, MigrateError> {
-    let mut rows = 0;
-    for table in &worker.context.tables {
-        rows += table.source.count(&worker.context.source).await?;
-    }
-    Ok(rows == worker.held + compared.empty)
+    Ok(count_rows(worker.context).await? == worker.held + compared.empty)
 }
 
 /// Blocks writes. An offline move goes on if the source takes no triggers, because no process writes

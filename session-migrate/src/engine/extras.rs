@@ -1,13 +1,14 @@
-//! Rows of the target that the source no longer has.
+//! Rows of the target that no row of the source accounts for.
 
 use std::collections::BTreeSet;
 
-use sea_orm_migration::sea_orm::Value;
 use sea_orm_migration::sea_orm::prelude::Uuid;
+use sea_orm_migration::sea_orm::{QueryResult, Value};
 use session_core::SessionId;
 
 use super::batch::Scan;
 use super::context::MoveContext;
+use super::findings::Findings;
 use crate::error::MigrateError;
 use crate::sql::Query;
 use crate::target::{WRITE_BACK, uuid_literal};
@@ -28,6 +29,15 @@ pub(crate) struct Totals {
     pub(crate) unclaimed: u64,
 }
 
+/// Counts the rows of the mapped tables.
+pub(crate) async fn count_rows(context: &MoveContext) -> Result<u64, MigrateError> {
+    let mut rows = 0;
+    for table in &context.tables {
+        rows += table.source.count(&context.source).await?;
+    }
+    Ok(rows)
+}
+
 /// Counts the rows of this move in the target.
 pub(crate) async fn totals(context: &MoveContext) -> Result<Totals, MigrateError> {
     let (dialect, target) = (context.dialect(), &context.target);
@@ -44,6 +54,65 @@ pub(crate) async fn totals(context: &MoveContext) -> Result<Totals, MigrateError
         .await?,
         unclaimed: count(format!("{from} {id} AND digest IS NULL AND ended_at IS NULL")).await?,
     })
+}
+
+/// Rows of the target beyond those that a comparison has found for the rows of the source.
+#[derive(Debug, Default)]
+pub(crate) struct SurplusRows {
+    /// Sessions and quarantined rows whose row the source no longer has.
+    pub(crate) without_source: Vec<SessionId>,
+    /// Quarantined rows of sessions that are in use: they hold a second copy of the tokens.
+    pub(crate) stray: Vec<SessionId>,
+}
+
+impl SurplusRows {
+    /// Finds the surplus rows. Where nothing differs and the totals agree, there are none.
+    pub(crate) async fn of(
+        context: &MoveContext,
+        findings: &Findings,
+        totals: Totals,
+    ) -> Result<Self, MigrateError> {
+        if findings.mismatches == 0 && totals.rows() == findings.found() {
+            return Ok(Self::default());
+        }
+        Ok(Self {
+            without_source: extra_ids(context, findings.source_rows).await?,
+            stray: stray_ids(context).await?,
+        })
+    }
+
+    /// Adds each surplus row to what a comparison has found.
+    pub(crate) fn add_to(&self, findings: &mut Findings) {
+        for id in &self.without_source {
+            findings.differs(id.to_string(), "it is missing in the source");
+        }
+        for id in &self.stray {
+            findings.differs(id.to_string(), "it is quarantined although its session is in use");
+        }
+    }
+}
+
+impl Totals {
+    /// Returns how many rows of the move the target holds, wherever.
+    pub(crate) const fn rows(self) -> u64 {
+        self.live + self.quarantined
+    }
+}
+
+/// Returns the ids of quarantined rows whose session is in use.
+async fn stray_ids(context: &MoveContext) -> Result<Vec<SessionId>, MigrateError> {
+    let dialect = context.dialect();
+    let id = uuid_literal(dialect, context.id.as_uuid());
+    let sql = format!(
+        "SELECT aside.session_id FROM session_move_aside AS aside JOIN login_session AS used \
+         ON used.id = aside.session_id WHERE aside.move_id = {id} AND aside.state <> '{WRITE_BACK}'"
+    );
+    ids(Query::new(dialect, sql).rows(&context.target).await?)
+}
+
+fn ids(rows: Vec<QueryResult>) -> Result<Vec<SessionId>, MigrateError> {
+    let ids = rows.iter().map(|row| row.try_get_by_index::<Uuid>(0).map(SessionId::from_uuid));
+    Ok(ids.collect::<Result<_, _>>()?)
 }
 
 /// Returns the ids of rows that the source no longer has. The ids are compared in as many parts as
@@ -104,7 +173,5 @@ async fn page(
         query.push(&format!(" AND {column} > {after}"));
     }
     query.push(&format!(" ORDER BY {column} LIMIT {PAGE}"));
-    let rows = query.rows(&context.target).await?;
-    let ids = rows.iter().map(|row| row.try_get_by_index::<Uuid>(0).map(SessionId::from_uuid));
-    Ok(ids.collect::<Result<_, _>>()?)
+    ids(query.rows(&context.target).await?)
 }

@@ -58,6 +58,11 @@ impl Findings {
         }
     }
 
+    /// Returns how many rows of the target belong to the rows that were examined.
+    pub(crate) const fn found(&self) -> u64 {
+        self.found_live + self.found_quarantined
+    }
+
     /// Adds a difference.
     pub(crate) fn differs(&mut self, id: String, how: &'static str) {
         self.mismatches += 1;
@@ -69,7 +74,7 @@ impl Findings {
     /// Returns a digest over id, cookie digest, user, provider, times and the SHA-256 of the opened
     /// tokens of every row. The order of the rows does not matter.
     pub(crate) fn result_digest(&self) -> String {
-        let count = (self.found_live + self.found_quarantined).to_be_bytes();
+        let count = self.found().to_be_bytes();
         hex(&hash(&[Some(&count), Some(&self.sum.bytes())]))
     }
 }

@@ -29,7 +29,7 @@ pub(crate) use context::MoveContext;
 pub(crate) use converge::{confirm, converge_online};
 pub(crate) use cutover::cutover;
 pub(crate) use examine::{Examined, Outcome, RowState};
-pub(crate) use extras::{Totals, extra_ids, totals};
+pub(crate) use extras::{SurplusRows, Totals, count_rows, extra_ids, totals};
 pub(crate) use findings::Findings;
 pub(crate) use load::load;
 pub(crate) use mapped_table::{MappedTable, over_cap_threshold};

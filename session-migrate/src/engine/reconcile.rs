@@ -67,8 +67,28 @@ pub(crate) async fn remove(
     worker: &mut Worker<'_>,
     gone: &[SessionId],
 ) -> Result<(), MigrateError> {
+    if gone.is_empty() {
+        return Ok(());
+    }
     let to = worker.checkpoint.clone();
     write(worker, &[], gone, &to).await
+}
+
+/// Removes quarantined rows, and leaves the sessions of the same ids alone.
+pub(super) async fn remove_quarantined(
+    worker: &mut Worker<'_>,
+    stray: &[SessionId],
+) -> Result<(), MigrateError> {
+    if stray.is_empty() {
+        return Ok(());
+    }
+    let transaction = worker.context.begin_leased().await?;
+    let removed = worker.target.remove_quarantined(&transaction, stray).await?;
+    worker.counts.repaired += removed;
+    worker.note(&transaction).await?;
+    transaction.commit().await?;
+    worker.held = worker.held.saturating_sub(removed);
+    Ok(())
 }
 
 /// Writes what differs, repeating the transaction while others are in its way.

@@ -221,8 +221,17 @@ impl<'a> Worker<'a> {
         let (phase, counts, worked) = (self.phase, self.counts, self.worked);
         let (waits_for, blocked_for) = (self.waiting, self.blocked_for());
         self.context.progress.update(|progress| {
-            *progress =
-                Progress { phase, counts, worked, is_paused, waits_for, blocked_for, ..*progress };
+            let activity = None;
+            *progress = Progress {
+                phase,
+                activity,
+                counts,
+                worked,
+                is_paused,
+                waits_for,
+                blocked_for,
+                ..*progress
+            };
         });
     }
 

@@ -2,11 +2,11 @@
 
 use super::begin::{Approval, begin};
 use super::manifest::{MoveManifest, journal, lock, require_own_block, take_over};
-use super::plan;
 use super::proof::prove_keys;
 use super::report::ApplyReport;
 use crate::engine::{
-    Captures, MoveContext, Until, Worker, catch_up, confirm, converge_online, cutover, load,
+    Captures, MoveContext, Until, Worker, catch_up, confirm, converge_online, count_rows, cutover,
+    load,
 };
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{Journal, Phase};
@@ -149,7 +149,7 @@ async fn run_until_open(
 ) -> Result<(), MigrateError> {
     let context = worker.context;
     if worker.counts.expected == 0 {
-        worker.counts.expected = plan::count_rows(context).await?;
+        worker.counts.expected = count_rows(context).await?;
     }
     worker.note_alone().await?;
     if worker.phase == Phase::Load {

@@ -3,6 +3,7 @@
 mod apply;
 mod begin;
 mod control;
+mod disk;
 mod failback;
 mod gone;
 mod manifest;

@@ -1,13 +1,14 @@
-//! What is checked before a move begins: settings of the servers, and rights of their users, with which
-//! it would fail half-way.
+//! What is checked before a move begins, because it would fail half-way: settings of the servers, rights
+//! of their users, encodings, and the disk.
 
 use sea_orm_migration::sea_orm::{DatabaseConnection, QueryResult};
 
+use super::disk;
 use super::rights::missing_rights;
 use crate::engine::MoveContext;
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::exists;
-use crate::sql::{Dialect, Query, SqlError};
+use crate::sql::{Dialect, Query, SqlError, other_encoding};
 
 const SETTINGS: &str = "SELECT CAST(@@log_bin AS SIGNED), CAST(@@binlog_format = 'STATEMENT' AS SIGNED), \
     CAST(@@log_bin_trust_function_creators AS SIGNED)";
@@ -19,54 +20,66 @@ struct BinaryLog {
     trusts_creators: bool,
 }
 
-/// Checks the servers of both sides, and the rights of their users.
+/// Checks that nothing is known that an apply would fail for.
 ///
 /// # Errors
 ///
-/// Returns an error of the kind `Settings` that says what to set or to grant.
+/// Returns an error of the kind `Settings` that says what to set, to grant or to free.
 pub(super) async fn preflight(context: &MoveContext) -> Result<(), MigrateError> {
-    check_binary_logs(context).await?;
+    let found = obstacles(context).await?;
+    match found.is_empty() {
+        true => Ok(()),
+        false => Err(MigrateError::because(MigrateErrorKind::Settings, found.join("; "))),
+    }
+}
+
+/// Returns what an apply would fail for: settings of the servers, rights of their users, encodings, and
+/// the disk.
+pub(super) async fn obstacles(context: &MoveContext) -> Result<Vec<String>, MigrateError> {
+    let mut found = binary_logs(context).await?;
     let has_tables = exists(&context.target, context.dialect(), "login_session").await?;
     let missing = missing_rights(context, has_tables).await?;
-    match missing.is_empty() {
-        true => Ok(()),
-        false => Err(MigrateError::because(
-            MigrateErrorKind::Settings,
-            format!("the user of the database lacks the rights {}", missing.join(", ")),
-        )),
+    if !missing.is_empty() {
+        found.push(format!("the user of the database lacks the rights {}", missing.join(", ")));
     }
+    found.extend(encodings(context).await?);
+    found.extend(disk::obstacles(context).await?);
+    Ok(found)
 }
 
-async fn check_binary_logs(context: &MoveContext) -> Result<(), MigrateError> {
-    let sides = [("source", &context.source), ("target", &context.target)];
-    for (side, connection) in sides {
-        if let Some(log) = binary_log(connection).await? {
-            require_rows(side, log)?;
-            let has_triggers = side == "source" && context.options.is_online;
-            if has_triggers && !log.trusts_creators && !is_super(connection).await? {
-                return Err(MigrateError::because(
-                    MigrateErrorKind::Settings,
-                    "the source's server writes a binary log, and its user may not create triggers: \
-                     set log_bin_trust_function_creators=1, or give the user the right SUPER",
-                ));
-            }
-        }
-    }
-    Ok(())
+/// Returns which side cannot hold or return every text: the texts of a source in `SQL_ASCII` have no
+/// encoding.
+async fn encodings(context: &MoveContext) -> Result<Vec<String>, MigrateError> {
+    let source = other_encoding(&context.source).await?.filter(|name| name == "SQL_ASCII");
+    let target = other_encoding(&context.target).await?;
+    let line = |side: &str, name: String| {
+        format!("the {side} stores text as {name}: use a database in UTF-8")
+    };
+    let source = source.map(|name| line("source", name));
+    Ok(source.into_iter().chain(target.map(|name| line("target", name))).collect())
 }
 
-/// Returns an error if the log cannot take a transaction that is READ COMMITTED.
-fn require_rows(side: &str, log: BinaryLog) -> Result<(), MigrateError> {
-    match log.is_by_statement {
-        false => Ok(()),
-        true => Err(MigrateError::because(
-            MigrateErrorKind::Settings,
-            format!(
+async fn binary_logs(context: &MoveContext) -> Result<Vec<String>, MigrateError> {
+    let mut found = Vec::new();
+    for (side, connection) in [("source", &context.source), ("target", &context.target)] {
+        let Some(log) = binary_log(connection).await? else { continue };
+        if log.is_by_statement {
+            // It cannot take a transaction that is READ COMMITTED.
+            found.push(format!(
                 "the {side}'s server has binlog_format=STATEMENT: set it to ROW or MIXED, and \
                  connect anew"
-            ),
-        )),
+            ));
+        }
+        let has_triggers = side == "source" && context.options.is_online;
+        if has_triggers && !log.trusts_creators && !is_super(connection).await? {
+            found.push(
+                "the source's server writes a binary log, and its user may not create triggers: \
+                 set log_bin_trust_function_creators=1, or give the user the right SUPER"
+                    .to_owned(),
+            );
+        }
     }
+    Ok(found)
 }
 
 /// Returns how the server writes its log; `None` without one.

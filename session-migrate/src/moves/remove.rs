@@ -8,6 +8,7 @@ use super::report::RollbackReport;
 use crate::engine::{MoveContext, Scan, totals};
 use crate::error::MigrateError;
 use crate::journal::exists;
+use crate::progress::Activity;
 use crate::sql::Query;
 use crate::target::{create_indexes, remove_revocations, uuid_literal};
 
@@ -24,6 +25,7 @@ pub(super) async fn remove_rows(
 ) -> Result<(), MigrateError> {
     let totals = totals(context).await?;
     report.removed += totals.live;
+    context.progress.begin_activity(Activity::Remove, totals.rows());
     let mine = uuid_literal(context.dialect(), context.id.as_uuid());
     // Moved again, the same sessions have the same ids, and so do their entries in the outbox.
     let outbox = format!(
@@ -40,7 +42,13 @@ pub(super) async fn remove_rows(
             "DELETE FROM {table} WHERE {id} IN (SELECT chosen.id FROM (SELECT {id} AS id FROM {table} \
              WHERE {of_move} = {mine} LIMIT {BATCH}) AS chosen)"
         );
-        while run_leased(context, &sql).await? > 0 {}
+        loop {
+            let removed = run_leased(context, &sql).await?;
+            context.progress.add_rows(usize::try_from(removed).unwrap_or(0));
+            if removed == 0 {
+                break;
+            }
+        }
     }
     Ok(())
 }
@@ -111,6 +119,17 @@ async fn pass_tables_on(
     let Some(heir) = all.iter().find(|journal| journal.id != context.id) else { return Ok(()) };
     let manifest = MoveManifest { made_tables: true, ..MoveManifest::of(heir)? };
     context.journal.set_manifest(transaction, heir.id, &manifest.to_json()).await
+}
+
+/// Returns whether the target has the session tables, and no row in them. An application's own
+/// migrations may have made them, so that they are not dropped on a guess.
+pub(super) async fn has_empty_tables(context: &MoveContext) -> Result<bool, MigrateError> {
+    for table in ["login_session", JOURNAL] {
+        if !exists(&context.target, context.dialect(), table).await? {
+            return Ok(false);
+        }
+    }
+    Ok(!is_used_by_others(context).await?)
 }
 
 /// Returns whether the tables hold other sessions or moves.

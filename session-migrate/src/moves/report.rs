@@ -63,6 +63,9 @@ pub struct RollbackReport {
     /// Whether the move is rolled back. If not, some sign-ins could not be written back: nothing was
     /// removed, writes to the source are still blocked, and the rollback goes on with the next call.
     pub is_done: bool,
+    /// Whether there was no move, and the target has the session tables without any row: an apply that
+    /// was killed before its first entry in the journal leaves them. `down` drops them.
+    pub has_empty_tables: bool,
     /// Rows that were removed from the target.
     pub removed: u64,
     /// Rows of the source into which renewed tokens were written back.
@@ -92,6 +95,7 @@ impl Default for RollbackReport {
             schema: "session-migrate/rollback/1",
             was: None,
             is_done: false,
+            has_empty_tables: false,
             removed: 0,
             written_back: 0,
             kept_newer: 0,

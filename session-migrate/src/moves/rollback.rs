@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::failback::last_pass;
 use super::manifest::{MoveManifest, journal, lock, take_over};
 use super::proof::prove_keys;
-use super::remove::{finish, remove_rows};
+use super::remove::{finish, has_empty_tables, remove_rows};
 use super::report::RollbackReport;
 use super::write_back::{list_changed, write_back};
 use crate::engine::{Captures, MoveContext};
@@ -37,7 +37,8 @@ pub(super) async fn abort(
 ) -> Result<RollbackReport, MigrateError> {
     match rollback(context, renewed).await {
         Err(error) if error.kind() == MigrateErrorKind::NoMove => {
-            Ok(RollbackReport { is_done: true, ..RollbackReport::default() })
+            let has_empty_tables = has_empty_tables(context).await?;
+            Ok(RollbackReport { is_done: true, has_empty_tables, ..RollbackReport::default() })
         }
         report => report,
     }

@@ -8,10 +8,12 @@ use super::failback::AddedRows;
 use super::manifest::journal;
 use super::proof::prove_keys;
 use crate::engine::{
-    Comparison, Examined, Findings, MoveContext, Outcome, RowState, Totals, extra_ids, totals,
+    Comparison, Examined, Findings, MoveContext, Outcome, RowState, SurplusRows, Totals,
+    count_rows, totals,
 };
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::Phase;
+use crate::progress::Activity;
 use crate::source::SourceRow;
 use crate::target::{ExistingRow, hex};
 
@@ -140,9 +142,11 @@ pub(super) async fn verify(
         Some(_) => AddedRows::of(context).await?,
         None => AddedRows::default(),
     };
+    context.progress.begin_activity(Activity::Verify, count_rows(context).await?);
     let mut comparison = Comparison::new(context, is_open)?;
     while let Some((_, examined)) = comparison.next().await? {
         context.check_cancelled()?;
+        context.progress.add_rows(examined.len());
         for mut examined in examined {
             if added.ids.contains(&examined.id) {
                 continue;
@@ -155,12 +159,11 @@ pub(super) async fn verify(
         }
     }
     let totals = totals(context).await?;
-    if totals.live + totals.quarantined != findings.found_live + findings.found_quarantined {
-        let extra = extra_ids(context, findings.source_rows).await?;
-        for id in without_ended(context, extra, journal.failback.is_some()).await? {
-            findings.differs(id.to_string(), "it is missing in the source");
-        }
+    let mut surplus = SurplusRows::of(context, &findings, totals).await?;
+    if journal.failback.is_some() {
+        surplus.without_source = without_ended(context, surplus.without_source).await?;
     }
+    surplus.add_to(&mut findings);
     let added = u64::try_from(added.ids.len()).unwrap_or(u64::MAX);
     Ok(VerifyReport { added, ..VerifyReport::new(journal.phase, findings, totals) })
 }
@@ -169,11 +172,7 @@ pub(super) async fn verify(
 async fn without_ended(
     context: &MoveContext,
     ids: Vec<SessionId>,
-    has_failback: bool,
 ) -> Result<Vec<SessionId>, MigrateError> {
-    if !has_failback {
-        return Ok(ids);
-    }
     let existing = context.target_table()?.existing_rows(&context.target, &ids).await?;
     let is_ended =
         |id: &SessionId| matches!(existing.get(id), Some(ExistingRow::Live(row)) if row.is_ended());

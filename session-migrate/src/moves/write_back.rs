@@ -8,9 +8,12 @@ use session_core::{SessionId, TokenSet};
 use zeroize::Zeroizing;
 
 use super::report::{LostSignIn, RollbackReport};
-use crate::engine::{Captures, Comparison, Examined, MappedTable, MoveContext, extra_ids, totals};
+use crate::engine::{
+    Captures, Comparison, Examined, MappedTable, MoveContext, count_rows, extra_ids, totals,
+};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::options::Renewed;
+use crate::progress::Activity;
 use crate::source::{RenewedTokens, RowTokens, SourceRow};
 use crate::sql::{Query, begin};
 use crate::target::{ExistingRow, TargetRow, is_quarantined_as, seal_stored, uuid_literal};
@@ -40,9 +43,11 @@ pub(super) async fn write_back(
     let is_blocked = captures.iter().next().is_some() && captures.unblocked().await?.is_none();
     let mut of = WriteBack { context, captures, renewed, is_blocked, report, unwritten: 0 };
     let (mut source_rows, mut found) = (0, 0);
+    context.progress.begin_activity(Activity::WriteBack, count_rows(context).await?);
     let mut comparison = Comparison::new(context, true)?;
     while let Some((table, examined)) = comparison.next().await? {
         context.check_cancelled()?;
+        context.progress.add_rows(examined.len());
         source_rows += examined.len() as u64;
         found += examined.iter().filter(|examined| examined.existing.is_some()).count() as u64;
         of.batch(table, &examined).await?;
@@ -113,7 +118,10 @@ impl WriteBack<'_> {
         match (is_renewed(&examined.row, opened), self.renewed) {
             (Some(false), _) => Ok(Decision::Nothing),
             (Some(true), Renewed::WriteBack) => {
-                Ok(Decision::Write(Box::new(renewed_tokens(opened, existing.renewed_at))))
+                Ok(match renewed_tokens(opened, existing.renewed_at) {
+                    Ok(tokens) => Decision::Write(Box::new(tokens)),
+                    Err(why) => Decision::Unwritten(why),
+                })
             }
             (Some(true), Renewed::Discard) => {
                 Ok(Decision::Unwritten("its tokens were renewed in the target"))
@@ -232,11 +240,18 @@ pub(super) fn is_renewed(row: &SourceRow, opened: &TokenSet) -> Option<bool> {
     )
 }
 
-/// Returns the tokens of a session as they are written into the source.
-pub(super) fn renewed_tokens(opened: &TokenSet, renewed_at: Option<i64>) -> RenewedTokens {
+/// Returns the tokens of a session as they are written into the source, or why they must not be: a
+/// token that is bound to a key is of no use to an application that does not have the key.
+pub(super) fn renewed_tokens(
+    opened: &TokenSet,
+    renewed_at: Option<i64>,
+) -> Result<RenewedTokens, &'static str> {
+    if opened.is_sender_constrained() {
+        return Err("its tokens are bound to a DPoP key that only the target has");
+    }
     let secret = |token: Option<&str>| token.map(|token| Zeroizing::new(token.to_owned()));
     let renewed_at = renewed_at.map(session_core::Timestamp::from_millis);
-    RenewedTokens {
+    Ok(RenewedTokens {
         access: Zeroizing::new(opened.access_token().to_owned()),
         refresh: secret(opened.refresh_token()),
         id: secret(opened.id_token()),
@@ -245,5 +260,5 @@ pub(super) fn renewed_tokens(opened: &TokenSet, renewed_at: Option<i64>) -> Rene
         extra: opened.extra().clone(),
         expires_at: opened.expires_at(),
         renewed_at: renewed_at.unwrap_or_else(|| opened.received_at()),
-    }
+    })
 }

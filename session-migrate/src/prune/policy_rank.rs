@@ -31,7 +31,8 @@ pub(super) async fn note_victims(
     let checks: Arc<[Slot]> = victims.checks.clone().into();
     let order = table.source.user_order(&table.connection, ListOn::Same).await?;
     let read = async |after: Option<UserCursor>| {
-        table.source.raw_by_user(&table.connection, &order, after.as_ref(), MAX_ROWS).await
+        let size = (MAX_ROWS, more_than);
+        table.source.over_cap_by_user(&table.connection, &order, after.as_ref(), size).await
     };
     victims.create_found(table).await?;
     let (mut rows, mut next) = read(None).await?;
@@ -39,7 +40,7 @@ pub(super) async fn note_victims(
         let (source, reader, checks) =
             (Arc::clone(&table.source), Arc::clone(&reader), Arc::clone(&checks));
         // What is opened of a row is dropped at once: only its facts are kept.
-        let facts = in_parallel(table.source.over_cap(rows, more_than), move |row| {
+        let facts = in_parallel(rows, move |row| {
             let row = source.decode(row);
             let candidate = reader.candidate(&row)?;
             Some((RowFacts::of(&row, &checks), candidate))

@@ -6,6 +6,7 @@
 mod cascade;
 mod classify;
 mod dialect;
+mod encoding;
 mod error;
 pub(crate) mod pool;
 mod query;
@@ -16,6 +17,7 @@ mod value;
 
 pub(crate) use cascade::{CascadingKey, KeyAction};
 pub(crate) use dialect::Dialect;
+pub(crate) use encoding::other_encoding;
 pub(crate) use error::RedactedDbError;
 pub use error::{SqlError, SqlErrorKind};
 pub(crate) use pool::begin;

@@ -1,5 +1,6 @@
 //! Connections and transactions: addresses, and how a pool is opened and a transaction begun.
 
+use std::path::Path;
 use std::time::Duration;
 
 use sea_orm_migration::sea_orm::{
@@ -155,10 +156,16 @@ pub(crate) async fn server_ids(
 /// Returns the address, or, where the SQLite file is missing, that of an empty database: reading
 /// must not create the file.
 pub(crate) fn or_empty(url: &str) -> &str {
-    let path = url.strip_prefix("sqlite:").map(|rest| rest.trim_start_matches("//"));
-    let path = path.and_then(|path| path.split('?').next()).unwrap_or_default();
-    let is_file = !path.is_empty() && !path.contains(":memory:");
-    if is_file && !std::path::Path::new(path).exists() { "sqlite::memory:" } else { url }
+    match sqlite_path(url) {
+        Some(path) if !path.exists() => "sqlite::memory:",
+        _ => url,
+    }
+}
+
+/// Returns the path of the SQLite file that an address names, whether it exists or not.
+pub(crate) fn sqlite_path(url: &str) -> Option<&Path> {
+    let path = url.strip_prefix("sqlite:")?.trim_start_matches("//").split('?').next()?;
+    (!path.is_empty() && !path.contains(":memory:")).then_some(Path::new(path))
 }
 
 /// Returns the address with a mode that creates no SQLite file.

@@ -202,14 +202,33 @@ impl TargetTable {
         connection: &impl ConnectionTrait,
         ids: &[SessionId],
     ) -> Result<u64, MigrateError> {
+        let live = "DELETE FROM login_session WHERE id IN ";
+        let quarantined = "DELETE FROM session_move_aside WHERE session_id IN ";
+        Ok(self.delete(connection, live, ids).await?
+            + self.delete(connection, quarantined, ids).await?)
+    }
+
+    /// Deletes quarantined rows only; returns how many there were.
+    pub(crate) async fn remove_quarantined(
+        &self,
+        connection: &impl ConnectionTrait,
+        ids: &[SessionId],
+    ) -> Result<u64, MigrateError> {
+        let sql = format!(
+            "DELETE FROM session_move_aside WHERE state <> '{WRITE_BACK}' AND session_id IN "
+        );
+        self.delete(connection, &sql, ids).await
+    }
+
+    async fn delete(
+        &self,
+        connection: &impl ConnectionTrait,
+        sql: &str,
+        ids: &[SessionId],
+    ) -> Result<u64, MigrateError> {
         let mut removed = 0;
         for ids in ids.chunks(CHUNK) {
-            for sql in [
-                "DELETE FROM login_session WHERE id IN ",
-                "DELETE FROM session_move_aside WHERE session_id IN ",
-            ] {
-                removed += self.naming(sql, ids).execute(connection).await?;
-            }
+            removed += self.naming(sql, ids).execute(connection).await?;
         }
         Ok(removed)
     }

@@ -1,5 +1,6 @@
 //! What the commands on a move ask, say and refuse.
 
+use session_migrate::{Activity, Approval, Move, Renewed};
 use session_tests::database::Database;
 use session_tests::on_every_database;
 
@@ -24,6 +25,36 @@ on_every_database! {
         }
         assert_eq!(changes(&before, &snapshot(&source).await), [""; 0]);
         tool.done("rollback", &["--yes"]).await;
+    }
+
+    async fn long_commands_tell_how_far_they_are(database: Database) {
+        let source = openwebui::source(database, 6).await;
+        let moving = Move::new(openwebui::tool(&source).options("openwebui"));
+        let is_at = |activity: Activity, rows: u64| {
+            let now = *moving.progress().borrow();
+            assert_eq!((now.activity, now.counts.read, now.counts.expected), (Some(activity), rows, rows));
+        };
+        moving.plan().await.unwrap();
+        is_at(Activity::Plan, 11);
+        moving.apply(Approval::Unreviewed).await.unwrap();
+        assert_eq!(moving.progress().borrow().activity, None);
+        moving.verify(|_| ()).await.unwrap();
+        is_at(Activity::Verify, 11);
+        let mut progress = moving.progress();
+        let wrote = async { progress.wait_for(|now| now.activity == Some(Activity::WriteBack)).await.is_ok() };
+        let (rolled, wrote) = tokio::join!(moving.rollback(Renewed::WriteBack), wrote);
+        assert!(rolled.unwrap().is_done && wrote);
+        is_at(Activity::Remove, 11);
+    }
+
+    async fn an_abort_without_a_move_names_empty_tables(database: Database) {
+        let source = openwebui::source(database, 1).await;
+        let tool = openwebui::tool(&source);
+        assert_eq!(tool.done("abort", &[]).await["has_empty_tables"], false);
+        // As an apply leaves them that is killed before its first entry.
+        source.database.migrate().await;
+        let said = tool.run("abort", &[]).await.out;
+        assert!(said.contains("session-migrate down"), "{said}");
     }
 
     async fn an_apply_that_fails_names_the_way_back_and_abort_takes_it(database: Database) {

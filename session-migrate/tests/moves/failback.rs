@@ -157,6 +157,34 @@ on_every_database! {
         assert!(key_of(&source, &begun).await.is_some());
     }
 
+    async fn tokens_that_are_bound_to_a_key_do_not_go_back(database: Database) {
+        let source = openwebui::source(database, 4).await;
+        let tool = openwebui::tool(&source);
+        tool.moved().await;
+        let before = all_opened(&source).await;
+        let target = target_of(&source.database).await;
+        target.provider.set_token_type("DPoP");
+        renewed(&target, "id-002").await;
+        signed_in(&target, "new").await;
+        target.close().await;
+        let report = tool.done("failback", &["--once"]).await;
+        let counts = &report["counts"];
+        assert_eq!(
+            (&counts["written_back"], &counts["added"], &counts["skipped"]),
+            (&0.into(), &0.into(), &2.into()),
+            "{report}"
+        );
+        for skipped in report["skipped"].as_array().unwrap() {
+            assert!(skipped["why"].as_str().unwrap().contains("bound to a DPoP key"), "{report}");
+        }
+        // A rollback would lose the renewed one, and has to be told to.
+        let refused = tool.run("rollback", &["--json"]).await;
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        assert!(refused.out.contains("bound to a DPoP key"), "{refused:?}");
+        tool.done("rollback", &["--discard-renewed"]).await;
+        assert_eq!(all_opened(&source).await, before);
+    }
+
     async fn it_follows_until_the_move_is_finalized(database: Database) {
         let source = openwebui::source(database, 4).await;
         let tool = openwebui::tool(&source);

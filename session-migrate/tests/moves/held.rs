@@ -29,6 +29,11 @@ async fn sign_out(target: &Target, user: &str, cookie: &str) {
     target.manager.end_one(&UserId::new(user).unwrap(), id).await.unwrap();
 }
 
+/// A second copy of the tokens of a session, in quarantine.
+const STRAY: &str = "INSERT INTO session_move_aside (session_id, state, set_aside_at, move_id, user_id, \
+    provider, sealed_row, seal_key) SELECT id, 'pruned', 1, moved_by, user_id, provider, sealed_tokens, \
+    seal_key FROM login_session WHERE user_id = 'u1'";
+
 on_every_database! {
     async fn a_sign_out_before_the_cutover_revokes_what_the_old_application_renewed(database: Database) {
         let source = openwebui::source(database, 20).await;
@@ -63,6 +68,21 @@ on_every_database! {
         let answer = tool.run("verify", &["--json"]).await;
         assert_eq!(answer.code, Some(1), "{answer:?}");
         assert!(answer.out.contains("\"mismatches\": 1"), "{}", answer.out);
+    }
+
+    async fn a_quarantined_copy_of_a_session_in_use_is_seen_and_before_the_cutover_removed(database: Database) {
+        let source = openwebui::source(database, 20).await;
+        let tool = openwebui::tool(&source);
+        cancelled_while_loading(&tool, false).await;
+        source.run(STRAY).await;
+        tool.done("apply", &["--yes"]).await;
+        assert_eq!(count(&source, "session_move_aside WHERE state = 'pruned'").await, 0);
+        assert_eq!(tool.done("verify", &[]).await["mismatches"], 0);
+        source.run(STRAY).await;
+        let answer = tool.run("verify", &["--json"]).await;
+        assert_eq!(answer.code, Some(1), "{answer:?}");
+        assert!(answer.out.contains("\"mismatches\": 1"), "{}", answer.out);
+        assert!(answer.out.contains("quarantined although its session is in use"), "{}", answer.out);
     }
 
     async fn outbox_entries_of_purged_sessions_go_with_a_rollback(database: Database) {

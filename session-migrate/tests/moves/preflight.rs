@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use crate::openwebui::{self, insert, token};
 use crate::refusals::File;
 use crate::snapshot::{changes, snapshot};
-use crate::tool::Tool;
+use crate::tool::{KEYS, PROGRAM, Tool};
 
 const SHARED: &str = r#"
 [[mapping]]
@@ -149,6 +149,134 @@ async fn a_file_in_utf_16_is_refused() {
     {
         tool.run(call, words).await.ends(2, "does not store text as UTF-8");
     }
+}
+
+/// Checks that a plan names what is wrong with a target, and that an apply writes nothing.
+async fn refuses_target(source: &Source, to: &str, wrong: &str) {
+    let tool = openwebui::tool(source).to(to);
+    let said = tool.run("plan", &[]).await.out;
+    assert!(said.contains("an apply will be refused: ") && said.contains(wrong), "{said}");
+    let before = snapshot(source).await;
+    tool.run("apply", &["--yes"]).await.ends(1, wrong);
+    assert_eq!(changes(&before, &snapshot(source).await), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_in_utf_16_is_refused() {
+    let source = openwebui::source(Database::create(Kind::Sqlite).await, 2).await;
+    let target = Source::on(Database::create(Kind::Sqlite).await).await;
+    target.connection.execute_unprepared("PRAGMA encoding = 'UTF-16le'").await.unwrap();
+    target.run("CREATE TABLE other (id INTEGER PRIMARY KEY)").await;
+    refuses_target(&source, target.database.url(), "the target stores text as UTF-16le").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_in_latin_1_is_refused() {
+    if !Kind::Postgres.is_available() {
+        return;
+    }
+    let source = openwebui::source(Database::create(Kind::Postgres).await, 2).await;
+    let name = format!("latin_{}", uuid::Uuid::now_v7().simple());
+    let create = "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0";
+    source
+        .connection
+        .execute_unprepared(&format!("CREATE DATABASE {name} {create}"))
+        .await
+        .unwrap();
+    let mut url: url::Url = source.database.url().parse().unwrap();
+    url.set_path(&name);
+    refuses_target(&source, url.as_str(), "the target stores text as LATIN1").await;
+    source.connection.execute_unprepared(&format!("DROP DATABASE {name}")).await.unwrap();
+}
+
+/// The folder for temporary files that every user may enter, as that of a test run is not.
+#[cfg(unix)]
+const FOR_ALL: &str = "/tmp";
+
+/// A folder with a database and a copy of the command, as a user sees it who may write neither.
+#[cfg(unix)]
+struct ReadOnlyFolder(std::path::PathBuf);
+
+#[cfg(unix)]
+impl ReadOnlyFolder {
+    async fn with(source: &Source) -> Self {
+        let name = format!("session-migrate-{}", uuid::Uuid::now_v7().simple());
+        let folder = std::path::Path::new(FOR_ALL).join(name);
+        std::fs::create_dir(&folder).unwrap();
+        source.run(&format!("VACUUM INTO '{}'", folder.join("webui.db").display())).await;
+        std::fs::copy(PROGRAM, folder.join("session-migrate")).unwrap();
+        let this = Self(folder);
+        this.allow(0o444, 0o555);
+        this
+    }
+
+    fn allow(&self, file: u32, folder: u32) {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        for (path, mode) in [(self.0.join("webui.db"), file), (self.0.clone(), folder)] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+    }
+
+    /// Runs the command; root may write everything, so that it runs as another user.
+    async fn run(&self, call: &str, words: &[&str]) -> String {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let mut command = tokio::process::Command::new(self.0.join("session-migrate"));
+        let from = format!("sqlite://{}", self.0.join("webui.db").display());
+        command.args([call, "--from", &from, "--preset", "openwebui"]).args(words);
+        command.env("SESSION_KEYS", KEYS).env("SESSION_MIGRATE_SOURCE_KEY", openwebui::KEY);
+        if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
+            command.uid(65534).gid(65534);
+        }
+        let output = command.current_dir("/").output().await.unwrap();
+        crate::site::text(&output)
+    }
+}
+
+#[cfg(unix)]
+impl Drop for ReadOnlyFolder {
+    fn drop(&mut self) {
+        self.allow(0o644, 0o755);
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn files_and_folders_that_take_no_writes_are_named() {
+    let source = openwebui::source(Database::create(Kind::Sqlite).await, 2).await;
+    let folder = ReadOnlyFolder::with(&source).await;
+    let offline = folder.run("plan", &[]).await;
+    assert!(
+        offline.contains("a backup of the source: this user may not create files"),
+        "{offline}"
+    );
+    assert!(offline.contains("the target: this user may not write"), "{offline}");
+    let online = folder.run("plan", &["--online"]).await;
+    assert!(online.contains("the source: this user may not write"), "{online}");
+    let elsewhere = format!("{FOR_ALL}/{}.db", uuid::Uuid::now_v7().simple());
+    let to = format!("sqlite://{elsewhere}");
+    let applied = folder.run("apply", &["--yes", "--to", &to]).await;
+    assert!(
+        applied.contains("a backup of the source: this user may not create files"),
+        "{applied}"
+    );
+    let left = source_tables(&to).await;
+    let _ = std::fs::remove_file(&elsewhere);
+    assert_eq!(left, 0, "nothing was written");
+    // With the rights nothing is in the way.
+    folder.allow(0o666, 0o777);
+    let allowed = folder.run("plan", &[]).await;
+    assert!(!allowed.contains("will be refused"), "{allowed}");
+}
+
+#[cfg(unix)]
+async fn source_tables(url: &str) -> usize {
+    let connection = session_migrate::source::connect_read_only(url).await.unwrap();
+    let tables = session_migrate::source::Schema::read(&connection).await.unwrap().tables.len();
+    connection.close().await.unwrap();
+    tables
 }
 
 /// A database with one session, and a user who may only read it.

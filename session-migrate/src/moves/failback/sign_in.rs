@@ -48,8 +48,12 @@ pub(super) async fn sign_in(
     if session.is_ended() || !is_new {
         return Ok(());
     }
-    let table = match table_for(writer, session) {
-        Ok(table) => table,
+    let found = match table_for(writer, session) {
+        Ok(table) => tokens_of(writer, session)?.map(|tokens| (table, tokens)),
+        Err(why) => Err(why),
+    };
+    let (table, tokens) = match found {
+        Ok(found) => found,
         Err(why) => {
             writer.skip_change(session, why);
             return Ok(());
@@ -59,7 +63,8 @@ pub(super) async fn sign_in(
         Some(note) => SignInNote::open(writer.context, session.id, note)?.random,
         None => note_first(writer, session, table).await?,
     };
-    let added = add(writer, session, table, &random).await;
+    let row = new_row(session, &random, &tokens);
+    let added = add(writer, table, &row).await;
     if writer.is_taken(session, added.map(|()| true))? {
         writer.counts.added += 1;
     }
@@ -137,22 +142,28 @@ async fn note_first(
     Ok(note.random)
 }
 
-async fn add(
+/// Returns a session's tokens as they are written into a row, or why they must not be.
+fn tokens_of(
     writer: &SourceWriter<'_>,
     session: &TargetRow,
-    table: &MappedTable,
-    random: &str,
-) -> Result<(), MigrateError> {
-    let context = writer.context;
-    let opened = session.open(context.keyring()?).ok_or_else(|| {
+) -> Result<Result<RenewedTokens, &'static str>, MigrateError> {
+    let opened = session.open(writer.context.keyring()?).ok_or_else(|| {
         MigrateError::because(MigrateErrorKind::Keys, "the tokens of a session do not open")
     })?;
-    let tokens = renewed_tokens(&opened, session.renewed_at);
+    Ok(renewed_tokens(&opened, session.renewed_at))
+}
+
+async fn add(
+    writer: &SourceWriter<'_>,
+    table: &MappedTable,
+    row: &NewRow<'_>,
+) -> Result<(), MigrateError> {
     let captures = writer.captures;
-    context
+    writer
+        .context
         .leased(async {
             let transaction = captures.begin_own_writes().await?;
-            table.source.insert(&transaction, &new_row(session, random, &tokens)).await?;
+            table.source.insert(&transaction, row).await?;
             captures.commit_own_writes(transaction).await
         })
         .await

@@ -93,7 +93,13 @@ impl<'a> SourceWriter<'a> {
                 return Ok(());
             }
         }
-        let tokens = renewed_tokens(&opened, session.renewed_at);
+        let tokens = match renewed_tokens(&opened, session.renewed_at) {
+            Ok(tokens) => tokens,
+            Err(why) => {
+                self.skip_change(session, why);
+                return Ok(());
+            }
+        };
         let captures = self.captures;
         let done = self.context.leased(async {
             let transaction = captures.begin_own_writes().await?;

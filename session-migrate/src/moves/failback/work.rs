@@ -120,7 +120,8 @@ impl<'a> Failback<'a> {
             self.noted = Some(counts);
         }
         context.progress.update(|progress| {
-            (progress.phase, progress.counts) = (Phase::Open, self.journal.counts);
+            (progress.phase, progress.activity) = (Phase::Open, None);
+            progress.counts = self.journal.counts;
             progress.failback = Some(counts);
         });
         Ok(())

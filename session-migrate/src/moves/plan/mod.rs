@@ -7,29 +7,21 @@ pub use report::{Estimate, Plan, PlannedMapping, PrunedRow};
 
 use digest::PlanDigest;
 
-use super::preflight::preflight;
+use super::preflight::obstacles;
 use crate::capture::CaptureOwner;
 use crate::engine::{
-    Captures, MappedTable, MoveContext, Scan, Stopwatch, decode, over_cap_threshold,
+    Captures, MappedTable, MoveContext, Scan, Stopwatch, count_rows, decode, over_cap_threshold,
 };
 use crate::error::MigrateError;
 use crate::journal::exists;
 use crate::migrations;
+use crate::progress::Activity;
 use crate::source::inspect::SourceReport;
 use crate::source::{NewestBy, SourceRow};
 use crate::target::{create_statements, drop_statements, insert_template};
 
 /// How many rows are read at a time.
 const BATCH: u32 = 1000;
-
-/// Counts the rows of the mapped tables.
-pub(super) async fn count_rows(context: &MoveContext) -> Result<u64, MigrateError> {
-    let mut rows = 0;
-    for table in &context.tables {
-        rows += table.source.count(&context.source).await?;
-    }
-    Ok(rows)
-}
 
 /// Reads and opens every row, ranks the over-cap partitions, and returns the plan.
 pub(super) async fn plan(context: &MoveContext) -> Result<Plan, MigrateError> {
@@ -38,6 +30,7 @@ pub(super) async fn plan(context: &MoveContext) -> Result<Plan, MigrateError> {
     let mut plan = Plan::begin(context);
     plan.phase = context.journal.load(&context.target).await?.map(|journal| journal.phase);
     plan.target_has_tables = exists(&context.target, context.dialect(), "login_session").await?;
+    context.progress.begin_activity(Activity::Plan, count_rows(context).await?);
     for table in &context.tables {
         let report = read(context, table, &mut digest).await?;
         let mut planned = PlannedMapping::new(report, table.mapping());
@@ -48,9 +41,8 @@ pub(super) async fn plan(context: &MoveContext) -> Result<Plan, MigrateError> {
         plan.mappings.push(planned);
     }
     plan.finish(context, watch.lap(context.clock()), &digest);
-    if let Err(error) = preflight(context).await {
-        plan.warnings.push(format!("an apply will be refused: {error}"));
-    }
+    let obstacles = obstacles(context).await?.into_iter();
+    plan.warnings.extend(obstacles.map(|found| format!("an apply will be refused: {found}")));
     Ok(plan)
 }
 
@@ -64,6 +56,7 @@ async fn read(
     let mut scan = Scan::new(context, &table.source);
     while let Some(batch) = scan.next(BATCH).await? {
         context.check_cancelled()?;
+        context.progress.add_rows(batch.rows.len());
         for row in decode(&table.source, batch.rows).await? {
             report.add_planned(&row);
             digest.add_key(table.id(&row.key));

@@ -26,7 +26,9 @@ pub(super) fn open_cbc(key: &[u8], iv: &[u8], ciphertext: &[u8]) -> Option<Zeroi
             .decrypt_padded::<Pkcs7>(&mut buffer)
             .ok()?,
     };
-    Some(Zeroizing::new(plain.to_vec()))
+    let length = plain.len();
+    buffer.truncate(length);
+    Some(buffer)
 }
 
 /// Encrypts with AES-CBC under a key of 16 or 32 bytes.
@@ -57,16 +59,19 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIEN
 
 /// Decodes either alphabet, with or without padding.
 pub(super) fn from_base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let translated: Zeroizing<Vec<u8>> = Zeroizing::new(
-        text.iter()
-            .map(|byte| match byte {
-                b'-' => b'+',
-                b'_' => b'/',
-                other => *other,
-            })
-            .collect(),
-    );
-    STANDARD.decode(translated.as_slice()).ok().map(Zeroizing::new)
+    // As a rule a text is in one of them, and needs no copy.
+    let decoded = URL_SAFE.decode(text).or_else(|_| STANDARD.decode(text));
+    decoded.or_else(|_| STANDARD.decode(translated(text).as_slice())).ok().map(Zeroizing::new)
+}
+
+/// Returns a text of both alphabets in one of them.
+fn translated(text: &[u8]) -> Zeroizing<Vec<u8>> {
+    let standard = |byte: &u8| match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => *other,
+    };
+    Zeroizing::new(text.iter().map(standard).collect())
 }
 
 pub(super) fn to_base64(bytes: &[u8]) -> String {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::page::{self, Cursor, CursorValue, InvalidCursor, Page, mark};
 use super::text::exact;
 use crate::source::SourceError;
-use crate::source::bind::{Bound, Slot};
+use crate::source::bind::{Bound, ProviderSlot, Slot};
 use crate::sql::pool::{PoolOptions, existing};
 use crate::sql::{Cell, CellReader, Column, ColumnKind, Dialect, Query, SqlError, has_index_on};
 
@@ -201,24 +201,34 @@ async fn has_one_class(
     })
 }
 
-/// Reads whole users with about `limit` rows, at least one; rows without a user come first. Returns
-/// the rows, and the position after them, or `None` at the end.
+/// Which users are read, and how many rows at a time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UserPage {
+    /// About how many rows a page stands for; it holds at least one user.
+    pub(super) limit: u32,
+    /// If it is set, users are left out who have no provider with more rows; so are rows without a
+    /// user. Where no index serves the users, some are returned nevertheless.
+    pub(super) more_than: Option<u32>,
+}
+
+/// Reads whole users; rows without a user come first. Returns the rows, and the position after them, or
+/// `None` at the end.
 pub(super) async fn pages(
     bound: &Bound,
     connection: &DatabaseConnection,
     order: &UserOrder,
     after: Option<&UserCursor>,
-    limit: u32,
+    page: UserPage,
 ) -> Result<(Vec<Page>, Option<UserCursor>), SourceError> {
     let connection = match order {
         UserOrder::Listed(own) => own,
         UserOrder::Column | UserOrder::Bytes => connection,
     };
+    let users = Users { bound, slot: bound.slot(bound.user)?, order };
+    let limit = page.limit;
     match after.map(|cursor| &cursor.0) {
-        Some(Position::User(user)) => {
-            let users = Users { bound, slot: bound.slot(bound.user)?, order };
-            users.read(connection, user.as_ref(), limit).await
-        }
+        Some(Position::User(user)) => users.read(connection, user.as_ref(), page).await,
+        None if page.more_than.is_some() => users.read(connection, None, page).await,
         Some(Position::WithoutUser(row)) => without_user(bound, connection, Some(row), limit).await,
         None => without_user(bound, connection, None, limit).await,
     }
@@ -253,17 +263,16 @@ impl Users<'_> {
         &self,
         connection: &DatabaseConnection,
         after: Option<&CursorValue>,
-        limit: u32,
+        page: UserPage,
     ) -> Result<(Vec<Page>, Option<UserCursor>), SourceError> {
-        let last = self.last_of_page(connection, after, limit).await?;
+        let last = self.last_of_page(connection, after, page.limit).await?;
         let mut query = page::select(self.bound, "");
         query.push(" FROM ").push(&self.from());
         self.bound.push_filter(&mut query);
         self.push_is_listed(&mut query)?;
-        self.push_after(&mut query, after);
-        if let Some(last) = &last {
-            let last = self.parameter(&mut query, last);
-            query.push(&format!(" AND {} <= {last}", self.sql()));
+        self.push_range(&mut query, after, last.as_ref());
+        if let (Some(more_than), UserOrder::Column) = (page.more_than, self.order) {
+            self.push_is_over_cap(&mut query, (after, last.as_ref()), more_than)?;
         }
         let mut pages = Vec::new();
         for row in query.rows(connection).await? {
@@ -324,6 +333,40 @@ impl Users<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Appends the condition that a user of the page has more rows of one provider. What the column's own
+    /// comparison takes for one user is counted together, so that none is left out.
+    fn push_is_over_cap(
+        &self,
+        query: &mut Query,
+        (after, last): (Option<&CursorValue>, Option<&CursorValue>),
+        more_than: u32,
+    ) -> Result<(), SourceError> {
+        let user = &self.slot.sql;
+        query.push(&format!(" AND {user} IN (SELECT {user} FROM {}", self.bound.from));
+        self.bound.push_filter(query);
+        self.push_range(query, after, last);
+        query.push(&format!(" GROUP BY {user}"));
+        if let ProviderSlot::Column(at) = self.bound.provider {
+            query.push(&format!(", {}", self.bound.slot(at)?.sql));
+        }
+        query.push(&format!(" HAVING COUNT(*) > {more_than})"));
+        Ok(())
+    }
+
+    /// Appends the condition that a row has a user after the one and up to the other.
+    fn push_range(
+        &self,
+        query: &mut Query,
+        after: Option<&CursorValue>,
+        last: Option<&CursorValue>,
+    ) {
+        self.push_after(query, after);
+        if let Some(last) = last {
+            let last = self.parameter(query, last);
+            query.push(&format!(" AND {} <= {last}", self.sql()));
+        }
     }
 
     /// Appends the condition that a row has a user after this one, or at all.

@@ -178,9 +178,15 @@ fn response(slot: &TokenSlot, stored: &Cell) -> Result<Option<OpenedTokens>, Unr
     }
     let opened = open(slot, stored)?;
     let not_json = || failed(UnreadableReason::NotJson);
-    let text = raw_json::document(opened.plain()).ok_or_else(not_json)?;
-    let text = Zeroizing::new(text.into_owned());
-    let found = raw_json::find(&text, &slot.path).map_err(|_| not_json())?;
+    let inner;
+    let text = match raw_json::document(opened.plain()).ok_or_else(not_json)? {
+        Cow::Borrowed(text) => text,
+        Cow::Owned(text) => {
+            inner = Zeroizing::new(text);
+            inner.as_str()
+        }
+    };
+    let found = raw_json::find(text, &slot.path).map_err(|_| not_json())?;
     let Some(found) = found else { return Ok(None) };
     let fields = raw_json::fields(found).ok_or_else(not_json)?;
     OpenedTokens::from_response(fields, opened.key()).map(Some).map_err(failed)

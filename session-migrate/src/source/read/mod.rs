@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
 
 pub(crate) use by_user::UserOrder;
+use by_user::UserPage;
 pub use by_user::{ListOn, UserCursor};
 pub(crate) use decode::{json, moment, walk, within};
 pub use page::{Cursor, InvalidCursor};
@@ -27,6 +28,7 @@ use crate::sql::Cell;
 use crate::sql::Dialect;
 use crate::sql::Query;
 use crate::sql::Schema;
+use crate::sql::other_encoding;
 
 /// A row as it is stored.
 #[derive(Debug)]
@@ -231,9 +233,22 @@ impl SourceTable {
         after: Option<&UserCursor>,
         limit_rows: u32,
     ) -> Result<(Vec<RawRow>, Option<UserCursor>), SourceError> {
-        let pages = by_user::pages(&self.bound, connection, order, after, limit_rows);
-        let (pages, next) = pages.await?;
+        let page = UserPage { limit: limit_rows, more_than: None };
+        let (pages, next) = by_user::pages(&self.bound, connection, order, after, page).await?;
         Ok((pages.into_iter().map(RawRow).collect(), next))
+    }
+
+    /// Reads the rows of those users and providers among the same ones that have more than `more_than`.
+    pub(crate) async fn over_cap_by_user(
+        &self,
+        connection: &DatabaseConnection,
+        order: &UserOrder,
+        after: Option<&UserCursor>,
+        (limit, more_than): (u32, u32),
+    ) -> Result<(Vec<RawRow>, Option<UserCursor>), SourceError> {
+        let page = UserPage { limit, more_than: Some(more_than) };
+        let (pages, next) = by_user::pages(&self.bound, connection, order, after, page).await?;
+        Ok((self.over_cap(pages.into_iter().map(RawRow).collect(), more_than), next))
     }
 
     /// Returns the rows of those users and providers that have more than `more_than` of them.
@@ -290,18 +305,14 @@ impl SourceTable {
 }
 
 /// Refuses a SQLite file in UTF-16: its texts, as bytes, are not those that a digest is made of, and
-/// not those that this process compares.
+/// not those that this process compares. A server translates.
 async fn require_utf8(
     connection: &DatabaseConnection,
     dialect: Dialect,
 ) -> Result<(), SourceError> {
-    if dialect != Dialect::Sqlite {
-        return Ok(());
-    }
-    let sql = "SELECT COUNT(*) FROM pragma_encoding WHERE encoding <> 'UTF-8'";
-    match Query::new(dialect, sql).number(connection).await? {
-        0 => Ok(()),
-        _ => Err(SourceError::new(SourceErrorKind::Encoding)),
+    match (dialect, other_encoding(connection).await?) {
+        (Dialect::Sqlite, Some(_)) => Err(SourceError::new(SourceErrorKind::Encoding)),
+        _ => Ok(()),
     }
 }
 
