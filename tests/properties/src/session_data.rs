@@ -1,0 +1,32 @@
+//! What an application keeps with a session: one JSON object, small, and never shown.
+
+use serde_json::Value;
+use session_core::session::{InvalidSessionData, SessionData};
+
+use crate::hidden::{CANARY, assert_debug_hides, assert_hidden};
+
+/// Checks a JSON document as the data of a session.
+pub(crate) fn check(input: &[u8]) {
+    let Ok(json) = serde_json::from_slice::<Value>(input) else {
+        assert!(serde_json::from_slice::<SessionData>(input).is_err());
+        return;
+    };
+    match SessionData::new(&json) {
+        Ok(data) => check_kept(&data, &json),
+        Err(error) => {
+            assert!(!json.is_object() || matches!(error, InvalidSessionData::TooLong(_)));
+            assert_hidden(&error, &[CANARY]);
+        }
+    }
+}
+
+fn check_kept(data: &SessionData, json: &Value) {
+    let fields = json.as_object().expect("only an object is kept");
+    assert!(fields.iter().all(|(name, value)| data.get(name) == Some(value)));
+    assert_eq!(data.is_empty(), fields.is_empty());
+    assert_eq!(&data.read::<Value>().unwrap(), json);
+    let written = serde_json::to_vec(data).unwrap();
+    assert!(written.len() <= SessionData::MAX_BYTES);
+    assert_eq!(&serde_json::from_slice::<SessionData>(&written).unwrap(), data);
+    assert_debug_hides(data, &[CANARY]);
+}
