@@ -21,24 +21,26 @@ pub(crate) fn check(input: &[u8]) {
         Ok(response) => response,
         Err(error) => return assert_hidden(&error, &[CANARY]),
     };
-    let json: Value = serde_json::from_slice(input).expect("an accepted answer is JSON");
     let lifetime = response.expires_in();
     assert!(lifetime.is_none_or(|span| !span.is_zero() && span <= TEN_YEARS));
     let tokens = TokenSet::new(response.clone(), received(), HOUR);
-    check_tokens(&tokens, &json);
+    assert!(!tokens.access_token().is_empty());
     assert_debug_hides(&response, &[CANARY]);
     assert_debug_hides(&tokens, &[CANARY]);
-    check_renewal(response, &json);
     check_stored(&tokens);
+    // A field may hold a number that no type does: it is kept as it is written.
+    if let Ok(json) = serde_json::from_slice(input) {
+        check_tokens(&tokens, &json);
+        check_renewal(response, &json);
+    }
 }
 
 fn given<'a>(json: &'a Value, field: &str) -> Option<&'a str> {
     json.get(field).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
-/// The tokens are those of the answer, and not empty.
+/// The tokens are those of the answer.
 fn check_tokens(tokens: &TokenSet, json: &Value) {
-    assert!(!tokens.access_token().is_empty());
     assert_eq!(Some(tokens.access_token()), given(json, "access_token"));
     assert_eq!(tokens.refresh_token(), given(json, "refresh_token"));
     assert_eq!(tokens.id_token(), given(json, "id_token"));
