@@ -78,7 +78,7 @@ impl History {
 }
 
 /// How often what happened.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Counts {
     pub(crate) sign_ins: usize,
     pub(crate) resolved: usize,

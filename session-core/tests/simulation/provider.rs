@@ -81,9 +81,8 @@ impl Provider for Way {
             self.history.lock().counts.lost_answers += 1;
             return Err(ProviderError::new(ProviderErrorKind::Unavailable));
         }
-        // A refusal, too, is an answer.
-        let is_known = answer.as_ref().err().is_none_or(|error| error.is_refused());
-        if is_known {
+        // After a refusal nothing is left to be spent: sending the token again harms no grant.
+        if answer.is_ok() {
             unknown.0 = None;
         }
         answer
