@@ -13,6 +13,7 @@ mod metrics;
 mod nodes;
 mod openid;
 mod outgoing;
+mod properties;
 mod sign_in;
 mod signals;
 mod step_up;

@@ -299,6 +299,12 @@ async fn accepts_a_token_signed_with_the_clients_secret_if_the_provider_announce
     let visit = Visit::at(issuer).await;
     visit.answers(&id_token_by_secret(CLIENT_SECRET, &visit.claims(), "at-1"));
     visit.returns(&visit.query()).await.unwrap();
+    let token = id_token_by_secret(CLIENT_SECRET, &visit.claims(), "at-1");
+    for length in [0, 2, 42, 44] {
+        let signed = token.rsplit_once('.').unwrap().0;
+        visit.answers(&format!("{signed}.{}", "A".repeat(length)));
+        assert_eq!(visit.fails(&visit.query()).await, SignInErrorKind::IdToken, "{length}");
+    }
     visit.answers(&id_token_by_secret("guessed", &visit.claims(), "at-1"));
     assert_eq!(visit.fails(&visit.query()).await, SignInErrorKind::IdToken);
     visit.answers(&id_token_by_secret(CLIENT_SECRET, &visit.claims(), "another access token"));

@@ -18,7 +18,7 @@ use openidconnect::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::signature::JwsHeader;
+use super::signature::{JwsHeader, has_length_of};
 use crate::clock::Timestamp;
 use crate::policy::authentication::{InsufficientAuthentication, RequiredAuthentication};
 use crate::session::{Authentication, ProviderIdentity, Subject};
@@ -135,7 +135,11 @@ impl IdTokenCheck {
         expected: &Expected<'_>,
         keys: &CoreJsonWebKeySet,
     ) -> Result<VerifiedUser, IdTokenError> {
-        let token = SignInToken::from_str(token).map_err(|_| IdTokenError::Malformed)?;
+        let text = token;
+        let token = SignInToken::from_str(text).map_err(|_| IdTokenError::Malformed)?;
+        if !has_whole_signature(&token, text) {
+            return Err(IdTokenError::Malformed);
+        }
         let verifier = self.verifier(keys, expected.now);
         let nonce = Nonce::new(expected.nonce.to_owned());
         let claims = token.claims(&verifier, &nonce).map_err(IdTokenError::Claims)?;
@@ -192,6 +196,9 @@ impl IdTokenCheck {
         signature: &[u8],
         keys: &CoreJsonWebKeySet,
     ) -> bool {
+        if !has_length_of(algorithm, signature) {
+            return false;
+        }
         if !algorithm.uses_shared_secret() {
             return header.is_signed_by(keys, algorithm, message, signature);
         }
@@ -218,6 +225,14 @@ impl IdTokenCheck {
             DateTime::from_timestamp_millis(now.as_millis()).unwrap_or(DateTime::<Utc>::MAX_UTC);
         verifier.set_allowed_algs(self.algorithms.iter().cloned()).set_time_fn(move || now)
     }
+}
+
+/// Returns whether a token's signature is as long as its algorithm makes it.
+fn has_whole_signature(token: &SignInToken, text: &str) -> bool {
+    let (_, signature) = text.rsplit_once('.').unwrap_or_default();
+    let signature = Base64UrlUnpadded::decode_vec(signature);
+    let Ok(algorithm) = token.signing_alg() else { return true };
+    signature.is_ok_and(|signature| has_length_of(algorithm, &signature))
 }
 
 type Claims = IdTokenClaims<FurtherClaims, CoreGenderClaim>;

@@ -4,6 +4,17 @@ use openidconnect::JsonWebKey as _;
 use openidconnect::core::{CoreJsonWebKey, CoreJsonWebKeySet, CoreJwsSigningAlgorithm};
 use serde::Deserialize;
 
+/// Returns whether a MAC is as long as its algorithm makes it: the openidconnect crate panics at any
+/// other length, and anyone can send one. Other signatures are checked there.
+pub(super) const fn has_length_of(algorithm: &CoreJwsSigningAlgorithm, signature: &[u8]) -> bool {
+    match algorithm {
+        CoreJwsSigningAlgorithm::HmacSha256 => signature.len() == 32,
+        CoreJwsSigningAlgorithm::HmacSha384 => signature.len() == 48,
+        CoreJwsSigningAlgorithm::HmacSha512 => signature.len() == 64,
+        _ => true,
+    }
+}
+
 /// The header of a signed token.
 #[derive(Deserialize)]
 pub(super) struct JwsHeader {
