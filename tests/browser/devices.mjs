@@ -56,7 +56,7 @@ for (const [name, page] of Object.entries({ desktop, phone })) {
 }
 console.log("two devices, each knows itself; axe-core finds nothing, light and dark");
 
-// The list stays current by itself while somebody looks at it, and keeps the focus.
+// The list stays current by itself while someone looks at it, and keeps the focus.
 await desktop.clock.install();
 await desktop.reload();
 await desktop.locator("li", { hasText: "iPhone" }).locator("button").focus();
@@ -68,8 +68,8 @@ assert.match(await desktop.evaluate("document.activeElement.ariaLabel"), /iPhone
 await tablet.request.post(`${application}/logout`, { headers: { origin: application }, maxRedirects: 0 });
 await desktop.clock.runFor("00:11");
 await desktop.locator("li").nth(2).waitFor({ state: "detached" });
-// Nobody looks any more: five minutes later the page asks no more.
-await desktop.clock.fastForward("06:00");
+// While no one looks, the page rests after a minute.
+await desktop.clock.fastForward("02:00");
 let asked = 0;
 desktop.on("request", () => asked++);
 await desktop.clock.runFor("01:00");
@@ -78,7 +78,7 @@ const question = desktop.waitForRequest(`${application}/devices`);
 await desktop.mouse.move(10, 10);
 await desktop.clock.runFor("00:11");
 await question;
-console.log("the list follows the other devices, and rests when nobody looks");
+console.log("the list follows the other devices, and rests while no one looks");
 
 // By keyboard alone.
 const end = desktop.locator("li", { hasText: "iPhone" }).locator("button");
@@ -87,6 +87,22 @@ await desktop.keyboard.press("Enter");
 await desktop.locator("li", { hasText: "iPhone" }).waitFor({ state: "detached" });
 assert.equal(await desktop.locator("li").count(), 1);
 console.log("the desktop ends the phone's session");
+
+// A page that is open says that its session is over, and signs no one in again.
+const open = await signIn({ viewport: { width: 800, height: 400 } });
+await open.clock.install();
+await open.reload();
+await desktop.clock.runFor("00:11");
+const other = desktop.locator("li:not([aria-current])");
+await other.locator("button").click();
+await other.waitFor({ state: "detached" });
+await open.mouse.move(10, 10);
+await open.clock.runFor("00:11");
+await open.getByRole("alert").waitFor();
+await open.clock.runFor("01:00");
+assert.equal(new URL(open.url()).pathname, "/devices");
+assert.equal((await open.request.get(`${application}/me`, { maxRedirects: 0 })).status(), 401);
+console.log("an open page says that it was signed out, and stays so");
 
 const answer = await phone.request.get(`${application}/me`, { maxRedirects: 0 });
 assert.equal(answer.status(), 401);

@@ -79,7 +79,7 @@ fn apply(input: &mut Vec<u8>, edit: &Edit, other: &[u8]) {
         }
         Edit::Splice { at, from, length } => {
             let from = place(*from, other.len());
-            let part = other[from..].iter().take(*length).copied().collect::<Vec<_>>();
+            let part: Vec<u8> = other.iter().skip(from).take(*length).copied().collect();
             let at = place(*at, input.len());
             input.splice(at..at, part);
         }

@@ -45,11 +45,11 @@ pub trait KeyRotation {
     ) -> Result<Vec<PendingRevocation>, StoreError>;
 
     /// Replaces the sealed tokens of each of these sessions that is live and has the revision that
-    /// was read (law 3); returns of how many it did.
+    /// was read (law 3), and leaves the others out; returns how many those were.
     ///
-    /// The revision stays, since no request sees a difference. All that can be written is written
-    /// in one transaction, so that a disk is waited for once; the caller gives few enough that no
-    /// request waits long for a row. May be repeated.
+    /// The revision stays, since no request sees a difference. They are written at once, so that
+    /// the disk is flushed once: the caller gives a few dozen, so that no request waits long for a row.
+    /// May be repeated.
     ///
     /// # Errors
     ///

@@ -47,7 +47,7 @@ struct KnownFields {
     access_token: SecretString,
     #[serde(default, deserialize_with = "text")]
     token_type: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     expires_in: Value,
     refresh_token: Option<SecretString>,
     #[serde(default, deserialize_with = "text")]
@@ -245,13 +245,19 @@ impl TokenResponse {
 /// Reads a text, or a list of texts (as Twitch sends scopes). Anything else counts as absent:
 /// refusing the response for it would lose a rotated refresh token.
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
+    Ok(match lenient(deserializer)? {
         Value::String(text) => Some(text),
         Value::Array(list) => {
             Some(list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "))
         }
         _ => None,
     })
+}
+
+/// Reads any JSON value. One that no type holds, as the number `1e999`, counts as absent too.
+fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+    let written = Box::<RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(written.get()).unwrap_or_default())
 }
 
 /// Returns the whole seconds of a lifetime that a provider wrote as a fraction.

@@ -81,10 +81,7 @@ impl Provider for Way {
             self.history.lock().counts.lost_answers += 1;
             return Err(ProviderError::new(ProviderErrorKind::Unavailable));
         }
-        // After a refusal nothing is left to be spent: sending the token again harms no grant.
-        if answer.is_ok() {
-            unknown.0 = None;
-        }
+        unknown.0 = None;
         answer
     }
 

@@ -53,8 +53,9 @@ impl View<'_> {
             _ => Button::own("others", &text.sign_out_others, &text.sign_out_others).form(),
         };
         let (user, tools) = (escaped(self.user.as_str()), self.tools(&tools));
+        let (over, sign_in) = (escaped(&text.signed_out), escaped(&text.sign_in_again));
         format!(
-            "<p>{user}</p><div id=\"sessions\"><ul class=\"devices\">{items}</ul>{others}{tools}\
+            "<p>{user}</p><div id=\"user-sessions\" data-over=\"{over}\" data-sign-in=\"{sign_in}\"><ul class=\"devices\">{items}</ul>{others}{tools}\
              </div>"
         )
     }

@@ -1,16 +1,21 @@
 //! Keeps the list in a browser current, where scripts run.
 
-/// Keeps the list current in a browser: the content of a `<script>` element, for a document of an
-/// application's own ([`with_document`](super::DevicesPage::with_document)).
+/// Keeps the list current in a browser: the content of a `<script>` element, for the document of an
+/// application ([`with_document`](super::DevicesPage::with_document)).
 ///
-/// Asks for the page again every ten seconds while it is shown, and replaces the list where it has
-/// changed; loads the page anew once the session is over, which shows the sign-in. Without scripts the
-/// page works as well.
+/// Asks for the page again every ten seconds while it is shown, and replaces `div#user-sessions`, which
+/// is around the list, where it has changed; not while the pointer is on a button. Once the session is
+/// over it says so in the list's place, and asks no more. Without scripts the page works as well.
+///
+/// An application with a `Content-Security-Policy` allows the script by its hash or a nonce, and
+/// `connect-src 'self'`.
 ///
 /// # Security
 ///
-/// Each question counts as a use of the session. So that an open page does not keep a session from its
-/// idle timeout, it stops five minutes after the last movement, key or click, and goes on at the next.
+/// Each question counts as a use of the session. It stops a minute after the last movement, key or
+/// click, and goes on at the next: an open page adds a minute to the idle timeout, and not more. It
+/// signs nobody in again: a browser that was signed out from elsewhere stays so until its user follows
+/// the link.
 ///
 /// ```
 /// use session_tower::devices::LIVE_SCRIPT;
@@ -18,26 +23,42 @@
 /// let document = |title: &str, html: &str| {
 ///     format!("<!doctype html><title>{title}</title>{html}<script>{LIVE_SCRIPT}</script>")
 /// };
-/// assert!(document("Your devices", "<ul></ul>").contains("getElementById(\"sessions\")"));
+/// assert!(document("Your devices", "<ul></ul>").contains("getElementById(\"user-sessions\")"));
 /// ```
 pub const LIVE_SCRIPT: &str = r#"
 (() => {
   let used = Date.now(), busy = false;
   const use = () => { used = Date.now(); };
   for (const kind of ["pointermove", "pointerdown", "keydown", "focus"]) addEventListener(kind, use);
-  const ask = async () => {
-    const answer = await fetch("", { redirect: "manual", cache: "no-store" });
-    if (answer.type === "opaqueredirect" || answer.status === 401) return location.reload();
-    if (!answer.ok) return;
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const [old, now] = [document, page].map((one) => one.getElementById("sessions"));
-    if (!now || old.innerHTML === now.innerHTML) return;
-    const focused = old.contains(document.activeElement) ? document.activeElement.value : null;
-    old.replaceWith(now);
-    for (const button of now.querySelectorAll("button")) if (button.value === focused) button.focus();
+  const sessionsOf = (page) => page.getElementById("user-sessions");
+  const end = (sessions) => {
+    clearInterval(timer);
+    const text = document.createElement("p"), link = document.createElement("a");
+    text.setAttribute("role", "alert");
+    text.textContent = sessions.dataset.over;
+    link.href = document.URL;
+    link.textContent = sessions.dataset.signIn;
+    sessions.replaceChildren(text, link);
   };
-  setInterval(() => {
-    if (busy || document.hidden || Date.now() - used > 300000) return;
+  const replace = (old, now) => {
+    const hadFocus = old.contains(document.activeElement) && document.activeElement.value;
+    old.replaceWith(now);
+    if (hadFocus === false) return;
+    now.tabIndex = -1;
+    const buttons = [...now.querySelectorAll("button")];
+    (buttons.find((button) => button.value === hadFocus) ?? now).focus();
+  };
+  const ask = async () => {
+    const answer = await fetch(document.URL, { redirect: "manual", cache: "no-store" });
+    const old = sessionsOf(document);
+    if (answer.type === "opaqueredirect" || answer.status === 401) return end(old);
+    if (!answer.ok) return;
+    const now = sessionsOf(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    if (!now || old.innerHTML === now.innerHTML || old.querySelector("button:hover")) return;
+    replace(old, now);
+  };
+  const timer = setInterval(() => {
+    if (busy || document.hidden || Date.now() - used > 60000) return;
     busy = true;
     ask().catch(() => {}).finally(() => { busy = false; });
   }, 10000);
@@ -46,4 +67,5 @@ pub const LIVE_SCRIPT: &str = r#"
 
 /// Allows this script and its questions, beside what every page allows.
 pub(super) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
-     script-src 'sha256-WSXHZxgUNhhoy5F2DOj5mAqkmol5Y07bpN27WJOBLdk='; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+     script-src 'sha256-llFY0Vbu2YG0ubXmGnswkxT9DgLZ+UpefFEqiqn6/bs=\
+     '; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";

@@ -84,8 +84,8 @@ impl DevicesPage {
 
     /// Sets the document around the list, from its title and its HTML, which are escaped already: for
     /// an application with a style, a menu and a `Content-Security-Policy` of its own. Devices are
-    /// `ul.devices > li`, this one with `aria-current`; tools are `ul.tools > li`. The list stays
-    /// current where the document has [`LIVE_SCRIPT`](super::LIVE_SCRIPT).
+    /// `ul.devices > li`, this one with `aria-current`; tools are `ul.tools > li`; both are within
+    /// `div#user-sessions`. The list stays current where the document has [`LIVE_SCRIPT`](super::LIVE_SCRIPT).
     ///
     /// ```
     /// use session_core::SessionManager;

@@ -32,6 +32,10 @@ pub struct DevicesText {
     pub sign_out: String,
     /// The button that ends the sessions of all other devices.
     pub sign_out_others: String,
+    /// Says that this device's session is over, on a page that was open meanwhile.
+    pub signed_out: String,
+    /// The link from there to the sign-in.
+    pub sign_in_again: String,
     /// The heading of the connections to tool servers.
     pub connected_tools: String,
     /// Stands before the time at which a tool was connected.
@@ -59,6 +63,8 @@ impl Default for DevicesText {
             last_seen: "last seen".to_owned(),
             sign_out: "Sign out".to_owned(),
             sign_out_others: "Sign out all other devices".to_owned(),
+            signed_out: "This device was signed out.".to_owned(),
+            sign_in_again: "Sign in again".to_owned(),
             connected_tools: "Connected tools".to_owned(),
             connected: "connected".to_owned(),
             last_used: "last used".to_owned(),

@@ -77,6 +77,14 @@ async fn at_once(browser: &Browser, login: &Login, requests: usize) -> (usize, u
     (served, calls.iter().map(|call| call.end - call.start).max().unwrap_or_default())
 }
 
+impl Expiry {
+    /// Returns whether all were served, with one renewal.
+    #[must_use]
+    pub const fn is_right(&self) -> bool {
+        self.served == self.requests && self.renewals == 1
+    }
+}
+
 impl fmt::Display for Expiry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = |micros: u64| micros / 1_000;

@@ -24,6 +24,9 @@ pub(crate) async fn on_processes(
     site: Arc<Site>,
     planned: Vec<PlannedFault>,
 ) -> Result<(), BenchError> {
+    if let Ok(primary) = site.database.primary() {
+        primary.until_safe().await?;
+    }
     for fault in planned {
         sleep(fault.after).await;
         let start = site.clock.now();

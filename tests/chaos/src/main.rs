@@ -11,7 +11,8 @@ async fn main() -> ExitCode {
     let options = Options::parse();
     if let Some(requests) = options.at_expiry {
         return match Box::pin(chaos::at_expiry(&options, requests)).await {
-            Ok(seen) => print(&seen.to_string(), ExitCode::SUCCESS),
+            Ok(seen) if seen.is_right() => print(&seen.to_string(), ExitCode::SUCCESS),
+            Ok(seen) => print(&seen.to_string(), ExitCode::FAILURE),
             Err(error) => print(&format!("error: {error}"), ExitCode::from(2)),
         };
     }

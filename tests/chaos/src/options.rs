@@ -49,7 +49,7 @@ pub struct Options {
     pub output: Option<PathBuf>,
 
     /// Send so many requests at once when a token has expired, and run nothing else
-    #[arg(long, value_name = "REQUESTS")]
+    #[arg(long, value_name = "REQUESTS", conflicts_with = "clocks_apart")]
     pub at_expiry: Option<usize>,
 
     /// Check this history again, and run nothing

@@ -29,6 +29,14 @@ struct Node {
     data: PathBuf,
 }
 
+impl Node {
+    /// Returns the id of the server's process.
+    fn process(&self) -> std::io::Result<String> {
+        let file = std::fs::read_to_string(self.data.join("postmaster.pid"))?;
+        Ok(file.lines().next().unwrap_or_default().to_owned())
+    }
+}
+
 impl Primary {
     /// Reads where the servers are: `API=FOLDER`, with spaces in between.
     pub(crate) fn parse(nodes: &str, client: reqwest::Client) -> Self {
@@ -37,46 +45,49 @@ impl Primary {
         Self { nodes: pairs.map(node).collect(), client }
     }
 
-    /// Kills the server of the primary, as `kill -9` does; returns once the other one serves.
+    /// Kills the server of the primary, as `kill -9` does; returns once one serves again: the other
+    /// one, or the same if Patroni has started it first.
     pub(crate) async fn kill(&self) -> Result<(), BenchError> {
-        let primary = self.find("primary", None).await?;
-        let failed = BenchError::because("cannot find the primary's process");
-        let file = tokio::fs::read_to_string(primary.data.join("postmaster.pid")).await;
-        let file = file.map_err(failed)?;
-        let id = file.lines().next().unwrap_or_default();
-        let sent = tokio::process::Command::new("kill").args(["-KILL", id]).status().await;
-        match sent.map_err(BenchError::because("cannot run kill"))?.success() {
-            true => self.find("primary", Some(primary)).await.map(drop),
-            false => Err(BenchError::new("the primary cannot be killed")),
+        let primary = self.find("primary", |_| true).await?;
+        let killed = primary.process().map_err(BenchError::because("no process to kill"))?;
+        let sent = tokio::process::Command::new("kill").args(["-KILL", &killed]).status().await;
+        if !sent.map_err(BenchError::because("cannot run kill"))?.success() {
+            return Err(BenchError::new("the primary cannot be killed"));
         }
+        // Patroni may call the killed one the primary for a moment.
+        let serves = |node: &Node| node.process().is_ok_and(|process| process != killed);
+        self.find("primary", serves).await.map(drop)
     }
 
     /// Lets the standby take the primary's place; returns once it serves.
     pub(crate) async fn switch(&self) -> Result<(), BenchError> {
         let failed = || BenchError::because("cannot change the primary");
-        let primary = self.find("primary", None).await?;
+        let primary = self.find("primary", |_| true).await?;
         let about = self.client.get(format!("{}/patroni", primary.api)).send().await;
         let about: Value = about.map_err(failed())?.json().await.map_err(failed())?;
         let leader = about.pointer("/patroni/name").and_then(Value::as_str).unwrap_or_default();
         let asked = self.client.post(format!("{}/switchover", primary.api));
         let answer = asked.json(&json!({ "leader": leader })).send().await.map_err(failed())?;
         match answer.status().is_success() {
-            true => self.find("primary", Some(primary)).await.map(drop),
+            true => self.find("primary", |node| node.api != primary.api).await.map(drop),
             false => Err(BenchError::new(format!("no switchover: {}", answer.status()))),
         }
     }
 
     /// Waits until the other one has all that the primary confirms.
     pub(crate) async fn until_safe(&self) -> Result<(), BenchError> {
-        self.find("synchronous", None).await.map(drop)
+        self.find("synchronous", |_| true).await.map(drop)
     }
 
-    /// Waits until a server has this role, another one than the last.
-    async fn find(&self, role: &str, last: Option<&Node>) -> Result<&Node, BenchError> {
-        let is_last = |node: &Node| last.is_some_and(|last| last.api == node.api);
+    /// Waits until one of these servers has this role.
+    async fn find(
+        &self,
+        role: &str,
+        is_wanted: impl Fn(&Node) -> bool,
+    ) -> Result<&Node, BenchError> {
         let found = async {
             loop {
-                for node in self.nodes.iter().filter(|node| !is_last(node)) {
+                for node in self.nodes.iter().filter(|node| is_wanted(node)) {
                     if self.has_role(node, role).await {
                         return node;
                     }

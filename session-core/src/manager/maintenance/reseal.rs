@@ -14,9 +14,9 @@ const BATCH: u64 = 200;
 /// How often everything is gone through while values change.
 const MAX_PASSES: u32 = 8;
 
-/// How many of them are written in one transaction: a request waits for a few milliseconds at most
-/// where it writes to one of these rows, or to any on SQLite.
-const WRITTEN: usize = 50;
+/// How many of them are written at once: a request that writes to one of these rows, or to any on
+/// SQLite, waits for so many.
+const WRITE_BATCH: usize = 50;
 
 /// What resealing did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,8 +60,8 @@ async fn reseal_sessions(
             inner.bounded(inner.store.list_sealed_with_other_key(key_id, after, BATCH)).await?;
         let Some(last) = rows.last() else { return Ok(()) };
         after = Some(last.session.id);
-        for rows in rows.chunks(WRITTEN) {
-            let sealed = seal_anew(inner, rows)?;
+        for rows in rows.chunks(WRITE_BATCH) {
+            let sealed = reseal_rows(inner, rows)?;
             let opened = sealed.len();
             let resealed = inner.bounded(inner.store.reseal(sealed)).await?;
             report.resealed += resealed;
@@ -73,7 +73,7 @@ async fn reseal_sessions(
 }
 
 /// Seals with the first key what any key opens.
-fn seal_anew(inner: &Inner, rows: &[StoredSession]) -> Result<Vec<Reseal>, ManagerError> {
+fn reseal_rows(inner: &Inner, rows: &[StoredSession]) -> Result<Vec<Reseal>, ManagerError> {
     let opened = rows.iter().filter_map(|row| Some((row, row::open_tokens(inner, row).ok()?)));
     let sealed = opened.map(|(StoredSession { session, .. }, tokens)| {
         let sealed = row::seal_tokens(inner, session, &tokens)?;

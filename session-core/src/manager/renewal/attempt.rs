@@ -166,11 +166,16 @@ impl RenewalAttempt<'_> {
         if !is_for_rejection || freshness == Freshness::Expired || is_first {
             return None;
         }
-        // A time that lies ahead was told by another clock. It keeps nobody waiting for as long as the
-        // clocks differ: this process then counts its own renewals alone.
+        // A time that lies ahead was told by another clock. One that is far ahead says nothing, and
+        // would keep callers waiting for as long as the clocks differ: this process then counts its
+        // own renewals alone.
         let (inner, now) = (self.inner, self.inner.now());
-        let passed = now.since(received_at).max(received_at.since(now));
-        let left = inner.policy.renewal().min_interval.saturating_sub(passed);
+        let (passed, ahead) = (now.since(received_at), received_at.since(now));
+        let interval = inner.policy.renewal().min_interval;
+        let left = match ahead < interval {
+            true => (interval + ahead).saturating_sub(passed),
+            false => Duration::ZERO,
+        };
         let own = (self.id, self.resource.clone());
         let left = left.max(inner.rejections.left(&own, inner.clock.monotonic()));
         (!left.is_zero()).then_some(left)

@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// How many pauses are remembered. Beyond them a provider is asked sooner, which harms nobody.
+/// How many pauses are remembered. Beyond them a provider may be asked sooner.
 const MAX_PAUSES: usize = 4096;
 
 /// Pauses of this process, each with the monotonic time until which it lasts.
@@ -22,7 +22,7 @@ impl<K: Eq + Hash> Pauses<K> {
     pub(super) fn begin(&self, key: K, lasts: Duration, now: Duration) {
         let mut pauses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         pauses.retain(|_, until| now < *until);
-        if pauses.len() < MAX_PAUSES {
+        if pauses.len() < MAX_PAUSES || pauses.contains_key(&key) {
             pauses.insert(key, now.saturating_add(lasts));
         }
     }

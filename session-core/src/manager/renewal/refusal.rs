@@ -25,6 +25,20 @@ pub(super) async fn refused(
     if lease.was_taken_over && !outwait_former_owner(attempt, &opened, lease).await {
         return Err(TokenError::unavailable(DEFAULT_RETRY_AFTER));
     }
+    let error = match end_or_find_renewed(attempt, &opened, lease).await {
+        Err(error) if error.is_transient() => error,
+        decided => return decided,
+    };
+    // The refused token must not be sent again at once (F9).
+    let pause = attempt.inner.backoff.delay_session(attempt.id, attempt.inner.clock.monotonic());
+    Err(TokenError::unavailable(pause).caused_by(error))
+}
+
+async fn end_or_find_renewed(
+    attempt: &RenewalAttempt<'_>,
+    opened: &OpenedRow,
+    lease: &mut HeldLease<'_>,
+) -> Result<Renewed, TokenError> {
     for _ in 0..MAX_ROUNDS {
         let stored = lease.with_heartbeats(attempt.read()).await?;
         if !stored.tokens.has_refresh_token_of(&opened.tokens) {
@@ -44,16 +58,11 @@ pub(super) async fn refused(
 }
 
 async fn end_refused(attempt: &RenewalAttempt<'_>, revision: u64) -> Result<bool, TokenError> {
-    let inner = attempt.inner;
     let target = EndTarget::Unchanged { id: attempt.id, revision };
-    match row::end(inner, target, EndReason::RenewalRefused, inner.now()).await {
-        Ok(ended) => Ok(!ended.is_empty()),
-        Err(error) => {
-            // The refused token must not be sent again at once (F9).
-            let pause = inner.backoff.delay_session(attempt.id, inner.clock.monotonic());
-            Err(TokenError::unavailable(pause).caused_by(error))
-        }
-    }
+    let (inner, reason) = (attempt.inner, EndReason::RenewalRefused);
+    let ended = row::end(inner, target, reason, inner.now()).await;
+    let failed = |error| TokenError::unavailable(DEFAULT_RETRY_AFTER).caused_by(error);
+    Ok(!ended.map_err(failed)?.is_empty())
 }
 
 /// Waits until the row has not changed for a whole term, raising the heartbeat meanwhile; or until

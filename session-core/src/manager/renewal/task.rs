@@ -27,7 +27,7 @@ use crate::token::{Resource, TokenResponse};
 const LATE_LOOKS: u32 = 8;
 
 /// How long a provider is not asked again for a resource that it has refused a session.
-const PAUSE_OF_RESOURCE: Duration = Duration::from_secs(60);
+const RESOURCE_PAUSE: Duration = Duration::from_secs(60);
 
 /// Returns the renewal of a session: the one in progress, or a new one in a task of its own.
 /// Dropping it does not stop the task.
@@ -238,7 +238,7 @@ fn resource_refused(
     let (inner, id) = (attempt.inner, attempt.id);
     if let Some(resource) = &attempt.resource {
         let now = inner.clock.monotonic();
-        inner.refused_resources.begin((id, resource.clone()), PAUSE_OF_RESOURCE, now);
+        inner.refused_resources.begin((id, resource.clone()), RESOURCE_PAUSE, now);
         let (provider, address) = (&opened.row.session.provider, resource.address());
         tracing::warn!(session = %id, %provider, resource = address, error = %ErrorChain(&error), "no access token for a resource");
     }

@@ -1,24 +1,21 @@
 //! Finding what a key has sealed, along the indexes of key id and id, and re-sealing it.
 
 use async_trait::async_trait;
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
-    Select,
+    Select, UpdateMany,
 };
 
-use super::attempt_error::AttemptError;
 use super::convert::{self, seal_key, sealed_octets, signed};
 use super::entity::{revocation, session};
-use super::live_update::{set_tokens, update_live};
 use super::row::StoredRow;
 use super::store::SeaOrmStore;
-use super::transaction::Transaction;
 use crate::session::SessionId;
 use crate::store::{
     KeyRotation, PendingRevocation, Reseal, RevocationId, StoreError, StoredSession,
 };
-use crate::token::Sealed;
+use crate::token::{Sealed, SealedTokens};
 
 #[async_trait]
 impl KeyRotation for SeaOrmStore {
@@ -78,10 +75,16 @@ impl KeyRotation for SeaOrmStore {
         Ok(found)
     }
 
-    async fn reseal(&self, mut sessions: Vec<Reseal>) -> Result<usize, StoreError> {
-        // Two that reseal at once take the rows in one order, and none waits for the other's.
-        sessions.sort_unstable_by_key(|session| session.id);
-        self.repeat(|_| self.try_to_reseal(&sessions)).await
+    async fn reseal(&self, sessions: Vec<Reseal>) -> Result<usize, StoreError> {
+        if sessions.is_empty() {
+            return Ok(0);
+        }
+        self.repeat(|_| async {
+            let resealed = resealing(&sessions).exec(&self.pool).await;
+            let count = resealed.map_err(|error| self.write_failed(error))?.rows_affected;
+            Ok(usize::try_from(count).unwrap_or(usize::MAX))
+        })
+        .await
     }
 
     async fn reseal_revocation(&self, id: RevocationId, sealed: Sealed) -> Result<(), StoreError> {
@@ -100,33 +103,34 @@ impl KeyRotation for SeaOrmStore {
     }
 }
 
+/// Returns one statement for all, which holds its locks for no round trip.
+fn resealing(sessions: &[Reseal]) -> UpdateMany<session::Entity> {
+    use session::Column;
+
+    let of_each = |column: Column, value: &dyn Fn(&SealedTokens) -> Expr| -> Expr {
+        let begin = CaseStatement::new();
+        let case = sessions.iter().fold(begin, |case, session| {
+            case.case(Expr::col(Column::Id).eq(session.id.as_uuid()), value(&session.tokens))
+        });
+        case.finally(Expr::col(column)).into()
+    };
+    let as_read = sessions.iter().fold(Condition::any(), |any, session| {
+        let is_same = Column::Revision.eq(signed(session.revision));
+        any.add(Column::Id.eq(session.id.as_uuid()).and(is_same))
+    });
+    let tokens = |sealed: &SealedTokens| Expr::val(Some(sealed_octets(&sealed.tokens)));
+    let refresh_token =
+        |sealed: &SealedTokens| Expr::val(sealed.refresh_token.as_ref().map(sealed_octets));
+    let key = |sealed: &SealedTokens| Expr::val(Some(seal_key(&sealed.tokens)));
+    session::Entity::update_many()
+        .col_expr(Column::SealedTokens, of_each(Column::SealedTokens, &tokens))
+        .col_expr(Column::SealedRefreshToken, of_each(Column::SealedRefreshToken, &refresh_token))
+        .col_expr(Column::SealKey, of_each(Column::SealKey, &key))
+        .filter(Column::EndedAt.is_null())
+        .filter(as_read)
+}
+
 impl SeaOrmStore {
-    async fn try_to_reseal(&self, sessions: &[Reseal]) -> Result<usize, AttemptError> {
-        let mut transaction = self.begin().await?;
-        match self.reseal_within(&mut transaction, sessions).await {
-            Ok(resealed) => transaction.commit().await.map(|()| resealed),
-            Err(error) => {
-                transaction.roll_back().await?;
-                Err(error)
-            }
-        }
-    }
-
-    async fn reseal_within(
-        &self,
-        transaction: &mut Transaction,
-        sessions: &[Reseal],
-    ) -> Result<usize, AttemptError> {
-        let mut resealed = 0;
-        for Reseal { id, revision, tokens } in sessions {
-            let update = set_tokens(update_live(*id), tokens)
-                .filter(session::Column::Revision.eq(signed(*revision)));
-            let updated = update.exec(transaction.connection().await?).await;
-            resealed += updated.map_err(|error| self.failed(error))?.rows_affected;
-        }
-        Ok(usize::try_from(resealed).unwrap_or(usize::MAX))
-    }
-
     /// Returns the distinct key ids in a column, with one index lookup for each.
     async fn key_ids<E: EntityTrait>(&self, column: E::Column) -> Result<Vec<String>, StoreError> {
         let mut keys: Vec<String> = Vec::new();
