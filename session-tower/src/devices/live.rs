@@ -14,7 +14,7 @@
 ///
 /// Each question counts as a use of the session. It stops a minute after the last movement, key or
 /// click, and goes on at the next: an open page adds a minute to the idle timeout, and not more. It
-/// signs nobody in again: a browser that was signed out from elsewhere stays so until its user follows
+/// signs no one in again: a browser that was signed out from elsewhere stays so until its user follows
 /// the link.
 ///
 /// ```
