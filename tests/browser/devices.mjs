@@ -89,19 +89,19 @@ assert.equal(await desktop.locator("li").count(), 1);
 console.log("the desktop ends the phone's session");
 
 // A page that is open says that its session is over, and signs no one in again.
-const open = await signIn({ viewport: { width: 800, height: 400 } });
-await open.clock.install();
-await open.reload();
+const idle = await signIn({ viewport: { width: 800, height: 400 } });
+await idle.clock.install();
+await idle.reload();
 await desktop.clock.runFor("00:11");
 const other = desktop.locator("li:not([aria-current])");
 await other.locator("button").click();
 await other.waitFor({ state: "detached" });
-await open.mouse.move(10, 10);
-await open.clock.runFor("00:11");
-await open.getByRole("alert").waitFor();
-await open.clock.runFor("01:00");
-assert.equal(new URL(open.url()).pathname, "/devices");
-assert.equal((await open.request.get(`${application}/me`, { maxRedirects: 0 })).status(), 401);
+await idle.mouse.move(10, 10);
+await idle.clock.runFor("00:11");
+await idle.getByRole("alert").waitFor();
+await idle.clock.runFor("01:00");
+assert.equal(new URL(idle.url()).pathname, "/devices");
+assert.equal((await idle.request.get(`${application}/me`, { maxRedirects: 0 })).status(), 401);
 console.log("an open page says that it was signed out, and stays so");
 
 const answer = await phone.request.get(`${application}/me`, { maxRedirects: 0 });
