@@ -45,7 +45,7 @@ pub trait KeyRotation {
     ) -> Result<Vec<PendingRevocation>, StoreError>;
 
     /// Replaces the sealed tokens of each of these sessions that is live and has the revision that
-    /// was read (law 3), and leaves the others out; returns how many those were.
+    /// was read (law 3), and returns how many it replaced. The others stay as they are.
     ///
     /// The revision stays, since no request sees a difference. They are written at once, so that
     /// the disk is flushed once: the caller gives a few dozen, so that no request waits long for a row.

@@ -1,21 +1,22 @@
 //! Finding what a key has sealed, along the indexes of key id and id, and re-sealing it.
 
 use async_trait::async_trait;
-use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
-    Select, UpdateMany,
+    Select,
 };
 
-use super::convert::{self, seal_key, sealed_octets, signed};
+use super::convert::{self, seal_key, sealed_octets};
 use super::entity::{revocation, session};
+use super::live_update::resealing;
 use super::row::StoredRow;
 use super::store::SeaOrmStore;
 use crate::session::SessionId;
 use crate::store::{
     KeyRotation, PendingRevocation, Reseal, RevocationId, StoreError, StoredSession,
 };
-use crate::token::{Sealed, SealedTokens};
+use crate::token::Sealed;
 
 #[async_trait]
 impl KeyRotation for SeaOrmStore {
@@ -101,33 +102,6 @@ impl KeyRotation for SeaOrmStore {
         })
         .await
     }
-}
-
-/// Returns one statement for all, which holds its locks for no round trip.
-fn resealing(sessions: &[Reseal]) -> UpdateMany<session::Entity> {
-    use session::Column;
-
-    let of_each = |column: Column, value: &dyn Fn(&SealedTokens) -> Expr| -> Expr {
-        let begin = CaseStatement::new();
-        let case = sessions.iter().fold(begin, |case, session| {
-            case.case(Expr::col(Column::Id).eq(session.id.as_uuid()), value(&session.tokens))
-        });
-        case.finally(Expr::col(column)).into()
-    };
-    let as_read = sessions.iter().fold(Condition::any(), |any, session| {
-        let is_same = Column::Revision.eq(signed(session.revision));
-        any.add(Column::Id.eq(session.id.as_uuid()).and(is_same))
-    });
-    let tokens = |sealed: &SealedTokens| Expr::val(Some(sealed_octets(&sealed.tokens)));
-    let refresh_token =
-        |sealed: &SealedTokens| Expr::val(sealed.refresh_token.as_ref().map(sealed_octets));
-    let key = |sealed: &SealedTokens| Expr::val(Some(seal_key(&sealed.tokens)));
-    session::Entity::update_many()
-        .col_expr(Column::SealedTokens, of_each(Column::SealedTokens, &tokens))
-        .col_expr(Column::SealedRefreshToken, of_each(Column::SealedRefreshToken, &refresh_token))
-        .col_expr(Column::SealKey, of_each(Column::SealKey, &key))
-        .filter(Column::EndedAt.is_null())
-        .filter(as_read)
 }
 
 impl SeaOrmStore {

@@ -1,14 +1,14 @@
-//! Builds updates of one live row.
+//! Builds updates of live rows.
 
 use sea_orm::prelude::Uuid;
-use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, UpdateMany};
+use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, UpdateMany};
 
 use super::convert::{digest_octets, seal_key, sealed_octets, signed};
 use super::entity::session::{self, Column};
 use crate::clock::Timestamp;
 use crate::session::{Authentication, Origin, SecretDigest, SessionId};
-use crate::store::{PreviousDigest, StepUpWrite, TokenWrite};
+use crate::store::{PreviousDigest, Reseal, StepUpWrite, TokenWrite};
 use crate::token::SealedTokens;
 
 /// Begins an update of a live session.
@@ -28,6 +28,32 @@ pub(super) fn set_tokens(
         .col_expr(Column::SealedTokens, Expr::val(Some(sealed_octets(&tokens.tokens))))
         .col_expr(Column::SealedRefreshToken, Expr::val(refresh_token))
         .col_expr(Column::SealKey, Expr::val(Some(seal_key(&tokens.tokens))))
+}
+
+/// Returns the update that writes tokens that were sealed anew: one statement for all, which holds
+/// its locks for no round trip.
+pub(super) fn resealing(sessions: &[Reseal]) -> UpdateMany<session::Entity> {
+    let of_each = |column: Column, value: &dyn Fn(&SealedTokens) -> Expr| -> Expr {
+        let begin = CaseStatement::new();
+        let case = sessions.iter().fold(begin, |case, session| {
+            case.case(Expr::col(Column::Id).eq(session.id.as_uuid()), value(&session.tokens))
+        });
+        case.finally(Expr::col(column)).into()
+    };
+    let as_read = sessions.iter().fold(Condition::any(), |any, session| {
+        let is_same = Column::Revision.eq(signed(session.revision));
+        any.add(Column::Id.eq(session.id.as_uuid()).and(is_same))
+    });
+    let tokens = |sealed: &SealedTokens| Expr::val(Some(sealed_octets(&sealed.tokens)));
+    let refresh_token =
+        |sealed: &SealedTokens| Expr::val(sealed.refresh_token.as_ref().map(sealed_octets));
+    let key = |sealed: &SealedTokens| Expr::val(Some(seal_key(&sealed.tokens)));
+    session::Entity::update_many()
+        .col_expr(Column::SealedTokens, of_each(Column::SealedTokens, &tokens))
+        .col_expr(Column::SealedRefreshToken, of_each(Column::SealedRefreshToken, &refresh_token))
+        .col_expr(Column::SealKey, of_each(Column::SealKey, &key))
+        .filter(Column::EndedAt.is_null())
+        .filter(as_read)
 }
 
 /// Returns the update that writes renewed tokens, and releases the lease of their owner.
