@@ -107,6 +107,29 @@ pub trait SessionManagerExt: sealed::Manager {
     /// Counts as a use of the session, which puts its idle timeout off.
     fn touch(&self, live: &LiveSession);
 
+    /// Signs out the session that this cookie leads to, if it is live and the user's, or anyone's if
+    /// none is named; needs no key to its tokens. Returns whether one has ended.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ManagerError`] if the store is unavailable; the session may then still be live.
+    fn sign_out_presented(
+        &self,
+        digest: &SecretDigest,
+        user: Option<&UserId>,
+    ) -> impl Future<Output = Result<bool, ManagerError>> + Send;
+
+    /// Starts work at once that must come to its end even if the request is gone, and returns its
+    /// result. A shutdown waits for it.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ManagerError`] if the work has panicked or the runtime shuts down.
+    fn run_to_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = Result<T, ManagerError>> + Send;
+
     /// Seals a record that a browser keeps for a while, such as that of a pending sign-in.
     ///
     /// # Errors
@@ -167,6 +190,21 @@ impl SessionManagerExt for SessionManager {
 
     fn touch(&self, live: &LiveSession) {
         touch(self.inner(), live);
+    }
+
+    async fn sign_out_presented(
+        &self,
+        digest: &SecretDigest,
+        user: Option<&UserId>,
+    ) -> Result<bool, ManagerError> {
+        manager::sign_out_presented(self.inner(), digest, user).await
+    }
+
+    fn run_to_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = Result<T, ManagerError>> + Send {
+        self.inner().run_to_end(work)
     }
 
     fn seal_record(&self, record: &[u8]) -> Result<Sealed, SealError> {

@@ -23,6 +23,9 @@ const SHARDS: usize = 1024;
 /// the opening of the tokens.
 const STALE_RETENTION: Duration = Duration::from_secs(60);
 
+/// By how much a reading may be behind one before it, from a replica or another node of a cluster.
+const MAX_LAG: Duration = Duration::from_secs(5);
+
 /// How often the entries that are kept no longer are dropped.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -44,6 +47,8 @@ pub(crate) struct SessionCache {
     metrics: CacheMetrics,
     /// How long after a reading its entry is dropped.
     time_to_live: Duration,
+    /// How long after a reading its revision counts against that of a later one.
+    distrusted_after: Duration,
     /// When entries were last dropped, in the manager's monotonic time.
     swept_at: Mutex<Duration>,
 }
@@ -59,6 +64,7 @@ impl SessionCache {
             flights: Flights::default(),
             metrics,
             time_to_live: max_staleness.saturating_add(STALE_RETENTION),
+            distrusted_after: max_staleness.max(MAX_LAG),
             swept_at: Mutex::default(),
         }
     }
@@ -123,7 +129,11 @@ impl SessionCache {
     fn fill(&self, digest: &SecretDigest, read_in: u64, live: &Arc<LiveSession>) -> bool {
         let generation = self.generation(digest);
         let key = Key::from(digest);
-        let is_newer = |known: Arc<LiveSession>| known.session().revision > live.session().revision;
+        // A database that was set back, by a failover or a backup, has lower revisions for good.
+        let is_newer = |known: Arc<LiveSession>| {
+            known.session().revision > live.session().revision
+                && live.read_at().saturating_sub(known.read_at()) < self.distrusted_after
+        };
         let is_current = *generation == read_in && !self.entries.get(&key).is_some_and(is_newer);
         if is_current {
             self.entries.insert(key, Arc::clone(live));

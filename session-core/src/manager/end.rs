@@ -1,10 +1,13 @@
 //! Ending sessions: one, all others, or all; by the user, an administrator or the provider.
 
 use super::error::{ManagerError, ManagerErrorKind};
-use super::manager::SessionManager;
+use super::manager::{Inner, SessionManager};
 use super::row;
-use crate::session::{Actor, EndCause, EndReason, ProviderLogout, ProviderName, SessionId, UserId};
-use crate::store::EndTarget;
+use crate::clock::Timestamp;
+use crate::session::{
+    Actor, EndCause, EndReason, ProviderLogout, ProviderName, SecretDigest, SessionId, UserId,
+};
+use crate::store::{EndTarget, StoredSession};
 
 /// # Ending sessions
 impl SessionManager {
@@ -123,4 +126,34 @@ impl SessionManager {
     async fn end(&self, target: EndTarget, cause: EndCause) -> Result<usize, ManagerError> {
         Ok(row::end(&self.inner, target, cause, self.inner.now()).await?.len())
     }
+}
+
+/// Signs out the session that a cookie leads to, whether or not its tokens can be read.
+pub(crate) async fn sign_out_presented(
+    inner: &Inner,
+    digest: &SecretDigest,
+    user: Option<&UserId>,
+) -> Result<bool, ManagerError> {
+    end_presented(inner, digest, user, EndReason::SignedOut, inner.now()).await
+}
+
+/// Ends the live session that a cookie leads to, if it is the user's; returns whether there was one.
+pub(super) async fn end_presented(
+    inner: &Inner,
+    digest: &SecretDigest,
+    user: Option<&UserId>,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<bool, ManagerError> {
+    let found = inner.bounded(inner.store.find_by_digest(digest)).await?;
+    let leads_to = |row: &StoredSession| {
+        row.session.is_live()
+            && row.digests.accepts(digest, now)
+            && user.is_none_or(|user| *user == row.session.user)
+    };
+    let Some(row) = found.filter(leads_to) else { return Ok(false) };
+    let target = EndTarget::One { id: row.session.id, user: None };
+    let ended = inner.bounded(inner.store.end(target, reason.into(), now)).await?;
+    row::announce_ends(inner, &ended);
+    Ok(!ended.is_empty())
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use super::error::ManagerError;
 use super::live::announcer::Announcer;
 use super::live::{CacheRegistry, LocalStates};
 use super::notices::Notices;
@@ -120,6 +121,14 @@ impl SessionManager {
 impl Inner {
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Starts work that comes to its end even if no one waits for it.
+    pub(crate) fn run_to_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = Result<T, ManagerError>> + Send {
+        self.tasks.detach(async move { Ok(work.await) })
     }
 
     pub(crate) fn sleep(&self, span: Duration) -> Sleep {

@@ -30,6 +30,7 @@ mod unclaimed;
 
 pub use builder::{IntoShared, ManagerBuilder};
 pub use claim::Claimed;
+pub(crate) use end::sign_out_presented;
 pub use error::{ManagerError, ManagerErrorKind, StartError, TokenError, TokenErrorKind};
 pub use list::ListedSession;
 pub use live::{EndedSignal, LiveSession};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::end::end_presented;
 use super::error::{ManagerError, ManagerErrorKind};
 use super::manager::{Inner, SessionManager};
 use super::row;
@@ -13,7 +14,7 @@ use crate::session::{
     Authentication, DeviceLabel, EndReason, Origin, ProviderIdentity, ProviderName, SecretDigest,
     Session, SessionData, SessionId, SessionSecret, UserId,
 };
-use crate::store::{Admission, EndTarget, EndedSession, NewSession, StoreError};
+use crate::store::{Admission, EndedSession, NewSession, StoreError};
 use crate::token::{TokenResponse, TokenSet};
 
 /// A sign-in: the user, and the tokens that the provider issued.
@@ -204,8 +205,10 @@ async fn admit(
     let task = Arc::clone(inner);
     let work = async move {
         let (grant, origin) = (NewGrant::of(&new), new.session.origin);
+        // The browser could use none of them: several live cookies of one name count as none.
         for digest in &further {
-            if let Err(error) = supersede(&task, digest, new.session.created_at).await {
+            let (reason, now) = (EndReason::Superseded, new.session.created_at);
+            if let Err(error) = end_presented(&task, digest, None, reason, now).await {
                 grant.discard(&task);
                 return Err(error);
             }
@@ -242,24 +245,6 @@ async fn admit_under_policy(inner: &Inner, new: NewSession) -> Result<Admission,
         inner.policy.admit(&provider, &present, now)
     };
     inner.store.admit(new, &decide).await
-}
-
-/// Ends a further session of the same browser, which could use none of them: several live cookies
-/// of one name count as none.
-async fn supersede(
-    inner: &Inner,
-    digest: &SecretDigest,
-    now: Timestamp,
-) -> Result<(), ManagerError> {
-    let found = inner.bounded(inner.store.find_by_digest(digest)).await?;
-    let Some(row) = found.filter(|row| row.session.is_live() && row.digests.accepts(digest, now))
-    else {
-        return Ok(());
-    };
-    let target = EndTarget::One { id: row.session.id, user: None };
-    let ended = inner.bounded(inner.store.end(target, EndReason::Superseded.into(), now)).await?;
-    row::announce_ends(inner, &ended);
-    Ok(())
 }
 
 /// Returns the sessions with the uses that this process has not written yet: a session that was

@@ -34,18 +34,25 @@ impl Tasks {
         self.tracker.spawn_on(task, &self.runtime);
     }
 
-    /// Returns the result of work that goes on even if the caller stops waiting for it.
-    pub(super) async fn detach<T: Send + 'static>(
+    /// Starts work that goes on even if the caller stops waiting for it, and returns its result.
+    pub(super) fn detach<T, W>(
         &self,
-        work: impl Future<Output = Result<T, ManagerError>> + Send + 'static,
-    ) -> Result<T, ManagerError> {
-        self.tracker.spawn_on(work, &self.runtime).await.unwrap_or_else(|error| {
-            let kind = match error.is_panic() {
-                true => ManagerErrorKind::Panicked,
-                false => ManagerErrorKind::ShuttingDown,
-            };
-            Err(ManagerError::new(kind))
-        })
+        work: W,
+    ) -> impl Future<Output = Result<T, ManagerError>> + Send + use<T, W>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, ManagerError>> + Send + 'static,
+    {
+        let task = self.tracker.spawn_on(work, &self.runtime);
+        async move {
+            task.await.unwrap_or_else(|error| {
+                let kind = match error.is_panic() {
+                    true => ManagerErrorKind::Panicked,
+                    false => ManagerErrorKind::ShuttingDown,
+                };
+                Err(ManagerError::new(kind))
+            })
+        }
     }
 
     /// Returns how many tasks are running.

@@ -22,10 +22,10 @@ pub enum StoreErrorKind {
     Contended,
     /// A row holds a value that no version of this crate writes.
     Corrupt,
-    /// The store refuses the statement: a missing table or right, a violated constraint, a full
-    /// disk. Repeating the call does not help.
+    /// The store refuses the statement: a missing table or right, a violated constraint, a value that
+    /// no column takes. Repeating the call does not help.
     Rejected,
-    /// The store cannot be reached, or did not answer in time: try again later.
+    /// The store cannot be reached, did not answer in time, or has no room: try again later.
     Unavailable,
 }
 

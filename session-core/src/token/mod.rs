@@ -172,13 +172,19 @@ impl TokenSet {
         assumed_lifetime: Duration,
     ) -> Self {
         let token = ResourceToken::new(resource, &response, received_at, assumed_lifetime);
-        let mut tokens = self.clone();
+        let id_token = response.id_token.clone().or_else(|| self.id_token.clone());
+        let mut tokens = Self { id_token, ..self.with_refresh_token_of(response) };
         resource::add(&mut tokens.resource_tokens, token);
+        tokens
+    }
+
+    /// Returns the tokens with the refresh token of a response, if it has one; all others stay.
+    pub(crate) fn with_refresh_token_of(&self, response: TokenResponse) -> Self {
+        let mut tokens = self.clone();
         if response.has_refresh_token() {
             tokens.refresh_key = response.dpop_key;
+            tokens.refresh_token = response.refresh_token;
         }
-        tokens.refresh_token = response.refresh_token.or(tokens.refresh_token);
-        tokens.id_token = response.id_token.or(tokens.id_token);
         tokens
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use session_core::policy::Rule;
 use session_core::provider::RevocationScope;
 use session_core::testing::sample::{provider as named, user};
-use session_core::testing::{Fault, Method, ScriptedProvider};
+use session_core::testing::{FakeClock, Fault, Method, ScriptedProvider};
 
 use crate::world::{MINUTE, SECOND, World, policy, settle};
 
@@ -112,8 +112,8 @@ async fn a_single_node_does_its_rounds() {
     let world = World::with(policy().unlimited(), revoking()).await;
     let _maintenance = world.manager.maintain(MINUTE);
     world.pass(MINUTE * 20, SECOND).await;
-    let rounds = world.store.calls(Method::PurgeEnded);
-    assert!((14..=20).contains(&rounds), "{rounds} rounds in 20 minutes");
+    let rounds = world.store.calls(Method::ClaimRound);
+    assert!((12..=20).contains(&rounds), "{rounds} rounds in 20 minutes");
 }
 
 #[tokio::test]
@@ -126,6 +126,56 @@ async fn law_8_a_node_whose_clock_is_far_ahead_ends_no_session_on_its_own_word()
     let _theirs = ahead.manager.maintain(MINUTE);
     right.pass(HOUR, SECOND * 5).await;
     assert!(right.row(&laptop).await.session.is_live(), "ended by a wrong clock");
+}
+
+#[tokio::test]
+async fn law_8_a_clock_that_goes_ahead_later_has_to_be_confirmed_again() {
+    let ours = World::with(policy().unlimited(), revoking()).await;
+    let clock = FakeClock::at(ours.manager.now());
+    let theirs = ours.another_at(clock.clone()).await;
+    let laptop = ours.sign_in("ann").await;
+    let our_rounds = ours.manager.maintain(MINUTE);
+    let _their_rounds = theirs.manager.maintain(MINUTE);
+    for _ in 0..240 {
+        ours.pass(SECOND * 5, SECOND * 5).await;
+        clock.advance(SECOND * 5);
+    }
+    settle().await;
+    // The other node goes away, and this one's wall clock is set: nothing is left to compare it with.
+    drop(our_rounds);
+    settle().await;
+    clock.suspend(HOUR * 24 * 8);
+    theirs.pass(MINUTE * 20, SECOND * 5).await;
+    assert!(ours.row(&laptop).await.session.is_live(), "ended by a clock that was right before");
+}
+
+#[tokio::test]
+async fn law_8_a_node_that_another_one_always_forestalls_is_seen() {
+    let ahead = World::with(policy().unlimited(), revoking()).await;
+    let right = ahead.another_at(ahead.clock.node_behind(HOUR * 24 * 8)).await;
+    let laptop = right.sign_in("ann").await;
+    let _theirs = ahead.manager.maintain(MINUTE);
+    right.pass(MINUTE * 3, SECOND * 5).await;
+    // Never do two of its looks fall between two rounds of the other.
+    let _ours = right.manager.maintain(SECOND * 76);
+    right.pass(HOUR * 2, SECOND * 5).await;
+    assert!(right.row(&laptop).await.session.is_live(), "ended by a wrong clock that felt alone");
+}
+
+#[tokio::test]
+async fn law_8_a_node_whose_clock_is_far_ahead_deletes_nothing_and_gives_up_no_revocation() {
+    let ahead = World::with(policy().unlimited(), revoking()).await;
+    let right = ahead.another_at(ahead.clock.node_behind(HOUR * 24 * 100)).await;
+    let laptop = right.sign_in("ann").await;
+    right.manager.sign_out(&laptop.session.user, laptop.session.id).await.unwrap();
+    right.provider.revocation_requests().close();
+    let _ours = right.manager.maintain(MINUTE);
+    right.pass(MINUTE * 10, SECOND * 5).await;
+    let _theirs = ahead.manager.maintain(MINUTE);
+    right.pass(HOUR, SECOND * 5).await;
+    assert!(!right.row(&laptop).await.session.is_live(), "the row of the ended session is there");
+    assert_eq!(ahead.store.calls(Method::PurgeEnded), 0);
+    assert_eq!(right.manager.revocation_backlog().await.unwrap().count, 1, "given up");
 }
 
 #[tokio::test]

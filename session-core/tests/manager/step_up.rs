@@ -12,7 +12,7 @@ use session_core::provider::RevocationScope;
 use session_core::session::{Authentication, ProviderIdentity, SecretDigest, SessionSecret};
 use session_core::store::EventLog as _;
 use session_core::testing::sample::{provider as named, subject, user};
-use session_core::testing::{Fault, Method, ScriptedProvider};
+use session_core::testing::{Fault, Method, RenewalScript, ScriptedProvider};
 use session_core::{EndReason, Session, SessionId, TokenResponse};
 
 use crate::world::{EXPIRED, MINUTE, SECOND, World, policy, settle};
@@ -31,6 +31,10 @@ async fn signed_in() -> (World, SignedIn) {
 
 /// A sign-in that has just authenticated this user.
 fn login(world: &World, name: &str, sub: &str) -> SignIn {
+    authenticated(world, world.login(name), sub)
+}
+
+fn authenticated(world: &World, sign_in: SignIn, sub: &str) -> SignIn {
     let identity = ProviderIdentity {
         issuer: Some("https://id.example".to_owned()),
         subject: Some(subject(sub)),
@@ -39,7 +43,7 @@ fn login(world: &World, name: &str, sub: &str) -> SignIn {
     };
     let authentication =
         Authentication { at: Some(world.manager.now()), acr: Some("phr".to_owned()), amr: vec![] };
-    world.login(name).identity(identity).authentication(authentication)
+    sign_in.identity(identity).authentication(authentication)
 }
 
 fn required() -> RequiredAuthentication {
@@ -248,6 +252,34 @@ async fn a_renewal_in_flight_does_not_undo_it_and_no_refresh_token_is_lost_or_se
     world.manager.process_revocations(10).await.unwrap();
     assert_eq!(world.provider.revoked(), ["rt-1"]);
     assert!(!world.provider.accepts("rt-2"), "its successor goes with it");
+}
+
+#[tokio::test]
+async fn a_renewal_in_flight_leaves_the_access_token_of_one_without_a_refresh_token() {
+    for rotates in [true, false] {
+        let (world, laptop) = signed_in().await;
+        let keeps = RenewalScript::KeepRefreshToken;
+        world.provider.script(if rotates { RenewalScript::Rotate } else { keeps });
+        world.clock.advance(EXPIRED);
+        world.provider.answers().close();
+        let waiting = world.token_later(&laptop);
+        world.provider.answers().until_held(1).await;
+        let tokens = TokenResponse::bearer("at-stepped").with_expires_in(MINUTE * 5);
+        let sign_in = SignIn::new(&user("ann"), &named("okta"), tokens);
+        let login = authenticated(&world, sign_in, "ann-sub");
+        let cookie = laptop.secret.digest();
+        step_up(&world, &laptop.session, login, cookie).await.unwrap();
+        world.provider.answers().open();
+        world.pass(SECOND, SECOND / 20).await;
+        assert_eq!(waiting.await.unwrap().unwrap(), "at-stepped", "rotates: {rotates}");
+        world.clock.advance(EXPIRED);
+        assert_eq!(world.token(&laptop).await.unwrap(), "at-3", "its refresh token is the newest");
+        let sent = if rotates { ["rt-1", "rt-2"] } else { ["rt-1", "rt-1"] };
+        assert_eq!(
+            (world.provider.sent(), world.provider.reuses()),
+            (sent.map(str::to_owned).to_vec(), 0)
+        );
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 ///
 /// Asks for the page again every ten seconds while it is shown, and replaces `div#user-sessions`, which
 /// is around the list, where it has changed; not while the pointer is on a button. Once the session is
-/// over it says so in the list's place, and asks no more. Without scripts the page works as well.
+/// over it says so in the list's place, and asks no more; nor if it is told to authenticate again. Without scripts the page works as well.
 ///
 /// An application with a `Content-Security-Policy` allows the script by its hash or a nonce, and
 /// `connect-src 'self'`.
@@ -51,7 +51,11 @@ pub const LIVE_SCRIPT: &str = r#"
   const ask = async () => {
     const answer = await fetch(document.URL, { redirect: "manual", cache: "no-store" });
     const old = sessionsOf(document);
-    if (answer.type === "opaqueredirect" || answer.status === 401) return end(old);
+    if (answer.type === "opaqueredirect") return end(old);
+    if (answer.status === 401) {
+      const { reason } = await answer.json();
+      return reason && reason !== "sign_in_needed" ? end(old) : clearInterval(timer);
+    }
     if (!answer.ok) return;
     const now = sessionsOf(new DOMParser().parseFromString(await answer.text(), "text/html"));
     if (!now || old.innerHTML === now.innerHTML || old.querySelector("button:hover")) return;
@@ -67,5 +71,5 @@ pub const LIVE_SCRIPT: &str = r#"
 
 /// Allows this script and its questions, beside what every page allows.
 pub(super) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
-     script-src 'sha256-llFY0Vbu2YG0ubXmGnswkxT9DgLZ+UpefFEqiqn6/bs=\
+     script-src 'sha256-ZK7K3iFd5clYT3HkRRVKgz43w1r2rIjMRr489IXHzdY=\
      '; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";

@@ -53,12 +53,15 @@ impl OpenIdSignIn {
         }
     }
 
-    /// Verifies a token by the provider that has issued it.
+    /// Verifies a token by the provider that has issued it, for the client that it is for: one issuer
+    /// may know this application as several clients.
     async fn verified(&self, token: &str) -> Result<LogoutToken, LogoutTokenError> {
-        let mut other = LogoutTokenErrorKind::Issuer.into();
+        use LogoutTokenErrorKind::{Audience, Issuer};
+        let mut other = Issuer.into();
         for registered in &self.flow.providers {
             match registered.client.verify_logout_token(token).await {
-                Err(error) if error.kind() == LogoutTokenErrorKind::Issuer => other = error,
+                Err(error) if error.kind() == Audience => other = error,
+                Err(error) if error.kind() == Issuer => {}
                 outcome => return outcome,
             }
         }

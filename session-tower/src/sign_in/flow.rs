@@ -18,13 +18,14 @@ use session_core::provider::openid::{
 use session_core::session::DeviceLabel;
 use session_core::{ProviderName, SessionId, SessionManager, UserId};
 
+use super::authenticate::Authenticated;
 use super::failure::{FailureResponse, SignInFailure, SignInFailureKind};
 use super::full_cap::{Choice, FullCap, query_of};
 use super::known_tokens::KnownTokens;
 use super::pending_cookies::{PendingCookies, Record};
 use super::public_url::PublicUrl;
 use super::text::SignInText;
-use super::users::{SubjectAsUser, UserOfSignIn as _, Users};
+use super::users::Users;
 use crate::current::{CurrentSession, PresentedCookie};
 use crate::known_user::{Binding, NoUser};
 use crate::layer::SessionLayer;
@@ -296,7 +297,7 @@ impl Flow {
         Ok(Begun { location: request.url, cookies })
     }
 
-    fn registered(&self, name: Option<&str>) -> Result<&Registered, SignInFailure> {
+    pub(super) fn registered(&self, name: Option<&str>) -> Result<&Registered, SignInFailure> {
         let unknown = || SignInFailure::new(SignInFailureKind::UnknownProvider);
         let mut providers = self.providers.iter();
         match name {
@@ -330,7 +331,7 @@ impl Flow {
     }
 
     async fn complete(
-        &self,
+        self: &Arc<Self>,
         record: Record,
         callback: Callback,
         headers: &HeaderMap,
@@ -342,29 +343,22 @@ impl Flow {
             return Err(SignInFailure::new(SignInFailureKind::Unknown));
         }
         let presented = PresentedCookie::of(extensions);
-        let registered = self.registered(Some(&record.provider))?;
         let required = record.pending.required_authentication().unwrap_or_default();
-        let outcome = registered.client.complete(record.pending, callback).await?;
-        let user = match self.user_of(&registered.name, &outcome, known_user).await {
-            Ok(user) => user,
-            Err(refused) => {
-                registered.client.give_back(&outcome.tokens).await;
-                return Err(refused);
-            }
-        };
-        let data = match &self.users {
-            Some(users) => users.0.data(&outcome),
-            None => SubjectAsUser.data(&outcome),
-        };
+        let (name, pending) = (&record.provider, record.pending);
+        let authenticated = self.authenticate(name, pending, callback, known_user).await?;
+        let Authenticated { user, provider, outcome, data, unclaimed } = authenticated;
+        // From here on to the admission there is nothing to wait for.
+        unclaimed.claim();
+        let SignInOutcome { tokens, identity, authentication, .. } = outcome;
         let full = FullCap {
             user: user.clone(),
-            provider: registered.name.clone(),
-            identity: outcome.identity.clone(),
+            provider: provider.clone(),
+            identity: identity.clone(),
             query: query_of(&record.provider, &record.return_to, &required, record.scope),
         };
-        let sign_in = SignIn::new(&user, &registered.name, outcome.tokens)
-            .identity(outcome.identity)
-            .authentication(outcome.authentication)
+        let sign_in = SignIn::new(&user, &provider, tokens)
+            .identity(identity)
+            .authentication(authentication)
             .device(device(headers))
             .supersedes(presented.iter().flat_map(PresentedCookie::digests));
         let sign_in = match data {
@@ -402,23 +396,6 @@ impl Flow {
                  which browsers do not send with a redirect from the provider",
             )
         })
-    }
-
-    /// Returns the user who has signed in; where the application knows one, it must be that one.
-    async fn user_of(
-        &self,
-        provider: &ProviderName,
-        outcome: &SignInOutcome,
-        known: Option<UserId>,
-    ) -> Result<UserId, SignInFailure> {
-        let Some(users) = &self.users else {
-            return known.ok_or(SignInFailure::new(SignInFailureKind::NotSignedIn));
-        };
-        let user = users.0.user(provider, outcome).await?;
-        match known {
-            Some(known) if known != user => Err(SignInFailure::new(SignInFailureKind::OtherUser)),
-            _ => Ok(user),
-        }
     }
 
     /// Returns the address of the provider's logout; `None` if there is none, or it cannot be asked

@@ -24,6 +24,11 @@ impl KnownTokens {
         known.insert(key(issuer, id), until).is_none()
     }
 
+    /// Forgets a token whose effect failed, so that it is carried out when it comes again.
+    pub(super) fn remove(&self, issuer: &str, id: &str) {
+        self.locked().remove(&key(issuer, id));
+    }
+
     fn locked(&self) -> MutexGuard<'_, HashMap<TokenKey, Timestamp>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

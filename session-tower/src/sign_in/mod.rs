@@ -52,6 +52,7 @@
 //! sealed, bound to the browser that began it (R9), and used once; each tab has its own (F33).
 //! `return_to` leads to a path of this site only.
 
+mod authenticate;
 mod back_channel;
 mod builder;
 mod callback;

@@ -3,14 +3,15 @@
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Response, StatusCode, Uri};
-use session_core::EndReason;
+use session_core::middleware::SessionManagerExt as _;
+use session_core::{EndReason, UserId};
 
 use super::failure::{SignInFailure, SignInFailureKind};
 use super::flow::{BeginOptions, OpenIdSignIn};
 use crate::answer::{not_allowed, ready_made_service, redirect, status, with_cookies};
 use crate::cookie::SessionCookie;
 use crate::cookie_update::CookieUpdate;
-use crate::current::{CurrentSession, InsecureCookie, NoSession};
+use crate::current::{CurrentSession, InsecureCookie, NoSession, PresentedCookie};
 use crate::html::{self, escaped};
 use crate::layer::SessionLayer;
 use crate::missing_layer;
@@ -156,12 +157,15 @@ impl OpenIdSignIn {
             return missing_layer(&head.uri);
         }
         let current = head.extensions.get::<CurrentSession>();
-        // A cookie may be there all the same, of the user whom the application knew before: its session
-        // is live, and ends only for that user.
-        if let (None, Err(failure)) =
-            (current, self.flow.known_user(&head.headers, &head.extensions))
-        {
-            return self.failed(&failure, &head.headers);
+        if current.is_none() {
+            match self.flow.known_user(&head.headers, &head.extensions) {
+                Err(failure) => return self.failed(&failure, &head.headers),
+                Ok(known) => {
+                    if let Err(rejection) = self.sign_out_presented(&head.extensions, known).await {
+                        return ProblemDetails::of(&rejection);
+                    }
+                }
+            }
         }
         let mut response = match self.sign_out(current, &head.headers).await {
             Ok(location) if accepts_pages(&head.headers) => redirect(&location),
@@ -173,6 +177,20 @@ impl OpenIdSignIn {
             response.extensions_mut().insert(CookieUpdate::signed_out());
         }
         response
+    }
+
+    /// Signs out what the browser's cookies lead to although it is no session here: one whose tokens
+    /// cannot be read, or several at once. Where sessions are bound to users, only those of this one.
+    async fn sign_out_presented(
+        &self,
+        extensions: &Extensions,
+        known: Option<UserId>,
+    ) -> Result<(), Rejection> {
+        let presented = PresentedCookie::of(extensions);
+        for digest in presented.iter().flat_map(PresentedCookie::digests) {
+            self.flow.manager.sign_out_presented(&digest, known.as_ref()).await?;
+        }
+        Ok(())
     }
 
     async fn failed_or_choice(

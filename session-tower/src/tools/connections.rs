@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Response, Uri};
 use serde::{Deserialize, Serialize};
 use session_core::ProviderName;
 use session_core::manager::SignIn;
+use session_core::middleware::SessionManagerExt as _;
 use session_core::provider::openid::Callback;
 use session_core::provider::tool_server::{PendingConnection, ToolServer};
 use session_core::session::ProviderIdentity;
@@ -142,15 +143,21 @@ impl ToolConnections {
             return Err(ConnectFailure::new(ConnectFailureKind::OtherUser));
         }
         let named = self.named(&record.server)?;
-        let tokens = named.server.complete_connection(record.pending, callback).await?;
-        let manager = &self.parts.sign_in.flow.manager;
-        let issuer = Some(named.server.issuer().to_owned());
-        let sign_in = SignIn::new(user, &named.name, tokens)
-            .identity(ProviderIdentity { issuer, ..ProviderIdentity::default() })
-            .device(device(headers));
-        let connected = manager.connect_with(sign_in).await?;
-        tracing::info!(session = %connected.session.id, server = %named.name, "a tool server was connected");
-        Ok(record.return_to)
+        let (server, name) = (Arc::clone(&named.server), named.name.clone());
+        let (user, device) = (user.clone(), device(headers));
+        let manager = self.parts.sign_in.flow.manager.clone();
+        // The user has consented: a browser that hangs up now leaves no tokens without a connection.
+        let work = async move {
+            let tokens = server.complete_connection(record.pending, callback).await?;
+            let issuer = Some(server.issuer().to_owned());
+            let sign_in = SignIn::new(&user, &name, tokens)
+                .identity(ProviderIdentity { issuer, ..ProviderIdentity::default() })
+                .device(device);
+            let connected = manager.connect_with(sign_in).await?;
+            tracing::info!(session = %connected.session.id, server = %name, "a tool server was connected");
+            Ok(record.return_to)
+        };
+        self.parts.sign_in.flow.manager.run_to_end(work).await?
     }
 
     /// Builds the answer to a failed connection.

@@ -38,9 +38,10 @@ impl SessionManager {
     /// result is dropped or the manager shuts down. Every node may run it: one of them purges in
     /// each interval and renews, and all of them revoke.
     ///
-    /// A node ends sessions that have timed out only once the clock of another node has confirmed
-    /// its own, or after it was the only node for 32 rounds. A failure is logged, and the next round
-    /// tries again.
+    /// A node ends sessions that have timed out, deletes what is older than the retention, and gives up
+    /// revocations after 30 days, only once the clock of another node has confirmed its own, or after it
+    /// was the only node for 32 rounds; and again after its clock went ahead by more than ten minutes.
+    /// Give all nodes the same interval. A failure is logged, and the next round tries again.
     pub fn maintain(&self, interval: Duration) -> Maintenance {
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let manager = self.clone();
@@ -72,14 +73,15 @@ impl SessionManager {
             if let Err(error) = &round {
                 tracing::warn!(error = %ErrorChain(error), "sessions were not purged");
             }
-            if let Err(error) = self.process_revocations(MAX_REVOCATIONS).await {
+            // A clock that is far ahead would end, delete and give up everything, and renew too early.
+            let is_trusted = round.is_ok_and(|round| round.is_some_and(|round| round.is_trusted));
+            let revoked = revocations::process(&self.inner, MAX_REVOCATIONS, is_trusted).await;
+            if let Err(error) = revoked {
                 tracing::warn!(error = %ErrorChain(&error), "revocations were not processed");
             }
             if let Err(error) = self.measure().await {
                 tracing::warn!(error = %ErrorChain(&error), "the outbox of revocations was not measured");
             }
-            // A clock that is far ahead would renew too early, and then not again for long.
-            let is_trusted = round.is_ok_and(|round| round.is_some_and(|round| round.may_end));
             if is_trusted && let Err(error) = self.renew_connections().await {
                 tracing::warn!(error = %ErrorChain(&error), "connections were not renewed");
             }
@@ -102,8 +104,8 @@ impl SessionManager {
         rounds: &mut RoundWatch,
     ) -> Result<Option<DueRound>, ManagerError> {
         let round = rounds.claim(&self.inner).await?;
-        if let Some(round) = round {
-            purge::purge(&self.inner, round.may_end).await?;
+        if round.is_some_and(|round| round.is_trusted) {
+            purge::purge(&self.inner).await?;
         }
         Ok(round)
     }
@@ -134,7 +136,7 @@ impl SessionManager {
     ///
     /// Returns a [`ManagerError`] if the store is unavailable; what was purged stays purged.
     pub async fn purge(&self) -> Result<PurgeReport, ManagerError> {
-        purge::purge(&self.inner, true).await
+        purge::purge(&self.inner).await
     }
 
     /// Asks providers to revoke at most `limit` refresh tokens of sessions that have ended.
@@ -148,7 +150,7 @@ impl SessionManager {
     /// Returns a [`ManagerError`] if the store is unavailable; unfinished revocations are retried
     /// later.
     pub async fn process_revocations(&self, limit: u64) -> Result<RevocationReport, ManagerError> {
-        revocations::process(&self.inner, limit).await
+        revocations::process(&self.inner, limit, true).await
     }
 
     /// Returns how many revocations are pending, and since when: a backlog that grows says that a

@@ -24,18 +24,16 @@ pub struct PurgeReport {
     pub events: u64,
 }
 
-/// Ends and deletes; ends nothing if this node's clock is not known to agree with those of others.
-pub(super) async fn purge(inner: &Arc<Inner>, may_end: bool) -> Result<PurgeReport, ManagerError> {
+/// Ends and deletes by this node's clock: one that is far ahead would end and delete everything.
+pub(super) async fn purge(inner: &Arc<Inner>) -> Result<PurgeReport, ManagerError> {
     let now = inner.now();
     let mut report = PurgeReport::default();
-    if may_end {
-        for (providers, timeouts) in inner.policy.timeout_rules() {
-            let idle = (TimeoutBasis::LastSeen, timeouts.idle);
-            for (by, timeout) in [idle, (TimeoutBasis::TimeoutsFrom, timeouts.absolute)] {
-                let Some(timeout) = timeout else { continue };
-                let query = TimeoutQuery::new(by, now - timeout, BATCH).of(providers.clone());
-                report.timed_out += end_timed_out(inner, query, now).await?;
-            }
+    for (providers, timeouts) in inner.policy.timeout_rules() {
+        let idle = (TimeoutBasis::LastSeen, timeouts.idle);
+        for (by, timeout) in [idle, (TimeoutBasis::TimeoutsFrom, timeouts.absolute)] {
+            let Some(timeout) = timeout else { continue };
+            let query = TimeoutQuery::new(by, now - timeout, BATCH).of(providers.clone());
+            report.timed_out += end_timed_out(inner, query, now).await?;
         }
     }
     let before = now - inner.policy.retention();

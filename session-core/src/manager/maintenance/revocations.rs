@@ -55,7 +55,12 @@ enum Revoked {
     Unreadable,
 }
 
-pub(super) async fn process(inner: &Inner, limit: u64) -> Result<RevocationReport, ManagerError> {
+/// Processes pending revocations; gives none up for its age unless this node's clock is trusted.
+pub(super) async fn process(
+    inner: &Inner,
+    limit: u64,
+    is_trusted: bool,
+) -> Result<RevocationReport, ManagerError> {
     let mut report = RevocationReport::default();
     let mut left = limit;
     while left > 0 {
@@ -63,7 +68,8 @@ pub(super) async fn process(inner: &Inner, limit: u64) -> Result<RevocationRepor
         let claimed = inner.store.claim_revocations(now, now + claim_time(inner), batch);
         let claimed = inner.bounded(claimed).await?;
         for revocation in &claimed {
-            process_one(inner, revocation, &mut report).await?;
+            let is_old = is_trusted && inner.now().since(revocation.created_at) >= MAX_AGE;
+            process_one(inner, revocation, is_old, &mut report).await?;
         }
         let count = u64::try_from(claimed.len()).unwrap_or(u64::MAX);
         left = if count < batch { 0 } else { left.saturating_sub(count) };
@@ -80,9 +86,9 @@ fn claim_time(inner: &Inner) -> Duration {
 async fn process_one(
     inner: &Inner,
     revocation: &PendingRevocation,
+    is_old: bool,
     report: &mut RevocationReport,
 ) -> Result<(), StoreError> {
-    let is_old = inner.now().since(revocation.created_at) >= MAX_AGE;
     let requested = match revoke(inner, revocation).await? {
         Revoked::Yes => {
             metrics::revocation(RevocationOutcome::Revoked);

@@ -33,6 +33,11 @@ impl FetchedTokens {
     fn tokens(&self) -> TokenSet {
         TokenSet::new(self.response.clone(), self.received_at, Duration::ZERO)
     }
+
+    /// Returns whether there is a refresh token that takes the place of the one that was sent.
+    fn rotates(&self) -> bool {
+        self.response.has_refresh_token() && !self.tokens().has_refresh_token_of(&self.sent)
+    }
 }
 
 /// The result of one try at writing.
@@ -137,15 +142,18 @@ async fn write(
     let Ok(stored) = row::open_tokens(inner, row) else {
         return Ok(WriteOutcome::Over(TokenError::new(TokenErrorKind::Unreadable)));
     };
-    // What was exchanged for a token of before belongs to the authentication of before.
-    let is_exchanged = fetched.is_exchange && !stored.is_access_token(fetched.sent.access_token());
-    if is_exchanged || !stored.has_refresh_token_of(&fetched.sent) {
+    // A step-up that brought no refresh token, or another renewal: what was fetched for the token of
+    // before belongs to the authentication of before.
+    let is_newer = !stored.is_access_token(fetched.sent.access_token());
+    let is_of_no_use = is_newer && (fetched.is_exchange || !fetched.rotates());
+    if is_of_no_use || !stored.has_refresh_token_of(&fetched.sent) {
         let (session, tokens) = (row.session.clone(), Arc::new(stored));
         return Ok(WriteOutcome::Overtaken(Box::new(Renewed { session, tokens })));
     }
     let assumed = inner.policy.renewal().assumed_lifetime;
     let (response, received_at) = (fetched.response.clone(), fetched.received_at);
     let merged = match &attempt.resource {
+        _ if is_newer => stored.with_refresh_token_of(response),
         None => stored.renewed(response, received_at, assumed),
         Some(of) => stored.with_resource_token(of, response, received_at, assumed),
     };

@@ -45,9 +45,15 @@ pub enum SetupError {
 }
 
 impl From<SetupError> for ProviderError {
-    /// For a call that needs the document: a setting that is invalid must not end a session.
+    /// For a call that needs the document: neither a setting that is invalid nor what is answered
+    /// before a token was sent must end a session.
     fn from(error: SetupError) -> Self {
         match error {
+            SetupError::Discovery(error) | SetupError::Registration(error)
+                if error.is_refused() =>
+            {
+                Self::new(ProviderErrorKind::Malformed).caused_by(error)
+            }
             SetupError::Discovery(error) | SetupError::Registration(error) => error,
             SetupError::Setting(setting) => {
                 Self::new(ProviderErrorKind::Misconfigured).caused_by(setting)

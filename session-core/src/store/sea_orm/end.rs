@@ -64,14 +64,13 @@ impl Ending {
         self.uncertain.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Remembers a statement that may take its effect, and returns those before it.
     #[cfg(feature = "postgres")]
-    pub(super) fn remember_statement(&self, new_id: Uuid) {
-        self.statements.lock().unwrap_or_else(PoisonError::into_inner).push(new_id);
-    }
-
-    #[cfg(feature = "postgres")]
-    pub(super) fn statements(&self) -> Vec<Uuid> {
-        self.statements.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn remember_statement(&self, new_id: Uuid) -> Vec<Uuid> {
+        let mut statements = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
+        let earlier = statements.clone();
+        statements.push(new_id);
+        earlier
     }
 
     fn remember(&self, ended: &[EndedSession]) {

@@ -83,8 +83,10 @@ fn of_postgres(code: &str) -> ErrorClass {
         "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04" => ErrorClass::ConnectionLost,
         // A read-only transaction: the server is a replica.
         "25006" => ErrorClass::ReadOnlyServer,
-        // A statement timeout; too many connections; no memory.
-        "57014" | "53300" | "53200" => ErrorClass::Exhausted,
+        // A statement timeout; a login that the server refuses, as while its password is changed.
+        "57014" | "28000" | "28P01" => ErrorClass::Exhausted,
+        // Too many connections, no memory, a full disk; an error of the disk.
+        code if code.starts_with("53") || code.starts_with("58") => ErrorClass::Exhausted,
         code if code.starts_with("08") => ErrorClass::ConnectionLost,
         code if code.starts_with("23") => ErrorClass::Constraint,
         code if code.starts_with("42") || code.starts_with("3F") => ErrorClass::PermissionOrSchema,
@@ -107,6 +109,11 @@ fn of_mysql(number: u16, state: &str) -> ErrorClass {
         1047 | 1290 | 1836 => ErrorClass::ReadOnlyServer,
         // Too many connections; a query that was killed, or took too long.
         1040 | 1203 | 1226 | 1317 | 1969 | 3024 => ErrorClass::Exhausted,
+        // A full disk or table, an error of the disk, no memory; a commit that failed, as where a
+        // Galera node has lost the others.
+        1021 | 1114 | 1026 | 1030 | 1037 | 1038 | 1041 | 1180 => ErrorClass::Exhausted,
+        // A login that the server refuses, as while its password is changed.
+        1045 => ErrorClass::Exhausted,
         _ => match state {
             "40001" => ErrorClass::Conflict,
             state if state.starts_with("08") => ErrorClass::ConnectionLost,
@@ -123,8 +130,8 @@ const fn of_sqlite(code: u32) -> ErrorClass {
     match code & 0xff {
         // BUSY, LOCKED.
         5 | 6 => ErrorClass::Contention,
-        // IOERR, CANTOPEN.
-        10 | 14 => ErrorClass::Exhausted,
+        // NOMEM, IOERR, FULL, CANTOPEN.
+        7 | 10 | 13 | 14 => ErrorClass::Exhausted,
         // CORRUPT, NOTADB.
         11 | 26 => ErrorClass::Corrupt,
         // CONSTRAINT.
@@ -154,7 +161,7 @@ mod tests {
     use sea_orm::DatabaseBackend::{self, MySql, Postgres, Sqlite};
 
     /// Database, MySQL's number, SQLSTATE or SQLite's code, and the class.
-    const CODES: [(DatabaseBackend, u16, &str, ErrorClass); 54] = [
+    const CODES: [(DatabaseBackend, u16, &str, ErrorClass); 62] = [
         (Postgres, 0, "40001", Conflict),
         (Postgres, 0, "40P01", Conflict),
         (Postgres, 0, "55P03", Contention),
@@ -206,7 +213,15 @@ mod tests {
         (Sqlite, 0, "11", Corrupt),
         (Sqlite, 0, "1", PermissionOrSchema),
         (Sqlite, 0, "2067", Constraint),
-        (Sqlite, 0, "13", Other),
+        (Sqlite, 0, "13", Exhausted),
+        (Sqlite, 0, "7", Exhausted),
+        (Postgres, 0, "53100", Exhausted),
+        (Postgres, 0, "58030", Exhausted),
+        (Postgres, 0, "28P01", Exhausted),
+        (MySql, 1021, "HY000", Exhausted),
+        (MySql, 1114, "HY000", Exhausted),
+        (MySql, 1180, "HY000", Exhausted),
+        (MySql, 1045, "28000", Exhausted),
         (Sqlite, 0, "40P01", Other),
         (Sqlite, 0, "", Other),
     ];

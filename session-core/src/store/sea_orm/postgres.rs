@@ -115,17 +115,11 @@ impl SeaOrmStore {
         attempt: Attempt,
     ) -> Result<Vec<EndedSession>, AttemptError> {
         let new_id = Uuid::now_v7();
+        let earlier = ending.remember_statement(new_id);
         let rows = self.pool.query_all_raw(end_statement(ending, new_id)).await;
-        let rows = rows.map_err(|error| {
-            let error = self.write_failed(error);
-            if error.is_uncertain {
-                ending.remember_statement(new_id);
-            }
-            error
-        })?;
-        let mut ended = self.ended_in(&rows)?;
+        let mut ended = self.ended_in(&rows.map_err(|error| self.write_failed(error))?)?;
         if attempt.is_uncertain {
-            for new_id in ending.statements() {
+            for new_id in earlier {
                 let statement = ended_by_statement(ending, new_id);
                 let rows = self.pool.query_all_raw(statement).await;
                 ended.extend(self.ended_in(&rows.map_err(|error| self.failed(error))?)?);

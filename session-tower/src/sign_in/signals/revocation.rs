@@ -51,6 +51,15 @@ struct RevocationRequest {
     sub_id: serde_json::Value,
 }
 
+/// A caller that is let in.
+struct Caller<'a> {
+    provider: &'a Registered,
+    /// Which sessions it may end.
+    logout: ProviderLogout,
+    /// The id of the token that the provider has signed for this request.
+    token: Option<String>,
+}
+
 /// Why a caller is not let in.
 enum Refused {
     Unauthenticated,
@@ -106,28 +115,33 @@ impl GlobalTokenRevocationService {
         if head.method != Method::POST {
             return not_allowed("POST");
         }
-        let (provider, logout) = match self.caller(&head.headers).await {
+        let caller = match self.caller(&head.headers).await {
             Ok(caller) => caller,
             Err(Refused::Unavailable) => return unavailable(),
             Err(Refused::Unauthenticated) => return unauthenticated(),
         };
         let request = body.and_then(|body| serde_json::from_slice::<RevocationRequest>(&body).ok());
         let identifier = request.and_then(|it| SubjectIdentifier::parse(&it.sub_id).ok());
-        match identifier {
-            Some(identifier) => self.revoke(provider, logout, &identifier).await,
-            None => status(StatusCode::BAD_REQUEST),
+        let Some(identifier) = identifier else { return status(StatusCode::BAD_REQUEST) };
+        let response = self.revoke(caller.provider, caller.logout, &identifier).await;
+        if response.status().is_server_error()
+            && let Some(id) = caller.token
+        {
+            self.known.remove(caller.provider.client.issuer(), &id);
         }
+        response
     }
 
-    /// Returns the provider for which the request is made, and which of its sessions may end.
-    async fn caller(&self, headers: &HeaderMap) -> Result<(&Registered, ProviderLogout), Refused> {
+    /// Returns on whose behalf the request is made, and which sessions may end.
+    async fn caller(&self, headers: &HeaderMap) -> Result<Caller<'_>, Refused> {
         let token = bearer_token(headers).ok_or(Refused::Unauthenticated)?;
         let providers = &self.sign_in.flow.providers;
         let digest = SecretDigest::of(token);
         if let Some(BearerCaller(_, name)) = self.callers.iter().find(|one| one.0 == digest) {
             let provider = providers.iter().find(|provider| provider.name == *name);
             let provider = provider.ok_or(Refused::Unauthenticated)?;
-            return Ok((provider, ProviderLogout::new(provider.client.issuer())));
+            let logout = ProviderLogout::new(provider.client.issuer());
+            return Ok(Caller { provider, logout, token: None });
         }
         let (provider, caller) = self.verified(token).await.map_err(|error| {
             tracing::warn!(error = %ErrorChain(&error), "the caller of a revocation was not let in");
@@ -137,7 +151,7 @@ impl GlobalTokenRevocationService {
         match self.known.add(issuer, &caller.id, caller.expires_at, now) {
             true => {
                 let logout = ProviderLogout::new(issuer).created_until(caller.created_until());
-                Ok((provider, logout))
+                Ok(Caller { provider, logout, token: Some(caller.id) })
             }
             false => {
                 tracing::warn!(issuer, "the token of a caller was presented again");
