@@ -18,7 +18,7 @@ use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 use session_core::clock::Clock as _;
 use session_core::manager::{Resolution, SignIn, SignedIn};
-use session_core::provider::openid::OpenIdProvider;
+use session_core::provider::openid::{OpenIdBuilder, OpenIdProvider};
 use session_core::session::ProviderIdentity;
 use session_core::store::memory::MemoryStore;
 use session_core::store::sea_orm::SeaOrmStore;
@@ -28,7 +28,7 @@ use session_tests::database::Migrated;
 use session_tests::identity::{provider, signing_key};
 use session_tests::manager::{keyring, until_real};
 use session_tests::on_every_database;
-use session_tower::sign_in::{BackChannelLogoutService, OpenIdSignIn};
+use session_tower::sign_in::{BackChannelLogoutService, OpenIdSignIn, SubjectAsUser};
 use tower::ServiceExt as _;
 
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
@@ -41,6 +41,15 @@ struct Site {
     manager: SessionManager,
     openid: Arc<OpenIdProvider>,
     logout: BackChannelLogoutService,
+}
+
+/// Returns the site as this client of the provider.
+fn client(idp: &RunningProvider, clock: &FakeClock, id: &str) -> OpenIdBuilder {
+    let http = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
+    OpenIdProvider::builder(idp.issuer().as_str(), id, http)
+        .dangerous_insecure_loopback()
+        .with_clock(Arc::new(clock.clone()))
+        .with_client_secret("app-secret".to_owned().into())
 }
 
 /// Starts a process of the site.
@@ -72,11 +81,7 @@ impl Site {
     async fn with(accepts_untyped: bool) -> Self {
         let idp = provider("http://127.0.0.1").await;
         let clock = FakeClock::new();
-        let http = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
-        let mut openid = OpenIdProvider::builder(idp.issuer().as_str(), "app", http)
-            .dangerous_insecure_loopback()
-            .with_clock(Arc::new(clock.clone()))
-            .with_client_secret("app-secret".to_owned().into());
+        let mut openid = client(&idp, &clock, "app");
         if accepts_untyped {
             openid = openid.accept_untyped_logout_tokens();
         }
@@ -439,4 +444,22 @@ async fn b6_keys_that_cannot_be_fetched_are_no_refusal() {
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(answer.headers().contains_key(RETRY_AFTER));
     assert_eq!(manager.list(&laptop.user, None).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn b3_a_token_is_for_whichever_client_of_its_issuer_this_site_is() {
+    let mut site = Site::new().await;
+    let admin = Arc::new(client(&site.idp, &site.clock, "app-admin").build().unwrap());
+    let named = |name| ProviderName::new(name).unwrap();
+    let both = OpenIdSignIn::builder(site.manager.clone(), "https://app.example")
+        .provider(named("okta"), Arc::clone(&site.openid))
+        .provider(named("okta-admin"), admin);
+    site.logout = both.users(SubjectAsUser).build().unwrap().back_channel_logout();
+    for audience in ["app", "app-admin"] {
+        let laptop = site.sign_in("sub-1", audience).await;
+        let claims = with(&site.claims(audience), "aud", json!(audience));
+        assert_eq!(site.send(&site.signed(&claims)).await, (StatusCode::OK, String::new()));
+        assert!(!site.is_live(&laptop).await, "{audience}");
+    }
+    site.refuses(&with(&site.claims("x"), "aud", json!("app-other")), "another client").await;
 }

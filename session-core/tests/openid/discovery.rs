@@ -7,9 +7,9 @@ use openidconnect::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 use session_core::provider::openid::{AuthorizationOptions, Endpoint, OpenIdProvider};
 use session_core::provider::{Provider, ProviderErrorKind};
-use session_core::testing::FakeClock;
+use session_core::testing::{FakeClock, sample};
 
-use crate::issuer::{CLIENT_ID, ISSUER, Issuer, Unreachable, ok};
+use crate::issuer::{CLIENT_ID, ISSUER, Issuer, Unreachable, json, ok};
 
 const DOCUMENT: &str = "/.well-known/openid-configuration";
 
@@ -47,6 +47,16 @@ async fn an_invalid_document_ends_no_session() {
     let provider = issuer.builder().build().unwrap();
     let error = provider.revoke(&"rt".to_owned().into()).await.unwrap_err();
     assert_eq!(error.kind(), ProviderErrorKind::Misconfigured);
+}
+
+#[tokio::test]
+async fn f6_a_refusal_of_the_document_is_none_of_a_token() {
+    let issuer = Issuer::new();
+    let provider = issuer.builder().build().unwrap();
+    issuer.script(DOCUMENT, json(400, &json!({ "error": "invalid_grant" })));
+    let error = provider.renew(&sample::tokens()).await.unwrap_err();
+    assert!(!error.is_refused(), "no token was sent: {error:?}");
+    assert_eq!(error.kind(), ProviderErrorKind::Malformed);
 }
 
 #[tokio::test]

@@ -8,8 +8,7 @@ use session_core::session::SessionData;
 use session_core::{ProviderName, SessionManager, TokenResponse, UserId};
 
 use super::failure::{SignInFailure, SignInFailureKind};
-use super::flow::Flow;
-use super::users::{SubjectAsUser, UserOfSignIn as _};
+use super::users::{SubjectAsUser, UserOfSignIn as _, Users};
 
 /// Who has authenticated, and where.
 pub(super) struct Authenticated {
@@ -44,58 +43,57 @@ impl Drop for UnclaimedTokens {
     }
 }
 
-impl Flow {
+/// Finds out who has authenticated at one provider.
+pub(super) struct Authenticator {
+    pub(super) provider: ProviderName,
+    pub(super) client: Arc<OpenIdProvider>,
+    /// `None`: the known user alone.
+    pub(super) users: Option<Users>,
+    pub(super) manager: SessionManager,
+}
+
+impl Authenticator {
     /// Exchanges the code, and finds the user: to the end, even if the browser hangs up meanwhile.
     pub(super) async fn authenticate(
-        self: &Arc<Self>,
-        provider: &str,
+        self,
         pending: PendingSignIn,
         callback: Callback,
         known_user: Option<UserId>,
     ) -> Result<Authenticated, SignInFailure> {
-        let registered = self.registered(Some(provider))?;
-        let (provider, client) = (registered.name.clone(), Arc::clone(&registered.client));
-        let flow = Arc::clone(self);
+        let manager = self.manager.clone();
         let work = async move {
-            let outcome = client.complete(pending, callback).await?;
-            match flow.user_of(&provider, &outcome, known_user).await {
-                Ok(user) => Ok(flow.authenticated(user, provider, client, outcome)),
+            let outcome = self.client.complete(pending, callback).await?;
+            match self.user_of(&outcome, known_user).await {
+                Ok(user) => Ok(self.authenticated(user, outcome)),
                 Err(refused) => {
-                    client.give_back(&outcome.tokens).await;
+                    self.client.give_back(&outcome.tokens).await;
                     Err(refused)
                 }
             }
         };
-        self.manager.run_to_end(work).await?
+        manager.run_to_end(work).await?
     }
 
-    fn authenticated(
-        &self,
-        user: UserId,
-        provider: ProviderName,
-        client: Arc<OpenIdProvider>,
-        outcome: SignInOutcome,
-    ) -> Authenticated {
-        let data = match &self.users {
+    fn authenticated(self, user: UserId, outcome: SignInOutcome) -> Authenticated {
+        let Self { provider, client, users, manager } = self;
+        let data = match users {
             Some(users) => users.0.data(&outcome),
             None => SubjectAsUser.data(&outcome),
         };
-        let (tokens, manager) = (Some(outcome.tokens.clone()), self.manager.clone());
-        let unclaimed = UnclaimedTokens { tokens, client, manager };
+        let unclaimed = UnclaimedTokens { tokens: Some(outcome.tokens.clone()), client, manager };
         Authenticated { user, provider, outcome, data, unclaimed }
     }
 
     /// Returns the user who has signed in; where the application knows one, it must be that one.
     async fn user_of(
         &self,
-        provider: &ProviderName,
         outcome: &SignInOutcome,
         known: Option<UserId>,
     ) -> Result<UserId, SignInFailure> {
         let Some(users) = &self.users else {
             return known.ok_or(SignInFailure::new(SignInFailureKind::NotSignedIn));
         };
-        let user = users.0.user(provider, outcome).await?;
+        let user = users.0.user(&self.provider, outcome).await?;
         match known {
             Some(known) if known != user => Err(SignInFailure::new(SignInFailureKind::OtherUser)),
             _ => Ok(user),

@@ -18,7 +18,7 @@ use session_core::provider::openid::{
 use session_core::session::DeviceLabel;
 use session_core::{ProviderName, SessionId, SessionManager, UserId};
 
-use super::authenticate::Authenticated;
+use super::authenticate::{Authenticated, Authenticator};
 use super::failure::{FailureResponse, SignInFailure, SignInFailureKind};
 use super::full_cap::{Choice, FullCap, query_of};
 use super::known_tokens::KnownTokens;
@@ -297,13 +297,20 @@ impl Flow {
         Ok(Begun { location: request.url, cookies })
     }
 
-    pub(super) fn registered(&self, name: Option<&str>) -> Result<&Registered, SignInFailure> {
+    fn registered(&self, name: Option<&str>) -> Result<&Registered, SignInFailure> {
         let unknown = || SignInFailure::new(SignInFailureKind::UnknownProvider);
         let mut providers = self.providers.iter();
         match name {
             None => providers.next().ok_or_else(unknown),
             Some(name) => providers.find(|one| one.name.as_str() == name).ok_or_else(unknown),
         }
+    }
+
+    fn authenticator(&self, provider: &str) -> Result<Authenticator, SignInFailure> {
+        let Registered { name, client, .. } = self.registered(Some(provider))?;
+        let (provider, client) = (name.clone(), Arc::clone(client));
+        let (users, manager) = (self.users.clone(), self.manager.clone());
+        Ok(Authenticator { provider, client, users, manager })
     }
 
     /// Returns the scope of every sign-in, with the optional ones that are asked for or granted.
@@ -331,7 +338,7 @@ impl Flow {
     }
 
     async fn complete(
-        self: &Arc<Self>,
+        &self,
         record: Record,
         callback: Callback,
         headers: &HeaderMap,
@@ -344,8 +351,9 @@ impl Flow {
         }
         let presented = PresentedCookie::of(extensions);
         let required = record.pending.required_authentication().unwrap_or_default();
-        let (name, pending) = (&record.provider, record.pending);
-        let authenticated = self.authenticate(name, pending, callback, known_user).await?;
+        let authenticator = self.authenticator(&record.provider)?;
+        let authenticated =
+            authenticator.authenticate(record.pending, callback, known_user).await?;
         let Authenticated { user, provider, outcome, data, unclaimed } = authenticated;
         // From here on to the admission there is nothing to wait for.
         unclaimed.claim();

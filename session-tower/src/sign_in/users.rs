@@ -117,6 +117,7 @@ impl UserOfSignIn for SubjectAsUser {
 }
 
 /// Names users, without a `Debug` of its own.
+#[derive(Clone)]
 pub(super) struct Users(pub(super) Arc<dyn UserOfSignIn>);
 
 impl fmt::Debug for Users {

@@ -9,3 +9,4 @@
 
 mod broadcast;
 mod galera;
+mod set_back;

@@ -11,8 +11,10 @@ mod browsers;
 mod chromium;
 mod development;
 mod full_cap;
+mod hung_up;
 mod known_user;
 mod told;
+mod unreadable;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,8 +45,10 @@ use tower::ServiceExt as _;
 struct Site {
     address: String,
     idp: RunningProvider,
+    store: MemoryStore,
     manager: SessionManager,
     client: Arc<OpenIdProvider>,
+    sign_in: OpenIdSignIn,
 }
 
 impl Site {
@@ -69,7 +73,8 @@ impl Site {
         let okta = ProviderName::new("okta").unwrap();
         let client = Arc::new(client(&idp).await);
         let policy = SessionPolicy::builder().max_sessions(max_sessions).on_full(OnFull::Reject);
-        let manager = SessionManager::builder(MemoryStore::new())
+        let store = MemoryStore::new();
+        let manager = SessionManager::builder(store.clone())
             .policy(policy.build().unwrap())
             .keyring(keyring())
             .provider("okta", Arc::clone(&client))
@@ -79,9 +84,10 @@ impl Site {
             .unwrap();
         let sign_in = OpenIdSignIn::builder(manager.clone(), &*address);
         let sign_in = sign_in.dev(listens).provider(okta, Arc::clone(&client));
-        let router = router(&change(sign_in).build().unwrap());
+        let sign_in = change(sign_in).build().unwrap();
+        let router = router(&sign_in);
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { address, idp, manager, client }
+        Self { address, idp, store, manager, client, sign_in }
     }
 
     fn browser(&self) -> Browser {

@@ -229,3 +229,19 @@ async fn b12_an_outage_is_no_refusal() {
     assert_eq!(receiver.revoke(&authorization, &ann).await, StatusCode::NO_CONTENT);
     assert!(!site.is_live(&laptop).await);
 }
+
+#[tokio::test]
+async fn b12_a_provider_repeats_its_request_after_an_outage() {
+    let receiver = Receiver::new().await;
+    let site = &receiver.site;
+    let laptop = site.sign_in("ann", "sub-1", "sid-1").await;
+    let (ann, claims) = (site.iss_sub("sub-1"), receiver.claims());
+    let authorization = format!("Bearer {}", receiver.signed(&claims));
+    site.store.set(Method::End, Fault::AWAY);
+    let status = receiver.revoke(&authorization, &ann).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    site.store.clear(Method::End);
+    assert_eq!(receiver.revoke(&authorization, &ann).await, StatusCode::NO_CONTENT);
+    assert!(!site.is_live(&laptop).await);
+    receiver.keeps_out(&authorization, "once it was carried out").await;
+}

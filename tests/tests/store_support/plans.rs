@@ -40,7 +40,10 @@ pub async fn check(database: &Database) {
         .await;
     let logins = fill(&SeaOrmStore::new(pool.clone())).await;
     fill_locks(&pool).await;
-    analyse(&pool).await;
+    // Nothing collects statistics of an SQLite file.
+    if database.kind() != Kind::Sqlite {
+        analyse(&pool).await;
+    }
     let sent = Arc::new(Mutex::new(Vec::<Statement>::new()));
     let told = Arc::clone(&sent);
     let asker = pool.clone();
@@ -145,7 +148,8 @@ async fn call_every_method(store: &SeaOrmStore, logins: &[Login]) {
     let tokens = sample::sealed(&sample::tokens(), &two.session);
     let write = TokenWrite::new(two.id(), 1, tokens.clone(), now);
     assert_eq!(store.write_tokens(write).await.unwrap(), Some(2));
-    assert_eq!(store.reseal(vec![Reseal::new(two.id(), 2, tokens)]).await.unwrap(), 1);
+    let anew = vec![Reseal::new(two.id(), 2, tokens); 50];
+    assert_eq!(store.reseal(anew).await.unwrap(), 1);
     let (from, to) = (two.digest(), sample::secret().digest());
     let rotation = SecretRotation::new(two.id(), from, to, sample::now());
     assert!(store.rotate_secret(rotation).await.unwrap());
@@ -250,10 +254,14 @@ async fn plan(pool: &DatabaseConnection, statement: &Statement) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Returns whether a plan scans a whole table or a whole index.
+/// Returns whether a plan scans a whole table, a whole index, or all that is live or of one issuer.
 fn scans(backend: DbBackend, plan: &str) -> bool {
     plan.lines().any(|line| match backend {
-        DbBackend::Sqlite => line.starts_with("SCAN ") && !line.contains("CONSTANT ROW"),
+        DbBackend::Sqlite => {
+            let is_scan = line.starts_with("SCAN ") && !line.contains("CONSTANT ROW");
+            let is_too_wide = ["(ended_at=?)", "(issuer=?)"].iter().any(|it| line.ends_with(it));
+            is_scan || is_too_wide
+        }
         DbBackend::MySql => line.contains(" ALL ") || line.contains(" index by "),
         _ => line.contains("Seq Scan"),
     })

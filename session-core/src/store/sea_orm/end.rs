@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use sea_orm::prelude::Uuid;
+use sea_orm::sea_query::{Expr, ExprTrait, Func};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect,
@@ -13,7 +14,7 @@ use super::convert::signed;
 use super::entity::session;
 use super::lookup::CHUNK;
 use super::retry::Attempt;
-use super::row::EndingRow;
+use super::row::{EndingRow, is_live_by_id};
 use super::store::SeaOrmStore;
 use super::text;
 use super::transaction::Transaction;
@@ -106,7 +107,7 @@ impl SeaOrmStore {
         transaction: &mut Transaction,
         ending: &Ending,
     ) -> Result<Vec<EndedSession>, AttemptError> {
-        let rows = EndingRow::select_live()
+        let rows = EndingRow::select()
             .filter(ending.condition.clone())
             .order_by_asc(session::Column::Id)
             .lock_exclusive()
@@ -217,16 +218,17 @@ fn ending_sql_of(
     has_refresh_token.then_some(outbox).into_iter().chain([ended, events]).collect()
 }
 
-/// Selects what a target names; `None` if it matches no session.
+/// Selects the live sessions that a target names; `None` if it matches none.
 fn condition(target: &EndTarget) -> Option<Condition> {
     use session::Column;
 
-    let all = Condition::all();
+    let live = || Condition::all().add(Column::EndedAt.is_null());
+    let all = Condition::all().add(is_live_by_id());
     Some(match target {
-        EndTarget::AllOf { user, provider } => all
+        EndTarget::AllOf { user, provider } => live()
             .add(Column::UserId.eq(user.as_str()))
             .add_option(provider.as_ref().map(|name| Column::Provider.eq(name.as_str()))),
-        EndTarget::Others { user, except } => all
+        EndTarget::Others { user, except } => live()
             .add(Column::UserId.eq(user.as_str()))
             .add(Column::Id.ne(except.as_uuid()))
             .add(Column::Origin.ne(Origin::Connection.as_str())),
@@ -256,8 +258,14 @@ fn of_provider(logout: &ProviderLogout) -> Option<Condition> {
     use session::Column;
 
     let ProviderLogout { issuer, subject, sid, user, created_until } = logout;
+    // The user leads to few rows, and the issuer to most of all: no index on it is to be used then.
+    let of_issuer = match user {
+        None => Column::Issuer.eq(issuer.as_str()),
+        Some(_) => Func::coalesce([Column::Issuer.into_expr(), Expr::val("")]).eq(issuer.as_str()),
+    };
     let condition = Condition::all()
-        .add(Column::Issuer.eq(issuer.as_str()))
+        .add(Column::EndedAt.is_null())
+        .add(of_issuer)
         // A logout at the provider concerns browsers; tool clients have their own grants (B4).
         .add(Column::Origin.ne(Origin::Connection.as_str()))
         .add_option(subject.as_ref().map(|subject| Column::Subject.eq(subject.as_str())))

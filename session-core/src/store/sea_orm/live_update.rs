@@ -6,6 +6,7 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, UpdateMany};
 
 use super::convert::{digest_octets, seal_key, sealed_octets, signed};
 use super::entity::session::{self, Column};
+use super::row::is_live_by_id;
 use crate::clock::Timestamp;
 use crate::session::{Authentication, Origin, SecretDigest, SessionId};
 use crate::store::{PreviousDigest, Reseal, StepUpWrite, TokenWrite};
@@ -52,7 +53,7 @@ pub(super) fn resealing(sessions: &[Reseal]) -> UpdateMany<session::Entity> {
         .col_expr(Column::SealedTokens, of_each(Column::SealedTokens, &tokens))
         .col_expr(Column::SealedRefreshToken, of_each(Column::SealedRefreshToken, &refresh_token))
         .col_expr(Column::SealKey, of_each(Column::SealKey, &key))
-        .filter(Column::EndedAt.is_null())
+        .filter(is_live_by_id())
         .filter(as_read)
 }
 

@@ -224,7 +224,7 @@ fn new_row(
 }
 
 fn end_statement(ending: &Ending, new_id: Uuid) -> Statement {
-    let locked = EndingRow::select_live()
+    let locked = EndingRow::select()
         .columns([Column::PartitionKey, Column::SealedRefreshToken, Column::SealKey])
         .filter(ending.condition.clone())
         .order_by_asc(Column::Id)

@@ -52,7 +52,7 @@ struct RevocationRequest {
 }
 
 /// A caller that is let in.
-struct Caller<'a> {
+struct AdmittedCaller<'a> {
     provider: &'a Registered,
     /// Which sessions it may end.
     logout: ProviderLogout,
@@ -133,7 +133,7 @@ impl GlobalTokenRevocationService {
     }
 
     /// Returns on whose behalf the request is made, and which sessions may end.
-    async fn caller(&self, headers: &HeaderMap) -> Result<Caller<'_>, Refused> {
+    async fn caller(&self, headers: &HeaderMap) -> Result<AdmittedCaller<'_>, Refused> {
         let token = bearer_token(headers).ok_or(Refused::Unauthenticated)?;
         let providers = &self.sign_in.flow.providers;
         let digest = SecretDigest::of(token);
@@ -141,7 +141,7 @@ impl GlobalTokenRevocationService {
             let provider = providers.iter().find(|provider| provider.name == *name);
             let provider = provider.ok_or(Refused::Unauthenticated)?;
             let logout = ProviderLogout::new(provider.client.issuer());
-            return Ok(Caller { provider, logout, token: None });
+            return Ok(AdmittedCaller { provider, logout, token: None });
         }
         let (provider, caller) = self.verified(token).await.map_err(|error| {
             tracing::warn!(error = %ErrorChain(&error), "the caller of a revocation was not let in");
@@ -151,7 +151,7 @@ impl GlobalTokenRevocationService {
         match self.known.add(issuer, &caller.id, caller.expires_at, now) {
             true => {
                 let logout = ProviderLogout::new(issuer).created_until(caller.created_until());
-                Ok(Caller { provider, logout, token: Some(caller.id) })
+                Ok(AdmittedCaller { provider, logout, token: Some(caller.id) })
             }
             false => {
                 tracing::warn!(issuer, "the token of a caller was presented again");
