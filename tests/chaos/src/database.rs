@@ -32,6 +32,9 @@ impl RunDatabase {
         let kind = match choice {
             DatabaseChoice::Galera => return Self::on_cluster(run).await,
             DatabaseChoice::Patroni => return Self::under_patroni(run, choice.processes()).await,
+            DatabaseChoice::Pgbouncer => {
+                return Self::behind_pgbouncer(run, choice.processes()).await;
+            }
             DatabaseChoice::Sqlite => Kind::Sqlite,
             DatabaseChoice::Postgres => Kind::Postgres,
             DatabaseChoice::Mariadb => Kind::MariaDb,
@@ -60,6 +63,12 @@ impl RunDatabase {
         let servers = vec![url; processes];
         let database = Self::on_servers(&servers, &format!("CREATE DATABASE {run}"), run).await?;
         Ok(Self { primary: Some(Primary::parse(&nodes, client()?)), ..database })
+    }
+
+    async fn behind_pgbouncer(run: &str, processes: usize) -> Result<Self, BenchError> {
+        let url = variable("PGBOUNCER_URL")
+            .ok_or_else(|| BenchError::new("there is no PgBouncer: run ./scripts/chaos"))?;
+        Self::on_servers(&vec![url; processes], &format!("CREATE DATABASE {run}"), run).await
     }
 
     /// Creates a database on the first of these servers, which the others have as well.

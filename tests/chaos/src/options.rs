@@ -11,8 +11,8 @@ const MIN_SECONDS: u64 = 5;
 /// Runs processes, browsers and faults on one database, and checks what the browsers saw.
 ///
 /// The servers are those of SESSION_TEST_POSTGRES_URL, SESSION_TEST_MYSQL_URL,
-/// SESSION_TEST_GALERA_URLS, SESSION_TEST_PATRONI_URL and SESSION_TEST_PATRONI_NODES, which
-/// scripts/chaos starts.
+/// SESSION_TEST_GALERA_URLS, SESSION_TEST_PGBOUNCER_URL, SESSION_TEST_PATRONI_URL and
+/// SESSION_TEST_PATRONI_NODES, which scripts/chaos starts.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "chaos", version)]
 pub struct Options {
@@ -70,6 +70,8 @@ pub enum DatabaseChoice {
     Galera,
     /// PostgreSQL under Patroni, whose primary is killed and replaced
     Patroni,
+    /// PostgreSQL behind PgBouncer in transaction mode
+    Pgbouncer,
 }
 
 impl Options {
