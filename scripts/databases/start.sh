@@ -165,7 +165,7 @@ start_galera() { # server, library
   for node in 1 2 3; do
     local group=${ports[node - 1]}
     launch "Galera node $node" "$folder/$node" "$user" "Synchronized with group" \
-      "$1" "${mysql_options[@]}" --datadir="$folder/$node/data" \
+      env --default-signal=QUIT "$here/databases/started-again" "$1" "${mysql_options[@]}" --datadir="$folder/$node/data" \
       --init-file="$folder/$node/init.sql" --tmpdir="$folder/$node/tmp" --binlog-format=ROW \
       --innodb-autoinc-lock-mode=2 --innodb-buffer-pool-size=32M --wsrep-on=ON --wsrep-provider="$2" \
       --wsrep-cluster-name=session --wsrep-cluster-address="${cluster%,}" \
@@ -177,6 +177,7 @@ start_galera() { # server, library
     urls+=("mysql://session:$secret@127.0.0.1:$port/mysql")
   done
   url=${urls[*]}
+  nodes=("$folder"/?/data)
 }
 
 start_redis() { # server

@@ -4,7 +4,9 @@ use sea_orm::{ConnectOptions, ConnectionTrait as _};
 use session_tests::database::{Database, Kind, Proxy, galera_urls};
 use url::Url;
 
+use crate::cluster::Cluster;
 use crate::error::BenchError;
+use crate::history::FaultKind;
 use crate::options::DatabaseChoice;
 use crate::primary::Primary;
 
@@ -13,9 +15,17 @@ use crate::primary::Primary;
 pub(crate) struct RunDatabase {
     /// One for each process.
     pub(crate) links: Vec<DatabaseLink>,
-    /// None where one server is all.
-    primary: Option<Primary>,
+    servers: Servers,
     _database: Option<Database>,
+}
+
+/// The servers that the bench can kill.
+#[derive(Debug)]
+enum Servers {
+    /// None: there is only one.
+    One,
+    Primary(Primary),
+    Cluster(Cluster),
 }
 
 /// What one process reaches the database by.
@@ -46,14 +56,16 @@ impl RunDatabase {
         let database = Database::create(kind).await;
         let links = (0..choice.processes()).map(|_| DatabaseLink::to(database.url()));
         let links = links.collect::<Result<_, _>>()?;
-        Ok(Self { links, primary: None, _database: Some(database) })
+        Ok(Self { links, servers: Servers::One, _database: Some(database) })
     }
 
     async fn on_cluster(run: &str) -> Result<Self, BenchError> {
-        let servers = galera_urls()
-            .ok_or_else(|| BenchError::new("there is no Galera cluster: run ./scripts/chaos"))?;
-        Self::on_servers(&servers, &format!("CREATE DATABASE {run} CHARACTER SET utf8mb4"), run)
-            .await
+        let (Some(urls), Some(folders)) = (galera_urls(), variable("GALERA_FOLDERS")) else {
+            return Err(BenchError::new("there is no Galera cluster: run ./scripts/chaos"));
+        };
+        let create = format!("CREATE DATABASE {run} CHARACTER SET utf8mb4");
+        let database = Self::on_servers(&urls, &create, run).await?;
+        Ok(Self { servers: Servers::Cluster(Cluster::new(&urls, &folders)), ..database })
     }
 
     async fn under_patroni(run: &str, processes: usize) -> Result<Self, BenchError> {
@@ -62,7 +74,7 @@ impl RunDatabase {
         };
         let servers = vec![url; processes];
         let database = Self::on_servers(&servers, &format!("CREATE DATABASE {run}"), run).await?;
-        Ok(Self { primary: Some(Primary::parse(&nodes, client()?)), ..database })
+        Ok(Self { servers: Servers::Primary(Primary::parse(&nodes, client()?)), ..database })
     }
 
     async fn behind_pgbouncer(run: &str, processes: usize) -> Result<Self, BenchError> {
@@ -85,12 +97,30 @@ impl RunDatabase {
             url.set_path(run);
             DatabaseLink::to(url.as_str())
         });
-        Ok(Self { links: urls.collect::<Result<_, _>>()?, primary: None, _database: None })
+        let links = urls.collect::<Result<_, _>>()?;
+        Ok(Self { links, servers: Servers::One, _database: None })
     }
 
-    /// Returns the primary, which only one database has.
-    pub(crate) fn primary(&self) -> Result<&Primary, BenchError> {
-        self.primary.as_ref().ok_or_else(|| BenchError::new("the database has no standby"))
+    /// Causes a fault of a server; returns once the database serves again.
+    pub(crate) async fn disturb(&self, kind: FaultKind, server: usize) -> Result<(), BenchError> {
+        match (&self.servers, kind) {
+            (Servers::Primary(primary), FaultKind::SwitchPrimary) => primary.switch().await,
+            (Servers::Primary(primary), _) => primary.kill().await,
+            (Servers::Cluster(cluster), _) => cluster.kill(server).await,
+            (Servers::One, _) => Err(BenchError::new("the database has one server")),
+        }
+    }
+
+    /// Waits until another server has all that one confirms.
+    pub(crate) async fn until_safe(&self) -> Result<(), BenchError> {
+        match &self.servers {
+            Servers::One => Ok(()),
+            Servers::Primary(primary) => primary.until_safe().await,
+            Servers::Cluster(cluster) => {
+                cluster.until_safe().await;
+                Ok(())
+            }
+        }
     }
 }
 

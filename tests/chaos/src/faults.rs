@@ -24,34 +24,23 @@ pub(crate) async fn on_processes(
     site: Arc<Site>,
     planned: Vec<PlannedFault>,
 ) -> Result<(), BenchError> {
-    if let Ok(primary) = site.database.primary() {
-        primary.until_safe().await?;
-    }
+    site.database.until_safe().await?;
     for fault in planned {
         sleep(fault.after).await;
         let start = site.clock.now();
-        match fault.kind.is_of_primary() {
-            true => change_primary(&site, fault.kind).await?,
+        match fault.kind.is_of_server() {
+            true => site.database.disturb(fault.kind, fault.server).await?,
             false => disturb(&site, &fault).await?,
         }
         for process in fault.processes {
             record(&site, start, fault.kind, Some(process));
         }
-        if fault.kind.is_of_primary() {
-            // Until then no other fault may hit the primary: what it confirms is nowhere else.
-            site.database.primary()?.until_safe().await?;
+        if fault.kind.is_of_server() {
+            // Until then no other fault may hit a server: what it confirms is nowhere else.
+            site.database.until_safe().await?;
         }
     }
     Ok(())
-}
-
-/// Returns once another server serves.
-async fn change_primary(site: &Site, kind: FaultKind) -> Result<(), BenchError> {
-    let primary = site.database.primary()?;
-    match kind {
-        FaultKind::KillPrimary => primary.kill().await,
-        _ => primary.switch().await,
-    }
 }
 
 async fn disturb(site: &Site, fault: &PlannedFault) -> Result<(), BenchError> {

@@ -120,6 +120,8 @@ pub enum FaultKind {
     KillPrimary,
     /// The database's primary and its standby changed places.
     SwitchPrimary,
+    /// A node of the database's cluster was killed, and came back.
+    KillNode,
     /// The provider's token endpoint answered slowly.
     SlowProvider,
     /// The provider's token endpoint answered 503.
@@ -138,13 +140,13 @@ impl FaultKind {
     /// Returns whether a process had no database meanwhile.
     #[must_use]
     pub const fn is_of_database(self) -> bool {
-        matches!(self, Self::CutDatabase | Self::FreezeDatabase) || self.is_of_primary()
+        matches!(self, Self::CutDatabase | Self::FreezeDatabase) || self.is_of_server()
     }
 
-    /// Returns whether the database had no primary meanwhile.
+    /// Returns whether a server of the database was gone meanwhile.
     #[must_use]
-    pub const fn is_of_primary(self) -> bool {
-        matches!(self, Self::KillPrimary | Self::SwitchPrimary)
+    pub const fn is_of_server(self) -> bool {
+        matches!(self, Self::KillPrimary | Self::SwitchPrimary | Self::KillNode)
     }
 }
 

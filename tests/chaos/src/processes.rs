@@ -128,16 +128,26 @@ impl TestProcess {
             loop {
                 let answer = client.get(&url).timeout(Duration::from_secs(2)).send().await;
                 if answer.is_ok_and(|answer| answer.status().is_success()) {
-                    break;
+                    return Ok(());
                 }
+                self.start_again().await?;
                 sleep(PAUSE).await;
             }
         };
-        if timeout(START_TIMEOUT, serves).await.is_err() {
-            let log = self.command.log.display();
-            return Err(BenchError::new(format!("a process does not serve: see {log}")));
-        }
+        let log = self.command.log.display();
+        let late = |_| BenchError::new(format!("a process does not serve: see {log}"));
+        timeout(START_TIMEOUT, serves).await.map_err(late)??;
         self.is_away.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Starts the process again if it has ended, as a service is that does not find its database yet.
+    async fn start_again(&self) -> Result<(), BenchError> {
+        let mut child = self.child.lock().await;
+        let ended = child.as_mut().map(|child| child.try_wait());
+        if matches!(ended, Some(Ok(Some(_)))) {
+            *child = Some(self.command.spawn()?);
+        }
         Ok(())
     }
 

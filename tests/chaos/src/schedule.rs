@@ -22,6 +22,8 @@ pub(crate) struct PlannedFault {
     pub(crate) lasts: Duration,
     /// The processes that it concerns; none for the provider's.
     pub(crate) processes: Vec<usize>,
+    /// Which server of a cluster is killed.
+    pub(crate) server: usize,
 }
 
 /// What happens to the processes and the database, and beside it to the provider.
@@ -64,7 +66,9 @@ fn fill(
 
 /// Returns what can happen to the processes and to this database.
 const fn process_faults(on: DatabaseChoice) -> &'static [FaultKind] {
-    use FaultKind::{CutDatabase, Freeze, FreezeDatabase, Kill, KillPrimary, SwitchPrimary};
+    use FaultKind::{
+        CutDatabase, Freeze, FreezeDatabase, Kill, KillNode, KillPrimary, SwitchPrimary,
+    };
 
     match on {
         // A file has no connection that could be cut.
@@ -72,6 +76,7 @@ const fn process_faults(on: DatabaseChoice) -> &'static [FaultKind] {
         DatabaseChoice::Patroni => {
             &[Kill, Freeze, CutDatabase, FreezeDatabase, KillPrimary, KillPrimary, SwitchPrimary]
         }
+        DatabaseChoice::Galera => &[Kill, Kill, Freeze, CutDatabase, FreezeDatabase, KillNode],
         _ => &[Kill, Kill, Freeze, CutDatabase, FreezeDatabase],
     }
 }
@@ -83,13 +88,14 @@ fn process_fault(random: &mut StdRng, on: DatabaseChoice, lease: Duration) -> Pl
         FaultKind::Freeze if random.gen_ratio(1, 3) => lease + between(random, 1_000, 4_000),
         FaultKind::Freeze => between(random, 200, 2_500),
         // As long as the standby needs.
-        FaultKind::KillPrimary | FaultKind::SwitchPrimary => FAILOVER,
+        kind if kind.is_of_server() => FAILOVER,
         _ => between(random, 300, 6_000),
     };
     let one = random.gen_range(0..on.processes());
-    let is_of_all = kind.is_of_primary() || (kind.is_of_database() && random.gen_ratio(1, 3));
+    // The other nodes of a cluster wait until they know that one is gone.
+    let is_of_all = kind.is_of_server() || (kind.is_of_database() && random.gen_ratio(1, 3));
     let processes = if is_of_all { (0..on.processes()).collect() } else { vec![one] };
-    PlannedFault { after: between(random, 1_500, 7_000), kind, lasts, processes }
+    PlannedFault { after: between(random, 1_500, 7_000), kind, lasts, processes, server: one }
 }
 
 fn provider_fault(random: &mut StdRng) -> PlannedFault {
@@ -102,7 +108,7 @@ fn provider_fault(random: &mut StdRng) -> PlannedFault {
     ];
     let kind = kinds.choose(random).copied().unwrap_or(FaultKind::SlowProvider);
     let (after, lasts) = (between(random, 3_000, 12_000), between(random, 500, 4_000));
-    PlannedFault { after, kind, lasts, processes: Vec::new() }
+    PlannedFault { after, kind, lasts, processes: Vec::new(), server: 0 }
 }
 
 fn between(random: &mut StdRng, from: u64, to: u64) -> Duration {
