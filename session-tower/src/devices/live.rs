@@ -53,7 +53,7 @@ pub const LIVE_SCRIPT: &str = r#"
     const old = sessionsOf(document);
     if (answer.type === "opaqueredirect") return end(old);
     if (answer.status === 401) {
-      const { reason } = await answer.json();
+      const { reason } = await answer.json().catch(() => ({}));
       return reason && reason !== "sign_in_needed" ? end(old) : clearInterval(timer);
     }
     if (!answer.ok) return;
@@ -71,5 +71,5 @@ pub const LIVE_SCRIPT: &str = r#"
 
 /// Allows this script and its questions, beside what every page allows.
 pub(super) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
-     script-src 'sha256-ZK7K3iFd5clYT3HkRRVKgz43w1r2rIjMRr489IXHzdY=\
+     script-src 'sha256-ntepTB9nsMxDpz7llLhd5pSIRksjimedFh0fAg4eQPc=\
      '; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
