@@ -38,7 +38,6 @@ use manifest::MoveManifest;
 
 use crate::engine::{self, MoveContext};
 use crate::error::MigrateError;
-use crate::lock::Lock;
 use crate::options::{MoveOptions, Renewed};
 use crate::progress::{Progress, ProgressSender};
 use crate::sql::connect_read_only;
@@ -208,7 +207,8 @@ impl Move {
     ///
     /// # Errors
     ///
-    /// Returns the same errors as [`apply`](Self::apply).
+    /// Returns the same errors as [`apply`](Self::apply); one of the kind `Busy` while a process works on
+    /// another move into the target.
     pub async fn resume(&self) -> Result<PauseReport, MigrateError> {
         self.resume_with(&[]).await
     }
@@ -236,13 +236,12 @@ impl Move {
         context: &MoveContext,
         changes: &[(String, String)],
     ) -> Result<PauseReport, MigrateError> {
+        let journal = manifest::journal(context).await?;
+        let is_unfinished = journal.phase.is_before_cutover();
+        let is_ours = is_unfinished && !control::is_at_work(context, &journal).await?;
         if !changes.is_empty() {
             control::change_settings(context, changes).await?;
         }
-        let journal = manifest::journal(context).await?;
-        let is_unfinished = journal.phase.is_before_cutover();
-        let is_ours =
-            is_unfinished && Lock::holder(self.target(), &context.target).await?.is_none();
         if is_ours {
             proof::prove_keys(context, &journal).await?;
         }
