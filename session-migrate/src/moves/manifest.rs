@@ -82,7 +82,9 @@ pub(super) async fn take_over(context: &MoveContext, lock: &Lock) -> Result<(), 
         server_ids(&context.source, CONNECTIONS)
     )?;
     let connections = RunnerConnections { lock: lock.connection(), target, source };
-    context.journal.take_over(&context.target, &owner(context), &connections).await
+    // The same text as in the lock, by which a holder is known.
+    let owner = lock.owner().map_or_else(|| owner(context), str::to_owned);
+    context.journal.take_over(&context.target, &owner, &connections).await
 }
 
 /// Returns the name of this process for people: its id, and the time.

@@ -124,7 +124,8 @@ impl Move {
     /// # Errors
     ///
     /// Returns a [`MigrateError`] if a step fails. What was done so far is kept, and the next call
-    /// goes on from there.
+    /// goes on from there. Of the kind `AlreadyMoved` if the move is finalized, or if another move of
+    /// the source has one of its mappings.
     pub async fn apply(&self, approval: Approval) -> Result<ApplyReport, MigrateError> {
         let context = self.open(false).await?;
         // Boxed, because the future is large.
@@ -168,8 +169,8 @@ impl Move {
     ///
     /// # Errors
     ///
-    /// Returns a [`MigrateError`]: of the kind `Phase` if the target is not open, or if writes to the
-    /// source are not blocked; of the kind `Lost` if another process has taken the move over.
+    /// Returns a [`MigrateError`]: of the kind `Phase` if the target is not open, if its comparison with
+    /// the source was not completed, or if writes to the source are not blocked; of the kind `Lost` if another process has taken the move over.
     pub async fn failback(&self, mode: FailbackMode) -> Result<FailbackReport, MigrateError> {
         let context = self.open_begun(false).await?;
         let report = Box::pin(failback::failback(&context, mode)).await;
@@ -182,8 +183,8 @@ impl Move {
     ///
     /// # Errors
     ///
-    /// Returns a [`MigrateError`]: of the kind `Phase` before the cutover, or if writes to the source
-    /// are not blocked any more.
+    /// Returns a [`MigrateError`]: of the kind `Phase` before the cutover, if the comparison after it was
+    /// not completed, or if writes to the source are not blocked any more.
     pub async fn finalize(&self) -> Result<FinalizeReport, MigrateError> {
         let context = self.open_begun_or_gone(false).await?;
         let report = control::finalize(&context).await;
@@ -293,7 +294,9 @@ impl Move {
     ///
     /// # Errors
     ///
-    /// Returns the same errors as [`rollback`](Self::rollback), but none if there is no move.
+    /// Returns the same errors as [`rollback`](Self::rollback), but none if there is no move: of the kind
+    /// `NoMove` only if another name or target may lead to the move that is meant, because the target has
+    /// moves or the source shows one.
     pub async fn abort(&self, renewed: Renewed) -> Result<RollbackReport, MigrateError> {
         let context = self.open_begun(false).await?;
         let report = Box::pin(rollback::abort(&context, renewed)).await;

@@ -1,9 +1,12 @@
 //! The pace of a move: what postpones its cutover, what throttles it, and what a resume changes.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait as _, Statement};
 use serde_json::Value;
+use session_core::Timestamp;
+use session_core::clock::{Clock, Sleep, SystemClock};
 use session_migrate::{Approval, MigrateErrorKind, Move, MoveSettings};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
@@ -34,6 +37,25 @@ impl Flag {
 impl Drop for Flag {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A clock that is a second further each time it is read.
+#[derive(Debug)]
+struct HastyClock(SystemClock, AtomicI64);
+
+impl Clock for HastyClock {
+    fn now(&self) -> Timestamp {
+        let ahead = self.1.fetch_add(1000, Ordering::Relaxed);
+        Timestamp::from_millis(self.0.now().as_millis() + ahead)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+
+    fn sleep(&self, span: Duration) -> Sleep {
+        self.0.sleep(span)
     }
 }
 
@@ -236,5 +258,23 @@ on_every_database! {
             assert_eq!(tool.done("verify", &[]).await["mismatches"], 0);
             tool.done("rollback", &[]).await;
         }
+    }
+
+    async fn a_resume_knows_a_process_whatever_time_it_is(database: Database) {
+        let source = openwebui::source(database, 3).await;
+        source.database.migrate().await;
+        let (tool, flag) = (openwebui::tool(&source), Flag::new());
+        let mut settings = MoveSettings::default();
+        settings.set("cutover-when-removed", flag.path()).unwrap();
+        let clock = HastyClock(SystemClock::new(), AtomicI64::new(0));
+        let moving = Move::new(tool.options("openwebui").settings(settings).clock(clock));
+        let applying = tokio::spawn(async move { moving.apply(Approval::Unreviewed).await });
+        while count(&source, "session_move WHERE progress LIKE '%flag_file%'").await == 0 {
+            assert!(!applying.is_finished(), "it waits for the file");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(tool.done("resume", &[]).await["applied"], Value::Null);
+        drop(flag);
+        applying.await.unwrap().unwrap();
     }
 }
