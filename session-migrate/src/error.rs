@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::source::SourceError;
+use crate::source::{SourceError, SourceErrorKind};
 use crate::sql::{RedactedDbError, SqlError, SqlErrorKind};
 
 /// An error of a migration or a move.
@@ -141,7 +141,17 @@ impl MigrateError {
     /// Returns whether another transaction was in the way, so that the same may succeed when it is
     /// repeated.
     pub(crate) fn is_contended(&self) -> bool {
-        self.database_error().is_some_and(RedactedDbError::is_contended)
+        let source = self.source.as_ref().and_then(|cause| cause.downcast_ref::<SourceError>());
+        source.is_some_and(|error| error.kind() == SourceErrorKind::Busy)
+            || self.database_error().is_some_and(RedactedDbError::is_contended)
+    }
+
+    /// Returns whether the server or the connection to it was lost.
+    pub(crate) fn is_disconnected(&self) -> bool {
+        let source = self.source.as_ref().and_then(|cause| cause.downcast_ref::<SourceError>());
+        self.kind == MigrateErrorKind::Connection
+            || source.is_some_and(|error| error.kind() == SourceErrorKind::Connection)
+            || self.database_error().is_some_and(RedactedDbError::is_disconnected)
     }
 
     /// Returns whether a row that was written violates a constraint.

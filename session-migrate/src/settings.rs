@@ -139,6 +139,34 @@ impl MoveSettings {
         }
     }
 
+    /// Returns whether the file exists that postpones the cutover. One that cannot be looked at may
+    /// exist.
+    pub(crate) fn postpones_cutover(&self) -> bool {
+        self.cutover_when_removed.as_ref().is_some_and(|flag| flag.try_exists().unwrap_or(true))
+    }
+
+    /// Sets what differs between two states of the move's settings as it is in the second one.
+    pub(crate) fn change(&mut self, before: &Self, after: &Self) {
+        fn set<T: Clone + PartialEq>(of: &mut T, before: &T, after: &T) {
+            if before != after {
+                of.clone_from(after);
+            }
+        }
+        set(&mut self.batch, &before.batch, &after.batch);
+        set(
+            &mut self.cutover_when_removed,
+            &before.cutover_when_removed,
+            &after.cutover_when_removed,
+        );
+        set(&mut self.throttle_query, &before.throttle_query, &after.throttle_query);
+        set(&mut self.throttle_above, &before.throttle_above, &after.throttle_above);
+        set(&mut self.max_load, &before.max_load, &after.max_load);
+        set(&mut self.critical_load, &before.critical_load, &after.critical_load);
+        set(&mut self.max_lag, &before.max_lag, &after.max_lag);
+        set(&mut self.throttle_timeout, &before.throttle_timeout, &after.throttle_timeout);
+        set(&mut self.on_throttle_timeout, &before.on_throttle_timeout, &after.on_throttle_timeout);
+    }
+
     /// Returns whether anything can hold the move up between two batches.
     pub(crate) const fn is_throttled(&self) -> bool {
         self.throttle_query.is_some()

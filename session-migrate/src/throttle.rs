@@ -45,6 +45,21 @@ impl Replicas {
     }
 }
 
+/// Requires a replica where its lag is to be limited.
+///
+/// # Errors
+///
+/// Returns an error of the kind `Usage` if there is none.
+pub(crate) fn require_replica(
+    settings: &MoveSettings,
+    replicas: &[String],
+) -> Result<(), MigrateError> {
+    match settings.max_lag.is_some() && replicas.is_empty() {
+        true => Err(unusable("max-lag takes the address of a replica: give --replica")),
+        false => Ok(()),
+    }
+}
+
 /// Returns what holds the move up now; `None` if nothing does.
 ///
 /// # Errors
@@ -96,18 +111,32 @@ async fn load(connection: &DatabaseConnection) -> Result<u64, MigrateError> {
 async fn lag(replica: &DatabaseConnection) -> Result<u64, MigrateError> {
     let dialect = Dialect::of(replica.get_database_backend());
     let not_one = || unusable("--replica is not the address of a replica that works");
-    let (sql, column) = match dialect {
+    match dialect {
         Dialect::Sqlite => return Err(not_one()),
-        Dialect::Postgres => (POSTGRES_LAG, None),
-        Dialect::Mysql => ("SHOW SLAVE STATUS", Some("Seconds_Behind_Master")),
-    };
-    let rows = Query::new(dialect, sql).rows(replica).await?;
+        Dialect::Mysql => return mysql_lag(replica).await?.ok_or_else(not_one),
+        Dialect::Postgres => {}
+    }
+    let rows = Query::new(dialect, POSTGRES_LAG).rows(replica).await?;
     let row = rows.first().ok_or_else(not_one)?;
-    let seconds = match column {
-        None => row.try_get_by_index::<Option<i64>>(0)?,
-        Some(column) => row.try_get::<Option<i64>>("", column)?,
-    };
+    let seconds = row.try_get_by_index::<Option<i64>>(0)?;
     seconds.and_then(|seconds| u64::try_from(seconds).ok()).ok_or_else(not_one)
+}
+
+/// Returns the lag of a replica of the MySQL family; `None` if it is none, or does not work. MySQL 8.4
+/// knows the new names alone, and old servers the old ones; MariaDB has both statements, and the old
+/// column.
+async fn mysql_lag(replica: &DatabaseConnection) -> Result<Option<u64>, MigrateError> {
+    let status = |sql: &str| Query::new(Dialect::Mysql, sql).rows(replica);
+    let rows = match status("SHOW REPLICA STATUS").await {
+        Ok(rows) => rows,
+        Err(_) => status("SHOW SLAVE STATUS").await?,
+    };
+    let Some(row) = rows.first() else { return Ok(None) };
+    let seconds = match row.try_get::<Option<i64>>("", "Seconds_Behind_Source") {
+        Ok(seconds) => seconds,
+        Err(_) => row.try_get::<Option<i64>>("", "Seconds_Behind_Master")?,
+    };
+    Ok(seconds.and_then(|seconds| u64::try_from(seconds).ok()))
 }
 
 async fn query_number(connection: &DatabaseConnection, query: &str) -> Result<f64, MigrateError> {

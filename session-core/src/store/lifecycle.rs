@@ -48,7 +48,8 @@ pub trait SessionLifecycle {
 
     /// Deletes at most `limit` sessions that ended before `before`, and returns how many (law 9).
     ///
-    /// Live sessions and the outbox are not touched. May be repeated until it returns less than
+    /// Live sessions and the outbox are not touched, nor are sessions that a migration brought before it
+    /// is complete: a rollback has to know that they ended. May be repeated until it returns less than
     /// `limit`.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Capturing the changes of a mapped table, and blocking its writes.
 
+use std::collections::BTreeSet;
+
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
 
 use super::cascade;
@@ -130,6 +132,13 @@ impl ChangeCapture {
         let referrers = relations.iter().map(|relation| referrer(bound, relation));
         let (owner, referrers) = (owner.clone(), referrers.collect::<Result<_, _>>()?);
         Ok(Self { owner, referrers, log, capture, block })
+    }
+
+    /// Returns the names of the tables that get triggers, quoted.
+    pub(crate) fn tables(&self) -> BTreeSet<String> {
+        let objects = self.capture.iter().chain(&self.block);
+        let tables = objects.filter_map(|object| object.on.as_ref());
+        tables.map(|table| table.sql(self.log.dialect)).collect()
     }
 
     /// Creates the log and the triggers that fill it, and waits for open transactions that write.

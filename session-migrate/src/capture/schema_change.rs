@@ -34,6 +34,10 @@ const SET_LOCK_TIMEOUT: &str = "SET LOCAL statement_timeout = '700ms'";
 const MYSQL_BEFORE: [&str; 2] =
     ["SET @session_move_wait = @@SESSION.lock_wait_timeout", "SET SESSION lock_wait_timeout = 1"];
 
+/// Has a connection of SQLite notice what others have dropped: a trigger that it remembers could not be
+/// created again.
+const READ_SCHEMA: &str = "SELECT COUNT(*) FROM sqlite_master";
+
 /// Restores the setting before the connection returns to its pool.
 const MYSQL_AFTER: &str = "SET SESSION lock_wait_timeout = @session_move_wait";
 
@@ -146,6 +150,9 @@ impl SchemaChange<'_> {
     }
 
     async fn all(&self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+        if self.dialect == Dialect::Sqlite {
+            transaction.execute_unprepared(READ_SCHEMA).await?;
+        }
         for sql in self.before() {
             transaction.execute_unprepared(&sql).await?;
         }

@@ -151,14 +151,14 @@ pub(crate) fn row(row: &RowReport) -> String {
 }
 
 pub(crate) fn rollback(report: &RollbackReport) -> String {
+    let tables = match report.has_empty_tables {
+        true => {
+            "\nthe session tables are there and empty: if an apply that was killed has left them, \
+             and not the application's migrations, `session-migrate down` drops them"
+        }
+        false => "",
+    };
     if report.was.is_none() {
-        let tables = match report.has_empty_tables {
-            true => {
-                "\nthe session tables are there and empty: if an apply that was killed has left them, \
-                 and not the application's migrations, `session-migrate down` drops them"
-            }
-            false => "",
-        };
         return format!("there is no move to take back{tables}");
     }
     let mut text = format!(
@@ -192,6 +192,7 @@ pub(crate) fn rollback(report: &RollbackReport) -> String {
              --discard-renewed gives up what cannot be written back",
         );
     }
+    text.push_str(tables);
     text
 }
 
@@ -202,13 +203,16 @@ fn sign_in(of: &LostSignIn) -> String {
 pub(crate) fn failback(report: &FailbackReport) -> String {
     let counts = &report.counts;
     let mut text = format!(
-        "{}: {} renewals written back, {} sessions added, {} ended in the source; {}",
-        report.phase,
-        counts.written_back,
-        counts.added,
-        counts.ended,
-        if report.is_current { "the source is current" } else { "the source is not current yet" }
+        "{}: {} renewals written back, {} sessions added, {} ended in the source; ",
+        report.phase, counts.written_back, counts.added, counts.ended,
     );
+    let _ = match (report.is_current, counts.skipped) {
+        (true, _) => write!(text, "the source is current"),
+        (false, 0) => write!(text, "the source is not current yet"),
+        (false, skipped) => {
+            write!(text, "the source is not current: it cannot take {skipped} changes")
+        }
+    };
     for skipped in &report.skipped {
         let _ = write!(text, "\nnot in the source: {}", sign_in(skipped));
     }

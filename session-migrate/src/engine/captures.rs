@@ -14,26 +14,33 @@ use crate::sql::begin;
 pub(crate) struct Captures<'a> {
     context: &'a MoveContext,
     captures: Vec<(&'a MappedTable, ChangeCapture)>,
+    /// Why a table of an offline move has no capture.
+    not_captured: Option<String>,
 }
 
 impl<'a> Captures<'a> {
     /// Creates the captures of all mapped tables. An offline move goes on without the
     /// capture of a table that cannot have triggers.
     pub(crate) fn of(context: &'a MoveContext, owner: &CaptureOwner) -> Result<Self, MigrateError> {
-        let mut captures = Vec::new();
+        let (mut captures, mut not_captured) = (Vec::new(), None);
         for table in &context.tables {
             match ChangeCapture::new(&table.source, table.number, owner) {
                 Ok(capture) => captures.push((table, capture)),
                 Err(error) if context.options.is_online => return Err(error.into()),
-                Err(_) => {}
+                Err(error) => not_captured = Some(error.to_string()),
             }
         }
-        Ok(Self { context, captures })
+        Ok(Self { context, captures, not_captured })
     }
 
     /// Returns each capture with its table.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a MappedTable, &ChangeCapture)> {
         self.captures.iter().map(|(table, capture)| (*table, capture))
+    }
+
+    /// Returns why a table cannot have triggers; `None` if every table can.
+    pub(crate) fn not_captured(&self) -> Option<&str> {
+        self.not_captured.as_deref()
     }
 
     /// Starts to log what others write.

@@ -64,6 +64,13 @@ impl MoveContext {
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
     }
 
+    /// Takes over the settings of the move that a resume has changed, also over those that this process
+    /// was given.
+    pub(crate) fn change_settings(&self, before: &MoveSettings, after: &MoveSettings) {
+        let mut settings = self.settings.write().unwrap_or_else(PoisonError::into_inner);
+        settings.change(before, after);
+    }
+
     /// Returns the number of rows in a batch, if it is set.
     pub(crate) fn batch(&self) -> Option<u32> {
         self.settings().batch

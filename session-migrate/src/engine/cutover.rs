@@ -1,5 +1,7 @@
 //! The cutover: blocks writes to the source, applies the last changes, and opens the target.
 
+use session_core::middleware::ErrorChain;
+
 use super::captures::Captures;
 use super::catch_up::{Until, catch_up};
 use super::converge::converge;
@@ -54,19 +56,30 @@ async fn is_complete(worker: &Worker<'_>, compared: &Findings) -> Result<bool, M
     Ok(count_rows(worker.context).await? == worker.held + compared.empty)
 }
 
-/// Blocks writes. An offline move goes on if the source takes no triggers, because no process writes
-/// to it.
+/// Blocks writes. An offline move goes on if the source takes no triggers, because the operator says
+/// that no process writes to it; then no table is blocked, so that no half of a block is relied on.
 async fn block_writes(
     worker: &mut Worker<'_>,
     captures: &Captures<'_>,
 ) -> Result<(), MigrateError> {
+    if let Some(why) = captures.not_captured() {
+        worker.block_failure = Some(why.to_owned());
+        return Ok(());
+    }
     match captures.block_writes().await {
-        Err(error) if !worker.context.options.is_online => {
-            worker.block_failure = Some(error.to_string());
+        Err(error) if !worker.context.options.is_online && takes_no_triggers(&error) => {
+            captures.unblock_writes().await?;
+            worker.block_failure = Some(ErrorChain(&error).to_string());
             Ok(())
         }
         blocked => blocked,
     }
+}
+
+/// Returns whether the source refuses triggers. A table that is in use proves that some process
+/// writes, and a connection that was lost or a wait that was cancelled proves nothing.
+fn takes_no_triggers(error: &MigrateError) -> bool {
+    error.kind() == MigrateErrorKind::Source && !error.is_contended() && !error.is_disconnected()
 }
 
 /// Goes back to catching up, and unblocks writes.
@@ -76,8 +89,39 @@ async fn give_up(worker: &mut Worker<'_>, captures: &Captures<'_>) -> Result<(),
     if noted.as_ref().is_err_and(|error| error.kind() == MigrateErrorKind::Lost) {
         return noted;
     }
-    if worker.block_failure.is_none() {
-        captures.unblock_writes().await?;
-    }
+    captures.unblock_writes().await?;
     noted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::takes_no_triggers;
+    use crate::error::{MigrateError, MigrateErrorKind};
+    use crate::source::{SourceError, SourceErrorKind};
+    use crate::sql::RedactedDbError;
+
+    #[test]
+    fn only_a_refusal_of_the_source_shows_that_it_takes_no_triggers() {
+        let caused = |kind, cause| MigrateError::from(SourceError::new(kind).caused_by(cause));
+        let refusals = [
+            caused(SourceErrorKind::Statement, RedactedDbError::from("no triggers on views")),
+            caused(SourceErrorKind::Statement, RedactedDbError::read_only()),
+        ];
+        for error in refusals {
+            assert!(takes_no_triggers(&error), "{error}");
+        }
+        let others = [
+            caused(SourceErrorKind::Busy, RedactedDbError::busy()),
+            caused(SourceErrorKind::Statement, RedactedDbError::busy()),
+            caused(SourceErrorKind::Statement, RedactedDbError::disconnected()),
+            MigrateError::from(SourceError::new(SourceErrorKind::Busy)),
+            MigrateError::from(SourceError::new(SourceErrorKind::Connection)),
+            MigrateError::new(MigrateErrorKind::Cancelled),
+            MigrateError::new(MigrateErrorKind::Lost),
+            MigrateError::new(MigrateErrorKind::Statement),
+        ];
+        for error in others {
+            assert!(!takes_no_triggers(&error), "{error}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::context::MoveContext;
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::settings::{OnThrottleTimeout, Wait};
-use crate::throttle::{Replicas, hold_up};
+use crate::throttle::{Replicas, hold_up, require_replica};
 
 /// How often it is measured whether the move may go on.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -31,6 +31,7 @@ impl Throttle {
             return Ok(None);
         }
         self.measured_at = Some(now);
+        require_replica(&settings, &context.options.replicas)?;
         let replicas = match self.replicas.take() {
             Some(replicas) => replicas,
             None => Replicas::open(&context.options.replicas).await?,

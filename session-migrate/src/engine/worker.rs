@@ -184,6 +184,11 @@ impl<'a> Worker<'a> {
         self.wait_while_paused().await
     }
 
+    /// Returns whether the move is paused, or its cutover postponed.
+    pub(crate) async fn must_wait(&mut self) -> Result<bool, MigrateError> {
+        Ok(self.is_paused().await? || self.context.settings().postpones_cutover())
+    }
+
     /// Notes what the move waits for, so that `status` and the progress show it.
     pub(crate) async fn waits_for(&mut self, wait: Option<Wait>) -> Result<(), MigrateError> {
         if self.waiting == wait {
@@ -211,7 +216,7 @@ impl<'a> Worker<'a> {
     async fn is_paused(&mut self) -> Result<bool, MigrateError> {
         let (is_paused, manifest) = self.context.journal.requests(&self.context.target).await?;
         if self.manifest != manifest {
-            self.context.adopt_settings(settings_in(&manifest));
+            self.context.change_settings(&settings_in(&self.manifest), &settings_in(&manifest));
             self.manifest = manifest;
         }
         Ok(is_paused)

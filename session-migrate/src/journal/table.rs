@@ -288,7 +288,7 @@ impl JournalTable {
         self.execute_leased(query, connection).await
     }
 
-    /// Records that the move created the target's tables, as another one did that is removed.
+    /// Records the manifest of a move: one that creates the target's tables or changes its settings.
     pub(crate) async fn set_manifest(
         &self,
         connection: &impl ConnectionTrait,

@@ -15,6 +15,14 @@ use crate::sql::sqlite_file;
 pub(crate) struct FileLock {
     path: PathBuf,
     file: File,
+    owner: String,
+}
+
+impl FileLock {
+    /// Returns the name of this process that the file holds.
+    pub(super) fn owner(&self) -> &str {
+        &self.owner
+    }
 }
 
 impl Drop for FileLock {
@@ -50,7 +58,8 @@ pub(super) fn take(path: &Path, owner: &str) -> Result<Acquisition<FileLock>, Mi
                 file.set_len(0).map_err(failed)?;
                 file.rewind().map_err(failed)?;
                 file.write_all(owner.as_bytes()).map_err(failed)?;
-                return Ok(Acquisition::Acquired(FileLock { path: path.to_owned(), file }));
+                let (path, owner) = (path.to_owned(), owner.to_owned());
+                return Ok(Acquisition::Acquired(FileLock { path, file, owner }));
             }
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();

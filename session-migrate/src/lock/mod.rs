@@ -69,6 +69,14 @@ impl Lock {
         }
     }
 
+    /// Returns the name of this process that others read from the lock; none on a server.
+    pub(crate) fn owner(&self) -> Option<&str> {
+        match self {
+            Self::File(lock) => Some(lock.owner()),
+            Self::Server(_) => None,
+        }
+    }
+
     /// Returns the server's id of this process's connection; none for a file.
     pub(crate) const fn connection(&self) -> Option<u64> {
         match self {

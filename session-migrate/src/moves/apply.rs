@@ -1,7 +1,9 @@
 //! Carries out a plan, and resumes a move that was interrupted.
 
 use super::begin::{Approval, begin};
-use super::manifest::{MoveManifest, journal, lock, require_own_block, take_over};
+use super::manifest::{
+    MoveManifest, is_unconfirmed, journal, lock, moved_before, require_own_block, take_over,
+};
 use super::proof::prove_keys;
 use super::report::ApplyReport;
 use crate::engine::{
@@ -13,6 +15,7 @@ use crate::journal::{Journal, Phase};
 use crate::lock::Lock;
 use crate::settings::Wait;
 use crate::target::create_indexes;
+use crate::throttle::require_replica;
 
 /// What an error of an apply that has begun says.
 const WAY_BACK: &str = "`session-migrate abort` takes the move back to the start";
@@ -22,6 +25,7 @@ pub(super) async fn apply(
     approval: &Approval,
 ) -> Result<ApplyReport, MigrateError> {
     context.keyring()?;
+    require_replica(&context.options.settings, &context.options.replicas)?;
     let lock = lock(context).await?;
     let report = apply_locked(context, approval, &lock).await;
     lock.release().await;
@@ -75,26 +79,37 @@ async fn apply_locked(
     }
     take_over(context, lock).await?;
     // The last commit of a killed process may have come in between, so the journal is read again.
-    let current = journal(context).await?;
+    let mut current = journal(context).await?;
     if current.phase == Phase::Open && !is_unconfirmed(&current) {
         return Ok(ApplyReport::of(context, &current));
     }
-    context.adopt_settings(MoveManifest::of(&current)?.settings);
+    store_settings(context, &mut current).await?;
     let block_failure = run_phases(context, &current).await?;
     let mut report = ApplyReport::of(context, &journal(context).await?);
     if let Some(why) = block_failure {
-        let note = format!("writes to the source are not blocked: it takes no triggers ({why})");
-        report.notes = vec![note];
+        report.notes.push(format!("why it takes no triggers: {why}"));
     }
     Ok(report)
 }
 
-/// Returns whether the target was opened, and the comparison that follows was not completed.
-fn is_unconfirmed(journal: &Journal) -> bool {
-    journal.phase == Phase::Open && journal.result_digest.is_none()
+/// Takes over the settings of the move, and stores those that this process was given: a resume changes
+/// what is stored.
+async fn store_settings(context: &MoveContext, journal: &mut Journal) -> Result<(), MigrateError> {
+    let mut manifest = MoveManifest::of(journal)?;
+    context.adopt_settings(manifest.settings.clone());
+    let settings = context.settings();
+    if settings != manifest.settings {
+        manifest.settings = settings;
+        journal.options = manifest.to_json();
+        context.journal.set_manifest(&context.target, context.id, &journal.options).await?;
+    }
+    Ok(())
 }
 
 async fn begin_anew(context: &MoveContext, approval: &Approval) -> Result<(), MigrateError> {
+    if let Some(moved) = moved_before(context).await? {
+        return Err(MigrateError::because(MigrateErrorKind::AlreadyMoved, moved));
+    }
     require_own_block(context, None).await?;
     begin(context, approval).await
 }
@@ -159,6 +174,11 @@ async fn run_until_open(
         }
         worker.enter(Phase::CatchUp).await?;
     }
+    if worker.phase == Phase::Cutover && worker.must_wait().await? {
+        // It was killed behind the block, and the applications must not wait with it.
+        captures.unblock_writes().await?;
+        worker.enter(Phase::CatchUp).await?;
+    }
     let compared = match worker.phase {
         // The less there is left to do behind the block, the shorter it is.
         Phase::CatchUp if context.options.is_online => converge_online(worker, captures).await?,
@@ -175,11 +195,7 @@ async fn wait_for_flag(
     captures: &Captures<'_>,
 ) -> Result<bool, MigrateError> {
     let mut names_rows = true;
-    while let Some(flag) = worker.context.settings().cutover_when_removed {
-        // A file that cannot be looked at may be there.
-        if !flag.try_exists().unwrap_or(true) {
-            break;
-        }
+    while worker.context.settings().postpones_cutover() {
         worker.wait(Wait::FlagFile).await?;
         if worker.context.options.is_online {
             names_rows &= catch_up(worker, captures, Until::NearlyEmpty).await?.names_rows;

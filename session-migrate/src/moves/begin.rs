@@ -162,15 +162,43 @@ async fn backup(context: &MoveContext) -> Result<Option<String>, MigrateError> {
     let copy = free_name(&format!("{}.before-{}", file.display(), context.id));
     // A copy that was interrupted must not be taken for a complete one.
     let partial = PathBuf::from(format!("{copy}.partial"));
-    let _ = std::fs::remove_file(&partial);
-    let mut query = Query::new(Dialect::Sqlite, "VACUUM INTO ");
-    let path = query.bind(Value::String(Some(partial.display().to_string())));
-    query.push(&path);
-    query.execute(&context.source).await.map_err(no_backup)?;
-    let permissions = std::fs::metadata(&file).map(|of| of.permissions()).map_err(no_backup)?;
-    std::fs::set_permissions(&partial, permissions).map_err(no_backup)?;
+    remove_partial(&partial);
+    if let Err(error) = write_copy(context, &file, &partial).await {
+        remove_partial(&partial);
+        return Err(error);
+    }
     std::fs::rename(&partial, &copy).map_err(no_backup)?;
     Ok(Some(copy))
+}
+
+/// Copies the source into a file that has the source's permissions before anything is in it; SQLite
+/// takes an empty file, and gives the journal beside it the same ones.
+async fn write_copy(context: &MoveContext, file: &Path, copy: &Path) -> Result<(), MigrateError> {
+    let permissions = std::fs::metadata(file).map(|of| of.permissions()).map_err(no_backup)?;
+    create_private(copy).map_err(no_backup)?;
+    std::fs::set_permissions(copy, permissions).map_err(no_backup)?;
+    let mut query = Query::new(Dialect::Sqlite, "VACUUM INTO ");
+    let path = query.bind(Value::String(Some(copy.display().to_string())));
+    query.push(&path);
+    query.execute(&context.source).await.map_err(no_backup)?;
+    Ok(())
+}
+
+/// Creates an empty file that no other user can open.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+/// Removes a copy that was interrupted, and its journal.
+fn remove_partial(partial: &Path) {
+    for path in [partial.to_owned(), PathBuf::from(format!("{}-journal", partial.display()))] {
+        // As a rule there is none.
+        let _ = std::fs::remove_file(path);
+    }
 }
 
 /// Returns this name, or, where a file has it, the first with a number that no file has.

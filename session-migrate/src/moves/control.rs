@@ -6,13 +6,13 @@ use session_core::SessionId;
 use session_core::clock::{Clock as _, SystemClock};
 
 use super::failback::forget;
-use super::manifest::{MoveManifest, journal, lock, take_over};
+use super::manifest::{MoveManifest, is_unconfirmed, journal, lock, take_over, unconfirmed};
 use super::outlook::tables_there;
 use super::report::{FinalizeReport, MoveStatus, PauseReport, SourceStatus, StatusReport};
 use crate::capture::{remains, remove_remains};
 use crate::engine::{Captures, MoveContext};
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::journal::{JournalTable, Phase, exists};
+use crate::journal::{Journal, JournalTable, Phase, exists};
 use crate::lock::Lock;
 use crate::sql::Dialect;
 
@@ -46,6 +46,34 @@ async fn in_source(source: &DatabaseConnection, tag: &str) -> Result<SourceStatu
     }
     let blocked = remains.blocks.into_iter().filter(|block| block.tag == tag);
     Ok(SourceStatus { blocked: blocked.map(|block| block.table).collect(), log_entries })
+}
+
+/// Returns whether a process works on the move.
+///
+/// # Errors
+///
+/// Returns an error of the kind `Busy` if a process works on another move into this target, which has
+/// the same lock.
+pub(super) async fn is_at_work(
+    context: &MoveContext,
+    journal: &Journal,
+) -> Result<bool, MigrateError> {
+    let url = context.options.target();
+    let (holder, is_its) = match context.dialect() {
+        Dialect::Sqlite => {
+            let Some(holder) = Lock::holder(url, &context.target).await? else { return Ok(false) };
+            let is_its = journal.owner.as_ref() == Some(&holder);
+            (holder, is_its)
+        }
+        _ => match Lock::connection_of_holder(url, &context.target).await? {
+            None => return Ok(false),
+            Some(id) => (format!("connection {id}"), journal.connections.lock == Some(id)),
+        },
+    };
+    match is_its {
+        true => Ok(true),
+        false => Err(MigrateError::because(MigrateErrorKind::Busy, holder)),
+    }
 }
 
 pub(super) async fn set_paused(
@@ -95,6 +123,9 @@ async fn finalize_locked(
     let journal = journal(context).await?;
     let owner_of_objects = MoveManifest::of(&journal)?.capture_owner(context.id);
     let captures = Captures::of(context, &owner_of_objects)?;
+    if is_unconfirmed(&journal) && !context.tables.is_empty() {
+        return Err(unconfirmed());
+    }
     match journal.phase {
         // A source that takes no triggers has no block; then the move is offline.
         Phase::Open if context.options.is_online || journal.is_blocked => {

@@ -9,11 +9,11 @@ use session_core::SessionId;
 use crate::capture::{Block, CaptureOwner, blocks};
 use crate::engine::{CONNECTIONS, MoveContext};
 use crate::error::{MigrateError, MigrateErrorKind};
-use crate::journal::{Journal, RunnerConnections};
+use crate::journal::{Journal, Phase, RunnerConnections};
 use crate::lock::{Acquisition, Lock};
 use crate::options::MoveSpec;
 use crate::settings::MoveSettings;
-use crate::source::{SourceError, SourceIdentity};
+use crate::source::{Mapping, SourceError, SourceIdentity};
 use crate::sql::Dialect;
 use crate::sql::pool::server_ids;
 
@@ -82,7 +82,9 @@ pub(super) async fn take_over(context: &MoveContext, lock: &Lock) -> Result<(), 
         server_ids(&context.source, CONNECTIONS)
     )?;
     let connections = RunnerConnections { lock: lock.connection(), target, source };
-    context.journal.take_over(&context.target, &owner(context), &connections).await
+    // The same text as in the lock, by which a holder is known.
+    let owner = lock.owner().map_or_else(|| owner(context), str::to_owned);
+    context.journal.take_over(&context.target, &owner, &connections).await
 }
 
 /// Returns the name of this process for people: its id, and the time.
@@ -169,6 +171,42 @@ pub(super) async fn no_move(context: &MoveContext) -> Result<MigrateError, Migra
             others.join(" and ")
         ),
     ))
+}
+
+/// Returns which mapping another move of this source has, and what to do; `None` if none has one. The
+/// rows would get the same ids, and the tokens that were renewed since would be overwritten.
+pub(super) async fn moved_before(context: &MoveContext) -> Result<Option<String>, MigrateError> {
+    let mine: Vec<&str> = context.mappings.mapping.iter().map(Mapping::name).collect();
+    for journal in context.journal.all(&context.target).await? {
+        if journal.id == context.id || journal.phase == Phase::RolledBack {
+            continue;
+        }
+        let manifest = MoveManifest::of(&journal)?;
+        let theirs = manifest.spec.mappings().mapping.iter().map(Mapping::name);
+        let shared = theirs.into_iter().find(|name| mine.contains(name));
+        if let Some(name) = shared.filter(|_| manifest.source == context.identity) {
+            return Ok(Some(format!(
+                "the mapping {name:?} of this source belongs to the move {} ({}): leave it out, or \
+                 use the mappings that the move was begun with",
+                journal.id, journal.phase
+            )));
+        }
+    }
+    Ok(None)
+}
+
+/// Returns whether the target was opened, and the comparison that follows was not completed.
+pub(super) fn is_unconfirmed(journal: &Journal) -> bool {
+    journal.phase == Phase::Open && journal.result_digest.is_none()
+}
+
+/// Returns the error for what an unconfirmed move must not do yet.
+pub(super) fn unconfirmed() -> MigrateError {
+    MigrateError::because(
+        MigrateErrorKind::Phase,
+        "the target is open, and its comparison with the source has failed or was not completed: \
+         run apply again",
+    )
 }
 
 /// Returns an error if another move blocks writes to the source: its sessions are elsewhere.

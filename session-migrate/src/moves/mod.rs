@@ -38,7 +38,6 @@ use manifest::MoveManifest;
 
 use crate::engine::{self, MoveContext};
 use crate::error::MigrateError;
-use crate::lock::Lock;
 use crate::options::{MoveOptions, Renewed};
 use crate::progress::{Progress, ProgressSender};
 use crate::sql::connect_read_only;
@@ -125,7 +124,8 @@ impl Move {
     /// # Errors
     ///
     /// Returns a [`MigrateError`] if a step fails. What was done so far is kept, and the next call
-    /// goes on from there.
+    /// goes on from there. Of the kind `AlreadyMoved` if the move is finalized, or if another move of
+    /// the source has one of its mappings.
     pub async fn apply(&self, approval: Approval) -> Result<ApplyReport, MigrateError> {
         let context = self.open(false).await?;
         // Boxed, because the future is large.
@@ -169,8 +169,8 @@ impl Move {
     ///
     /// # Errors
     ///
-    /// Returns a [`MigrateError`]: of the kind `Phase` if the target is not open, or if writes to the
-    /// source are not blocked; of the kind `Lost` if another process has taken the move over.
+    /// Returns a [`MigrateError`]: of the kind `Phase` if the target is not open, if its comparison with
+    /// the source was not completed, or if writes to the source are not blocked; of the kind `Lost` if another process has taken the move over.
     pub async fn failback(&self, mode: FailbackMode) -> Result<FailbackReport, MigrateError> {
         let context = self.open_begun(false).await?;
         let report = Box::pin(failback::failback(&context, mode)).await;
@@ -183,8 +183,8 @@ impl Move {
     ///
     /// # Errors
     ///
-    /// Returns a [`MigrateError`]: of the kind `Phase` before the cutover, or if writes to the source
-    /// are not blocked any more.
+    /// Returns a [`MigrateError`]: of the kind `Phase` before the cutover, if the comparison after it was
+    /// not completed, or if writes to the source are not blocked any more.
     pub async fn finalize(&self) -> Result<FinalizeReport, MigrateError> {
         let context = self.open_begun_or_gone(false).await?;
         let report = control::finalize(&context).await;
@@ -208,7 +208,8 @@ impl Move {
     ///
     /// # Errors
     ///
-    /// Returns the same errors as [`apply`](Self::apply).
+    /// Returns the same errors as [`apply`](Self::apply); one of the kind `Busy` while a process works on
+    /// another move into the target.
     pub async fn resume(&self) -> Result<PauseReport, MigrateError> {
         self.resume_with(&[]).await
     }
@@ -236,13 +237,12 @@ impl Move {
         context: &MoveContext,
         changes: &[(String, String)],
     ) -> Result<PauseReport, MigrateError> {
+        let journal = manifest::journal(context).await?;
+        let is_unfinished = journal.phase.is_before_cutover();
+        let is_ours = is_unfinished && !control::is_at_work(context, &journal).await?;
         if !changes.is_empty() {
             control::change_settings(context, changes).await?;
         }
-        let journal = manifest::journal(context).await?;
-        let is_unfinished = journal.phase.is_before_cutover();
-        let is_ours =
-            is_unfinished && Lock::holder(self.target(), &context.target).await?.is_none();
         if is_ours {
             proof::prove_keys(context, &journal).await?;
         }
@@ -294,7 +294,9 @@ impl Move {
     ///
     /// # Errors
     ///
-    /// Returns the same errors as [`rollback`](Self::rollback), but none if there is no move.
+    /// Returns the same errors as [`rollback`](Self::rollback), but none if there is no move: of the kind
+    /// `NoMove` only if another name or target may lead to the move that is meant, because the target has
+    /// moves or the source shows one.
     pub async fn abort(&self, renewed: Renewed) -> Result<RollbackReport, MigrateError> {
         let context = self.open_begun(false).await?;
         let report = Box::pin(rollback::abort(&context, renewed)).await;

@@ -43,13 +43,25 @@ impl ApplyReport {
             blocked_ms: journal.blocked_ms,
             backup: MoveManifest::of(journal).ok().and_then(|manifest| manifest.backup),
             result_digest: journal.result_digest.clone(),
-            notes: vec![
-                "writes to the source are blocked; finalize drops the triggers that block them"
-                    .to_owned(),
-                "instances that still write to the source get errors: stop them".to_owned(),
-            ],
+            notes: notes(journal),
         }
     }
+}
+
+/// Returns what to know of the source while the target is open.
+fn notes(journal: &Journal) -> Vec<String> {
+    let notes: &[&str] = match (journal.phase, journal.is_blocked) {
+        (Phase::Open, true) => &[
+            "writes to the source are blocked; finalize drops the triggers that block them",
+            "instances that still write to the source get errors: stop them",
+        ],
+        (Phase::Open, false) => &[
+            "writes to the source are not blocked, because it takes no triggers: keep the instances \
+             that write to it stopped",
+        ],
+        _ => &[],
+    };
+    notes.iter().map(|note| (*note).to_owned()).collect()
 }
 
 /// The report of [`Move::rollback`](super::Move::rollback).
@@ -63,8 +75,8 @@ pub struct RollbackReport {
     /// Whether the move is rolled back. If not, some sign-ins could not be written back: nothing was
     /// removed, writes to the source are still blocked, and the rollback goes on with the next call.
     pub is_done: bool,
-    /// Whether there was no move, and the target has the session tables without any row: an apply that
-    /// was killed before its first entry in the journal leaves them. `down` drops them.
+    /// Whether the target has the session tables without any row, and no move that made them: an apply
+    /// that was killed before its first entry in the journal leaves them. `down` drops them.
     pub has_empty_tables: bool,
     /// Rows that were removed from the target.
     pub removed: u64,

@@ -1,8 +1,11 @@
 //! Which rights of the databases' users an apply would miss half-way.
 
+use std::collections::BTreeSet;
+
 use sea_orm_migration::sea_orm::{DatabaseConnection, QueryResult, Value};
 
-use crate::engine::MoveContext;
+use crate::capture::CaptureOwner;
+use crate::engine::{Captures, MoveContext};
 use crate::error::MigrateError;
 use crate::sql::{Dialect, Query, SqlError};
 
@@ -28,18 +31,33 @@ pub(super) async fn missing_rights(
         let base = table.source.bound().slots.base();
         let schema = base.schema.as_deref();
         missing.extend(in_schema(&context.source, "source", schema, &IN_SOURCE).await?);
-        if Dialect::of(context.source.get_database_backend()) == Dialect::Postgres {
-            let name = Dialect::Postgres.table(schema, &base.name);
-            let mut query = Query::new(Dialect::Postgres, "SELECT has_table_privilege(");
-            let name = query.bind(Value::String(Some(name)));
-            query.push(&format!("{name}, 'TRIGGER')::int::bigint"));
-            if query.number(&context.source).await? == 0 {
-                missing.push(format!("TRIGGER on the source's table {}", base.name));
-            }
-        }
     }
     missing.dedup();
+    if Dialect::of(context.source.get_database_backend()) == Dialect::Postgres {
+        missing.extend(not_owned(context).await?);
+    }
     Ok(missing)
+}
+
+/// Returns which tables of a source on PostgreSQL another role owns: only the owner can set that a
+/// trigger always fires, and drop it. The joined tables and the parents get triggers as well.
+async fn not_owned(context: &MoveContext) -> Result<Vec<String>, MigrateError> {
+    let captures = Captures::of(context, &CaptureOwner::new(context.id))?;
+    let tables: BTreeSet<String> =
+        captures.iter().flat_map(|(_, capture)| capture.tables()).collect();
+    let mut found = Vec::new();
+    for table in tables {
+        let mut query = Query::new(
+            Dialect::Postgres,
+            "SELECT COUNT(*) FROM pg_class WHERE pg_has_role(relowner, 'USAGE') AND oid = ",
+        );
+        let name = query.bind(Value::String(Some(table.clone())));
+        query.push(&format!("to_regclass({name})"));
+        if query.number(&context.source).await? == 0 {
+            found.push(format!("ownership of the source's table {}", table.replace('"', "")));
+        }
+    }
+    Ok(found)
 }
 
 /// Returns the rights that are missing in a schema, or in a database of the MySQL family.

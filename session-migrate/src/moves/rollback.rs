@@ -8,11 +8,13 @@ use super::proof::prove_keys;
 use super::remove::{finish, has_empty_tables, remove_rows};
 use super::report::RollbackReport;
 use super::write_back::{list_changed, write_back};
+use crate::capture::remains;
 use crate::engine::{Captures, MoveContext};
 use crate::error::{MigrateError, MigrateErrorKind};
 use crate::journal::{Journal, Phase, exists};
 use crate::lock::Lock;
 use crate::options::Renewed;
+use crate::source::SourceError;
 use crate::sql::Query;
 use crate::target::uuid_literal;
 
@@ -37,10 +39,39 @@ pub(super) async fn abort(
 ) -> Result<RollbackReport, MigrateError> {
     match rollback(context, renewed).await {
         Err(error) if error.kind() == MigrateErrorKind::NoMove => {
+            require_nothing_left(context, error).await?;
             let has_empty_tables = has_empty_tables(context).await?;
             Ok(RollbackReport { is_done: true, has_empty_tables, ..RollbackReport::default() })
         }
         report => report,
+    }
+}
+
+/// Returns the error for a source without a move, if another name or target may lead to the move that
+/// is meant: the target has moves, or the source shows one.
+async fn require_nothing_left(
+    context: &MoveContext,
+    error: MigrateError,
+) -> Result<(), MigrateError> {
+    if !context.journal.all(&context.target).await?.is_empty() {
+        return Err(error);
+    }
+    let remains = remains(&context.source).await.map_err(SourceError::from)?;
+    let blocked = remains.blocks.first().map(|block| {
+        format!(
+            "in this target; writes to {} are blocked by the move {}: give its target and its \
+             --name, or lift the block with `session-migrate unblock`",
+            block.table, block.run
+        )
+    });
+    let logged = remains.logs.first().map(|_| {
+        "in this target; the source has the change log of one: give its target and its --name, or \
+         remove the log with `session-migrate unblock`"
+            .to_owned()
+    });
+    match blocked.or(logged) {
+        Some(detail) => Err(MigrateError::because(MigrateErrorKind::NoMove, detail)),
+        None => Ok(()),
     }
 }
 
@@ -72,7 +103,10 @@ async fn rollback_locked(
             last_pass(context, &captures, &journal, &mut report).await?;
         }
         let is_complete = match has_keys {
-            true => write_back(context, &captures, renewed, &mut report).await?,
+            true => {
+                let how = (renewed, journal.is_blocked);
+                write_back(context, &captures, how, &mut report).await?
+            }
             false => list_changed(context, &mut report).await?,
         };
         report.begun_since = sessions_begun_since(context).await?;
@@ -89,6 +123,7 @@ async fn rollback_locked(
     }
     finish(context, &manifest).await?;
     report.is_done = true;
+    report.has_empty_tables = !manifest.made_tables && has_empty_tables(context).await?;
     Ok(report)
 }
 

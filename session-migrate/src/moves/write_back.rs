@@ -26,21 +26,24 @@ struct WriteBack<'a> {
     context: &'a MoveContext,
     captures: &'a Captures<'a>,
     renewed: Renewed,
-    /// Whether writes to the source are blocked.
+    /// Whether the cutover blocked writes to the source, or they are blocked now: if the block goes
+    /// meanwhile, nothing may be written any more.
     is_blocked: bool,
     report: &'a mut RollbackReport,
     /// Sign-ins that are lost unless they are discarded by request.
     unwritten: u64,
 }
 
-/// Writes renewed tokens back, and lists what cannot be. Returns whether the target may be emptied.
+/// Writes renewed tokens back, and lists what cannot be. `was_blocked` says whether the cutover blocked
+/// writes to the source. Returns whether the target may be emptied.
 pub(super) async fn write_back(
     context: &MoveContext,
     captures: &Captures<'_>,
-    renewed: Renewed,
+    (renewed, was_blocked): (Renewed, bool),
     report: &mut RollbackReport,
 ) -> Result<bool, MigrateError> {
-    let is_blocked = captures.iter().next().is_some() && captures.unblocked().await?.is_none();
+    let is_blocked =
+        was_blocked || captures.iter().next().is_some() && captures.unblocked().await?.is_none();
     let mut of = WriteBack { context, captures, renewed, is_blocked, report, unwritten: 0 };
     let (mut source_rows, mut found) = (0, 0);
     context.progress.begin_activity(Activity::WriteBack, count_rows(context).await?);

@@ -68,13 +68,12 @@ impl Remover<'_> {
 
     async fn try_remove(&self, batch: VictimBatch) -> Result<u64, BatchError> {
         let transaction = self.table.begin().await?;
+        // A statement that waits for a row sees no rows that came to refer to it meanwhile.
+        if !self.table.referrers.is_empty() && self.victims.dialect != Dialect::Sqlite {
+            self.lock(batch).rows(&transaction).await?;
+        }
         let removed = match self.victims.dialect {
-            Dialect::Postgres => {
-                if !self.table.referrers.is_empty() {
-                    self.lock(batch).execute(&transaction).await?;
-                }
-                self.move_rows(batch).execute(&transaction).await?
-            }
+            Dialect::Postgres => self.move_rows(batch).execute(&transaction).await?,
             _ => self.copy_and_delete(&transaction, batch).await?,
         };
         transaction.commit().await?;
@@ -126,15 +125,20 @@ impl Remover<'_> {
         format!("w.seq > {} AND w.seq <= {}", batch.after, batch.last)
     }
 
-    /// Returns PostgreSQL's statement that locks the rows of a batch, after which no row can come to
-    /// refer to them.
+    /// Returns the statement that locks the rows of a batch, after which no row can come to refer to
+    /// them. SQLite has one writer at a time.
     fn lock(&self, batch: VictimBatch) -> Query {
         let (source, name) = (self.table.table_sql(), self.victims.name());
+        let (join, of) = match self.victims.dialect {
+            // MariaDB cannot name a table here, and the temporary one is this connection's alone.
+            Dialect::Mysql => ("STRAIGHT_JOIN", String::new()),
+            _ => ("CROSS JOIN", format!(" OF {BASE}")),
+        };
         let mut query =
-            self.query(&format!("SELECT 1 FROM {source} AS {BASE}, {name} AS w WHERE "));
+            self.query(&format!("SELECT 1 FROM {name} AS w {join} {source} AS {BASE} WHERE "));
         query.push(&Self::range(batch)).push(" AND ");
         query.push(&self.victims.is_row(BASE));
-        query.push(&format!(" FOR UPDATE OF {BASE}"));
+        query.push(&format!(" FOR UPDATE{of}"));
         query
     }
 

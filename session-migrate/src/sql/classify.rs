@@ -158,6 +158,9 @@ impl Code {
 pub(super) fn class_without_code(error: &DbErr) -> ErrorClass {
     use sea_orm_migration::sea_orm::sqlx::Error;
 
+    if matches!(error, DbErr::ConnectionAcquire(_)) {
+        return ErrorClass::Disconnected;
+    }
     match driver_error(error) {
         Some(
             Error::Io(_)
@@ -165,6 +168,7 @@ pub(super) fn class_without_code(error: &DbErr) -> ErrorClass {
             | Error::Protocol(_)
             | Error::BeginFailed
             | Error::PoolClosed
+            | Error::PoolTimedOut
             | Error::WorkerCrashed,
         ) => ErrorClass::Disconnected,
         _ => ErrorClass::Other,

@@ -102,6 +102,11 @@ impl RedactedDbError {
         matches!(self.class, ErrorClass::Conflict | ErrorClass::Busy)
     }
 
+    /// Returns whether the server or the connection is gone.
+    pub(crate) const fn is_disconnected(&self) -> bool {
+        matches!(self.class, ErrorClass::Disconnected)
+    }
+
     /// Returns whether a row violates a constraint.
     pub(crate) const fn is_violation(&self) -> bool {
         matches!(self.class, ErrorClass::Constraint)
@@ -126,5 +131,24 @@ impl From<&str> for RedactedDbError {
 impl From<String> for RedactedDbError {
     fn from(text: String) -> Self {
         Self { text, class: ErrorClass::Other }
+    }
+}
+
+#[cfg(test)]
+impl RedactedDbError {
+    fn of(class: ErrorClass) -> Self {
+        Self { text: format!("{class:?}"), class }
+    }
+
+    pub(crate) fn busy() -> Self {
+        Self::of(ErrorClass::Busy)
+    }
+
+    pub(crate) fn disconnected() -> Self {
+        Self::of(ErrorClass::Disconnected)
+    }
+
+    pub(crate) fn read_only() -> Self {
+        Self::of(ErrorClass::ReadOnly)
     }
 }

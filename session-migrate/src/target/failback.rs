@@ -75,6 +75,31 @@ pub(crate) async fn events(
     Ok(rows.iter().map(event).collect::<Result<_, _>>()?)
 }
 
+/// Returns the first sessions after an id that have changed since the move brought them, or that began
+/// in the target since this time. Unlike events they are there however long ago that was.
+pub(crate) async fn changed_sessions(
+    connection: &impl ConnectionTrait,
+    (dialect, this): (Dialect, Uuid),
+    since: i64,
+    after: Uuid,
+    limit: u32,
+) -> Result<Vec<SessionId>, MigrateError> {
+    let this = uuid_literal(dialect, this);
+    let sql = format!(
+        "SELECT id FROM login_session WHERE ((moved_by IS NULL AND created_at >= {since}) OR \
+         (moved_by = {this} AND (revision > COALESCE(moved_revision, 1) OR ended_at IS NOT NULL))) \
+         AND id > "
+    );
+    let mut query = Query::new(dialect, sql);
+    let after = query.bind(Value::Uuid(Some(after)));
+    query.push(&format!("{after} ORDER BY id LIMIT {limit}"));
+    let rows = query.rows(connection).await?;
+    let id = |row: &sea_orm_migration::sea_orm::QueryResult| {
+        Ok::<_, DbErr>(SessionId::from_uuid(row.try_get_by_index(0)?))
+    };
+    Ok(rows.iter().map(id).collect::<Result<_, _>>()?)
+}
+
 /// Returns which move each of these sessions belongs to.
 pub(crate) async fn moved_by(
     connection: &impl ConnectionTrait,

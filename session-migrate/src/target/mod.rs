@@ -16,8 +16,8 @@ mod table;
 pub(crate) use columns::check_columns;
 pub(crate) use existing::{ExistingRow, TargetRow, WRITE_BACK};
 pub(crate) use failback::{
-    CHANGES, EventPosition, MovedBy, StoredNote, events, forget_sign_ins, hand_over, moved_by,
-    note_sign_in, sign_in_notes,
+    CHANGES, EventPosition, MovedBy, StoredNote, changed_sessions, events, forget_sign_ins,
+    hand_over, moved_by, note_sign_in, sign_in_notes,
 };
 pub(crate) use indexes::{
     create_indexes, create_statements, drop_indexes, drop_statements, is_empty,

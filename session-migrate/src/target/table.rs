@@ -53,6 +53,8 @@ pub(crate) struct TargetTable {
     dialect: Dialect,
     /// The id of the sealing key, as SQL.
     seal_key: String,
+    /// The id of the move, as SQL: what another move has brought is never written.
+    moved_by: String,
     live: BulkInsert,
     quarantine: BulkInsert,
 }
@@ -78,9 +80,9 @@ impl TargetTable {
         let quarantine = BulkInsert {
             table: "session_move_aside",
             columns: QUARANTINE_COLUMNS.to_vec(),
-            constants: vec![("seal_key", seal_key.clone()), ("move_id", moved_by)],
+            constants: vec![("seal_key", seal_key.clone()), ("move_id", moved_by.clone())],
         };
-        Self { dialect, seal_key, live, quarantine }
+        Self { dialect, seal_key, moved_by, live, quarantine }
     }
 
     /// Inserts rows that the target does not hold yet.
@@ -202,20 +204,24 @@ impl TargetTable {
         connection: &impl ConnectionTrait,
         ids: &[SessionId],
     ) -> Result<u64, MigrateError> {
-        let live = "DELETE FROM login_session WHERE id IN ";
-        let quarantined = "DELETE FROM session_move_aside WHERE session_id IN ";
-        Ok(self.delete(connection, live, ids).await?
-            + self.delete(connection, quarantined, ids).await?)
+        let mine = &self.moved_by;
+        let live = format!("DELETE FROM login_session WHERE moved_by = {mine} AND id IN ");
+        let quarantined =
+            format!("DELETE FROM session_move_aside WHERE move_id = {mine} AND session_id IN ");
+        Ok(self.delete(connection, &live, ids).await?
+            + self.delete(connection, &quarantined, ids).await?)
     }
 
-    /// Deletes quarantined rows only; returns how many there were.
+    /// Deletes quarantined rows of this move only; returns how many there were.
     pub(crate) async fn remove_quarantined(
         &self,
         connection: &impl ConnectionTrait,
         ids: &[SessionId],
     ) -> Result<u64, MigrateError> {
         let sql = format!(
-            "DELETE FROM session_move_aside WHERE state <> '{WRITE_BACK}' AND session_id IN "
+            "DELETE FROM session_move_aside WHERE move_id = {} AND state <> '{WRITE_BACK}' AND \
+             session_id IN ",
+            self.moved_by
         );
         self.delete(connection, &sql, ids).await
     }
@@ -233,7 +239,7 @@ impl TargetTable {
         Ok(removed)
     }
 
-    /// Updates a live row to the tokens and the identity that its source has now. A secret that a
+    /// Updates a live row of this move to the tokens and the identity that its source has now. A secret that a
     /// device holds, the last use and the timeouts stay.
     pub(crate) async fn update(
         &self,
@@ -267,7 +273,8 @@ impl TargetTable {
             query.push(&format!(", digest = {digest}"));
         }
         let id = query.bind(Value::Uuid(Some(live.session.id.as_uuid())));
-        query.push(&format!(" WHERE id = {id} AND ended_at IS NULL"));
+        let mine = &self.moved_by;
+        query.push(&format!(" WHERE id = {id} AND moved_by = {mine} AND ended_at IS NULL"));
         query.execute(connection).await?;
         Ok(())
     }

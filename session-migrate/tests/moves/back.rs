@@ -112,11 +112,7 @@ fn is_partial(path: &std::path::Path) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_copy_is_made_again() {
-    let site = Site::new(Kind::Sqlite, &users(), &rows(60), false).await;
-    site.run("CREATE TABLE large (bytes BLOB)").await;
-    for _ in 0..24 {
-        site.run("INSERT INTO large VALUES (randomblob(1000000))").await;
-    }
+    let site = large().await;
     let mut interrupted = 0;
     while interrupted < 3 {
         let mut child = site.spawn("apply", &["--yes"]);
@@ -146,4 +142,50 @@ async fn an_interrupted_copy_is_made_again() {
     let row = copy.query_one_raw(sql).await.unwrap().unwrap();
     let counts: [i64; 2] = [0, 1].map(|at| row.try_get_by_index(at).unwrap());
     assert_eq!(counts, [24, 60]);
+}
+
+/// Creates a file whose copy takes a moment.
+async fn large() -> Site {
+    let site = Site::new(Kind::Sqlite, &users(), &rows(60), false).await;
+    site.run("CREATE TABLE large (bytes BLOB)").await;
+    for _ in 0..24 {
+        site.run("INSERT INTO large VALUES (randomblob(1000000))").await;
+    }
+    site
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(unix)]
+async fn a_copy_is_never_readable_by_more_than_its_source() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let site = large().await;
+    let path =
+        site.database.url().trim_start_matches("sqlite://").split('?').next().unwrap().to_owned();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let mut child = site.spawn("apply", &["--yes"]);
+    let mut seen = 0;
+    while child.try_wait().unwrap().is_none() {
+        for copy in beside(&site).iter().filter(|copy| copy.to_string_lossy().contains(".before-"))
+        {
+            let Ok(metadata) = std::fs::metadata(copy) else { continue };
+            let mode = metadata.permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{mode:o} {}", copy.display());
+            seen += usize::from(is_partial(copy));
+        }
+    }
+    assert!(seen > 0, "the copy was never observed");
+    assert!(child.wait().await.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_fails_is_removed() {
+    let site = large().await;
+    let tool = crate::tool::Tool::preset(&site, "openwebui").key(crate::openwebui::KEY);
+    // The disk is full after 8 MB.
+    let refused = tool.file_blocks(8 * 1024).run("apply", &["--yes"]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.errors.contains("cannot be backed up"), "{refused:?}");
+    let copies = beside(&site);
+    assert!(!copies.iter().any(|path| path.to_string_lossy().contains(".before-")), "{copies:?}");
 }

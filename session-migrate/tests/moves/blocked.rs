@@ -18,7 +18,7 @@ use crate::rollback::{all_opened, cancelled_while_loading, opened, renewed};
 use crate::seed::{USERS, rows};
 use crate::signal;
 use crate::site::{Site, Stage, text};
-use crate::snapshot::{changes, snapshot};
+use crate::snapshot::{changes, count, snapshot, texts};
 use crate::target::Target;
 use crate::tool::PROGRAM;
 
@@ -47,7 +47,54 @@ pub(crate) fn refuses(source: &Source, write: &str) -> impl Future<Output = ()> 
     }
 }
 
+/// Drops the triggers that block writes, as an administrator may.
+async fn drop_block(source: &Source) {
+    let (sql, on) = match source.kind() {
+        Kind::Sqlite => {
+            ("SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE '%_bar_%'", "")
+        }
+        Kind::Postgres => (
+            "SELECT tgname::text FROM pg_trigger WHERE tgname LIKE 'session_move_%_bar_%'",
+            " ON oauth_session",
+        ),
+        Kind::MariaDb | Kind::MySql => (
+            "SELECT CAST(TRIGGER_NAME AS CHAR) FROM information_schema.TRIGGERS \
+             WHERE TRIGGER_SCHEMA = DATABASE() AND TRIGGER_NAME LIKE '%_bar_%'",
+            "",
+        ),
+    };
+    let names = texts(&source.connection, sql, 0).await;
+    assert!(!names.is_empty(), "it is blocked");
+    for name in names {
+        source.run(&format!("DROP TRIGGER {name}{on}")).await;
+    }
+}
+
 on_every_database! {
+    async fn a_block_that_goes_while_a_rollback_waits_lets_nothing_be_overwritten(database: Database) {
+        let source = openwebui::source(database, 5).await;
+        let tool = openwebui::tool(&source);
+        tool.moved().await;
+        let target = Target::of(&source.database).await;
+        renewed(&target, "id-002").await;
+        target.close().await;
+        // A renewal under way, for whose end the rollback waits.
+        source.run("UPDATE login_session SET lease_owner = moved_by WHERE user_id = 'u3'").await;
+        let mut child = tool.spawn("rollback", &[]);
+        while count(&source, "session_move WHERE phase = 'roll_back'").await == 0 {
+            assert!(child.try_wait().unwrap().is_none(), "it waits");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        drop_block(&source).await;
+        let newer = openwebui::token(777);
+        source.run(&format!("UPDATE oauth_session SET token = '{newer}' WHERE id = 'id-002'")).await;
+        source.run("UPDATE login_session SET lease_owner = NULL").await;
+        let output = child.wait_with_output().await.unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+        assert!(text(&output).contains("are not blocked any more"), "{}", text(&output));
+        assert_eq!(opened(&source, "id-002").await, ["at-777", "rt-777"]);
+    }
+
     async fn a_writer_gets_in_only_after_everything_is_written_back(database: Database) {
         let source = openwebui::source(database, 40).await;
         let tool = openwebui::tool(&source);

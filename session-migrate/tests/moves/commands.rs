@@ -57,6 +57,19 @@ on_every_database! {
         assert!(said.contains("session-migrate down"), "{said}");
     }
 
+    async fn a_rollback_names_tables_that_it_did_not_make(database: Database) {
+        let source = openwebui::source(database, 1).await;
+        let tool = openwebui::tool(&source);
+        tool.moved().await;
+        assert_eq!(tool.done("rollback", &[]).await["has_empty_tables"], false);
+        source.database.migrate().await;
+        tool.moved().await;
+        let said = tool.run("rollback", &[]).await.out;
+        assert!(said.contains("session-migrate down"), "{said}");
+        tool.moved().await;
+        assert_eq!(tool.done("abort", &[]).await["has_empty_tables"], true);
+    }
+
     async fn an_apply_that_fails_names_the_way_back_and_abort_takes_it(database: Database) {
         let source = openwebui::source(database, 20).await;
         let before = snapshot(&source).await;

@@ -157,6 +157,27 @@ on_every_database! {
         assert!(key_of(&source, &begun).await.is_some());
     }
 
+    async fn changes_whose_events_were_purged_go_back(database: Database) {
+        let source = openwebui::source(database, 5).await;
+        let tool = openwebui::tool(&source);
+        let (target, tokens, begun) = used(&source, &tool).await;
+        target.close().await;
+        source.run("DELETE FROM login_session_event").await;
+        let report = tool.done("failback", &["--once"]).await;
+        let counts = &report["counts"];
+        assert_eq!(
+            (&counts["written_back"], &counts["added"], &counts["ended"], &report["is_current"]),
+            (&1.into(), &2.into(), &1.into(), &true.into()),
+            "{report}"
+        );
+        assert_eq!(opened(&source, "id-002").await, tokens);
+        for (_, tokens) in &begun {
+            assert!(key_of(&source, tokens).await.is_some(), "a session that began is a row");
+        }
+        assert!(!all_opened(&source).await.contains_key("id-003"), "it has ended");
+        assert_eq!(tool.done("verify", &[]).await["mismatches"], 0);
+    }
+
     async fn tokens_that_are_bound_to_a_key_do_not_go_back(database: Database) {
         let source = openwebui::source(database, 4).await;
         let tool = openwebui::tool(&source);
@@ -177,6 +198,11 @@ on_every_database! {
         for skipped in report["skipped"].as_array().unwrap() {
             assert!(skipped["why"].as_str().unwrap().contains("bound to a DPoP key"), "{report}");
         }
+        // However often it is asked.
+        let again = tool.done("failback", &["--once"]).await;
+        assert_eq!((&again["counts"]["skipped"], &again["is_current"]), (&2.into(), &false.into()), "{again}");
+        let said = tool.run("failback", &["--once"]).await.out;
+        assert!(said.contains("it cannot take 2 changes"), "{said}");
         // A rollback would lose the renewed one, and has to be told to.
         let refused = tool.run("rollback", &["--json"]).await;
         assert_eq!(refused.code, Some(1), "{refused:?}");

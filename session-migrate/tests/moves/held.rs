@@ -2,7 +2,7 @@
 
 use session_core::manager::Resolution;
 use session_core::session::SecretDigest;
-use session_core::{SessionId, UserId};
+use session_core::{SessionId, Timestamp, UserId};
 use session_tests::database::Database;
 use session_tests::on_every_database;
 use session_tests::source::Source;
@@ -83,6 +83,26 @@ on_every_database! {
         assert_eq!(answer.code, Some(1), "{answer:?}");
         assert!(answer.out.contains("\"mismatches\": 1"), "{}", answer.out);
         assert!(answer.out.contains("quarantined although its session is in use"), "{}", answer.out);
+    }
+
+    async fn a_session_that_ended_is_known_until_the_move_is_final(database: Database) {
+        let source = openwebui::source(database, 4).await;
+        let tool = openwebui::tool(&source);
+        tool.moved().await;
+        let target = Target::of(&source.database).await;
+        let later = Timestamp::from_millis(i64::MAX);
+        sign_out(&target, "u2", "id-002").await;
+        assert_eq!(target.store.purge_ended(later, 100).await.unwrap(), 0);
+        target.close().await;
+        assert_eq!(tool.done("verify", &[]).await["mismatches"], 0);
+        let rolled = tool.done("rollback", &[]).await;
+        assert_eq!(rolled["lost"][0]["user"], "u2", "{rolled}");
+        tool.moved().await;
+        let target = Target::of(&source.database).await;
+        sign_out(&target, "u2", "id-002").await;
+        tool.done("finalize", &[]).await;
+        assert_eq!(target.store.purge_ended(later, 100).await.unwrap(), 1);
+        target.close().await;
     }
 
     async fn outbox_entries_of_purged_sessions_go_with_a_rollback(database: Database) {

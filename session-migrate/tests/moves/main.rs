@@ -45,6 +45,9 @@ mod sources;
 mod target;
 mod tool;
 mod trouble;
+mod twice;
+mod unblocked;
+mod unconfirmed;
 
 /// Sends a signal to a process.
 pub(crate) async fn signal(child: &tokio::process::Child, name: &str) {

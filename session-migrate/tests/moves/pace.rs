@@ -1,29 +1,35 @@
 //! The pace of a move: what postpones its cutover, what throttles it, and what a resume changes.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait as _, Statement};
 use serde_json::Value;
+use session_core::Timestamp;
+use session_core::clock::{Clock, Sleep, SystemClock};
+use session_migrate::{Approval, MigrateErrorKind, Move, MoveSettings};
 use session_tests::database::{Database, Kind};
 use session_tests::on_every_database;
 use session_tests::source::Source;
 use tokio::process::Child;
 
+use crate::blocked::refuses;
 use crate::openwebui::{self, insert, token};
-use crate::snapshot::count;
+use crate::rollback::cancelled_while_loading;
+use crate::snapshot::{changes, count, snapshot};
 use crate::tool::Tool;
 
 /// A file that is there until it is removed, or this value dropped.
-struct Flag(std::path::PathBuf);
+pub(crate) struct Flag(std::path::PathBuf);
 
 impl Flag {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let path = std::env::temp_dir().join(format!("session-flag-{}", uuid::Uuid::now_v7()));
         std::fs::write(&path, "").unwrap();
         Self(path)
     }
 
-    fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.0.to_str().unwrap()
     }
 }
@@ -31,6 +37,25 @@ impl Flag {
 impl Drop for Flag {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A clock that is a second further each time it is read.
+#[derive(Debug)]
+struct HastyClock(SystemClock, AtomicI64);
+
+impl Clock for HastyClock {
+    fn now(&self) -> Timestamp {
+        let ahead = self.1.fetch_add(1000, Ordering::Relaxed);
+        Timestamp::from_millis(self.0.now().as_millis() + ahead)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+
+    fn sleep(&self, span: Duration) -> Sleep {
+        self.0.sleep(span)
     }
 }
 
@@ -49,7 +74,7 @@ async fn waits_for(tool: &Tool, child: &mut Child, what: &str) {
     }
 }
 
-async fn ends_well(child: Child) -> Value {
+pub(crate) async fn ends_well(child: Child) -> Value {
     let output = child.wait_with_output().await.unwrap();
     assert!(output.status.success(), "{}", crate::site::text(&output));
     serde_json::from_slice(&output.stdout).unwrap()
@@ -148,6 +173,8 @@ on_every_database! {
         let refused = tool.run("apply", &replica).await;
         assert_eq!(refused.code, Some(2), "{refused:?}");
         assert!(refused.errors.contains("not the address of a replica"), "{refused:?}");
+        // The limit belongs to the move now, and is of no use without a replica.
+        tool.done("abort", &[]).await;
         let sleep = if kind == Kind::Postgres { "SELECT pg_sleep(30)" } else { "SELECT SLEEP(30)" };
         let busy = source.database.connect_with(|_| ()).await;
         let sleep = Statement::from_string(busy.get_database_backend(), sleep);
@@ -180,5 +207,74 @@ on_every_database! {
         tool.done("resume", &["--set", "throttle-query="]).await;
         ends_well(child).await;
         tool.run("resume", &["--set", "batch=5"]).await.ends(1, "no rows are moved");
+    }
+
+    async fn a_resume_sets_what_the_process_was_given(database: Database) {
+        let source = gated(database).await;
+        let tool = openwebui::tool(&source).words(&["--online"]);
+        let words = ["--yes", "--json", "--batch", "3", "--throttle-query", QUERY];
+        let mut child = tool.spawn("apply", &words);
+        waits_for(&tool, &mut child, "query").await;
+        tool.done("resume", &["--set", "throttle-query="]).await;
+        let ended = tokio::time::timeout(Duration::from_secs(30), ends_well(child)).await;
+        assert_eq!(ended.expect("it goes on")["phase"], "switched");
+    }
+
+    async fn a_lag_without_a_replica_is_refused(database: Database) {
+        let source = openwebui::source(database, 3).await;
+        let before = snapshot(&source).await;
+        let mut settings = MoveSettings::default();
+        settings.set("max-lag", "5").unwrap();
+        let options = openwebui::tool(&source).options("openwebui").settings(settings);
+        let error = Move::new(options).apply(Approval::Unreviewed).await.unwrap_err();
+        assert_eq!(error.kind(), MigrateErrorKind::Usage, "{error}");
+        assert_eq!(changes(&before, &snapshot(&source).await), [""; 0]);
+        // Nor does a resume set it for a process that was given no replica.
+        let tool = openwebui::tool(&source).words(&["--online"]);
+        cancelled_while_loading(&tool, true).await;
+        let refused = tool.run("resume", &["--set", "max-lag=5"]).await;
+        assert!(refused.code == Some(2) && refused.errors.contains("--replica"), "{refused:?}");
+        tool.done("resume", &["--set", "max-lag="]).await;
+    }
+
+    async fn a_move_that_was_killed_at_its_cutover_waits_without_a_block(database: Database) {
+        let source = openwebui::source(database, 3).await;
+        let write = "UPDATE oauth_session SET expires_at = 7 WHERE id = 'id-001'";
+        let (tool, flag) = (openwebui::tool(&source), Flag::new());
+        for words in [&["--online"][..], &[]] {
+            let tool = tool.clone().words(words);
+            tool.moved().await;
+            source.run("UPDATE session_move SET phase = 'switch', state = 'held', switched_at = NULL").await;
+            refuses(&source, write).await;
+            let words = ["--yes", "--json", "--cutover-when-removed", flag.path()];
+            let mut child = tool.spawn("apply", &words);
+            waits_for(&tool, &mut child, "flag_file").await;
+            source.run(write).await;
+            tool.done("pause", &[]).await;
+            tool.done("resume", &["--set", "cutover-when-removed="]).await;
+            let ended = tokio::time::timeout(Duration::from_secs(30), ends_well(child)).await;
+            ended.expect("it goes on");
+            refuses(&source, write).await;
+            assert_eq!(tool.done("verify", &[]).await["mismatches"], 0);
+            tool.done("rollback", &[]).await;
+        }
+    }
+
+    async fn a_resume_knows_a_process_whatever_time_it_is(database: Database) {
+        let source = openwebui::source(database, 3).await;
+        source.database.migrate().await;
+        let (tool, flag) = (openwebui::tool(&source), Flag::new());
+        let mut settings = MoveSettings::default();
+        settings.set("cutover-when-removed", flag.path()).unwrap();
+        let clock = HastyClock(SystemClock::new(), AtomicI64::new(0));
+        let moving = Move::new(tool.options("openwebui").settings(settings).clock(clock));
+        let applying = tokio::spawn(async move { moving.apply(Approval::Unreviewed).await });
+        while count(&source, "session_move WHERE progress LIKE '%flag_file%'").await == 0 {
+            assert!(!applying.is_finished(), "it waits for the file");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(tool.done("resume", &[]).await["applied"], Value::Null);
+        drop(flag);
+        applying.await.unwrap().unwrap();
     }
 }

@@ -6,12 +6,13 @@ use session_tests::source::Source;
 
 use crate::blocked::refuses;
 use crate::openwebui;
+use crate::pace::{Flag, ends_well};
 use crate::refusals::File;
 use crate::rollback::cancelled_while_loading;
-use crate::snapshot::{changes, snapshot};
+use crate::snapshot::{changes, count, snapshot};
 use crate::tool::{Tool, rows};
 
-const MAPPING: &str = r#"
+pub(crate) const MAPPING: &str = r#"
 [[mapping]]
 table = "accounts"
 key = ["id"]
@@ -21,7 +22,7 @@ tokens.access = { column = "token" }
 "#;
 
 /// Creates a source whose rows have serial keys, as those of every other such source.
-async fn accounts(kind: Kind, owner: &str) -> Source {
+pub(crate) async fn accounts(kind: Kind, owner: &str) -> Source {
     let source = Source::on(Database::create(kind).await).await;
     source.run("CREATE TABLE accounts (id INTEGER NOT NULL PRIMARY KEY, owner VARCHAR(9), token VARCHAR(9))").await;
     for at in 1..=6 {
@@ -32,7 +33,7 @@ async fn accounts(kind: Kind, owner: &str) -> Source {
     source
 }
 
-const WRITE: &str = "UPDATE accounts SET token = token WHERE id = 1";
+pub(crate) const WRITE: &str = "UPDATE accounts SET token = token WHERE id = 1";
 
 on_every_database! {
     async fn the_tables_go_with_the_last_of_two_moves_in_either_order(kind: Kind) {
@@ -110,6 +111,46 @@ on_every_database! {
         second.run("apply", &["--yes"]).await.ends(1, "blocked by the move");
         first.done("rollback", &[]).await;
         source.run(write).await;
+    }
+}
+
+on_every_database! {
+    async fn an_abort_that_finds_another_move_is_no_success(database: Database) {
+        let (kind, source) = (database.kind(), openwebui::source(database, 3).await);
+        let (target, other) = (Database::create(kind).await, Database::create(kind).await);
+        let tool = openwebui::tool(&source).to(target.url());
+        let named = tool.clone().words(&["--name", "prod"]);
+        named.moved().await;
+        tool.run("abort", &[]).await.ends(1, "--name");
+        // The source shows the block of a move that this target does not know.
+        let elsewhere = openwebui::tool(&source).to(other.url());
+        elsewhere.run("abort", &[]).await.ends(1, "oauth_session");
+        named.done("abort", &[]).await;
+        for tool in [tool, elsewhere] {
+            assert!(tool.done("abort", &[]).await["was"].is_null());
+        }
+    }
+
+    async fn a_resume_does_not_take_another_move_for_its_own(database: Database) {
+        let kind = database.kind();
+        let other = openwebui::source(Database::create(kind).await, 5).await;
+        let (one, file) = (accounts(kind, "a").await, File::with(MAPPING));
+        let (target, flag) = (Source::on(database).await, Flag::new());
+        let left = openwebui::tool(&other).to(target.database.url());
+        cancelled_while_loading(&left, true).await;
+        let tool = Tool::new(one.database.url()).words(&["--mapping", file.path()]);
+        let tool = tool.to(target.database.url());
+        let words = ["--online", "--yes", "--json", "--cutover-when-removed", flag.path()];
+        let mut child = tool.spawn("apply", &words);
+        while count(&target, "session_move WHERE progress LIKE '%flag_file%'").await == 0 {
+            assert!(child.try_wait().unwrap().is_none(), "it waits for the file");
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        left.run("resume", &[]).await.ends(1, "another process is migrating");
+        assert_eq!(tool.done("resume", &[]).await["applied"], serde_json::Value::Null);
+        drop(flag);
+        ends_well(child).await;
+        assert_eq!(left.done("resume", &[]).await["applied"]["phase"], "switched");
     }
 }
 

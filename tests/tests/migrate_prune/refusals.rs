@@ -1,8 +1,9 @@
 //! What cannot be pruned is refused, and nothing is lost.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use session_migrate::cap::Count;
 use session_migrate::prune::{PruneError, PruneErrorKind};
 use session_migrate::source::NewestBy;
@@ -42,7 +43,79 @@ async fn count(mapped: &Mapped, table: &str) -> i64 {
     connection.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap()
 }
 
+/// Inserts a row on a connection of its own, and commits once another transaction of the database
+/// waits for it, or `is_over`.
+async fn insert_until_waited_for(
+    url: String,
+    sql: String,
+    inserted: std::sync::mpsc::Sender<()>,
+    is_over: Arc<AtomicBool>,
+) {
+    let connection = sea_orm::Database::connect(&url).await.unwrap();
+    let transaction = connection.begin().await.unwrap();
+    transaction.execute_unprepared(&sql).await.unwrap();
+    inserted.send(()).unwrap();
+    let backend = connection.get_database_backend();
+    let waiting = match backend {
+        sea_orm::DbBackend::Postgres => {
+            "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+             AND datname = current_database()"
+        }
+        _ => {
+            "SELECT COUNT(*) FROM information_schema.INNODB_TRX AS t \
+             JOIN information_schema.PROCESSLIST AS p ON p.ID = t.trx_mysql_thread_id \
+             WHERE t.trx_state = 'LOCK WAIT' AND p.DB = DATABASE()"
+        }
+    };
+    while !is_over.load(Ordering::Relaxed) {
+        let statement = sea_orm::Statement::from_string(backend, waiting);
+        let row = connection.query_one_raw(statement).await.unwrap().unwrap();
+        if row.try_get_by_index::<i64>(0).unwrap() > 0 {
+            break;
+        }
+        // InnoDB shows an older state to who asks more often than every 100 ms.
+        tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+    }
+    transaction.commit().await.unwrap();
+    connection.close().await.unwrap();
+}
+
 on_every_database! {
+    async fn a_row_that_is_committed_while_a_batch_waits_keeps_its_victim(database: Database) {
+        if database.kind() == Kind::Sqlite {
+            // It has one writer at a time.
+            return;
+        }
+        let grants = grants(Source::on(database).await).await;
+        let cap = at_most(1).count(Count::All);
+        grants.source.run("
+CREATE TABLE audits (id INTEGER NOT NULL PRIMARY KEY, grant_id INTEGER NOT NULL,
+  FOREIGN KEY (grant_id) REFERENCES grants (id) ON DELETE CASCADE)").await;
+        let victims = grants.prune(&cap).plan().await.unwrap().victims;
+        // The last of the second batch: when its turn comes, the statement has looked for others already.
+        let last = victims[3].key.clone();
+        let (url, insert) = (grants.source.database.url().to_owned(), format!("INSERT INTO audits VALUES (1, {last})"));
+        let (is_over, mut inserting) = (Arc::new(AtomicBool::new(false)), None);
+        let refer = |_| {
+            if inserting.is_none() {
+                let (sender, inserted) = std::sync::mpsc::channel();
+                let insert = insert_until_waited_for(url.clone(), insert.clone(), sender, Arc::clone(&is_over));
+                inserting = Some(std::thread::spawn(|| {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                    runtime.unwrap().block_on(insert);
+                }));
+                inserted.recv().unwrap();
+            }
+        };
+        let prune = grants.prune(&cap).batch(std::num::NonZeroU32::new(2).unwrap());
+        let pruned = prune.apply(refer, &AtomicBool::new(false)).await;
+        is_over.store(true, Ordering::Relaxed);
+        inserting.unwrap().join().unwrap();
+        assert_eq!(pruned.unwrap_err().kind(), PruneErrorKind::Referred);
+        assert!(grants.keys().await.contains(&last));
+        assert_eq!(count(&grants, "audits").await, 1);
+    }
+
     async fn a_view_and_a_table_without_a_key_are_refused(database: Database) {
         let mut grants = grants(Source::on(database).await).await;
         grants.source.run("CREATE VIEW shown AS SELECT * FROM grants").await;

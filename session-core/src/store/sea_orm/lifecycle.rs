@@ -11,6 +11,7 @@ use super::attempt_error::AttemptError;
 use super::end::Ending;
 use super::entity::session::{self, Column};
 use super::lookup::CHUNK;
+use super::migrated::is_of_no_open_migration;
 use super::retry::Attempt;
 use super::store::SeaOrmStore;
 use crate::clock::Timestamp;
@@ -93,6 +94,7 @@ impl SeaOrmStore {
             .select_only()
             .column(Column::Id)
             .filter(Column::EndedAt.lt(before.as_millis()))
+            .filter(is_of_no_open_migration())
             .order_by_asc(Column::EndedAt)
             .limit(limit)
             .into_tuple()
@@ -105,6 +107,7 @@ impl SeaOrmStore {
         let deleted = session::Entity::delete_many()
             .filter(Column::Id.is_in(ids.iter().copied()))
             .filter(Column::EndedAt.lt(before.as_millis()))
+            .filter(is_of_no_open_migration())
             .exec(&self.pool)
             .await;
         Ok(deleted.map_err(|error| self.write_failed(error))?.rows_affected)

@@ -69,6 +69,15 @@ fn imported(user: &UserId, provider: &ProviderName) -> Condition {
         .add(Column::Origin.eq(Origin::Imported.as_str()))
 }
 
+/// Selects the sessions that no migration brought, or one that is complete. Until then a rollback has to
+/// know which sessions have ended.
+pub(super) fn is_of_no_open_migration() -> Condition {
+    Condition::any()
+        .add(Column::MovedBy.is_null())
+        .add(migration_state().is_null())
+        .add(migration_state().eq(FINAL))
+}
+
 /// The state of the migration that brought a row; null if none did or it is unknown. Evaluated for
 /// each row: a user has few, and each costs one index lookup.
 fn migration_state() -> Expr {

@@ -18,7 +18,9 @@ pub(super) use added_rows::AddedRows;
 pub(super) use last_pass::last_pass;
 use work::Failback;
 
-use super::manifest::{MoveManifest, journal, lock, take_over, try_lock};
+use super::manifest::{
+    MoveManifest, is_unconfirmed, journal, lock, take_over, try_lock, unconfirmed,
+};
 use super::proof::prove_keys;
 use super::report::FailbackReport;
 use crate::engine::{Captures, MoveContext};
@@ -72,6 +74,9 @@ async fn begin(context: &MoveContext, lock: &crate::lock::Lock) -> Result<Journa
                 journal.phase
             ),
         ));
+    }
+    if is_unconfirmed(&journal) {
+        return Err(unconfirmed());
     }
     prove_keys(context, &journal).await?;
     let captures = Captures::of(context, &MoveManifest::of(&journal)?.capture_owner(context.id))?;

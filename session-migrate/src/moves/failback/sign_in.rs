@@ -46,6 +46,7 @@ pub(super) async fn sign_in(
         return writer.bring(session, row).await;
     }
     if session.is_ended() || !is_new {
+        writer.note_taken(session);
         return Ok(());
     }
     let found = match table_for(writer, session) {

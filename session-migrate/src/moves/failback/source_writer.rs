@@ -1,6 +1,6 @@
 //! Writes the current state of one session into its row of the source.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use session_core::{SessionId, Timestamp};
 
@@ -29,14 +29,16 @@ pub(super) struct SourceWriter<'a> {
     pub(super) obstacles: Vec<Option<String>>,
     /// Whether no other move can be the source of sessions that began in the target.
     pub(super) is_alone: bool,
-    /// What the source could not take, by session.
+    /// The first changes that the source could not take, by session.
     pub(super) skipped: BTreeMap<SessionId, LostSignIn>,
+    /// The sessions that the source could not take, also those that are not listed.
+    skipped_ids: BTreeSet<SessionId>,
     /// For each table, whether rows can be removed: nothing else goes with them.
     is_removable: Vec<bool>,
 }
 
 impl<'a> SourceWriter<'a> {
-    /// Creates a writer that counts on from what the journal notes.
+    /// Creates a writer that counts on from what the journal notes. What was skipped is found again.
     pub(super) async fn open(
         context: &'a MoveContext,
         captures: &'a Captures<'a>,
@@ -57,10 +59,11 @@ impl<'a> SourceWriter<'a> {
             context,
             captures,
             started_at,
-            counts: journal.failback.unwrap_or(begin),
+            counts: FailbackCounts { skipped: 0, ..journal.failback.unwrap_or(begin) },
             obstacles: context.tables.iter().map(|it| it.source.obstacle_to_rows()).collect(),
             is_alone: !all.iter().any(|of| of.id != context.id && may_be_source(of)),
             skipped: BTreeMap::new(),
+            skipped_ids: BTreeSet::new(),
             is_removable,
         })
     }
@@ -76,17 +79,21 @@ impl<'a> SourceWriter<'a> {
         (table, row): RowOfSession<'a>,
     ) -> Result<(), MigrateError> {
         if session.is_ended() {
-            return match row.tokens {
-                RowTokens::Absent => Ok(()),
-                _ => self.end_row(session, table, &row).await,
-            };
+            if matches!(row.tokens, RowTokens::Absent) {
+                self.note_taken(session);
+                return Ok(());
+            }
+            return self.end_row(session, table, &row).await;
         }
         let Some(opened) = session.open(self.context.keyring()?) else {
             self.skip_change(session, "its tokens do not open in the target");
             return Ok(());
         };
         match is_renewed(&row, &opened) {
-            Some(false) => return Ok(()),
+            Some(false) => {
+                self.note_taken(session);
+                return Ok(());
+            }
             Some(true) => {}
             None => {
                 self.skip_change(session, "its row in the source does not open");
@@ -143,7 +150,7 @@ impl<'a> SourceWriter<'a> {
     ) -> Result<bool, MigrateError> {
         match done {
             Ok(true) => {
-                self.skipped.remove(&session.id);
+                self.note_taken(session);
                 Ok(true)
             }
             Ok(false) => {
@@ -158,9 +165,17 @@ impl<'a> SourceWriter<'a> {
         }
     }
 
+    /// Notes that the source has the session as it is.
+    pub(super) fn note_taken(&mut self, session: &TargetRow) {
+        self.skipped.remove(&session.id);
+        if self.skipped_ids.remove(&session.id) {
+            self.counts.skipped -= 1;
+        }
+    }
+
     /// Notes a change that the source cannot take.
     pub(super) fn skip_change(&mut self, session: &TargetRow, why: &'static str) {
-        self.counts.skipped += u64::from(!self.skipped.contains_key(&session.id));
+        self.counts.skipped += u64::from(self.skipped_ids.insert(session.id));
         if self.skipped.len() < MAX_LISTED {
             let (user, provider) = (session.user.clone(), session.provider.clone());
             let lost = LostSignIn { id: session.id.to_string(), user, provider, why };

@@ -1,4 +1,5 @@
-//! Finds the changes in the target by its events, and brings each into the source.
+//! Finds the changes in the target, and brings each into the source: first by the sessions that are
+//! there, because events are purged after a few days, and from then on by the events.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use crate::engine::{Captures, MoveContext};
 use crate::error::MigrateError;
 use crate::journal::{FailbackCounts, Journal, Phase};
 use crate::moves::report::FailbackReport;
-use crate::target::{CHANGES, EventPosition, events};
+use crate::target::{CHANGES, EventPosition, changed_sessions, events};
 
 /// How many events are read at a time.
 const BATCH: u32 = 100;
@@ -26,6 +27,8 @@ pub(super) struct Failback<'a> {
     pub(super) writer: SourceWriter<'a>,
     /// Whether every event that was there has been read.
     pub(super) is_current: bool,
+    /// After which id the sessions are still to be looked at; `None` once all were.
+    unread_after: Option<Uuid>,
     journal: Journal,
     noted: Option<FailbackCounts>,
     positions: [EventPosition; CHANGES.len()],
@@ -42,6 +45,7 @@ impl<'a> Failback<'a> {
         let mut of = Self {
             writer: SourceWriter::open(context, captures, journal).await?,
             is_current: false,
+            unread_after: Some(Uuid::nil()),
             journal: journal.clone(),
             noted: journal.failback,
             positions: [(0, Uuid::nil()); CHANGES.len()],
@@ -73,11 +77,20 @@ impl<'a> Failback<'a> {
         let context = self.writer.context;
         let since = context.clock().monotonic();
         self.is_current = false;
+        let is_over = || {
+            let took = context.clock().monotonic().saturating_sub(since);
+            limit.is_some_and(|limit| took > limit)
+        };
+        while self.bring_unread().await? {
+            context.check_cancelled()?;
+            if is_over() {
+                return Ok(());
+            }
+        }
         for at in 0..CHANGES.len() {
             while self.bring_events(at).await? {
                 context.check_cancelled()?;
-                let took = context.clock().monotonic().saturating_sub(since);
-                if limit.is_some_and(|limit| took > limit) {
+                if is_over() {
                     return Ok(());
                 }
             }
@@ -85,6 +98,17 @@ impl<'a> Failback<'a> {
         self.is_current = true;
         self.read_again();
         Ok(())
+    }
+
+    /// Works on the next sessions of the first pass; returns `false` if there are none.
+    async fn bring_unread(&mut self) -> Result<bool, MigrateError> {
+        let Some(after) = self.unread_after else { return Ok(false) };
+        let (context, since) = (self.writer.context, self.writer.started_at);
+        let this = (context.dialect(), context.id.as_uuid());
+        let ids = changed_sessions(&context.target, this, since, after, BATCH).await?;
+        bring_sessions(&mut self.writer, &ids).await?;
+        self.unread_after = ids.last().map(|id| id.as_uuid());
+        Ok(self.unread_after.is_some())
     }
 
     /// Works on the next events of a kind; returns `false` if there are none.
@@ -133,7 +157,7 @@ impl<'a> Failback<'a> {
             run: self.writer.context.id.to_string(),
             phase,
             counts: self.writer.counts,
-            is_current: self.is_current,
+            is_current: self.is_current && self.writer.counts.skipped == 0,
             skipped: self.writer.skipped.into_values().collect(),
         }
     }

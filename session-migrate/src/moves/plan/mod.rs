@@ -7,6 +7,7 @@ pub use report::{Estimate, Plan, PlannedMapping, PrunedRow};
 
 use digest::PlanDigest;
 
+use super::manifest::moved_before;
 use super::preflight::obstacles;
 use crate::capture::CaptureOwner;
 use crate::engine::{
@@ -41,7 +42,7 @@ pub(super) async fn plan(context: &MoveContext) -> Result<Plan, MigrateError> {
         plan.mappings.push(planned);
     }
     plan.finish(context, watch.lap(context.clock()), &digest);
-    let obstacles = obstacles(context).await?.into_iter();
+    let obstacles = obstacles(context).await?.into_iter().chain(moved_before(context).await?);
     plan.warnings.extend(obstacles.map(|found| format!("an apply will be refused: {found}")));
     Ok(plan)
 }
