@@ -10,7 +10,7 @@ use session_core::testing::sample;
 use session_tests::database::Kind;
 
 use crate::fill::Filling;
-use crate::site::{FILLED, Probe, Site};
+use crate::site::{FILLED, Probe, Site, one_connection};
 
 /// How long nothing else happens.
 const QUIET: Duration = Duration::from_secs(5);
@@ -44,7 +44,7 @@ impl Site {
     /// Adds sessions that were created in the same minute, and returns a few of another provider, which do
     /// not time out.
     async fn with_expiring(&mut self, expired: u64) -> Vec<Probe> {
-        let connection = self.database.connect_with(|it| drop(it.max_connections(1))).await;
+        let connection = self.database.connect_with(one_connection).await;
         let part = 50_000.min(expired);
         for number in 0..expired / part {
             let filling = Filling {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait as _, DatabaseConnection};
+use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection};
 use session_core::clock::Clock as _;
 use session_core::manager::SignIn;
 use session_core::policy::Rule;
@@ -61,7 +61,7 @@ impl Site {
     /// Creates a database with so many sessions of thirty-one days.
     pub(crate) async fn filled(kind: Kind, size: u64) -> Self {
         let mut site = Self::new(kind).await;
-        let connection = site.database.connect_with(|it| drop(it.max_connections(1))).await;
+        let connection = site.database.connect_with(one_connection).await;
         let count = (size / PARTS).max(1);
         for part in 0..PARTS {
             let filling = Filling {
@@ -150,6 +150,10 @@ impl Site {
             .wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.chosen >> 33).unwrap() % of
     }
+}
+
+pub(crate) fn one_connection(options: &mut ConnectOptions) {
+    options.max_connections(1);
 }
 
 /// Counts the rows, as every server does by itself after a while.
