@@ -8,10 +8,14 @@
 )]
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::store_support::{admit, capped, migrated};
 use sea_orm::sea_query::ColumnType;
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, Iterable, Statement};
+use sea_orm::{
+    ColumnTrait, ConnectOptions, ConnectionTrait, DatabaseConnection, EntityTrait, Iterable,
+    Statement,
+};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 use session_core::policy::OnFull;
 use session_core::store::sea_orm::SeaOrmStore;
@@ -143,6 +147,25 @@ on_every_database! {
             assert_eq!(sessions.len(), 1, "{name:?}");
             assert_eq!(sessions[0].user, sample::user(name));
         }
+    }
+
+    async fn a_lock_that_was_left_behind_holds_up_no_process_whose_steps_are_applied(kind: Kind) {
+        let database = migrated(kind).await;
+        let one = |options: &mut ConnectOptions| {
+            options.max_connections(1);
+        };
+        let other = database.connect_with(one).await;
+        let lock = match kind {
+            Kind::Sqlite => "BEGIN IMMEDIATE",
+            Kind::Postgres => "SELECT pg_advisory_lock(8315179226603546482)",
+            Kind::MariaDb | Kind::MySql => {
+                "SELECT GET_LOCK(CONCAT('session-migrate:', LEFT(SHA2(DATABASE(), 256), 40)), 1)"
+            }
+        };
+        other.execute_unprepared(lock).await.unwrap();
+        let up = tokio::time::timeout(Duration::from_secs(30), session_migrate::up(database.url()));
+        assert!(up.await.expect("it waits for nothing").unwrap().is_empty());
+        drop(other);
     }
 
     async fn every_query_uses_an_index(kind: Kind) {

@@ -36,8 +36,13 @@ impl Runner {
         Ok(Self(PoolOptions::new(1).connect(url).await?))
     }
 
-    /// Applies or reverts the steps while no other process does; returns their names.
+    /// Applies or reverts the steps while no other process does; returns their names. Where every step
+    /// is applied there is nothing to wait for: behind a pooler in transaction mode a lock may stay with
+    /// a connection of the server, and hold up each process that starts.
     pub(crate) async fn run(&self, direction: Direction) -> Result<Vec<String>, MigrateError> {
+        if direction == Direction::Up && self.steps().await?.iter().all(|step| step.is_applied) {
+            return Ok(Vec::new());
+        }
         self.lock().await?;
         let done = match direction {
             Direction::Down => self.require_no_move().await,
