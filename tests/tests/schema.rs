@@ -164,7 +164,7 @@ on_every_database! {
         };
         other.execute_unprepared(lock).await.unwrap();
         let up = tokio::time::timeout(Duration::from_secs(30), session_migrate::up(database.url()));
-        assert!(up.await.expect("it waits for nothing").unwrap().is_empty());
+        assert!(up.await.unwrap().unwrap().is_empty(), "it waits for nothing");
         drop(other);
     }
 
