@@ -123,7 +123,7 @@ async fn maintenance_purges_and_revokes_until_it_is_dropped() {
     let world = World::with(policy().idle_timeout(MINUTE)).await;
     let laptop = world.sign_in().await;
     let maintenance = world.manager.maintain(MINUTE * 5);
-    rounds(&world, 40).await;
+    rounds(&world, 50).await;
     until("a round", || world.provider.revocations() == 1).await;
     assert_eq!(world.end_reason(laptop.session.id).await, Some(EndReason::Idle));
     drop(maintenance);
@@ -144,7 +144,7 @@ async fn a_round_of_maintenance_that_fails_is_followed_by_another() {
     world.clock.advance(MINUTE * 7);
     settle().await;
     world.store.clear_all();
-    rounds(&world, 40).await;
+    rounds(&world, 50).await;
     until("a round", || world.provider.revocations() == 1).await;
     assert!(world.manager.shutdown(MINUTE).await, "and a shutdown ends it");
 }
