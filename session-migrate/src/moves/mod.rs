@@ -170,7 +170,8 @@ impl Move {
     /// # Errors
     ///
     /// Returns a [`MigrateError`]: of the kind `Phase` if the target is not open, if its comparison with
-    /// the source was not completed, or if writes to the source are not blocked; of the kind `Lost` if another process has taken the move over.
+    /// the source was not completed, or if writes to the source are not blocked; of the kind `Lost` if
+    /// another process has taken the move over.
     pub async fn failback(&self, mode: FailbackMode) -> Result<FailbackReport, MigrateError> {
         let context = self.open_begun(false).await?;
         let report = Box::pin(failback::failback(&context, mode)).await;

@@ -239,8 +239,8 @@ impl TargetTable {
         Ok(removed)
     }
 
-    /// Updates a live row of this move to the tokens and the identity that its source has now. A secret that a
-    /// device holds, the last use and the timeouts stay.
+    /// Updates a live row of this move to the tokens and the identity that its source has now. A secret
+    /// that a device holds, the last use and the timeouts stay.
     pub(crate) async fn update(
         &self,
         connection: &impl ConnectionTrait,

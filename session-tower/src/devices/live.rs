@@ -5,7 +5,8 @@
 ///
 /// Asks for the page again every ten seconds while it is shown, and replaces `div#user-sessions`, which
 /// is around the list, where it has changed; not while the pointer is on a button. Once the session is
-/// over it says so in the list's place, and asks no more; nor if it is told to authenticate again. Without scripts the page works as well.
+/// over it says so in the list's place, and asks no more; nor if it is told to authenticate again.
+/// Without scripts the page works as well.
 ///
 /// An application with a `Content-Security-Policy` allows the script by its hash or a nonce, and
 /// `connect-src 'self'`.

@@ -158,13 +158,12 @@ impl OpenIdSignIn {
         }
         let current = head.extensions.get::<CurrentSession>();
         if current.is_none() {
-            match self.flow.known_user(&head.headers, &head.extensions) {
+            let known = match self.flow.known_user(&head.headers, &head.extensions) {
+                Ok(known) => known,
                 Err(failure) => return self.failed(&failure, &head.headers),
-                Ok(known) => {
-                    if let Err(rejection) = self.sign_out_presented(&head.extensions, known).await {
-                        return ProblemDetails::of(&rejection);
-                    }
-                }
+            };
+            if let Err(rejection) = self.sign_out_presented(&head.extensions, known).await {
+                return ProblemDetails::of(&rejection);
             }
         }
         let mut response = match self.sign_out(current, &head.headers).await {
